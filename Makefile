@@ -1,0 +1,48 @@
+# Python and a package index are all that is needed; everything goes into .venv, from constraints.txt.
+PYTHON ?= python3
+# Extra flags for pip, for example a mirror or an index with CPU-only builds of torch: make demo PIP_FLAGS="--index-url ..."
+PIP_FLAGS ?=
+TORCH := $(shell grep '^torch==' constraints.txt)
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
+
+.PHONY: demo test check format docs lock clean
+
+demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
+	.venv/bin/crisislens demo
+
+test: .venv/.dev  ## Run the tests
+	.venv/bin/python -m pytest --jaxtyping-packages=crisislens,beartype.beartype -q -n 2
+
+check: .venv/.dev  ## Format, lint, types, import contract, doctests
+	.venv/bin/ruff format --check src tests benchmarks scripts
+	.venv/bin/ruff check src tests benchmarks scripts
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest --doctest-modules src/crisislens -q
+
+format: .venv/.dev
+	.venv/bin/ruff format src tests benchmarks scripts
+	.venv/bin/ruff check --fix src tests benchmarks scripts
+
+docs: .venv/.dev  ## Generate docs/reference from the code
+	.venv/bin/python scripts/make_reference.py
+
+lock: .venv/.dev  ## Renew constraints.txt from what is installed
+	.venv/bin/python scripts/make_lock.py > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+clean:
+	rm -rf .venv crisislens-out
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crisislens needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+# torch first and by its exact version: a range would take the newest build with its several GB of CUDA packages
+.venv/.runtime: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) $(TORCH)
+	$(PIP) -e .
+	touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP) -e '.[dev]'
+	touch $@

@@ -1,0 +1,109 @@
+"""Writes docs/reference from the code: the commands, the record, the models, the settings. `--check` says whether it is up to date.
+
+The pages are made, never edited; a test runs the check, so the reference cannot drift from the code.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE = "<!-- made by scripts/make_reference.py; do not edit -->\n\n"
+
+
+def commands() -> str:
+    """Every command with its help, as a terminal of 100 columns shows it."""
+    os.environ.update(COLUMNS="100", TERM="dumb", NO_COLOR="1", TERMINAL_WIDTH="100")
+    import typer
+    from typer.testing import CliRunner
+
+    from crisislens.cli.main import app
+
+    def walk(command: Any, path: list[str]) -> list[list[str]]:
+        children = getattr(command, "commands", {})
+        return [path] + [p for name, child in sorted(children.items()) for p in walk(child, [*path, name])]
+
+    pages = ["# Commands\n"]
+    for path in walk(typer.main.get_command(app), []):
+        shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100"}, prog_name="crisislens").output
+        lines = "\n".join(line.rstrip() for line in shown.strip().splitlines())
+        pages.append(f"## crisislens {' '.join(path)}".rstrip() + f"\n\n```text\n{lines}\n```\n")
+    return "\n".join(pages)
+
+
+def record() -> str:
+    """The JSON Schema of `assessments.jsonl` and `failed.jsonl`."""
+    from crisislens.domain.assessment import Assessment, FailedPost
+
+    text = "# Records\n\nOne JSON object a line.\n"
+    for name, model in (("assessments.jsonl", Assessment), ("failed.jsonl", FailedPost)):
+        text += f"\n## {name}\n\n```json\n{json.dumps(model.model_json_schema(), indent=2)}\n```\n"
+    return text
+
+
+def models() -> str:
+    """Architectures, encoders, label spaces and the bundles that ship."""
+    from crisislens.domain.labels import LABEL_SPACES
+    from crisislens.encoders.base import ENCODERS
+    from crisislens.models.base import MODELS
+    from crisislens.pipeline.bundle import Bundle, packaged_bundles
+
+    text = "# Models, encoders, label spaces\n\n## Architectures\n\n"
+    text += "".join(f"- `{name}`: {first_line(cls)}\n" for name, cls in MODELS.items())
+    text += "\n## Encoders\n\n" + "".join(f"- `{name}`: {first_line(build)}\n" for name, build in ENCODERS.items())
+    text += "\n## Label spaces\n\n| name | task | setting | classes |\n|---|---|---|---|\n"
+    text += "".join(f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values())
+    text += "\n## Models that ship\n"
+    for name, folder in packaged_bundles().items():
+        card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
+        text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
+    return text
+
+
+def settings() -> str:
+    """Every key of a run file, from the docstrings of the configuration."""
+    from crisislens.training.config import RunConfig
+
+    schema = RunConfig.model_json_schema()
+    blocks = {"run file": schema, **schema.get("$defs", {})}
+    text = "# Settings of a run file\n"
+    for name, block in blocks.items():
+        if "properties" not in block:
+            continue
+        text += f"\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"
+        for key, value in block["properties"].items():
+            default = json.dumps(value["default"]) if "default" in value else "required"
+            text += f"| `{key}` | `{default}` | {' '.join(value.get('description', '').split())} |\n"
+    return text
+
+
+def first_line(documented: object) -> str:
+    """The first line of a docstring."""
+    return (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]
+
+
+PAGES = {"commands.md": commands, "records.md": record, "models.md": models, "settings.md": settings}
+
+
+def main() -> int:
+    """Writes the pages, or with `--check` names those that are out of date."""
+    folder = ROOT / "docs" / "reference"
+    stale = []
+    for name, make in PAGES.items():
+        text = NOTE + make()
+        path = folder / name
+        if "--check" in sys.argv[1:]:
+            if not path.is_file() or path.read_text(encoding="utf-8") != text:
+                stale.append(name)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        print(f"out of date: {', '.join(stale)}; run 'make docs'", file=sys.stderr)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

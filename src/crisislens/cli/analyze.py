@@ -1,0 +1,89 @@
+"""`crisislens analyze`: posts in, assessments and a report out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import progress, say
+from crisislens.core.errors import InputError
+
+__all__ = ["add_to", "run"]
+
+DEFAULT_OUT = Path("crisislens-out")
+FORMATS = ("jsonl", "csv", "parquet")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("analyze")(analyze)
+
+
+def analyze(
+    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")] = DEFAULT_OUT,
+    model: Annotated[str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")] = "crisis-compact",
+    column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="Write the assessments as csv or parquet too; may be given again.")
+    ] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+) -> None:
+    """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
+    columns = _columns(column or [])
+    formats = also or []
+    for name in formats:
+        if name not in FORMATS:
+            raise InputError(f"--also {name} is not known; it takes {' or '.join(FORMATS[1:])}")
+    run(posts, images=images, out=out, model=model, columns=columns, formats=formats, title=title, threads=threads)
+
+
+def run(
+    posts: Path,
+    *,
+    images: Path | None,
+    out: Path,
+    model: str,
+    columns: dict[str, str],
+    formats: list[str],
+    title: str | None,
+    threads: int | None,
+) -> None:
+    """Does what `crisislens analyze` does, with checked arguments."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads(threads)
+    from crisislens.data.tabular import read_posts
+    from crisislens.nn.device import set_threads
+    from crisislens.pipeline.analyst import Analyst
+    from crisislens.pipeline.batch import clear_work, run_analysis
+    from crisislens.report.situation import write_outputs
+
+    set_threads(threads)
+    source = read_posts(posts, columns or None)
+    if images is not None and not images.is_dir():
+        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+    analyst = Analyst.load(model, image_root=images or posts.resolve().parent)
+    with progress("analyzing") as advance:
+        outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
+    report = write_outputs(outcome, analyst, source_name=posts.name, title=title, formats=formats)
+    clear_work(out)
+    resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
+    say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say(f"assessments  {out / 'assessments.jsonl'}")
+    if outcome.failed:
+        say(f"failed       {out / 'failed.jsonl'}")
+    say(f"report       {report}")
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    """`FIELD=COLUMN` pairs as a mapping."""
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, sign, name = pair.partition("=")
+        if not sign or not field or not name:
+            raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
+        columns[field.strip()] = name.strip()
+    return columns

@@ -1,0 +1,70 @@
+"""`crisislens data`: look at data before anything is trained on it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import progress, say, table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Check data before training on it.", no_args_is_help=True)
+
+SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
+
+
+@app.callback()
+def _group() -> None:
+    """Check data before training on it."""
+
+
+@app.command("check")
+def check(
+    root: Annotated[Path, typer.Argument(help="Folder of CrisisMMD v2.0: the tables' folder and data_image.")],
+    variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
+    setting: Annotated[str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")] = None,
+    photos: Annotated[bool, typer.Option(help="Decode the photos too and compare them across splits.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Count rows against the published tables, name missing photos, and report what splits share."""
+    from crisislens.core.errors import InputError
+    from crisislens.data.crisismmd import SPLITS, CrisisMMD
+    from crisislens.data.splits import check_splits
+
+    if variant not in SETTINGS:
+        raise InputError(f"--variant {variant} is not known; expected one of {', '.join(SETTINGS)}")
+    results: dict[str, object] = {}
+    for name in [setting] if setting else SETTINGS[variant]:
+        source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]
+        found = source.check()
+        splits = {split: source.load(split) for split in SPLITS}
+        with progress(f"comparing the splits of {name}") as advance:
+            leaks = check_splits(splits, image_root=source.image_root if photos else None, progress=advance)
+        results[name] = {**source.describe(), **found.as_dict(), "splits": leaks.as_dict()}
+        if not as_json:
+            _show_counts(name, found)
+            _show_leaks(name, leaks)
+    if as_json:
+        say(json.dumps(results, indent=1))
+
+
+def _show_counts(name: str, found: object) -> None:
+    from crisislens.data.crisismmd import CrisisMMDCheck
+
+    assert isinstance(found, CrisisMMDCheck)
+    rows = []
+    for split, count in found.rows.items():
+        expected = found.expected.get(split)
+        verdict = "no published count" if expected is None else "as published" if expected == count else f"{count - expected:+d}"
+        rows.append([split, str(count), "" if expected is None else str(expected), verdict, str(found.photos_missing[split])])
+    table(f"{name}: rows", ["split", "here", "published", "", "photos missing"], rows)
+
+
+def _show_leaks(name: str, leaks: object) -> None:
+    from crisislens.data.splits import KINDS, SplitReport
+
+    assert isinstance(leaks, SplitReport)
+    columns = ["splits", *(kind.replace("_", " ") for kind in KINDS)]
+    table(f"{name}: shared between splits", columns, [[pair, *(str(kinds[k]) for k in KINDS)] for pair, kinds in leaks.shared.items()])

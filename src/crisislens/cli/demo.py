@@ -1,0 +1,46 @@
+"""`crisislens demo`: the main job on a small made-up crisis that the package draws itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import say
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the posts, the assessments and the report.")] = Path("crisislens-out") / "demo",
+    show: Annotated[int, typer.Option(min=0, help="How many of the most urgent posts to print.")] = 5,
+) -> None:
+    """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
+    from crisislens.cli.analyze import run
+    from crisislens.cli.console import table
+    from crisislens.data.synthetic import write_synthetic_crisis
+    from crisislens.pipeline.batch import read_assessments
+
+    posts = write_synthetic_crisis(out / "posts")
+    title = "Demo: a made-up flood and fire"
+    run(posts, images=None, out=out / "results", model="crisis-compact", columns={}, formats=["csv"], title=title, threads=None)
+    urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
+    if urgent:
+        rows = [[f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)] for a in urgent]
+        table("the most urgent posts", ["urgency", "text", *urgent[0].tasks], rows)
+    say("Open the report in any browser; it needs no server and no network.")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _answer(task: object) -> str:
+    from crisislens.domain.assessment import TaskAssessment
+
+    assert isinstance(task, TaskAssessment)
+    return f"{'not sure: ' if task.abstained else ''}{task.label} {task.confidence:.2f}"

@@ -1,0 +1,60 @@
+"""The `crisislens` command: gathers the commands and turns errors into one line and an exit code."""
+
+import sys
+
+import typer
+
+from crisislens.cli.console import say_error
+from crisislens.core.errors import CrisisLensError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="crisislens",
+    help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how severe, and how sure.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+    if version:
+        from crisislens import __version__
+
+        typer.echo(f"crisislens {__version__}")
+        raise typer.Exit
+
+
+def _gather() -> None:
+    from crisislens.cli import analyze, data, demo, models, train
+
+    analyze.add_to(app)
+    demo.add_to(app)
+    train.add_to(app)
+    app.add_typer(data.app, name="data")
+    app.add_typer(models.app, name="models")
+
+
+_gather()
+
+
+def main() -> None:
+    """Runs the command line.
+
+    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache, 6 a missing optional package,
+    130 interrupted.
+    """
+    try:
+        app()
+    except CrisisLensError as error:
+        say_error(str(error))
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        say_error("interrupted; start the same command again to go on from here")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

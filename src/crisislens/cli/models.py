@@ -1,0 +1,41 @@
+"""`crisislens models`: what ships and what can be trained."""
+
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import say, table
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Models that ship, and the architectures that can be trained.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models() -> None:
+    """List the models that ship and the architectures and encoders that a run file can name."""
+    from crisislens.encoders.base import ENCODERS
+    from crisislens.models.base import MODELS
+    from crisislens.pipeline.bundle import Bundle, packaged_bundles
+
+    rows = []
+    for name, folder in packaged_bundles().items():
+        config = Bundle(folder).config
+        rows.append([name, config.version, ", ".join(config.tasks), config.encoder.name])
+    table("models that ship", ["name", "version", "tasks", "encoder"], rows)
+    table("architectures", ["name", "what it is"], [[name, _first_line(cls)] for name, cls in MODELS.items()])
+    table("encoders", ["name", "what it is"], [[name, _first_line(build)] for name, build in ENCODERS.items()])
+
+
+@app.command("show")
+def show_model(name: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a saved one.")]) -> None:
+    """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
+    from crisislens.pipeline.bundle import find_bundle
+
+    bundle = find_bundle(name)
+    say(f"{bundle.config.name} {bundle.config.version}  fingerprint {bundle.fingerprint()}\n")
+    say(bundle.card() or bundle.config.description)
+
+
+def _first_line(documented: object) -> str:
+    return (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]

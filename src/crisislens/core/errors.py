@@ -1,0 +1,82 @@
+"""One error tree. Every message says what was given, what was expected and what to do; the class carries the exit code and HTTP status.
+
+Only what derives from `CrisisLensError` is shown to a user as one line; anything else is a bug and keeps its stack trace.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "CacheError",
+    "ConfigError",
+    "CrisisLensError",
+    "DataError",
+    "ImageError",
+    "InputError",
+    "MissingExtraError",
+    "ModelError",
+    "NotRegisteredError",
+]
+
+
+class CrisisLensError(Exception):
+    """The root of all errors that crisislens raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+
+class InputError(CrisisLensError):
+    """What the user gave (arguments, a posts file) cannot be used as it is."""
+
+    exit_code = 2
+    http_status = 422
+
+
+class ConfigError(InputError):
+    """A run file or an override does not fit its schema."""
+
+
+class DataError(CrisisLensError):
+    """A data set is missing, incomplete or contradicts itself."""
+
+    exit_code = 3
+    http_status = 422
+
+
+class ImageError(DataError):
+    """One image cannot be decoded within the limits; the post goes on without it.
+
+    Arguments:
+        reason: A short machine-readable word (`missing`, `too_large`, `truncated`, …) that is recorded with the post.
+        message: The sentence for people.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ModelError(CrisisLensError):
+    """A model, an encoder or its weights cannot be loaded or do not fit together."""
+
+    exit_code = 4
+    http_status = 503
+
+
+class CacheError(CrisisLensError):
+    """A feature cache is unreadable or belongs to something else."""
+
+    exit_code = 5
+
+
+class MissingExtraError(CrisisLensError):
+    """An optional package is needed and absent; the message names the extra to install."""
+
+    exit_code = 6
+    http_status = 501
+
+
+class NotRegisteredError(InputError):
+    """A name is not in a registry; the message lists the names and the nearest one."""
+
+    http_status = 404

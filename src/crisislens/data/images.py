@@ -1,0 +1,248 @@
+"""The only place where bytes become pixels. Every file is taken for hostile.
+
+The checks stand in the order of their cost: the path (inside the folder after all links are followed, a regular file), the size in bytes,
+the claims of the header (`data.image_headers`: format, pixels, frames), and only then the decoder, on bytes without metadata. What cannot
+be decoded whole is refused with a reason: a half picture would be judged as if it were the scene.
+
+The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down to `ImageLimits.decode_px` on the
+shorter side (JPEG mostly inside its own transform, which is several times faster); never scaled up.
+
+Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`, `not_a_file`, `unreadable`, `empty`,
+`too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`, `too_many_pixels`, `too_many_frames`, `too_small`.
+
+No state is shared and no global of Pillow is touched, so threads may decode at once.
+"""
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import Literal
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from pydantic import Field
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ImageError
+from crisislens.data.image_headers import ImageHeader, read_header
+from crisislens.domain.post import ImageRef
+
+__all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve_image"]
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+_TINY_PX = 8
+_LONG_SIDES = 8
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|data:", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DECODERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
+    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory looks for further pictures
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WebP": WebPImagePlugin.WebPImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class ImageLimits(Config):
+    """What a picture may cost; its fingerprint is part of every feature's."""
+
+    version: Literal[1] = 1
+    """Raised whenever the same limits would decode differently."""
+    max_bytes: int = Field(default=20 * 1024 * 1024, gt=0)
+    """Size of the file, in bytes."""
+    max_pixels: int = Field(default=50_000_000, gt=0)
+    """Width times height as the file claims them, in pixels."""
+    max_frames: int = Field(default=1_000, gt=0)
+    """Frames of an animation; the first is used."""
+    decode_px: int = Field(default=320, ge=_TINY_PX)
+    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer side is at most eight times this."""
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """A picture.
+
+    Attributes:
+        pixels: RGB, 0 to 255, upright; writable and contiguous.
+        fingerprint: 16 hex digits over the bytes of the file, as `core.fingerprint.fingerprint_file` makes them.
+        notes: What a reader must know of the decoding, one sentence each.
+    """
+
+    pixels: UInt8[np.ndarray, "h w 3"]
+    fingerprint: str
+    notes: tuple[str, ...] = ()
+
+
+def resolve_image(ref: ImageRef, root: Path) -> Path:
+    """The file that a post's reference means, which must lie inside a folder.
+
+    Arguments:
+        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without one of `EXTENSIONS` also
+            finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`).
+        root: The folder of the pictures.
+
+    Returns:
+        The real path of a regular file, all links followed.
+
+    Raises:
+        ImageError: With reason `bad_path`, `url`, `outside`, `missing`, `not_a_file` or `unreadable`.
+    """
+    name = ref.path.strip()
+    if not name or _CONTROL.search(name):
+        raise ImageError("bad_path", f"{name!r:.80} is not the path of a file; give a path relative to the image folder")
+    if _ADDRESS.match(name):
+        raise ImageError("url", f"{name!r:.80} is an address, and pictures are never fetched; download it and give its path")
+    if ".." in PurePath(name.replace("\\", "/")).parts:
+        raise ImageError("outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder")
+    try:
+        found = [path for path in _candidates(name, Path(os.path.realpath(root))) if os.path.lexists(path)]
+        regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
+    except (OSError, ValueError) as error:  # a name too long, or characters that the file system does not take
+        raise ImageError("bad_path", f"{name!r:.80} cannot be looked up as a path; give a path relative to the image folder") from error
+    if regular:
+        return regular[0]
+    if found:
+        raise ImageError("not_a_file", f"{name!r:.80} is a folder, a device, a pipe or a loop of links; name a picture file")
+    raise ImageError("missing", f"no picture at {name!r:.80} in the image folder; check --images and the image column")
+
+
+def _candidates(name: str, root: Path) -> Iterator[Path]:
+    """The real paths that a name may mean, the name as it is first; all inside `root`, which is real already."""
+    bare = PurePath(name).suffix.lower() not in EXTENSIONS
+    for extension in ("", *(form for known in EXTENSIONS for form in (known, known.upper()) if bare)):
+        real = Path(os.path.realpath(root / (name + extension)))
+        if not real.is_relative_to(root):
+            raise ImageError("outside", f"{name!r:.80} leads outside the image folder; put the picture inside it")
+        yield real
+
+
+def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImage:  # noqa: B008 - frozen
+    """Reads one picture whole, or says why not.
+
+    Arguments:
+        path: The file, as `resolve_image` gives it.
+        limits: What it may cost.
+
+    Raises:
+        ImageError: With one of the reasons of the module's head; nothing else is raised for any bytes.
+    """
+    data = _read(path, limits.max_bytes)
+    header = read_header(data, max_frames=limits.max_frames)
+    _check_claims(header, limits)
+    notes = []
+    if header.frames > 1:
+        notes.append(f"the picture is animated ({header.frames} frames); only the first was looked at")
+    longest, shortest = max(header.width, header.height), min(header.width, header.height)
+    if longest > _LONG_SIDES * max(shortest, limits.decode_px):
+        notes.append(f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down")
+    try:
+        picture = _decode(header, limits)
+        pixels = np.array(picture, dtype=np.uint8)
+    except ImageError:
+        raise
+    except MemoryError as error:
+        raise ImageError("too_many_pixels", "the picture needs more memory than there is; scale it down") from error
+    except Exception as error:
+        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error, OverflowError, …): the bytes are at fault
+        raise _refusal(error) from error
+    return DecodedImage(pixels, hashlib.blake2b(data).hexdigest()[:16], tuple(notes))
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    try:
+        # non-blocking, so that a pipe put in the file's place cannot hold the run
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError) as error:
+        reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        raise ImageError(
+            reason, f"{path.name!r:.80} cannot be opened ({getattr(error, 'strerror', None) or error}); check the file"
+        ) from error
+    with os.fdopen(handle, "rb") as stream:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError("not_a_file", f"{path.name!r:.80} is not a regular file; name a picture")
+        size = status.st_size
+        data = stream.read(max_bytes + 1) if size <= max_bytes else b""
+    if max(size, len(data)) > max_bytes:
+        raise ImageError("too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down")
+    if not data:
+        raise ImageError("empty", "the picture file is empty; get the whole file")
+    return data
+
+
+def _check_claims(header: ImageHeader, limits: ImageLimits) -> None:
+    width, height = header.width, header.height
+    if width * height > limits.max_pixels:
+        raise ImageError("too_many_pixels", f"the picture claims {width} x {height} pixels, more than {limits.max_pixels:,}; scale it down")
+    if min(width, height) < _TINY_PX:
+        raise ImageError("too_small", f"the picture is {width} x {height} pixels; at least {_TINY_PX} a side can show something")
+    if header.frames > limits.max_frames:
+        raise ImageError("too_many_frames", f"the picture has more than {limits.max_frames:,} frames; give a still picture")
+
+
+def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
+    with _DECODERS[header.format](BytesIO(header.payload)) as opened:
+        if opened.size != (header.width, header.height):
+            raise ImageError("damaged", "the picture is damaged (it claims two different sizes); get a fresh copy")
+        target = _target_size(*opened.size, limits)
+        if header.format == "JPEG":
+            opened.draft(None, target)
+        opened.load()
+        picture = _rgb(opened)
+    if header.format == "JPEG" and _ends_in_gray(np.asarray(picture)):
+        raise ImageError("truncated", "the lower part of the picture is missing (its data ends early); get the whole file")
+    if picture.size != target:
+        picture = picture.resize(target, Image.Resampling.BICUBIC)
+    return picture.transpose(_UPRIGHT[header.orientation]) if header.orientation in _UPRIGHT else picture
+
+
+def _target_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
+    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at most `_LONG_SIDES` times that."""
+    scale = min(1.0, limits.decode_px / min(width, height), _LONG_SIDES * limits.decode_px / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _rgb(picture: Image.Image) -> Image.Image:
+    """8-bit RGB; transparent pixels show white, the paper that most platforms show them on."""
+    if picture.mode.startswith(("I", "F")):
+        # 16 bits a pixel: Pillow's own conversion clips at 255 instead of scaling
+        return Image.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    paper = Image.new("RGB", layered.size, "white")
+    paper.paste(layered, mask=layered.getchannel("A"))
+    return paper
+
+
+def _ends_in_gray(pixels: UInt8[np.ndarray, "h w 3"]) -> bool:
+    """True where the last sixteenth of a JPEG, at least eight rows, is the exact mid-gray that a decoder paints in place of lost data.
+
+    libjpeg does not report data that ends early behind a valid end marker. A picture that is all gray is a picture.
+    """
+    rows = max(8, len(pixels) // 16)
+    return bool((pixels[-rows:] == 128).all() and not (pixels == 128).all())
+
+
+def _refusal(error: Exception) -> ImageError:
+    """The one sentence for what a decoder raised."""
+    what = " ".join(str(error).split())[:120] or type(error).__name__
+    if "truncated" in what or isinstance(error, EOFError):
+        return ImageError("truncated", f"the picture is cut off ({what}); get the whole file")
+    return ImageError("damaged", f"the picture cannot be decoded ({what}); get a fresh copy")

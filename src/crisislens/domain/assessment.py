@@ -1,0 +1,70 @@
+"""What crisislens says of one post, in a form that a program can read back and a person can check.
+
+The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a test holds every record against it.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from crisislens.domain.post import Post
+
+__all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
+
+Modality = Literal["text", "image"]
+
+
+class TaskAssessment(BaseModel):
+    """One task's answer for one post.
+
+    `label` is always the most probable class, also where the model abstains, so that a reader can still see what it leaned to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(description="The most probable class")
+    confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
+    probabilities: dict[str, float] = Field(description="Calibrated probability of every class; they add up to 1 up to rounding")
+    abstained: bool = Field(description="True where the answer should be read as 'not sure'")
+    reason: str | None = Field(default=None, description="Why it abstained, in one sentence; null where it did not")
+
+
+class Provenance(BaseModel):
+    """What made an assessment: enough to make it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model: str = Field(description="The model's name")
+    model_version: str = Field(description="The model's version")
+    model_fingerprint: str = Field(description="16 hex digits over the model's configuration and weights")
+    encoder_fingerprint: str = Field(description="16 hex digits over the encoders' weights and preprocessing")
+    crisislens_version: str = Field(description="The version of the package")
+    analyzed_at: str = Field(description="When the run started, ISO 8601 UTC; one time for a whole run, however often resumed")
+
+
+class Assessment(BaseModel):
+    """Everything that is said of one post.
+
+    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a task that a post gives no ground for
+    (damage without a photo or text) is answered with an abstention, never left out silently.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    post: Post = Field(description="The post as it was read")
+    modalities: tuple[Modality, ...] = Field(description="What the assessment rests on; empty where nothing was readable")
+    notes: tuple[str, ...] = Field(default=(), description="What a reader must know, such as why a photo could not be used")
+    language: str | None = Field(default=None, description="Detected language (ISO 639-1), null where the text is too short")
+    tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
+    urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
+    provenance: Provenance
+
+
+class FailedPost(BaseModel):
+    """A row that could not become a post. It never costs the other rows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int = Field(ge=0, description="Position in the source, counted from 0 without the header")
+    id: str | None = Field(default=None, description="The row's id where it could be read")
+    reason: str = Field(description="What was wrong and what was expected, one sentence")

@@ -1,0 +1,39 @@
+"""A post: what a person wrote and showed, as it came. Nothing here is cleaned, decoded or judged."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["ImageRef", "Post"]
+
+
+class ImageRef(BaseModel):
+    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: str = Field(description="Path as given, relative to the image folder or absolute")
+
+
+class Post(BaseModel):
+    """One post of one author.
+
+    >>> Post(id="1", text="Bridge is down", lat=18.2, lon=-66.5).has_text
+    True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1, description="Unique within its source")
+    text: str = Field(default="", description="The text as posted; may be empty")
+    image: ImageRef | None = Field(default=None, description="The photo, if one was posted")
+    created_at: datetime | None = Field(default=None, description="When it was posted; a time without a zone is taken as UTC")
+    lang: str | None = Field(default=None, description="BCP 47 language tag as given by the platform, if any")
+    lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
+    lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
+    event: str | None = Field(default=None, description="The event the source files it under, if any")
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any character but white space was posted."""
+        return bool(self.text.strip())

@@ -1,0 +1,227 @@
+r"""CLIP, any checkpoint in the layout of transformers: states of tokens and patches, pooled before or after the projection.
+
+$$z_t = P_t\, X^t_{\mathrm{EOS}}, \qquad z_i = P_i \operatorname{LN}(X^i_{\mathrm{CLS}}),$$
+
+with $P$ left out for `pooled: pre_projection`. Token states are those after the last layer norm; patch states are the last layer's without
+the class token (CLIP norms the class token alone). The pooled vectors keep their length: CLIP scales them to 1 in its loss only.
+
+Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a local folder; only safetensors are read,
+and no code from a hub is ever run. Pictures are resized and normalized by the checkpoint's own `preprocessor_config.json` (CLIP's values
+where it has none).
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+
+__all__ = ["ClipImage", "ClipOptions", "ClipText"]
+
+Pooled = Literal["projected", "pre_projection"]
+_log = logging.getLogger(__name__)
+
+
+class ClipOptions(Config):
+    """Options of the encoder `clip`."""
+
+    checkpoint: str = "openai/clip-vit-base-patch32"
+    """A name on the Hugging Face hub or a local folder."""
+    revision: str | None = None
+    """A commit of the hub repository; without one, its newest."""
+    pooled: Pooled = "projected"
+    """Whether pooled vectors are those of the joint space or the ones before the projection."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a CLIP checkpoint consists of."""
+
+    model: Any
+    tokenizer: Any
+    processor: Any
+
+
+class ClipText(TextEncoder):
+    """CLIP's text tower.
+
+    Arguments:
+        checkpoint: The loaded checkpoint.
+        pooled: Which pooled vector is given.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, pooled: Pooled = "projected") -> None:
+        super().__init__()
+        model, config = checkpoint.model, checkpoint.model.config.text_config
+        self.name, self.pooled = "CLIP text", pooled
+        self.model = model.text_model
+        self.projection: nn.Module = model.text_projection if pooled == "projected" else nn.Identity()
+        self.width = config.hidden_size
+        self.pooled_width = model.config.projection_dim if pooled == "projected" else self.width
+        self.max_tokens = config.max_position_embeddings
+        self._tokenizer = checkpoint.tokenizer
+        # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the end would be taken for it
+        self.pad_id = int(checkpoint.tokenizer.pad_token_id)
+        facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")}
+        vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        self._fingerprint = fingerprint({"weights": _digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
+        freeze(self)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and pooling."""
+        return self._fingerprint
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Cuts texts into byte pairs."""
+        if not texts:
+            return []
+        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
+        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+
+    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+        """Token states and the state at the end of the text, projected or not."""
+        out = self.model(input_ids=ids.masked_fill(~mask, self.pad_id), attention_mask=mask)
+        return out.last_hidden_state.masked_fill(~mask[..., None], 0.0), self.projection(out.pooler_output)
+
+
+class ClipImage(ImageEncoder):
+    """CLIP's image tower (a vision transformer).
+
+    Arguments:
+        checkpoint: The loaded checkpoint.
+        pooled: Which pooled vector is given.
+
+    Raises:
+        ModelError: If the checkpoint's preprocessing makes pictures of another size than its weights take.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, *, pooled: Pooled = "projected") -> None:
+        super().__init__()
+        model, config = checkpoint.model, checkpoint.model.config.vision_config
+        self.name, self.pooled = "CLIP image", pooled
+        self.model = model.vision_model
+        self.projection: nn.Module = model.visual_projection if pooled == "projected" else nn.Identity()
+        self.width = config.hidden_size
+        self.pooled_width = model.config.projection_dim if pooled == "projected" else self.width
+        self.side_px = config.image_size
+        self.patches = (config.image_size // config.patch_size) ** 2
+        self._processor = checkpoint.processor
+        facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
+        self._fingerprint = fingerprint({"weights": _digest(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts})
+        made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
+        if made != (3, self.side_px, self.side_px):
+            raise ModelError(
+                f"the checkpoint prepares pictures of shape {tuple(made)}, its weights take side {self.side_px}; "
+                "correct size and crop_size in its preprocessor_config.json"
+            )
+        freeze(self)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, preprocessing and pooling."""
+        return self._fingerprint
+
+    def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
+        """Resizes the shorter side (bicubic), crops the middle and normalizes, as the checkpoint says."""
+        values: Tensor = self._processor(images=[pixels], return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+        return values[0]
+
+    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+        """Patch states and the class token's, normed, projected or not."""
+        out = self.model(pixel_values=images)
+        return out.last_hidden_state[:, 1:], self.projection(out.pooler_output)
+
+
+@ENCODERS.register("clip")
+def build_clip(spec: EncoderSpec) -> EncoderPair:
+    """CLIP from a checkpoint.
+
+    Raises:
+        ConfigError: If an option does not fit `ClipOptions`.
+        ModelError: If the checkpoint cannot be had or is not one of CLIP.
+    """
+    options = ClipOptions.parse(spec.options, where="encoder clip")
+    checkpoint = _load(options)
+    return EncoderPair(ClipText(checkpoint, pooled=options.pooled), ClipImage(checkpoint, pooled=options.pooled), spec)
+
+
+def _load(options: ClipOptions) -> Checkpoint:
+    import transformers
+
+    # by their own names: the automatic classes would look for torchvision; as Any: their annotations refuse what they take
+    models, tokenizers, processors = (
+        cast("Any", kind) for kind in (transformers.CLIPModel, transformers.CLIPTokenizer, transformers.CLIPImageProcessorPil)
+    )
+    name, revision = options.checkpoint, options.revision
+    try:
+        # fp32 whatever the file holds, so that a result does not depend on how it was stored
+        model, info = models.from_pretrained(name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True)
+        tokenizer = tokenizers.from_pretrained(name, revision=revision)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(_advice(name, error)) from error
+    missing = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
+    if missing:
+        raise ModelError(f"{name} lacks {len(missing)} tensors of CLIP, such as {missing[0]}; name a whole CLIP checkpoint")
+    try:
+        processor = processors.from_pretrained(name, revision=revision)
+    except OSError:
+        _log.info("%s has no preprocessor_config.json; taking CLIP's own values", name)
+        side_px = model.config.vision_config.image_size
+        processor = processors(size={"shortest_edge": side_px}, crop_size={"height": side_px, "width": side_px})
+    return Checkpoint(model, tokenizer, processor)
+
+
+def _advice(name: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if Path(name).is_dir():
+        return f"{name} is not a CLIP checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+    return (
+        f"CLIP checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
+        "without one, copy its folder here and give the folder's path as option checkpoint"
+    )
+
+
+def _recipe(processor: Any) -> dict[str, object]:
+    names = (
+        "do_resize",
+        "size",
+        "resample",
+        "do_center_crop",
+        "crop_size",
+        "do_rescale",
+        "rescale_factor",
+        "do_normalize",
+        "image_mean",
+        "image_std",
+    )
+    return {"preprocessing": {name: _plain(getattr(processor, name)) for name in names}}
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    return {k: v for k, v in dict(value).items() if v is not None}
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and values: the same however a checkpoint is cut into files."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()

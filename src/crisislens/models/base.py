@@ -1,0 +1,78 @@
+"""What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside; calibration comes later.
+
+Promises that the universal test holds every registered model to: a post's logits do not depend on its neighbors (the `*_published` models break
+this by design, and the test states it), padding changes nothing, missing modalities are allowed, evaluation is deterministic, every
+parameter learns, and a saved model loads to equal outputs.
+"""
+
+import inspect
+from abc import ABC, abstractmethod
+
+from jaxtyping import Float
+from pydantic import Field, JsonValue
+from torch import Tensor, nn
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ConfigError
+from crisislens.core.registry import Registry
+from crisislens.nn.batch import FeatureBatch
+from crisislens.nn.widths import FeatureWidths
+
+__all__ = ["MODELS", "FusionModel", "ModelSpec", "require_published_flag"]
+
+
+class FusionModel(nn.Module, ABC):
+    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and `classes` among them."""
+
+    @abstractmethod
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits of b posts over c classes."""
+
+
+MODELS: Registry[type[FusionModel]] = Registry("model")
+
+
+class ModelSpec(Config):
+    """Which model with which options; what a run file and an artifact hold."""
+
+    name: str
+    """A name in `MODELS`."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Keyword arguments of its constructor beside the widths and `classes`."""
+
+    def build(self, widths: FeatureWidths, classes: int) -> FusionModel:
+        """The model with fresh weights, drawn from torch's global generator.
+
+        Raises:
+            NotRegisteredError: If there is no such model.
+            ConfigError: If an option is unknown or does not fit.
+        """
+        cls = MODELS[self.name]
+        given = {
+            "text_width": widths.text,
+            "text_pooled_width": widths.text_pooled,
+            "image_width": widths.image,
+            "image_pooled_width": widths.image_pooled,
+            "classes": classes,
+        }
+        known = set(inspect.signature(cls.__init__).parameters) - {"self", *given}
+        strange = sorted(set(self.options) - known)
+        if strange:
+            raise ConfigError(f"model {self.name!r} has no option {', '.join(strange)}; it takes {', '.join(sorted(known)) or 'none'}")
+        try:
+            return cls(**given, **self.options)  # type: ignore[arg-type]
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"model {self.name!r} cannot be built with {self.options}: {error}") from error
+
+
+def require_published_flag(name: str, as_published: bool) -> None:
+    """Refuses a form that only reproduces the authors' code unless it is asked for by name and by flag.
+
+    Raises:
+        ConfigError: If the flag is not set, with the reason.
+    """
+    if not as_published:
+        raise ConfigError(
+            f"model {name!r} reproduces the authors' code, in which a post's result depends on the posts beside it; "
+            "set the option as_published: true if that is what you want, or take the designed form"
+        )

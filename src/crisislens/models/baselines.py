@@ -1,0 +1,168 @@
+r"""Baselines: one modality alone, concatenation, and late fusion.
+
+Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$. Concatenation: $\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in
+the place of a missing modality. Late fusion adds what each modality says by itself,
+
+$$\ell = b + \sum_{m \in \{T, I\}} 1[m\ \text{present}]\; r_m\, \operatorname{MLP}_m(h_m), \qquad r_m = \operatorname{softplus}(\rho_m),$$
+
+with a learned reliability $r_m$ of each modality: a missing one leaves the sum, and a post with neither gets the learned prior b. Standard
+constructions (Baltrušaitis et al. 2019, https://arxiv.org/abs/1705.09406, Sec. 5), no single paper's.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crisislens.models.base import MODELS, FusionModel
+from crisislens.models.parts import Head, Pooler
+from crisislens.nn.batch import FeatureBatch
+from crisislens.nn.missing import ModalityDropout
+
+__all__ = ["Concatenation", "ImageOnly", "LateFusion", "TextOnly"]
+
+Source = Literal["pooled", "tokens", "both"]
+
+
+@MODELS.register("text_only")
+class TextOnly(FusionModel):
+    """Classifies the text and does not look at the photo.
+
+    Arguments:
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; the image's are not used.
+        classes: The number of classes c.
+        width: Width of the pooled modality.
+        hidden: Width of the head's hidden layer; 0 for none.
+        dropout: Dropout of all parts.
+        source: What is pooled, see `models.parts.Pooler`.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        width: int = 256,
+        hidden: int = 0,
+        dropout: float = 0.1,
+        source: Source = "both",
+    ) -> None:
+        super().__init__()
+        self.pool = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
+        self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits from the text; a post without text gets those of a zero vector."""
+        return self.head(self.pool(batch.text))  # type: ignore[no-any-return]
+
+
+@MODELS.register("image_only")
+class ImageOnly(FusionModel):
+    """Classifies the photo and does not read the text. Arguments as of `TextOnly`, for the image."""
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        width: int = 256,
+        hidden: int = 0,
+        dropout: float = 0.1,
+        source: Source = "both",
+    ) -> None:
+        super().__init__()
+        self.pool = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits from the photo; a post without one gets those of a zero vector."""
+        return self.head(self.pool(batch.image))  # type: ignore[no-any-return]
+
+
+@MODELS.register("concat")
+class Concatenation(FusionModel):
+    """Joins the pooled text and photo and classifies the pair.
+
+    Arguments:
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features.
+        classes: The number of classes c.
+        width: Width of each pooled modality.
+        hidden: Width of the head's hidden layer; 0 for none.
+        dropout: Dropout of all parts.
+        modality_dropout: Probability that a post with both loses one in training.
+        source: What is pooled, see `models.parts.Pooler`.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        width: int = 256,
+        hidden: int = 256,
+        dropout: float = 0.1,
+        modality_dropout: float = 0.2,
+        source: Source = "both",
+    ) -> None:
+        super().__init__()
+        self.hide = ModalityDropout(rate=modality_dropout)
+        self.pool_text = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool_image = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.no_text, self.no_image = (nn.Parameter(0.02 * torch.randn(width)) for _ in range(2))
+        self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits from both."""
+        batch = self.hide(batch)
+        text = torch.where(batch.text.present[:, None], self.pool_text(batch.text), self.no_text)
+        image = torch.where(batch.image.present[:, None], self.pool_image(batch.image), self.no_image)
+        return self.head(torch.cat([text, image], dim=-1))  # type: ignore[no-any-return]
+
+
+@MODELS.register("late_fusion")
+class LateFusion(FusionModel):
+    """Adds what text and photo say by themselves, each by its learned reliability. Arguments as of `Concatenation`."""
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        width: int = 256,
+        hidden: int = 0,
+        dropout: float = 0.1,
+        modality_dropout: float = 0.3,
+        source: Source = "both",
+    ) -> None:
+        super().__init__()
+        self.hide = ModalityDropout(rate=modality_dropout)
+        self.pool_text = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool_image = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.head_text = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
+        self.head_image = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
+        # softplus(0.5413) = 1: both modalities start as equals
+        self.reliability = nn.Parameter(torch.full((2,), 0.5413))
+        self.prior = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """The prior plus the logits of the modalities that are there."""
+        batch = self.hide(batch)
+        r_text, r_image = functional.softplus(self.reliability)
+        logits = self.prior + r_text * self.head_text(self.pool_text(batch.text)) * batch.text.present[:, None]
+        if not batch.image.present.any():
+            return logits
+        return logits + r_image * self.head_image(self.pool_image(batch.image)) * batch.image.present[:, None]

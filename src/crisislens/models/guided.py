@@ -1,0 +1,134 @@
+r"""Guided cross attention over text and photo, as designed and as published.
+
+Designed, with $z_I, z_T$ from `nn.guided.GuidedCrossAttention` and a bar for the mean over real tokens:
+
+$$\ell = \operatorname{MLP}\big([\bar z_I\,;\ \bar z_T]\big).$$
+
+A missing modality is one learned token, so the other modality's gate still has something to open. Source: Munia et al., 2025,
+https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper names one fully connected layer as the head; its code has
+a hidden one with BatchNorm and dropout 0.5, which `guided_published` has too.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from crisislens.models.base import MODELS, FusionModel, require_published_flag
+from crisislens.models.parts import Head, Inlet
+from crisislens.nn.attention import masked_mean
+from crisislens.nn.batch import FeatureBatch, ModalityBatch
+from crisislens.nn.guided import GuidedCrossAttention, PublishedGuidedFusion
+from crisislens.nn.missing import MissingToken, ModalityDropout
+
+__all__ = ["Guided", "GuidedPublished", "GuidedTrunk", "published_head"]
+
+Patches = tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]]
+Words = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
+
+
+class GuidedTrunk(nn.Module):
+    """From features to gated token sequences of one width: inlets, missing tokens, modality dropout, guided cross attention."""
+
+    def __init__(self, *, text_width: int, image_width: int, width: int, heads: int, dropout: float, modality_dropout: float) -> None:
+        super().__init__()
+        self.hide = ModalityDropout(rate=modality_dropout)
+        self.inlet_text = Inlet(width_in=text_width, width=width, dropout=dropout)
+        self.inlet_image = Inlet(width_in=image_width, width=width, dropout=dropout)
+        self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
+        self.guide = GuidedCrossAttention(width=width, heads=heads)
+
+    def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
+        """Gated patches with their mask, gated words with theirs."""
+        batch = self.hide(batch)
+        image, image_mask = self._enter(batch.image, self.inlet_image, self.no_image)
+        text, text_mask = self._enter(batch.text, self.inlet_text, self.no_text)
+        z_i, z_t = self.guide(image, image_mask, text, text_mask)
+        return (z_i, image_mask), (z_t, text_mask)
+
+    @staticmethod
+    def _enter(x: ModalityBatch, inlet: nn.Module, missing: MissingToken) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
+        if not x.present.any():
+            # nothing to map: every post has the learned token alone, whatever the padding
+            x = ModalityBatch(x.tokens[:, :1], x.mask[:, :1], x.pooled, x.present)
+        return missing(inlet(x.tokens), x.mask, x.present)  # type: ignore[no-any-return]
+
+
+@MODELS.register("guided")
+class Guided(FusionModel):
+    """Guided cross attention over the patches and words of one post.
+
+    Arguments:
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
+        width: The token width $d$ inside.
+        heads: Heads of the self-attention.
+        hidden: Width of the head's hidden layer; 0 for none (the paper's head).
+        dropout: Dropout of inlets and head.
+        modality_dropout: Probability that a post with both modalities loses one in training.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        width: int = 128,
+        heads: int = 4,
+        hidden: int = 128,
+        dropout: float = 0.1,
+        modality_dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.trunk = GuidedTrunk(
+            text_width=text_width, image_width=image_width, width=width, heads=heads, dropout=dropout, modality_dropout=modality_dropout
+        )
+        self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits from the mean gated patch and the mean gated word."""
+        image, text = self.trunk(batch)
+        return self.head(torch.cat([masked_mean(*image), masked_mean(*text)], dim=-1))  # type: ignore[no-any-return]
+
+
+def published_head(classes: int, width: int = 256) -> nn.Sequential:
+    """The head of the authors' code: linear, BatchNorm, ReLU, dropout 0.5, linear."""
+    return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, classes))
+
+
+@MODELS.register("guided_published")
+class GuidedPublished(FusionModel):
+    """The authors' code of guided cross attention (CLIP variant), for reproduction only: results depend on the batch.
+
+    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where a modality is missing (the original
+    has no such posts) its pooled vector is zero.
+
+    Arguments:
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states are not used.
+        classes: The number of outputs; the original has 6 for the humanitarian task, one of which never occurs.
+        as_published: Must be true: the reader of a run file shall see it.
+
+    Raises:
+        ConfigError: If `as_published` is false.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        text_pooled_width: int,
+        image_width: int,
+        image_pooled_width: int,
+        classes: int,
+        as_published: bool = False,
+    ) -> None:
+        super().__init__()
+        require_published_flag("guided_published", as_published)
+        self.fuse = PublishedGuidedFusion(image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width)
+        self.head = published_head(classes)
+
+    def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
+        """Logits from the pooled vectors."""
+        return self.head(self.fuse(batch.image.pooled, batch.text.pooled))  # type: ignore[no-any-return]

@@ -1,0 +1,60 @@
+r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that the model learns to do without.
+
+For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing changes. In training a post that has
+both loses one with probability ρ (modality dropout, after Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102), text or image with
+equal chance, never both, decided for each post by itself.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from crisislens.nn.batch import FeatureBatch
+
+__all__ = ["MissingToken", "ModalityDropout"]
+
+
+class MissingToken(nn.Module):
+    """A learned token for posts that lack a modality.
+
+    Arguments:
+        width: The token width $d$.
+    """
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.token = nn.Parameter(0.02 * torch.randn(width))
+
+    def forward(
+        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"], present: Bool[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
+        """Puts the token at the first place of posts without the modality; returns tokens and mask."""
+        first = torch.zeros_like(mask)
+        first[:, 0] = ~present
+        return torch.where(first[..., None], self.token.to(x.dtype), x), mask | first
+
+
+class ModalityDropout(nn.Module):
+    """Hides one modality of a post that has both, in training only.
+
+    Arguments:
+        rate: Probability ρ in [0, 1] that a post with both loses one.
+
+    Raises:
+        ValueError: If `rate` is not in [0, 1].
+    """
+
+    def __init__(self, *, rate: float) -> None:
+        super().__init__()
+        if not 0 <= rate <= 1:
+            raise ValueError(f"rate must be a probability in [0, 1], got {rate}")
+        self.rate = rate
+
+    def forward(self, batch: FeatureBatch) -> FeatureBatch:
+        """The batch with modalities hidden; unchanged in evaluation."""
+        if not self.training or self.rate == 0:
+            return batch
+        chance = torch.rand(len(batch), device=batch.text.present.device)
+        both = batch.text.present & batch.image.present
+        hide_text, hide_image = both & (chance < self.rate / 2), both & (chance >= self.rate / 2) & (chance < self.rate)
+        return batch.map(text=batch.text.without(hide_text), image=batch.image.without(hide_image))

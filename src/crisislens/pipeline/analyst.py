@@ -1,0 +1,177 @@
+"""The analyst: posts in, assessments out, the same way for one post and for a hundred thousand.
+
+Each post is judged from its own text and photo alone; who else is in the batch changes nothing but the last bits of a float, which the
+rounding of the output (four digits) hides. Pictures are decoded by `data.images` only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from crisislens import __version__
+from crisislens.core.errors import ModelError
+from crisislens.data.duplicates import text_signature
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import clean_text
+from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
+from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.post import Post
+from crisislens.encoders.base import load_encoders
+from crisislens.features.encode import EncodedPosts, PostEncoder, collate
+from crisislens.models.artifact import LoadedModel, load_artifact
+from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.judgment import evidence_of, judge, urgency
+from crisislens.pipeline.language import detect_language
+
+__all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
+
+DEFAULT_BUNDLE = "crisis-compact"
+_HEAD_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An assessment with what the search for duplicates needs.
+
+    Attributes:
+        assessment: What is said of the post.
+        signature: MinHash signature of the text, or None where there is too little text.
+        image_hash: Perceptual hash of the photo, 64 bits, or None.
+    """
+
+    assessment: Assessment
+    signature: NDArray[np.uint32] | None
+    image_hash: int | None
+
+
+class Analyst:
+    """Assesses posts with one bundle of models.
+
+    >>> analyst = Analyst.default()
+    >>> [found] = analyst.assess([Post(id="1", text="Flood destroyed homes and the bridge in Ponce, families need water and rescue")])
+    >>> found.tasks["informativeness"].label
+    'informative'
+
+    Arguments:
+        bundle: The models, their encoder and their calibration.
+        image_root: The folder that pictures are read from; without one, pictures are not read.
+        batch_posts: How many posts are encoded together; changes speed and memory, never a result.
+
+    Raises:
+        ModelError: If the models and the encoder do not fit together.
+    """
+
+    def __init__(self, bundle: Bundle, *, image_root: Path | None = None, batch_posts: int = 32) -> None:
+        config = bundle.config
+        self.bundle = bundle
+        encoders = load_encoders(bundle.encoder)
+        self.encoder = PostEncoder(encoders, rules=config.rules, limits=config.limits, image_root=image_root, batch_posts=batch_posts)
+        self.models: dict[str, LoadedModel] = {name: load_artifact(bundle.artifact(name)) for name in config.tasks}
+        self._widths = encoders.widths()
+        for name, loaded in self.models.items():
+            self._check(name, loaded, encoders.fingerprint())
+            loaded.model.eval()
+        self.fingerprint = bundle.fingerprint()
+        self.encoder_fingerprint = encoders.fingerprint()
+
+    @classmethod
+    def default(cls, *, image_root: Path | None = None) -> "Analyst":
+        """The analyst that the package ships; needs no network."""
+        return cls.load(DEFAULT_BUNDLE, image_root=image_root)
+
+    @classmethod
+    def load(cls, name_or_folder: str | Path, *, image_root: Path | None = None, batch_posts: int = 32) -> "Analyst":
+        """An analyst from a packaged bundle's name or a bundle's folder.
+
+        Raises:
+            NotRegisteredError: If there is no such bundle.
+            ModelError: If the bundle is damaged.
+        """
+        return cls(find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts)
+
+    def _check(self, name: str, loaded: LoadedModel, encoder_fingerprint: str) -> None:
+        space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
+        if tuple(loaded.meta.classes) != space.classes:
+            raise ModelError(
+                f"the model of {name} answers {list(loaded.meta.classes)}, its label space is {list(space.classes)}; train it again"
+            )
+        if loaded.meta.encoder_fingerprint != encoder_fingerprint:
+            raise ModelError(
+                f"the model of {name} was trained on encoder {loaded.meta.encoder_fingerprint}, here is {encoder_fingerprint}; "
+                "use the encoder that the bundle names, in its version"
+            )
+
+    @property
+    def limits(self) -> ImageLimits:
+        """The limits within which pictures are decoded."""
+        return self.bundle.config.limits
+
+    def assess(self, posts: Sequence[Post]) -> list[Assessment]:
+        """Assesses posts, in their order."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return [finding.assessment for finding in self.find(posts, analyzed_at=now)]
+
+    def find(self, posts: Sequence[Post], *, analyzed_at: str) -> list[Finding]:
+        """Assesses posts and keeps what the search for duplicates needs.
+
+        Arguments:
+            posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
+            analyzed_at: The time that the records carry, ISO 8601 in UTC.
+        """
+        encoded = self.encoder.encode(posts)
+        logits = self._logits(encoded)
+        provenance = Provenance(
+            model=self.bundle.config.name,
+            model_version=self.bundle.config.version,
+            model_fingerprint=self.fingerprint,
+            encoder_fingerprint=self.encoder_fingerprint,
+            crisislens_version=__version__,
+            analyzed_at=analyzed_at,
+        )
+        return [self._finding(i, post, encoded, logits, provenance) for i, post in enumerate(posts)]
+
+    def _logits(self, encoded: EncodedPosts) -> dict[str, NDArray[np.float32]]:
+        """Per task the logits of every post, shape (b, c)."""
+        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.models}
+        with torch.inference_mode():
+            for start in range(0, len(encoded.features), _HEAD_BATCH):
+                batch = collate(encoded.features[start : start + _HEAD_BATCH], self._widths)
+                for name, loaded in self.models.items():
+                    parts[name].append(loaded.model(batch).float().numpy())
+        return {name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()}
+
+    def _finding(
+        self, i: int, post: Post, encoded: EncodedPosts, logits: dict[str, NDArray[np.float32]], provenance: Provenance
+    ) -> Finding:
+        features, config = encoded.features[i], self.bundle.config
+        has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
+        evidence = evidence_of(text=has_text, image=has_image)
+        cleaned = clean_text(post.text, config.rules)
+        language = detect_language(cleaned)
+        foreign = language if language and config.languages and language not in config.languages else None
+        tasks: dict[str, TaskAssessment] = {
+            name: judge(logits[name][i], space=LABEL_SPACES[task.label_space], task=task, evidence=evidence, foreign=foreign)
+            for name, task in config.tasks.items()
+        }
+        present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
+        assessment = Assessment(
+            post=post,
+            modalities=tuple(name for name, there in present if there),
+            notes=(*encoded.notes[i], *_language_note(foreign, has_image)),
+            language=language,
+            tasks=tasks,
+            urgency=urgency(tasks),
+            provenance=provenance,
+        )
+        return Finding(assessment, text_signature(cleaned), features.image_hash)
+
+
+def _language_note(foreign: str | None, has_image: bool) -> tuple[str, ...]:
+    if foreign is None or not has_image:
+        return ()
+    return (f"text seems to be in another language ({foreign}) than the model was trained on; trust the photo more",)

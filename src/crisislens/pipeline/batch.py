@@ -1,0 +1,202 @@
+"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out however often it was killed.
+
+A run lives in its output folder. `work/manifest.json` names exactly what is analyzed with what; each finished chunk is one pair of atomic
+files, `NNNNNN.npz` (what the search for duplicates needs) and then `NNNNNN.jsonl` (the records), whose presence says that both are whole.
+Chunks are cut by position in the source, so the batches that a post is computed in are the same after a restart. When all chunks are there
+they are joined into `assessments.jsonl` and `failed.jsonl`, near-duplicates are clustered, and only then does `work/` go.
+
+The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of reproducible builds), kept in the
+manifest, so that a resumed run ends with exactly the bytes of an undisturbed one.
+"""
+
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.source import PostSource
+from crisislens.domain.assessment import Assessment, FailedPost
+from crisislens.domain.post import Post
+from crisislens.pipeline.analyst import Analyst, Finding
+from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
+
+__all__ = ["CHUNK_POSTS", "RunOutcome", "read_assessments", "read_failed", "run_analysis"]
+
+CHUNK_POSTS = 256
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a finished run left behind.
+
+    Attributes:
+        folder: The output folder.
+        assessed: How many posts were assessed.
+        failed: How many rows could not become a post.
+        resumed: How many of the assessed or failed rows had been finished by an earlier, interrupted start.
+        clusters: Near-duplicate posts, the largest cluster first.
+        analyzed_at: The time that the records carry.
+    """
+
+    folder: Path
+    assessed: int
+    failed: int
+    resumed: int
+    clusters: tuple[DuplicateCluster, ...]
+    analyzed_at: str
+
+
+def run_analysis(
+    source: PostSource, analyst: Analyst, folder: Path, *, chunk_posts: int = CHUNK_POSTS, progress: Progress | None = None
+) -> RunOutcome:
+    """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a folder.
+
+    Arguments:
+        source: The posts; read once, front to back, never held whole.
+        analyst: The models.
+        folder: Where the output goes. An interrupted run with the same source and models in it is resumed.
+        chunk_posts: Rows a chunk: what a kill can cost at most. Part of the run's identity.
+        progress: Called after each chunk with the rows done so far and how many of them were resumed.
+
+    Raises:
+        InputError: If the folder holds files that no run of crisislens made.
+    """
+    work, analyzed_at = _open(folder, source, analyst, chunk_posts)
+    rows = resumed = 0
+    for index, chunk in enumerate(_chunks(source, chunk_posts)):
+        rows += len(chunk)
+        if (work / f"{index:06d}.jsonl").is_file():
+            resumed += len(chunk)
+        else:
+            _write_chunk(work, index, chunk, analyst, analyzed_at)
+        if progress is not None:
+            progress(rows, resumed)
+    chunks = sorted(work.glob("[0-9]*.jsonl"))
+    assessed, failed = _join(chunks, folder)
+    clusters = NeighborStore.load([path.with_suffix(".npz") for path in chunks]).clusters(_ids(folder))
+    _write_clusters(clusters, folder)
+    return RunOutcome(folder, assessed, failed, resumed, clusters, analyzed_at)
+
+
+def clear_work(folder: Path) -> None:
+    """Removes the chunks of a finished run; call it when everything that is made from the run has been written."""
+    shutil.rmtree(folder / "work", ignore_errors=True)
+
+
+def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) -> tuple[Path, str]:
+    """Prepares the work folder and returns it with the time that the records carry."""
+    work, manifest = folder / "work", folder / "work" / "manifest.json"
+    root = analyst.encoder.image_root
+    identity = {
+        "source": source.fingerprint(),
+        "model": analyst.fingerprint,
+        "features": analyst.encoder.fingerprint(),
+        "images": str(root.resolve()) if root else None,
+        "chunk_posts": chunk_posts,
+    }
+    key = fingerprint(identity)
+    if manifest.is_file():
+        try:
+            found = json.loads(manifest.read_text(encoding="utf-8"))
+        except ValueError:
+            found = {}
+        if found.get("key") == key:
+            return work, str(found["analyzed_at"])
+        shutil.rmtree(work)
+    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "assessments.jsonl").is_file():
+        raise InputError(f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it")
+    analyzed_at = _now()
+    atomic_write(manifest, json.dumps({"key": key, "analyzed_at": analyzed_at, **identity}, indent=1))
+    return work, analyzed_at
+
+
+def _now() -> str:
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
+    return now.isoformat(timespec="seconds")
+
+
+def _chunks(source: PostSource, size: int) -> Iterator[list[Post | FailedPost]]:
+    rows = iter(source)
+    while chunk := list(islice(rows, size)):
+        yield chunk
+
+
+def _write_chunk(work: Path, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str) -> None:
+    posts = [row for row in chunk if isinstance(row, Post)]
+    found, lost = _find(posts, analyst, analyzed_at, first_row=index * len(chunk))
+    failures = [row for row in chunk if isinstance(row, FailedPost)] + lost
+    buffer = io.BytesIO()
+    np.savez(buffer, **NeighborStore.of(found).arrays())  # type: ignore[arg-type]
+    atomic_write(work / f"{index:06d}.npz", buffer.getvalue())
+    lines = ["A" + f.assessment.model_dump_json() for f in found] + ["F" + f.model_dump_json() for f in failures]
+    atomic_write(work / f"{index:06d}.jsonl", "".join(line + "\n" for line in lines))
+
+
+def _find(posts: list[Post], analyst: Analyst, analyzed_at: str, first_row: int) -> tuple[list[Finding], list[FailedPost]]:
+    """Assesses a chunk; if it fails as a whole, each post by itself, so that one post never costs another."""
+    try:
+        return analyst.find(posts, analyzed_at=analyzed_at), []
+    except CrisisLensError:
+        raise
+    except Exception:
+        found: list[Finding] = []
+        lost: list[FailedPost] = []
+        for offset, post in enumerate(posts):
+            try:
+                found += analyst.find([post], analyzed_at=analyzed_at)
+            except Exception as error:
+                lost.append(
+                    FailedPost(row=first_row + offset, id=post.id, reason=f"could not be assessed: {type(error).__name__}: {error}"[:300])
+                )
+        return found, lost
+
+
+def _join(chunks: Iterable[Path], folder: Path) -> tuple[int, int]:
+    """Joins the chunks into the two output files, atomically and with flat memory; returns how many records each has."""
+    counts = {"A": 0, "F": 0}
+    parts = {"A": folder / ".assessments.jsonl.part", "F": folder / ".failed.jsonl.part"}
+    with parts["A"].open("w", encoding="utf-8", newline="\n") as good, parts["F"].open("w", encoding="utf-8", newline="\n") as bad:
+        for path in chunks:
+            with path.open(encoding="utf-8", newline="\n") as lines:
+                for line in lines:
+                    (good if line[0] == "A" else bad).write(line[1:])
+                    counts[line[0]] += 1
+    parts["A"].replace(folder / "assessments.jsonl")
+    parts["F"].replace(folder / "failed.jsonl")
+    return counts["A"], counts["F"]
+
+
+def _write_clusters(clusters: tuple[DuplicateCluster, ...], folder: Path) -> None:
+    lines = (json.dumps({"kind": c.kind, "size": len(c.ids), "ids": c.ids}, ensure_ascii=False) + "\n" for c in clusters)
+    atomic_write(folder / "duplicates.jsonl", "".join(lines))
+
+
+def _ids(folder: Path) -> list[str]:
+    with (folder / "assessments.jsonl").open(encoding="utf-8") as lines:
+        return [str(json.loads(line)["post"]["id"]) for line in lines]
+
+
+def read_assessments(folder: Path) -> Iterator[Assessment]:
+    """The assessments of a finished run, one at a time, in the order of the source."""
+    with (folder / "assessments.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            yield Assessment.model_validate_json(line)
+
+
+def read_failed(folder: Path) -> Iterator[FailedPost]:
+    """The failed rows of a finished run, one at a time."""
+    with (folder / "failed.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            yield FailedPost.model_validate_json(line)

@@ -1,0 +1,153 @@
+r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into honest probabilities.
+
+For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a task with logits $\ell$,
+
+$$p = \operatorname{softmax}(\ell / \tau_m), \qquad \text{abstain} \iff \max_c p_c < \theta_m .$$
+
+τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone deserves another trust than a text alone.
+A folder holds `bundle.json`, one artifact folder a task, optionally an adapter of the encoder, and a model card (`README.md`).
+"""
+
+import importlib.resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import CleaningRules
+from crisislens.domain.labels import LABEL_SPACES
+from crisislens.encoders.base import EncoderSpec
+
+__all__ = ["Bundle", "BundleConfig", "Calibration", "Evidence", "TaskConfig", "find_bundle", "packaged_bundles"]
+
+Evidence = Literal["text", "image", "both"]
+FORMAT = 1
+
+
+class Calibration(Config):
+    """How the logits of one task are read for one kind of evidence."""
+
+    temperature: float = Field(gt=0)
+    """τ: divides the logits; unitless."""
+    abstain_below: float = Field(ge=0, le=1)
+    """θ: below this probability of the most probable class the answer is "not sure"."""
+    basis: str
+    """What τ and θ were chosen on, one sentence for the report."""
+
+
+class TaskConfig(Config):
+    """One task of a bundle."""
+
+    artifact: str
+    """The folder of its model, relative to the bundle."""
+    label_space: str
+    """The name of its label space."""
+    calibration: dict[Evidence, Calibration]
+    """For each kind of evidence; a kind that is not listed always abstains."""
+
+
+class BundleConfig(Config):
+    """The content of `bundle.json`."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str
+    description: str
+    encoder: EncoderSpec
+    rules: CleaningRules = CleaningRules()
+    limits: ImageLimits = ImageLimits()
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    tasks: dict[str, TaskConfig]
+
+    @model_validator(mode="after")
+    def _label_spaces_exist(self) -> "BundleConfig":
+        for name, task in self.tasks.items():
+            if LABEL_SPACES[task.label_space].task != name:
+                raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
+        return self
+
+
+class Bundle:
+    """A bundle on disk.
+
+    Arguments:
+        folder: The folder with `bundle.json`.
+
+    Raises:
+        ModelError: If the folder is not a bundle or its configuration does not fit.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / "bundle.json"
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ModelError(f"{folder} holds no readable bundle.json; give a model's name or the folder of a saved one") from error
+        import json
+
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise ModelError(f"{path} is not JSON ({error}); the bundle is damaged, fetch or train it again") from error
+        self.config = BundleConfig.parse(values, where=str(path))
+        for task in self.config.tasks.values():
+            self._inside(task.artifact)
+
+    def _inside(self, name: str) -> Path:
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise ModelError(f"{self.folder} names {name!r}, which lies outside of it; a bundle may only use its own files")
+        return path
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """The encoder with the path of its adapter made absolute."""
+        spec = self.config.encoder
+        adapter = spec.options.get("adapter")
+        if not isinstance(adapter, str):
+            return spec
+        return EncoderSpec(name=spec.name, options={**spec.options, "adapter": str(self._inside(adapter))})
+
+    def artifact(self, task: str) -> Path:
+        """The folder of a task's model."""
+        return self._inside(self.config.tasks[task].artifact)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the configuration and every weight file; where the bundle lies does not matter."""
+        files = sorted(p for p in self.folder.rglob("*") if p.suffix in {".safetensors", ".json"})
+        return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
+
+    def card(self) -> str:
+        """The model card as Markdown; empty where there is none."""
+        path = self.folder / "README.md"
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def packaged_bundles() -> dict[str, Path]:
+    """The bundles that the package ships, by name."""
+    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "bundles"
+    return {p.name: p for p in sorted(root.iterdir()) if (p / "bundle.json").is_file()} if root.is_dir() else {}
+
+
+def find_bundle(name_or_folder: str | Path) -> Bundle:
+    """A bundle by the name of a packaged one or by its folder.
+
+    Raises:
+        NotRegisteredError: If it is neither, with the names that exist.
+        ModelError: If the folder is damaged.
+    """
+    packaged = packaged_bundles()
+    if str(name_or_folder) in packaged:
+        return Bundle(packaged[str(name_or_folder)])
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return Bundle(folder)
+    raise NotRegisteredError(
+        f"no model named {str(name_or_folder)!r} and no such folder; models that ship: {', '.join(packaged) or 'none'}"
+    )

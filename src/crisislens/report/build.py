@@ -1,0 +1,142 @@
+"""Builds `report.html`: one file that a responder opens in any browser, from a disk, without a network.
+
+Everything in a post is hostile until shown otherwise. What holds it back, each by itself:
+
+- Jinja2 escapes every value, and before that `display.visible` is applied to every string (as the environment's `finalize`), so that no
+  template can forget it; addresses in posts stay text.
+- No data stand in scripts; filters read `data-` attributes.
+- A content security policy forbids every request and every script and style but the two whose SHA-256 it names, so even a hole in the
+  escaping runs nothing and tells nobody.
+- Pictures arrive as small JPEGs that the hardened decoder made, never as the bytes of a post.
+
+Assessments stream through; kept are running totals and the posts that are listed, so memory does not grow with the run (but for the ids of
+near-duplicates, which the caller holds anyway).
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+
+from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from crisislens.core.files import atomic_write
+from crisislens.domain.assessment import Assessment, FailedPost
+from crisislens.domain.post import Post
+from crisislens.report.cards import CardMaker
+from crisislens.report.chart import draw
+from crisislens.report.display import moment, number, percent, visible
+from crisislens.report.languages import language_name
+from crisislens.report.model import ReportCluster, ReportMeta
+from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
+from crisislens.report.selection import Selection
+from crisislens.report.tally import NOT_SURE, Tally
+
+__all__ = ["write_report"]
+
+_MOST_FAILED = 200
+_MOST_CLUSTERS = 30
+
+
+def write_report(
+    out: Path,
+    *,
+    assessments: Iterable[Assessment],
+    failed: Iterable[FailedPost],
+    clusters: Sequence[ReportCluster],
+    thumbnails: Callable[[Post], bytes | None],
+    meta: ReportMeta,
+    top: int = 200,
+    per_cell: int = 8,
+) -> Path:
+    """Writes the situation report, atomically.
+
+    Arguments:
+        out: The HTML file.
+        assessments: Every assessment of the run; read once.
+        failed: The rows that could not become assessments; read once. The first 200 are listed.
+        clusters: Near-duplicates; of each, one post is listed. All are counted.
+        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only, the most urgent first.
+        meta: What the report says of the run.
+        top: How many of the most urgent posts are listed.
+        per_cell: How many posts of each cell of category and severity are listed at least.
+
+    Returns:
+        `out`.
+    """
+    tally = Tally(meta.tasks)
+    selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
+    for assessment in assessments:
+        tally.add(assessment)
+        selection.add(assessment)
+    failures: list[FailedPost] = []
+    failed_count = 0
+    for row in failed:
+        failed_count += 1
+        if len(failures) < _MOST_FAILED:
+            failures.append(row)
+    maker = CardMaker(meta.tasks, thumbnails)
+    cards = [maker.card(rank, listed) for rank, listed in enumerate(selection.listed(), start=1)]
+    timeline = tally.times.timeline()
+    page = _environment().get_template("report.html").render(
+        meta=meta,
+        tally=tally,
+        tiles=tiles(tally, failed_count),
+        chart=draw(timeline) if timeline else None,
+        matrix=matrix(tally, meta.tasks),
+        languages=language_rows(tally),
+        card_languages=sorted({(card.language, card.language_code or "unknown") for card in cards}),
+        card_events=sorted({card.event for card in cards if card.event}),
+        cards=cards,
+        clusters=cluster_rows(selection.clusters, cards),
+        cluster_count=len(clusters),
+        duplicate_posts=sum(cluster.size for cluster in clusters),
+        failures=failures,
+        failed_count=failed_count,
+        caveats=caveats(meta, tally),
+        evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
+        top=top,
+        per_cell=per_cell,
+        not_sure=NOT_SURE,
+        style=Markup(_asset("report.css")),
+        script=Markup(_asset("report.js")),
+        policy=_policy(),
+    )
+    atomic_write(out, page)
+    return out
+
+
+def _finalize(value: object) -> object:
+    """Applied to everything that a template prints: strings lose their disguises, `None` is a bug and shows as one."""
+    return visible(value) if type(value) is str else value
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    environment = Environment(
+        loader=DictLoader({name: _asset(name) for name in ("report.html", "card.html", "overview.html", "about.html")}),
+        autoescape=True,
+        finalize=_finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=number, percent=percent, moment=moment, language=language_name)
+    return environment
+
+
+def _asset(name: str) -> str:
+    """A file of `report/templates`, with line feeds only, as the browser will hash it."""
+    return files("crisislens.report").joinpath("templates", name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _policy() -> str:
+    """The content security policy: nothing is loaded, nothing runs but what is hashed here."""
+    style, script = (base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode() for name in ("report.css", "report.js"))
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
+    )

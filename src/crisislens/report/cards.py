@@ -1,0 +1,176 @@
+"""What one listed post shows: plain records for the template, so that it decides nothing."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.domain.post import Post
+from crisislens.report.display import clip, count_hidden, moment, percent, utc
+from crisislens.report.languages import language_name
+from crisislens.report.model import ReportCluster, ReportTask
+from crisislens.report.selection import Listed
+from crisislens.report.tally import NOT_SURE, answer_of
+
+__all__ = ["Answer", "Card", "CardMaker", "Probability"]
+
+_TONES = {
+    "severe_damage": "grave",
+    "affected": "grave",
+    "affected_individuals": "grave",
+    "injured_or_dead_people": "grave",
+    "missing_or_found_people": "grave",
+    "mild_damage": "warm",
+    "infrastructure_and_utility_damage": "warm",
+    "vehicle_damage": "warm",
+    "rescue_volunteering_or_donation_effort": "calm",
+    "informative": "calm",
+}
+_SHOWN_CHARACTERS = 600
+_KEPT_CHARACTERS = 4_000
+_SHOWN_MEMBERS = 20
+_MOST_THUMBNAIL_BYTES = 150_000
+_MOST_THUMBNAILS_BYTES = 5_000_000
+_JPEG = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class Probability:
+    """One class of one task: its title, its probability in words, as a number in [0, 100], and whether it is the answer."""
+
+    title: str
+    percent: str
+    width: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One task's answer: what it says, how sure it is, and why not where it is not.
+
+    `value` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100], None where it is not known.
+    """
+
+    task: str
+    title: str
+    value: str
+    label: str
+    tone: str
+    confidence: float
+    percent: str
+    threshold: float | None
+    reason: str
+    probabilities: tuple[Probability, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty; `time_ms` counts from 1970."""
+
+    rank: int
+    id: str
+    event: str
+    urgency: str
+    urgency_value: float
+    when: str
+    time_ms: int | None
+    place: str
+    language: str
+    language_code: str
+    text: str
+    rest: str
+    left_out: int
+    hidden_characters: int
+    photo: str
+    thumbnail: str
+    no_thumbnail: str
+    notes: tuple[str, ...]
+    answers: tuple[Answer, ...]
+    unsure: int
+    cluster: ReportCluster | None
+    others: tuple[str, ...]
+
+
+class CardMaker:
+    """Turns listed posts into cards and keeps the sum of their pictures within bounds.
+
+    Arguments:
+        tasks: The questions in the order in which they are shown.
+        thumbnails: Gives a small JPEG of a post's photo, or None.
+    """
+
+    def __init__(self, tasks: tuple[ReportTask, ...], thumbnails: Callable[[Post], bytes | None]) -> None:
+        self._tasks = tasks
+        self._thumbnails = thumbnails
+        self._bytes_left = _MOST_THUMBNAILS_BYTES
+
+    def card(self, rank: int, listed: Listed) -> Card:
+        """The card of one post; call it in the order of the list, the most urgent first, so that they get their pictures."""
+        a, post = listed.assessment, listed.assessment.post
+        start, rest = clip(post.text[:_KEPT_CHARACTERS], _SHOWN_CHARACTERS)
+        photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
+        thumbnail, why = self._picture(a, photo)
+        answers = tuple(self._answer(task, a) for task in self._tasks)
+        return Card(
+            rank=rank,
+            id=post.id,
+            event=post.event or "",
+            urgency=f"{a.urgency:.2f}",
+            urgency_value=a.urgency,
+            when=moment(post.created_at) if post.created_at else "",
+            time_ms=int(utc(post.created_at).timestamp() * 1000) if post.created_at else None,
+            place=f"{post.lat:.4f}, {post.lon:.4f}" if post.lat is not None and post.lon is not None else "",
+            language=language_name(a.language),
+            language_code=a.language or "",
+            text=start,
+            rest=rest,
+            left_out=max(0, len(post.text) - _KEPT_CHARACTERS),
+            hidden_characters=count_hidden(post.text),
+            photo=photo,
+            thumbnail=thumbnail,
+            no_thumbnail=why,
+            notes=a.notes,
+            answers=answers,
+            unsure=sum(answer.value == NOT_SURE for answer in answers),
+            cluster=listed.cluster,
+            others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS] if listed.cluster else (),
+        )
+
+    def _picture(self, assessment: Assessment, photo: str) -> tuple[str, str]:
+        """The picture as base64, or an empty string and why there is none."""
+        if photo == "none":
+            return "", "No photo"
+        if photo == "unusable":
+            return "", "Photo could not be used"
+        if self._bytes_left <= 0:
+            return "", "Photo was judged; left out to keep this file small"
+        data = self._thumbnails(assessment.post)
+        if not data or not data.startswith(_JPEG) or len(data) > _MOST_THUMBNAIL_BYTES:
+            return "", "Photo was judged; no preview"
+        self._bytes_left -= len(data)
+        return base64.b64encode(data).decode("ascii"), ""
+
+    def _answer(self, task: ReportTask, assessment: Assessment) -> Answer:
+        found = assessment.tasks.get(task.name)
+        value = answer_of(found)
+        if found is None:
+            return Answer(task.name, task.title, value, "Not sure", "unsure", 0.0, "", None, "The model does not answer this for the post.", ())
+        evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
+        threshold = task.thresholds.get(evidence)
+        return Answer(
+            task=task.name,
+            title=task.title,
+            value=value,
+            label="Not sure" if found.abstained else task.label(found.label),
+            tone="unsure" if found.abstained else _TONES.get(found.label, "plain"),
+            confidence=found.confidence,
+            percent=percent(found.confidence),
+            threshold=None if threshold is None else round(100 * threshold, 2),
+            reason=found.reason or "",
+            probabilities=_probabilities(task, found),
+        )
+
+
+def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:
+    order = sorted(found.probabilities.items(), key=lambda item: -item[1])
+    return tuple(Probability(task.label(name), percent(p), round(100 * p, 2), name == found.label) for name, p in order)

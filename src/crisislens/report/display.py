@@ -1,0 +1,99 @@
+"""How untrusted text and numbers become something that a person reads.
+
+Escaping keeps a post from being code; this module keeps it from being a disguise. Characters that change the direction of their
+neighbors (Unicode Technical Report 36, section 2.5; the "Trojan Source" characters), that cannot be seen, or that no terminal, browser or
+spreadsheet agrees on are taken out or made visible. What has a use in honest writing stays: joiners (Persian, Indic scripts, emoji),
+variation selectors, right-to-left letters themselves.
+"""
+
+import re
+from datetime import UTC, datetime
+
+__all__ = ["clip", "count_hidden", "moment", "number", "percent", "utc", "visible"]
+
+# marks that honest writers and keyboards leave behind; they are dropped without a word
+_MARKS = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]")
+# embeddings, overrides, isolates, interlinear annotations, tag characters: they make a text read other than it is
+_DISGUISES = re.compile("[\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]")
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_PILES = re.compile("([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
+                    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+_GAPS = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
+
+
+def visible(text: str) -> str:
+    """A text without disguises: same letters in the same order, every line break a line feed, controls as U+FFFD.
+
+    >>> visible("abc\\u202egpj.exe")
+    'abcgpj.exe'
+    >>> visible("nul\\x00l")
+    'nul\\ufffdl'
+    """
+    text = _BREAKS.sub("\n", text)
+    text = _CONTROLS.sub("\ufffd", text)
+    return _PILES.sub(r"\1", _DISGUISES.sub("", _MARKS.sub("", text)))
+
+
+def count_hidden(text: str) -> int:
+    """How many characters of a text would have deceived its reader.
+
+    >>> count_hidden("abc\\u202egpj.exe")
+    1
+    """
+    return len(_DISGUISES.findall(text)) + len(_CONTROLS.findall(_BREAKS.sub("\n", text)))
+
+
+def clip(text: str, limit: int) -> tuple[str, str]:
+    """Cuts a text at a word near `limit` characters; returns the start and the rest, with runs of empty lines made one.
+
+    >>> clip("one two three", 8)
+    ('one two', 'three')
+    """
+    text = _GAPS.sub("\n\n", text).strip()
+    if len(text) <= limit:
+        return text, ""
+    cut = max(text.rfind(" ", limit * 3 // 4, limit), text.rfind("\n", limit * 3 // 4, limit))
+    cut = limit if cut < 0 else cut
+    return text[:cut].rstrip(), text[cut:].lstrip()
+
+
+def utc(when: datetime) -> datetime:
+    """A time in UTC; one without a zone is taken as UTC, as `Post.created_at` says."""
+    if when.tzinfo is None:
+        return when.replace(tzinfo=UTC)
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:  # the first or last hours that a datetime can hold
+        return when.replace(tzinfo=UTC)
+
+
+def moment(when: datetime) -> str:
+    """A time in UTC, to the minute.
+
+    >>> moment(datetime(2017, 9, 20, 14, 5))
+    '2017-09-20 14:05'
+    """
+    return utc(when).isoformat(sep=" ", timespec="minutes")[:16]
+
+
+def number(value: int) -> str:
+    """A count with thousands set apart.
+
+    >>> number(38120)
+    '38,120'
+    """
+    return f"{value:,}"
+
+
+def percent(p: float) -> str:
+    """A probability as a person reads it; never "100%" or "0%" for what is not certain.
+
+    >>> percent(0.731), percent(0.9991), percent(0.0004), percent(0.0)
+    ('73%', '>99%', '<1%', '0%')
+    """
+    if 0.995 <= p < 1:
+        return ">99%"
+    if 0 < p < 0.005:
+        return "<1%"
+    return f"{p:.0%}"

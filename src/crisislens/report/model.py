@@ -1,0 +1,110 @@
+"""What a situation report is told besides the assessments: which models spoke, from what, at which thresholds, and which posts are alike."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from crisislens.domain.labels import LabelSpace
+
+__all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
+
+_TASK_TITLES = {"informativeness": "Informativeness", "humanitarian": "Humanitarian category", "damage": "Damage severity"}
+
+
+@dataclass(frozen=True)
+class ReportCluster:
+    """Posts that say or show nearly the same; the report lists one of them and says how many there are.
+
+    The listed one is the most urgent member, not simply the first: the same photo under another text may be the cry for help.
+
+    Attributes:
+        representative: The id of the member that stands for the others where several are equally urgent.
+        size: How many posts the cluster has, the representative included.
+        members: Ids of its posts. Only posts named here are taken together, so name all of them; the page prints a sample.
+        kind: Whether their texts, their photos or both make them alike.
+
+    Raises:
+        ValueError: If there are fewer than two posts or more members than posts.
+    """
+
+    representative: str
+    size: int
+    members: tuple[str, ...]
+    kind: Literal["text", "photo", "both"]
+
+    def __post_init__(self) -> None:
+        if self.size < 2 or len(self.members) > self.size:
+            raise ValueError(f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more and at least as many")
+
+
+@dataclass(frozen=True)
+class ReportTask:
+    """One question that the models answer.
+
+    Attributes:
+        name: The key in `Assessment.tasks`.
+        title: What a person reads instead.
+        classes: From class name to title, in the label space's order.
+        thresholds: From the kind of evidence (`text`, `image`, `both`) to the probability in [0, 1] below which the answer is "not sure".
+    """
+
+    name: str
+    title: str
+    classes: Mapping[str, str]
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, space: LabelSpace, thresholds: Mapping[str, float] | None = None) -> "ReportTask":
+        """The task of a label space.
+
+        >>> from crisislens.domain.labels import DAMAGE_SEVERITY
+        >>> ReportTask.of(DAMAGE_SEVERITY).title
+        'Damage severity'
+        """
+        title = _TASK_TITLES.get(space.task, space.task.replace("_", " ").capitalize())
+        return cls(space.task, title, {name: space.title(name) for name in space.classes}, dict(thresholds or {}))
+
+    def label(self, name: str) -> str:
+        """The title of a class, also of one that is not listed."""
+        return self.classes.get(name, name.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class ReportMeta:
+    """What the report says of itself.
+
+    Attributes:
+        title: The headline.
+        source_name: What was analyzed, such as the name of the posts file.
+        model: The model's name.
+        model_version: The model's version.
+        model_fingerprint: 16 hex digits over the model's configuration and weights.
+        encoder_fingerprint: 16 hex digits over the encoders' weights and preprocessing.
+        crisislens_version: The version of the package.
+        analyzed_at: When the run started, ISO 8601 UTC.
+        tasks: The questions in the order in which they are shown.
+        command: The command that makes the run again; empty if there is none.
+        model_description: One or two sentences on the model.
+        languages: ISO 639-1 codes of the languages that the model was trained on; empty where unknown.
+        known_limits: What is known of the model's errors, one sentence each.
+        urgency_note: How urgency is computed, for the reader.
+        data: Further rows on the data, from what to its value, such as the source's fingerprint.
+        files: Names of the files beside the report that hold every post.
+    """
+
+    title: str
+    source_name: str
+    model: str
+    model_version: str
+    model_fingerprint: str
+    encoder_fingerprint: str
+    crisislens_version: str
+    analyzed_at: str
+    tasks: tuple[ReportTask, ...]
+    command: str = ""
+    model_description: str = ""
+    languages: tuple[str, ...] = ()
+    known_limits: tuple[str, ...] = ()
+    urgency_note: str = ""
+    data: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ("assessments.jsonl",)

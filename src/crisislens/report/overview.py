@@ -1,0 +1,171 @@
+"""What stands above the posts: totals, the matrix of category and severity, languages, near-duplicates. Plain records for the template."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from crisislens.report.cards import Card
+from crisislens.report.display import clip, moment, number, visible
+from crisislens.report.languages import language_name
+from crisislens.report.model import ReportMeta, ReportTask
+from crisislens.report.selection import ClusterSeen
+from crisislens.report.tally import NOT_SURE, Tally
+
+__all__ = ["Cell", "ClusterRow", "LanguageRow", "Matrix", "Tile", "cluster_rows", "language_rows", "matrix", "tiles"]
+
+_HEAT_STEPS = 5
+_MOST_LANGUAGES = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One total: its name, the count, what the count is of, and the filter that it leads to (empty for none)."""
+
+    title: str
+    value: str
+    detail: str
+    link: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says` what it is in words."""
+
+    count: int
+    text: str
+    heat: int
+    link: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end; one row or column where a task is not answered."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+
+
+@dataclass(frozen=True)
+class LanguageRow:
+    """Posts of one language; `width` in [0, 100] is their share of the most frequent one's."""
+
+    name: str
+    code: str
+    count: str
+    width: float
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """Near-duplicates; `card` is the rank of the card that stands for them, None where none is listed."""
+
+    size: str
+    kind: str
+    text: str
+    id: str
+    span: str
+    card: int | None
+
+
+def link(**filters: str) -> str:
+    """The part of an address that sets filters.
+
+    >>> link(damage="severe_damage")
+    '#damage=severe_damage'
+    """
+    return "#" + urlencode(filters)
+
+
+def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
+    """The totals of the head."""
+
+    def of(count: int, whole: int, what: str) -> str:
+        return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
+
+    informative = tally.answers.get("informativeness", {}).get("informative")
+    severe = tally.answers.get("damage", {}).get("severe_damage")
+    located = f"{number(tally.located)} with coordinates"
+    found = [Tile("Posts analyzed", number(tally.posts), located, "")]
+    if informative is not None or "informativeness" in tally.answers:
+        count = informative or 0
+        found.append(Tile("Informative", number(count), of(count, tally.posts, "posts"), link(informativeness="informative")))
+    if severe is not None or "damage" in tally.answers:
+        found.append(Tile("Severe damage", number(severe or 0), of(severe or 0, tally.posts, "posts"), link(damage="severe_damage")))
+    found.append(Tile("With a “not sure”", number(tally.unsure), of(tally.unsure, tally.posts, "posts"), link(unsure="only")))
+    photos = of(tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos")
+    found.append(Tile("Photos not usable", number(tally.photos_unusable), photos, link(photo="unusable") if tally.photos_unusable else ""))
+    found.append(Tile("Rows that failed", number(failed), "could not be read or judged" if failed else "every row was read", "#failed" if failed else ""))
+    return tuple(found)
+
+
+def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
+    """The matrix of category and severity; None where the model answers neither."""
+    by_name = {task.name: task for task in tasks}
+    down, across = by_name.get("humanitarian"), by_name.get("damage")
+    if down is None and across is None:
+        return None
+    rows, columns = _answers(down), _answers(across)
+    most = max((tally.pairs[r, c] for r in rows for c in columns), default=0)
+    body = []
+    for r, name in rows.items():
+        cells = [_cell(tally.pairs[r, c], most, down, r, across, c, f"{name}, {title}") for c, title in columns.items()]
+        whole = sum(tally.pairs[r, c] for c in columns)
+        body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
+    sums = [_cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}") for c, title in columns.items()]
+    body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
+    return Matrix((*columns.values(), "All"), tuple(body))
+
+
+def _answers(task: ReportTask | None) -> dict[str, str]:
+    return {NOT_SURE: "Not answered"} if task is None else {**task.classes, NOT_SURE: "Not sure"}
+
+
+def _cell(count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str) -> Cell:
+    filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
+    # the square root, because one large cell (not humanitarian, no damage) would leave all others white
+    heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
+    return Cell(count, number(count), heat, link(**filters) if filters and count else "", f"{says}: {number(count)} posts")
+
+
+def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
+    """The most frequent languages; the others in one row."""
+    order = tally.languages.most_common()
+    shown, others = order[:_MOST_LANGUAGES], sum(count for _, count in order[_MOST_LANGUAGES:])
+    most = max([count for _, count in shown] + [others], default=0)
+    rows = [LanguageRow(language_name(code), code or "unknown", number(count), round(100 * count / most, 1)) for code, count in shown]
+    if others:
+        rows.append(LanguageRow(f"{len(order) - len(shown)} others", "", number(others), round(100 * others / most, 1)))
+    return tuple(rows)
+
+
+def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[Card]) -> tuple[ClusterRow, ...]:
+    """The largest clusters, with the cards that stand for them."""
+    kinds = {"text": "text", "photo": "photo", "both": "text and photo"}
+    card_of = {card.cluster: card.rank for card in cards if card.cluster is not None}
+    rows = []
+    for found in seen:
+        post = found.best.post if found.best else None
+        text = clip(visible(post.text).replace("\n", " "), 160) if post else ("", "")
+        span = f"{moment(found.first)} to {moment(found.last)}" if found.first and found.last else ""
+        rows.append(
+            ClusterRow(
+                size=number(found.cluster.size),
+                kind=kinds[found.cluster.kind],
+                text=text[0] + (" …" if text[1] else ""),
+                id=post.id if post else found.cluster.representative,
+                span=span,
+                card=card_of.get(found.cluster),
+            )
+        )
+    return tuple(rows)
+
+
+def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:
+    """What the totals cannot say, in sentences that depend on the run."""
+    found = []
+    foreign = sum(count for code, count in tally.languages.items() if code is not None and code not in meta.languages)
+    if meta.languages and foreign:
+        names = ", ".join(language_name(code) for code in meta.languages)
+        found.append(f"{number(foreign)} posts seem to be in another language than the model was trained on ({names}); read their labels with more doubt.")
+    return (*found, *meta.known_limits)

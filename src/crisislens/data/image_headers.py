@@ -110,8 +110,9 @@ def _jpeg_header(data: bytes, scan: int, size: tuple[int, int] | None, orientati
     """Ends `_jpeg`: `scan` is the offset of the first start-of-scan marker."""
     if size is None:
         raise _damaged("it has picture data but no size")
-    end = data.rfind(b"\xff\xd9")
-    if end < scan:
+    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what hides behind it is not looked at
+    end = data.find(b"\xff\xd9", scan)
+    if end < 0:
         raise _truncated("it has no end marker")
     if data.count(b"\xff\xda", scan, end) > _MAX_SCANS:
         raise _too_complex(f"coded in more than {_MAX_SCANS} passes")

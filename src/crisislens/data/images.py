@@ -38,6 +38,7 @@ __all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 _TINY_PX = 8
 _LONG_SIDES = 8
+_FILLING_BYTES = 4_096
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|data:", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DECODERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
@@ -173,12 +174,16 @@ def _read(path: Path, max_bytes: int) -> bytes:
         raise ImageError(
             reason, f"{path.name!r:.80} cannot be opened ({getattr(error, 'strerror', None) or error}); check the file"
         ) from error
-    with os.fdopen(handle, "rb") as stream:
+    try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("not_a_file", f"{path.name!r:.80} is not a regular file; name a picture")
-        size = status.st_size
-        data = stream.read(max_bytes + 1) if size <= max_bytes else b""
+        size, data = status.st_size, b""
+        if size <= max_bytes:
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                data = stream.read(max_bytes + 1)
+    finally:
+        os.close(handle)
     if max(size, len(data)) > max_bytes:
         raise ImageError("too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down")
     if not data:
@@ -197,19 +202,27 @@ def _check_claims(header: ImageHeader, limits: ImageLimits) -> None:
 
 
 def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
-    with _DECODERS[header.format](BytesIO(header.payload)) as opened:
-        if opened.size != (header.width, header.height):
-            raise ImageError("damaged", "the picture is damaged (it claims two different sizes); get a fresh copy")
-        target = _target_size(*opened.size, limits)
-        if header.format == "JPEG":
-            opened.draft(None, target)
-        opened.load()
-        picture = _rgb(opened)
-    if header.format == "JPEG" and _ends_in_gray(np.asarray(picture)):
-        raise ImageError("truncated", "the lower part of the picture is missing (its data ends early); get the whole file")
+    target = _target_size(header.width, header.height, limits)
+    picture = _load(header, header.payload, target)
+    if header.format == "JPEG" and _ends_in_gray(picture):
+        # what stands before the end marker decides nothing in a whole picture, and fills the gap in one whose data ends early
+        filled = _load(header, header.payload[:-2] + bytes(_FILLING_BYTES) + header.payload[-2:], target)
+        if filled.tobytes() != picture.tobytes():
+            raise ImageError("truncated", "the last part of the picture is missing (its data ends early); get the whole file")
     if picture.size != target:
         picture = picture.resize(target, Image.Resampling.BICUBIC)
     return picture.transpose(_UPRIGHT[header.orientation]) if header.orientation in _UPRIGHT else picture
+
+
+def _load(header: ImageHeader, payload: bytes, target: tuple[int, int]) -> Image.Image:
+    """Decodes into RGB; JPEG to any size that is at least the target."""
+    with _DECODERS[header.format](BytesIO(payload)) as opened:
+        if opened.size != (header.width, header.height):
+            raise ImageError("damaged", "the picture is damaged (it claims two different sizes); get a fresh copy")
+        if header.format == "JPEG":
+            opened.draft(None, target)
+        opened.load()
+        return _rgb(opened)
 
 
 def _target_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
@@ -231,13 +244,10 @@ def _rgb(picture: Image.Image) -> Image.Image:
     return paper
 
 
-def _ends_in_gray(pixels: UInt8[np.ndarray, "h w 3"]) -> bool:
-    """True where the last sixteenth of a JPEG, at least eight rows, is the exact mid-gray that a decoder paints in place of lost data.
-
-    libjpeg does not report data that ends early behind a valid end marker. A picture that is all gray is a picture.
-    """
-    rows = max(8, len(pixels) // 16)
-    return bool((pixels[-rows:] == 128).all() and not (pixels == 128).all())
+def _ends_in_gray(picture: Image.Image) -> bool:
+    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of data that ends before its end marker."""
+    last = np.asarray(picture)[-1, -1].astype(int)
+    return bool((np.abs(last - 128) <= 2).all())
 
 
 def _refusal(error: Exception) -> ImageError:

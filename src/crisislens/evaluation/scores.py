@@ -31,7 +31,7 @@ SCORES: Registry[Score] = Registry("score")
 
 def confusion_cells(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], classes: int) -> Int[np.ndarray, " s"]:
     """The cell of the flattened confusion matrix that each post falls into: $i c + j$."""
-    return y * classes + predicted
+    return np.asarray(y * classes + predicted)
 
 
 @SCORES.register("accuracy")

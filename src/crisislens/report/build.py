@@ -29,7 +29,7 @@ from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
 from crisislens.report.cards import CardMaker
 from crisislens.report.chart import draw
-from crisislens.report.display import moment, number, percent, visible
+from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
@@ -125,7 +125,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, percent=percent, moment=moment, language=language_name)
+    environment.filters.update(number=number, percent=percent, instant=instant, language=language_name)
     return environment
 
 

@@ -154,14 +154,14 @@ class CardMaker:
         found = assessment.tasks.get(task.name)
         value = answer_of(found)
         if found is None:
-            return Answer(task.name, task.title, value, "Not sure", "unsure", 0.0, "", None, "The model does not answer this for the post.", ())
+            return Answer(task.name, task.title, value, f"{task.title}: not sure", "unsure", 0.0, "", None, "The model does not answer this for the post.", ())
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
         return Answer(
             task=task.name,
             title=task.title,
             value=value,
-            label="Not sure" if found.abstained else task.label(found.label),
+            label=f"{task.title}: not sure" if found.abstained else task.label(found.label),
             tone="unsure" if found.abstained else _TONES.get(found.label, "plain"),
             confidence=found.confidence,
             percent=percent(found.confidence),

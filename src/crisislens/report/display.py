@@ -9,7 +9,7 @@ variation selectors, right-to-left letters themselves.
 import re
 from datetime import UTC, datetime
 
-__all__ = ["clip", "count_hidden", "moment", "number", "percent", "utc", "visible"]
+__all__ = ["clip", "count_hidden", "instant", "moment", "number", "percent", "utc", "visible"]
 
 # marks that honest writers and keyboards leave behind; they are dropped without a word
 _MARKS = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]")
@@ -75,6 +75,18 @@ def moment(when: datetime) -> str:
     '2017-09-20 14:05'
     """
     return utc(when).isoformat(sep=" ", timespec="minutes")[:16]
+
+
+def instant(text: str) -> str:
+    """A time given in ISO 8601 as `moment` writes it; anything else as it is.
+
+    >>> instant("2017-09-23T08:00:00+00:00"), instant("yesterday")
+    ('2017-09-23 08:00 UTC', 'yesterday')
+    """
+    try:
+        return moment(datetime.fromisoformat(text)) + " UTC"
+    except ValueError:
+        return text
 
 
 def number(value: int) -> str:

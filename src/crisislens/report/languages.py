@@ -22,6 +22,6 @@ def language_name(code: str | None) -> str:
     """What a person reads for a detected language.
 
     >>> language_name("es"), language_name("xx"), language_name(None)
-    ('Spanish', 'xx', 'Not told')
+    ('Spanish', 'xx', 'Not detected')
     """
-    return "Not told" if code is None else _NAMES.get(code, code)
+    return "Not detected" if code is None else _NAMES.get(code, code)

@@ -1,0 +1,108 @@
+"""From a finished run to what a person opens: `report.html`, and the tables in other formats on demand."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from crisislens import __version__
+from crisislens.core.errors import ImageError
+from crisislens.data.images import ImageLimits, decode_image, resolve_image
+from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.post import Post
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.batch import RunOutcome, read_assessments, read_failed
+from crisislens.report.build import write_report
+from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
+from crisislens.report.tables import write_csv, write_parquet
+
+__all__ = ["thumbnailer", "write_outputs"]
+
+THUMBNAIL_PX = 320
+_URGENCY = (
+    "P(informative) × (70 % need, weighing affected people 1, infrastructure 0.8, rescue 0.5, other 0.2; 30 % damage, severe 1, mild 0.5). "
+    "It sorts posts for reading and is not a probability."
+)
+
+
+def write_outputs(
+    outcome: RunOutcome,
+    analyst: Analyst,
+    *,
+    source_name: str,
+    title: str | None = None,
+    formats: Sequence[str] = (),
+    command: str = "",
+    data: dict[str, str] | None = None,
+) -> Path:
+    """Writes the report and, on demand, `assessments.csv` and `assessments.parquet`; returns the report's path.
+
+    Arguments:
+        outcome: The finished run.
+        analyst: What made it.
+        source_name: What was analyzed.
+        title: Headline of the report; None takes the source's name.
+        formats: Any of `csv` and `parquet`.
+        command: The command that makes the run again.
+        data: Further rows for the report's footer.
+    """
+    folder = outcome.folder
+    if "csv" in formats:
+        write_csv(read_assessments(folder), folder / "assessments.csv")
+    if "parquet" in formats:
+        write_parquet(read_assessments(folder), folder / "assessments.parquet")
+    config = analyst.bundle.config
+    tasks = tuple(
+        ReportTask.of(LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
+        for task in config.tasks.values()
+    )
+    meta = ReportMeta(
+        title=title or f"Situation report: {source_name}",
+        source_name=source_name,
+        model=config.name,
+        model_version=config.version,
+        model_fingerprint=analyst.fingerprint,
+        encoder_fingerprint=analyst.encoder_fingerprint,
+        crisislens_version=__version__,
+        analyzed_at=outcome.analyzed_at,
+        tasks=tasks,
+        command=command,
+        model_description=config.description,
+        languages=config.languages,
+        urgency_note=_URGENCY,
+        data=data or {},
+        files=("assessments.jsonl", "failed.jsonl", "duplicates.jsonl", *(f"assessments.{name}" for name in ("csv", "parquet") if name in formats)),
+    )
+    return write_report(
+        folder / "report.html",
+        assessments=read_assessments(folder),
+        failed=read_failed(folder),
+        clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
+        thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
+        meta=meta,
+    )
+
+
+def thumbnailer(root: Path | None, limits: ImageLimits) -> Callable[[Post], bytes | None]:
+    """A function from a post to a small JPEG of its photo, decoded by the hardened decoder and encoded anew, or None.
+
+    Arguments:
+        root: The folder of the photos; None for no photos.
+        limits: Within which photos are decoded.
+    """
+
+    def make(post: Post) -> bytes | None:
+        if root is None or post.image is None:
+            return None
+        try:
+            pixels = decode_image(resolve_image(post.image, root), limits).pixels
+        except ImageError:
+            return None
+        picture = Image.fromarray(pixels)
+        picture.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=72, optimize=True)
+        return buffer.getvalue()
+
+    return make

@@ -1,0 +1,137 @@
+"""Runs: nothing finished is lost, nothing depends on where it was killed, one bad row costs nobody else."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crisislens.core.errors import InputError
+from crisislens.data.synthetic import write_synthetic_crisis
+from crisislens.data.tabular import read_posts
+from crisislens.domain.post import Post
+from crisislens.pipeline.analyst import Analyst, Finding
+from crisislens.pipeline.batch import read_assessments, read_failed, run_analysis
+
+OUTPUTS = ("assessments.jsonl", "failed.jsonl", "duplicates.jsonl")
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from crisislens.data.tabular import read_posts
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.batch import run_analysis
+bundle, posts, out = map(Path, sys.argv[1:4])
+analyst = Analyst.load(bundle, image_root=posts.parent)
+print("ready", flush=True)
+run_analysis(read_posts(posts), analyst, out, chunk_posts=5, progress=lambda *_: time.sleep(0.05))
+"""
+
+
+@pytest.fixture(scope="module")
+def crisis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write("{not json\n")
+        stream.write(json.dumps({"id": "last", "text": "Road to the hospital is open again"}) + "\n")
+    return path
+
+
+def outputs(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+@pytest.fixture
+def fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_a_run_writes_every_post_once_and_every_bad_row(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    outcome = run_analysis(read_posts(crisis), Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out")
+    rows = list(read_posts(crisis))
+    posts = [row for row in rows if isinstance(row, Post)]
+    assert [a.post for a in read_assessments(tmp_path / "out")] == posts
+    failed = list(read_failed(tmp_path / "out"))
+    assert len(failed) == outcome.failed == len(rows) - len(posts) >= 1
+    assert all(f.reason for f in failed)
+    assert outcome.clusters, "the made-up crisis has near-duplicates"
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_run(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(tiny_bundle), str(crisis)]
+    run = lambda out: subprocess.Popen([*command, str(out)], stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})  # noqa: E731
+    undisturbed = run(tmp_path / "a")
+    undisturbed.communicate(timeout=120)
+    assert undisturbed.returncode == 0
+    rng, kills = random.Random(0), 0
+    for _ in range(3):
+        process = run(tmp_path / "b")
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(rng.uniform(0.05, 0.4))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.communicate()
+    final = run(tmp_path / "b")
+    final.communicate(timeout=120)
+    assert final.returncode == 0
+    assert kills > 0
+    assert outputs(tmp_path / "b") == outputs(tmp_path / "a")
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_a_second_start_redoes_no_finished_chunk(tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    first = run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
+    before = outputs(tmp_path)
+    monkeypatch.setattr(analyst, "find", lambda *_, **__: pytest.fail("a finished chunk was assessed again"))
+    again = run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
+    assert again.resumed == first.assessed + first.failed
+    assert outputs(tmp_path) == before
+
+
+def test_other_arguments_start_afresh(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
+    assert run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=9).resumed == 0
+
+
+def test_the_chunk_size_changes_no_label(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    answers = []
+    for size in (1, 4, 256):
+        run_analysis(read_posts(crisis), analyst, tmp_path / str(size), chunk_posts=size)
+        answers.append([{k: (t.label, t.abstained) for k, t in a.tasks.items()} for a in read_assessments(tmp_path / str(size))])
+    assert answers[0] == answers[1] == answers[2]
+
+
+def test_a_post_that_breaks_the_models_costs_itself_only(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    find = analyst.find
+
+    def fragile(posts: list[Post], *, analyzed_at: str) -> list[Finding]:
+        if any(post.id == "last" for post in posts):
+            raise RuntimeError("boom")
+        return find(posts, analyzed_at=analyzed_at)
+
+    monkeypatch.setattr(analyst, "find", fragile)
+    outcome = run_analysis(read_posts(crisis), analyst, tmp_path)
+    broken = [f for f in read_failed(tmp_path) if f.id == "last"]
+    assert [f.reason for f in broken] == ["could not be assessed: RuntimeError: boom"]
+    assert outcome.assessed == sum(isinstance(row, Post) for row in read_posts(crisis)) - 1
+
+
+def test_a_folder_of_somebody_else_is_not_touched(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no run of crisislens"):
+        run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "mine"

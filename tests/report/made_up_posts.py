@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from PIL import Image, ImageDraw
@@ -24,13 +24,25 @@ PROVENANCE = Provenance(
     analyzed_at="2017-09-23T08:00:00+00:00",
 )
 TEXTS = (
-    ("en", "affected", "Family of five on a roof near the {place} school, water still rising, please send a boat #Maria http://t.co/x1y2z3"),
+    (
+        "en",
+        "affected",
+        "Family of five on a roof near the {place} school, water still rising, please send a boat #Maria http://t.co/x1y2z3",
+    ),
     ("en", "affected", "My grandmother is missing since last night in {place}. She is 78, wears a green coat. Please share."),
     ("es", "affected", "Necesitamos ayuda en {place}, hay heridos y no llega nadie. No tenemos agua ni luz desde el miércoles."),
-    ("en", "infrastructure_and_utility_damage", "The bridge to {place} has collapsed, road closed in both directions https://example.org/a?b=c&d=e"),
+    (
+        "en",
+        "infrastructure_and_utility_damage",
+        "The bridge to {place} has collapsed, road closed in both directions https://example.org/a?b=c&d=e",
+    ),
     ("en", "infrastructure_and_utility_damage", "No power and no signal in {place}, poles down across the whole street"),
     ("es", "infrastructure_and_utility_damage", "Se cayó el puente de {place}. La carretera está cerrada."),
-    ("en", "rescue_volunteering_or_donation_effort", "Volunteers are handing out water and diapers at the {place} gym until 8 pm. Bring what you can."),
+    (
+        "en",
+        "rescue_volunteering_or_donation_effort",
+        "Volunteers are handing out water and diapers at the {place} gym until 8 pm. Bring what you can.",
+    ),
     ("en", "rescue_volunteering_or_donation_effort", "Text RELIEF to 90999 to give 10 dollars to the victims in {place}"),
     ("en", "other_relevant_information", "The storm is now a category 4 and moves to {place} with 12 knots, says the weather service."),
     ("en", "not_humanitarian", "Thoughts and prayers for {place} tonight"),
@@ -46,7 +58,11 @@ def task(space: LabelSpace, label: str, confidence: float, *, threshold: float =
     others = [name for name in space.classes if name != label]
     share = (1 - confidence) / len(others)
     abstained = confidence < threshold
-    reason = f"Leaning to “{space.title(label)}” at {confidence:.0%}, below the {threshold:.0%} needed for this kind of post." if abstained else None
+    reason = (
+        f"Leaning to “{space.title(label)}” at {confidence:.0%}, below the {threshold:.0%} needed for this kind of post."
+        if abstained
+        else None
+    )
     probabilities = {name: round(confidence if name == label else share, 4) for name in space.classes}
     return TaskAssessment(label=label, confidence=confidence, probabilities=probabilities, abstained=abstained, reason=reason)
 
@@ -56,20 +72,19 @@ def assessment(
     *,
     humanitarian: str = "affected",
     damage: str = "severe_damage",
-    confidence: float = 0.9,
+    confidence: float | Mapping[str, float] = 0.9,
     urgency: float = 0.5,
     language: str | None = "en",
     modalities: tuple[Modality, ...] = ("text",),
     notes: tuple[str, ...] = (),
 ) -> Assessment:
-    """One assessment; all its answers have the same confidence."""
+    """One assessment; its answers have one confidence or one each."""
     informative = "not_informative" if humanitarian == "not_humanitarian" else "informative"
     threshold = THRESHOLDS.get("both" if len(modalities) > 1 else "".join(modalities), 1.0)
     labels = {"informativeness": informative, "humanitarian": humanitarian, "damage": damage}
-    tasks = {name: task(SPACES[name], label, confidence, threshold=threshold) for name, label in labels.items()}
-    return Assessment(
-        post=post, modalities=modalities, notes=notes, language=language, tasks=tasks, urgency=urgency, provenance=PROVENANCE
-    )
+    sure = confidence if isinstance(confidence, Mapping) else dict.fromkeys(labels, confidence)
+    tasks = {name: task(SPACES[name], label, sure[name], threshold=threshold) for name, label in labels.items()}
+    return Assessment(post=post, modalities=modalities, notes=notes, language=language, tasks=tasks, urgency=urgency, provenance=PROVENANCE)
 
 
 def meta(**changes: object) -> ReportMeta:
@@ -104,7 +119,9 @@ def picture(seed: int, size: tuple[int, int] = (280, 210)) -> bytes:
     for _ in range(rng.randint(2, 5)):
         x, y, w = rng.randrange(width - 60), rng.randrange(40, height - 60), rng.randrange(30, 70)
         lean = rng.randint(-14, 14)
-        draw.polygon(((x, y + w), (x + lean, y), (x + w + lean, y + rng.randint(-8, 8)), (x + w, y + w)), fill=rng.choice(COLORS), outline="black")
+        draw.polygon(
+            ((x, y + w), (x + lean, y), (x + w + lean, y + rng.randint(-8, 8)), (x + w, y + w)), fill=rng.choice(COLORS), outline="black"
+        )
     for _ in range(60):
         x, y = rng.randrange(width), rng.randrange(height)
         draw.line((x, y, x + rng.randint(-25, 25), y + rng.randint(-25, 25)), fill=rng.choice(COLORS), width=2)
@@ -135,7 +152,10 @@ def hostile() -> list[Assessment]:
     found = []
     for i, text in enumerate(HOSTILE):
         post = Post(
-            id=f'h{i}"><script>alert("id")</script>', text=text, event="ev'\"><b onclick=alert(6)>", image=ImageRef(path=f"../{text[:20]}.jpg")
+            id=f'h{i}"><script>alert("id")</script>',
+            text=text,
+            event="ev'\"><b onclick=alert(6)>",
+            image=ImageRef(path=f"../{text[:20]}.jpg"),
         )
         found.append(assessment(post, urgency=0.99 - i / 100, notes=(f"note {text[:50]}",), language="en", modalities=("text", "image")))
     return found
@@ -150,7 +170,10 @@ def crisis(posts: int = 300, seed: int = 0) -> tuple[list[Assessment], list[Fail
         for first, size, kind in ((10, 13, "text"), (40, 6, "both"), (60, 2, "photo"))
         if first + size < posts
     ]
-    failed = [FailedPost(row=posts + i, id=f"broken-{i}" if i % 2 else None, reason="text is missing; expected a string in 'text'") for i in range(7)]
+    failed = [
+        FailedPost(row=posts + i, id=f"broken-{i}" if i % 2 else None, reason="text is missing; expected a string in 'text'")
+        for i in range(7)
+    ]
     return found, failed, clusters
 
 
@@ -168,10 +191,24 @@ def _one(i: int, rng: random.Random) -> Assessment:
         lon=round(rng.uniform(-67.2, -65.6), 5),
         event="maria" if rng.random() < 0.9 else "irma",
     )
-    damage = rng.choice(("severe_damage", "mild_damage") if category.startswith("infra") else ("little_or_no_damage", "severe_damage", "little_or_no_damage"))
-    confidence = round(min(0.997, max(0.4, rng.gauss(0.78, 0.15))), 4)
-    need = {"affected": 1.0, "infrastructure_and_utility_damage": 0.8, "rescue_volunteering_or_donation_effort": 0.5, "not_humanitarian": 0.05}
-    urgency = confidence * (0.7 * need.get(category, 0.2) + 0.3 * (damage == "severe_damage"))
+    damage = rng.choice(
+        ("severe_damage", "mild_damage")
+        if category.startswith("infra")
+        else ("little_or_no_damage", "severe_damage", "little_or_no_damage")
+    )
+    confidence = {
+        name: round(min(0.997, max(0.4, rng.gauss(mean, 0.13))), 4)
+        for name, mean in (("informativeness", 0.88), ("humanitarian", 0.74), ("damage", 0.78))
+    }
+    need = {
+        "affected": 1.0,
+        "infrastructure_and_utility_damage": 0.8,
+        "rescue_volunteering_or_donation_effort": 0.5,
+        "not_humanitarian": 0.05,
+    }
+    urgency = confidence["informativeness"] * (
+        0.7 * need.get(category, 0.2) * confidence["humanitarian"] + 0.3 * confidence["damage"] * (damage == "severe_damage")
+    )
     modalities: tuple[Modality, ...] = (*(("text",) if post.text else ()), *(("image",) if photo and not broken else ()))  # type: ignore[assignment]
     notes = ("photo could not be used: the file ends before the picture does",) if broken else ()
     return assessment(
@@ -184,6 +221,3 @@ def _one(i: int, rng: random.Random) -> Assessment:
         modalities=modalities,
         notes=notes,
     )
-
-
-Thumbnails = Callable[[Post], bytes | None]

@@ -78,7 +78,7 @@ def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
     return (None, None) if y is None or x is None or y == x == 0 else (y, x)
 
 
-def _degrees(value: object, limit: float) -> float | None:
+def _degrees(value: object, limit: int) -> float | None:
     if isinstance(value, str):
         text = value.strip()
         value = text.replace(",", ".") if "." not in text else text

@@ -15,7 +15,7 @@ near-duplicates, which the caller holds anyway).
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
@@ -27,7 +27,7 @@ from markupsafe import Markup
 from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
-from crisislens.report.cards import CardMaker
+from crisislens.report.cards import Card, CardMaker
 from crisislens.report.chart import draw
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.languages import language_name
@@ -73,41 +73,59 @@ def write_report(
     for assessment in assessments:
         tally.add(assessment)
         selection.add(assessment)
-    failures: list[FailedPost] = []
-    failed_count = 0
-    for row in failed:
-        failed_count += 1
-        if len(failures) < _MOST_FAILED:
-            failures.append(row)
+    failures, failed_count = _first(failed, _MOST_FAILED)
     maker = CardMaker(meta.tasks, thumbnails)
     cards = [maker.card(rank, listed) for rank, listed in enumerate(selection.listed(), start=1)]
     timeline = tally.times.timeline()
-    page = _environment().get_template("report.html").render(
-        meta=meta,
-        tally=tally,
-        tiles=tiles(tally, failed_count),
-        chart=draw(timeline) if timeline else None,
-        matrix=matrix(tally, meta.tasks),
-        languages=language_rows(tally),
-        card_languages=sorted({(card.language, card.language_code or "unknown") for card in cards}),
-        card_events=sorted({card.event for card in cards if card.event}),
-        cards=cards,
-        clusters=cluster_rows(selection.clusters, cards),
-        cluster_count=len(clusters),
-        duplicate_posts=sum(cluster.size for cluster in clusters),
-        failures=failures,
-        failed_count=failed_count,
-        caveats=caveats(meta, tally),
-        evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
-        top=top,
-        per_cell=per_cell,
-        not_sure=NOT_SURE,
-        style=Markup(_asset("report.css")),
-        script=Markup(_asset("report.js")),
-        policy=_policy(),
-    )
-    atomic_write(out, page)
+    context = {
+        "tally": tally,
+        "tiles": tiles(tally, failed_count),
+        "chart": draw(timeline) if timeline else None,
+        "matrix": matrix(tally, meta.tasks),
+        "languages": language_rows(tally),
+        "cards": cards,
+        "clusters": cluster_rows(selection.clusters, cards),
+        "cluster_count": len(clusters),
+        "duplicate_posts": sum(cluster.size for cluster in clusters),
+        "failures": failures,
+        "failed_count": failed_count,
+        "caveats": caveats(meta, tally),
+        "top": top,
+        "per_cell": per_cell,
+    }
+    atomic_write(out, _page(meta, cards, context))
     return out
+
+
+def _first(rows: Iterable[FailedPost], most: int) -> tuple[list[FailedPost], int]:
+    """The first rows and how many there are in all."""
+    kept: list[FailedPost] = []
+    count = 0
+    for row in rows:
+        count += 1
+        if len(kept) < most:
+            kept.append(row)
+    return kept, count
+
+
+def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]) -> str:
+    """The page as text."""
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            context,
+            meta=meta,
+            card_languages=sorted({(card.language, card.language_code or "unknown") for card in cards}),
+            card_events=sorted({card.event for card in cards if card.event}),
+            evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
+            post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
+            not_sure=NOT_SURE,
+            style=Markup(_asset("report.css")),
+            script=Markup(_asset("report.js")),
+            policy=_policy(),
+        )
+    )
 
 
 def _finalize(value: object) -> object:

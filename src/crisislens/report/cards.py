@@ -26,7 +26,7 @@ _TONES = {
     "rescue_volunteering_or_donation_effort": "calm",
     "informative": "calm",
 }
-_SHOWN_CHARACTERS = 600
+_SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
 _SHOWN_MEMBERS = 20
 _MOST_THUMBNAIL_BYTES = 150_000
@@ -154,7 +154,18 @@ class CardMaker:
         found = assessment.tasks.get(task.name)
         value = answer_of(found)
         if found is None:
-            return Answer(task.name, task.title, value, f"{task.title}: not sure", "unsure", 0.0, "", None, "The model does not answer this for the post.", ())
+            return Answer(
+                task.name,
+                task.title,
+                value,
+                f"{task.title}: not sure",
+                "unsure",
+                0.0,
+                "",
+                None,
+                "The model does not answer this for the post.",
+                (),
+            )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
         return Answer(

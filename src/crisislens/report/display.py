@@ -17,8 +17,10 @@ _MARKS = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u20
 _DISGUISES = re.compile("[\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-_PILES = re.compile("([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
-                    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+_PILES = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
+    "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
 _GAPS = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
@@ -44,17 +46,21 @@ def count_hidden(text: str) -> int:
     return len(_DISGUISES.findall(text)) + len(_CONTROLS.findall(_BREAKS.sub("\n", text)))
 
 
-def clip(text: str, limit: int) -> tuple[str, str]:
-    """Cuts a text at a word near `limit` characters; returns the start and the rest, with runs of empty lines made one.
+def clip(text: str, limit: int, lines: int = 10) -> tuple[str, str]:
+    """Cuts a text near `limit` characters, at a word, or after `lines` lines; returns the start and the rest, runs of empty lines made one.
 
     >>> clip("one two three", 8)
     ('one two', 'three')
+    >>> clip("a\\nb\\nc", 100, lines=2)
+    ('a\\nb', 'c')
     """
     text = _GAPS.sub("\n\n", text).strip()
-    if len(text) <= limit:
+    breaks = [match.start() for match in re.finditer("\n", text[:limit])]
+    cut = breaks[lines - 1] if len(breaks) >= lines else limit
+    if cut >= len(text):
         return text, ""
-    cut = max(text.rfind(" ", limit * 3 // 4, limit), text.rfind("\n", limit * 3 // 4, limit))
-    cut = limit if cut < 0 else cut
+    word = max(text.rfind(" ", cut * 3 // 4, cut), text.rfind("\n", cut * 3 // 4, cut)) if cut == limit else cut
+    cut = limit if word < 0 else word
     return text[:cut].rstrip(), text[cut:].lstrip()
 
 

@@ -1,4 +1,4 @@
-"""What a situation report is told besides the assessments: which models spoke, from what, at which thresholds, and which posts are alike."""
+"""What a situation report is told besides the assessments: which models spoke, at which thresholds, and which posts are alike."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,7 +34,9 @@ class ReportCluster:
 
     def __post_init__(self) -> None:
         if self.size < 2 or len(self.members) > self.size:
-            raise ValueError(f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more and at least as many")
+            raise ValueError(
+                f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more and at least as many"
+            )
 
 
 @dataclass(frozen=True)

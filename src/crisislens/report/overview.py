@@ -11,7 +11,7 @@ from crisislens.report.model import ReportMeta, ReportTask
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
-__all__ = ["Cell", "ClusterRow", "LanguageRow", "Matrix", "Tile", "cluster_rows", "language_rows", "matrix", "tiles"]
+__all__ = ["Cell", "ClusterRow", "LanguageRow", "Matrix", "Tile", "caveats", "cluster_rows", "language_rows", "link", "matrix", "tiles"]
 
 _HEAT_STEPS = 5
 _MOST_LANGUAGES = 8
@@ -40,7 +40,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end; one row or column where a task is not answered."""
+    """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end.
+
+    A task that is not answered has one row or column.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
@@ -83,19 +86,18 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     def of(count: int, whole: int, what: str) -> str:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
 
-    informative = tally.answers.get("informativeness", {}).get("informative")
-    severe = tally.answers.get("damage", {}).get("severe_damage")
-    located = f"{number(tally.located)} with coordinates"
-    found = [Tile("Posts analyzed", number(tally.posts), located, "")]
-    if informative is not None or "informativeness" in tally.answers:
-        count = informative or 0
-        found.append(Tile("Informative", number(count), of(count, tally.posts, "posts"), link(informativeness="informative")))
-    if severe is not None or "damage" in tally.answers:
-        found.append(Tile("Severe damage", number(severe or 0), of(severe or 0, tally.posts, "posts"), link(damage="severe_damage")))
-    found.append(Tile("With a “not sure”", number(tally.unsure), of(tally.unsure, tally.posts, "posts"), link(unsure="only")))
+    found = [Tile("Posts analyzed", number(tally.posts), f"{number(tally.located)} with coordinates", "")]
+    for task, answer, title in (("informativeness", "informative", "Informative"), ("damage", "severe_damage", "Severe damage")):
+        if task in tally.answers:
+            count = tally.answers[task][answer]
+            found.append(Tile(title, number(count), of(count, tally.posts, "posts"), link(**{task: answer}) if count else ""))
+    unsure = link(unsure="only") if tally.unsure else ""
+    found.append(Tile("With a “not sure”", number(tally.unsure), of(tally.unsure, tally.posts, "posts"), unsure))
     photos = of(tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos")
     found.append(Tile("Photos not usable", number(tally.photos_unusable), photos, link(photo="unusable") if tally.photos_unusable else ""))
-    found.append(Tile("Rows that failed", number(failed), "could not be read or judged" if failed else "every row was read", "#failed" if failed else ""))
+    found.append(
+        Tile("Rows that failed", number(failed), "could not be assessed" if failed else "every row was read", "#failed" if failed else "")
+    )
     return tuple(found)
 
 
@@ -167,5 +169,7 @@ def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:
     foreign = sum(count for code, count in tally.languages.items() if code is not None and code not in meta.languages)
     if meta.languages and foreign:
         names = ", ".join(language_name(code) for code in meta.languages)
-        found.append(f"{number(foreign)} posts seem to be in another language than the model was trained on ({names}); read their labels with more doubt.")
+        found.append(
+            f"{number(foreign)} posts seem to be in a language that the model was not trained on (it knows {names}); trust them less."
+        )
     return (*found, *meta.known_limits)

@@ -1,8 +1,8 @@
 """Which posts a report lists, chosen in one pass with bounded memory.
 
-Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of every cell. Near-duplicates count as
-one: the most urgent member stands for all. For a stream this needs no second look: the lowest kept rank never falls, so a member that was
-refused or displaced would not have come in later either, and a member that is kept gives way only to a more urgent one of its own.
+Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of every cell. Near-duplicates
+count as one: the most urgent member stands for all. For a stream this needs no second look: the lowest kept rank never falls, so a member
+that was refused or displaced would not have come in later either, and a member that is kept gives way only to a more urgent one of its own.
 """
 
 from bisect import insort

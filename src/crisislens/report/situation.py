@@ -72,7 +72,12 @@ def write_outputs(
         languages=config.languages,
         urgency_note=_URGENCY,
         data=data or {},
-        files=("assessments.jsonl", "failed.jsonl", "duplicates.jsonl", *(f"assessments.{name}" for name in ("csv", "parquet") if name in formats)),
+        files=(
+            "assessments.jsonl",
+            "failed.jsonl",
+            "duplicates.jsonl",
+            *(f"assessments.{name}" for name in ("csv", "parquet") if name in formats),
+        ),
     )
     return write_report(
         folder / "report.html",

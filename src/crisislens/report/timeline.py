@@ -1,9 +1,10 @@
 r"""Posts over time, counted in one pass with bounded memory.
 
-Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1 minute to 10 years); when more
-than a few thousand bins are in use, the list is climbed and the bins are joined, which is exact because $w_k \mid w_{k+1}$. For drawing, the
-list is climbed until the span fits into a given number of bars. A few posts with wild dates (a clock at 1970) would flatten a crisis into
-one bar, so where the middle 99% of the posts span less than a tenth of the whole, only that middle is drawn and the rest is said in words.
+Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1 minute to 10 years); when
+more than a few thousand bins are in use, the list is climbed and the bins are joined, which is exact because $w_k \mid w_{k+1}$. For
+drawing, the list is climbed until the span fits into a given number of bars. A few posts with wild dates (a clock at 1970) would flatten a
+crisis into one bar, so where the middle 99% of the posts span less than a tenth of the whole, only that middle is drawn and the rest is
+said in words.
 """
 
 from dataclasses import dataclass
@@ -14,9 +15,23 @@ from crisislens.report.display import moment, utc
 __all__ = ["Bar", "TimeHistogram", "Timeline"]
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_WIDTHS_S = (_MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 7 * _DAY, 28 * _DAY, 364 * _DAY, 3640 * _DAY)
+_WIDTHS_S = (
+    _MINUTE,
+    5 * _MINUTE,
+    15 * _MINUTE,
+    _HOUR,
+    3 * _HOUR,
+    6 * _HOUR,
+    12 * _HOUR,
+    _DAY,
+    7 * _DAY,
+    28 * _DAY,
+    364 * _DAY,
+    3640 * _DAY,
+)
 _WORDS = (
-    "1 minute", "5 minutes", "15 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 week", "4 weeks", "52 weeks", "520 weeks",
+    "1 minute", "5 minutes", "15 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 week", "4 weeks", "52 weeks",
+    "520 weeks",
 )  # fmt: skip
 _ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that weeks begin on one
 _MOST_BINS = 4096
@@ -68,7 +83,11 @@ class Timeline:
         """
         highest = max(bar.total for bar in self.bars)
         scale = 10 ** (len(str(highest)) - 1)
-        return next(step * scale // 10 for step in (10, 20, 40, 50, 60, 80, 100) if step * scale >= highest * 10) if scale >= 10 else max(highest, 2)
+        return (
+            next(step * scale // 10 for step in (10, 20, 40, 50, 60, 80, 100) if step * scale >= highest * 10)
+            if scale >= 10
+            else max(highest, 2)
+        )
 
 
 class TimeHistogram:

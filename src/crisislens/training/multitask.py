@@ -8,7 +8,7 @@ with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of m
 are thrown away afterwards: `fit` trains the models of the bundle on the features of the adapted encoder. Our own recipe, not a paper's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytorch_lightning as lightning
@@ -17,21 +17,20 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from crisislens.core.config import Config
 from crisislens.encoders.base import TextEncoder, TokenizedText, pad_ids
 from crisislens.encoders.lora import LoraState, add_lora, lora_state
 from crisislens.training.lightning_adapter import quiet_trainer
 
-__all__ = ["AdapterConfig", "LabeledText", "train_adapter"]
+__all__ = ["AdapterConfig", "LabeledText", "TextClassifier", "train_adapter", "train_text_classifier"]
 
 
 class AdapterConfig(Config):
     """How the adapter is trained."""
 
-    rank: int = Field(default=16, gt=0)
-    """The rank of every weight's difference."""
+    rank: int = Field(default=16, ge=0)
+    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing that could be shipped small)."""
     alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling alpha / rank."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -95,6 +94,32 @@ class _MultitaskModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+@dataclass(frozen=True)
+class TextClassifier:
+    """A trained text encoder with its heads.
+
+    Attributes:
+        encoder: In evaluation mode.
+        heads: A linear head a task.
+    """
+
+    encoder: TextEncoder
+    heads: nn.ModuleDict
+
+    def logits(self, task: str, texts: Sequence[str], *, max_tokens: int = 128, batch_posts: int = 64) -> Float[Tensor, "s c"]:
+        """Logits of one task for texts, in their order."""
+        tokens = [_cut(x, max_tokens) for x in self.encoder.tokenize(texts)]
+        order = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
+        out: list[Tensor] = [torch.empty(0)] * len(tokens)
+        with torch.inference_mode():
+            for start in range(0, len(order), batch_posts):
+                rows = order[start : start + batch_posts]
+                ids, mask = pad_ids([tokens[i] for i in rows], self.encoder.pad_id)
+                for i, row in zip(rows, self.heads[task](self.encoder(ids, mask)[1]), strict=True):
+                    out[i] = row
+        return torch.stack(out)
+
+
 def train_adapter(
     encoder: TextEncoder,
     texts: Sequence[LabeledText],
@@ -104,33 +129,49 @@ def train_adapter(
     base: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> LoraState:
-    """Adapts a text encoder, in place, and returns the adapter.
+    """Adapts a text encoder, in place, and returns the adapter. Arguments as of `train_text_classifier`.
 
     Arguments:
-        encoder: The encoder; its weights are frozen, low-rank differences and layer norms are trained.
+        base: What the adapter belongs to, see `encoders.lora`.
+    """
+    return lora_state(train_text_classifier(encoder, texts, tasks, config, progress=progress).encoder, base=base)
+
+
+def train_text_classifier(
+    encoder: TextEncoder,
+    texts: Sequence[LabeledText],
+    tasks: Mapping[str, int],
+    config: AdapterConfig,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> TextClassifier:
+    """Trains a text encoder, in place, and a linear head a task.
+
+    Arguments:
+        encoder: The encoder; low-rank differences and layer norms are trained, or everything but the embeddings where the rank is 0.
         texts: What to learn from.
         tasks: Number of classes of each task.
         config: The recipe.
-        base: What the adapter belongs to, see `encoders.lora`.
         progress: Called after each epoch with the epochs done.
     """
     lightning.seed_everything(config.seed, verbose=False)
-    add_lora(encoder, rank=config.rank, alpha=config.alpha, targets=config.targets, dropout=config.dropout)
-    for name, parameter in encoder.named_parameters():
-        if "LayerNorm" in name:
-            parameter.requires_grad_(True)
+    _unfreeze(encoder, config)
     tokens = [_cut(x, config.max_tokens) for x in encoder.tokenize([t.text for t in texts])]
-    loader = DataLoader(
-        range(len(texts)),  # type: ignore[arg-type]
-        batch_sampler=_LengthBuckets([len(x.ids) for x in tokens], config.batch_posts, config.seed),
-        collate_fn=lambda rows: _collate([tokens[i] for i in rows], [texts[i] for i in rows], tasks, encoder.pad_id),
-    )
+    loader = _LengthBuckets(tokens, texts, tasks, size=config.batch_posts, seed=config.seed, pad_id=encoder.pad_id)
     module = _MultitaskModule(encoder, tasks, _weights(texts, tasks, config.balance), config, steps=len(loader) * config.epochs)
-    trainer = quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress)
+    trainer = quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu")
     encoder.train()
     trainer.fit(module, loader)
-    encoder.eval()
-    return lora_state(encoder, base=base)
+    module.eval()
+    return TextClassifier(encoder, module.heads)
+
+
+def _unfreeze(encoder: TextEncoder, config: AdapterConfig) -> None:
+    if config.rank:
+        add_lora(encoder, rank=config.rank, alpha=config.alpha, targets=config.targets, dropout=config.dropout)
+    for name, parameter in encoder.named_parameters():
+        if "LayerNorm" in name or (config.rank == 0 and "embeddings" not in name):
+            parameter.requires_grad_(True)
 
 
 def _cut(tokens: TokenizedText, length: int) -> TokenizedText:
@@ -160,16 +201,24 @@ def _weights(texts: Sequence[LabeledText], tasks: Mapping[str, int], balance: fl
 class _LengthBuckets:
     """Batches of texts of similar length, in random order, another one each epoch."""
 
-    def __init__(self, lengths: Sequence[int], size: int, seed: int) -> None:
-        self.lengths, self.size = torch.tensor(lengths), size
+    def __init__(
+        self, tokens: Sequence[TokenizedText], texts: Sequence[LabeledText], tasks: Mapping[str, int], *, size: int, seed: int, pad_id: int
+    ) -> None:
+        self.tokens, self.texts, self.tasks, self.size, self.pad_id = tokens, texts, tasks, size, pad_id
+        self.lengths = torch.tensor([len(x.ids) for x in tokens])
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
-        return -(-len(self.lengths) // self.size)
+        return sum(-(-min(self._pool, len(self.lengths) - start) // self.size) for start in range(0, len(self.lengths), self._pool))
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    @property
+    def _pool(self) -> int:
+        return 50 * self.size
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
         order = torch.randperm(len(self.lengths), generator=self.generator)
-        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(self.size * 50)]
+        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(self._pool)]
         batches = [batch for pool in pools for batch in pool.split(self.size)]
         for i in torch.randperm(len(batches), generator=self.generator).tolist():
-            yield batches[i].tolist()
+            rows = batches[i].tolist()
+            yield _collate([self.tokens[j] for j in rows], [self.texts[j] for j in rows], self.tasks, self.pad_id)

@@ -1,4 +1,4 @@
-// Filters, order and theme. The state lives in the address (#damage=severe_damage&q=bridge), so that a view can be shared and goes back.
+// Filters, order and theme. The state lives in the address (#damage=severe_damage&q=bridge), so that a view can be shared.
 // No markup is ever made from a post: cards are hidden, shown and moved as they stand.
 (function () {
   "use strict";
@@ -86,6 +86,19 @@
     }).forEach(function (card) { list.appendChild(card.element); });
   }
 
+  // marks the links of the overview that lead to the present view; returns their count of posts in the whole run
+  function mark(wanted) {
+    var whole = "", labels = new URLSearchParams(wanted);
+    labels.delete("sort");
+    labels.delete("photos");
+    Array.prototype.forEach.call(document.querySelectorAll("[data-posts]"), function (link) {
+      var same = new URLSearchParams(link.hash.slice(1)).toString() === labels.toString();
+      if (same) whole = link.dataset.posts;
+      if (same) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
+    });
+    return whole;
+  }
+
   function show() {
     var wanted = state(), shown = 0;
     var words = fold(wanted.q || "").split(/\s+/).filter(Boolean);
@@ -96,15 +109,14 @@
     });
     if (list) arrange(wanted.sort || "");
     root.classList.toggle("photos-off", wanted.photos === "off");
-    var filtered = Object.keys(wanted).some(function (name) { return name !== "sort" && name !== "photos"; });
-    count.textContent = filtered ? shown + " of " + cards.length + " listed posts fit the filters." : cards.length + " posts listed.";
+    var set = Object.keys(wanted).filter(function (name) { return name !== "sort" && name !== "photos"; }).length;
+    var whole = mark(wanted);
+    count.textContent = !set ? cards.length + " posts listed." : shown + " of " + cards.length + " listed posts fit the filters" +
+      (whole ? "; the run has " + whole + " such posts, counting near-duplicates and those not listed." : ".");
+    document.getElementById("filters-set").textContent = set ? " (" + set + " set)" : "";
     nothing.hidden = shown > 0 || !cards.length;
     document.getElementById("confidence-shown").textContent = (wanted.confidence || "0") + "%";
     fields.forEach(function (field) { field.classList.toggle("set", field.type !== "checkbox" && !!value(field)); });
-    Array.prototype.forEach.call(document.querySelectorAll(".matrix a, .tiles a, .languages a"), function (link) {
-      var same = new URLSearchParams(link.hash.slice(1)).toString() === new URLSearchParams(wanted).toString();
-      if (same) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current");
-    });
     return wanted;
   }
 
@@ -172,8 +184,9 @@
       zoom.setAttribute("aria-pressed", String(large));
     }
   });
+  window.addEventListener("beforeprint", function () { document.querySelector(".caveat details").open = true; });
   var narrow = window.matchMedia("(max-width: 900px)").matches;
   read();
-  if (narrow && !Object.keys(state()).length) document.querySelector(".filters").open = false;
+  if (narrow) document.querySelector(".filters").open = false;
   if (location.hash.length > 1 && location.hash.indexOf("=") > 0 && Object.keys(state()).length) document.getElementById("posts").scrollIntoView();
 })();

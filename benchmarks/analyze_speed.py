@@ -1,0 +1,106 @@
+"""How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat: `python benchmarks/analyze_speed.py POSTS [--images DIR]`.
+
+Rate: the posts' cleaned distinct texts (grouped by length) and distinct photos go straight through the two encoders, nothing else; then the whole run (reading,
+cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same posts, in turn, in one process.
+Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted it.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from crisislens.core.errors import ImageError
+from crisislens.data.images import decode_image, resolve_image
+from crisislens.data.tabular import read_posts
+from crisislens.data.text import clean_text
+from crisislens.domain.post import Post
+from crisislens.encoders.base import EncoderPair, load_encoders, pad_ids
+from crisislens.nn.device import set_threads
+from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
+from crisislens.pipeline.batch import clear_work, run_analysis
+from crisislens.pipeline.bundle import find_bundle
+from crisislens.report.situation import write_outputs
+
+
+def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst) -> tuple[float, int, int]:
+    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand; and how many they were."""
+    texts = sorted({clean_text(p.text, analyst.bundle.config.rules) for p in posts} - {""})
+    tokens = sorted(encoders.text.tokenize(texts), key=lambda x: len(x.ids))
+    pixels = []
+    for path in sorted({p.image.path for p in posts if p.image}):
+        try:
+            decoded = decode_image(resolve_image(next(p.image for p in posts if p.image and p.image.path == path), root), analyst.limits)
+        except ImageError:
+            continue
+        pixels.append(encoders.image.preprocess(decoded.pixels))
+    started = time.perf_counter()
+    with torch.inference_mode():
+        for i in range(0, len(tokens), 32):
+            encoders.text(*pad_ids(tokens[i : i + 32], encoders.text.pad_id))
+        for x in pixels:
+            encoders.image(x[None])
+    return time.perf_counter() - started, len(tokens), len(pixels)
+
+
+def whole(posts: Path, analyst: Analyst) -> float:
+    """Seconds of the run with its report."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        outcome = run_analysis(read_posts(posts), analyst, Path(folder) / "out")
+        write_outputs(outcome, analyst, source_name=posts.name)
+        clear_work(outcome.folder)
+        return time.perf_counter() - started
+
+
+def peak_memory(rows: int) -> dict[str, float]:
+    """Peak memory (MiB) and seconds of a whole `analyze` process over made-up posts."""
+    words = Path(__file__).read_text().split()
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "posts.jsonl"
+        with path.open("w") as stream:
+            for i in range(rows):
+                text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 12)))
+                stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
+        started = time.perf_counter()
+        process = subprocess.Popen([sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        return {"rows": rows, "exit": status, "peak_mib": usage.ru_maxrss / 1024, "seconds": time.perf_counter() - started}
+
+
+def main() -> None:
+    """Prints one JSON line a measurement."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("posts", type=Path)
+    parser.add_argument("--images", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--memory-rows", type=int, nargs="*", default=[])
+    arguments = parser.parse_args()
+    threads = set_threads()
+    root = arguments.images or arguments.posts.resolve().parent
+    posts = [row for row in read_posts(arguments.posts) if isinstance(row, Post)]
+    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder)
+    analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
+    ratios = []
+    for _ in range(arguments.repeats):
+        seconds, texts, photos = bare(encoders, posts, root, analyst)
+        # a fresh analyst: one that remembers photos would not decode and encode them again
+        run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root))
+        ratios.append(seconds / run)
+        print(json.dumps({"posts": len(posts), "texts": texts, "photos": photos, "threads": threads, "bare_s": seconds, "analyze_s": run}), flush=True)
+    print(json.dumps({"analyze rate / bare rate": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}}))
+    for rows in arguments.memory_rows:
+        print(json.dumps(peak_memory(rows)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

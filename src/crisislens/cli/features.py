@@ -1,0 +1,48 @@
+"""`crisislens features`: encode posts once, to train on them often."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import progress, say, say_error
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("features")(features)
+
+
+def features(
+    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")],
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    encoder: Annotated[str, typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint.")] = "compact",
+    checkpoint: Annotated[str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")] = None,
+) -> None:
+    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule starts another cache."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads()
+    from crisislens.data.images import ImageLimits
+    from crisislens.data.tabular import read_posts
+    from crisislens.data.text import CleaningRules
+    from crisislens.domain.post import Post
+    from crisislens.encoders.base import EncoderSpec, load_encoders
+    from crisislens.features.encode import PostEncoder
+    from crisislens.features.extract import extract
+    from crisislens.nn.device import set_threads
+
+    set_threads()
+    source = read_posts(posts)
+    rows = list(source)
+    good = [row for row in rows if isinstance(row, Post)]
+    spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
+    maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=images or posts.resolve().parent)
+    with progress("encoding") as advance:
+        cache = extract(good, maker, out, source_fingerprint=source.fingerprint(), progress=advance)
+    if len(rows) > len(good):
+        say_error(f"{len(rows) - len(good)} rows could not be read and are not in the cache; `crisislens analyze` names them")
+    say(f"{len(cache)} posts in {out / cache.fingerprint}")

@@ -1,0 +1,95 @@
+"""`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import progress, say, table
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command("train")(train)
+    app.command("evaluate")(evaluate)
+
+
+def train(
+    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs.")],
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=1e-3; may be given again.")
+    ] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Seed; may be given again. Default: those of the run file.")] = None,
+    out: Annotated[Path, typer.Option(help="Results go to OUT/NAME/seed-N.")] = Path("runs"),
+    cache: Annotated[Path, typer.Option(help="Root of the feature caches.")] = Path(".cache") / "features",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was; finished seeds are not trained again.")] = False,
+) -> None:
+    """Train the seeds of a run file and print its test numbers beside the published ones."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads()
+    from crisislens.nn.device import set_threads
+    from crisislens.training.config import RunConfig
+    from crisislens.training.data import load_data
+    from crisislens.training.fit import fit
+
+    set_threads()
+    config = RunConfig.load(run, override)
+    posts = load_data(config.data)
+    results = []
+    for seed in seeds or config.seeds:
+        with progress(f"features for seed {seed}") as advance:
+            found = fit(config, seed=seed, out=out, cache=cache, resume=resume, data=posts, on_features=advance)
+        results.append(found)
+        say(f"seed {seed}: epoch {found.best_epoch} kept, {found.seconds:.0f} s; {found.test.headline()}")
+    say("")
+    say(results[0].test.markdown(config.published) if len(results) == 1 else "")
+    if len(results) > 1:
+        _show_seeds(results)
+    say(f"results in {out / config.name}")
+
+
+def _show_seeds(results: list[object]) -> None:
+    from crisislens.evaluation.significance import mean_interval
+    from crisislens.training.fit import RunResult
+
+    runs = [r for r in results if isinstance(r, RunResult)]
+    names = ("accuracy", "macro_f1", "weighted_f1")
+    ours = [mean_interval([getattr(r.test.report, name).value for r in runs]) for name in names]
+    rows = [[f"ours, {len(runs)} seeds", *(value.percent() for value in ours), "measured"]]
+    for p in runs[0].run.published:
+        given = (p.accuracy, p.macro_f1, p.weighted_f1)
+        rows.append([p.system, *("" if x is None else f"{x:.2f}" for x in given), p.source])
+        gaps = [None if x is None else 100 * mine.mean - x for x, mine in zip(given, ours, strict=True)]
+        rows.append(["difference", *("" if x is None else f"{x:+.2f}" for x in gaps), ""])
+    table(f"{runs[0].run.name}, setting {runs[0].test.setting}", ["system", "accuracy", "macro-F1", "weighted F1", "source"], rows)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Folder of a trained model: OUT/NAME/seed-N/artifact.")],
+    data: Annotated[Path | None, typer.Option(help="Folder of CrisisMMD. Default: as in the run file beside the model.")] = None,
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
+) -> None:
+    """Evaluate a trained model on labeled posts: scores with intervals, classes, events, calibration, abstention."""
+    import json
+
+    from crisislens.core.errors import InputError, ModelError
+    from crisislens.core.threads import limit_threads
+
+    if not (model / "config.json").is_file():
+        raise ModelError(f"{model} holds no trained model (config.json is missing); give a folder OUT/NAME/seed-N/artifact")
+    if split not in ("train", "dev", "test"):
+        raise InputError(f"--split {split} is not known; expected train, dev or test")
+    limit_threads()
+    from crisislens.nn.device import set_threads
+    from crisislens.training.config import RunConfig
+    from crisislens.training.data import load_data
+    from crisislens.training.evaluate import evaluate_artifact
+
+    set_threads()
+    config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
+    found = evaluate_artifact(model, load_data(config.data), split, rules=config.rules, limits=config.limits)
+    say(json.dumps(found.as_dict(), indent=1) if as_json else found.markdown(config.published if split == "test" else ()))

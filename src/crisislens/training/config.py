@@ -1,0 +1,242 @@
+"""Run files: one YAML file holds a whole run, and the published numbers that its result stands beside.
+
+A run file may name others under `include`, relative to itself; they are merged in order, its own keys last. So a run is a setting, a model
+and a protocol:
+
+    include: [../settings/a1.yaml, ../models/concat.yaml, ../protocols/default.yaml]
+    name: a1_concat
+"""
+
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ConfigError
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import CleaningRules
+from crisislens.domain.assessment import Modality
+from crisislens.encoders.base import EncoderSpec
+from crisislens.models.base import ModelSpec
+from crisislens.nn.losses import Balance
+
+__all__ = [
+    "AbstentionConfig",
+    "DataConfig",
+    "LoraConfig",
+    "LossConfig",
+    "OptimizerConfig",
+    "Published",
+    "RunConfig",
+    "StoppingConfig",
+]
+
+_INCLUDE_DEPTH = 5
+
+
+class DataConfig(Config):
+    """Which labeled posts."""
+
+    source: Literal["crisismmd", "synthetic"] = "crisismmd"
+    """`synthetic` is the made-up crisis, for tests and tries; its numbers mean nothing."""
+    root: Path
+    """The folder of the data set; for `synthetic` a folder to write it into."""
+    setting: Literal["A1", "A2", "A3", "B2"]
+    """The task and its classes, see `domain.labels`."""
+    variant: Literal["settingA", "agreed", "full"] = "settingA"
+    """The layout of CrisisMMD's tables, see `data.crisismmd`."""
+    posts: int = Field(default=60, ge=10)
+    """Posts of the synthetic crisis."""
+    clean_test: bool = False
+    """Whether the test is scored once more without posts that share a tweet or its words with another split."""
+
+
+class LoraConfig(Config):
+    """Low-rank adaptation of the text encoder, see `encoders.lora`."""
+
+    rank: int = Field(default=16, gt=0)
+    """The rank of every weight's difference."""
+    alpha: float = Field(default=32.0, gt=0)
+    """Numerator of the scaling alpha / rank."""
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    """On the way into the low-rank maps."""
+    targets: tuple[str, ...] = ("*encoder.layer*.query", "*encoder.layer*.key", "*encoder.layer*.value", "*encoder.layer*.dense")
+    """Patterns of names of linear maps that are adapted."""
+
+
+class OptimizerConfig(Config):
+    """How weights move."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    """The optimizer."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of the model."""
+    encoder_learning_rate: float = Field(default=5e-5, gt=0)
+    """Peak rate of the text encoder, in mode `finetune`."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of SGD."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Decoupled for AdamW, L2 for SGD."""
+    schedule: Literal["constant", "linear", "plateau"] = "constant"
+    """`linear` falls to zero over all epochs; `plateau` divides by ten when the development loss stalls."""
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
+    """Share of all steps over which the rate rises to its peak."""
+    plateau_patience: int = Field(default=5, ge=0)
+    """Bad epochs that `plateau` waits."""
+    gradient_clip: float | None = Field(default=1.0, gt=0)
+    """Largest norm of the gradient; null does not clip."""
+
+
+class LossConfig(Config):
+    """What is minimized, see `nn.losses`."""
+
+    balance: Balance = "none"
+    """Class weights."""
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Label smoothing."""
+
+
+class StoppingConfig(Config):
+    """Which epoch is kept, and when to stop looking for a better one."""
+
+    monitor: Literal["loss", "accuracy", "macro_f1", "weighted_f1"] = "loss"
+    """What is watched on the development posts."""
+    patience: int | None = Field(default=5, ge=1)
+    """Epochs without improvement before training stops; null trains all epochs."""
+
+
+class AbstentionConfig(Config):
+    """How sure the model must be, see `evaluation.abstention`."""
+
+    target_risk: float = Field(default=0.1, gt=0, lt=1)
+    """Share of wrong answers that is accepted among those given."""
+    delta: float = Field(default=0.1, gt=0, lt=1)
+    """Probability with which that promise may fail on posts like the development posts."""
+
+
+class Published(Config):
+    """A published result on the same setting."""
+
+    system: str
+    """What was run."""
+    source: str
+    """Where the numbers stand."""
+    accuracy: float | None = Field(default=None, ge=0, le=100)
+    """In percent."""
+    macro_f1: float | None = Field(default=None, ge=0, le=100)
+    """In percent."""
+    weighted_f1: float | None = Field(default=None, ge=0, le=100)
+    """In percent."""
+
+
+class RunConfig(Config):
+    """A run: data, encoder, model, recipe."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    """The name of the run's folder."""
+    data: DataConfig
+    """Which posts."""
+    rules: CleaningRules = CleaningRules()
+    """How text is cleaned."""
+    limits: ImageLimits = ImageLimits()
+    """Within which pictures are decoded."""
+    encoder: EncoderSpec = EncoderSpec()
+    """What makes features."""
+    mode: Literal["frozen", "finetune"] = "frozen"
+    """`frozen` trains on cached features; `finetune` trains the text encoder with the model, pictures still cached."""
+    modalities: tuple[Modality, ...] = ("text", "image")
+    """What the model is given; what is left out is not even encoded."""
+    keep_tokens: tuple[Modality, ...] = ("text", "image")
+    """Modalities whose token states the model needs beside pooled vectors."""
+    lora: LoraConfig | None = None
+    """In mode `finetune`: train low-rank differences and layer norms only; null trains every weight."""
+    model: ModelSpec
+    """The model and its options."""
+    as_published: bool = False
+    """Must be true for models that reproduce published code, whose results depend on the posts in the same batch."""
+    optimizer: OptimizerConfig = OptimizerConfig()
+    """How weights move."""
+    loss: LossConfig = LossConfig()
+    """What is minimized."""
+    batch_posts: int = Field(default=32, gt=0)
+    """Posts a step."""
+    fixed_batches: bool = False
+    """Keep the first epoch's batches for all epochs, as the authors' code does."""
+    epochs: int = Field(default=50, gt=0)
+    """Passes over the training posts, at most."""
+    stopping: StoppingConfig = StoppingConfig()
+    """Which epoch is kept."""
+    abstention: AbstentionConfig = AbstentionConfig()
+    """How sure the model must be."""
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    """One training each."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Of the arithmetic; `16-mixed` needs CUDA."""
+    published: tuple[Published, ...] = ()
+    """Results of others on this setting; never of another one."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        published = self.model.name.endswith("_published")
+        if published != self.as_published:
+            raise ValueError(
+                f"model {self.model.name!r} reproduces published code, quirks included; say as_published: true to run it"
+                if published
+                else f"as_published is true, but model {self.model.name!r} is our own form; leave it out"
+            )
+        if self.lora is not None and self.mode == "frozen":
+            raise ValueError("lora trains the encoder, which mode 'frozen' does not; set mode: finetune or leave lora out")
+        if self.mode == "finetune" and "text" not in self.modalities:
+            raise ValueError("mode 'finetune' trains the text encoder, but modalities leave text out; add text")
+        if self.mode == "finetune" and self.encoder.options.get("adapter") is not None:
+            raise ValueError("mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out")
+        if not self.modalities or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("modalities must not be empty and seeds must differ")
+        return self
+
+    @classmethod
+    def load(cls, path: Path, overrides: list[str] | None = None) -> Self:
+        """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+
+        Raises:
+            ConfigError: If a file is missing or unreadable, or a key or value does not fit.
+        """
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
+
+        try:
+            merged = OmegaConf.merge(*_with_includes(path, _INCLUDE_DEPTH), OmegaConf.from_dotlist(list(overrides or [])))
+            values: Any = OmegaConf.to_container(merged, resolve=True)
+        except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}") from error
+        return cls.parse(values, where=str(path))
+
+    def fingerprint(self) -> str:
+        """16 hex digits over all that decides a result: where the data lies and what others published do not."""
+        from crisislens.core.fingerprint import fingerprint
+
+        values = self.model_dump(mode="json", exclude={"data": {"root"}, "published": True, "seeds": True, "device": True})
+        return fingerprint(values)
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """Plain values that JSON and YAML can hold."""
+        return self.model_dump(mode="json")
+
+
+def _with_includes(path: Path, depth: int) -> list[Any]:
+    """The parts of a run file, includes first."""
+    from omegaconf import DictConfig, OmegaConf
+
+    if not path.is_file():
+        raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
+    if depth == 0:
+        raise ConfigError(f"{path} is included more than {_INCLUDE_DEPTH} files deep; does a file include itself?")
+    own = OmegaConf.load(path)
+    if not isinstance(own, DictConfig):
+        raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")
+    included = own.pop("include", None) or []
+    return [*(part for name in included for part in _with_includes(path.parent / str(name), depth - 1)), own]

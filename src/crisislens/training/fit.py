@@ -1,0 +1,231 @@
+"""Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a model on disk.
+
+A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was trained, its adapter),
+`predictions.parquet` (logits and calibrated probabilities of development and test posts) and `metrics.json`, which is written last: where it
+stands, the run is finished. Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
+
+Test posts are looked at once, after everything has been chosen on development posts.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import nn
+
+from crisislens.core.errors import CacheError
+from crisislens.core.files import atomic_write
+from crisislens.encoders.base import EncoderPair, load_encoders
+from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
+from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.models.base import FusionModel
+from crisislens.nn.losses import class_weights
+from crisislens.training.config import RunConfig
+from crisislens.training.data import TaskData, load_data
+from crisislens.training.evaluate import Evaluation, evaluate_logits
+from crisislens.training.features import Prepared, prepare
+from crisislens.training.inputs import TunedNetwork
+from crisislens.training.lightning_adapter import EpochRecord, Outcome, predict, train_network
+from crisislens.training.records import read_predictions, write_artifact, write_predictions
+from crisislens.training.tuning import open_encoder
+
+__all__ = ["RunResult", "fit", "run_folder"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What came of one seed of a run.
+
+    Attributes:
+        run: The run file.
+        seed: The seed.
+        folder: Where everything lies.
+        best_epoch: The epoch that was kept, counted from 1.
+        history: All epochs.
+        abstention: The threshold with what it promises on posts like the development posts.
+        test: The numbers.
+        clean_test: The same on test posts that leak in no way, where the run file asks for it.
+        logits: Of development (`dev`) and test posts, in the order of the data.
+        seconds: Training and evaluation, without features.
+    """
+
+    run: RunConfig
+    seed: int
+    folder: Path
+    best_epoch: int
+    history: list[EpochRecord]
+    abstention: RiskThreshold
+    test: Evaluation
+    clean_test: Evaluation | None
+    logits: Mapping[str, Float[np.ndarray, "s c"]]
+    seconds: float
+
+    def metrics(self) -> dict[str, object]:
+        """The content of `metrics.json`."""
+        return {
+            "run": self.run.as_dict(),
+            "fingerprint": self.run.fingerprint(),
+            "seed": self.seed,
+            "best_epoch": self.best_epoch,
+            "history": [record.model_dump() for record in self.history],
+            "abstention": self.abstention.model_dump(),
+            "test": self.test.as_dict(),
+            "clean_test": None if self.clean_test is None else self.clean_test.as_dict(),
+            "seconds": self.seconds,
+        }
+
+
+def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
+    """Where a seed of a run is written."""
+    return out / run.name / f"seed-{seed}"
+
+
+def fit(
+    run: RunConfig,
+    *,
+    seed: int | None = None,
+    out: Path,
+    cache: Path,
+    resume: bool = False,
+    data: TaskData | None = None,
+    on_features: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> RunResult:
+    """Fits one seed of a run.
+
+    Arguments:
+        run: The run file.
+        seed: The seed; None takes the first of the run file.
+        out: Results go to `OUT/NAME/seed-N`; what an earlier run left there is replaced.
+        cache: The root of feature caches.
+        resume: Whether to go on from where a killed run was, or to return the result of a finished one.
+        data: Labeled posts; None reads those that the run file names.
+        on_features: Called with the posts whose features are done and all posts.
+        on_epoch: Called with each epoch's record.
+
+    Raises:
+        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence.
+    """
+    seed = run.seeds[0] if seed is None else seed
+    folder = run_folder(out, run, seed)
+    if resume and (folder / "metrics.json").is_file():
+        return read_result(folder, run)
+    data = load_data(run.data) if data is None else data
+    _start(folder, run, resume=resume)
+    encoders = load_encoders(run.encoder)
+    prepared = prepare(run, data, encoders, cache, progress=on_features)
+    started = time.perf_counter()
+    network, outcome = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
+    logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
+    result = _judge(run, seed, folder, data, logits, outcome, started)
+    write_artifact(folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold)
+    write_predictions(folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold)
+    atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
+    (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    return result
+
+
+def read_result(folder: Path, run: RunConfig) -> RunResult:
+    """The result of a finished run.
+
+    Raises:
+        CacheError: If the folder holds another run or is damaged.
+    """
+    try:
+        values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        if values["fingerprint"] != run.fingerprint():
+            raise CacheError(f"{folder} holds another run of this name; give another folder, or train without resume to replace it")
+        clean = values["clean_test"]
+        return RunResult(
+            run=run,
+            seed=values["seed"],
+            folder=folder,
+            best_epoch=values["best_epoch"],
+            history=[EpochRecord.model_validate(record) for record in values["history"]],
+            abstention=RiskThreshold.model_validate(values["abstention"]),
+            test=Evaluation.model_validate(values["test"]),
+            clean_test=None if clean is None else Evaluation.model_validate(clean),
+            logits=read_predictions(folder / "predictions.parquet"),
+            seconds=values["seconds"],
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise CacheError(f"{folder} holds no readable result ({error}); train without resume to replace it") from error
+
+
+def _start(folder: Path, run: RunConfig, *, resume: bool) -> None:
+    import yaml
+
+    (folder / "metrics.json").unlink(missing_ok=True)
+    if not resume:
+        (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
+
+
+def _train(
+    run: RunConfig,
+    seed: int,
+    data: TaskData,
+    encoders: EncoderPair,
+    prepared: Prepared,
+    folder: Path,
+    *,
+    resume: bool,
+    on_epoch: Callable[[EpochRecord], None] | None,
+) -> tuple[nn.Module, Outcome]:
+    # the caller's random numbers are none of our business
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        model: FusionModel = run.model.build(encoders.widths(), len(data.space))
+        network: nn.Module = model
+        if run.mode == "finetune":
+            network = TunedNetwork(open_encoder(encoders, run), model)
+        y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
+        outcome = train_network(
+            network,
+            run,
+            seed=seed,
+            train=(prepared.inputs["train"], y["train"]),
+            dev=(prepared.inputs["dev"], y["dev"]),
+            weights=class_weights(y["train"], len(data.space), run.loss.balance),
+            checkpoint=folder / "checkpoint.ckpt",
+            resume=resume,
+            after_epoch=on_epoch,
+        )
+    return network, outcome
+
+
+def _judge(
+    run: RunConfig,
+    seed: int,
+    folder: Path,
+    data: TaskData,
+    logits: Mapping[str, Float[np.ndarray, "s c"]],
+    outcome: Outcome,
+    started: float,
+) -> RunResult:
+    """Temperature and threshold from development posts, then the numbers of test posts."""
+    y = data.labels("dev")
+    temperature = fit_temperature(logits["dev"], y)
+    p = softmax(logits["dev"], temperature)
+    chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta)
+
+    def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
+        return evaluate_logits(logits["test"], data, temperature=temperature, abstain_below=chosen.threshold, rows=rows, name=name)
+
+    return RunResult(
+        run=run,
+        seed=seed,
+        folder=folder,
+        best_epoch=outcome.best_epoch,
+        history=outcome.history,
+        abstention=chosen,
+        test=on_test(),
+        clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,
+        logits=logits,
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,170 @@
+"""What a network trains on, held in memory: features from the cache, or token ids for an encoder that is trained along.
+
+Batches of pooled features are one indexing operation; token states are kept flat (posts one after the other, in the cache's precision) and
+padded when a batch is made, so memory holds no padding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from crisislens.encoders.base import TextEncoder, TokenizedText, pad_ids
+from crisislens.features.cache import FeatureCache
+from crisislens.models.base import FusionModel
+from crisislens.nn.batch import FeatureBatch, ModalityBatch
+
+__all__ = ["CachedInputs", "Inputs", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
+
+_WINDOW = 50
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Posts whose text is still token ids.
+
+    Attributes:
+        ids: Token ids, padded at the end.
+        mask: True where a token is real.
+        present: Whether a post has any word.
+        image: Features of the photos.
+    """
+
+    ids: Int[Tensor, "b t"]
+    mask: Bool[Tensor, "b t"]
+    present: Bool[Tensor, " b"]
+    image: ModalityBatch
+
+    def to(self, device: torch.device | str) -> "TokenBatch":
+        """A copy on a device."""
+        return TokenBatch(self.ids.to(device), self.mask.to(device), self.present.to(device), self.image.to(device))
+
+
+@runtime_checkable
+class Inputs(Protocol):
+    """Posts that batches are made of."""
+
+    lengths: Int[np.ndarray, " s"]
+    """Text tokens of each post."""
+
+    def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch | TokenBatch:
+        """The posts at these positions, in this order."""
+        ...
+
+
+class CachedInputs:
+    """All features of a cache in memory.
+
+    Arguments:
+        cache: The features.
+    """
+
+    def __init__(self, cache: FeatureCache) -> None:
+        parts = [cache.batch(range(i, min(i + _CHUNK, len(cache)))) for i in range(0, len(cache), _CHUNK)]
+        dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
+        self.text = _Modality([p.text for p in parts], dtype)
+        self.image = _Modality([p.image for p in parts], dtype)
+        self.lengths = self.text.lengths.numpy()
+
+    def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:
+        """Features, padded, in float32."""
+        index = torch.from_numpy(rows)
+        return FeatureBatch(text=self.text.batch(index), image=self.image.batch(index))
+
+
+class _Modality:
+    """One modality of all posts: tokens flat, the rest by row."""
+
+    def __init__(self, parts: Sequence[ModalityBatch], dtype: torch.dtype) -> None:
+        self.present = torch.cat([p.present for p in parts])
+        self.pooled = torch.cat([p.pooled for p in parts])
+        self.lengths = torch.cat([p.mask.sum(1) for p in parts])
+        # a last row of zeros stands for padding
+        width = parts[0].tokens.shape[-1]
+        self.tokens = torch.cat([*(p.tokens[p.mask].to(dtype) for p in parts), torch.zeros(1, width, dtype=dtype)])
+        self.starts = self.lengths.cumsum(0) - self.lengths
+        self.longest = int(self.lengths.max())
+
+    def batch(self, index: Int[Tensor, " b"]) -> ModalityBatch:
+        lengths = self.lengths[index]
+        n = int(lengths.max()) if self.longest else 0
+        if n == 0:
+            tokens, mask = torch.zeros(len(index), 1, self.tokens.shape[-1]), torch.zeros(len(index), 1, dtype=torch.bool)
+        else:
+            place = torch.arange(n)
+            mask = place < lengths[:, None]
+            flat = torch.where(mask, self.starts[index][:, None] + place, len(self.tokens) - 1)
+            tokens = rearrange(self.tokens[rearrange(flat, "b n -> (b n)")].float(), "(b n) d -> b n d", n=n)
+        return ModalityBatch(tokens, mask, self.pooled[index], self.present[index])
+
+
+class TokenInputs:
+    """Token ids of texts beside cached features of photos.
+
+    Arguments:
+        tokens: The texts, tokenized.
+        pad_id: What batches are padded with.
+        photos: The photos' features, of the same posts.
+    """
+
+    def __init__(self, tokens: Sequence[TokenizedText], pad_id: int, photos: CachedInputs) -> None:
+        self.tokens, self.pad_id, self.photos = list(tokens), pad_id, photos
+        self.lengths = np.array([len(x.ids) for x in tokens], np.int64)
+        self.present = torch.tensor([x.has_words for x in tokens], dtype=torch.bool)
+
+    def batch(self, rows: Int[np.ndarray, " b"]) -> TokenBatch:
+        """Ids, padded, and features of photos."""
+        index = torch.from_numpy(rows)
+        ids, mask = pad_ids([self.tokens[i] for i in rows.tolist()], self.pad_id)
+        return TokenBatch(ids, mask, self.present[index], self.photos.image.batch(index))
+
+
+class TunedNetwork(nn.Module):
+    """A text encoder in the graph, then a model: what mode `finetune` trains.
+
+    Arguments:
+        encoder: The text encoder.
+        model: The model, which sees a `FeatureBatch` as always.
+    """
+
+    def __init__(self, encoder: TextEncoder, model: FusionModel) -> None:
+        super().__init__()
+        self.encoder, self.model = encoder, model
+
+    def forward(self, batch: TokenBatch) -> Float[Tensor, "b c"]:
+        """Logits."""
+        states, pooled = self.encoder(batch.ids, batch.mask)
+        everyone = torch.ones_like(batch.present)
+        text = ModalityBatch(states, batch.mask, pooled, everyone)
+        if not bool(batch.present.all()):
+            text = text.without(~batch.present)
+        return self.model(FeatureBatch(text=text, image=batch.image))  # type: ignore[no-any-return]
+
+
+def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch: int) -> list[Int[np.ndarray, " b"]]:
+    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal seed and epoch.
+
+    All posts are permuted; windows of 50 batches are sorted by length and cut into batches, and the batches are permuted. A single post
+    left over joins the batch before it, because BatchNorm cannot learn from one.
+
+    Arguments:
+        lengths: Text tokens of each post.
+        size: Posts a batch.
+        seed: Seed of the run.
+        epoch: The epoch, counted from 0.
+    """
+    random = np.random.default_rng((seed, epoch))
+    order = random.permutation(len(lengths))
+    windows = [order[i : i + _WINDOW * size] for i in range(0, len(order), _WINDOW * size)]
+    # stable, so that equal lengths keep their random order
+    ordered = np.concatenate([w[np.argsort(lengths[w], kind="stable")] for w in windows])
+    batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
+    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [np.concatenate(batches[-2:])]
+    return [batches[i] for i in random.permutation(len(batches))]

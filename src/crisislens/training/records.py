@@ -1,0 +1,117 @@
+"""What a run leaves on disk: the model with its card, and predictions."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from torch import nn
+
+from crisislens.core.errors import CacheError
+from crisislens.core.files import atomic_write
+from crisislens.evaluation.calibration import softmax
+from crisislens.features.encode import PostEncoder
+from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
+from crisislens.models.base import FusionModel
+from crisislens.training.config import RunConfig
+from crisislens.training.data import TaskData
+from crisislens.training.evaluate import Evaluation
+from crisislens.training.features import Prepared
+from crisislens.training.inputs import TunedNetwork
+from crisislens.training.tuning import store_encoder
+
+__all__ = ["read_predictions", "write_artifact", "write_predictions"]
+
+
+def write_artifact(
+    folder: Path, run: RunConfig, network: nn.Module, prepared: Prepared, data: TaskData, test: Evaluation, abstain_below: float
+) -> None:
+    """Saves the model, and the encoder's adapter where it was trained."""
+    spec, encoder_mark, features_mark = run.encoder, prepared.encoder_fingerprint, prepared.features_fingerprint
+    model = network
+    if isinstance(network, TunedNetwork):
+        model = network.model
+        spec, loaded = store_encoder(folder, network.encoder, run.encoder)
+        encoder_mark = loaded.fingerprint()
+        features_mark = PostEncoder(loaded, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
+    assert isinstance(model, FusionModel)
+    meta = ArtifactMeta(
+        label_space=data.space.name,
+        classes=data.space.classes,
+        encoder=spec.model_dump(mode="json"),
+        encoder_fingerprint=encoder_mark,
+        features_fingerprint=features_mark,
+        widths=prepared.widths,
+        temperature=test.temperature,
+        abstain_below=abstain_below,
+        card=_card(run, data, test),
+    )
+    save_artifact(folder, model, run.model, meta)
+
+
+def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
+    facts = ", ".join(f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int))
+    counts = ", ".join(f"{split} {len(posts)}" for split, posts in data.splits.items())
+    events = sorted({str(event) for event in data.events("train")})
+    quirk = ("It reproduces published code: a post's result depends on the posts in its batch.",) if run.as_published else ()
+    return Card(
+        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file {run.name}, encoder {run.mode}.",
+        data=(f"{facts}; posts: {counts}",),
+        limits=(
+            *quirk,
+            f"Trained and tested on posts of the same events ({', '.join(events)}); another event is another distribution.",
+            "Temperature and abstention were chosen on development posts that also chose the epoch, so they are slightly optimistic.",
+        ),
+        numbers=(
+            test.headline(),
+            f"calibration error {100 * test.before.ece:.2f} before, {100 * test.after.ece:.2f} after temperature (15 bins)",
+            f"answers {100 * test.selective.coverage:.1f} % of test posts at its threshold",
+        ),
+    )
+
+
+def write_predictions(
+    path: Path, data: TaskData, logits: Mapping[str, Float[np.ndarray, "s c"]], temperature: float, abstain_below: float
+) -> None:
+    """Writes a row for each development and test post: id, split, event, label, answer, confidence, logits, calibrated probabilities."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = np.array(data.space.classes)
+    tables = []
+    for split, z in logits.items():
+        p = softmax(z, temperature)
+        columns: dict[str, object] = {
+            "id": [x.post.id for x in data.splits[split]],
+            "split": [split] * len(z),
+            "event": data.events(split).tolist(),
+            "label": names[data.labels(split)].tolist(),
+            "answer": names[p.argmax(1)].tolist(),
+            "confidence": p.max(1),
+            "abstained": p.max(1) < abstain_below,
+            **{f"logit_{name}": z[:, i].astype(np.float32) for i, name in enumerate(names)},
+            **{f"p_{name}": p[:, i] for i, name in enumerate(names)},
+        }
+        tables.append(pa.table(columns))
+    buffer = pa.BufferOutputStream()
+    pq.write_table(pa.concat_tables(tables), buffer)
+    atomic_write(path, buffer.getvalue().to_pybytes())
+
+
+def read_predictions(path: Path) -> dict[str, Float[np.ndarray, "s c"]]:
+    """The logits of each split from a file of predictions.
+
+    Raises:
+        CacheError: If it cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        splits = np.array(table["split"].to_pylist())
+        columns = [name for name in table.column_names if name.startswith("logit_")]
+        z = np.stack([table[name].to_numpy() for name in columns], axis=1)
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise CacheError(f"{path} cannot be read as predictions ({error}); train without resume to replace them") from error
+    return {str(split): z[splits == split] for split in np.unique(splits)}

@@ -1,0 +1,136 @@
+"""The command line as a table of arguments, expected output and error; and what a user sees first."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crisislens.domain.assessment import Assessment
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "SOURCE_DATE_EPOCH": "1790000000", "NO_COLOR": "1", "COLUMNS": "120"}
+
+
+def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "crisislens", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("posts")
+    rows = [
+        {"id": "1", "text": "Flood waters destroyed the bridge, families trapped on roofs need rescue"},
+        {"id": "2", "text": "What a lovely sunny day, coffee with friends", "image": "none.jpg"},
+        {"id": "3", "text": "=HYPERLINK(\"http://evil\") <script>alert(1)</script>"},
+        {"id": "1", "text": "the same id again"},
+    ]
+    (folder / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
+    return folder / "posts.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["analyze", "nowhere.jsonl"], 2, r"nowhere\.jsonl"),
+        (["analyze", "{posts}", "--map", "text"], 2, "--map 'text' is not of the form FIELD=COLUMN"),
+        (["analyze", "{posts}", "--map", "text=body"], 2, "body"),
+        (["analyze", "{posts}", "--also", "docx"], 2, "--also docx is not known; it takes csv or parquet"),
+        (["analyze", "{posts}", "--images", "nowhere"], 2, "--images nowhere is not a folder"),
+        (["analyze", "{posts}", "--model", "crisis-compakt"], 2, "no model named 'crisis-compakt'.*crisis-compact"),
+        (["models", "show", "nothing"], 2, "no model named 'nothing'"),
+        (["data", "check", "nowhere"], 3, "lacks task_informative_text_img_train.tsv"),
+        (["data", "check", "nowhere", "--variant", "settingZ"], 2, "expected one of settingA, agreed, full"),
+        (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["evaluate", "nowhere"], 4, "nowhere"),
+        (["features", "{posts}", "--out", "cache", "--encoder", "clop"], 2, "did you mean 'clip'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(posts: Path, tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    done = crisislens(*(a.format(posts=posts) for a in arguments), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_is_instant_and_names_every_command() -> None:
+    best = 9.9
+    for _ in range(3):
+        started = time.perf_counter()
+        done = crisislens("--help")
+        best = min(best, time.perf_counter() - started)
+    for command in ("analyze", "demo", "train", "evaluate", "features", "data", "models"):
+        assert command in done.stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, crisislens.cli.main; print([m for m in ('torch', 'numpy', 'transformers', 'rich') if m in sys.modules])"],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=True,
+    )
+    # not timed (the machine may be busy): what makes it slow must not be loaded
+    assert "torch" not in loaded.stdout
+    assert "numpy" not in loaded.stdout
+    assert crisislens("--version").stdout.startswith("crisislens ")
+
+
+def test_analyze_writes_everything_and_says_where(posts: Path, tmp_path: Path) -> None:
+    done = crisislens("analyze", posts, "--out", tmp_path / "out", "--also", "csv", "--also", "parquet")
+    assert done.returncode == 0, done.stderr
+    assert "3 posts assessed, 2 rows failed" in done.stdout
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    expected = {"assessments.jsonl", "failed.jsonl", "duplicates.jsonl", "report.html", "assessments.csv", "assessments.parquet"}
+    assert names == expected
+    lines = (tmp_path / "out" / "assessments.jsonl").read_text().splitlines()
+    found = [Assessment.model_validate_json(line) for line in lines]
+    assert [a.post.id for a in found] == ["1", "2", "3"]
+    assert found[0].tasks["informativeness"].label == "informative"
+    assert found[0].urgency > found[1].urgency
+    assert any("photo" in note for note in found[1].notes)
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "<script>alert(1)" not in report
+    csv = (tmp_path / "out" / "assessments.csv").read_text()
+    assert "\n=HYPERLINK" not in csv
+    assert ",=HYPERLINK" not in csv
+    assert ',"=HYPERLINK' not in csv
+
+
+def test_records_fit_the_published_schema(posts: Path, tmp_path: Path) -> None:
+    import jsonschema
+
+    crisislens("analyze", posts, "--out", tmp_path / "out")
+    validator = jsonschema.Draft202012Validator(Assessment.model_json_schema(mode="serialization"))
+    for line in (tmp_path / "out" / "assessments.jsonl").read_text().splitlines():
+        validator.validate(json.loads(line))
+
+
+def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+    done = crisislens("demo", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "report" in done.stdout
+    [report] = tmp_path.rglob("report.html")
+    assert report.stat().st_size > 50_000
+
+
+def test_models_are_listed_and_shown() -> None:
+    listed = crisislens("models", "list").stdout
+    for name in ("crisis-compact", "guided_differential", "late_fusion", "compact", "clip"):
+        assert name in listed
+    shown = crisislens("models", "show", "crisis-compact").stdout
+    for part in ("CC BY-NC-SA", "never tested", "weighted-f1"):
+        assert part in shown
+
+
+@pytest.mark.real
+def test_data_check_says_what_is_as_published_and_what_leaks(shared_data: Path) -> None:
+    done = crisislens("data", "check", shared_data / "crisismmd", "--setting", "A3", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["A3"]
+    assert found["rows"] == {"train": 2468, "dev": 529, "test": 529} == found["expected"]
+    assert found["splits"]["shared"]["train-test"]["ids"] == 62

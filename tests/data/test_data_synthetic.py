@@ -1,0 +1,144 @@
+"""The made-up crisis: the same bytes each time, everything a demo and a test need, nothing that could be taken for real."""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crisislens.core.errors import ImageError, InputError, NotRegisteredError
+from crisislens.data.images import decode_image, resolve_image
+from crisislens.data.source import LabeledPost
+from crisislens.data.synthetic import EVENT, synthetic_labeled, write_synthetic_crisis
+from crisislens.data.synthetic.pictures import SCENES, draw
+from crisislens.data.synthetic.stories import PLACES, SLOTS, stories
+from crisislens.data.tabular import read_posts
+from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, HUMANITARIAN_RAW, INFORMATIVENESS
+from crisislens.domain.post import Post
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def crisis(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+
+
+@pytest.fixture(scope="module")
+def posts(crisis: Path) -> list[Post]:
+    rows = list(read_posts(crisis))
+    assert all(isinstance(row, Post) for row in rows)
+    return rows
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "abc"]
+    for folder, seed in zip(folders, (0, 0, 1), strict=True):
+        write_synthetic_crisis(folder, posts=12, seed=seed)
+    first, second, third = map(digests, folders)
+    assert first == second
+    assert first.keys() == third.keys()
+    assert all(first[name] != third[name] for name in first if name != "labels.jsonl")
+
+
+def test_it_holds_what_a_demo_needs(posts: list[Post]) -> None:
+    assert len(posts) == 60
+    assert len({post.text for post in posts}) >= 40
+    assert len({post.id for post in posts}) == 60
+    assert {post.lang for post in posts} >= {"en", "es", "fr", "pt", "ar", "hi", None}
+    assert sum(not post.has_text for post in posts) == 1
+    assert sum(post.image is None for post in posts) >= 15
+    assert sum(post.text.startswith("RT @") for post in posts) >= 2
+    assert any("\U0001f300" <= c for post in posts for c in post.text)
+    assert any("â€™" in post.text for post in posts)
+    times = [post.created_at for post in posts]
+    assert all(times)
+    assert 36 < (max(times) - min(times)).total_seconds() / 3600 < 48
+    assert {post.event for post in posts} == {EVENT}
+    assert sum(post.lat is not None for post in posts) >= 30
+
+
+def test_one_photo_is_missing_one_is_cut_and_the_rest_decode(crisis: Path, posts: list[Post]) -> None:
+    reasons = Counter()
+    for post in posts:
+        if post.image:
+            try:
+                found = decode_image(resolve_image(post.image, crisis.parent))
+            except ImageError as error:
+                reasons[error.reason] += 1
+            else:
+                assert min(found.pixels.shape[:2]) >= 200
+                assert not found.notes
+    assert reasons == {"missing": 1, "truncated": 1}
+
+
+def test_nothing_points_to_the_real_world(posts: list[Post]) -> None:
+    for post in posts:
+        links = [word for word in post.text.split() if "://" in word]
+        assert all(".example/" in link for link in links)
+        if post.lat is not None:
+            assert 44 < post.lat < 45.5  # open water in the Atlantic
+            assert -22 < post.lon < -21
+
+
+def test_every_label_belongs_to_its_task(tmp_path: Path) -> None:
+    labeled = synthetic_labeled(tmp_path, posts=64)
+    spaces = {"informativeness": INFORMATIVENESS, "humanitarian": HUMANITARIAN_RAW, "damage": DAMAGE_SEVERITY}
+    assert labeled.keys() == spaces.keys()
+    for task, rows in labeled.items():
+        assert {spaces[task].resolve(row.label) for row in rows} == set(spaces[task].classes)
+        assert {row.split for row in rows} == {"train", "dev", "test"}
+        assert all(isinstance(row, LabeledPost) for row in rows)
+    assert len(labeled["informativeness"]) == len(labeled["humanitarian"]) == 64
+    assert all(row.post.image for row in labeled["damage"])
+    assert {HUMANITARIAN_B2.resolve(row.label) for row in labeled["humanitarian"]} == set(HUMANITARIAN_B2.classes)
+    by_id = {row.post.id: row for row in labeled["humanitarian"]}
+    for line in (tmp_path / "labels.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        assert by_id[record["id"]].label == record["humanitarian"]
+        assert (record["informativeness"] == "not_informative") == (record["humanitarian"] == "not_humanitarian")
+    assert [row.post for row in labeled["informativeness"]] == list(read_posts(tmp_path / "posts.jsonl"))
+
+
+def test_a_long_feed_comes_back_to_its_stories_with_other_words(tmp_path: Path) -> None:
+    found = list(read_posts(write_synthetic_crisis(tmp_path, posts=150, seed=2)))
+    assert len(found) == 150
+    assert len({post.id for post in found}) == 150
+    assert len({post.text for post in found}) >= 115
+
+
+def test_a_short_feed_has_some_of_everything(tmp_path: Path) -> None:
+    found = list(read_posts(write_synthetic_crisis(tmp_path, posts=9)))
+    assert any(not post.has_text for post in found)
+    assert any(post.image is None for post in found)
+    assert {post.lang for post in found} >= {"en", "es"}
+    with pytest.raises(InputError, match="at least one post, got posts=0"):
+        write_synthetic_crisis(tmp_path, posts=0)
+
+
+def test_every_story_can_be_told() -> None:
+    blanks = dict.fromkeys(SLOTS, "x")
+    for story in stories():
+        story.text.format_map(blanks)
+        assert story.scene is None or story.scene in SCENES
+        assert story.place is None or story.place in PLACES
+        assert story.humanitarian in HUMANITARIAN_RAW.classes
+        assert 0 <= story.hour <= 48
+        assert story.photo == "whole" or story.scene
+
+
+@pytest.mark.parametrize("scene", list(SCENES))
+def test_every_scene_is_a_busy_picture(scene: str) -> None:
+    pixels = np.asarray(draw(scene, 3))
+    assert pixels.shape == (360, 480, 3)
+    assert pixels.std() > 15
+    np.testing.assert_array_equal(pixels, np.asarray(draw(scene, 3)))
+
+
+def test_an_unknown_scene_is_one_sentence() -> None:
+    with pytest.raises(NotRegisteredError, match="no scene named 'flooded_stret'.*did you mean 'flooded_street'"):
+        draw("flooded_stret", 0)

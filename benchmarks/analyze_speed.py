@@ -1,7 +1,9 @@
-"""How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat: `python benchmarks/analyze_speed.py POSTS [--images DIR]`.
+"""How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat: `python benchmarks/analyze_speed.py POSTS [--images
+DIR]`.
 
-Rate: the posts' cleaned distinct texts (grouped by length) and distinct photos go straight through the two encoders, nothing else; then the whole run (reading,
-cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same posts, in turn, in one process.
+Rate: the posts' cleaned distinct texts (grouped by length) and distinct photos go straight through the two encoders, nothing else; then
+the whole run (reading, cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same
+posts, in turn, in one process.
 Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted it.
 """
 
@@ -72,7 +74,9 @@ def peak_memory(rows: int) -> dict[str, float]:
                 text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 12)))
                 stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
         started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"], stdout=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"], stdout=subprocess.DEVNULL
+        )
         _, status, usage = os.wait4(process.pid, 0)
         return {"rows": rows, "exit": status, "peak_mib": usage.ru_maxrss / 1024, "seconds": time.perf_counter() - started}
 
@@ -96,7 +100,10 @@ def main() -> None:
         # a fresh analyst: one that remembers photos would not decode and encode them again
         run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root))
         ratios.append(seconds / run)
-        print(json.dumps({"posts": len(posts), "texts": texts, "photos": photos, "threads": threads, "bare_s": seconds, "analyze_s": run}), flush=True)
+        print(
+            json.dumps({"posts": len(posts), "texts": texts, "photos": photos, "threads": threads, "bare_s": seconds, "analyze_s": run}),
+            flush=True,
+        )
     print(json.dumps({"analyze rate / bare rate": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}}))
     for rows in arguments.memory_rows:
         print(json.dumps(peak_memory(rows)), flush=True)

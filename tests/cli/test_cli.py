@@ -26,7 +26,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [
         {"id": "1", "text": "Flood waters destroyed the bridge, families trapped on roofs need rescue"},
         {"id": "2", "text": "What a lovely sunny day, coffee with friends", "image": "none.jpg"},
-        {"id": "3", "text": "=HYPERLINK(\"http://evil\") <script>alert(1)</script>"},
+        {"id": "3", "text": '=HYPERLINK("http://evil") <script>alert(1)</script>'},
         {"id": "1", "text": "the same id again"},
     ]
     (folder / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "{broken\n")
@@ -68,7 +68,11 @@ def test_help_is_instant_and_names_every_command() -> None:
     for command in ("analyze", "demo", "train", "evaluate", "features", "data", "models"):
         assert command in done.stdout
     loaded = subprocess.run(
-        [sys.executable, "-c", "import sys, crisislens.cli.main; print([m for m in ('torch', 'numpy', 'transformers', 'rich') if m in sys.modules])"],
+        [
+            sys.executable,
+            "-c",
+            "import sys, crisislens.cli.main; print([m for m in ('torch', 'numpy', 'transformers', 'rich') if m in sys.modules])",
+        ],
         capture_output=True,
         text=True,
         env=ENVIRONMENT,

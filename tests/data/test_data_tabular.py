@@ -402,7 +402,7 @@ def test_the_verification_tweets_join_their_photos(shared_data: Path) -> None:
 
     source = read_posts(shared_data / "verification" / "tweets.tsv")
     found = [row for row in source if isinstance(row, Post)]
-    assert len(found) == 3_781 == sum(1 for _ in (shared_data / "verification" / "tweets.tsv").open(encoding="utf-8")) - 1
+    assert len(found) == 3_781 == (shared_data / "verification" / "tweets.tsv").read_bytes().count(b"\n") - 1
     assert all(post.created_at for post in found)
     nepal = 0
     for post in found:

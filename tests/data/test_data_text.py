@@ -145,5 +145,11 @@ def test_real_texts_lose_their_mojibake(shared_data) -> None:  # type: ignore[no
     assert before > 900
     assert not [text for text in cleaned if any(b in text for b in broken)]
     assert not [text for text in cleaned if "https://" in text]
-    # the greedy rule of the published code costs words that the sane rule keeps
-    assert sum(len(clean_text(t, PUBLISHED_RULES)) < len(clean_text(t, CleaningRules(repair_mojibake=False))) for t in texts) == 1_425
+
+
+@pytest.mark.real
+def test_the_published_rule_costs_words_that_ours_keeps(shared_data) -> None:  # type: ignore[no-untyped-def]
+    table = (shared_data / "crisismmd" / "settingA" / "task_damage_text_img_test.tsv").read_text("utf-8")
+    texts = [line.split("\t")[3] for line in table.split("\n")[1:] if line]
+    shorter = [t for t in texts if len(clean_text(t, PUBLISHED_RULES)) < len(clean_text(t, CleaningRules(repair_mojibake=False)))]
+    assert (len(shorter), len(texts)) == (81, 529)

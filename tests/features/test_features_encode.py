@@ -260,3 +260,17 @@ def test_many_pictures_keep_their_order(encoder: PostEncoder, root: Path) -> Non
     wanted = [Post(id=str(i), image=ImageRef(path=f"n{(i * 7) % 60}.png")) for i in range(60)]
     for post, found in zip(wanted, encoder.encode(wanted).features, strict=True):
         assert found.image_fingerprint == fingerprint_file(root / post.image.path)
+
+
+@pytest.mark.real
+def test_real_tweets_keep_apart(shared_data: Path) -> None:
+    folder = shared_data / "verification"
+    rows = [line.split("\t") for line in (folder / "tweets.tsv").read_text(encoding="utf-8").splitlines()[1::150]]
+    tweets = [Post(id=row[0], text=row[1], image=ImageRef(path=row[2].split(",")[0].strip())) for row in rows]
+    pair = load_encoders(EncoderSpec())
+    together = make_encoder(pair, folder / "images").encode(tweets)
+    assert sum(f.image_pooled is not None for f in together.features) >= len(tweets) // 2
+    for i in range(0, len(tweets), 5):
+        alone = make_encoder(pair, folder / "images").encode([tweets[i]])
+        assert difference(alone.features[0], together.features[i]) <= 1e-5
+        assert alone.notes[0] == together.notes[i]

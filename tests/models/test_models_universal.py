@@ -128,7 +128,7 @@ def test_a_damaged_artifact_is_refused_in_one_sentence(tmp_path: Path, file: str
         path.unlink()
     else:
         path.write_bytes(b"\x80\x04garbage" if damage == "garbage" else path.read_bytes()[:-20])
-    with pytest.raises(ModelError, match="train it again|another version|train the model again"):
+    with pytest.raises(ModelError, match=r"train it again|another version|train the model again"):
         load_artifact(tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_a_foreign_text_is_not_sure(tmp_path: Path) -> None:
 def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(NotRegisteredError, match="no model named 'tinny' and no such folder; models that ship"):
         find_bundle("tinny")
-    with pytest.raises(ModelError, match="holds no readable bundle.json"):
+    with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
         Bundle(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
     with pytest.raises(ModelError, match="is not JSON"):

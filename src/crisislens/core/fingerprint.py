@@ -1,7 +1,8 @@
 """Fingerprints: what is cached or reported names exactly what it was made from.
 
 A fingerprint is the first 16 hex digits (64 bits) of BLAKE2b over canonical JSON (sorted keys, no spaces, no NaN) or over file bytes.
-64 bits are ample against accident; against malice (weights from somebody's package) `sha256_of_file` is compared with a pinned digest instead.
+64 bits are ample against accident; against malice (weights from somebody's package) `sha256_of_file` is compared with a pinned digest
+instead.
 """
 
 import hashlib

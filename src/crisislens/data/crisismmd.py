@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
@@ -31,12 +30,8 @@ from crisislens.domain.post import ImageRef, Post
 
 __all__ = ["EXPECTED_ROWS", "SPLITS", "CrisisMMD", "CrisisMMDCheck"]
 
-Setting = Literal["A1", "A2", "A3", "B2"]
-Variant = Literal["settingA", "agreed", "full"]
-Split = Literal["train", "dev", "test"]
-
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-EXPECTED_ROWS: dict[tuple[str, str], dict[Split, int]] = {
+SPLITS: tuple[str, ...] = ("train", "dev", "test")
+EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
     ("settingA", "A1"): {"train": 9599, "dev": 1573, "test": 1534},
     ("settingA", "A2"): {"train": 2874, "dev": 477, "test": 451},
     ("settingA", "A3"): {"train": 2468, "dev": 529, "test": 529},
@@ -88,16 +83,16 @@ class CrisisMMD:
 
     Arguments:
         root: The folder that holds the tables' folder and `data_image`.
-        setting: The task and its classes, as `domain.labels` names them.
-        variant: Which of the three layouts.
+        setting: The task and its classes, as `domain.labels` names them: `A1`, `A2`, `A3` or `B2`.
+        variant: Which of the three layouts: `settingA`, `agreed` or `full`.
 
     Raises:
         DataError: If the layout does not have the setting, or the folder not the tables.
     """
 
     root: Path
-    setting: Setting
-    variant: Variant = "settingA"
+    setting: str
+    variant: str = "settingA"
 
     def __post_init__(self) -> None:
         if self.variant not in _LAYOUTS or self.setting not in _LAYOUTS[self.variant][1]:
@@ -118,8 +113,8 @@ class CrisisMMD:
         """The folder that the posts' image paths start from."""
         return self.root
 
-    def load(self, split: Split) -> list[LabeledPost]:
-        """The rows of a split in the order of its table; rows whose label the setting drops are left out.
+    def load(self, split: str) -> list[LabeledPost]:
+        """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose label the setting drops are left out.
 
         A post's id is the `image_id` (the tweet's id, `_` and the photo's number), its time the day in the path of its photo.
 
@@ -135,7 +130,7 @@ class CrisisMMD:
         found = {split: self.load(split) for split in SPLITS}
         return CrisisMMDCheck(
             rows={split: len(posts) for split, posts in found.items()},
-            expected={str(split): rows for split, rows in EXPECTED_ROWS.get((self.variant, self.setting), {}).items()},
+            expected=dict(EXPECTED_ROWS.get((self.variant, self.setting), {})),
             classes={split: dict(Counter(self.space.resolve(p.label) or "" for p in posts)) for split, posts in found.items()},
             photos_missing={split: sum(not self._has_photo(p.post) for p in posts) for split, posts in found.items()},
         )
@@ -156,10 +151,10 @@ class CrisisMMD:
             "fingerprint": self.fingerprint(),
         }
 
-    def _table(self, split: Split) -> Path:
+    def _table(self, split: str) -> Path:
         return Path(self.root) / _LAYOUTS[self.variant][0].format(task=_TASK_FILES[self.setting], split=split)
 
-    def _rows(self, split: Split) -> Iterator[dict[str, str]]:
+    def _rows(self, split: str) -> Iterator[dict[str, str]]:
         path = self._table(split)
         lines = read_lines(path)
         first = next(lines, "")
@@ -172,13 +167,13 @@ class CrisisMMD:
                 raise DataError(f"row {number} of {path.name} is broken: {record.reason}")
             yield dict(zip(names, record, strict=True))
 
-    def _belongs(self, row: dict[str, str], split: Split) -> bool:
+    def _belongs(self, row: dict[str, str], split: str) -> bool:
         try:
             return self.space.resolve(row["label"]) is not None
         except DataError as error:
             raise DataError(f"{self._table(split).name}, {row['image_id']}: {error}") from error
 
-    def _post(self, row: dict[str, str], split: Split) -> Post:
+    def _post(self, row: dict[str, str], split: str) -> Post:
         date = _FOLDER_DATE.search(row["image"])
         try:
             return Post(

@@ -238,7 +238,7 @@ def _rgb(picture: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layered = picture.convert("RGBA")
+    layered = picture if picture.mode == "RGBA" else picture.convert("RGBA")  # converting to the same mode would copy
     paper = Image.new("RGB", layered.size, "white")
     paper.paste(layered, mask=layered.getchannel("A"))
     return paper

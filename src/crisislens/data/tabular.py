@@ -84,6 +84,7 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def fingerprint(self) -> str:
+        """16 hex digits over the file's bytes, the columns and the version of this reader."""
         try:
             return fingerprint(
                 {"file": fingerprint_file(self.path), "columns": self.columns, "format": self.table.name, "version": _VERSION}
@@ -92,6 +93,7 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
+        """The file, its format, the columns in use, and whether ids were made."""
         return {
             "kind": "table",
             "file": self.path.name,

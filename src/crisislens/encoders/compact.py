@@ -142,7 +142,7 @@ class EfficientNetImage(ImageEncoder):
         self.fit = fit
         self.network = EfficientNetLite(width=1.1, depth=1.2)
         self.network.load_state_dict(fold_batch_norm(read_torch_archive(EFFICIENTNET_WEIGHTS)))
-        # channels last is how the convolution kernels of CPUs and GPUs like it: a fifth faster alone, two fifths in batches
+        # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for one picture, two fifths in batches
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self)
 

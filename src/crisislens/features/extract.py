@@ -20,7 +20,7 @@ from crisislens.features.shards import Shard, TokenDtype, pack_shard, read_shard
 
 __all__ = ["SHARD_POSTS", "cache_identity", "extract"]
 
-SHARD_POSTS = 512
+SHARD_POSTS = 256
 _STALE_S = 3600
 Progress = Callable[[int, int], None]
 

@@ -1,7 +1,7 @@
 """What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside; calibration comes later.
 
-Promises that the universal test holds every registered model to: a post's logits do not depend on its neighbors (the `*_published` models break
-this by design, and the test states it), padding changes nothing, missing modalities are allowed, evaluation is deterministic, every
+Promises that the universal test holds every registered model to: a post's logits do not depend on its neighbors (the `*_published` models
+break this by design, and the test states it), padding changes nothing, missing modalities are allowed, evaluation is deterministic, every
 parameter learns, and a saved model loads to equal outputs.
 """
 

@@ -1,7 +1,8 @@
 r"""Baselines: one modality alone, concatenation, and late fusion.
 
-Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$. Concatenation: $\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in
-the place of a missing modality. Late fusion adds what each modality says by itself,
+Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$. Concatenation:
+$\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in the place of a missing modality. Late fusion adds what each modality says by
+itself,
 
 $$\ell = b + \sum_{m \in \{T, I\}} 1[m\ \text{present}]\; r_m\, \operatorname{MLP}_m(h_m), \qquad r_m = \operatorname{softplus}(\rho_m),$$
 

@@ -2,7 +2,8 @@ r"""Guided cross attention followed by differential attention, as designed and a
 
 Designed: the gated patches and words of one post stand in one sequence, on which differential attention runs, with a residual,
 
-$$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z + \operatorname{DiffAttn}(\operatorname{LN}(Z)), \qquad \ell = \operatorname{MLP}\big([\bar Z'_I\,;\ \bar Z'_T]\big),$$
+$$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z + \operatorname{DiffAttn}(\operatorname{LN}(Z)), \qquad
+  \ell = \operatorname{MLP}\big([\bar Z'_I\,;\ \bar Z'_T]\big),$$
 
 with a learned vector of each modality in E, so that a head can tell patch from word. Source: Munia et al., 2025,
 https://arxiv.org/abs/2507.05165, Eq. 8-9, rows "Guided CA + Diff Attn" of Table 2.
@@ -81,8 +82,8 @@ class GuidedDifferential(FusionModel):
 class GuidedDifferentialPublished(FusionModel):
     """The authors' code of guided cross attention with "differential attention" over one vector, for reproduction only.
 
-    With CLIP ViT-B/32's widths and 6 outputs it has the 2,167,750 trainable parameters of the original. Queries and keys of the attention get no
-    gradient, and a result depends on the batch. Arguments and errors as of `GuidedPublished`.
+    With CLIP ViT-B/32's widths and 6 outputs it has the 2,167,750 trainable parameters of the original. Queries and keys of the attention
+    get no gradient, and a result depends on the batch. Arguments and errors as of `GuidedPublished`.
     """
 
     def __init__(

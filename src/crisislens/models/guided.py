@@ -5,8 +5,8 @@ Designed, with $z_I, z_T$ from `nn.guided.GuidedCrossAttention` and a bar for th
 $$\ell = \operatorname{MLP}\big([\bar z_I\,;\ \bar z_T]\big).$$
 
 A missing modality is one learned token, so the other modality's gate still has something to open. Source: Munia et al., 2025,
-https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper names one fully connected layer as the head; its code has
-a hidden one with BatchNorm and dropout 0.5, which `guided_published` has too.
+https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper names one fully connected layer as the head; its
+code has a hidden one with BatchNorm and dropout 0.5, which `guided_published` has too.
 """
 
 import torch
@@ -102,8 +102,8 @@ def published_head(classes: int, width: int = 256) -> nn.Sequential:
 class GuidedPublished(FusionModel):
     """The authors' code of guided cross attention (CLIP variant), for reproduction only: results depend on the batch.
 
-    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where a modality is missing (the original
-    has no such posts) its pooled vector is zero.
+    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where a modality is missing (the
+    original has no such posts) its pooled vector is zero.
 
     Arguments:
         text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states are not used.

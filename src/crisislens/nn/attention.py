@@ -1,6 +1,7 @@
 r"""Multi-head attention over the tokens of one post, safe where a post has none, and pooling of its result.
 
-For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real tokens $M \subseteq \{1..m\}$ and each of h heads of width $e = d / h$,
+For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real tokens $M \subseteq \{1..m\}$ and each of h
+heads of width $e = d / h$,
 
 $$\operatorname{Attn}(X, Y)_i = \sum_{j \in M} \operatorname{softmax}_{j \in M}\big(q_i \cdot k_j / \sqrt{e}\big)\, v_j,$$
 
@@ -12,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["AttentionPooling", "MultiHeadAttention", "SelfAttentionBlock", "masked_mean"]
+__all__ = ["MultiHeadAttention", "SelfAttentionBlock", "masked_mean"]
 
 
 def masked_mean(x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b d"]:

@@ -1,7 +1,8 @@
 """The one typed record in which posts meet mathematics.
 
 Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d width, h heads, c classes,
-k players, s samples. A batch holds for each modality the token states, which of them are real, a pooled vector and whether the modality is there.
+k players, s samples. A batch holds for each modality the token states, which of them are real, a pooled vector and whether the modality
+is there.
 
 Rules that every maker keeps and every model may rely on: `mask` is false on padding; where `present` is false the mask is all false and
 tokens and pooled are zero; padding stands at the end.

@@ -2,7 +2,8 @@ r"""Differential attention: the difference of two softmax maps cancels what both
 
 For tokens $X \in \mathbb{R}^{n \times d}$ and each of h heads with two query and key maps of width $e = d / 2h$,
 
-$$A_i = \operatorname{softmax}(Q_i K_i^\top / \sqrt{e}), \qquad Y = (1 - \lambda_0)\,\operatorname{RMSNorm}\big((A_1 - \lambda A_2)\, V\big),$$
+$$A_i = \operatorname{softmax}(Q_i K_i^\top / \sqrt{e}), \qquad
+  Y = (1 - \lambda_0)\,\operatorname{RMSNorm}\big((A_1 - \lambda A_2)\, V\big),$$
 
 $$\lambda = \exp(q_1 \cdot k_1) - \exp(q_2 \cdot k_2) + \lambda_0, \qquad \lambda_0 = 0.8 - 0.6\, e^{-0.3\,\ell}.$$
 
@@ -12,8 +13,9 @@ https://arxiv.org/abs/2507.05165, Eq. 8-9.
 `DifferentialAttention` is the form as designed: a real token sequence, λ per head. Munia et al. write λ as one learnable scalar.
 
 `PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of length 1. Each softmax is then 1, so
-$A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign of $1 - \lambda$: the layer is a per-head-normalized linear map, queries and
-keys get exactly zero gradient, λ nearly none, and no differential attention takes place. It exists to reproduce the published numbers.
+$A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign of $1 - \lambda$: the layer is a per-head-normalized
+linear map, queries and keys get exactly zero gradient, λ nearly none, and no differential attention takes place. It exists to reproduce
+the published numbers.
 """
 
 import math

@@ -1,19 +1,22 @@
 r"""Guided cross attention: each modality is masked by a gate that the other one computes.
 
-With $F_I \in \mathbb{R}^{p \times d}$ patches and $F_T \in \mathbb{R}^{t \times d}$ tokens of one post after self-attention within each modality (Eq. 4-5),
+With $F_I \in \mathbb{R}^{p \times d}$ patches and $F_T \in \mathbb{R}^{t \times d}$ tokens of one post after self-attention within each
+modality (Eq. 4-5),
 
 $$z_I = \operatorname{ReLU}(W_I f_I + b_I), \quad \alpha_I = \sigma(W'_I \bar f_I + b'_I), \qquad
   z_T = \operatorname{ReLU}(W_T f_T + b_T), \quad \alpha_T = \sigma(W'_T \bar f_T + b'_T),$$
 
 $$z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T],$$
 
-where $\bar f$ is the mean of the modality's tokens. Source: Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7, after Gupta et al.
-2024, CrisisKAN, https://arxiv.org/abs/2401.06194.
+where $\bar f$ is the mean of the modality's tokens. Source: Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7, after Gupta et
+al. 2024, CrisisKAN, https://arxiv.org/abs/2401.06194.
 
-Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) is the identity up to scale; its code instead mixes
-the samples of the batch (a B × B softmax), so that a post's result depends on its neighbors. `GuidedCrossAttention`, as designed, has real
+Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) is the identity up to scale; its code instead
+mixes the samples of the batch (a B × B softmax), so that a post's result depends on its neighbors. `GuidedCrossAttention`, as designed,
+has real
 tokens: self-attention runs over the patches and over the words of one post, gates come from the pooled modality, and the gated tokens are
-kept, so that what follows has a sequence to attend to. Eq. 7 reuses $W'_I$ and $b_I$ for the text; four independent maps are meant (and coded).
+kept, so that what follows has a sequence to attend to. Eq. 7 reuses $W'_I$ and $b_I$ for the text; four independent maps are meant (and
+coded).
 
 `PublishedGuidedFusion` is the authors' code (CLIP variant): see its docstring.
 """
@@ -54,9 +57,9 @@ class GuidedCrossAttention(nn.Module):
 class PublishedGuidedFusion(nn.Module):
     """Guided fusion as the authors' CLIP code computes it, from pooled vectors, up to the fused vector of width `2 * width`.
 
-    Pooled vectors before CLIP's projection go through trainable copies of the projections, ReLU and a linear map to 768. The gates (and only
-    they) see `softmax(F Fᵀ) F` over the **batch**: unscaled, so nearly the identity, but a post's result depends on the posts beside it,
-    on the batch size and on the number of devices. Values come from the un-attended features through BatchNorm.
+    Pooled vectors before CLIP's projection go through trainable copies of the projections, ReLU and a linear map to 768. The gates (and
+    only they) see `softmax(F Fᵀ) F` over the **batch**: unscaled, so nearly the identity, but a post's result depends on the posts beside
+    it, on the batch size and on the number of devices. Values come from the un-attended features through BatchNorm.
 
     Arguments:
         image_pooled_width: Width of the image's pooled vector (768 for ViT-B/32).

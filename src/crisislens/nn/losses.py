@@ -1,8 +1,10 @@
 r"""Losses of classification.
 
-$$L = \frac{\sum_i w_{y_i} \operatorname{CE}_\epsilon(\ell_i, y_i)}{\sum_i w_{y_i}}, \qquad w_c \propto n_c^{-\gamma},\quad \frac{1}{s} \sum_i w_{y_i} = 1,$$
+$$L = \frac{\sum_i w_{y_i} \operatorname{CE}_\epsilon(\ell_i, y_i)}{\sum_i w_{y_i}}, \qquad
+  w_c \propto n_c^{-\gamma},\quad \frac{1}{s} \sum_i w_{y_i} = 1,$$
 
-with $n_c$ the posts of class c among s; γ = 0 leaves the classes as they come (the paper's loss), ½ is a compromise, 1 gives every class the same weight.
+with $n_c$ the posts of class c among s; γ = 0 leaves the classes as they come (the paper's loss), ½ is a compromise, 1 gives every class
+the same weight.
 """
 
 from typing import Literal

@@ -4,8 +4,8 @@ Urgency of a post, our own heuristic (no paper), from calibrated probabilities:
 
 $$u = P(\text{informative}) \cdot \big(0.7 \textstyle\sum_c w_c\, P(c) + 0.3\,(P(\text{severe}) + 0.5\,P(\text{mild}))\big)$$
 
-with $w$ = 1 for affected people, 0.8 for damaged infrastructure, 0.5 for rescue and donation, 0.2 for other information, 0 otherwise. It orders
-posts for reading; it is not a probability and is never thresholded. A task that the model does not answer counts as 0.
+with $w$ = 1 for affected people, 0.8 for damaged infrastructure, 0.5 for rescue and donation, 0.2 for other information, 0 otherwise. It
+orders posts for reading; it is not a probability and is never thresholded. A task that the model does not answer counts as 0.
 """
 
 from collections.abc import Mapping

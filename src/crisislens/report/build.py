@@ -72,7 +72,7 @@ def write_report(
     selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
     for assessment in assessments:
         tally.add(assessment)
-        selection.add(assessment)
+        selection.add(assessment, tally.cell(assessment))
     failures, failed_count = _first(failed, _MOST_FAILED)
     maker = CardMaker(meta.tasks, thumbnails)
     cards = [maker.card(rank, listed) for rank, listed in enumerate(selection.listed(), start=1)]

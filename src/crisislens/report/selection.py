@@ -13,12 +13,11 @@ from datetime import datetime
 from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
 from crisislens.report.model import ReportCluster
-from crisislens.report.tally import Tally
 
 __all__ = ["ClusterSeen", "Listed", "Selection"]
 
 Rank = tuple[float, bool, int]
-Key = tuple[str, str | int]
+Key = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -100,15 +99,16 @@ class Selection:
         self._passed = 0
         self.clusters = [ClusterSeen(cluster) for cluster in self._clusters[:top_clusters]]
 
-    def add(self, assessment: Assessment) -> None:
-        """Takes one post into account."""
+    def add(self, assessment: Assessment, cell: tuple[str, str]) -> None:
+        """Takes one post into account, which stands in a cell of the matrix."""
         self._passed += 1
         index = self._cluster_of.get(assessment.post.id)
-        key: Key = ("post", assessment.post.id) if index is None else ("cluster", index)
+        # by position, not by id: a source may break its promise of unique ids, and no post may vanish for it
+        key: Key = ("post", self._passed) if index is None else ("cluster", index)
         stands_for_others = index is not None and self._clusters[index].representative == assessment.post.id
         rank = (assessment.urgency, stands_for_others, -self._passed)
         self._top.offer(key, rank, assessment)
-        self._cells.setdefault(Tally.cell(assessment), _Top(self._per_cell)).offer(key, rank, assessment)
+        self._cells.setdefault(cell, _Top(self._per_cell)).offer(key, rank, assessment)
         if index is not None and index < len(self.clusters):
             self.clusters[index].add(assessment)
 
@@ -120,4 +120,4 @@ class Selection:
                 if key not in chosen or chosen[key][0] < found[0]:
                     chosen[key] = found
         order = sorted(chosen.items(), key=lambda item: item[1][0], reverse=True)
-        return [Listed(assessment, self._clusters[int(key[1])] if key[0] == "cluster" else None) for key, (_, assessment) in order]
+        return [Listed(assessment, self._clusters[key[1]] if key[0] == "cluster" else None) for key, (_, assessment) in order]

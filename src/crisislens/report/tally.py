@@ -61,7 +61,7 @@ class Tally:
         else:
             self.times.add(post.created_at, informative=answers.get("informativeness") == "informative")
 
-    @staticmethod
-    def cell(assessment: Assessment) -> tuple[str, str]:
-        """Where a post stands in the matrix of category and severity."""
-        return answer_of(assessment.tasks.get("humanitarian")), answer_of(assessment.tasks.get("damage"))
+    def cell(self, assessment: Assessment) -> tuple[str, str]:
+        """Where a post stands in the matrix of category and severity; a task that the report does not show counts as "not sure"."""
+        first, second = (answer_of(assessment.tasks.get(n)) if n in self.answers else NOT_SURE for n in ("humanitarian", "damage"))
+        return first, second

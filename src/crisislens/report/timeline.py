@@ -1,6 +1,6 @@
 r"""Posts over time, counted in one pass with bounded memory.
 
-Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1 minute to 10 years); when
+Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1 minute to 1,000 years); when
 more than a few thousand bins are in use, the list is climbed and the bins are joined, which is exact because $w_k \mid w_{k+1}$. For
 drawing, the list is climbed until the span fits into a given number of bars. A few posts with wild dates (a clock at 1970) would flatten a
 crisis into one bar, so where the middle 99% of the posts span less than a tenth of the whole, only that middle is drawn and the rest is
@@ -28,10 +28,11 @@ _WIDTHS_S = (
     28 * _DAY,
     364 * _DAY,
     3640 * _DAY,
+    364_000 * _DAY,
 )
 _WORDS = (
     "1 minute", "5 minutes", "15 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 week", "4 weeks", "52 weeks",
-    "520 weeks",
+    "520 weeks", "52,000 weeks",
 )  # fmt: skip
 _ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that weeks begin on one
 _MOST_BINS = 4096

@@ -1,8 +1,8 @@
 """Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a model on disk.
 
 A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was trained, its adapter),
-`predictions.parquet` (logits and calibrated probabilities of development and test posts) and `metrics.json`, which is written last: where it
-stands, the run is finished. Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
+`predictions.parquet` (logits and calibrated probabilities of development and test posts) and `metrics.json`, which is written last: where
+it stands, the run is finished. Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
 
 Test posts are looked at once, after everything has been chosen on development posts.
 """

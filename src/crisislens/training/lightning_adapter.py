@@ -187,7 +187,7 @@ class _Module(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule."""
-        optimizer = _optimizer(self.network, self.run.optimizer)
+        optimizer = _optimizer(self.network, self.run.optimizer, fused=self.run.precision != "16-mixed")
         o = self.run.optimizer
         if o.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=o.plateau_patience)
@@ -327,7 +327,8 @@ def _device(run: RunConfig) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _optimizer(network: nn.Module, o: OptimizerConfig) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, o: OptimizerConfig, *, fused: bool) -> torch.optim.Optimizer:
+    # one kernel for all weights: a step of a small model costs half; with a gradient scaler it would not allow clipping
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     groups = [
         {"params": [p for name, p in named if name.startswith("encoder.")], "lr": o.encoder_learning_rate},
@@ -335,8 +336,8 @@ def _optimizer(network: nn.Module, o: OptimizerConfig) -> torch.optim.Optimizer:
     ]
     groups = [group for group in groups if group["params"]]
     if o.name == "sgd":
-        return torch.optim.SGD(groups, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay)
-    return torch.optim.AdamW(groups, lr=o.learning_rate, weight_decay=o.weight_decay)
+        return torch.optim.SGD(groups, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay, fused=fused)
+    return torch.optim.AdamW(groups, lr=o.learning_rate, weight_decay=o.weight_decay, fused=fused)
 
 
 def _factor(o: OptimizerConfig, steps: int) -> Callable[[int], float]:

@@ -1,11 +1,13 @@
 r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that the product reads each post only once.
 
-For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$, over the labeled tasks of each text,
+For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$, over the labeled tasks of each
+text,
 
 $$L = \frac{1}{b} \sum_{i=1}^{b} \sum_{k \in K_i} w_{k, y_{ik}} \operatorname{CE}_\epsilon(W_k z_i + b_k,\ y_{ik}),$$
 
-with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the task (γ = 0 none, γ = 1 balanced). The heads
-are thrown away afterwards: `fit` trains the models of the bundle on the features of the adapted encoder. Our own recipe, not a paper's.
+with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the task (γ = 0 none, γ = 1
+balanced). The heads are thrown away afterwards: `fit` trains the models of the bundle on the features of the adapted encoder. Our own
+recipe, not a paper's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -6,8 +6,8 @@ from torch import nn
 
 from crisislens.core.errors import ConfigError
 from crisislens.encoders.base import EncoderPair, EncoderSpec, TextEncoder, load_encoders
-from crisislens.encoders.lora import LoraLinear, LoraState, add_lora, lora_state, write_lora
 from crisislens.encoders.compact import MINILM_WEIGHTS
+from crisislens.encoders.lora import LoraLinear, LoraState, add_lora, lora_state, write_lora
 from crisislens.training.config import RunConfig
 
 __all__ = ["ADAPTER", "open_encoder", "store_encoder"]

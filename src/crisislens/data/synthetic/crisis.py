@@ -42,11 +42,12 @@ _SPLITS = ("train", "train", "train", "dev", "test")
 
 @dataclass(frozen=True)
 class _Entry:
-    """A story told: the post, its labels by task, and its picture's file, None where the file is missing."""
+    """A story told: the post, its labels by task, and the seed of its picture."""
 
+    story: Story
     post: Post
     labels: dict[str, str]
-    picture: bytes | None
+    seed: int
 
 
 def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> Path:
@@ -70,8 +71,9 @@ def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> P
     folder = Path(folder)
     lines, labels = [], []
     for entry in _entries(posts, seed):
-        if entry.post.image is not None and entry.picture is not None:
-            atomic_write(folder / entry.post.image.path, entry.picture)
+        picture = _picture(entry.story, entry.seed)
+        if entry.post.image is not None and picture is not None:
+            atomic_write(folder / entry.post.image.path, picture)
         lines.append(json.dumps(_record(entry.post), ensure_ascii=False))
         labels.append(
             json.dumps({"id": entry.post.id, **{task: entry.labels.get(task) for task in ("informativeness", "humanitarian", "damage")}})
@@ -108,7 +110,7 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
         turn, place = divmod(i, len(told))
         story = told[place]
         chance = seed * 1_000_003 + turn * len(told) + (first[story.scene] if story.photo == "again" else place)
-        yield _Entry(_post(story, i, turn, random.Random(chance)), _labels(story), _picture(story, chance))
+        yield _Entry(story, _post(story, i, turn, random.Random(chance)), _labels(story), chance)
 
 
 def _post(story: Story, i: int, turn: int, rng: random.Random) -> Post:
@@ -137,6 +139,7 @@ def _labels(story: Story) -> dict[str, str]:
 
 
 def _picture(story: Story, seed: int) -> bytes | None:
+    """The file of a story's picture, None where there is none or it is missing."""
     if story.scene is None or story.photo == "missing":
         return None
     picture = draw(story.scene, seed)

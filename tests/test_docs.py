@@ -1,0 +1,59 @@
+"""The docs cannot drift: the reference is made from the code, and everything that has a name is documented."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+
+
+def test_the_reference_is_up_to_date() -> None:
+    done = subprocess.run([sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_model_encoder_and_label_space_is_documented() -> None:
+    from crisislens.domain.labels import LABEL_SPACES
+    from crisislens.encoders.base import ENCODERS
+    from crisislens.models.base import MODELS
+
+    text = (DOCS / "reference" / "models.md").read_text()
+    for registry in (MODELS, ENCODERS, LABEL_SPACES):
+        for name, entry in registry.items():
+            assert name in text
+            if callable(entry):
+                assert (entry.__doc__ or "").strip(), name
+
+
+def test_every_setting_has_a_meaning() -> None:
+    rows = [line for line in (DOCS / "reference" / "settings.md").read_text().splitlines() if line.startswith("| `")]
+    assert len(rows) > 20
+    empty = [row for row in rows if row.rstrip().endswith("|  |")]
+    assert not empty
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/benchmarks.md", "docs/architecture.md", "CONTRIBUTING.md"]
+)
+def test_links_and_named_files_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert "@@" not in text
+    folder = (ROOT / page).parent
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (folder / target).exists(), f"{page} links to {target}"
+    for target in re.findall(r"`((?:src|docs|configs|benchmarks|scripts|tests)/[\w./-]+\.\w+)`", text):
+        assert (ROOT / target).exists(), f"{page} names {target}"
+    for run in re.findall(r"configs/runs/[\w.-]+\.yaml", text):
+        assert (ROOT / run).exists(), f"{page} names {run}"
+
+
+def test_nothing_names_a_private_place() -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    for name in tracked:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".yaml", ".txt", ".json"} and path.is_file():
+            assert "/" + "work/" not in path.read_text(encoding="utf-8"), name

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisislens.data.cells import coordinates, first_image, identifier, language, when
@@ -84,6 +84,7 @@ def test_what_is_no_time_is_none(value: object) -> None:
 
 
 @given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans(), st.binary(), st.lists(st.text())))
+@settings(deadline=None)
 def test_no_value_is_too_odd(value: object) -> None:
     moment = when(value)
     assert moment is None or (1990 <= moment.year < 2100 and moment.tzinfo is UTC)

@@ -194,6 +194,18 @@ def test_every_filter_link_names_filters_and_answers_that_exist(made_up: Page) -
         assert value in values
 
 
+def test_a_language_that_no_listed_post_has_is_not_a_link(tmp_path: Path) -> None:
+    found = [
+        assessment(Post(id=str(i), text="t"), urgency=u, language=code)
+        for i, (u, code) in enumerate(((0.9, "en"), (0.8, "es"), (0.1, "fr")))
+    ]
+    path = tmp_path / "r.html"
+    write_report(path, assessments=found, failed=[], clusters=[], thumbnails=thumbnails, meta=meta(), top=2, per_cell=0)
+    page = Page.at(path)
+    assert "French" in page.text
+    assert {a["href"] for tag, a in page.tags if tag == "a" and "language" in a["href"]} == {"#language=en", "#language=es"}
+
+
 def test_every_control_has_a_label_and_every_anchor_a_target(made_up: Page) -> None:
     ids = [attributes["id"] for _, attributes in made_up.tags if "id" in attributes]
     assert len(set(ids)) == len(ids)

@@ -1,11 +1,14 @@
 """`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crisislens.cli.console import progress, say, table
+
+if TYPE_CHECKING:
+    from crisislens.training.fit import RunResult
 
 __all__ = ["add_to"]
 
@@ -51,11 +54,9 @@ def train(
     say(f"results in {out / config.name}")
 
 
-def _show_seeds(results: list[object]) -> None:
+def _show_seeds(runs: "list[RunResult]") -> None:
     from crisislens.evaluation.significance import mean_interval
-    from crisislens.training.fit import RunResult
 
-    runs = [r for r in results if isinstance(r, RunResult)]
     names = ("accuracy", "macro_f1", "weighted_f1")
     ours = [mean_interval([getattr(r.test.report, name).value for r in runs]) for name in names]
     rows = [[f"ours, {len(runs)} seeds", *(value.percent() for value in ours), "measured"]]

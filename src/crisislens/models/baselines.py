@@ -59,7 +59,7 @@ class TextOnly(FusionModel):
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the text; a post without text gets those of a zero vector."""
-        return self.head(self.pool(batch.text))  # type: ignore[no-any-return]
+        return self.head(self.pool(batch.text))
 
 
 @MODELS.register("image_only")
@@ -85,7 +85,7 @@ class ImageOnly(FusionModel):
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the photo; a post without one gets those of a zero vector."""
-        return self.head(self.pool(batch.image))  # type: ignore[no-any-return]
+        return self.head(self.pool(batch.image))
 
 
 @MODELS.register("concat")
@@ -128,7 +128,7 @@ class Concatenation(FusionModel):
         batch = self.hide(batch)
         text = torch.where(batch.text.present[:, None], self.pool_text(batch.text), self.no_text)
         image = torch.where(batch.image.present[:, None], self.pool_image(batch.image), self.no_image)
-        return self.head(torch.cat([text, image], dim=-1))  # type: ignore[no-any-return]
+        return self.head(torch.cat([text, image], dim=-1))
 
 
 @MODELS.register("late_fusion")

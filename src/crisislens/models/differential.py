@@ -75,7 +75,7 @@ class GuidedDifferential(FusionModel):
         for norm, layer in zip(self.norms, self.layers, strict=True):
             z = z + layer(norm(z), mask)
         p = z_i.shape[1]
-        return self.head(torch.cat([masked_mean(z[:, :p], mask_i), masked_mean(z[:, p:], mask_t)], dim=-1))  # type: ignore[no-any-return]
+        return self.head(torch.cat([masked_mean(z[:, :p], mask_i), masked_mean(z[:, p:], mask_t)], dim=-1))
 
 
 @MODELS.register("guided_differential_published")
@@ -104,4 +104,4 @@ class GuidedDifferentialPublished(FusionModel):
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the pooled vectors."""
-        return self.head(self.attend(self.fuse(batch.image.pooled, batch.text.pooled)))  # type: ignore[no-any-return]
+        return self.head(self.attend(self.fuse(batch.image.pooled, batch.text.pooled)))

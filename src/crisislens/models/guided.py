@@ -50,7 +50,7 @@ class GuidedTrunk(nn.Module):
         if not x.present.any():
             # nothing to map: every post has the learned token alone, whatever the padding
             x = ModalityBatch(x.tokens[:, :1], x.mask[:, :1], x.pooled, x.present)
-        return missing(inlet(x.tokens), x.mask, x.present)  # type: ignore[no-any-return]
+        return missing(inlet(x.tokens), x.mask, x.present)
 
 
 @MODELS.register("guided")
@@ -90,7 +90,7 @@ class Guided(FusionModel):
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the mean gated patch and the mean gated word."""
         image, text = self.trunk(batch)
-        return self.head(torch.cat([masked_mean(*image), masked_mean(*text)], dim=-1))  # type: ignore[no-any-return]
+        return self.head(torch.cat([masked_mean(*image), masked_mean(*text)], dim=-1))
 
 
 def published_head(classes: int, width: int = 256) -> nn.Sequential:
@@ -131,4 +131,4 @@ class GuidedPublished(FusionModel):
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the pooled vectors."""
-        return self.head(self.fuse(batch.image.pooled, batch.text.pooled))  # type: ignore[no-any-return]
+        return self.head(self.fuse(batch.image.pooled, batch.text.pooled))

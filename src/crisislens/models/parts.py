@@ -26,7 +26,7 @@ class Inlet(nn.Module):
 
     def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b w"]:
         """Features in the model's width."""
-        return self.map(x)  # type: ignore[no-any-return]
+        return self.map(x)
 
 
 class Pooler(nn.Module):
@@ -83,4 +83,4 @@ class Head(nn.Module):
 
     def forward(self, x: Float[Tensor, "b w"]) -> Float[Tensor, "b c"]:
         """Logits."""
-        return self.map(x)  # type: ignore[no-any-return]
+        return self.map(x)

@@ -10,7 +10,8 @@ $$\lambda = \exp(q_1 \cdot k_1) - \exp(q_2 \cdot k_2) + \lambda_0, \qquad \lambd
 Source: Ye et al., Differential Transformer, 2024, https://arxiv.org/abs/2410.05258, Eq. 1-3; used for crisis posts in Munia et al., 2025,
 https://arxiv.org/abs/2507.05165, Eq. 8-9.
 
-`DifferentialAttention` is the form as designed: a real token sequence, λ per head. Munia et al. write λ as one learnable scalar.
+`DifferentialAttention` is the form as designed: a real token sequence, bidirectional, λ per head. Munia et al. write λ as one learnable
+scalar.
 
 `PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of length 1. Each softmax is then 1, so
 $A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign of $1 - \lambda$: the layer is a per-head-normalized
@@ -24,6 +25,7 @@ import torch
 from einops import einsum, rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 __all__ = ["DifferentialAttention", "PublishedDifferentialAttention", "lambda_start"]
 
@@ -42,13 +44,13 @@ class DifferentialAttention(nn.Module):
         depth: The index ℓ ≥ 0 of the layer in its stack, which sets $\\lambda_0$.
 
     Raises:
-        ValueError: If `width` is not a multiple of `2 * heads`.
+        ValueError: If `width` is not a positive multiple of `2 * heads`.
     """
 
     def __init__(self, *, width: int, heads: int = 4, depth: int = 0) -> None:
         super().__init__()
-        if width % (2 * heads):
-            raise ValueError(f"width must be a multiple of 2 * heads = {2 * heads}, got {width}; try width={width - width % (2 * heads)}")
+        if heads < 1 or width < 2 * heads or width % (2 * heads):
+            raise ValueError(f"width must be a positive multiple of 2 * heads, got width={width} and heads={heads}; try width=128, heads=4")
         e = width // (2 * heads)
         self.heads, self.lambda_0 = heads, lambda_start(depth)
         self.q_k_v = nn.Linear(width, 3 * width, bias=False)
@@ -65,12 +67,14 @@ class DifferentialAttention(nn.Module):
             mask: True where a token is real. A post without any comes back as zeros.
         """
         q, k, v = rearrange(self.q_k_v(x), "b n (three h m) -> three b h n m", three=3, h=self.heads)
-        q, k = (rearrange(z, "b h n (two e) -> two b h n e", two=2) for z in (q, k))
-        scores = einsum(q, k, "two b h i e, two b h j e -> two b h i j") / math.sqrt(q.shape[-1])
-        scores = scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min)
-        a_1, a_2 = scores.softmax(dim=-1)
-        y = einsum(a_1 - self.lambda_()[:, None, None] * a_2, v, "b h i j, b h j m -> b h i m")
-        y = (1 - self.lambda_0) * self.norm(y)
+        q, k = (rearrange(z, "b h n (two e) -> b h two n e", two=2) for z in (q, k))
+        # a post without any real token looks anywhere (softmax over nothing is NaN) and is zeroed at the end
+        hidden = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask & mask.any(1, keepdim=True), -torch.inf)
+        a = (q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j") + hidden[:, None, None, None, :]).softmax(-1)
+        # (A_1 - λ A_2) V = A_1 V - λ A_2 V: both maps meet V in one product, and their difference, n times n, is never formed
+        y_1, y_2 = (rearrange(a, "b h two i j -> b h (two i) j") @ v).chunk(2, dim=2)
+        y = y_1 - self.lambda_()[:, None, None] * y_2
+        y = functional.rms_norm(y, self.norm.normalized_shape, (1 - self.lambda_0) * self.norm.weight, self.norm.eps)
         return self.out(rearrange(y, "b h n m -> b n (h m)")) * mask[..., None]
 
     def lambda_(self) -> Float[Tensor, " h"]:

@@ -11,12 +11,11 @@ $$z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T],$$
 where $\bar f$ is the mean of the modality's tokens. Source: Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7, after Gupta et
 al. 2024, CrisisKAN, https://arxiv.org/abs/2401.06194.
 
-Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) is the identity up to scale; its code instead
-mixes the samples of the batch (a B × B softmax), so that a post's result depends on its neighbors. `GuidedCrossAttention`, as designed,
-has real
-tokens: self-attention runs over the patches and over the words of one post, gates come from the pooled modality, and the gated tokens are
-kept, so that what follows has a sequence to attend to. Eq. 7 reuses $W'_I$ and $b_I$ for the text; four independent maps are meant (and
-coded).
+Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) does nothing: softmax over one key is 1. Its code
+instead mixes the samples of the batch (a B × B softmax), so that a post's result depends on its neighbors. `GuidedCrossAttention`, as
+designed, has real tokens: self-attention (multi-head, with projections and a residual, where Eq. 4 has none of them) runs over the patches
+and over the words of one post, gates come from the pooled modality, and the gated tokens are kept, so that what follows has a sequence to
+attend to. Eq. 7 prints the image's $W'_I$ and $b_I$ in the text's gate; we read it as a misprint, as the code has four independent maps.
 
 `PublishedGuidedFusion` is the authors' code (CLIP variant): see its docstring.
 """
@@ -46,7 +45,14 @@ class GuidedCrossAttention(nn.Module):
     def forward(
         self, image: Float[Tensor, "b p d"], image_mask: Bool[Tensor, "b p"], text: Float[Tensor, "b t d"], text_mask: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b t d"]]:
-        """The gated patches $\\alpha_T \\odot z_I$ and tokens $\\alpha_I \\odot z_T$, zero on padding."""
+        """The gated patches $\\alpha_T \\odot z_I$ and tokens $\\alpha_I \\odot z_T$, zero on padding.
+
+        Arguments:
+            image: Patches $F_I$ before self-attention.
+            image_mask: True where a patch is real. Of a post without any, $\\bar f_I = 0$ and the text's gate is $\\sigma(b'_I)$.
+            text: Tokens $F_T$ before self-attention.
+            text_mask: True where a token is real, likewise.
+        """
         f_i, f_t = self.mix_image(image, image_mask), self.mix_text(text, text_mask)
         alpha_i = torch.sigmoid(self.gate_image(masked_mean(f_i, image_mask)))[:, None]
         alpha_t = torch.sigmoid(self.gate_text(masked_mean(f_t, text_mask)))[:, None]
@@ -80,7 +86,12 @@ class PublishedGuidedFusion(nn.Module):
         self.norm_image, self.norm_text = nn.BatchNorm1d(width), nn.BatchNorm1d(width)
 
     def forward(self, image: Float[Tensor, "b ei"], text: Float[Tensor, "b et"]) -> Float[Tensor, "b z"]:
-        """The fused vector $[\\alpha_T \\odot z_I; \\alpha_I \\odot z_T]$."""
+        """The fused vector $[\\alpha_T \\odot z_I; \\alpha_I \\odot z_T]$ of each post.
+
+        Arguments:
+            image: Pooled vectors of the images.
+            text: Pooled vectors of the texts.
+        """
         f_i = self.widen_image(torch.relu(self.project_image(image)))
         f_t = self.widen_text(torch.relu(self.project_text(text)))
         alpha_i = torch.sigmoid(self.gate_image(_across_the_batch(f_i)))

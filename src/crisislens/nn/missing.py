@@ -1,8 +1,8 @@
 r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that the model learns to do without.
 
 For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing changes. In training a post
-that has both loses one with probability ρ (modality dropout, after Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102), text
-or image with equal chance, never both, decided for each post by itself.
+that has both loses one with probability ρ, text or image with equal chance, never both, decided for each post by itself (modality dropout,
+after Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102, which drops every modality by itself).
 """
 
 import torch
@@ -28,10 +28,21 @@ class MissingToken(nn.Module):
     def forward(
         self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"], present: Bool[Tensor, " b"]
     ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        """Puts the token at the first place of posts without the modality; returns tokens and mask."""
-        first = torch.zeros_like(mask)
-        first[:, 0] = ~present
-        return torch.where(first[..., None], self.token.to(x.dtype), x), mask | first
+        """Puts the token at the first place of posts without the modality.
+
+        Arguments:
+            x: The tokens; at least one place a post.
+            mask: True where a token is real.
+            present: True where the post has the modality.
+
+        Returns:
+            Tokens and mask, in which every post without the modality has one real token.
+        """
+        gone = ~present[:, None]
+        # only the first place can change; the others are passed on, which is cheaper than choosing everywhere
+        head, tail = x.split([1, x.shape[1] - 1], dim=1)
+        head = torch.where(gone[..., None], self.token.to(x.dtype), head)
+        return torch.cat([head, tail], dim=1), torch.cat([mask[:, :1] | gone, mask[:, 1:]], dim=1)
 
 
 class ModalityDropout(nn.Module):
@@ -51,7 +62,7 @@ class ModalityDropout(nn.Module):
         self.rate = rate
 
     def forward(self, batch: FeatureBatch) -> FeatureBatch:
-        """The batch with modalities hidden; unchanged in evaluation."""
+        """The batch with modalities hidden, exactly as if they had never been there; unchanged in evaluation."""
         if not self.training or self.rate == 0:
             return batch
         chance = torch.rand(len(batch), device=batch.text.present.device)

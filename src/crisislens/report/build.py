@@ -110,13 +110,15 @@ def _first(rows: Iterable[FailedPost], most: int) -> tuple[list[FailedPost], int
 
 def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]) -> str:
     """The page as text."""
+    languages = sorted({(card.language, card.language_code or "unknown") for card in cards})
     return (
         _environment()
         .get_template("report.html")
         .render(
             context,
             meta=meta,
-            card_languages=sorted({(card.language, card.language_code or "unknown") for card in cards}),
+            card_languages=languages,
+            linked_languages={code for _, code in languages} if len(languages) > 1 else set(),
             card_events=sorted({card.event for card in cards if card.event}),
             evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
             post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],

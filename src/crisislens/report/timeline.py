@@ -38,6 +38,7 @@ _ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that weeks begin on o
 _MOST_BINS = 4096
 _TRIMMED_SHARE = 0.005
 _FLATTENED = 10
+_ROUND_TENTHS = (10, 12, 16, 20, 30, 40, 50, 60, 80, 100)
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,14 @@ class Timeline:
     def top(self) -> int:
         """A round number at or above the highest bar, for the axis.
 
-        >>> Timeline((Bar(_ORIGIN, _ORIGIN, 173, 20),), "1 day", 0, "", "").top
-        200
+        >>> Timeline((Bar(_ORIGIN, _ORIGIN, 143, 20),), "1 day", 0, "", "").top
+        160
         """
         highest = max(bar.total for bar in self.bars)
-        scale = 10 ** (len(str(highest)) - 1)
-        return (
-            next(step * scale // 10 for step in (10, 20, 40, 50, 60, 80, 100) if step * scale >= highest * 10)
-            if scale >= 10
-            else max(highest, 2)
-        )
+        if highest < 10:
+            return max(highest, 2)
+        scale: int = 10 ** (len(str(highest)) - 1)
+        return next(step * scale // 10 for step in _ROUND_TENTHS if step * scale >= highest * 10)
 
 
 class TimeHistogram:

@@ -13,6 +13,7 @@ import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.nn import functional
 
@@ -60,7 +61,7 @@ class _HeadModule(lightning.LightningModule):
         rows = functional.cross_entropy(self.model(features), y, label_smoothing=self.config.smoothing, reduction="none")
         return (rows * weight).sum() / weight.sum()
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -124,5 +125,5 @@ class _Shuffled:
         return -(-len(self.rows) // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for picked in torch.randperm(len(self.rows), generator=self.generator).split(self.size):
+        for picked in torch.split(torch.randperm(len(self.rows), generator=self.generator), self.size):
             yield self.cache.batch(self.rows[picked.numpy()]), self.labels[picked], self.weights[picked]

@@ -17,6 +17,7 @@ import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float
 from pydantic import Field
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -86,7 +87,7 @@ class _MultitaskModule(lightning.LightningModule):
         rows = functional.cross_entropy(logits, y, ignore_index=-1, label_smoothing=self.config.smoothing, reduction="none")
         return (rows * self.class_weights[name][y.clamp(min=0)]).sum()
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         c = self.config
         adapted = [p for p in self.encoder.parameters() if p.requires_grad]
         groups = [{"params": adapted, "lr": c.learning_rate}, {"params": self.heads.parameters(), "lr": c.head_learning_rate}]
@@ -219,8 +220,8 @@ class _LengthBuckets:
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
         order = torch.randperm(len(self.lengths), generator=self.generator)
-        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in order.split(self._pool)]
-        batches = [batch for pool in pools for batch in pool.split(self.size)]
+        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in torch.split(order, self._pool)]
+        batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
         for i in torch.randperm(len(batches), generator=self.generator).tolist():
             rows = batches[i].tolist()
             yield _collate([self.tokens[j] for j in rows], [self.texts[j] for j in rows], self.tasks, self.pad_id)

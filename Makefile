@@ -11,7 +11,7 @@ demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say
 	.venv/bin/crisislens demo
 
 test: .venv/.dev  ## Run the tests
-	.venv/bin/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
 check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/ruff format --check src tests benchmarks scripts

@@ -40,9 +40,10 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder of CrisisMMD")
     parser.add_argument("--settings", default="A1,B2,A2")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int)
     parser.add_argument("--out", type=Path, default=Path("text_only.jsonl"))
     arguments = parser.parse_args()
-    set_threads()
+    set_threads(arguments.threads)
     for setting in arguments.settings.split(","):
         for row in run(arguments.data, setting, arguments.seeds):
             with arguments.out.open("a") as stream:

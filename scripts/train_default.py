@@ -339,6 +339,11 @@ def main() -> None:
         "(seven disasters of 2017).",
         "encoder": {"name": "compact", "options": {"adapter": "adapter.safetensors"}},
         "languages": ["en"],
+        "limits_known": [
+            "Trained on seven disasters of 2017 in English; other events, platforms and languages may be judged worse than measured.",
+            "Damage is judged from few labeled photos: read it as a hint, and look at the photo.",
+            "Nothing is checked for truth: a false or old post is judged like any other.",
+        ],
         "tasks": tasks,
     }
     BundleConfig.parse(config, where="the new bundle")

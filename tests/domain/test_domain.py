@@ -55,6 +55,12 @@ def test_white_space_is_not_text() -> None:
     assert Post(id="1", image=ImageRef(path="a.jpg")).image == ImageRef(path="a.jpg")
 
 
+def test_half_a_surrogate_pair_becomes_the_replacement_character() -> None:
+    post = Post(id="1", text="a\ud83db\ude00 \U0001f600")
+    assert post.text == "a\ufffdb\ufffd \U0001f600"
+    assert Post.model_validate_json(post.model_dump_json()) == post
+
+
 def test_an_assessment_reads_back_as_it_was_written() -> None:
     task = TaskAssessment(label="a", confidence=0.7, probabilities={"a": 0.7, "b": 0.3}, abstained=False)
     made = Provenance(

@@ -68,7 +68,8 @@ def run(
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent)
     with progress("analyzing") as advance:
         outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
-    report = write_outputs(outcome, analyst, source_name=posts.name, title=title, formats=formats)
+    command = f"crisislens analyze {posts} --images {images or posts.parent} --model {model}"
+    report = write_outputs(outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command)
     clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")

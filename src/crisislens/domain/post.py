@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["ImageRef", "Post"]
 
@@ -32,6 +32,12 @@ class Post(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
     event: str | None = Field(default=None, description="The event the source files it under, if any")
+
+    @field_validator("id", "text", mode="after")
+    @classmethod
+    def _no_half_characters(cls, value: str) -> str:
+        """Half a surrogate pair is no character and cannot be written as UTF-8; it becomes U+FFFD."""
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @property
     def has_text(self) -> bool:

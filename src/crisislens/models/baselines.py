@@ -10,21 +10,17 @@ with a learned reliability $r_m$ of each modality: a missing one leaves the sum,
 constructions (Baltrušaitis et al. 2019, https://arxiv.org/abs/1705.09406, Sec. 5), no single paper's.
 """
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crisislens.models.base import MODELS, FusionModel
-from crisislens.models.parts import Head, Pooler
+from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size
+from crisislens.models.parts import Head, Pooler, Source
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.missing import ModalityDropout
 
 __all__ = ["Concatenation", "ImageOnly", "LateFusion", "TextOnly"]
-
-Source = Literal["pooled", "tokens", "both"]
 
 
 @MODELS.register("text_only")
@@ -38,6 +34,7 @@ class TextOnly(FusionModel):
         hidden: Width of the head's hidden layer; 0 for none.
         dropout: Dropout of all parts.
         source: What is pooled, see `models.parts.Pooler`.
+        input_norm: Whether features are normalized on the way in; encoders differ in scale.
     """
 
     def __init__(
@@ -48,13 +45,16 @@ class TextOnly(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 256,
-        hidden: int = 0,
-        dropout: float = 0.1,
+        width: Size = 256,
+        hidden: Count = 0,
+        dropout: Rate = 0.1,
         source: Source = "both",
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.pool = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool = Pooler(
+            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
         self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
@@ -74,13 +74,16 @@ class ImageOnly(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 256,
-        hidden: int = 0,
-        dropout: float = 0.1,
+        width: Size = 256,
+        hidden: Count = 0,
+        dropout: Rate = 0.1,
         source: Source = "both",
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.pool = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool = Pooler(
+            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
         self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
@@ -100,6 +103,7 @@ class Concatenation(FusionModel):
         dropout: Dropout of all parts.
         modality_dropout: Probability that a post with both loses one in training.
         source: What is pooled, see `models.parts.Pooler`.
+        input_norm: Whether features are normalized on the way in; encoders differ in scale.
     """
 
     def __init__(
@@ -110,16 +114,21 @@ class Concatenation(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 256,
-        hidden: int = 256,
-        dropout: float = 0.1,
-        modality_dropout: float = 0.2,
+        width: Size = 256,
+        hidden: Count = 256,
+        dropout: Rate = 0.1,
+        modality_dropout: Rate = 0.2,
         source: Source = "both",
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        self.pool_text = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
-        self.pool_image = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool_text = Pooler(
+            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
+        self.pool_image = Pooler(
+            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
         self.no_text, self.no_image = (nn.Parameter(0.02 * torch.randn(width)) for _ in range(2))
         self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
 
@@ -143,16 +152,21 @@ class LateFusion(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 256,
-        hidden: int = 0,
-        dropout: float = 0.1,
-        modality_dropout: float = 0.3,
+        width: Size = 256,
+        hidden: Count = 0,
+        dropout: Rate = 0.1,
+        modality_dropout: Rate = 0.3,
         source: Source = "both",
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        self.pool_text = Pooler(tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source)
-        self.pool_image = Pooler(tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source)
+        self.pool_text = Pooler(
+            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
+        self.pool_image = Pooler(
+            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+        )
         self.head_text = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
         self.head_image = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
         # softplus(0.5413) = 1: both modalities start as equals
@@ -164,6 +178,4 @@ class LateFusion(FusionModel):
         batch = self.hide(batch)
         r_text, r_image = functional.softplus(self.reliability)
         logits = self.prior + r_text * self.head_text(self.pool_text(batch.text)) * batch.text.present[:, None]
-        if not batch.image.present.any():
-            return logits
         return logits + r_image * self.head_image(self.pool_image(batch.image)) * batch.image.present[:, None]

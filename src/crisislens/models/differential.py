@@ -13,10 +13,11 @@ Where we differ. The paper's z is a single vector and its code attends over a se
 """
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from crisislens.models.base import MODELS, FusionModel, require_published_flag
+from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size, require_published_flag
 from crisislens.models.guided import GuidedTrunk, published_head
 from crisislens.models.parts import Head
 from crisislens.nn.attention import masked_mean
@@ -40,6 +41,7 @@ class GuidedDifferential(FusionModel):
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
         dropout: Dropout of inlets and head.
         modality_dropout: Probability that a post with both modalities loses one in training.
+        input_norm: Whether features are normalized on the way in; encoders differ in scale.
     """
 
     def __init__(
@@ -50,18 +52,25 @@ class GuidedDifferential(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 128,
-        heads: int = 4,
-        layers: int = 1,
-        hidden: int = 128,
-        dropout: float = 0.1,
-        modality_dropout: float = 0.2,
+        width: Size = 128,
+        heads: Size = 4,
+        layers: Size = 1,
+        hidden: Count = 128,
+        dropout: Rate = 0.1,
+        modality_dropout: Rate = 0.2,
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}; without differential layers take the model 'guided'")
         self.trunk = GuidedTrunk(
-            text_width=text_width, image_width=image_width, width=width, heads=heads, dropout=dropout, modality_dropout=modality_dropout
+            text_width=text_width,
+            image_width=image_width,
+            width=width,
+            heads=heads,
+            dropout=dropout,
+            modality_dropout=modality_dropout,
+            input_norm=input_norm,
         )
         self.kind = nn.Parameter(0.02 * torch.randn(2, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
@@ -72,10 +81,17 @@ class GuidedDifferential(FusionModel):
         """Logits from the mean attended patch and the mean attended word."""
         (z_i, mask_i), (z_t, mask_t) = self.trunk(batch)
         z, mask = torch.cat([z_i + self.kind[0], z_t + self.kind[1]], dim=1), torch.cat([mask_i, mask_t], dim=1)
-        for norm, layer in zip(self.norms, self.layers, strict=True):
+
+        def means(y: Float[Tensor, "b n d"]) -> Float[Tensor, "b 2 d"]:
+            p = z_i.shape[1]
+            return torch.stack([masked_mean(y[:, :p], mask_i), masked_mean(y[:, p:], mask_t)], dim=1)
+
+        for norm, layer in zip(self.norms[:-1], self.layers[:-1], strict=True):
             z = z + layer(norm(z), mask)
-        p = z_i.shape[1]
-        return self.head(torch.cat([masked_mean(z[:, :p], mask_i), masked_mean(z[:, p:], mask_t)], dim=-1))
+        # the last layer's map `out` is linear, so it may follow the mean: once a modality instead of once a token
+        last = self.layers[-1]
+        z_mean = means(z) + last.out(means(last.attend(self.norms[-1](z), mask)))
+        return self.head(rearrange(z_mean, "b two d -> b (two d)"))  # type: ignore[no-any-return]
 
 
 @MODELS.register("guided_differential_published")

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from crisislens.models.base import MODELS, FusionModel, require_published_flag
-from crisislens.models.parts import Head, Inlet
+from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size, require_published_flag
+from crisislens.models.parts import Head, Inlet, trimmed
 from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.guided import GuidedCrossAttention, PublishedGuidedFusion
@@ -27,13 +27,33 @@ Words = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
 
 
 class GuidedTrunk(nn.Module):
-    """From features to gated token sequences of one width: inlets, missing tokens, modality dropout, guided cross attention."""
+    """From features to gated token sequences of one width: modality dropout, inlets, missing tokens, guided cross attention.
 
-    def __init__(self, *, text_width: int, image_width: int, width: int, heads: int, dropout: float, modality_dropout: float) -> None:
+    Arguments:
+        text_width: Width of the text's token states.
+        image_width: Width of the patches.
+        width: The token width $d$ inside.
+        heads: Heads of the self-attention.
+        dropout: Dropout of the inlets.
+        modality_dropout: Probability that a post with both modalities loses one in training.
+        input_norm: Whether features are normalized on the way in.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        image_width: int,
+        width: int,
+        heads: int,
+        dropout: float,
+        modality_dropout: float,
+        input_norm: bool = True,
+    ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        self.inlet_text = Inlet(width_in=text_width, width=width, dropout=dropout)
-        self.inlet_image = Inlet(width_in=image_width, width=width, dropout=dropout)
+        self.inlet_text = Inlet(width_in=text_width, width=width, dropout=dropout, norm=input_norm)
+        self.inlet_image = Inlet(width_in=image_width, width=width, dropout=dropout, norm=input_norm)
         self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
         self.guide = GuidedCrossAttention(width=width, heads=heads)
 
@@ -47,10 +67,11 @@ class GuidedTrunk(nn.Module):
 
     @staticmethod
     def _enter(x: ModalityBatch, inlet: nn.Module, missing: MissingToken) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        if not x.present.any():
-            # nothing to map: every post has the learned token alone, whatever the padding
-            x = ModalityBatch(x.tokens[:, :1], x.mask[:, :1], x.pooled, x.present)
-        return missing(inlet(x.tokens), x.mask, x.present)
+        x = trimmed(x)
+        # where no post has the modality, one row stands for all: what is mapped gives way to the learned token anyway, and the inlet keeps
+        # its (zero) gradients, so that an optimizer treats it alike in every step
+        rows = x.tokens if x.present.any() else x.tokens[:1]
+        return missing(inlet(rows).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
 
 
 @MODELS.register("guided")
@@ -65,6 +86,7 @@ class Guided(FusionModel):
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
         dropout: Dropout of inlets and head.
         modality_dropout: Probability that a post with both modalities loses one in training.
+        input_norm: Whether features are normalized on the way in; encoders differ in scale.
     """
 
     def __init__(
@@ -75,15 +97,22 @@ class Guided(FusionModel):
         image_width: int,
         image_pooled_width: int,
         classes: int,
-        width: int = 128,
-        heads: int = 4,
-        hidden: int = 128,
-        dropout: float = 0.1,
-        modality_dropout: float = 0.2,
+        width: Size = 128,
+        heads: Size = 4,
+        hidden: Count = 128,
+        dropout: Rate = 0.1,
+        modality_dropout: Rate = 0.2,
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.trunk = GuidedTrunk(
-            text_width=text_width, image_width=image_width, width=width, heads=heads, dropout=dropout, modality_dropout=modality_dropout
+            text_width=text_width,
+            image_width=image_width,
+            width=width,
+            heads=heads,
+            dropout=dropout,
+            modality_dropout=modality_dropout,
+            input_norm=input_norm,
         )
         self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
 

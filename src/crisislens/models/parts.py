@@ -3,65 +3,86 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
+from crisislens.nn.attention import AttentionPooling
 from crisislens.nn.batch import ModalityBatch
 
-__all__ = ["Head", "Inlet", "Pooler"]
+__all__ = ["Head", "Inlet", "Pooler", "Source", "trimmed"]
+
+Source = Literal["pooled", "tokens", "both"]
+
+
+def trimmed(x: ModalityBatch) -> ModalityBatch:
+    """The same posts without the places that are padding in all of them; one place is kept where there is no token at all."""
+    places = x.mask.any(0).nonzero()
+    n = int(places[-1, 0]) + 1 if len(places) else 1
+    return x if n == x.mask.shape[1] else ModalityBatch(x.tokens[:, :n], x.mask[:, :n], x.pooled, x.present)
 
 
 class Inlet(nn.Module):
-    """LayerNorm and a linear map from an encoder's width to the model's; encoders differ in scale, so the norm is always there.
+    """LayerNorm, a linear map from an encoder's width to the model's, and dropout.
+
+    Encoders differ in scale, which the norm takes away; it has no weights of its own, since those of the linear map can say the same. Dropout takes the same components from all tokens of a post (Gal & Ghahramani 2016,
+    https://arxiv.org/abs/1512.05287): dropped by each token, they would come back in the mean, and random numbers for every token cost
+    nearly as much as the map.
 
     Arguments:
         width_in: The encoder's width.
         width: The model's width $d$.
         dropout: Probability of dropping a component of the result in training.
+        norm: Whether there is the LayerNorm.
     """
 
-    def __init__(self, *, width_in: int, width: int, dropout: float) -> None:
+    def __init__(self, *, width_in: int, width: int, dropout: float, norm: bool = True) -> None:
         super().__init__()
-        self.map = nn.Sequential(nn.LayerNorm(width_in), nn.Linear(width_in, width), nn.Dropout(dropout))
+        self.map = nn.Sequential(nn.LayerNorm(width_in, elementwise_affine=False) if norm else nn.Identity(), nn.Linear(width_in, width))
+        self.dropout = dropout
 
-    def forward(self, x: Float[Tensor, "*b d"]) -> Float[Tensor, "*b w"]:
-        """Features in the model's width."""
-        return self.map(x)
+    def forward(self, x: Float[Tensor, "b *n d"]) -> Float[Tensor, "b *n w"]:
+        """Features in the model's width: tokens or pooled vectors of b posts."""
+        y: Tensor = self.map(x)
+        if not self.training or self.dropout == 0:
+            return y
+        return y * functional.dropout(torch.ones_like(y[(slice(None), *[slice(1)] * (y.ndim - 2))]), self.dropout)
 
 
 class Pooler(nn.Module):
-    """One vector a post from a modality: its pooled vector beside the mean of its mapped tokens, joined by a linear map.
+    """One vector a post from a modality.
 
     Arguments:
         tokens_width: Width of the token states.
         pooled_width: Width of the pooled vector.
         width: Width of the result.
         dropout: See `Inlet`.
-        source: `pooled` reads the encoder's pooled vector, `tokens` pools the token states by learned attention, `both` adds the two.
+        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states, `both` adds the two.
+        input_norm: Whether features are normalized on the way in.
     """
 
     def __init__(
-        self, *, tokens_width: int, pooled_width: int, width: int, dropout: float, source: Literal["pooled", "tokens", "both"] = "pooled"
+        self, *, tokens_width: int, pooled_width: int, width: int, dropout: float, source: Source = "both", input_norm: bool = True
     ) -> None:
         super().__init__()
-        self.pooled = Inlet(width_in=pooled_width, width=width, dropout=dropout) if source != "tokens" else None
-        self.tokens = Inlet(width_in=tokens_width, width=width, dropout=dropout) if source != "pooled" else None
-        self.score = nn.Linear(tokens_width, 1, bias=False) if source != "pooled" else None
+        self.pooled: Inlet | None = None
+        self.tokens: Inlet | None = None
+        self.attention: AttentionPooling | None = None
+        if source != "tokens":
+            self.pooled = Inlet(width_in=pooled_width, width=width, dropout=dropout, norm=input_norm)
+        if source != "pooled":
+            self.tokens = Inlet(width_in=tokens_width, width=width, dropout=dropout, norm=input_norm)
+            self.attention = AttentionPooling(width=tokens_width, norm=input_norm)
 
     def forward(self, x: ModalityBatch) -> Float[Tensor, "b w"]:
         """The vector, zero where the modality is missing."""
         parts: list[Tensor] = []
         if self.pooled is not None:
             parts.append(self.pooled(x.pooled))
-        if self.tokens is not None and self.score is not None:
-            parts.append(self.tokens(_attend(x.tokens, x.mask, self.score(x.tokens)[..., 0])))
+        if self.tokens is not None and self.attention is not None:
+            short = trimmed(x)
+            parts.append(self.tokens(self.attention(short.tokens, short.mask)))
         return torch.stack(parts).sum(0) * x.present[:, None]
-
-
-def _attend(x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"], scores: Float[Tensor, "b n"]) -> Float[Tensor, "b d"]:
-    """The softmax-weighted mean over real tokens; zero where there are none."""
-    weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
-    return (x * weights[..., None]).sum(1)
 
 
 class Head(nn.Module):
@@ -83,4 +104,4 @@ class Head(nn.Module):
 
     def forward(self, x: Float[Tensor, "b w"]) -> Float[Tensor, "b c"]:
         """Logits."""
-        return self.map(x)
+        return self.map(x)  # type: ignore[no-any-return]

@@ -1,13 +1,15 @@
 r"""Multi-head attention over the tokens of one post, safe where a post has none, and pooling of tokens into one vector.
 
-For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real tokens $M \subseteq \{1..m\}$ and each of h heads
-of width $e = d / h$,
+For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real tokens $M \subseteq \{1..m\}$ and each of h
+heads of width $e = d / h$,
 
 $$\operatorname{Attn}(X, Y)_i = \sum_{j \in M} \operatorname{softmax}_{j \in M}\big(q_i \cdot k_j / \sqrt{e}\big)\, v_j,$$
 
-zero where $M$ is empty. Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, Eq. 1; the norm stands before the attention (Xiong et al.
-2020, https://arxiv.org/abs/2002.04745). Attention never crosses posts.
+zero where $M$ is empty. Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, Eq. 1; the norm stands before the attention as in
+Xiong et al. 2020, https://arxiv.org/abs/2002.04745. Attention never crosses posts.
 """
+
+import math
 
 import torch
 from einops import einsum, rearrange
@@ -25,7 +27,7 @@ def masked_mean(x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[T
 
 
 class AttentionPooling(nn.Module):
-    r"""A weighted mean of a post's real tokens, $\sum_j \operatorname{softmax}_j\big(w \cdot \operatorname{LN}(x_j)\big)\, x_j$.
+    r"""A weighted mean of a post's real tokens, $\sum_j \operatorname{softmax}_j\big(w \cdot \operatorname{RMSNorm}(x_j)\big)\, x_j$.
 
     The norm has no weights of its own and keeps an encoder's scale from deciding how sharp the softmax is.
 
@@ -47,8 +49,10 @@ class AttentionPooling(nn.Module):
             mask: True where a token is real.
         """
         w = self.score.weight[0]
-        # w · LN(x) = (w - mean of w) · x / std of x: no second copy of the tokens, which are the largest tensor of a batch
-        scores = x @ (w - w.mean()) * (x.var(-1, correction=0) + 1e-5).rsqrt() if self.norm else x @ w
+        scores = x @ w
+        if self.norm:
+            # w · RMSNorm(x) = w · x / root mean square of x: no second copy of the tokens, the largest tensor of a batch
+            scores = scores * math.sqrt(x.shape[-1]) / torch.linalg.vector_norm(x, dim=-1).clamp(min=1e-6)
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
         return einsum(x, weights, "b n d, b n -> b d")
 

@@ -66,16 +66,20 @@ class DifferentialAttention(nn.Module):
             x: The tokens $X$.
             mask: True where a token is real. A post without any comes back as zeros.
         """
+        return self.out(self.attend(x, mask)) * mask[..., None]
+
+    def attend(self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
+        """All heads side by side before the linear map `out`, for who pools tokens first; padding comes back as anything finite."""
         q, k, v = rearrange(self.q_k_v(x), "b n (three h m) -> three b h n m", three=3, h=self.heads)
         q, k = (rearrange(z, "b h n (two e) -> b h two n e", two=2) for z in (q, k))
-        # a post without any real token looks anywhere (softmax over nothing is NaN) and is zeroed at the end
+        # a post without any real token looks anywhere, since softmax over nothing is NaN
         hidden = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask & mask.any(1, keepdim=True), -torch.inf)
         a = (q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j") + hidden[:, None, None, None, :]).softmax(-1)
         # (A_1 - λ A_2) V = A_1 V - λ A_2 V: both maps meet V in one product, and their difference, n times n, is never formed
         y_1, y_2 = (rearrange(a, "b h two i j -> b h (two i) j") @ v).chunk(2, dim=2)
         y = y_1 - self.lambda_()[:, None, None] * y_2
         y = functional.rms_norm(y, self.norm.normalized_shape, (1 - self.lambda_0) * self.norm.weight, self.norm.eps)
-        return self.out(rearrange(y, "b h n m -> b n (h m)")) * mask[..., None]
+        return rearrange(y, "b h n m -> b n (h m)")
 
     def lambda_(self) -> Float[Tensor, " h"]:
         """The weight λ of the second map, per head; unitless, about $\\lambda_0$ at the start, unbounded."""

@@ -16,8 +16,8 @@ For ordered classes (damage severity) `ordinal_distance` is the squared earth mo
 
 $$D = \frac{1}{s} \sum_i \frac{1}{c - 1} \sum_{k=1}^{c-1} \Big(\sum_{j \leq k} p_{ij} - 1[y_i \leq k]\Big)^2$$
 
-(Hou et al. 2016, https://arxiv.org/abs/1611.05916, Eq. 4 for two-norm and ordered classes, up to the factor): severe taken for none costs more than
-severe taken for mild. It is added to L with a weight of choice.
+(after Hou et al. 2016, https://arxiv.org/abs/1611.05916, for classes at equal distances): severe taken for none costs more than severe
+taken for mild. It is added to L with a weight of choice.
 """
 
 from typing import Literal

@@ -62,6 +62,8 @@ class BundleConfig(Config):
     limits: ImageLimits = ImageLimits()
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    limits_known: tuple[str, ...] = ()
+    """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
 
     @model_validator(mode="after")

@@ -71,6 +71,7 @@ def write_outputs(
         model_description=config.description,
         languages=config.languages,
         urgency_note=_URGENCY,
+        known_limits=config.limits_known,
         data=data or {},
         files=(
             "assessments.jsonl",

@@ -8,7 +8,7 @@ and a protocol:
 """
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -179,7 +179,7 @@ class RunConfig(Config):
     """Results of others on this setting; never of another one."""
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _fits_together(self) -> "RunConfig":
         published = self.model.name.endswith("_published")
         if published != self.as_published:
             raise ValueError(
@@ -198,7 +198,7 @@ class RunConfig(Config):
         return self
 
     @classmethod
-    def load(cls, path: Path, overrides: list[str] | None = None) -> Self:
+    def load(cls, path: Path, overrides: list[str] | None = None) -> "RunConfig":
         """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
 
         Raises:

@@ -117,13 +117,15 @@ def fit(
         return read_result(folder, run)
     data = load_data(run.data) if data is None else data
     _start(folder, run, resume=resume)
-    encoders = load_encoders(run.encoder)
-    prepared = prepare(run, data, encoders, cache, progress=on_features)
-    started = time.perf_counter()
-    network, outcome = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
-    logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
-    result = _judge(run, seed, folder, data, logits, outcome, started)
-    write_artifact(folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold)
+    # the caller's random numbers are none of our business
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        encoders = load_encoders(run.encoder)
+        prepared = prepare(run, data, encoders, cache, progress=on_features)
+        started = time.perf_counter()
+        network, outcome = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
+        logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
+        result = _judge(run, seed, folder, data, logits, outcome, started)
+        write_artifact(folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold)
     write_predictions(folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold)
     atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
     (folder / "checkpoint.ckpt").unlink(missing_ok=True)
@@ -177,25 +179,23 @@ def _train(
     resume: bool,
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> tuple[nn.Module, Outcome]:
-    # the caller's random numbers are none of our business
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        model: FusionModel = run.model.build(encoders.widths(), len(data.space))
-        network: nn.Module = model
-        if run.mode == "finetune":
-            network = TunedNetwork(open_encoder(encoders, run), model)
-        y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
-        outcome = train_network(
-            network,
-            run,
-            seed=seed,
-            train=(prepared.inputs["train"], y["train"]),
-            dev=(prepared.inputs["dev"], y["dev"]),
-            weights=class_weights(y["train"], len(data.space), run.loss.balance),
-            checkpoint=folder / "checkpoint.ckpt",
-            resume=resume,
-            after_epoch=on_epoch,
-        )
+    torch.manual_seed(seed)
+    model: FusionModel = run.model.build(encoders.widths(), len(data.space))
+    network: nn.Module = model
+    if run.mode == "finetune":
+        network = TunedNetwork(open_encoder(encoders, run), model)
+    y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
+    outcome = train_network(
+        network,
+        run,
+        seed=seed,
+        train=(prepared.inputs["train"], y["train"]),
+        dev=(prepared.inputs["dev"], y["dev"]),
+        weights=class_weights(y["train"], len(data.space), run.loss.balance),
+        checkpoint=folder / "checkpoint.ckpt",
+        resume=resume,
+        after_epoch=on_epoch,
+    )
     return network, outcome
 
 

@@ -293,6 +293,8 @@ def train_network(
         *train, lambda: epoch_batches(lengths, size, seed=seed, epoch=0 if run.fixed_batches else trainer.current_epoch), count=count
     )
     rows = evaluation_batches(dev[0].lengths, run)
+    # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
+    network.train()
     going_on = str(checkpoint) if checkpoint and resume and checkpoint.is_file() else None
     trainer.fit(module, batches, _Batches(*dev, lambda: rows, count=len(rows)), ckpt_path=going_on, weights_only=True)
     network.load_state_dict(best.weights)

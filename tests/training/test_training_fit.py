@@ -1,6 +1,7 @@
 """Fitting: beats chance, repeats, goes on after a kill as if nothing had been, and what it writes gives its numbers again."""
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,16 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     assert [r.model_dump(include=same) for r in resumed.history] == [r.model_dump(include=same) for r in whole.history]
     assert resumed.best_epoch == whole.best_epoch
     assert not (resumed.folder / "checkpoint.ckpt").exists()
+
+
+def test_ctrl_c_is_an_interrupt_and_stays_one(run: RunConfig, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+    def interrupt(record: EpochRecord) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(run, out=tmp_path, cache=features, data=crisis, on_epoch=interrupt)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class GuidedDifferential(FusionModel):
             z = z + layer(norm(z), mask)
         # the last layer's map `out` is linear, so it may follow the mean: once a modality instead of once a token
         last = self.layers[-1]
+        assert isinstance(last, DifferentialAttention)
         z_mean = means(z) + last.out(means(last.attend(self.norms[-1](z), mask)))
         return self.head(rearrange(z_mean, "b two d -> b (two d)"))  # type: ignore[no-any-return]
 

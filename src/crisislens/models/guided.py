@@ -59,7 +59,7 @@ class GuidedTrunk(nn.Module):
 
     def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
         """Gated patches with their mask, gated words with theirs."""
-        batch = self.hide(batch)
+        batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, image_mask = self._enter(batch.image, self.inlet_image, self.no_image)
         text, text_mask = self._enter(batch.text, self.inlet_text, self.no_text)
         z_i, z_t = self.guide(image, image_mask, text, text_mask)
@@ -67,7 +67,6 @@ class GuidedTrunk(nn.Module):
 
     @staticmethod
     def _enter(x: ModalityBatch, inlet: nn.Module, missing: MissingToken) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        x = trimmed(x)
         # where no post has the modality, one row stands for all: what is mapped gives way to the learned token anyway, and the inlet keeps
         # its (zero) gradients, so that an optimizer treats it alike in every step
         rows = x.tokens if x.present.any() else x.tokens[:1]

@@ -25,9 +25,9 @@ def trimmed(x: ModalityBatch) -> ModalityBatch:
 class Inlet(nn.Module):
     """LayerNorm, a linear map from an encoder's width to the model's, and dropout.
 
-    Encoders differ in scale, which the norm takes away; it has no weights of its own, since those of the linear map can say the same. Dropout takes the same components from all tokens of a post (Gal & Ghahramani 2016,
-    https://arxiv.org/abs/1512.05287): dropped by each token, they would come back in the mean, and random numbers for every token cost
-    nearly as much as the map.
+    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the linear map can say the same. Dropout takes
+    the same components from all tokens of a post (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287): dropped by each token, they
+    would come back in the mean, and random numbers for every token cost nearly as much as the map.
 
     Arguments:
         width_in: The encoder's width.
@@ -46,7 +46,8 @@ class Inlet(nn.Module):
         y: Tensor = self.map(x)
         if not self.training or self.dropout == 0:
             return y
-        return y * functional.dropout(torch.ones_like(y[(slice(None), *[slice(1)] * (y.ndim - 2))]), self.dropout)
+        one_a_post = y.new_ones(y.shape[0], *[1] * (y.ndim - 2), y.shape[-1])
+        return y * functional.dropout(one_a_post, self.dropout)
 
 
 class Pooler(nn.Module):

@@ -23,7 +23,8 @@ __all__ = ["AttentionPooling", "MultiHeadAttention", "SelfAttentionBlock", "mask
 def masked_mean(x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b d"]:
     """The mean of each post's real tokens; zero where it has none."""
     weights = mask.to(x.dtype)
-    return einsum(x, weights, "b n d, b n -> b d") / weights.sum(1, keepdim=True).clamp(min=1)
+    # in this order of factors einsum copies nothing
+    return einsum(weights, x, "b n, b n d -> b d") / weights.sum(1, keepdim=True).clamp(min=1)
 
 
 class AttentionPooling(nn.Module):
@@ -54,7 +55,7 @@ class AttentionPooling(nn.Module):
             # w · RMSNorm(x) = w · x / root mean square of x: no second copy of the tokens, the largest tensor of a batch
             scores = scores * math.sqrt(x.shape[-1]) / torch.linalg.vector_norm(x, dim=-1).clamp(min=1e-6)
         weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(-1) * mask
-        return einsum(x, weights, "b n d, b n -> b d")
+        return einsum(weights, x, "b n, b n d -> b d")
 
 
 class MultiHeadAttention(nn.Module):

@@ -40,7 +40,7 @@ class MissingToken(nn.Module):
         """
         gone = ~present[:, None]
         # only the first place can change; the others are passed on, which is cheaper than choosing everywhere
-        head, tail = x.split([1, x.shape[1] - 1], dim=1)
+        head, tail = torch.split(x, [1, x.shape[1] - 1], dim=1)
         head = torch.where(gone[..., None], self.token.to(x.dtype), head)
         return torch.cat([head, tail], dim=1), torch.cat([mask[:, :1] | gone, mask[:, 1:]], dim=1)
 
@@ -68,4 +68,6 @@ class ModalityDropout(nn.Module):
         chance = torch.rand(len(batch), device=batch.text.present.device)
         both = batch.text.present & batch.image.present
         hide_text, hide_image = both & (chance < self.rate / 2), both & (chance >= self.rate / 2) & (chance < self.rate)
+        if not both.any():
+            return batch
         return batch.map(text=batch.text.without(hide_text), image=batch.image.without(hide_image))

@@ -30,7 +30,8 @@ from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
 from crisislens.training.inputs import TunedNetwork
-from crisislens.training.lightning_adapter import EpochRecord, Outcome, predict, train_network
+from crisislens.training.lightning_adapter import EpochRecord, Outcome, train_network
+from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
 from crisislens.training.tuning import open_encoder
 

@@ -4,7 +4,7 @@ Batches of pooled features are one indexing operation; token states are kept fla
 padded when a batch is made, so memory holds no padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -19,7 +19,7 @@ from crisislens.features.cache import FeatureCache
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
-__all__ = ["CachedInputs", "Inputs", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
+__all__ = ["CachedInputs", "Inputs", "LabeledBatches", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
 
 _WINDOW = 50
 _CHUNK = 256
@@ -102,6 +102,27 @@ class _Modality:
             flat = torch.where(mask, self.starts[index][:, None] + place, len(self.tokens) - 1)
             tokens = rearrange(self.tokens[rearrange(flat, "b n -> (b n)")].float(), "(b n) d -> b n d", n=n)
         return ModalityBatch(tokens, mask, self.pooled[index], self.present[index])
+
+
+class LabeledBatches:
+    """Batches of inputs with their classes, made when they are needed.
+
+    Arguments:
+        inputs: The posts.
+        y: Their classes.
+        batches: Gives the positions of each batch; asked anew for every pass.
+        count: How many batches a pass has.
+    """
+
+    def __init__(self, inputs: Inputs, y: Int[Tensor, " s"], batches: Callable[[], list[Int[np.ndarray, " b"]]], count: int) -> None:
+        self.inputs, self.y, self.batches, self.count = inputs, y, batches, count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[FeatureBatch | TokenBatch, Int[Tensor, " b"]]]:
+        for rows in self.batches():
+            yield self.inputs.batch(rows), self.y[torch.from_numpy(rows)]
 
 
 class TokenInputs:

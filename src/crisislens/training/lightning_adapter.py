@@ -10,9 +10,10 @@ goes on from its last finished epoch gives the numbers of an undisturbed one.
 
 import logging
 import math
+import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from torch.nn import functional
 
 from crisislens.core.errors import ModelError
 from crisislens.evaluation.scores import SCORES, confusion_cells
-from crisislens.training.config import OptimizerConfig, RunConfig
-from crisislens.training.inputs import Inputs, epoch_batches
+from crisislens.training.config import RunConfig
+from crisislens.training.inputs import Inputs, LabeledBatches, epoch_batches
+from crisislens.training.optimizer import build_optimizer, rate_factor
+from crisislens.training.predict import evaluation_batches
 
-__all__ = ["EpochRecord", "Outcome", "predict", "quiet_trainer", "train_network"]
+__all__ = ["EpochRecord", "Outcome", "quiet_trainer", "train_network"]
 
 _SEED_STRIDE = 1_000_003
 
@@ -68,12 +71,23 @@ class Outcome:
 
 
 class _QuietTrainer(lightning.Trainer):
-    """Silences one warning that is nobody's here: lightning 2.6 builds a `LeafSpec`, which torch 2.13 deprecates."""
+    """Undoes two habits of lightning 2.6.
+
+    It builds a `LeafSpec`, which torch 2.13 deprecates with a warning; and it answers Ctrl-C by ignoring the signal from then on and
+    exiting with code 1, where a caller expects a `KeyboardInterrupt`.
+    """
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-            super().fit(*args, **kwargs)
+        handler = signal.getsignal(signal.SIGINT)
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+                super().fit(*args, **kwargs)
+        except SystemExit as stopped:
+            if not isinstance(stopped.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, handler)
+            raise KeyboardInterrupt from None
 
 
 class _AfterEpoch(Callback):
@@ -118,20 +132,6 @@ def quiet_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
-
-
-class _Batches:
-    """What lightning iterates: batches of inputs with labels, made where they are needed."""
-
-    def __init__(self, inputs: Inputs, y: Int[Tensor, " s"], batches: Callable[[], list[np.ndarray]], count: int) -> None:
-        self.inputs, self.y, self.batches, self.count = inputs, y, batches, count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[tuple[object, Tensor]]:
-        for rows in self.batches():
-            yield self.inputs.batch(rows), self.y[torch.from_numpy(rows)]
 
 
 class _Module(lightning.LightningModule):
@@ -187,14 +187,14 @@ class _Module(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """The optimizer and its schedule."""
-        optimizer = _optimizer(self.network, self.run.optimizer, fused=self.run.precision != "16-mixed")
+        optimizer = build_optimizer(self.network, self.run.optimizer, fused=self.run.precision != "16-mixed")
         o = self.run.optimizer
         if o.schedule == "plateau":
             plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=o.plateau_patience)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "dev_loss"}}
         if o.schedule == "constant" and o.warm_up == 0:
             return {"optimizer": optimizer}
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _factor(o, self.steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor(o, self.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, object]) -> None:
@@ -289,65 +289,14 @@ def train_network(
         device=run.device,
         precision=run.precision,
     )
-    batches = _Batches(
+    batches = LabeledBatches(
         *train, lambda: epoch_batches(lengths, size, seed=seed, epoch=0 if run.fixed_batches else trainer.current_epoch), count=count
     )
     rows = evaluation_batches(dev[0].lengths, run)
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     network.train()
     going_on = str(checkpoint) if checkpoint and resume and checkpoint.is_file() else None
-    trainer.fit(module, batches, _Batches(*dev, lambda: rows, count=len(rows)), ckpt_path=going_on, weights_only=True)
+    trainer.fit(module, batches, LabeledBatches(*dev, lambda: rows, count=len(rows)), ckpt_path=going_on, weights_only=True)
     network.load_state_dict(best.weights)
     network.eval()
     return Outcome(best.epoch, module.history, module.resumed_from)
-
-
-def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[np.ndarray]:
-    """Posts in batches to evaluate: similar lengths together, or in the order of the file where neighbors matter (`*_published`)."""
-    order = np.arange(len(lengths)) if run.as_published else np.argsort(lengths, kind="stable")
-    size = run.batch_posts if run.as_published else max(run.batch_posts, 64)
-    return [order[i : i + size] for i in range(0, len(order), size)]
-
-
-def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndarray, "s c"]:
-    """Logits of all posts, in their order."""
-    device = _device(run)
-    network.to(device).eval()
-    parts: list[Tensor] = []
-    rows = evaluation_batches(inputs.lengths, run)
-    with torch.inference_mode():
-        for batch in rows:
-            parts.append(network(inputs.batch(batch).to(device)).float().cpu())
-    network.cpu()
-    logits = torch.cat(parts).numpy()
-    return logits[np.argsort(np.concatenate(rows), kind="stable")]
-
-
-def _device(run: RunConfig) -> torch.device:
-    if run.device != "auto":
-        return torch.device(run.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _optimizer(network: nn.Module, o: OptimizerConfig, *, fused: bool) -> torch.optim.Optimizer:
-    # one kernel for all weights: a step of a small model costs half; with a gradient scaler it would not allow clipping
-    named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for name, p in named if name.startswith("encoder.")], "lr": o.encoder_learning_rate},
-        {"params": [p for name, p in named if not name.startswith("encoder.")], "lr": o.learning_rate},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if o.name == "sgd":
-        return torch.optim.SGD(groups, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay, fused=fused)
-    return torch.optim.AdamW(groups, lr=o.learning_rate, weight_decay=o.weight_decay, fused=fused)
-
-
-def _factor(o: OptimizerConfig, steps: int) -> Callable[[int], float]:
-    """The learning rate's share of its peak at each step: linear warm-up, then constant or linear to zero."""
-    warm = max(1, round(o.warm_up * steps))
-
-    def factor(step: int) -> float:
-        rising = min(1.0, (step + 1) / warm)
-        return rising if o.schedule == "constant" else min(rising, max(0.0, (steps - step) / max(1, steps - warm)))
-
-    return factor

@@ -1,0 +1,38 @@
+"""Logits of a trained network, post by post in their order."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from crisislens.training.config import RunConfig
+from crisislens.training.inputs import Inputs
+
+__all__ = ["evaluation_batches", "predict"]
+
+
+def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[np.ndarray]:
+    """Posts in batches to evaluate: similar lengths together, or in the order of the file where neighbors matter (`*_published`)."""
+    order = np.arange(len(lengths)) if run.as_published else np.argsort(lengths, kind="stable")
+    size = run.batch_posts if run.as_published else max(run.batch_posts, 64)
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndarray, "s c"]:
+    """Logits of all posts, in their order."""
+    device = _device(run)
+    network.to(device).eval()
+    parts: list[Tensor] = []
+    rows = evaluation_batches(inputs.lengths, run)
+    with torch.inference_mode():
+        for batch in rows:
+            parts.append(network(inputs.batch(batch).to(device)).float().cpu())
+    network.cpu()
+    logits = torch.cat(parts).numpy()
+    return logits[np.argsort(np.concatenate(rows), kind="stable")]
+
+
+def _device(run: RunConfig) -> torch.device:
+    if run.device != "auto":
+        return torch.device(run.device)
+    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")

@@ -159,7 +159,9 @@ def features(rows: Sequence[Row], encoders: EncoderPair, root: Path, work: Path)
 
 RISKS = {"informativeness": 0.10, "humanitarian": 0.20, "damage": 0.30}
 BALANCE: dict[str, Balance] = {"informativeness": "none", "humanitarian": "sqrt", "damage": "sqrt"}
-WEAK_WEIGHT = 0.3
+# 198 real damage photos would drown in 4,500 everyday ones that count as undamaged
+WEAK_WEIGHT = {"informativeness": 0.3, "humanitarian": 0.3, "damage": 0.02}
+MANY, CAUTIOUS = 100, 0.85
 MODEL = ModelSpec(name="late_fusion", options={"width": 128, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.3})
 
 
@@ -179,6 +181,9 @@ def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) ->
     has_text, has_image = batch.text.present.numpy(), batch.image.present.numpy()
     mine = [i for i, row in enumerate(rows) if row.split == split and task in row.labels]
     text = [i for i in mine if has_text[i] and not rows[i].weak]
+    if task == "damage" and split == "dev":
+        # everyday photos are all undamaged and easy: they would calibrate another question than the one that is asked
+        mine = [i for i in mine if not rows[i].weak]
     image = [i for i in mine if has_image[i]]
     both = [i for i in mine if has_image[i] and has_text[i]]
     count = lambda picked: f"{len(picked)} {split} posts, {sum(not rows[i].weak for i in picked)} of them CrisisMMD rows"  # noqa: E731
@@ -200,6 +205,9 @@ def calibrate(model: FusionModel, rows: Sequence[Row], cache: FeatureCache, task
         chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, RISKS[task], delta=0.1)
         # no threshold keeps the promise: nearly always "not sure", which is the honest answer
         theta = chosen.threshold if chosen.met else max(chosen.threshold, 0.9)
+        if sum(not rows[i].weak for i in case.rows) < MANY:
+            # guessed labels make the model look surer than it is on real posts (8 real test photos: half right, 97 % on guessed ones)
+            theta = max(theta, CAUTIOUS)
         promise = f"at most {RISKS[task]:.0%} errors among answers" + ("" if chosen.met else " (not reached on so few posts)")
         found[case.kind] = {
             "temperature": round(temperature, 4),
@@ -310,7 +318,7 @@ def main() -> None:
         torch.manual_seed(0)
         model = MODEL.build(encoders.widths(), len(space))
         train = [i for i, row in enumerate(rows) if row.split == "train" and task in row.labels]
-        weights = [WEAK_WEIGHT if rows[i].weak else 1.0 for i in train]
+        weights = [WEAK_WEIGHT[task] if rows[i].weak else 1.0 for i in train]
         train_head(model, cache, train, [rows[i].labels[task] for i in train], weights, HeadConfig(balance=BALANCE[task]))
         calibration = calibrate(model, rows, cache, task)
         lines = score(model, rows, cache, task, calibration)

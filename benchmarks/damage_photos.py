@@ -1,8 +1,8 @@
 """Damage severity on the official rows whose photo is at hand, several models, five seeds: `python benchmarks/damage_photos.py DATA`.
 
-Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with the 299 photos that could be had here). All models see the
-same cached features and the same recipe; the epoch is chosen on the 36 development posts. Prints a JSON line a model: mean and 95 % t interval over
-seeds, and the paired difference (bootstrap over tweets, all seeds) from text only.
+Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with the 299 photos that could be had
+here). All models see the same cached features and the same recipe; the epoch is chosen on the 36 development posts. Prints a JSON line a
+model: mean and 95 % t interval over seeds, and the paired difference (bootstrap over tweets, all seeds) from text only.
 """
 
 import argparse

@@ -1,8 +1,10 @@
-"""Text only on the official rows of CrisisMMD, beside the TF-IDF floor: `python benchmarks/text_only.py DATA [--settings a1,b2,a2] [--seeds 0,1,2]`.
+"""Text only on the official rows of CrisisMMD, beside the TF-IDF floor: `python benchmarks/text_only.py DATA [--settings a1,b2,a2]
+[--seeds 0,1,2]`.
 
-Each setting is the run file `configs/runs/SETTING_text_finetune.yaml`: MiniLM is fine-tuned on the official training rows, the epoch is chosen on the
-development rows, the official test rows are looked at once. The floor (TF-IDF with logistic regression, `training.floor`) is fitted in the same run. The
-difference in weighted F1 is tested by a paired bootstrap over tweets with all seeds. Finished seeds are kept in `--out` and not trained again.
+Each setting is the run file `configs/runs/SETTING_text_finetune.yaml`: MiniLM is fine-tuned on the official training rows, the epoch is
+chosen on the development rows, the official test rows are looked at once. The floor (TF-IDF with logistic regression, `training.floor`)
+is fitted in the same run. The difference in weighted F1 is tested by a paired bootstrap over tweets with all seeds. Finished seeds are
+kept in `--out` and not trained again.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """Training from the cache against re-encoding every post in every epoch: `python benchmarks/training_speed.py DATA [--encoded-posts 300]`.
 
-One: guided + differential attention on A1 from cached features with the default recipe, seconds of the whole training and of an epoch. Two, in the same run: the plain way
-of the published scripts, an epoch in which every post goes through both encoders (frozen, batches of 32 in file order, padded, photo decoded
-anew) and then through the same model, forward and backward. It is measured on a sample and scaled to the epoch; the sample's size is printed.
+One: guided + differential attention on A1 from cached features with the default recipe, seconds of the whole training and of an epoch.
+Two, in the same run: the plain way of the published scripts, an epoch in which every post goes through both encoders (frozen, batches of
+32 in file order, padded, photo decoded anew) and then through the same model, forward and backward. It is measured on a sample and scaled
+to the epoch; the sample's size is printed.
 """
 
 import argparse

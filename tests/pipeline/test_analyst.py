@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_bundles import write_bundle
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.synthetic import write_synthetic_crisis
@@ -80,8 +81,6 @@ def test_no_posts_are_no_assessments(tiny_bundle: Path) -> None:
 
 
 def test_a_foreign_text_is_not_sure(tmp_path: Path) -> None:
-    from conftest import write_bundle
-
     analyst = Analyst.load(write_bundle(tmp_path, languages=("en",)))
     spanish = Post(id="1", text="El puente se ha caído y muchas familias necesitan agua y comida en el pueblo")
     english = Post(id="2", text="The bridge has collapsed and many families need water and food in the town")

@@ -1,8 +1,8 @@
 """A trained model on disk: `model.safetensors`, `config.json` and `README.md`, the model card. Never pickle, never code.
 
-Each file is written atomically, the configuration last; it names the fingerprint of the weights it belongs to, so that a writer killed between
-two files leaves what is refused, never old weights under a new description. Loading builds the model without memory, compares names and
-shapes, and only then takes the weights: a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
+Each file is written atomically, the configuration last; it names the fingerprint of the weights it belongs to, so that a writer killed
+between two files leaves what is refused, never old weights under a new description. Loading builds the model without memory, compares
+names and shapes, and only then takes the weights: a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
 
 The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may be edited without changing it.
 """

@@ -75,7 +75,8 @@ def settings() -> str:
         text += f"\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"
         for key, value in block["properties"].items():
             default = json.dumps(value["default"]) if "default" in value else "required"
-            text += f"| `{key}` | `{default}` | {' '.join(value.get('description', '').split())} |\n"
+            said = value.get("description") or schema["$defs"].get(value.get("$ref", "").rpartition("/")[2], {}).get("description", "")
+            text += f"| `{key}` | `{default}` | {' '.join(said.split())} |\n"
     return text
 
 

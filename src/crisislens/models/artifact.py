@@ -10,7 +10,7 @@ The fingerprint of an artifact is over the configuration and the weight file's b
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 from pydantic import Field, JsonValue
@@ -28,7 +28,7 @@ from crisislens.nn.widths import FeatureWidths
 __all__ = ["ArtifactMeta", "Card", "LoadedModel", "load_artifact", "render_card", "save_artifact"]
 
 _WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
-_FORMAT = 1
+_FORMAT: Final = 1
 
 
 class Card(Config):

@@ -135,3 +135,24 @@ def test_a_folder_of_somebody_else_is_not_touched(tiny_bundle: Path, crisis: Pat
     with pytest.raises(InputError, match="is not empty and holds no run of crisislens"):
         run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_the_number_of_workers_changes_no_byte(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    for workers in (1, 3):
+        run_analysis(read_posts(crisis), analyst, tmp_path / str(workers), chunk_posts=4, workers=workers)
+    assert outputs(tmp_path / "1") == outputs(tmp_path / "3")
+
+
+def test_a_failed_post_is_named_by_its_row_in_the_source(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "posts.jsonl"
+    rows = [json.dumps({"id": str(i), "text": f"Bridge {i} is down"}) for i in range(7)]
+    source.write_text("\n".join([*rows[:4], "{broken", *rows[4:]]))
+    analyst = Analyst.load(tiny_bundle)
+    find = analyst.find
+    monkeypatch.setattr(
+        analyst, "find", lambda posts, *, analyzed_at: 1 / 0 if any(p.id == "6" for p in posts) else find(posts, analyzed_at=analyzed_at)
+    )
+    run_analysis(read_posts(source), analyst, tmp_path / "out", chunk_posts=3)
+    assert [(f.row, f.id) for f in read_failed(tmp_path / "out")] == [(4, None), (7, "6")]

@@ -30,6 +30,10 @@ def analyze(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+    with_: Annotated[
+        list[str] | None, typer.Option("--with", help="Add an annotation that is not made by default; may be given again.")
+    ] = None,
+    without: Annotated[list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")] = None,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
     columns = _columns(column or [])
@@ -37,7 +41,18 @@ def analyze(
     for name in formats:
         if name not in FORMATS:
             raise InputError(f"--also {name} is not known; it takes {' or '.join(FORMATS[1:])}")
-    run(posts, images=images, out=out, model=model, columns=columns, formats=formats, title=title, threads=threads)
+    run(
+        posts,
+        images=images,
+        out=out,
+        model=model,
+        columns=columns,
+        formats=formats,
+        title=title,
+        threads=threads,
+        with_=with_,
+        without=without,
+    )
 
 
 def run(
@@ -50,6 +65,8 @@ def run(
     formats: list[str],
     title: str | None,
     threads: int | None,
+    with_: list[str] | None = None,
+    without: list[str] | None = None,
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
@@ -58,6 +75,7 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
+    from crisislens.pipeline.annotators import load_annotators, selected
     from crisislens.pipeline.batch import clear_work, run_analysis
     from crisislens.report.situation import write_outputs
 
@@ -65,7 +83,8 @@ def run(
     source = read_posts(posts, columns or None)
     if images is not None and not images.is_dir():
         raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
-    analyst = Analyst.load(model, image_root=images or posts.resolve().parent)
+    annotators = load_annotators(selected(add=with_ or (), leave_out=without or ()))
+    analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
     with progress("analyzing") as advance:
         outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
     command = f"crisislens analyze {posts} --images {images or posts.parent} --model {model}"

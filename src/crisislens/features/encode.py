@@ -66,10 +66,16 @@ class EncodedPosts:
     Attributes:
         features: Per post its features.
         notes: Per post what a reader must know, such as why a photo could not be used.
+        texts: Per post its cleaned text, empty where it has none.
     """
 
     features: list[PostFeatures]
     notes: list[tuple[str, ...]]
+    texts: list[str]
+
+    def only(self, i: int) -> "EncodedPosts":
+        """The i-th post alone."""
+        return EncodedPosts([self.features[i]], [self.notes[i]], [self.texts[i]])
 
 
 class PostEncoder:
@@ -123,17 +129,17 @@ class PostEncoder:
     def encode(self, posts: Sequence[Post]) -> EncodedPosts:
         """Encodes posts; memory grows with their number, so feed long sources in chunks."""
         with _evaluating(self.encoders.text, self.encoders.image):
-            texts, text_notes = self._encode_texts([post.text for post in posts])
+            cleaned = [clean_text(post.text, self.rules) for post in posts]
+            texts, text_notes = self._encode_texts(cleaned)
             pictures = self._pictures.encode([p.image for p in posts if p.image is not None]) if self._pictures else {}
         features, notes = [], []
         for post, text, note in zip(posts, texts, text_notes, strict=True):
             picture, remarks = _picture_of(post, pictures)
             features.append(_features(text, picture))
             notes.append((*note, *remarks))
-        return EncodedPosts(features, notes)
+        return EncodedPosts(features, notes, cleaned)
 
-    def _encode_texts(self, texts: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
-        cleaned = [clean_text(text, self.rules) for text in texts]
+    def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)
         wanted = list(dict.fromkeys(x.ids for x in tokenized if x.has_words))
         by_ids = {x.ids: x for x in tokenized}

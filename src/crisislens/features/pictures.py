@@ -86,6 +86,7 @@ class PictureEncoder:
         self.encoder, self.limits, self.root = encoder, limits, root
         self.batch, self.keep_tokens, self.remembered = batch, keep_tokens, remembered
         self._memory: OrderedDict[str, Picture] = OrderedDict()
+        self._lock = Lock()
         self._version = self._weights_version()
 
     def encode(self, refs: Sequence[ImageRef]) -> dict[str, Picture | ImageError]:
@@ -94,10 +95,11 @@ class PictureEncoder:
         Returns:
             By path as given: the picture, or why it could not be used.
         """
-        if self._version != (version := self._weights_version()):
-            self._memory.clear()
-            self._version = version
-        call, fingerprints = _Call(done=dict(self._memory)), dict[str, str]()
+        with self._lock:
+            if self._version != (version := self._weights_version()):
+                self._memory.clear()
+                self._version = version
+            call, fingerprints = _Call(done=dict(self._memory)), dict[str, str]()
         found: dict[str, Picture | ImageError] = {}
         waiting: list[_Prepared] = []
         for path, prepared in self._prepare_all(list(dict.fromkeys(ref.path for ref in refs)), call):
@@ -180,8 +182,9 @@ class PictureEncoder:
             call.done[x.fingerprint] = Picture(kept, mean.clone(), x.fingerprint, x.hash, x.notes)
 
     def _remember(self, pictures: Sequence[Picture]) -> None:
-        for picture in pictures:
-            self._memory[picture.fingerprint] = picture
-            self._memory.move_to_end(picture.fingerprint)
-        while len(self._memory) > self.remembered:
-            self._memory.popitem(last=False)
+        with self._lock:
+            for picture in pictures:
+                self._memory[picture.fingerprint] = picture
+                self._memory.move_to_end(picture.fingerprint)
+            while len(self._memory) > self.remembered:
+                self._memory.popitem(last=False)

@@ -28,7 +28,13 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FusionModel(nn.Module, ABC):
-    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and `classes` among them."""
+    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and `classes` among them.
+
+    Attributes:
+        reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a hundredth.
+    """
+
+    reads_tokens: bool = True
 
     @abstractmethod
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:

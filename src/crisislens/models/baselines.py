@@ -52,6 +52,7 @@ class TextOnly(FusionModel):
         input_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.reads_tokens = source != "pooled"
         self.pool = Pooler(
             tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
         )
@@ -81,6 +82,7 @@ class ImageOnly(FusionModel):
         input_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.reads_tokens = source != "pooled"
         self.pool = Pooler(
             tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
         )
@@ -122,6 +124,7 @@ class Concatenation(FusionModel):
         input_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
             tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
@@ -160,6 +163,7 @@ class LateFusion(FusionModel):
         input_norm: bool = True,
     ) -> None:
         super().__init__()
+        self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
             tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm

@@ -17,13 +17,13 @@ from crisislens import __version__
 from crisislens.core.errors import ModelError
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
-from crisislens.data.text import clean_text
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import EncodedPosts, PostEncoder, collate
 from crisislens.models.artifact import LoadedModel, load_artifact
+from crisislens.pipeline.annotators import Annotator, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
 from crisislens.pipeline.judgment import evidence_of, judge, urgency
 from crisislens.pipeline.language import detect_language
@@ -61,17 +61,27 @@ class Analyst:
         bundle: The models, their encoder and their calibration.
         image_root: The folder that pictures are read from; without one, pictures are not read.
         batch_posts: How many posts are encoded together; changes speed and memory, never a result.
+        annotators: What is added beside the tasks, see `pipeline.annotators`.
 
     Raises:
         ModelError: If the models and the encoder do not fit together.
     """
 
-    def __init__(self, bundle: Bundle, *, image_root: Path | None = None, batch_posts: int = 32) -> None:
+    def __init__(
+        self, bundle: Bundle, *, image_root: Path | None = None, batch_posts: int = 32, annotators: Sequence[Annotator] = ()
+    ) -> None:
         config = bundle.config
-        self.bundle = bundle
+        self.bundle, self.annotators = bundle, tuple(annotators)
         encoders = load_encoders(bundle.encoder)
-        self.encoder = PostEncoder(encoders, rules=config.rules, limits=config.limits, image_root=image_root, batch_posts=batch_posts)
         self.models: dict[str, LoadedModel] = {name: load_artifact(bundle.artifact(name)) for name in config.tasks}
+        self.encoder = PostEncoder(
+            encoders,
+            rules=config.rules,
+            limits=config.limits,
+            image_root=image_root,
+            batch_posts=batch_posts,
+            keep_tokens=self._tokens(),
+        )
         self._widths = encoders.widths()
         for name, loaded in self.models.items():
             self._check(name, loaded, encoders.fingerprint())
@@ -81,18 +91,31 @@ class Analyst:
 
     @classmethod
     def default(cls, *, image_root: Path | None = None) -> "Analyst":
-        """The analyst that the package ships; needs no network."""
-        return cls.load(DEFAULT_BUNDLE, image_root=image_root)
+        """The analyst that the package ships, with all its default annotators; needs no network."""
+        return cls.load(DEFAULT_BUNDLE, image_root=image_root, annotators=load_annotators())
 
     @classmethod
-    def load(cls, name_or_folder: str | Path, *, image_root: Path | None = None, batch_posts: int = 32) -> "Analyst":
-        """An analyst from a packaged bundle's name or a bundle's folder.
+    def load(
+        cls,
+        name_or_folder: str | Path,
+        *,
+        image_root: Path | None = None,
+        batch_posts: int = 32,
+        annotators: Sequence[Annotator] = (),
+    ) -> "Analyst":
+        """An analyst from a packaged bundle's name or a bundle's folder. Other arguments: see the class.
 
         Raises:
             NotRegisteredError: If there is no such bundle.
             ModelError: If the bundle is damaged.
         """
-        return cls(find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts)
+        return cls(find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts, annotators=annotators)
+
+    def _tokens(self) -> tuple[Modality, ...]:
+        """The modalities whose token states somebody reads; pooled vectors weigh a hundredth of them."""
+        if any(loaded.model.reads_tokens for loaded in self.models.values()):
+            return ("text", "image")
+        return tuple({modality for annotator in self.annotators for modality in annotator.tokens})
 
     def _check(self, name: str, loaded: LoadedModel, encoder_fingerprint: str) -> None:
         space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
@@ -133,7 +156,8 @@ class Analyst:
             crisislens_version=__version__,
             analyzed_at=analyzed_at,
         )
-        return [self._finding(i, post, encoded, logits, provenance) for i, post in enumerate(posts)]
+        extras = annotate(self.annotators, posts, encoded)
+        return [self._finding(i, post, encoded, logits, provenance, *extras[i]) for i, post in enumerate(posts)]
 
     def _logits(self, encoded: EncodedPosts) -> dict[str, NDArray[np.float32]]:
         """Per task the logits of every post, shape (b, c)."""
@@ -146,12 +170,18 @@ class Analyst:
         return {name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()}
 
     def _finding(
-        self, i: int, post: Post, encoded: EncodedPosts, logits: dict[str, NDArray[np.float32]], provenance: Provenance
+        self,
+        i: int,
+        post: Post,
+        encoded: EncodedPosts,
+        logits: dict[str, NDArray[np.float32]],
+        provenance: Provenance,
+        fields: dict[str, object],
+        remarks: list[str],
     ) -> Finding:
-        features, config = encoded.features[i], self.bundle.config
+        features, config, cleaned = encoded.features[i], self.bundle.config, encoded.texts[i]
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
         evidence = evidence_of(text=has_text, image=has_image)
-        cleaned = clean_text(post.text, config.rules)
         language = detect_language(cleaned)
         foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {
@@ -162,11 +192,12 @@ class Analyst:
         assessment = Assessment(
             post=post,
             modalities=tuple(name for name, there in present if there),
-            notes=(*encoded.notes[i], *_language_note(foreign, has_image)),
+            notes=(*encoded.notes[i], *_language_note(foreign, has_image), *remarks),
             language=language,
             tasks=tasks,
             urgency=urgency(tasks),
             provenance=provenance,
+            **fields,  # type: ignore[arg-type]
         )
         return Finding(assessment, text_signature(cleaned), features.image_hash)
 

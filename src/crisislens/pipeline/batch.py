@@ -2,8 +2,10 @@
 
 A run lives in its output folder. `work/manifest.json` names exactly what is analyzed with what; each finished chunk is one pair of atomic
 files, `NNNNNN.npz` (what the search for duplicates needs) and then `NNNNNN.jsonl` (the records), whose presence says that both are whole.
-Chunks are cut by position in the source, so the batches that a post is computed in are the same after a restart. When all chunks are there
-they are joined into `assessments.jsonl` and `failed.jsonl`, near-duplicates are clustered, and only then does `work/` go.
+Chunks are cut by position in the source, so the batches that a post is computed in are the same after a restart. One thread works on
+each chunk and as many chunks are in work as there are cores: that fills them better than many threads on one small matrix product, and
+the numbers do not depend on how many there are. When all chunks are there they are joined into `assessments.jsonl` and `failed.jsonl`,
+near-duplicates are clustered, and only then does `work/` go.
 
 The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of reproducible builds), kept in the
 manifest, so that a resumed run ends with exactly the bytes of an undisturbed one.
@@ -13,7 +15,9 @@ import io
 import json
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -27,12 +31,14 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
+from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
 
 __all__ = ["CHUNK_POSTS", "RunOutcome", "read_assessments", "read_failed", "run_analysis"]
 
-CHUNK_POSTS = 256
+# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this times the cores (seconds)
+CHUNK_POSTS = 512
 Progress = Callable[[int, int], None]
 
 
@@ -58,7 +64,13 @@ class RunOutcome:
 
 
 def run_analysis(
-    source: PostSource, analyst: Analyst, folder: Path, *, chunk_posts: int = CHUNK_POSTS, progress: Progress | None = None
+    source: PostSource,
+    analyst: Analyst,
+    folder: Path,
+    *,
+    chunk_posts: int = CHUNK_POSTS,
+    workers: int | None = None,
+    progress: Progress | None = None,
 ) -> RunOutcome:
     """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a folder.
 
@@ -66,22 +78,15 @@ def run_analysis(
         source: The posts; read once, front to back, never held whole.
         analyst: The models.
         folder: Where the output goes. An interrupted run with the same source and models in it is resumed.
-        chunk_posts: Rows a chunk: what a kill can cost at most. Part of the run's identity.
+        chunk_posts: Rows a chunk. Part of the run's identity.
+        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes speed and memory, never a result.
         progress: Called after each chunk with the rows done so far and how many of them were resumed.
 
     Raises:
         InputError: If the folder holds files that no run of crisislens made.
     """
     work, analyzed_at = _open(folder, source, analyst, chunk_posts)
-    rows = resumed = 0
-    for index, chunk in enumerate(_chunks(source, chunk_posts)):
-        rows += len(chunk)
-        if (work / f"{index:06d}.jsonl").is_file():
-            resumed += len(chunk)
-        else:
-            _write_chunk(work, index, chunk, analyst, analyzed_at)
-        if progress is not None:
-            progress(rows, resumed)
+    resumed = _write_chunks(work, source, analyst, analyzed_at, chunk_posts=chunk_posts, workers=workers, progress=progress)
     chunks = sorted(work.glob("[0-9]*.jsonl"))
     assessed, failed = _join(chunks, folder)
     clusters = NeighborStore.load([path.with_suffix(".npz") for path in chunks]).clusters(_ids(folder))
@@ -103,6 +108,7 @@ def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) 
         "model": analyst.fingerprint,
         "features": analyst.encoder.fingerprint(),
         "images": str(root.resolve()) if root else None,
+        "annotators": {a.name: a.fingerprint() for a in analyst.annotators},
         "chunk_posts": chunk_posts,
     }
     key = fingerprint(identity)
@@ -133,9 +139,46 @@ def _chunks(source: PostSource, size: int) -> Iterator[list[Post | FailedPost]]:
         yield chunk
 
 
-def _write_chunk(work: Path, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str) -> None:
-    posts = [row for row in chunk if isinstance(row, Post)]
-    found, lost = _find(posts, analyst, analyzed_at, first_row=index * len(chunk))
+def _write_chunks(
+    work: Path, source: PostSource, analyst: Analyst, analyzed_at: str, *, chunk_posts: int, workers: int | None, progress: Progress | None
+) -> int:
+    """Writes the chunks that are not there yet; returns the rows of those that were."""
+    rows = resumed = 0
+    with one_thread_each() as threads, ThreadPoolExecutor(workers or threads, thread_name_prefix="chunk") as pool:
+        waiting: deque[tuple[int, Future[None] | None]] = deque()
+
+        def settle(most: int) -> None:
+            nonlocal rows
+            while len(waiting) > most:
+                count, future = waiting.popleft()
+                if future is not None:
+                    future.result()
+                rows += count
+                if progress is not None:
+                    progress(rows, resumed)
+
+        try:
+            for index, chunk in enumerate(_chunks(source, chunk_posts)):
+                there = (work / f"{index:06d}.jsonl").is_file()
+                resumed += len(chunk) if there else 0
+                waiting.append(
+                    (
+                        len(chunk),
+                        None if there else pool.submit(_write_chunk, work, index * chunk_posts, index, chunk, analyst, analyzed_at),
+                    )
+                )
+                # one chunk more than workers is read ahead, so that memory does not grow with the source
+                settle(workers or threads)
+            settle(0)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return resumed
+
+
+def _write_chunk(work: Path, first_row: int, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str) -> None:
+    posts = {first_row + i: row for i, row in enumerate(chunk) if isinstance(row, Post)}
+    found, lost = _find(posts, analyst, analyzed_at)
     failures = [row for row in chunk if isinstance(row, FailedPost)] + lost
     buffer = io.BytesIO()
     np.savez(buffer, **NeighborStore.of(found).arrays())  # type: ignore[arg-type]
@@ -144,22 +187,20 @@ def _write_chunk(work: Path, index: int, chunk: list[Post | FailedPost], analyst
     atomic_write(work / f"{index:06d}.jsonl", "".join(line + "\n" for line in lines))
 
 
-def _find(posts: list[Post], analyst: Analyst, analyzed_at: str, first_row: int) -> tuple[list[Finding], list[FailedPost]]:
-    """Assesses a chunk; if it fails as a whole, each post by itself, so that one post never costs another."""
+def _find(posts: dict[int, Post], analyst: Analyst, analyzed_at: str) -> tuple[list[Finding], list[FailedPost]]:
+    """Assesses a chunk, given by row; if it fails as a whole, each post by itself, so that one post never costs another."""
     try:
-        return analyst.find(posts, analyzed_at=analyzed_at), []
+        return analyst.find([*posts.values()], analyzed_at=analyzed_at), []
     except CrisisLensError:
         raise
     except Exception:
         found: list[Finding] = []
         lost: list[FailedPost] = []
-        for offset, post in enumerate(posts):
+        for row, post in posts.items():
             try:
                 found += analyst.find([post], analyzed_at=analyzed_at)
             except Exception as error:
-                lost.append(
-                    FailedPost(row=first_row + offset, id=post.id, reason=f"could not be assessed: {type(error).__name__}: {error}"[:300])
-                )
+                lost.append(FailedPost(row=row, id=post.id, reason=f"could not be assessed: {type(error).__name__}: {error}"[:300]))
         return found, lost
 
 

@@ -37,7 +37,8 @@ def pool(a: Float[np.ndarray, "s c"], b: Float[np.ndarray, "s c"], weight: float
     tiny = np.finfo(np.float64).tiny
     logs = (1 - weight) * np.log(np.maximum(a, tiny)) + weight * np.log(np.maximum(b, tiny))
     p: Float[np.ndarray, "s c"] = np.exp(logs - logs.max(1, keepdims=True))
-    return p / p.sum(1, keepdims=True)
+    p /= p.sum(1, keepdims=True)
+    return p
 
 
 def choose_weight(y: Int[np.ndarray, " s"], several_a: Sequence[Float[np.ndarray, "s c"]], b: Float[np.ndarray, "s c"]) -> float:

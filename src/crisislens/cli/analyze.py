@@ -24,7 +24,7 @@ def analyze(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")] = DEFAULT_OUT,
-    model: Annotated[str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")] = "crisis-compact",
+    model: Annotated[str, typer.Option(help="Name of a bundle that ships, or the folder of one.")] = "crisis-compact",
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     also: Annotated[
         list[str] | None, typer.Option("--also", help="Write the assessments as csv or parquet too; may be given again.")

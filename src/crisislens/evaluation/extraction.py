@@ -126,7 +126,7 @@ def post_counts(marked: Items, found: Items) -> Int[np.ndarray, "s 3"]:
 
 
 def paired_f1(
-    counts_a: Sequence[Int[np.ndarray, "s 3"]], counts_b: Sequence[Int[np.ndarray, "s 3"]], *, resamples: int = 10_000, seed: int = 0
+    counts_a: Sequence[Int[np.ndarray, "_ 3"]], counts_b: Sequence[Int[np.ndarray, "_ 3"]], *, resamples: int = 10_000, seed: int = 0
 ) -> PairedDifference:
     """Compares two systems on the same posts by micro F1; several seeds of a system count by their mean.
 

@@ -1,4 +1,4 @@
-"""Entities and relations, system by system: `python benchmarks/extraction.py DATA --out results [--data-sets twitter2017 --systems text …]`.
+"""Entities and relations, system by system: `python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
 
 DATA is the folder that holds `mner` and `mnre`. Resumable: what is measured is read, what was killed goes on from its last epoch.
 """

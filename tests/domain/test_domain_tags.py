@@ -1,5 +1,7 @@
 """Tag and pair schemes: there and back, and what they forbid."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +36,7 @@ def test_mentions_survive_the_tags_and_the_tags_are_allowed(post: tuple[int, lis
     assert scheme.may_start()[numbers[0]]
     assert scheme.may_end()[numbers[-1]]
     follow = scheme.may_follow()
-    assert all(follow[a][b] for a, b in zip(numbers, numbers[1:], strict=False))
+    assert all(follow[a][b] for a, b in pairwise(numbers))
 
 
 def test_what_bioes_forbids() -> None:

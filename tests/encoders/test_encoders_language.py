@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_language import write_tiny_bert
 
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
 from crisislens.encoders.vision import VisionSpec, load_vision
+from tiny_language import write_tiny_bert
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,9 @@ def write_vision(folder: Path, kind: str) -> Path:
 
     torch.manual_seed(0)
     if kind == "vit":
-        model = ViTModel(ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8))
+        model = ViTModel(
+            ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8)
+        )
     else:
         model = ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 12], depths=[1, 1, 1, 1]))
     model.save_pretrained(folder)

@@ -1,15 +1,13 @@
 """From words to pieces: places of words, spelling, markers, contexts, and what does not fit."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from tiny_language import write_tiny_bert
 
 from crisislens.core.errors import DataError
 from crisislens.domain.extraction import Mention
 from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
 from crisislens.features.words import WordReader, collate_words, word_shape
+from tiny_language import write_tiny_bert
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_language import made_up_posts, write_tiny_bert
 
 from crisislens.core.errors import ModelError
 from crisislens.domain.extraction import AnnotatedPost, Mention
@@ -16,6 +15,7 @@ from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.models.heads import WordPairHead
 from crisislens.nn.words import WordBatch
+from tiny_language import made_up_posts, write_tiny_bert
 
 TASKS: tuple[TaskName, ...] = ("entities", "relations", "joint")
 RELATIONS = ("None", "/per/loc/place_of_residence")
@@ -120,9 +120,7 @@ def test_batch_order_changes_no_loss(folder: Path) -> None:
     extractor, posts = make(folder, "entities").eval(), made_up_posts(8)
     batch = inputs(extractor, posts)
     y, order = labels(extractor, posts, batch.starts.shape[1]), torch.tensor([5, 2, 7, 0, 1, 6, 4, 3])
-    first, again = (
-        extractor.loss(b, t, torch.Generator().manual_seed(3)) for b, t in ((batch, y), (batch.select(order), y[order]))
-    )
+    first, again = (extractor.loss(b, t, torch.Generator().manual_seed(3)) for b, t in ((batch, y), (batch.select(order), y[order])))
     assert torch.allclose(first[0], again[0], atol=1e-5)
     assert torch.allclose(first[1], again[1], atol=1e-5)
 

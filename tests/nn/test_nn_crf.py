@@ -1,7 +1,7 @@
 """The conditional random field against enumeration of all sequences, in double precision."""
 
 import math
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -29,13 +29,13 @@ def batch(b: int = 4, t: int = 4, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 def allowed(field: LinearChainCRF, y: tuple[int, ...]) -> bool:
     ends = (~field.no_end).tolist()
-    return y[0] != 2 and all(TRANSITIONS[a][b] for a, b in zip(y, y[1:], strict=False)) and ends[y[-1]]
+    return y[0] != 2 and all(TRANSITIONS[a][b] for a, b in pairwise(y)) and ends[y[-1]]
 
 
 def slow_score(field: LinearChainCRF, e: Tensor, y: tuple[int, ...]) -> float:
     starts, ends, transitions = (p.detach() for p in (field.starts, field.ends, field.transitions))
     score = float(starts[y[0]] + ends[y[-1]]) + sum(float(e[j, tag]) for j, tag in enumerate(y))
-    return score + sum(float(transitions[a, b]) for a, b in zip(y, y[1:], strict=False))
+    return score + sum(float(transitions[a, b]) for a, b in pairwise(y))
 
 
 def sequences(field: LinearChainCRF, e: Tensor, n: int) -> dict[tuple[int, ...], float]:

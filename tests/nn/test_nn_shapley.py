@@ -270,9 +270,7 @@ def test_fusion_ignores_padding_and_neighbors_and_leaves_text_alone_without_more
 
 def test_fusion_is_its_formula() -> None:
     fuse = fusion().double()
-    (t, tm), (c, cm), (v, vm) = (
-        (x.double(), m) for x, m in (tokens(1, 3, 8, [3], 0), tokens(1, 2, 8, [2], 1), tokens(1, 2, 6, [2], 2))
-    )
+    (t, tm), (c, cm), (v, vm) = ((x.double(), m) for x, m in (tokens(1, 3, 8, [3], 0), tokens(1, 2, 8, [2], 1), tokens(1, 2, 6, [2], 2)))
     keys = torch.cat([c[0], fuse.patches(v[0])])
     heads = []
     q, k, val = fuse.attention.q(t[0]), fuse.attention.k(keys), fuse.attention.v(keys)

@@ -1,8 +1,9 @@
 """Words with tags, one a line, in the layouts of CoNLL: Twitter-2015, Twitter-2017 and a user's own files.
 
-A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last the tag); a blank line ends a post; a line
-`IMGID:17_06_12483` names the picture of the post that it begins. Tags are BIO or BIOES, which are told by their letters. What the tags get
-wrong is mended and counted, never dropped: an `I-` that goes on with nothing begins a mention (186 in Twitter-2015's train split, counted).
+A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last the tag); a blank line ends a post; a
+line `IMGID:17_06_12483` names the picture of the post that it begins. Tags are BIO or BIOES, which are told by their letters. What the
+tags get wrong is mended and counted, never dropped: an `I-` that goes on with nothing begins a mention (186 in Twitter-2015's train split,
+counted).
 """
 
 from collections.abc import Iterator, Mapping
@@ -66,9 +67,7 @@ def read_conll(path: Path, *, split: str = "train", rename: Mapping[str, str] | 
         name = block.image or f"{split}-{len(posts):06d}"
         seen[name] = seen.get(name, 0) + 1
         unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        posts.append(
-            AnnotatedPost(id=unique, words=tuple(block.words), mentions=tuple(spans_of_bio(tags)), image=block.image, split=split)
-        )
+        posts.append(AnnotatedPost(id=unique, words=tuple(block.words), mentions=tuple(spans_of_bio(tags)), image=block.image, split=split))
     if not posts:
         raise DataError(f"{path} holds no words; give a file with a word and its tag on each line")
     return ConllFile(posts, mended, lone, sum(n - 1 for n in seen.values()))

@@ -1,8 +1,8 @@
 """Contexts of pictures that were written before: from an image's id to a text.
 
 Read are the two layouts in use (`17_06_4705.jpg :a man at a table`, one a line, as BLIP-2 captions are passed around; and tables with the
-columns `image_id` and `context`, `caption` or `text`). Ids are compared without suffix and folder. Whatever else writes captions only has to
-answer to `Contexts`: a mapping.
+columns `image_id` and `context`, `caption` or `text`). Ids are compared without suffix and folder. Whatever else writes captions only has
+to answer to `Contexts`: a mapping.
 """
 
 import re
@@ -57,7 +57,9 @@ def _captions(path: Path) -> Iterable[tuple[str, str]]:
     for number, line in enumerate(read_lines(path), start=1):
         match = _CAPTION_LINE.fullmatch(line) if isinstance(line, str) else None
         if match is None and (isinstance(line, BrokenRow) or line.strip()):
-            raise DataError(f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, or a .tsv with image_id and context")
+            raise DataError(
+                f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, or a .tsv with image_id and context"
+            )
         if match:
             yield match[1], match[2]
 

@@ -2,8 +2,8 @@
 
 Yuan et al., AAAI 2023, https://arxiv.org/abs/2211.15028: `train.json`, `val.json` and `test.json`, each a JSON list of tweets with `token`,
 `img_id` and `label_list`; an entry of `label_list` is a list of one object with `beg_ent`, `sec_ent` (each `name`, `pos`, `tags`) and
-`relation` (without the types: `place_of_residence`). The files could not be had here: the reader follows the fields that the authors' public
-code reads and was tested on made-up files only. Published: 3617/495/474 tweets with 9006/1248/1280 entities.
+`relation` (without the types: `place_of_residence`). The files could not be had here: the reader follows the fields that the authors'
+public code reads and was tested on made-up files only. Published: 3617/495/474 tweets with 9006/1248/1280 entities.
 
 `joined_stand_in` makes posts of the same shape from what is to be had, the pairs of MNRE version 1 and the entities of Twitter-2015/2017.
 It is a stand-in, with other splits and other numbers, and must be called one wherever it is reported.
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
@@ -85,7 +86,7 @@ class JMERE:
         """
         return [_post(row, i, split) for i, row in enumerate(self._rows(split))]
 
-    def _rows(self, split: str) -> list[Mapping[str, object]]:
+    def _rows(self, split: str) -> list[Mapping[str, Any]]:
         if split not in _FILES:
             raise DataError(f"JMERE has no split {split!r}; there are {', '.join(_FILES)}")
         path = Path(self.root) / _FILES[split]
@@ -114,14 +115,14 @@ class JMERE:
         return fingerprint({s: fingerprint_file(Path(self.root) / f) for s, f in _FILES.items()})
 
 
-def _quintuples(row: Mapping[str, object]) -> list[tuple[Mapping[str, object], Mapping[str, object], str]]:
-    entries = [entry[0] if isinstance(entry, list) else entry for entry in row["label_list"]]  # type: ignore[attr-defined]
+def _quintuples(row: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any], str]]:
+    entries = [entry[0] if isinstance(entry, list) else entry for entry in row["label_list"]]
     return [(entry["beg_ent"], entry["sec_ent"], str(entry["relation"])) for entry in entries]
 
 
-def _post(row: Mapping[str, object], number: int, split: str) -> AnnotatedPost:
+def _post(row: Mapping[str, Any], number: int, split: str) -> AnnotatedPost:
     try:
-        words = tuple(str(word) for word in row["token"])  # type: ignore[attr-defined]
+        words = tuple(str(word) for word in row["token"])
         mentions: dict[Mention, int] = {}
         links = []
         for head, tail, relation in _quintuples(row):
@@ -134,29 +135,31 @@ def _post(row: Mapping[str, object], number: int, split: str) -> AnnotatedPost:
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise DataError(
-            f"tweet {number} of JMERE's {split} split is not as described ({type(error).__name__}: {error}); expected token, img_id, label_list"
+            f"tweet {number} of JMERE's {split} split is not as described ({type(error).__name__}: {error}); "
+            "expected token, img_id, label_list"
         ) from error
 
 
-def _mention(end: Mapping[str, object], words: int) -> Mention:
-    start, stop = end["pos"]  # type: ignore[misc]
+def _mention(end: Mapping[str, Any], words: int) -> Mention:
+    start, stop = end["pos"]
     if not 0 <= int(start) < int(stop) <= words:
         raise ValueError(f"position {start}-{stop} is outside of {words} words")
     return Mention(int(start), int(stop), str(end["tags"]).upper())
 
 
-def _misnamed(row: Mapping[str, object]) -> int:
-    words: Sequence[str] = row["token"]  # type: ignore[assignment]
-    ends = {(tuple(e["pos"]), str(e.get("name"))) for q in _quintuples(row) for e in q[:2]}  # type: ignore[arg-type]
+def _misnamed(row: Mapping[str, Any]) -> int:
+    words: Sequence[str] = row["token"]
+    ends = {(tuple(e["pos"]), str(e.get("name"))) for q in _quintuples(row) for e in q[:2]}
     return sum(" ".join(words[slice(*pos)]) != name for pos, name in ends)
 
 
 def joined_stand_in(tagged: Iterable[AnnotatedPost], pairs: Iterable[AnnotatedPost]) -> list[AnnotatedPost]:
     """Posts with entities and relations, joined by photo and text: a stand-in for JMERE.
 
-    A pair joins where the photo's id and the text are equal, without blanks and links and with one kind of quotation mark (the two data sets
-    cut words differently), and both of its mentions cover whole words. Entities are the tagged post's, and the pair's mentions where the tags do not have them; pairs without a
-    relation add nothing. Splits are those of the tagged posts; posts without a relation are left out.
+    A pair joins where the photo's id and the text are equal, without blanks and links and with one kind of quotation mark (the two data
+    sets cut words differently), and both of its mentions cover whole words. Entities are the tagged post's, and the pair's mentions where
+    the tags do not have them; pairs without a relation add nothing. Splits are those of the tagged posts; posts without a relation are
+    left out.
 
     Arguments:
         tagged: Posts of Twitter-2015 or Twitter-2017.
@@ -207,8 +210,7 @@ def _joined(post: AnnotatedPost, pairs: Sequence[AnnotatedPost]) -> AnnotatedPos
 
 def _edges(words: Sequence[str]) -> tuple[list[int], list[int]]:
     """Where words start and end in the text without blanks."""
-    ends = []
+    ends: list[int] = []
     for word in words:
         ends.append((ends[-1] if ends else 0) + len(_plain(word)))
     return [0, *ends[:-1]], ends
-

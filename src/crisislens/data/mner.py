@@ -1,9 +1,9 @@
 """Twitter-2015 and Twitter-2017: tweets with a photo and the entities in their text.
 
 Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and splits of Yu et al., ACL 2020 (UMT):
-`train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on a line before. Twitter-2015 calls the fourth type `OTHER`;
-here it is `MISC` in both. Facts, counted: every id is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with nothing
-(mended, so that it has as many mentions as `B-` tags plus these).
+`train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on a line before. Twitter-2015 calls the fourth type
+`OTHER`; here it is `MISC` in both. Facts, counted: every id is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with
+nothing (mended, so that it has as many mentions as `B-` tags plus these).
 """
 
 from collections import Counter

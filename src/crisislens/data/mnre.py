@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
@@ -139,7 +140,7 @@ class MNRE:
         """
         return [_post(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
 
-    def _rows(self, split: str) -> Iterator[Mapping[str, object]]:
+    def _rows(self, split: str) -> Iterator[Mapping[str, Any]]:
         if split not in _FILES[self.version]:
             raise DataError(f"MNRE has no split {split!r}; there are {', '.join(_FILES[self.version])}")
         path = self.folder / _FILES[self.version][split]
@@ -191,7 +192,7 @@ def types_of_relation(relation: str) -> tuple[str, str]:
     return (parts[1].upper(), parts[2].upper()) if len(parts) == 4 else ("", "")
 
 
-def _row(line: str, where: str) -> Mapping[str, object]:
+def _row(line: str, where: str) -> Mapping[str, Any]:
     try:
         row = ast.literal_eval(line)
         words, size = row["token"], len(row["token"])
@@ -200,19 +201,20 @@ def _row(line: str, where: str) -> Mapping[str, object]:
         if not fits or not isinstance(row["relation"], str) or not isinstance(row["img_id"], (str, int)):
             raise ValueError("a position is outside of the words, or a value is of another kind")
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
-        raise DataError(f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, t, relation, img_id") from error
+        raise DataError(
+            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, t, relation, img_id"
+        ) from error
     return dict(row)
 
 
-def _post(row: Mapping[str, object], name: str, split: str) -> AnnotatedPost:
+def _post(row: Mapping[str, Any], name: str, split: str) -> AnnotatedPost:
     relation = _relation(row)
     head, tail = (
-        Mention(row[side]["pos"][0], row[side]["pos"][1], kind)  # type: ignore[index]
-        for side, kind in zip("ht", types_of_relation(relation), strict=True)
+        Mention(row[side]["pos"][0], row[side]["pos"][1], kind) for side, kind in zip("ht", types_of_relation(relation), strict=True)
     )
     return AnnotatedPost(
         id=name,
-        words=tuple(row["token"]),  # type: ignore[arg-type]
+        words=tuple(row["token"]),
         mentions=(head, tail),
         links=(Link(0, 1, relation),),
         image=_photo(row),
@@ -220,20 +222,20 @@ def _post(row: Mapping[str, object], name: str, split: str) -> AnnotatedPost:
     )
 
 
-def _photo(row: Mapping[str, object]) -> str:
+def _photo(row: Mapping[str, Any]) -> str:
     """The photo's file name; version 1 has bare numbers too."""
     name = row["img_id"]
     return f"{name}.jpg" if isinstance(name, int) else str(name)
 
 
-def _relation(row: Mapping[str, object]) -> str:
+def _relation(row: Mapping[str, Any]) -> str:
     name = str(row["relation"])
     return NO_RELATION if name.lower() == "none" else name
 
 
-def _misnamed(row: Mapping[str, object]) -> bool:
-    words: list[str] = row["token"]  # type: ignore[assignment]
-    return any(" ".join(words[slice(*row[side]["pos"])]) != row[side].get("name") for side in "ht")  # type: ignore[index]
+def _misnamed(row: Mapping[str, Any]) -> bool:
+    words: list[str] = row["token"]
+    return any(" ".join(words[slice(*row[side]["pos"])]) != row[side].get("name") for side in "ht")
 
 
 def _overlaps(post: AnnotatedPost) -> bool:

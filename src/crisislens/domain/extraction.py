@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = ["ENTITY_TYPES", "NO_RELATION", "AnnotatedPost", "Entity", "Link", "Mention", "Relation"]
 
 ENTITY_TYPES: tuple[str, ...] = ("PER", "LOC", "ORG", "MISC")
-"""People, places, organizations and the rest (events, works, products, nationalities, …), as Twitter-2015/2017, MNRE and JMERE have them."""
+"""People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017, MNRE and JMERE have them."""
 
 NO_RELATION = "None"
 """What the data sets call a pair of entities without a relation."""

@@ -120,7 +120,9 @@ class ClipImage(ImageEncoder):
         self.patches = (config.image_size // config.patch_size) ** 2
         self._processor = checkpoint.processor
         facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
-        self._fingerprint = fingerprint({"weights": digest_of_state(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts})
+        self._fingerprint = fingerprint(
+            {"weights": digest_of_state(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts}
+        )
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(

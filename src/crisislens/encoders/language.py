@@ -153,7 +153,7 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
             "or take minilm, which comes with the package"
         ) from error
     if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(f"language model {spec.checkpoint} has no tokenizer.json, without which words cannot be placed; convert it first")
+        raise ModelError(f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; convert it")
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model, tokenizer

@@ -34,8 +34,8 @@ class VisionSpec(Config):
     """Which image encoder."""
 
     checkpoint: str = _PACKAGED
-    """`efficientnet-lite2` (from its Python package), a hub name such as `google/vit-base-patch32-224-in21k` or `microsoft/resnet-152`, or a
-    local folder."""
+    """`efficientnet-lite2` (from its Python package), a hub name such as `google/vit-base-patch32-224-in21k` or `microsoft/resnet-152`,
+    or a local folder."""
     revision: str | None = None
     """A commit of the hub repository; without one, its newest."""
 

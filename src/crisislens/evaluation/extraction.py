@@ -95,9 +95,7 @@ def relation_report(marked: Sequence[str], found: Sequence[str], *, resamples: i
 
 def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
     """The quintuples of a post: head and tail with their types, and the relation by its own name, `None` left out."""
-    return [
-        (mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2]) for link in links if link.type != NO_RELATION
-    ]
+    return [(mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2]) for link in links if link.type != NO_RELATION]
 
 
 def quintuple_report(

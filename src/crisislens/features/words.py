@@ -1,8 +1,8 @@
 r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and markers around a pair of entities.
 
-A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a link is read as one word, `http`),
-and its context by itself the same way, or behind the text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands
-between `[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
+A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a link is read as one word,
+`http`), and its context by itself the same way, or behind the text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head
+stands between `[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
 https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve).
 
 An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a mention, a hashtag, digits, all
@@ -119,7 +119,9 @@ class WordReader:
         ids, shapes, starts, ends = [self._first], [0], list[int](), [0, 0]
         opens, closes = _edges(pair)
         for i, word in enumerate(words):
-            pieces = self._pieces("http" if _LINK.match(word) else word[:_LONGEST_WORD], limit=self.pieces_a_word) or (self._last,)  # nothing but blanks
+            pieces = self._pieces("http" if _LINK.match(word) else word[:_LONGEST_WORD], limit=self.pieces_a_word) or (
+                self._last,
+            )  # nothing but blanks
             if len(ids) - 1 + len(pieces) + len(opens.get(i, ())) + len(closes.get(i + 1, ())) > room:
                 break
             for mark in opens.get(i, ()):

@@ -1,6 +1,7 @@
 """Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and the product loads.
 
-Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words. `Prediction` is what each says of a post.
+Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words. `Prediction` is what each says of a
+post.
 """
 
 from collections.abc import Sequence
@@ -204,6 +205,18 @@ class Extractor(nn.Module):
         sure = self._span_scores(scores, batch, mentions) if with_scores else [(0.0,) * len(m) for m in mentions]
         return [Prediction(m, s) for m, s in zip(mentions, sure, strict=True)]
 
+    @torch.inference_mode()
+    def relation_probabilities(self, batch: WordBatch, allowed: Sequence[Sequence[int]]) -> list[dict[int, float]]:
+        """Of the task `relations`: for each pair the probabilities of the relations that it may have, which add up to 1.
+
+        Arguments:
+            batch: b posts with a pair each.
+            allowed: For each of them the places of the relations among which is chosen.
+        """
+        logits = self.scores(batch, self.trunk(batch))
+        rows = zip(logits, allowed, strict=True)
+        return [dict(zip(places, row[list(places)].softmax(0).tolist(), strict=True)) for row, places in rows]
+
     def _relations(self, logits: Float[Tensor, "b r"]) -> list[Prediction]:
         best = logits.softmax(-1).max(-1)
         found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
@@ -217,9 +230,7 @@ class Extractor(nn.Module):
             found.append(self.pairs_prediction(log_p, mentions, links))
         return found
 
-    def pairs_prediction(
-        self, log_p: Float[np.ndarray, "w w c"], mentions: Sequence[Mention], links: Sequence[Link]
-    ) -> Prediction:
+    def pairs_prediction(self, log_p: Float[np.ndarray, "w w c"], mentions: Sequence[Mention], links: Sequence[Link]) -> Prediction:
         """A joint prediction; its scores are mean probabilities over the block of pairs."""
         labels = self.pairs.labels
 
@@ -242,16 +253,17 @@ class Extractor(nn.Module):
         if not spans:
             return [() for _ in mentions]
         rows = torch.tensor([row for row, _ in spans], device=emissions.device)
-        y, inside = torch.zeros(len(spans), emissions.shape[1], dtype=torch.long), torch.zeros(len(spans), emissions.shape[1], dtype=torch.bool)
+        y, inside = (
+            torch.zeros(len(spans), emissions.shape[1], dtype=torch.long),
+            torch.zeros(len(spans), emissions.shape[1], dtype=torch.bool),
+        )
         for i, (_, m) in enumerate(spans):
             tags = self.tags.encode([Mention(0, m.end - m.start, m.type)], words=m.end - m.start)
             y[i, m.start : m.end], inside[i, m.start : m.end] = torch.tensor([self.tags.numbers[t] for t in tags]), True
         # what may stand behind an entity that has ended: anything that does not go on with one
         after = torch.tensor([tag[0] not in "IE" for tag in self.tags.tags])
         where = emissions.device
-        log_p = self.head.crf.span_log_probability(
-            emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where)
-        )
+        log_p = self.head.crf.span_log_probability(emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where))
         flat = iter(log_p.exp().clamp(max=1.0).tolist())
         return [tuple(next(flat) for _ in found) for found in mentions]
 
@@ -267,9 +279,7 @@ def _free(encoder: LanguageEncoder, spec: ExtractorSpec) -> None:
     """Lets train what should: an adapter, or everything but the word embeddings, which a small data set only spoils."""
     encoder.requires_grad_(False)
     if spec.adapter_rank:
-        add_lora(
-            encoder, rank=spec.adapter_rank, alpha=2 * spec.adapter_rank, targets=_LAYERS, dropout=spec.adapter_dropout
-        )
+        add_lora(encoder, rank=spec.adapter_rank, alpha=2 * spec.adapter_rank, targets=_LAYERS, dropout=spec.adapter_dropout)
         return
     encoder.requires_grad_(True)
     encoder.model.get_input_embeddings().requires_grad_(False)

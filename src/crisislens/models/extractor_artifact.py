@@ -1,8 +1,9 @@
 """A trained extractor on disk: `extractor.safetensors` (what was trained, nothing else), `config.json` and `README.md`, its card.
 
 The language model itself is not stored: the configuration names it and the digest of the weights that the trained part belongs to, and
-loading builds it from its package, its folder or the hub. With an adapter of rank 32 over MiniLM that is 3 MB. Files are written atomically,
-the configuration last with the fingerprint of the weights, so that a killed writer leaves what is refused. Never pickle, never code.
+loading builds it from its package, its folder or the hub. With an adapter of rank 32 over MiniLM that is 3 MB. Files are written
+atomically, the configuration last with the fingerprint of the weights, so that a killed writer leaves what is refused. Never pickle, never
+code.
 """
 
 import json
@@ -77,9 +78,7 @@ def trained_state(extractor: Extractor) -> dict[str, Tensor]:
     }
 
 
-def save_extractor(
-    folder: Path, extractor: Extractor, meta: ExtractorMeta, *, dtype: Literal["float32", "float16"] = "float32"
-) -> None:
+def save_extractor(folder: Path, extractor: Extractor, meta: ExtractorMeta, *, dtype: Literal["float32", "float16"] = "float32") -> None:
     """Writes an extractor as it comes from training, its adapter not merged.
 
     Arguments:
@@ -97,9 +96,7 @@ def save_extractor(
             raise ModelError(f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save as float32")
     atomic_write(folder / _WEIGHTS, save(kept))
     atomic_write(folder / _CARD, _card(extractor.spec, meta))
-    config = _ExtractorConfig(
-        spec=extractor.spec, meta=meta, base=extractor.encoder.base, weights=fingerprint_file(folder / _WEIGHTS)
-    )
+    config = _ExtractorConfig(spec=extractor.spec, meta=meta, base=extractor.encoder.base, weights=fingerprint_file(folder / _WEIGHTS))
     atomic_write(folder / _CONFIG, config.model_dump_json(indent=1) + "\n")
 
 
@@ -123,7 +120,8 @@ def load_extractor(folder: Path) -> LoadedExtractor:
         extractor = Extractor(config.spec)
     if extractor.encoder.base != config.base:
         raise ModelError(
-            f"{folder} was trained on other weights of {config.spec.encoder.checkpoint} than are here; name the revision that it was trained on"
+            f"{folder} was trained on other weights of {config.spec.encoder.checkpoint} than are here; "
+            "name the revision that it was trained on"
         )
     _fill(extractor, state, folder)
     fold_lora(extractor.trunk)

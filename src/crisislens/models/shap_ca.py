@@ -4,14 +4,14 @@ The encoder $E$ reads the words $x$ and the context $c$ of the picture, each by 
 
 $$H_t = E(x),\ H_c = E(c) \quad \text{or} \quad [H_t;\, H_c] = E([x;\, c]), \qquad V = E_\text{image}(\text{picture}),$$
 
-$t = \overline{H_t}$, $c = \overline{H_c}$ and $v = \overline{V}$ are means; `nn.alignment` compares them across the batch ($L_\text{align}$) and
-`nn.adaptive` fuses them within the post, $H = \operatorname{fuse}(H_t; H_c, V)$, which the heads of `models.extraction` read. The whole
-loss is $L = L_\text{task} + \lambda L_\text{align}$.
+$t = \overline{H_t}$, $c = \overline{H_c}$ and $v = \overline{V}$ are means; `nn.alignment` compares them across the batch
+($L_\text{align}$) and `nn.adaptive` fuses them within the post, $H = \operatorname{fuse}(H_t; H_c, V)$, which the heads of
+`models.extraction` read. The whole loss is $L = L_\text{task} + \lambda L_\text{align}$.
 
-Source: Luo et al., 2024, https://arxiv.org/abs/2407.17854 (the paradigm, the four alignments, adaptive fusion, BERT over context and text, ViT
-or ResNet). What is ours: the forms that could not be read (see `nn.shapley`, `nn.contrast`, `nn.adaptive`); means as pooled vectors; the
-spelling that is added to the pieces of an uncased encoder, starting from nothing; and `separate`, where a text's vector has not seen its
-context, so that finding the right context is a task and not a given. `joint` is the paper's reading.
+Source: Luo et al., 2024, https://arxiv.org/abs/2407.17854 (the paradigm, the four alignments, adaptive fusion, BERT over context and text,
+ViT or ResNet). What is ours: the forms that could not be read (see `nn.shapley`, `nn.contrast`, `nn.adaptive`); means as pooled vectors;
+the spelling that is added to the pieces of an uncased encoder, starting from nothing; and `separate`, where a text's vector has not seen
+its context, so that finding the right context is a task and not a given. `joint` is the paper's reading.
 
 Predictions never depend on the batch: only $L_\text{align}$ looks across posts, and only training computes it.
 """

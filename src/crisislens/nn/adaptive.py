@@ -7,8 +7,8 @@ $$A = \operatorname{Attn}(Q = H_t,\ K = V = [H_c;\, V]), \qquad g = \sigma(W [H_
 
 token by token, where $r = \sigma(\gamma\, (\cos(c, t) - \delta))$ may scale by how much context and text have to do with each other
 (`relevance`), else $r = 1$. A post with neither context nor picture keeps $H = H_t$ exactly. Shap-CA (Luo et al., 2024,
-https://arxiv.org/abs/2407.17854) has an "adaptive fusion module for selective cross-modal fusion"; its equations could not be had, so this is OUR
-reconstruction. The gate's bias starts at −2, so that training starts near the text alone.
+https://arxiv.org/abs/2407.17854) has an "adaptive fusion module for selective cross-modal fusion"; its equations could not be had, so this
+is OUR reconstruction. The gate's bias starts at −2, so that training starts near the text alone.
 """
 
 import torch

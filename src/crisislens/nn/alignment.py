@@ -7,8 +7,8 @@ $$L_\text{align} = \tfrac14 \big[L(s^{ct}) + L(s^{ct\top}) + L(s^{cv}) + L(s^{cv
 
 in the order context → text, text → context, context → image, image → context ("players → target"): $L$ is a loss of `contrast`, over the
 Shapley values of `shapley` or over the similarities themselves. A direction without two whole pairs counts nothing, and the mean goes over
-the others. Source: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal weights
-and projections are OURS.
+the others. Source: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal
+weights and projections are OURS.
 
 The loss does not depend on the order of the batch, also where it is estimated: permutations are drawn over the pairs sorted by their own
 similarity $s_{ii}$, not over their places.
@@ -105,9 +105,7 @@ class Alignment(nn.Module):
         counted = torch.stack([whole.sum() > 1 for _, whole in pairs for _ in range(2)])
         return torch.stack(losses).masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
 
-    def direction(
-        self, s: Float[Tensor, "b b"], pairs: Bool[Tensor, " b"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, ""]:
+    def direction(self, s: Float[Tensor, "b b"], pairs: Bool[Tensor, " b"], generator: torch.Generator | None = None) -> Float[Tensor, ""]:
         """The loss of one direction.
 
         Arguments:
@@ -121,7 +119,5 @@ class Alignment(nn.Module):
         own = s.detach().diagonal().masked_fill(~pairs, torch.inf)
         ranked = own.argsort(stable=True)
         orders = antithetic_permutations(self.samples, len(s), generator).to(s.device)
-        phi = permutation_shapley(
-            s, ranked[orders], present=pairs, expectation=self.expectation, temperature=self.temperature
-        )
+        phi = permutation_shapley(s, ranked[orders], present=pairs, expectation=self.expectation, temperature=self.temperature)
         return margin_loss(phi, pairs) if self.kind == "shapley_margin" else softmax_loss(phi, pairs, self.contrast_temperature)

@@ -6,10 +6,10 @@ $$L_\text{margin} = -\frac{1}{n} \sum_j \Big[\varphi_{o(j) j} - \frac{1}{k - 1} 
   L_\text{softmax} = -\frac{1}{n} \sum_j \log \operatorname{softmax}_i\big(\varphi_{ij} / \tau'\big)_{o(j)}.$$
 
 Over similarities in place of Shapley values, $L_\text{softmax}$ is InfoNCE. Sources: van den Oord et al., 2018,
-https://arxiv.org/abs/1807.03748, Eq. 4 (InfoNCE); for the other two Luo et al., 2024, https://arxiv.org/abs/2407.17854, whose abstract asks to
-"maximize the contributions from relevant pairs and minimize those from irrelevant ones". $L_\text{margin}$ is the literal reading of that
-sentence, $L_\text{softmax}$ the usual form; which one the paper has could not be read, so both are OUR reconstruction. Since the values of
-a target add up to $v_j(N)$, $L_\text{margin}$ equals $-\frac{1}{n} \sum_j [k \varphi_{o(j) j} - v_j(N)] / (k - 1)$.
+https://arxiv.org/abs/1807.03748, Eq. 4 (InfoNCE); for the other two Luo et al., 2024, https://arxiv.org/abs/2407.17854, whose abstract
+asks to "maximize the contributions from relevant pairs and minimize those from irrelevant ones". $L_\text{margin}$ is the literal reading
+of that sentence, $L_\text{softmax}$ the usual form; which one the paper has could not be read, so both are OUR reconstruction. Since the
+values of a target add up to $v_j(N)$, $L_\text{margin}$ equals $-\frac{1}{n} \sum_j [k \varphi_{o(j) j} - v_j(N)] / (k - 1)$.
 
 Pairs of which one side is absent take no part: neither as a target nor as somebody else's player.
 """

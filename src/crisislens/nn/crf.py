@@ -1,14 +1,14 @@
 r"""A linear-chain conditional random field with tags and transitions that a scheme forbids.
 
-For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions $A \in \mathbb{R}^{c \times c}$, starts $a$ and ends $z$, a sequence of
-tags $y$ scores
+For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions $A \in \mathbb{R}^{c \times c}$, starts $a$ and ends $z$, a
+sequence of tags $y$ scores
 
 $$s(y) = a_{y_1} + \sum_{j=1}^{t} e_{j y_j} + \sum_{j=2}^{t} A_{y_{j-1} y_j} + z_{y_t}, \qquad
   p(y) = \frac{\exp s(y)}{Z}, \quad Z = \sum_{y' \text{ allowed}} \exp s(y').$$
 
 $\log Z$ by the forward algorithm, the best sequence by Viterbi's, in log space. What a scheme forbids (an `I-PER` after an `O`) scores
-`FORBIDDEN`: it takes no part in $Z$ and is never decoded. The probability of a span, that is of the tags $y_{i:k}$ *and* of the entity ending
-there, is exact too: $Z$ over the sequences that agree with it, divided by $Z$.
+`FORBIDDEN`: it takes no part in $Z$ and is never decoded. The probability of a span, that is of the tags $y_{i:k}$ *and* of the entity
+ending there, is exact too: $Z$ over the sequences that agree with it, divided by $Z$.
 
 Sources: Lafferty et al., 2001 (CRF); Lample et al., 2016, https://arxiv.org/abs/1603.01360, Sec. 2.2 (over a network's emissions); Culotta
 and McCallum, 2004, https://aclanthology.org/N04-4028 (confidence of a span by the constrained forward algorithm). Of the kept libraries the
@@ -37,9 +37,7 @@ class LinearChainCRF(nn.Module):
         ValueError: If the shapes do not agree.
     """
 
-    def __init__(
-        self, *, transitions_allowed: list[list[bool]], starts_allowed: list[bool], ends_allowed: list[bool]
-    ) -> None:
+    def __init__(self, *, transitions_allowed: list[list[bool]], starts_allowed: list[bool], ends_allowed: list[bool]) -> None:
         super().__init__()
         c = len(starts_allowed)
         if len(ends_allowed) != c or [len(row) for row in transitions_allowed] != [c] * c:
@@ -55,9 +53,7 @@ class LinearChainCRF(nn.Module):
         """The number of tags c."""
         return int(self.starts.shape[0])
 
-    def log_likelihood(
-        self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
-    ) -> Float[Tensor, " b"]:
+    def log_likelihood(self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, " b"]:
         r"""$\log p(y)$ of b sequences; the sum over a batch's rows does not depend on their order.
 
         Arguments:

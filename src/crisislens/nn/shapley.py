@@ -12,15 +12,15 @@ $$\varphi_{ij} = \sum_{S \not\ni i} \frac{|S|!\,(k - |S| - 1)!}{k!} \big[v_j(S \
   = \operatorname*{E}_\pi \big[v_j(\pi_{<i} \cup \{i\}) - v_j(\pi_{<i})\big].$$
 
 The estimator averages the marginal contributions over $M$ permutations in antithetic pairs (each with its reverse: who came early comes
-late). Along one permutation they telescope, so efficiency, $\sum_i \varphi_{ij} = v_j(N)$, holds exactly for each permutation and not only on
-average. With running sums $N_p = \sum_{q \leq p} w_q s_q$ and $D_p = \sum_{q \leq p} w_q$ of weights $w = e^{s/\tau}$ (or 1), $v = N / D$ costs
-O(M k) a target. Players that are absent weigh nothing: they get exactly zero, and nobody else's value changes.
+late). Along one permutation they telescope, so efficiency, $\sum_i \varphi_{ij} = v_j(N)$, holds exactly for each permutation and not only
+on average. With running sums $N_p = \sum_{q \leq p} w_q s_q$ and $D_p = \sum_{q \leq p} w_q$ of weights $w = e^{s/\tau}$ (or 1), $v = N /
+D$ costs O(M k) a target. Players that are absent weigh nothing: they get exactly zero, and nobody else's value changes.
 
 Sources: Shapley, 1953; Castro et al., 2009, https://doi.org/10.1016/j.cor.2008.04.004 (sampling permutations); Mitchell et al., 2022,
-https://arxiv.org/abs/2104.12199, Sec. 4.1 (antithetic permutations). The game after Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854: that
-players are contexts, texts and images of a batch, that a coalition is worth its expected similarity, and that values are estimated by
-Monte Carlo stands in their abstract and in notes on the paper. Its formulas could not be had: softmax or uniform expectation, τ, M and the
-antithetic pairs are OUR reconstruction.
+https://arxiv.org/abs/2104.12199, Sec. 4.1 (antithetic permutations). The game after Luo et al., 2024 (Shap-CA),
+https://arxiv.org/abs/2407.17854: that players are contexts, texts and images of a batch, that a coalition is worth its expected
+similarity, and that values are estimated by Monte Carlo stands in their abstract and in notes on the paper. Its formulas could not be had:
+softmax or uniform expectation, τ, M and the antithetic pairs are OUR reconstruction.
 
 Everything is computed in double precision: a coalition that weighs $e^{-200}$ of another would vanish in single.
 """

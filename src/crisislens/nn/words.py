@@ -66,4 +66,4 @@ class WordBatch:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> "WordBatch":
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        return WordBatch(**{name: None if x is None else change(x) for name, x in given.items()})
+        return replace(self, **{name: change(x) for name, x in given.items() if x is not None})

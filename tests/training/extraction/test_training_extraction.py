@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_language import made_up_posts, write_tiny_bert
 
 from crisislens.core.errors import ConfigError, InputError, ModelError
 from crisislens.encoders.language import LanguageSpec
@@ -16,6 +15,7 @@ from crisislens.training.extraction.evaluate import evaluate_extractor, retrieva
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, mie_run, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
+from tiny_language import made_up_posts, write_tiny_bert
 
 RELATIONS = ("None", "/per/loc/place_of_residence")
 
@@ -41,7 +41,11 @@ def make(folder: Path, task: TaskName = "entities", *, epochs: int = 3, **extrac
     }
     recipe = ExtractionRecipe(epochs=epochs, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
     return ExtractionRun(
-        name="tiny", data=ExtractionData(name="conll"), extractor=ExtractorSpec(**(spec | extractor)), recipe=recipe, device="cpu"  # type: ignore[arg-type]
+        name="tiny",
+        data=ExtractionData(name="conll"),
+        extractor=ExtractorSpec(**(spec | extractor)),
+        recipe=recipe,
+        device="cpu",  # type: ignore[arg-type]
     )
 
 

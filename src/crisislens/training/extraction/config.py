@@ -9,20 +9,23 @@ from crisislens.models.extraction import ExtractorSpec
 
 __all__ = ["ExtractionData", "ExtractionRecipe", "ExtractionRun"]
 
-DataName = Literal["twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere", "stand-in", "conll"]
+DataName = Literal["twitter2015", "twitter2017", "twitter-both", "mnre-v1", "mnre-v2", "jmere", "stand-in", "conll"]
 
 
 class ExtractionData(Config):
     """What is trained and measured on."""
 
     name: DataName
-    """A data set; `stand-in` joins MNRE v1 with the entities of Twitter-2015/2017, `conll` reads files of a user's own."""
+    """A data set; `twitter-both` is Twitter-2015 and Twitter-2017 together, `stand-in` joins MNRE v1 with their entities, `conll` reads
+    files of a user's own."""
     root: str = "."
     """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`, `dev` and `test` files for `conll`."""
     contexts: Literal["none", "captions", "long", "file"] = "none"
     """Contexts of the pictures: none, the captions beside the data, the long ones where they exist, or a file of one's own."""
     context_file: str | None = None
     """That file: lines `ID.jpg :text`, or a table with `image_id` and `context`."""
+    cut_anew: bool = False
+    """Whether words are cut as the product cuts a text; scores are then not those of the published cut."""
 
 
 class ExtractionRecipe(Config):

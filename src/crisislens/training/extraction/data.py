@@ -13,6 +13,7 @@ from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
 from crisislens.data.mner import TwitterMNER
 from crisislens.data.mnre import MNRE
+from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Mention
 from crisislens.features.words import EncodedWords, WordReader, collate_words
 from crisislens.models.extraction import Extractor
@@ -75,6 +76,8 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = _posts(data), _contexts(data)
+    if data.cut_anew:
+        posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
     found = {link.type for part in posts for p in part for link in p.links}
     relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
     if data.name == "mnre-v2":
@@ -90,6 +93,10 @@ def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPos
         return train, dev, test
     if data.name == "stand-in":
         return _stand_in(root)
+    if data.name == "twitter-both":
+        both = [TwitterMNER(root, name) for name in ("twitter2015", "twitter2017")]
+        train, dev, test = ([p for source in both for p in source.load(split)] for split in ("train", "dev", "test"))
+        return train, dev, test
     source: TwitterMNER | MNRE | JMERE
     if data.name == "jmere":
         source = JMERE(root)
@@ -127,9 +134,9 @@ def _contexts(data: ExtractionData) -> Contexts:
     long = data.contexts == "long"
     if data.name in {"twitter2015", "twitter2017"}:
         return TwitterMNER(Path(data.root), data.name).contexts(long=long)
-    if data.name in {"mnre-v1", "stand-in"}:
+    if data.name in {"mnre-v1", "stand-in", "twitter-both"}:
         # version 1 takes its tweets from both data sets, and their captions with them
-        folder = Path(data.root) / "mner" if data.name == "stand-in" else Path(data.root).parent / "mner"
+        folder = {"stand-in": Path(data.root) / "mner", "mnre-v1": Path(data.root).parent / "mner"}.get(data.name, Path(data.root))
         both = [TwitterMNER(folder, name).contexts(long=long) for name in ("twitter2015", "twitter2017")]
         return {**both[1], **both[0]}
     raise ConfigError(f"there are no contexts beside {data.name}; give contexts: file and a context_file, or none")
@@ -147,6 +154,8 @@ def encode_posts(posts: Sequence[AnnotatedPost], extractor: Extractor, reader: W
 def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, context: str) -> Example:
     spec = extractor.spec
     if spec.task == "relations":
+        if len(post.links) != 1:
+            raise DataError(f"post {post.id} has {len(post.links)} links; the task relations takes posts with one pair each")
         [link] = post.links
         pair = (post.mentions[link.head], post.mentions[link.tail])
         if link.type not in spec.relations:
@@ -206,8 +215,8 @@ class LengthBatches:
     def __iter__(self) -> Iterator[tuple[WordBatch, Tensor]]:
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
         order = torch.randperm(len(self.examples), generator=generator)
-        pools = [pool[self._lengths[pool].argsort(stable=True)] for pool in order.split(_POOL_BATCHES * self.size)]
-        batches = [batch for pool in pools for batch in pool.split(self.size)]
+        pools = [pool[self._lengths[pool].argsort(stable=True)] for pool in torch.split(order, _POOL_BATCHES * self.size)]
+        batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
         for i in torch.randperm(len(batches), generator=generator).tolist():
             rows = [self.examples[j] for j in batches[i].tolist()]
             yield collate_examples(rows, pad_id=self.pad_id, image_width=self.image_width)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crisislens.core.errors import InputError
+from crisislens.domain.extraction import NO_RELATION
 from crisislens.evaluation.extraction import (
     ExtractionReport,
     entity_report,
@@ -17,7 +18,6 @@ from crisislens.evaluation.extraction import (
     quintuples,
     relation_report,
 )
-from crisislens.domain.extraction import NO_RELATION
 from crisislens.models.extraction import Extractor, Prediction
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.data import Example, collate_examples

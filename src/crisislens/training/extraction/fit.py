@@ -1,8 +1,9 @@
 r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average of the weights, the best epoch.
 
 What is measured and kept is the running average $\bar\theta_s = a_s \bar\theta_{s-1} + (1 - a_s) \theta_s$,
-$a_s = \min(a, (1 + s) / (10 + s))$ (Polyak and Juditsky, 1992), of the epoch with the best micro F1 on the development posts. Word pieces are
-hidden at random behind the vocabulary's mask, and contexts with pictures from whole posts, so that the extractor does not lean on either.
+$a_s = \min(a, (1 + s) / (10 + s))$ (Polyak and Juditsky, 1992), of the epoch with the best micro F1 on the development posts. Word pieces
+are hidden at random behind the vocabulary's mask, and contexts with pictures from whole posts, so that the extractor does not lean on
+either.
 
 A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch everything is written; a run that was killed
 goes on from its last finished epoch and ends with the same numbers.
@@ -51,9 +52,7 @@ class ExtractionEpoch(BaseModel):
 def word_reader(extractor: Extractor) -> WordReader:
     """The reader that an extractor's inputs come from."""
     spec = extractor.spec
-    return WordReader(
-        extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence
-    )
+    return WordReader(extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence)
 
 
 class _Module(lightning.LightningModule):
@@ -70,7 +69,9 @@ class _Module(lightning.LightningModule):
     def _trained(self) -> list[tuple[str, torch.nn.Parameter]]:
         return [(name, p) for name, p in self.extractor.named_parameters() if p.requires_grad]
 
-    def transfer_batch_to_device(self, batch: tuple[WordBatch, Tensor], device: torch.device, dataloader_idx: int) -> tuple[WordBatch, Tensor]:
+    def transfer_batch_to_device(
+        self, batch: tuple[WordBatch, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[WordBatch, Tensor]:
         inputs, y = batch
         return (inputs, y) if device.type == "cpu" else (inputs.to(device), y.to(device))
 
@@ -119,9 +120,7 @@ class _Module(lightning.LightningModule):
             [{"params": ps, "lr": rates[inner]} for inner, ps in groups.items() if ps], weight_decay=r.weight_decay, fused=True
         )
         warm = max(1, round(r.warm_up * steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda s: min((s + 1) / warm, max(0.0, (steps - s) / max(1, steps - warm)))
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, (steps - s) / max(1, steps - warm))))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -195,9 +194,7 @@ def fit_extractor(
     extractor, r = Extractor(run.extractor), run.recipe
     reader = word_reader(extractor)
     train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts) for split in ("train", "dev"))
-    batches = LengthBatches(
-        train, size=r.batch_posts, seed=seed, pad_id=extractor.encoder.pad_id, image_width=run.extractor.image_width
-    )
+    batches = LengthBatches(train, size=r.batch_posts, seed=seed, pad_id=extractor.encoder.pad_id, image_width=run.extractor.image_width)
     mark = f"{run.model_copy(update={'seeds': (seed,)}).fingerprint()}-{seed}"
     module = _Module(extractor, r, seed, len(batches) * r.epochs, mark)
     trainer = quiet_trainer(

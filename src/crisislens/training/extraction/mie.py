@@ -2,7 +2,8 @@
 
 Four systems, each the one before and one thing more: `text` reads the words; `context` also the context of the picture, through the gate;
 `info_nce` aligns contexts with texts by InfoNCE; `shap_ca` aligns them by Shapley values. Every difference comes with a paired bootstrap
-over posts. Published numbers (`PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they stand in a column of their own.
+over posts. Published numbers (`PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they stand in a column of their
+own.
 """
 
 from collections.abc import Callable, Sequence
@@ -177,6 +178,9 @@ def _system(name: str, data: str) -> str:
 
 def _before(system: str) -> tuple[str, ...]:
     """The systems that one may be compared with, the nearest first."""
-    return {"context": ("text",), "info_nce": ("context",), "shap_ca": ("info_nce", "context"), "shap_ca_margin": ("info_nce", "context")}.get(
-        system, ()
-    )
+    return {
+        "context": ("text",),
+        "info_nce": ("context",),
+        "shap_ca": ("info_nce", "context"),
+        "shap_ca_margin": ("info_nce", "context"),
+    }.get(system, ())

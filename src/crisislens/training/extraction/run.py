@@ -4,6 +4,7 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,6 @@ import torch
 from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict
 
-from crisislens import __version__
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write
 from crisislens.evaluation.extraction import ExtractionReport
@@ -152,7 +152,7 @@ def _one_seed(
         retrieval=retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS) if len(with_context) >= _RETRIEVAL_POSTS else {},
         parameters_trained=_trained(extractor),
         seconds=time.perf_counter() - started,
-        versions={"crisislens": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        versions={"crisislens": version("crisislens"), "torch": torch.__version__, "python": platform.python_version()},
     )
 
 

@@ -29,20 +29,19 @@ _GRID = np.arange(0.0, 0.95, 0.05)
 
 def runs(data: Path) -> dict[str, ExtractionRun]:
     """The two runs."""
-    adapter = {"adapter_rank": 32, "adapter_dropout": 0.05}
     return {
         "entities-compact": ExtractionRun(
             name="entities-compact",
             data=ExtractionData(name="twitter-both", root=str(data / "mner"), cut_anew=True),
-            extractor=ExtractorSpec(task="entities", **adapter),
-            recipe=ExtractionRecipe(epochs=6, batch_posts=32, learning_rate=1.5e-3),
+            extractor=ExtractorSpec(task="entities", adapter_rank=32, adapter_dropout=0.05),
+            recipe=ExtractionRecipe(epochs=5, batch_posts=32, learning_rate=1.5e-3),
             device="cpu",
         ),
         "relations-compact": ExtractionRun(
             name="relations-compact",
             data=ExtractionData(name="mnre-v2", root=str(data / "mnre"), cut_anew=True),
-            extractor=ExtractorSpec(task="relations", relations=AUTO, **adapter),
-            recipe=ExtractionRecipe(epochs=4, batch_posts=32, learning_rate=1e-3, head_learning_rate=1e-3),
+            extractor=ExtractorSpec(task="relations", relations=AUTO, adapter_rank=16, adapter_dropout=0.05),
+            recipe=ExtractionRecipe(epochs=3, batch_posts=32, learning_rate=1e-3, head_learning_rate=1e-3),
             device="cpu",
         ),
     }
@@ -85,6 +84,7 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
         numbers = [
             line(accepted(extractor, encode_posts(posts, extractor, reader, {}), above), f"{what}, {len(posts)} posts")
             for what, posts in parts.items()
+            if posts
         ]
         save_extractor(folder, extractor, ExtractorMeta(name=name, accept_above=above, card=card(name, numbers)), dtype="float16")
     loaded = load_extractor(folder)

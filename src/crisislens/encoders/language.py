@@ -149,7 +149,7 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, config.json and tokenizer.json, "
+            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error
     if not getattr(tokenizer, "is_fast", False):

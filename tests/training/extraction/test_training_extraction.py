@@ -152,6 +152,15 @@ def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: Extraction
     assert len(order(0, 0)) == 7
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs" / "extraction").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_run_file_is_valid(path: Path) -> None:
+    run = ExtractionRun.load(path)
+    assert ExtractionRun.load(path, ["recipe.epochs=1"]).recipe.epochs == 1
+    with pytest.raises(ConfigError, match="epochz"):
+        ExtractionRun.load(path, ["recipe.epochz=1"])
+    assert run.name
+
+
 def test_benchmark_runs_are_valid() -> None:
     for system in SYSTEMS:
         run = mie_run("twitter2017", system, Path("data"))

@@ -51,7 +51,7 @@ def main() -> None:
         name: torch.optim.AdamW([p for p in x.parameters() if p.requires_grad], lr=1e-5, fused=True) for name, x in extractors.items()
     }
     examples = encode_posts(splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts)
-    batches = iter(LengthBatches(examples, size=K, seed=0, pad_id=0, image_width=1))
+    batches = iter(LengthBatches(examples, size=K, seed=0, extractor=extractors["context"]))
     seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for i in range(args.steps + 2):
         batch, y = next(batches)

@@ -133,7 +133,7 @@ class Extractor(nn.Module):
         self.spec = spec
         encoder = load_language(spec.encoder) if encoder is None else encoder
         _free(encoder, spec)
-        image_encoder = load_vision(spec.image_encoder) if spec.image_encoder else None
+        image_encoder = load_vision(spec.image_encoder).requires_grad_() if spec.image_encoder else None
         width, image_width = encoder.width, image_encoder.width if image_encoder else spec.image_width
         self.trunk = ShapCA(
             encoder=encoder,

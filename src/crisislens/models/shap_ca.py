@@ -83,6 +83,14 @@ class ShapCA(nn.Module):
         nn.init.zeros_(self.spelling.weight)
         self.fusion = AdaptiveFusion(width=width, image_width=image_width, heads=heads, relevance=relevance) if fusion else None
 
+    def train(self, mode: bool = True) -> "ShapCA":
+        """As usual, but batch norms of the image encoder keep the statistics they came with: a batch's own would tie posts together."""
+        super().train(mode)
+        for module in self.image_encoder.modules() if self.image_encoder is not None else ():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
     def forward(self, batch: WordBatch) -> FusedWords:
         """Encodes and fuses b posts, each by itself."""
         states, _ = self.encoder(batch.ids, batch.mask, self.spelling(batch.shapes))

@@ -7,10 +7,11 @@ import torch
 
 from crisislens.core.errors import ConfigError, InputError, ModelError
 from crisislens.encoders.language import LanguageSpec
-from crisislens.models.extraction import AlignmentSpec, ExtractorSpec, TaskName
-from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor
+from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
+from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, encode_posts
+from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, mie_run, show_mie
@@ -136,14 +137,62 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
         retrieval(extractor, examples)
 
 
-def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: ExtractionSplits) -> None:
-    from crisislens.models.extraction import Extractor
+def write_photos(folder: Path, splits: ExtractionSplits) -> Path:
+    """A photo for every other post; one of them is broken."""
+    from PIL import Image
 
+    for part in (splits.train, splits.dev, splits.test):
+        for i, post in enumerate(part):
+            if i % 2:
+                Image.new("RGB", (40, 30), (i, 90, 200)).save(folder / f"{post.image}.jpg")
+    (folder / f"{splits.train[1].image}.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_photos_inside_the_graph_learn_and_absent_ones_are_masked(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8)
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    vision = VisionSpec(checkpoint=str(tmp_path / "vit"))
+    run = make(folder, epochs=1, image_encoder=vision, **ALIGNED)
+    (tmp_path / "photos").mkdir()
+    photos = write_photos(tmp_path / "photos", splits)
+    run = run.model_copy(update={"data": ExtractionData(name="conll", image_root=str(photos))})
+    before = load_vision(vision).state_dict()
+    extractor, history = fit_extractor(run, splits, seed=0)
+    assert history[0].align_loss > 0
+    after = extractor.trunk.image_encoder.state_dict()
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert any("attention" in name for name in changed)
+    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
+    batch, _ = collate_examples(examples, extractor)
+    assert batch.image_mask.any(1).tolist() == [False, False, False, True]
+    assert batch.pixels is not None
+    save_extractor(tmp_path / "saved", extractor, ExtractorMeta(name="tiny"))
+    loaded = load_extractor(tmp_path / "saved").extractor
+    with torch.no_grad():
+        a, b = (x.scores(batch, x.trunk(batch)) for x in (extractor, loaded))
+    assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_photos_as_patches_of_the_frozen_encoder(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path, splits)
+    extractor = Extractor(make(folder, image_width=1280, **ALIGNED).extractor)
+    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
+    assert [None if e.image is None else tuple(e.image.shape) for e in examples] == [None, None, None, (9, 1280)]
+    narrow = Extractor(make(folder, **ALIGNED).extractor)
+    with pytest.raises(ConfigError, match="1280"):
+        encode_posts(splits.train[:4], narrow, word_reader(narrow), splits.contexts, image_root=photos)
+
+
+def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: ExtractionSplits) -> None:
     extractor = Extractor(make(folder).extractor)
     examples = encode_posts(splits.train, extractor, word_reader(extractor), {})
 
     def order(seed: int, epoch: int) -> list[list[int]]:
-        batches = LengthBatches(examples, size=10, seed=seed, pad_id=0, image_width=1)
+        batches = LengthBatches(examples, size=10, seed=seed, extractor=extractor)
         batches.epoch = epoch
         return [batch.ids.flatten().tolist() for batch, _ in batches]
 

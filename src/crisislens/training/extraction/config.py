@@ -24,6 +24,9 @@ class ExtractionData(Config):
     """Contexts of the pictures: none, the captions beside the data, the long ones where they exist, or a file of one's own."""
     context_file: str | None = None
     """That file: lines `ID.jpg :text`, or a table with `image_id` and `context`."""
+    image_root: str | None = None
+    """The folder of the posts' photos (`ID.jpg`, or file names as in the data); without one, no picture is read. Photos become patches
+    of the frozen compact encoder (set `extractor.image_width` to 1280), or pixels for `extractor.image_encoder`."""
     cut_anew: bool = False
     """Whether words are cut as the product cuts a text; scores are then not those of the published cut."""
 

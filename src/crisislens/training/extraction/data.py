@@ -1,7 +1,7 @@
 """From posts that people marked to what a training step eats."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,10 +15,13 @@ from crisislens.data.mner import TwitterMNER
 from crisislens.data.mnre import MNRE
 from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Mention
+from crisislens.encoders.base import ImageEncoder
+from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.features.words import EncodedWords, WordReader, collate_words
 from crisislens.models.extraction import Extractor
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.config import ExtractionData
+from crisislens.training.extraction.pictures import frozen_patches, photo_of, pixel_batch
 
 __all__ = ["Example", "ExtractionSplits", "LengthBatches", "collate_examples", "encode_posts", "load_splits"]
 
@@ -60,12 +63,14 @@ class Example:
         y: Tags (w), a relation (scalar) or labels of pairs (w, w).
         post: What people marked.
         image: Patches of its picture, or None.
+        photo: The picture's file, for an image encoder inside the graph, or None.
     """
 
     words: EncodedWords
     y: Tensor
     post: AnnotatedPost
     image: Tensor | None = None
+    photo: Path | None = None
 
 
 def load_splits(data: ExtractionData) -> ExtractionSplits:
@@ -142,13 +147,33 @@ def _contexts(data: ExtractionData) -> Contexts:
     raise ConfigError(f"there are no contexts beside {data.name}; give contexts: file and a context_file, or none")
 
 
-def encode_posts(posts: Sequence[AnnotatedPost], extractor: Extractor, reader: WordReader, contexts: Contexts) -> list[Example]:
+def encode_posts(
+    posts: Sequence[AnnotatedPost], extractor: Extractor, reader: WordReader, contexts: Contexts, *, image_root: Path | None = None
+) -> list[Example]:
     """Posts as numbers; words that the encoder does not read have no label.
+
+    Arguments:
+        posts: The posts.
+        extractor: Whose labels and encoders.
+        reader: Of its words.
+        contexts: From a picture's id to its context.
+        image_root: The folder of the photos; without one, no picture is read.
 
     Raises:
         DataError: If a post does not fit the extractor's labels.
+        ConfigError: If the extractor takes patches of another width than the frozen encoder's.
     """
-    return [_example(post, extractor, reader, context_of(contexts, post.image)) for post in posts]
+    examples = [_example(post, extractor, reader, context_of(contexts, post.image)) for post in posts]
+    if image_root is None:
+        return examples
+    photos = [photo_of(post, image_root) for post in posts]
+    if extractor.trunk.image_encoder is not None:
+        return [replace(e, photo=photo) for e, photo in zip(examples, photos, strict=True)]
+    frozen = load_vision(VisionSpec())
+    if extractor.spec.image_width != frozen.width:
+        raise ConfigError(f"photos give patches of width {frozen.width}; set extractor.image_width to it, or name an image_encoder")
+    patches = frozen_patches(photos, frozen)
+    return [replace(e, image=x) for e, x in zip(examples, patches, strict=True)]
 
 
 def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, context: str) -> Example:
@@ -181,9 +206,19 @@ def _apart(post: AnnotatedPost) -> list[Mention]:
     return taken
 
 
-def collate_examples(examples: Sequence[Example], *, pad_id: int, image_width: int) -> tuple[WordBatch, Tensor]:
-    """A batch and its labels, padded with 0."""
-    batch = collate_words([e.words for e in examples], pad_id=pad_id, images=[e.image for e in examples], image_width=image_width)
+def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple[WordBatch, Tensor]:
+    """A batch for an extractor and its labels, padded with 0."""
+    batch = collate_words(
+        [e.words for e in examples],
+        pad_id=extractor.encoder.pad_id,
+        images=[e.image for e in examples],
+        image_width=extractor.spec.image_width,
+    )
+    encoder = extractor.trunk.image_encoder
+    if isinstance(encoder, ImageEncoder):
+        pixels, there = pixel_batch([e.photo for e in examples], encoder)
+        mask = torch.tensor(there)[:, None].expand(-1, encoder.patches)
+        batch = batch.replace(pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask)
     if examples[0].y.ndim == 0:
         return batch, torch.stack([e.y for e in examples])
     w = batch.starts.shape[1]
@@ -201,12 +236,11 @@ class LengthBatches:
         examples: The posts.
         size: Posts a batch.
         seed: Of the order.
-        pad_id: The id of padding.
-        image_width: Width of the patches.
+        extractor: For which they are made.
     """
 
-    def __init__(self, examples: Sequence[Example], *, size: int, seed: int, pad_id: int, image_width: int) -> None:
-        self.examples, self.size, self.seed, self.pad_id, self.image_width, self.epoch = examples, size, seed, pad_id, image_width, 0
+    def __init__(self, examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor) -> None:
+        self.examples, self.size, self.seed, self.extractor, self.epoch = examples, size, seed, extractor, 0
         self._lengths = torch.tensor([len(e.words) + len(e.words.context_ids) for e in examples])
 
     def __len__(self) -> int:
@@ -218,5 +252,4 @@ class LengthBatches:
         pools = [pool[self._lengths[pool].argsort(stable=True)] for pool in torch.split(order, _POOL_BATCHES * self.size)]
         batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
         for i in torch.randperm(len(batches), generator=generator).tolist():
-            rows = [self.examples[j] for j in batches[i].tolist()]
-            yield collate_examples(rows, pad_id=self.pad_id, image_width=self.image_width)
+            yield collate_examples([self.examples[j] for j in batches[i].tolist()], self.extractor)

@@ -119,5 +119,5 @@ def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], asked: 
 
 
 def _batch(extractor: Extractor, examples: Sequence[Example]) -> WordBatch:
-    batch, _ = collate_examples(examples, pad_id=extractor.encoder.pad_id, image_width=extractor.spec.image_width)
+    batch, _ = collate_examples(examples, extractor)
     return batch.to(next(extractor.parameters()).device)

@@ -193,8 +193,9 @@ def fit_extractor(
     torch.manual_seed(seed)
     extractor, r = Extractor(run.extractor), run.recipe
     reader = word_reader(extractor)
-    train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts) for split in ("train", "dev"))
-    batches = LengthBatches(train, size=r.batch_posts, seed=seed, pad_id=extractor.encoder.pad_id, image_width=run.extractor.image_width)
+    root = Path(run.data.image_root) if run.data.image_root else None
+    train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("train", "dev"))
+    batches = LengthBatches(train, size=r.batch_posts, seed=seed, extractor=extractor)
     mark = f"{run.model_copy(update={'seeds': (seed,)}).fingerprint()}-{seed}"
     module = _Module(extractor, r, seed, len(batches) * r.epochs, mark)
     trainer = quiet_trainer(

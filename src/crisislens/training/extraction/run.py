@@ -135,7 +135,8 @@ def _one_seed(
 
     extractor, history = fit_extractor(run, splits, seed=seed, checkpoint=path.with_suffix(".ckpt"), after_epoch=after)
     reader = word_reader(extractor)
-    dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts) for split in ("dev", "test"))
+    root = Path(run.data.image_root) if run.data.image_root else None
+    dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("dev", "test"))
     measured = evaluate_extractor(extractor, test)
     if keep is not None:
         save_extractor(out / path.stem, extractor, keep)

@@ -25,7 +25,7 @@ from crisislens.encoders.lora import fold_lora
 from crisislens.models.artifact import Card
 from crisislens.models.extraction import Extractor, ExtractorSpec
 
-__all__ = ["ExtractorMeta", "LoadedExtractor", "load_extractor", "save_extractor", "trained_state"]
+__all__ = ["ExtractorMeta", "LoadedExtractor", "describe_extractor", "load_extractor", "save_extractor", "trained_state"]
 
 _WEIGHTS, _CONFIG, _CARD = "extractor.safetensors", "config.json", "README.md"
 _FORMAT: Final = 1
@@ -106,16 +106,13 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     Raises:
         ModelError: If a file is missing, damaged or of another format, or belongs to other weights of the language model.
     """
-    for name in (_CONFIG, _WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder} lacks {name}; give the folder of a saved extractor, or train it again")
+    config = _read_config(folder)
     try:
-        config = _ExtractorConfig.parse(json.loads((folder / _CONFIG).read_text(encoding="utf-8")), where=str(folder / _CONFIG))
         if config.weights != fingerprint_file(folder / _WEIGHTS):
             raise ModelError(f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train it again")
         state = {name: x.float() for name, x in load((folder / _WEIGHTS).read_bytes()).items()}
-    except (ConfigError, ValueError, OSError, RecursionError, SafetensorError) as error:
-        raise ModelError(f"{folder} cannot be read ({' '.join(str(error).split())[:200]}); it is damaged or of another version") from error
+    except (ValueError, OSError, SafetensorError) as error:
+        raise _damaged(folder, error) from error
     with torch.random.fork_rng(devices=[]):
         extractor = Extractor(config.spec)
     if extractor.encoder.base != config.base:
@@ -127,8 +124,33 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     fold_lora(extractor.trunk)
     extractor.requires_grad_(False)
     extractor.eval()
-    whole = config.model_dump(mode="json", exclude={"meta": {"card"}})
+    # where the language model lies does not matter, which weights it has does: `base`
+    whole = config.model_dump(mode="json", exclude={"meta": {"card"}, "spec": {"encoder": {"checkpoint", "revision"}}})
     return LoadedExtractor(extractor, config.meta, fingerprint(whole))
+
+
+def describe_extractor(folder: Path) -> tuple[ExtractorSpec, ExtractorMeta]:
+    """What a saved extractor is, without its weights.
+
+    Raises:
+        ModelError: If a file is missing or damaged.
+    """
+    config = _read_config(folder)
+    return config.spec, config.meta
+
+
+def _read_config(folder: Path) -> _ExtractorConfig:
+    for name in (_CONFIG, _WEIGHTS):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} lacks {name}; give the folder of a saved extractor, or train it again")
+    try:
+        return _ExtractorConfig.parse(json.loads((folder / _CONFIG).read_text(encoding="utf-8")), where=str(folder / _CONFIG))
+    except (ConfigError, ValueError, OSError, RecursionError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> ModelError:
+    return ModelError(f"{folder} cannot be read ({' '.join(str(error).split())[:200]}); it is damaged or of another version")
 
 
 @torch.no_grad()

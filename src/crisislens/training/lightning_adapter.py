@@ -245,6 +245,17 @@ class _Checkpoint(Callback):
         part.replace(self.path)
 
 
+class _StayStopped(Callback):
+    """Ends a resumed run at once if it was stopped early: the checkpoint holds the patience that is used up, not the stop itself."""
+
+    def __init__(self, stopping: EarlyStopping) -> None:
+        self.stopping = stopping
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.stopping.wait_count >= self.stopping.patience:
+            trainer.should_stop = True
+
+
 def train_network(
     network: nn.Module,
     run: RunConfig,
@@ -280,7 +291,8 @@ def train_network(
     best, callbacks = _KeepBest(run.stopping.monitor), list[Callback]()
     if run.stopping.patience is not None:
         mode = "min" if run.stopping.monitor == "loss" else "max"
-        callbacks.append(EarlyStopping(f"dev_{run.stopping.monitor}", mode=mode, patience=run.stopping.patience, verbose=False))
+        stopping = EarlyStopping(f"dev_{run.stopping.monitor}", mode=mode, patience=run.stopping.patience, verbose=False)
+        callbacks += [stopping, _StayStopped(stopping)]
     callbacks += [best, *([_Checkpoint(checkpoint)] if checkpoint else [])]
     trainer = quiet_trainer(
         max_epochs=run.epochs,

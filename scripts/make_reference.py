@@ -55,9 +55,21 @@ def models() -> str:
     text += "\n## Encoders\n\n" + "".join(f"- `{name}`: {first_line(build)}\n" for name, build in ENCODERS.items())
     text += "\n## Label spaces\n\n| name | task | setting | classes |\n|---|---|---|---|\n"
     text += "".join(f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values())
+    text += extractors()
     text += "\n## Models that ship\n"
     for name, folder in packaged_bundles().items():
         card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
+        text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
+    return text
+
+
+def extractors() -> str:
+    """The cards of the extractors that ship."""
+    from crisislens.pipeline.extraction import packaged_extractors
+
+    text = "\n## Extractors that ship\n"
+    for name, folder in packaged_extractors().items():
+        card = (folder / "README.md").read_text(encoding="utf-8").replace("\n#", "\n###")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
     return text
 
@@ -66,9 +78,20 @@ def settings() -> str:
     """Every key of a run file, from the docstrings of the configuration."""
     from crisislens.training.config import RunConfig
 
-    schema = RunConfig.model_json_schema()
+    return "# Settings of a run file\n" + settings_of(RunConfig.model_json_schema())
+
+
+def extraction_settings() -> str:
+    """Every key of a run file of `train-extractor`."""
+    from crisislens.training.extraction.config import ExtractionRun
+
+    return "# Settings of a run file of train-extractor\n" + settings_of(ExtractionRun.model_json_schema())
+
+
+def settings_of(schema: dict[str, Any]) -> str:
+    """The tables of one configuration and what it holds."""
     blocks = {"run file": schema, **schema.get("$defs", {})}
-    text = "# Settings of a run file\n"
+    text = ""
     for name, block in blocks.items():
         if "properties" not in block:
             continue
@@ -85,7 +108,13 @@ def first_line(documented: object) -> str:
     return (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]
 
 
-PAGES = {"commands.md": commands, "records.md": record, "models.md": models, "settings.md": settings}
+PAGES = {
+    "commands.md": commands,
+    "records.md": record,
+    "models.md": models,
+    "settings.md": settings,
+    "extraction-settings.md": extraction_settings,
+}
 
 
 def main() -> int:

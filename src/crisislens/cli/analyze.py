@@ -9,7 +9,7 @@ import typer
 from crisislens.cli.console import progress, say
 from crisislens.core.errors import InputError
 
-__all__ = ["add_to", "run"]
+__all__ = ["add_to", "columns_of", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
 FORMATS = ("jsonl", "csv", "parquet")
@@ -37,7 +37,7 @@ def analyze(
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")] = None,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
-    columns = _columns(column or [])
+    columns = columns_of(column or [])
     formats = also or []
     for name in formats:
         if name not in FORMATS:
@@ -104,7 +104,7 @@ def run(
     say(f"report       {report}")
 
 
-def _columns(pairs: list[str]) -> dict[str, str]:
+def columns_of(pairs: list[str]) -> dict[str, str]:
     """`FIELD=COLUMN` pairs as a mapping."""
     columns: dict[str, str] = {}
     for pair in pairs:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["progress", "say", "say_error", "table"]
+__all__ = ["progress", "say", "say_error", "say_progress", "table"]
 
 
 def say(text: str) -> None:
@@ -17,6 +17,11 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """Prints an error as one line."""
     typer.secho("error: " + " ".join(text.split()), err=True, fg="red")
+
+
+def say_progress(text: str) -> None:
+    """Prints a line on how far something is, on standard error."""
+    typer.echo(text, err=True)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

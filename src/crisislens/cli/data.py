@@ -12,6 +12,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Check data before training on it.", no_args_is_help=True)
 
+DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere")
 SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
 
 
@@ -22,14 +23,24 @@ def _group() -> None:
 
 @app.command("check")
 def check(
-    root: Annotated[Path, typer.Argument(help="Folder of CrisisMMD v2.0: the tables' folder and data_image.")],
+    root: Annotated[Path, typer.Argument(help="Folder of the data set; of CrisisMMD v2.0 the tables' folder and data_image.")],
+    dataset: Annotated[
+        str, typer.Option(help="crisismmd, twitter2015, twitter2017, mnre-v1, mnre-v2 or jmere; ROOT holds twitter2015 … or v1, v2.")
+    ] = "crisismmd",
     variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
     setting: Annotated[str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")] = None,
     photos: Annotated[bool, typer.Option(help="Decode the photos too and compare them across splits.")] = False,
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos of twitter2015, twitter2017, mnre-v1 or mnre-v2.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Count rows against the published tables, name missing photos, and report what splits share."""
+    """Count rows against the published tables, name missing photos, and report what splits share and other traps."""
     from crisislens.core.errors import InputError
+
+    if dataset not in DATASETS:
+        raise InputError(f"--dataset {dataset} is not known; expected one of {', '.join(DATASETS)}")
+    if dataset != "crisismmd":
+        _check_extraction(root, dataset, images, as_json)
+        return
     from crisislens.data.crisismmd import SPLITS, CrisisMMD
     from crisislens.data.splits import check_splits
 
@@ -48,6 +59,36 @@ def check(
             _show_leaks(name, leaks)
     if as_json:
         say(json.dumps(results, indent=1))
+
+
+def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bool) -> None:
+    """Counts and traps of a data set of entities or relations."""
+    from crisislens.data.jmere import JMERE
+    from crisislens.data.mner import TwitterMNER
+    from crisislens.data.mnre import MNRE
+
+    source: JMERE | TwitterMNER | MNRE
+    if dataset == "jmere":
+        source = JMERE(root)
+    elif dataset.startswith("mnre"):
+        source = MNRE(root, dataset[-2:], images)
+    else:
+        source = TwitterMNER(root, dataset, images)
+    found = source.check().as_dict()
+    if as_json:
+        say(json.dumps(found, indent=1))
+        return
+    splits = ("train", "dev", "test")
+    rows = []
+    for name, counts in found.items():
+        if isinstance(counts, dict) and set(counts) == set(splits):
+            cells = [", ".join(f"{k} {v}" for k, v in c.items()) if isinstance(c := counts[s], dict) else str(c) for s in splits]
+            rows.append([name.replace("_", " "), *cells])
+    table(f"{dataset}: counts and traps", ["", *splits], rows)
+    for name, counts in found.items():
+        if isinstance(counts, dict) and set(counts) != set(splits):
+            say(f"{name.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
+    say("complete: as published" if found["complete"] else "not complete: counts differ from the published ones, or splits share photos")
 
 
 def _show_counts(name: str, found: object) -> None:

@@ -29,12 +29,15 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, data, demo, features, models, train
+    from crisislens.cli import analyze, bench, data, demo, extract, features, models, train, train_extractor
 
     analyze.add_to(app)
     demo.add_to(app)
+    extract.add_to(app)
     train.add_to(app)
+    train_extractor.add_to(app)
     features.add_to(app)
+    app.add_typer(bench.app, name="bench")
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
 

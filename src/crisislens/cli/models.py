@@ -16,13 +16,18 @@ def list_models() -> None:
     """List the models that ship and the architectures and encoders that a run file can name."""
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
+    from crisislens.models.extractor_artifact import describe_extractor
     from crisislens.pipeline.bundle import Bundle, packaged_bundles
+    from crisislens.pipeline.extraction import packaged_extractors
 
     rows = []
     for name, folder in packaged_bundles().items():
         config = Bundle(folder).config
         rows.append([name, config.version, ", ".join(config.tasks), config.encoder.name])
     table("models that ship", ["name", "version", "tasks", "encoder"], rows)
+    extractors = [(name, *describe_extractor(folder)) for name, folder in packaged_extractors().items()]
+    found = [[name, meta.version, spec.task, spec.encoder.checkpoint] for name, spec, meta in extractors]
+    table("extractors that ship", ["name", "version", "task", "encoder"], found)
     table("architectures", ["name", "what it is"], [[name, _first_line(cls)] for name, cls in MODELS.items()])
     table("encoders", ["name", "what it is"], [[name, _first_line(build)] for name, build in ENCODERS.items()])
 
@@ -31,7 +36,11 @@ def list_models() -> None:
 def show_model(name: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a saved one.")]) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
     from crisislens.pipeline.bundle import find_bundle
+    from crisislens.pipeline.extraction import packaged_extractors
 
+    if name in packaged_extractors():
+        say((packaged_extractors()[name] / "README.md").read_text(encoding="utf-8"))
+        return
     bundle = find_bundle(name)
     say(f"{bundle.config.name} {bundle.config.version}  fingerprint {bundle.fingerprint()}\n")
     say(bundle.card() or bundle.config.description)

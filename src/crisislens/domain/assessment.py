@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from crisislens.domain.extraction import Entity, Relation
 from crisislens.domain.post import Post
 
 __all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
@@ -56,6 +57,8 @@ class Assessment(BaseModel):
     notes: tuple[str, ...] = Field(default=(), description="What a reader must know, such as why a photo could not be used")
     language: str | None = Field(default=None, description="Detected language (ISO 639-1), null where the text is too short")
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
+    entities: tuple[Entity, ...] = Field(default=(), description="Who, what and where the text names, in its order")
+    relations: tuple[Relation, ...] = Field(default=(), description="How they relate, the most probable first")
     urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
     provenance: Provenance
 

@@ -28,7 +28,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
 
-__all__ = ["ClipImage", "ClipOptions", "ClipText"]
+__all__ = ["ClipImage", "ClipOptions", "ClipText", "digest_of_state"]
 
 Pooled = Literal["projected", "pre_projection"]
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class ClipText(TextEncoder):
         self.pad_id = int(checkpoint.tokenizer.pad_token_id)
         facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")}
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-        self._fingerprint = fingerprint({"weights": _digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
+        self._fingerprint = fingerprint({"weights": digest_of_state(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
         freeze(self)
 
     def fingerprint(self) -> str:
@@ -120,7 +120,9 @@ class ClipImage(ImageEncoder):
         self.patches = (config.image_size // config.patch_size) ** 2
         self._processor = checkpoint.processor
         facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
-        self._fingerprint = fingerprint({"weights": _digest(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts})
+        self._fingerprint = fingerprint(
+            {"weights": digest_of_state(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts}
+        )
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
@@ -217,7 +219,7 @@ def _plain(value: Any) -> object:
     return {k: v for k, v in dict(value).items() if v is not None}
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def digest_of_state(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over names, shapes and values: the same however a checkpoint is cut into files."""
     digest = hashlib.sha256()
     for name in sorted(state):

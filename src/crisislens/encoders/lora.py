@@ -26,7 +26,7 @@ from torch.nn import functional
 from crisislens.core.errors import ModelError
 from crisislens.core.files import atomic_write
 
-__all__ = ["LoraLinear", "LoraState", "add_lora", "lora_state", "merge_lora", "read_lora", "write_lora"]
+__all__ = ["LoraLinear", "LoraState", "add_lora", "fold_lora", "lora_state", "merge_lora", "read_lora", "write_lora"]
 
 _FORMAT = "crisislens-lora-1"
 _A, _B = ".lora_a", ".lora_b"
@@ -151,6 +151,16 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
         changes[name] = own[name].double() + value.to(own[name].device) if key.endswith(_A) else value
     for name, value in changes.items():
         own[name].copy_(value)
+
+
+@torch.no_grad()
+def fold_lora(module: nn.Module) -> None:
+    """Turns every adapted map of a module back into one plain map that computes the same, in place; the module costs what it did before."""
+    for name, adapted in [(n, m) for n, m in module.named_modules() if isinstance(m, LoraLinear)]:
+        change = adapted.scaling * (adapted.b.double() @ adapted.a.double())
+        adapted.base.weight.copy_(adapted.base.weight.double() + change)
+        parent, _, last = name.rpartition(".")
+        setattr(module.get_submodule(parent), last, adapted.base)
 
 
 def write_lora(path: Path, state: LoraState) -> None:

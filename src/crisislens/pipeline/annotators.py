@@ -59,7 +59,8 @@ def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotato
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
-    return tuple(ANNOTATORS[name]() for name in dict.fromkeys(names))
+    known = _known()
+    return tuple(known[name]() for name in dict.fromkeys(names))
 
 
 def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple[str, ...]:
@@ -68,9 +69,17 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
+    known = _known()
     for name in (*add, *leave_out):
-        ANNOTATORS[name]
+        known[name]
     return tuple(name for name in dict.fromkeys((*DEFAULT_ANNOTATORS, *add)) if name not in leave_out)
+
+
+def _known() -> Registry[Callable[[], Annotator]]:
+    """The registry with the annotators of this room in it; they import this module, so they cannot stand at its head."""
+    import crisislens.pipeline.extraction  # noqa: F401 - registers
+
+    return ANNOTATORS
 
 
 def annotate(annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts) -> list[tuple[dict[str, object], list[str]]]:

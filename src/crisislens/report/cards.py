@@ -9,6 +9,7 @@ from crisislens.domain.post import Post
 from crisislens.report.display import clip, count_hidden, moment, percent, utc
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
+from crisislens.report.named import Named, named_of, relation_texts
 from crisislens.report.selection import Listed
 from crisislens.report.tally import NOT_SURE, answer_of
 
@@ -85,6 +86,8 @@ class Card:
     thumbnail: str
     no_thumbnail: str
     notes: tuple[str, ...]
+    named: tuple[Named, ...]
+    relations: tuple[str, ...]
     answers: tuple[Answer, ...]
     unsure: int
     cluster: ReportCluster | None
@@ -130,6 +133,8 @@ class CardMaker:
             thumbnail=thumbnail,
             no_thumbnail=why,
             notes=a.notes,
+            named=named_of(a),
+            relations=tuple(relation_texts(a)),
             answers=answers,
             unsure=sum(answer.value == NOT_SURE for answer in answers),
             cluster=listed.cluster,

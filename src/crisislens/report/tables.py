@@ -1,7 +1,8 @@
 """Assessments as flat tables: CSV for spreadsheets, Parquet for programs.
 
-One row a post. Columns: the post, what its assessment rests on, per task `T_label`, `T_confidence`, `T_not_sure`, `T_reason` and a
-`T_p_CLASS` for each class, then the provenance. The columns follow from the first assessment: all of a run have the same tasks and classes.
+One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per task `T_label`,
+`T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then the provenance. The columns follow from the first
+assessment: all of a run have the same tasks and classes.
 
 A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula by spreadsheets (OWASP, "CSV
 Injection"), so in CSV such texts get an apostrophe in front; numbers are written by us and stay numbers. Parquet has types and keeps every
@@ -22,6 +23,7 @@ from typing import Any
 from crisislens.core.errors import DataError
 from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
+from crisislens.report.named import entity_texts, relation_texts
 
 __all__ = ["write_csv", "write_parquet"]
 
@@ -39,6 +41,8 @@ _POST = {
     "modalities": "list",
     "language": "string",
     "notes": "list",
+    "entities": "list",
+    "relations": "list",
     "urgency": "float",
 }
 _PROVENANCE = ("model", "model_version", "model_fingerprint", "encoder_fingerprint", "crisislens_version", "analyzed_at")
@@ -126,6 +130,8 @@ def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         "modalities": list(assessment.modalities),
         "language": assessment.language,
         "notes": list(assessment.notes),
+        "entities": entity_texts(assessment),
+        "relations": relation_texts(assessment),
         "urgency": assessment.urgency,
     }
     for name, task in assessment.tasks.items():

@@ -1,0 +1,49 @@
+"""Entities and relations, system by system: `python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
+
+DATA is the folder that holds `mner` and `mnre`. Resumable: what is measured is read, what was killed goes on from its last epoch.
+"""
+
+import argparse
+from pathlib import Path
+
+from crisislens.nn.device import set_threads
+from crisislens.training.extraction.fit import ExtractionEpoch
+from crisislens.training.extraction.mie import PUBLISHED, run_mie
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--data-sets", nargs="+", default=["twitter2017"])
+    parser.add_argument("--systems", nargs="+", default=["text", "context", "info_nce", "shap_ca"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--long", action="store_true", help="long contexts where they exist")
+    parser.add_argument("--threads", type=int, default=None)
+    args = parser.parse_args()
+    set_threads(args.threads)
+
+    def report(name: str, epoch: ExtractionEpoch) -> None:
+        print(name, epoch.model_dump_json(), flush=True)
+
+    rows = run_mie(
+        args.data,
+        args.out,
+        data_sets=args.data_sets,
+        systems=args.systems,
+        seeds=args.seeds,
+        encoder=args.encoder,
+        long_contexts=args.long,
+        report=report,
+    )
+    for row in rows:
+        d = row.difference
+        beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}] p={d.p_value:.3f} against {row.against}" if d else ""
+        print(row.data, row.system, row.f1, beside, row.results[0].retrieval)
+    for data in {row.data for row in rows} & set(PUBLISHED):
+        print(f"published, {data}: {PUBLISHED[data]}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""`bench run mie`: what context, InfoNCE and Shapley values each add to entities and relations, printed as a table."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crisislens.cli.console import say, say_progress, table
+
+if TYPE_CHECKING:
+    from crisislens.training.extraction.mie import Comparison
+
+__all__ = ["mie", "show"]
+
+
+def mie(
+    data: Annotated[Path, typer.Argument(help="The folder that holds mner and mnre.")],
+    out: Annotated[Path, typer.Option(help="The folder of results; what was measured is not measured again.")] = Path("runs") / "mie",
+    data_sets: Annotated[
+        list[str] | None, typer.Option("--data-set", help="twitter2015, twitter2017, mnre-v1, mnre-v2 or stand-in; may be given again.")
+    ] = None,
+    systems: Annotated[
+        list[str] | None, typer.Option("--system", help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again.")
+    ] = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="May be given again. Default: 0, 1 and 2.")] = None,
+    encoder: Annotated[str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")] = "minilm",
+    long_contexts: Annotated[bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")] = False,
+    show_only: Annotated[bool, typer.Option("--show", help="Print what stands in OUT and train nothing.")] = False,
+) -> None:
+    """Train and measure extractors of entities and relations, system by system, with paired tests."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads()
+    from crisislens.nn.device import set_threads
+    from crisislens.training.extraction.mie import run_mie, show_mie
+
+    set_threads()
+    if show_only:
+        show(show_mie(out))
+        return
+    rows = run_mie(
+        data,
+        out,
+        data_sets=data_sets or ("twitter2017",),
+        systems=systems or ("text", "context", "info_nce", "shap_ca"),
+        seeds=seeds or (0, 1, 2),
+        encoder=encoder,
+        long_contexts=long_contexts,
+        report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
+    )
+    show(rows)
+
+
+def show(rows: "list[Comparison]") -> None:
+    """Prints a table a data set, published numbers below."""
+    from crisislens.training.extraction.mie import PUBLISHED
+
+    for data in dict.fromkeys(row.data for row in rows):
+        lines = []
+        for row in (r for r in rows if r.data == data):
+            d, scores = row.difference, [r.test.micro for r in row.results]
+            mean = [100 * sum(values) / len(scores) for values in zip(*((s.precision, s.recall) for s in scores), strict=True)]
+            beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}], p {d.p_value:.3f}" if d else ""
+            found = [r.retrieval.get("text_r@1") for r in row.results]
+            recall = f"{100 * sum(x for x in found if x is not None) / len(found):.1f}" if all(x is not None for x in found) else ""
+            lines.append([row.system, str(len(scores)), row.f1, f"{mean[0]:.1f} / {mean[1]:.1f}", beside, row.against, recall])
+        head = ["system", "seeds", "micro F1", "P / R", "difference, 95 %", "against", "context R@1 of 64"]
+        table(f"{data}: test", head, lines)
+        if data in PUBLISHED:
+            say(f"published elsewhere, with far larger encoders: {PUBLISHED[data]}")

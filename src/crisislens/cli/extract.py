@@ -1,0 +1,48 @@
+"""`crisislens extract`: posts in; who, what and where they name, and how these relate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import progress, say, table
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("extract")(extract)
+
+
+def extract(
+    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="The file that is written, one JSON object a post.")] = Path("entities.jsonl"),
+    column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
+    entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
+    relations: Annotated[str, typer.Option(help="The same for relations; none finds none.")] = "relations-compact",
+    any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+) -> None:
+    """Find people, places, organizations and other names in posts, and how they relate."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads(threads)
+    from crisislens.cli.analyze import columns_of
+    from crisislens.data.tabular import read_posts
+    from crisislens.nn.device import set_threads
+    from crisislens.pipeline.extraction import Finder, extract_posts, find_extractor
+
+    set_threads(threads)
+    source = read_posts(posts, columns_of(column or []) or None)
+    finder = Finder(
+        find_extractor(entities),
+        None if relations == "none" else find_extractor(relations),
+        **({"languages": ()} if any_language else {}),
+    )
+    with progress("extracting") as advance:
+        done = extract_posts(source, finder, out, progress=lambda rows: advance(rows, None))
+    say(f"{done.posts} posts read, {done.failed} rows failed: {done.entities} entities, {done.relations} relations")
+    if done.frequent:
+        table("named most often", ["name", "kind", "posts"], [[text, kind, str(count)] for (kind, text), count in done.frequent])
+    say(f"entities  {out}")

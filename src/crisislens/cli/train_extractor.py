@@ -1,0 +1,52 @@
+"""`crisislens train-extractor`: an extractor of entities or relations from a run file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crisislens.cli.console import say, say_progress, table
+
+__all__ = ["add_to"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("train-extractor")(train_extractor)
+
+
+def train_extractor(
+    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/extraction.")],
+    override: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again.")] = None,
+    out: Annotated[Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")] = Path("runs"),
+) -> None:
+    """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the extractors."""
+    from crisislens.core.threads import limit_threads
+
+    limit_threads()
+    from crisislens.evaluation.significance import mean_interval
+    from crisislens.models.artifact import Card
+    from crisislens.models.extractor_artifact import ExtractorMeta
+    from crisislens.nn.device import set_threads
+    from crisislens.training.extraction.config import ExtractionRun
+    from crisislens.training.extraction.run import run_extraction
+
+    set_threads()
+    config = ExtractionRun.load(run, override)
+    card = Card(
+        summary=f"Trained by the run file {config.name} on {config.data.name}.", data=(f"{config.data.name}: see its provider's terms",)
+    )
+    results = run_extraction(
+        config,
+        out,
+        keep=ExtractorMeta(name=config.name, card=card),
+        report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
+    )
+    rows = []
+    for kind in ["all", *results[0].test.types]:
+        scores = [r.test.micro if kind == "all" else r.test.types[kind] for r in results if kind == "all" or kind in r.test.types]
+        f1 = mean_interval([s.f1 for s in scores]).percent()
+        rows.append([kind, str(scores[0].marked), f1])
+    table(f"{config.name}: test, {len(results)} seed{'s' if len(results) > 1 else ''}", ["", "marked", "F1"], rows)
+    for result in results:
+        say(f"extractor  {out / f'{config.name}-seed{result.seed}'}")

@@ -1,0 +1,165 @@
+"""Twitter-2015 and Twitter-2017: tweets with a photo and the entities in their text.
+
+Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and splits of Yu et al., ACL 2020 (UMT):
+`train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on a line before. Twitter-2015 calls the fourth type
+`OTHER`; here it is `MISC` in both. Facts, counted: every id is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with
+nothing (mended, so that it has as many mentions as `B-` tags plus these).
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from crisislens.core.errors import DataError
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.conll import ConllFile, read_conll
+from crisislens.data.contexts import Contexts, context_of, read_contexts
+from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
+
+__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
+
+_FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
+_CAPTIONS, _LONG_CONTEXTS = "captions_blip2.txt", "contexts_mplug_owl.tsv"
+EXPECTED_POSTS: dict[str, dict[str, int]] = {
+    "twitter2015": {"train": 4000, "dev": 1000, "test": 3257},
+    "twitter2017": {"train": 3373, "dev": 723, "test": 723},
+}
+"""Posts of the published splits."""
+_EXPECTED_STARTS: dict[str, dict[str, dict[str, int]]] = {
+    "twitter2015": {
+        "train": {"PER": 2217, "LOC": 2091, "ORG": 927, "MISC": 931},
+        "dev": {"PER": 552, "LOC": 522, "ORG": 247, "MISC": 220},
+        "test": {"PER": 1816, "LOC": 1697, "ORG": 839, "MISC": 720},
+    },
+    "twitter2017": {
+        "train": {"PER": 2943, "LOC": 731, "ORG": 1674, "MISC": 701},
+        "dev": {"PER": 626, "LOC": 173, "ORG": 375, "MISC": 150},
+        "test": {"PER": 621, "LOC": 178, "ORG": 395, "MISC": 157},
+    },
+}
+
+
+@dataclass(frozen=True)
+class MNERCheck:
+    """What is there of a data set beside what was published; from split to count.
+
+    Attributes:
+        posts: Posts.
+        expected: The published counts.
+        entities: Mentions by type, after mending.
+        expected_entities: `B-` tags by type, as published; mended tags come on top.
+        mended_tags: `I-` tags that went on with nothing.
+        shared_images: Pairs of splits and how many photos they share.
+        photos_missing: Posts whose photo is not in the image folder; everything where none was given.
+        without_context: Posts without a context.
+    """
+
+    posts: dict[str, int]
+    expected: dict[str, int]
+    entities: dict[str, dict[str, int]]
+    expected_entities: dict[str, dict[str, int]]
+    mended_tags: dict[str, int]
+    shared_images: dict[str, int]
+    photos_missing: dict[str, int]
+    without_context: dict[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """True where posts and entities are as published and no photo is shared."""
+        extra = {s: sum(self.entities[s].values()) - sum(self.expected_entities[s].values()) for s in self.posts}
+        return self.posts == self.expected and not any(self.shared_images.values()) and extra == self.mended_tags
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as plain values that JSON can hold."""
+        return {**asdict(self), "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class TwitterMNER:
+    """One of the two data sets.
+
+    Arguments:
+        root: The folder that holds `twitter2015` and `twitter2017`.
+        name: Which of them.
+        image_root: The folder of photos (`ID.jpg`), or None.
+
+    Raises:
+        DataError: If there is no such data set, or files are missing.
+    """
+
+    root: Path
+    name: str
+    image_root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in EXPECTED_POSTS:
+            raise DataError(f"no data set named {self.name!r}; there are {', '.join(EXPECTED_POSTS)}")
+        missing = [file for file in _FILES.values() if not (self.folder / file).is_file()]
+        if missing:
+            raise DataError(f"{self.folder} lacks {', '.join(missing)}; get the splits of UMT (Yu et al. 2020) and give the folder above")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return Path(self.root) / self.name
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The types of its entities."""
+        return ENTITY_TYPES
+
+    def load(self, split: str) -> list[AnnotatedPost]:
+        """The posts of a split (`train`, `dev` or `test`), in the order of the file.
+
+        Raises:
+            DataError: If the split is unknown or the file is not as described.
+        """
+        return self._read(split).posts
+
+    def _read(self, split: str) -> ConllFile:
+        if split not in _FILES:
+            raise DataError(f"{self.name} has no split {split!r}; there are {', '.join(_FILES)}")
+        return read_conll(self.folder / _FILES[split], split=split, rename={"OTHER": "MISC"})
+
+    def contexts(self, *, long: bool = False) -> Contexts:
+        """The contexts beside the data: BLIP-2 captions, or with `long` those that a VLM wrote at length, captions where it wrote none.
+
+        Raises:
+            DataError: If the tables are not there.
+        """
+        captions = self.folder / _CAPTIONS
+        return read_contexts([Path(self.root) / _LONG_CONTEXTS, captions] if long else [captions])
+
+    def check(self) -> MNERCheck:
+        """Counts posts, entities, mended tags, shared photos and what is missing."""
+        files = {split: self._read(split) for split in _FILES}
+        contexts: Mapping[str, str] = self.contexts() if (self.folder / _CAPTIONS).is_file() else {}
+        images = {split: {p.image for p in file.posts} for split, file in files.items()}
+        pairs = [(a, b) for a in files for b in files if a < b]
+        return MNERCheck(
+            posts={split: len(file.posts) for split, file in files.items()},
+            expected=EXPECTED_POSTS[self.name],
+            entities={split: dict(Counter(m.type for p in file.posts for m in p.mentions)) for split, file in files.items()},
+            expected_entities=_EXPECTED_STARTS[self.name],
+            mended_tags={split: file.mended_tags for split, file in files.items()},
+            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
+            photos_missing={split: sum(not self._has_photo(p) for p in file.posts) for split, file in files.items()},
+            without_context={split: sum(not context_of(contexts, p.image) for p in file.posts) for split, file in files.items()},
+        )
+
+    def _has_photo(self, post: AnnotatedPost) -> bool:
+        return self.image_root is not None and (Path(self.image_root) / f"{post.image}.jpg").is_file()
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the files of words and tags."""
+        return fingerprint({"name": self.name, "files": {s: fingerprint_file(self.folder / f) for s, f in _FILES.items()}})
+
+    def describe(self) -> dict[str, object]:
+        """What the source is, for reports and model cards."""
+        return {
+            "kind": {"twitter2015": "Twitter-2015", "twitter2017": "Twitter-2017"}[self.name],
+            "license": "the data set providers' terms, research",
+            "types": list(self.types),
+            "fingerprint": self.fingerprint(),
+        }

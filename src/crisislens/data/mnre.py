@@ -1,0 +1,243 @@
+"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME and ACM MM 2021).
+
+Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none` there is `None` here), a Python literal
+of a dict a line, which is read as a literal and never evaluated. A row is one ordered pair; the same tweet stands in as many rows as it
+has pairs. The types of a pair stand in its relation's name (`/per/loc/place_of_residence`) and are unknown where there is no relation.
+
+Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1 (the positions count); in 59/3/5 and
+37/5/11 rows the two mentions overlap, as in `RT @FarmingPhotos` and `@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its
+tweets from Twitter-2015/2017 in part and shares their photo ids; some of its ids are bare numbers, the others file names.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from crisislens.core.errors import DataError
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
+
+__all__ = ["MNRE", "MNRE_RELATIONS", "MNRECheck", "types_of_relation"]
+
+MNRE_RELATIONS: tuple[str, ...] = (
+    NO_RELATION,
+    "/per/per/parent",
+    "/per/per/siblings",
+    "/per/per/couple",
+    "/per/per/neighbor",
+    "/per/per/peer",
+    "/per/per/charges",
+    "/per/per/alumi",
+    "/per/per/alternate_names",
+    "/per/org/member_of",
+    "/per/loc/place_of_residence",
+    "/per/loc/place_of_birth",
+    "/org/org/alternate_names",
+    "/org/org/subsidiary",
+    "/org/loc/locate_at",
+    "/loc/loc/contain",
+    "/per/misc/present_in",
+    "/per/misc/awarded",
+    "/per/misc/race",
+    "/per/misc/religion",
+    "/per/misc/nationality",
+    "/misc/misc/part_of",
+    "/misc/loc/held_on",
+)
+"""The 23 relations of version 2, `None` among them, spelled as in the files (`alumi`)."""
+_FILES = {
+    "v1": {"train": "ours_train.txt", "dev": "ours_val.txt", "test": "ours_test.txt"},
+    "v2": {"train": "mnre_train.txt", "dev": "mnre_val.txt", "test": "mnre_test.txt"},
+}
+EXPECTED_ROWS: dict[str, dict[str, int]] = {
+    "v1": {"train": 7824, "dev": 975, "test": 1282},
+    "v2": {"train": 12247, "dev": 1624, "test": 1614},
+}
+"""Rows of the published splits."""
+
+
+@dataclass(frozen=True)
+class MNRECheck:
+    """What is there of a version beside what was published; from split to count.
+
+    Attributes:
+        rows: Rows, one ordered pair each.
+        expected: The published counts.
+        relations: Rows by relation over all splits.
+        images: Photos.
+        wrong_names: Rows where a mention's name is not its words.
+        overlaps: Rows whose two mentions share a word.
+        shared_images: Pairs of splits and how many photos they share.
+        photos_missing: Photos that are not in the image folder; all of them where none was given.
+        bare_numbers: Rows whose photo is a bare number without `.jpg`.
+    """
+
+    rows: dict[str, int]
+    expected: dict[str, int]
+    relations: dict[str, int]
+    images: dict[str, int]
+    wrong_names: dict[str, int]
+    overlaps: dict[str, int]
+    shared_images: dict[str, int]
+    photos_missing: dict[str, int]
+    bare_numbers: dict[str, int]
+
+    @property
+    def complete(self) -> bool:
+        """True where the rows are as published and no photo is shared by two splits."""
+        return self.rows == self.expected and not any(self.shared_images.values())
+
+    def as_dict(self) -> dict[str, object]:
+        """The same as plain values that JSON can hold."""
+        return {**asdict(self), "complete": self.complete}
+
+
+@dataclass(frozen=True)
+class MNRE:
+    """One version of the data set.
+
+    Arguments:
+        root: The folder that holds `v1` and `v2`.
+        version: `v1` or `v2`.
+        image_root: The folder of photos, or None.
+
+    Raises:
+        DataError: If there is no such version, or files are missing.
+    """
+
+    root: Path
+    version: str = "v2"
+    image_root: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.version not in _FILES:
+            raise DataError(f"MNRE has no version {self.version!r}; there are {', '.join(_FILES)}")
+        missing = [file for file in _FILES[self.version].values() if not (self.folder / file).is_file()]
+        if missing:
+            raise DataError(f"{self.folder} lacks {', '.join(missing)}; get the text files of MNRE and give the folder above")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its files."""
+        return Path(self.root) / self.version
+
+    def relations(self) -> tuple[str, ...]:
+        """The relations, `None` first: the 23 of version 2, or those of version 1's train split by name."""
+        if self.version == "v2":
+            return MNRE_RELATIONS
+        found = {p.links[0].type for p in self.load("train")}
+        return (NO_RELATION, *sorted(found - {NO_RELATION}))
+
+    def load(self, split: str) -> list[AnnotatedPost]:
+        """The rows of a split, each a post with two mentions and one link, in the order of the file.
+
+        Raises:
+            DataError: If the split is unknown or a line is not as described.
+        """
+        return [_post(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
+
+    def _rows(self, split: str) -> Iterator[Mapping[str, Any]]:
+        if split not in _FILES[self.version]:
+            raise DataError(f"MNRE has no split {split!r}; there are {', '.join(_FILES[self.version])}")
+        path = self.folder / _FILES[self.version][split]
+        for number, line in enumerate(read_lines(path), start=1):
+            where = f"line {number} of {path.name}"
+            if isinstance(line, BrokenRow):
+                raise DataError(f"{where} cannot be read: {line.reason}")
+            if line.strip():
+                yield _row(line, where)
+
+    def check(self) -> MNRECheck:
+        """Counts rows, relations, photos, wrong names, overlaps and what splits share."""
+        splits = {split: list(self._rows(split)) for split in _FILES[self.version]}
+        images = {split: {_photo(row) for row in rows} for split, rows in splits.items()}
+        pairs = [(a, b) for a in splits for b in splits if a < b]
+        counted = Counter(_relation(row) for rows in splits.values() for row in rows)
+        return MNRECheck(
+            rows={split: len(rows) for split, rows in splits.items()},
+            expected=EXPECTED_ROWS[self.version],
+            relations=dict(counted.most_common()),
+            images={split: len(names) for split, names in images.items()},
+            wrong_names={split: sum(_misnamed(row) for row in rows) for split, rows in splits.items()},
+            overlaps={split: sum(_overlaps(_post(row, "row", split)) for row in rows) for split, rows in splits.items()},
+            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
+            photos_missing={split: sum(not self._has_photo(name) for name in names) for split, names in images.items()},
+            bare_numbers={split: sum(isinstance(row["img_id"], int) for row in rows) for split, rows in splits.items()},
+        )
+
+    def _has_photo(self, name: str) -> bool:
+        return self.image_root is not None and (Path(self.image_root) / name).is_file()
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the files."""
+        files = _FILES[self.version]
+        return fingerprint({"version": self.version, "files": {s: fingerprint_file(self.folder / f) for s, f in files.items()}})
+
+    def describe(self) -> dict[str, object]:
+        """What the source is, for reports and model cards."""
+        return {"kind": f"MNRE {self.version}", "license": "none stated, research", "fingerprint": self.fingerprint()}
+
+
+def types_of_relation(relation: str) -> tuple[str, str]:
+    """The types of a relation's head and tail; empty where there is no relation.
+
+    >>> types_of_relation("/per/loc/place_of_birth")
+    ('PER', 'LOC')
+    """
+    parts = relation.split("/")
+    return (parts[1].upper(), parts[2].upper()) if len(parts) == 4 else ("", "")
+
+
+def _row(line: str, where: str) -> Mapping[str, Any]:
+    try:
+        row = ast.literal_eval(line)
+        words, size = row["token"], len(row["token"])
+        spans = [row[side]["pos"] for side in "ht"]
+        fits = all(isinstance(w, str) for w in words) and all(0 <= a < b <= size for a, b in spans)
+        if not fits or not isinstance(row["relation"], str) or not isinstance(row["img_id"], (str, int)):
+            raise ValueError("a position is outside of the words, or a value is of another kind")
+    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
+        raise DataError(
+            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, t, relation, img_id"
+        ) from error
+    return dict(row)
+
+
+def _post(row: Mapping[str, Any], name: str, split: str) -> AnnotatedPost:
+    relation = _relation(row)
+    head, tail = (
+        Mention(row[side]["pos"][0], row[side]["pos"][1], kind) for side, kind in zip("ht", types_of_relation(relation), strict=True)
+    )
+    return AnnotatedPost(
+        id=name,
+        words=tuple(row["token"]),
+        mentions=(head, tail),
+        links=(Link(0, 1, relation),),
+        image=_photo(row),
+        split=split,
+    )
+
+
+def _photo(row: Mapping[str, Any]) -> str:
+    """The photo's file name; version 1 has bare numbers too."""
+    name = row["img_id"]
+    return f"{name}.jpg" if isinstance(name, int) else str(name)
+
+
+def _relation(row: Mapping[str, Any]) -> str:
+    name = str(row["relation"])
+    return NO_RELATION if name.lower() == "none" else name
+
+
+def _misnamed(row: Mapping[str, Any]) -> bool:
+    words: list[str] = row["token"]
+    return any(" ".join(words[slice(*row[side]["pos"])]) != row[side].get("name") for side in "ht")
+
+
+def _overlaps(post: AnnotatedPost) -> bool:
+    head, tail = post.mentions
+    return head.start < tail.end and tail.start < head.end

@@ -1,0 +1,82 @@
+"""Words of a post as entity models read them, each with its place in the text as posted.
+
+A word is a link, a run of letters and digits (with marks that belong to letters), or any other single character; `#` and `@` stand by
+themselves, so that the name behind them can be an entity. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`) and about
+Twitter-2017's; `cut_anew` brings posts that people marked to it.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, replace
+
+from crisislens.domain.extraction import AnnotatedPost, Mention
+
+__all__ = ["PlacedWord", "cut_anew", "placed_words"]
+
+_WORD = re.compile(r"https?://\S*|\w[\w\u0300-\u036f\u200c\u200d]*|[^\w\s]", re.IGNORECASE)
+# `_` is a letter to \w, and no name has it between its words
+_PARTS = re.compile(r"_+|[^_]+")
+
+
+@dataclass(frozen=True)
+class PlacedWord:
+    """A word with its place.
+
+    Attributes:
+        text: Its characters.
+        start: The first character, counted from 0.
+        end: The character after the last one.
+    """
+
+    text: str
+    start: int
+    end: int
+
+
+def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
+    """The words of a text.
+
+    >>> [(w.text, w.start) for w in placed_words("RT @ada: #Ponce's 2 bridges")]
+    [('RT', 0), ('@', 3), ('ada', 4), (':', 7), ('#', 9), ('Ponce', 10), ("'", 15), ('s', 16), ('2', 18), ('bridges', 20)]
+
+    Arguments:
+        text: Any text.
+        most: How many words are read; a post has about twenty.
+    """
+    words: list[PlacedWord] = []
+    for match in _WORD.finditer(text):
+        if len(words) >= most:
+            break
+        if "_" in match.group() and not match.group().lower().startswith("http"):
+            words += [PlacedWord(m.group(), match.start() + m.start(), match.start() + m.end()) for m in _PARTS.finditer(match.group())]
+        else:
+            words.append(PlacedWord(match.group(), match.start(), match.end()))
+    return words[:most]
+
+
+def cut_anew(post: AnnotatedPost) -> AnnotatedPost:
+    """The same post with its words cut as `placed_words` does; mentions leave `#` and `@` before them outside.
+
+    Words that are nothing but blanks go, and so do mentions of which nothing is left.
+    """
+    words: list[str] = []
+    firsts: list[int] = []
+    for word in post.words:
+        firsts.append(len(words))
+        words += [w.text for w in placed_words(word)]
+    firsts.append(len(words))
+    mentions: list[Mention] = []
+    for m in post.mentions:
+        start, end = firsts[m.start], firsts[m.end]
+        while start < end - 1 and words[start] in "#@":
+            start += 1
+        mentions.append(Mention(start, max(end, start), m.type))
+    if all(m.start < m.end for m in mentions) and words:
+        return replace(post, words=tuple(words), mentions=tuple(mentions))
+    kept = [i for i, m in enumerate(mentions) if m.start < m.end]
+    links = tuple(
+        replace(link, head=bisect_right(kept, link.head) - 1, tail=bisect_right(kept, link.tail) - 1)
+        for link in post.links
+        if link.head in kept and link.tail in kept
+    )
+    return replace(post, words=tuple(words), mentions=tuple(mentions[i] for i in kept), links=links)

@@ -1,0 +1,165 @@
+r"""Language models to be trained inside the graph: the BERT family, and MiniLM from its package.
+
+Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something may be added to the embeddings of the
+pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told there how a word is spelled, which its tokenizer throws away
+and names hang on.
+
+A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, DeBERTa, …: whatever its automatic class
+builds); only safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python package and needs no hub
+(Wang et al., 2020, https://arxiv.org/abs/2002.10957).
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from einops import reduce
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from safetensors import SafetensorError
+from torch import Tensor
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
+from crisislens.encoders.clip import digest_of_state
+from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
+
+__all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
+
+_PACKAGED = "minilm"
+_REVISION = 1
+
+
+class LanguageSpec(Config):
+    """Which language model."""
+
+    checkpoint: str = _PACKAGED
+    """`minilm` (from its Python package), a name on the Hugging Face hub such as `google-bert/bert-base-uncased`, or a local folder."""
+    revision: str | None = None
+    """A commit of the hub repository; without one, its newest."""
+    max_tokens: int = Field(default=128, ge=8, le=512)
+    """Word pieces that are read of a text, special ones included."""
+
+
+class LanguageEncoder(TextEncoder):
+    """A language model whose input embeddings can be added to.
+
+    Arguments:
+        name: For reports.
+        model: A model of transformers without a head.
+        tokenizer: From texts to word pieces with special tokens.
+        max_tokens: Word pieces that are read of a text.
+        pad_id: The id of padding.
+        base: What an adapter of it belongs to: the digest of its weights.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: Any,
+        tokenizer: Callable[[Sequence[str]], list[TokenizedText]],
+        max_tokens: int,
+        pad_id: int,
+        base: str,
+    ) -> None:
+        super().__init__()
+        self.name, self.max_tokens, self.pad_id, self.base = name, max_tokens, pad_id, base
+        self.width = self.pooled_width = int(model.config.hidden_size)
+        self.model = model
+        self._tokenizer = tokenizer
+        freeze(self)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the weights as loaded and the length; what was trained on top has a fingerprint of its own."""
+        return fingerprint({"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens})
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Cuts texts into word pieces, each by itself, special tokens included."""
+        return self._tokenizer(texts)
+
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], added: Float[Tensor, "b t d"] | None = None
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+        """States of the last layer, zeros on padding, and their mean.
+
+        Arguments:
+            ids: Word pieces, padded at the end.
+            mask: True where one is real.
+            added: What is added to their embeddings before the first layer.
+        """
+        embedded = self.model.get_input_embeddings()(ids)
+        states: Tensor = self.model(
+            inputs_embeds=embedded if added is None else embedded + added, attention_mask=mask.long()
+        ).last_hidden_state
+        states = states.masked_fill(~mask[..., None], 0.0)
+        return states, reduce(states, "b t d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def load_language(spec: LanguageSpec) -> LanguageEncoder:
+    """A language model, frozen and in evaluation mode.
+
+    Raises:
+        ModelError: If its weights are missing, damaged, or not safetensors.
+    """
+    if spec.checkpoint == _PACKAGED:
+        packaged = MiniLMText(max_tokens=spec.max_tokens)
+        return LanguageEncoder(
+            name=packaged.name,
+            model=packaged.bert,
+            tokenizer=packaged.tokenize,
+            max_tokens=spec.max_tokens,
+            pad_id=0,
+            base=MINILM_WEIGHTS.sha256,
+        )
+    model, tokenizer = _from_checkpoint(spec)
+
+    def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
+        if not texts:
+            return []
+        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        out = tokenizer(plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False)
+        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+
+    return LanguageEncoder(
+        name=Path(spec.checkpoint).name,
+        model=model,
+        tokenizer=tokenize,
+        max_tokens=min(spec.max_tokens, _longest(model)),
+        pad_id=int(tokenizer.pad_token_id or 0),
+        base=digest_of_state(model.state_dict()) + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
+    )
+
+
+def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
+    import transformers
+
+    models, tokenizers = cast("Any", transformers.AutoModel), cast("Any", transformers.AutoTokenizer)
+    try:
+        # fp32 whatever the file holds; a pooler that the file lacks would be drawn at random, and nothing reads it
+        model = models.from_pretrained(
+            spec.checkpoint, revision=spec.revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
+        )
+        tokenizer = tokenizers.from_pretrained(spec.checkpoint, revision=spec.revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(
+            f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
+            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, config.json, tokenizer.json, "
+            "or take minilm, which comes with the package"
+        ) from error
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; convert it")
+    if getattr(model, "pooler", None) is not None:
+        model.pooler = None
+    return model, tokenizer
+
+
+def _longest(model: Any) -> int:
+    positions = int(getattr(model.config, "max_position_embeddings", 512))
+    # RoBERTa counts positions from the padding id on
+    return positions - int(model.config.pad_token_id) - 1 if "roberta" in str(model.config.model_type) else positions

@@ -1,0 +1,183 @@
+r"""Entities and relations against what people marked: micro precision, recall and F1, per type and over all, with intervals.
+
+Over posts $i$ with found sets $\hat E_i$ and marked sets $E_i$ of exact items (start, end, type),
+
+$$P = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |\hat E_i|}, \quad R = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |E_i|}, \quad
+  F = \frac{2 \sum_i |E_i \cap \hat E_i|}{\sum_i |E_i| + \sum_i |\hat E_i|},$$
+
+0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it), relations without `None` (MNRE's), or
+quintuples (head, its type, tail, its type, relation; JMERE's). A score depends on a post through three counts only, so a bootstrap over
+posts resamples counts; systems are compared on the same resamples (`evaluation.significance`).
+
+Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng et al., 2021 (MNRE), whose score leaves
+`None` out.
+"""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import BaseModel, ConfigDict
+
+from crisislens.core.errors import InputError
+from crisislens.domain.extraction import NO_RELATION, Link, Mention
+from crisislens.evaluation.resampling import interval, resample_counts
+from crisislens.evaluation.significance import PairedDifference
+
+__all__ = [
+    "ExtractionReport",
+    "ExtractionScore",
+    "entity_report",
+    "paired_f1",
+    "post_counts",
+    "quintuple_report",
+    "quintuples",
+    "relation_report",
+]
+
+Items = Sequence[Sequence[Hashable]]
+
+
+class ExtractionScore(BaseModel):
+    """One line of a report."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: float
+    recall: float
+    f1: float
+    marked: int
+    """Items that people marked."""
+    found: int
+    """Items that the model found."""
+    right: int
+    """Items in both."""
+
+
+class ExtractionReport(BaseModel):
+    """Scores over all items and by type, with a 95 % interval of F1 over posts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    micro: ExtractionScore
+    low: float
+    """Lower end of the interval of micro F1."""
+    high: float
+    types: dict[str, ExtractionScore]
+    posts: int
+
+
+def entity_report(
+    marked: Sequence[Sequence[Mention]], found: Sequence[Sequence[Mention]], *, resamples: int = 2000, seed: int = 0
+) -> ExtractionReport:
+    """Exact entities: span and type.
+
+    >>> entity_report([[Mention(0, 2, "PER")]], [[Mention(0, 2, "PER"), Mention(3, 4, "LOC")]]).micro.precision
+    0.5
+
+    Arguments:
+        marked: What people marked in each post.
+        found: What the model found in each.
+        resamples: Of the interval.
+        seed: Of the resamples.
+
+    Raises:
+        InputError: If there are no posts, or not as many of one as of the other.
+    """
+    return _report(marked, found, [m.type for row in (*marked, *found) for m in row], lambda m: m.type, resamples, seed)
+
+
+def relation_report(marked: Sequence[str], found: Sequence[str], *, resamples: int = 2000, seed: int = 0) -> ExtractionReport:
+    """Relations of given pairs, `None` left out. Arguments and errors: see `entity_report`; one relation a pair."""
+    a, b = ([[name] if name != NO_RELATION else [] for name in names] for names in (marked, found))
+    return _report(a, b, [name for row in (*a, *b) for name in row], str, resamples, seed)
+
+
+def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
+    """The quintuples of a post: head and tail with their types, and the relation by its own name, `None` left out."""
+    return [(mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2]) for link in links if link.type != NO_RELATION]
+
+
+def quintuple_report(
+    marked: Sequence[Sequence[tuple[Mention, Mention, str]]],
+    found: Sequence[Sequence[tuple[Mention, Mention, str]]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> ExtractionReport:
+    """Exact quintuples. Arguments and errors: see `entity_report`."""
+    return _report(marked, found, [q[2] for row in (*marked, *found) for q in row], lambda q: q[2], resamples, seed)
+
+
+def post_counts(marked: Items, found: Items) -> Int[np.ndarray, "s 3"]:
+    """For each post how many items are in both, marked, and found; an item counts once however often it is listed.
+
+    Raises:
+        InputError: If there are no posts, or not as many of one as of the other.
+    """
+    if len(marked) != len(found):
+        raise InputError(f"{len(found)} predictions were given for {len(marked)} posts; give one a post, in their order")
+    if not marked:
+        raise InputError("there are no posts to evaluate; give at least one")
+    sets = [(set(a), set(b)) for a, b in zip(marked, found, strict=True)]
+    return np.array([(len(a & b), len(a), len(b)) for a, b in sets])
+
+
+def paired_f1(
+    counts_a: Sequence[Int[np.ndarray, "_ 3"]], counts_b: Sequence[Int[np.ndarray, "_ 3"]], *, resamples: int = 10_000, seed: int = 0
+) -> PairedDifference:
+    """Compares two systems on the same posts by micro F1; several seeds of a system count by their mean.
+
+    Arguments:
+        counts_a: `post_counts` of the first system, for each of its seeds.
+        counts_b: Of the second.
+        resamples: How many resamples of posts.
+        seed: Of the resamples.
+
+    Raises:
+        InputError: If a system has no counts, or of another number of posts.
+    """
+    if not counts_a or not counts_b or len({len(c) for c in (*counts_a, *counts_b)}) != 1:
+        raise InputError("both systems need counts of the same posts; score them on one file")
+    (a, drawn_a), (b, drawn_b) = (_mean_f1(counts, resamples, seed) for counts in (counts_a, counts_b))
+    d, d_star = a - b, drawn_a - drawn_b
+    low, high = interval(d_star)
+    surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
+    p_value = (1 + surprising) / (1 + resamples)
+    return PairedDifference(metric="micro_f1", a=a, b=b, difference=d, low=low, high=high, p_value=p_value, resamples=resamples)
+
+
+def _mean_f1(counts: Sequence[Int[np.ndarray, "s 3"]], resamples: int, seed: int) -> tuple[float, Float[np.ndarray, " r"]]:
+    whole = [float(_f1(c.sum(0).astype(np.float64))) for c in counts]
+    drawn = [_f1(resample_counts(c.astype(np.float64), resamples=resamples, seed=seed)) for c in counts]
+    return float(np.mean(whole)), np.asarray(np.mean(drawn, axis=0))
+
+
+def _f1(counts: Float[np.ndarray, "*r 3"]) -> Float[np.ndarray, "*r"]:
+    both = counts[..., 1] + counts[..., 2]
+    return np.asarray(2 * counts[..., 0] / np.where(both > 0, both, 1))
+
+
+def _report(marked: Items, found: Items, types: Sequence[str], type_of: object, resamples: int, seed: int) -> ExtractionReport:
+    assert callable(type_of)
+    counts = post_counts(marked, found)
+    low, high = interval(_f1(resample_counts(counts.astype(np.float64), resamples=resamples, seed=seed)))
+
+    def of(kind: str) -> ExtractionScore:
+        only = ([[x for x in row if type_of(x) == kind] for row in rows] for rows in (marked, found))
+        return _score(post_counts(*only).sum(0))
+
+    by_type = {kind: of(kind) for kind in sorted(set(types))}
+    return ExtractionReport(micro=_score(counts.sum(0)), low=low, high=high, types=by_type, posts=len(counts))
+
+
+def _score(counts: Int[np.ndarray, " 3"]) -> ExtractionScore:
+    right, marked, found = (int(x) for x in counts)
+    return ExtractionScore(
+        precision=right / found if found else 0.0,
+        recall=right / marked if marked else 0.0,
+        f1=float(_f1(counts.astype(np.float64))),
+        marked=marked,
+        found=found,
+        right=right,
+    )

@@ -1,0 +1,285 @@
+"""Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and the product loads.
+
+Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words. `Prediction` is what each says of a
+post.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from crisislens.core.config import Config
+from crisislens.domain.extraction import ENTITY_TYPES, Link, Mention
+from crisislens.domain.pairs import PairScheme
+from crisislens.domain.tags import SchemeName, TagScheme
+from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
+from crisislens.encoders.lora import add_lora
+from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.models.heads import RelationHead, TaggingHead, WordPairHead, first_pieces
+from crisislens.models.shap_ca import FusedWords, ShapCA
+from crisislens.nn.alignment import Alignment, AlignmentKind
+from crisislens.nn.shapley import Expectation
+from crisislens.nn.words import WordBatch
+
+__all__ = ["AlignmentSpec", "Extractor", "ExtractorSpec", "Prediction", "TaskName"]
+
+TaskName = Literal["entities", "relations", "joint"]
+"""Entities alone (MNER), the relation of a given pair (MRE), or both (JMERE)."""
+_LAYERS = ("*.query", "*.key", "*.value", "*.dense", "*.query_proj", "*.key_proj", "*.value_proj", "*.q_lin", "*.k_lin", "*.v_lin")
+
+
+class AlignmentSpec(Config):
+    """How contexts, texts and images of a batch are aligned; see `nn.alignment.Alignment`."""
+
+    kind: AlignmentKind = "shapley_softmax"
+    """Shapley values in the margin or the softmax form, or plain InfoNCE."""
+    weight: float = Field(default=0.2, ge=0)
+    """λ of the loss."""
+    width: int = Field(default=128, gt=0)
+    """Width of the shared space."""
+    samples: int = Field(default=32, gt=0)
+    """Permutations a direction, M."""
+    expectation: Expectation = "softmax"
+    """How a coalition expects the similarity of its members."""
+    temperature: float = Field(default=0.1, gt=0.01)
+    """τ of the expectation, and of InfoNCE."""
+    contrast_temperature: float = Field(default=0.02, gt=0.01)
+    """τ' of the softmax form over Shapley values."""
+    learn_temperature: bool = False
+    """Whether τ is learned."""
+
+
+class ExtractorSpec(Config):
+    """Which extractor."""
+
+    task: TaskName = "entities"
+    """What it finds."""
+    types: tuple[str, ...] = ENTITY_TYPES
+    """Types of entities."""
+    relations: tuple[str, ...] = ()
+    """Relations, `None` first; of the tasks `relations` and `joint`."""
+    scheme: SchemeName = "bio"
+    """Tags of the task `entities`."""
+    encoder: LanguageSpec = LanguageSpec()
+    """The language model."""
+    image_encoder: VisionSpec | None = None
+    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder or not at all."""
+    image_width: int = Field(default=1, gt=0)
+    """Width of the patches where they come from a frozen encoder; 1 where there are no pictures."""
+    context_pieces: int = Field(default=0, ge=0)
+    """Word pieces that are read of a context; 0 reads none."""
+    joint_sequence: bool = False
+    """Whether text and context are read as one sequence."""
+    fusion: bool = False
+    """Whether words take from context and picture through the gate of `nn.adaptive`."""
+    relevance: bool = False
+    """Whether what they take is scaled by the relevance of the context."""
+    alignment: AlignmentSpec | None = None
+    """The alignment, or none."""
+    adapter_rank: int = Field(default=0, ge=0)
+    """Rank of a low-rank adapter of the encoder; 0 trains all its weights but the word embeddings."""
+    adapter_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """On the way into the adapter."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    """Before the head's maps."""
+    pieces_a_word: int = Field(default=8, gt=0)
+    """Word pieces that are read of a word."""
+
+    @model_validator(mode="after")
+    def _relations_fit(self) -> "ExtractorSpec":
+        if (self.task == "entities") != (not self.relations):
+            raise ValueError("relations belong to the tasks relations and joint, and only to them; `None` is the first")
+        if self.alignment is not None and not self.context_pieces:
+            raise ValueError("an alignment needs contexts: set context_pieces")
+        return self
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What an extractor says of one post.
+
+    Attributes:
+        mentions: The entities, for the tasks `entities` and `joint`.
+        scores: The probability of each entity.
+        links: The relations, between places in `mentions`; of the task `relations` one link (0, 1).
+        link_scores: The probability of each relation.
+    """
+
+    mentions: tuple[Mention, ...] = ()
+    scores: tuple[float, ...] = ()
+    links: tuple[Link, ...] = ()
+    link_scores: tuple[float, ...] = ()
+
+
+class Extractor(nn.Module):
+    """A trunk and a head.
+
+    Arguments:
+        spec: Which.
+        encoder: The language model; loaded by the specification where None.
+
+    Raises:
+        ModelError: If weights are missing or not what they should be.
+    """
+
+    def __init__(self, spec: ExtractorSpec, encoder: LanguageEncoder | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        encoder = load_language(spec.encoder) if encoder is None else encoder
+        _free(encoder, spec)
+        image_encoder = load_vision(spec.image_encoder).requires_grad_() if spec.image_encoder else None
+        width, image_width = encoder.width, image_encoder.width if image_encoder else spec.image_width
+        self.trunk = ShapCA(
+            encoder=encoder,
+            width=width,
+            image_width=image_width,
+            fusion=spec.fusion,
+            relevance=spec.relevance,
+            alignment=_alignment(spec.alignment, width, image_width),
+            image_encoder=image_encoder,
+        )
+        self.tags = TagScheme(spec.scheme, spec.types)
+        self.pairs = PairScheme(spec.types, spec.relations[1:])
+        self.head = self._head(width)
+
+    def _head(self, width: int) -> TaggingHead | RelationHead | WordPairHead:
+        if self.spec.task == "relations":
+            return RelationHead(width=width, relations=len(self.spec.relations), dropout=self.spec.dropout)
+        if self.spec.task == "joint":
+            return WordPairHead(width=width, labels=len(self.pairs.labels), dropout=self.spec.dropout)
+        return TaggingHead(
+            width=width,
+            may_follow=self.tags.may_follow(),
+            may_start=self.tags.may_start(),
+            may_end=self.tags.may_end(),
+            dropout=self.spec.dropout,
+        )
+
+    @property
+    def encoder(self) -> LanguageEncoder:
+        """The language model."""
+        assert isinstance(self.trunk.encoder, LanguageEncoder)
+        return self.trunk.encoder
+
+    def scores(self, batch: WordBatch, fused: FusedWords) -> Float[Tensor, "b ..."]:
+        """What the head says: emissions (b, w, c), logits of relations (b, r) or of pairs of words (b, w, w, c)."""
+        if isinstance(self.head, RelationHead):
+            return self.head(fused.states, batch.ends)
+        return self.head(first_pieces(fused.states, batch.starts))
+
+    def loss(self, batch: WordBatch, y: Int[Tensor, "b ..."], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """The task's loss and the weighted alignment's.
+
+        Arguments:
+            batch: b posts.
+            y: Tags (b, w), relations (b) or labels of pairs (b, w, w); anything on padding.
+            generator: Of the alignment's permutations, on the CPU.
+        """
+        fused = self.trunk(batch)
+        scores = self.scores(batch, fused)
+        task = self.head.loss(scores, y) if isinstance(self.head, RelationHead) else self.head.loss(scores, y, batch.word_mask)
+        weight = self.spec.alignment.weight if self.spec.alignment else 0.0
+        return task, (weight * self.trunk.align(fused, generator)).to(task.dtype)
+
+    @torch.inference_mode()
+    def predict(self, batch: WordBatch, *, with_scores: bool = True) -> list[Prediction]:
+        """What it says of each post of a batch.
+
+        Arguments:
+            batch: b posts.
+            with_scores: Whether the probability of each entity is computed too, which costs about a decoding.
+        """
+        scores = self.scores(batch, self.trunk(batch))
+        if isinstance(self.head, RelationHead):
+            return self._relations(scores)
+        if isinstance(self.head, WordPairHead):
+            return self._joint(scores, batch)
+        decoded = self.head.crf.decode(scores, batch.word_mask)
+        mentions = [tuple(self.tags.decode(row)) for row in decoded]
+        sure = self._span_scores(scores, batch, mentions) if with_scores else [(0.0,) * len(m) for m in mentions]
+        return [Prediction(m, s) for m, s in zip(mentions, sure, strict=True)]
+
+    @torch.inference_mode()
+    def relation_probabilities(self, batch: WordBatch, allowed: Sequence[Sequence[int]]) -> list[dict[int, float]]:
+        """Of the task `relations`: for each pair the probabilities of the relations that it may have, which add up to 1.
+
+        Arguments:
+            batch: b posts with a pair each.
+            allowed: For each of them the places of the relations among which is chosen.
+        """
+        logits = self.scores(batch, self.trunk(batch))
+        rows = zip(logits, allowed, strict=True)
+        return [dict(zip(places, row[list(places)].softmax(0).tolist(), strict=True)) for row, places in rows]
+
+    def _relations(self, logits: Float[Tensor, "b r"]) -> list[Prediction]:
+        best = logits.softmax(-1).max(-1)
+        found = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        return [Prediction(links=(Link(0, 1, self.spec.relations[i]),), link_scores=(p,)) for i, p in found]
+
+    def _joint(self, logits: Float[Tensor, "b w w c"], batch: WordBatch) -> list[Prediction]:
+        grids, found = logits.log_softmax(-1).numpy(force=True), []
+        for grid, n in zip(grids, batch.word_mask.sum(1).tolist(), strict=True):
+            log_p = grid[:n, :n].astype(np.float64)
+            mentions, links = self.pairs.decode(log_p)
+            found.append(self.pairs_prediction(log_p, mentions, links))
+        return found
+
+    def pairs_prediction(self, log_p: Float[np.ndarray, "w w c"], mentions: Sequence[Mention], links: Sequence[Link]) -> Prediction:
+        """A joint prediction; its scores are mean probabilities over the block of pairs."""
+        labels = self.pairs.labels
+
+        def over(rows: Mention, columns: Mention, label: str) -> float:
+            block = log_p[rows.start : rows.end, columns.start : columns.end, labels.index(label)]
+            return float(np.exp(block[np.triu_indices(len(block))] if rows == columns else block).mean())
+
+        return Prediction(
+            tuple(mentions),
+            tuple(over(m, m, m.type) for m in mentions),
+            tuple(links),
+            tuple(over(mentions[link.head], mentions[link.tail], link.type) for link in links),
+        )
+
+    def _span_scores(
+        self, emissions: Float[Tensor, "b w c"], batch: WordBatch, mentions: Sequence[Sequence[Mention]]
+    ) -> list[tuple[float, ...]]:
+        assert isinstance(self.head, TaggingHead)
+        spans = [(row, m) for row, found in enumerate(mentions) for m in found]
+        if not spans:
+            return [() for _ in mentions]
+        rows = torch.tensor([row for row, _ in spans], device=emissions.device)
+        y, inside = (
+            torch.zeros(len(spans), emissions.shape[1], dtype=torch.long),
+            torch.zeros(len(spans), emissions.shape[1], dtype=torch.bool),
+        )
+        for i, (_, m) in enumerate(spans):
+            tags = self.tags.encode([Mention(0, m.end - m.start, m.type)], words=m.end - m.start)
+            y[i, m.start : m.end], inside[i, m.start : m.end] = torch.tensor([self.tags.numbers[t] for t in tags]), True
+        # what may stand behind an entity that has ended: anything that does not go on with one
+        after = torch.tensor([tag[0] not in "IE" for tag in self.tags.tags])
+        where = emissions.device
+        log_p = self.head.crf.span_log_probability(emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where))
+        flat = iter(log_p.exp().clamp(max=1.0).tolist())
+        return [tuple(next(flat) for _ in found) for found in mentions]
+
+
+def _alignment(spec: AlignmentSpec | None, width: int, image_width: int) -> Alignment | None:
+    if spec is None:
+        return None
+    options = spec.model_dump(exclude={"weight"})
+    return Alignment(text_width=width, image_width=image_width, **options)
+
+
+def _free(encoder: LanguageEncoder, spec: ExtractorSpec) -> None:
+    """Lets train what should: an adapter, or everything but the word embeddings, which a small data set only spoils."""
+    encoder.requires_grad_(False)
+    if spec.adapter_rank:
+        add_lora(encoder, rank=spec.adapter_rank, alpha=2 * spec.adapter_rank, targets=_LAYERS, dropout=spec.adapter_dropout)
+        return
+    encoder.requires_grad_(True)
+    encoder.model.get_input_embeddings().requires_grad_(False)

@@ -1,0 +1,123 @@
+r"""Alignment of texts, contexts and images in four directions, by Shapley values or, to see what these add, by InfoNCE.
+
+Pooled vectors of the texts $t_j$, generated contexts $c_i$ and images $v_j$ of a batch are projected, scaled to length 1 and compared,
+$s^{ct}_{ij} = c_i \cdot t_j$, $s^{cv}_{ij} = c_i \cdot v_j$; then
+
+$$L_\text{align} = \tfrac14 \big[L(s^{ct}) + L(s^{ct\top}) + L(s^{cv}) + L(s^{cv\top})\big],$$
+
+in the order context → text, text → context, context → image, image → context ("players → target"): $L$ is a loss of `contrast`, over the
+Shapley values of `shapley` or over the similarities themselves. A direction without two whole pairs counts nothing, and the mean goes over
+the others. Source: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal
+weights and projections are OURS.
+
+The loss does not depend on the order of the batch, also where it is estimated: permutations are drawn over the pairs sorted by their own
+similarity $s_{ii}$, not over their places.
+"""
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crisislens.nn.contrast import margin_loss, softmax_loss
+from crisislens.nn.shapley import Expectation, antithetic_permutations, permutation_shapley
+
+__all__ = ["Alignment", "AlignmentKind"]
+
+AlignmentKind = Literal["shapley_margin", "shapley_softmax", "info_nce"]
+"""The values that are contrasted and the form of the contrast."""
+_COLDEST = 0.01
+
+
+class Alignment(nn.Module):
+    """The loss that pulls each context towards its own text and image, away from the batch's others.
+
+    Arguments:
+        text_width: Width of the texts' pooled vectors; contexts come from the same encoder.
+        image_width: Width of the images' pooled vectors.
+        width: Width of the shared space.
+        kind: Shapley values with the margin or the softmax form, or InfoNCE.
+        samples: Permutations a direction, M.
+        expectation: How a coalition expects the similarity of its members.
+        temperature: $\\tau$ of the softmax expectation, and of InfoNCE.
+        contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k of a similarity.
+        learn_temperature: Whether $\\tau$ is learned; it stays above 0.01.
+
+    Raises:
+        ValueError: If a temperature is not above 0.01 or there is no sample.
+    """
+
+    def __init__(
+        self,
+        *,
+        text_width: int,
+        image_width: int,
+        width: int = 128,
+        kind: AlignmentKind = "shapley_margin",
+        samples: int = 32,
+        expectation: Expectation = "softmax",
+        temperature: float = 0.1,
+        contrast_temperature: float = 0.02,
+        learn_temperature: bool = False,
+    ) -> None:
+        super().__init__()
+        if min(temperature, contrast_temperature) <= _COLDEST or samples < 1:
+            raise ValueError(f"temperatures must be above {_COLDEST} and samples at least 1")
+        self.text, self.context = nn.Linear(text_width, width, bias=False), nn.Linear(text_width, width, bias=False)
+        self.image = nn.Linear(image_width, width, bias=False)
+        self.kind, self.samples, self.expectation, self.contrast_temperature = kind, samples, expectation, contrast_temperature
+        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature - _COLDEST)), requires_grad=learn_temperature)
+
+    @property
+    def temperature(self) -> Float[Tensor, ""]:
+        """$\\tau$ as it is now."""
+        return self.log_temperature.exp() + _COLDEST
+
+    def similarities(self, players: Float[Tensor, "k w"], targets: Float[Tensor, "n w"]) -> Float[Tensor, "k n"]:
+        """Cosine of each player with each target, both projected already."""
+        return functional.normalize(players, dim=-1) @ functional.normalize(targets, dim=-1).T
+
+    def forward(
+        self,
+        text: Float[Tensor, "b d"],
+        context: Float[Tensor, "b d"],
+        image: Float[Tensor, "b e"],
+        has_context: Bool[Tensor, " b"],
+        has_image: Bool[Tensor, " b"],
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, ""]:
+        """$L_align$ of a batch, in double precision; 0 where no direction has two whole pairs.
+
+        Arguments:
+            text: Pooled texts; every post has one.
+            context: Pooled contexts, anything where there is none.
+            image: Pooled images, likewise.
+            has_context: True where a post has a context.
+            has_image: True where it has an image.
+            generator: Of the permutations, on the CPU.
+        """
+        c = self.context(context)
+        pairs = ((self.similarities(c, self.text(text)), has_context), (self.similarities(c, self.image(image)), has_context & has_image))
+        losses = [self.direction(s, whole, generator) for own, whole in pairs for s in (own, own.T)]
+        counted = torch.stack([whole.sum() > 1 for _, whole in pairs for _ in range(2)])
+        return torch.stack(losses).masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
+
+    def direction(self, s: Float[Tensor, "b b"], pairs: Bool[Tensor, " b"], generator: torch.Generator | None = None) -> Float[Tensor, ""]:
+        """The loss of one direction.
+
+        Arguments:
+            s: Similarity of player i (row) to target j (column); pairs stand on the diagonal.
+            pairs: True where both sides of a pair are there.
+            generator: Of the permutations, on the CPU.
+        """
+        s = s.double()
+        if self.kind == "info_nce":
+            return softmax_loss(s, pairs, self.temperature)
+        own = s.detach().diagonal().masked_fill(~pairs, torch.inf)
+        ranked = own.argsort(stable=True)
+        orders = antithetic_permutations(self.samples, len(s), generator).to(s.device)
+        phi = permutation_shapley(s, ranked[orders], present=pairs, expectation=self.expectation, temperature=self.temperature)
+        return margin_loss(phi, pairs) if self.kind == "shapley_margin" else softmax_loss(phi, pairs, self.contrast_temperature)

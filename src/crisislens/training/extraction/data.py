@@ -1,0 +1,255 @@
+"""From posts that people marked to what a training step eats."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crisislens.core.errors import ConfigError, DataError
+from crisislens.data.conll import read_conll
+from crisislens.data.contexts import Contexts, context_of, read_contexts
+from crisislens.data.jmere import JMERE, joined_stand_in
+from crisislens.data.mner import TwitterMNER
+from crisislens.data.mnre import MNRE
+from crisislens.data.post_words import cut_anew
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Mention
+from crisislens.encoders.base import ImageEncoder
+from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.features.words import EncodedWords, WordReader, collate_words
+from crisislens.models.extraction import Extractor
+from crisislens.nn.words import WordBatch
+from crisislens.training.extraction.config import ExtractionData
+from crisislens.training.extraction.pictures import frozen_patches, photo_of, pixel_batch
+
+__all__ = ["Example", "ExtractionSplits", "LengthBatches", "collate_examples", "encode_posts", "load_splits"]
+
+_CONLL_SUFFIXES = (".txt", ".conll", ".bio", ".tsv")
+_POOL_BATCHES = 50
+
+
+@dataclass(frozen=True)
+class ExtractionSplits:
+    """A data set in its three parts, with the contexts of its pictures.
+
+    Attributes:
+        train: Posts to learn from.
+        dev: Posts that decide when to stop.
+        test: Posts to measure on.
+        contexts: From a picture's id to its context.
+        relations: The relations that the data set has, `None` first; empty without relations.
+        types: The types of its entities.
+    """
+
+    train: list[AnnotatedPost]
+    dev: list[AnnotatedPost]
+    test: list[AnnotatedPost]
+    contexts: Contexts
+    relations: tuple[str, ...]
+    types: tuple[str, ...]
+
+    def part(self, split: str) -> list[AnnotatedPost]:
+        """The posts of `train`, `dev` or `test`."""
+        return {"train": self.train, "dev": self.dev, "test": self.test}[split]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A post as numbers.
+
+    Attributes:
+        words: Its words and context.
+        y: Tags (w), a relation (scalar) or labels of pairs (w, w).
+        post: What people marked.
+        image: Patches of its picture, or None.
+        photo: The picture's file, for an image encoder inside the graph, or None.
+    """
+
+    words: EncodedWords
+    y: Tensor
+    post: AnnotatedPost
+    image: Tensor | None = None
+    photo: Path | None = None
+
+
+def load_splits(data: ExtractionData) -> ExtractionSplits:
+    """Reads a data set with its contexts.
+
+    Raises:
+        DataError: If files are missing or not as described.
+        ConfigError: If contexts are asked for that the data set does not have.
+    """
+    posts, contexts = _posts(data), _contexts(data)
+    if data.cut_anew:
+        posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
+    found = {link.type for part in posts for p in part for link in p.links}
+    relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
+    if data.name == "mnre-v2":
+        relations = MNRE(Path(data.root), "v2").relations()
+    types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
+    return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
+
+
+def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
+    root = Path(data.root)
+    if data.name == "conll":
+        train, dev, test = (read_conll(_conll_file(root, split), split=split).posts for split in ("train", "dev", "test"))
+        return train, dev, test
+    if data.name == "stand-in":
+        return _stand_in(root)
+    if data.name == "twitter-both":
+        both = [TwitterMNER(root, name) for name in ("twitter2015", "twitter2017")]
+        train, dev, test = ([p for source in both for p in source.load(split)] for split in ("train", "dev", "test"))
+        return train, dev, test
+    source: TwitterMNER | MNRE | JMERE
+    if data.name == "jmere":
+        source = JMERE(root)
+    elif data.name in {"mnre-v1", "mnre-v2"}:
+        source = MNRE(root, data.name[-2:])
+    else:
+        source = TwitterMNER(root, data.name)
+    return source.load("train"), source.load("dev"), source.load("test")
+
+
+def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
+    splits = ("train", "dev", "test")
+    pairs = [p for split in splits for p in MNRE(root / "mnre", "v1").load(split)]
+    tagged = [p for name in ("twitter2015", "twitter2017") for split in splits for p in TwitterMNER(root / "mner", name).load(split)]
+    joined = joined_stand_in(tagged, pairs)
+    train, dev, test = ([p for p in joined if p.split == split] for split in splits)
+    return train, dev, test
+
+
+def _conll_file(root: Path, split: str) -> Path:
+    names = {"dev": ("dev", "valid", "val"), "train": ("train",), "test": ("test",)}[split]
+    for path in (root / f"{name}{suffix}" for name in names for suffix in _CONLL_SUFFIXES):
+        if path.is_file():
+            return path
+    raise DataError(f"{root} has no {' or '.join(names)} file ({', '.join(_CONLL_SUFFIXES)}) with a word and its tag a line")
+
+
+def _contexts(data: ExtractionData) -> Contexts:
+    if data.contexts == "none":
+        return {}
+    if data.contexts == "file":
+        if data.context_file is None:
+            raise ConfigError("contexts: file needs context_file, the path of a table of contexts")
+        return read_contexts([Path(data.context_file)])
+    long = data.contexts == "long"
+    if data.name in {"twitter2015", "twitter2017"}:
+        return TwitterMNER(Path(data.root), data.name).contexts(long=long)
+    if data.name in {"mnre-v1", "stand-in", "twitter-both"}:
+        # version 1 takes its tweets from both data sets, and their captions with them
+        folder = {"stand-in": Path(data.root) / "mner", "mnre-v1": Path(data.root).parent / "mner"}.get(data.name, Path(data.root))
+        both = [TwitterMNER(folder, name).contexts(long=long) for name in ("twitter2015", "twitter2017")]
+        return {**both[1], **both[0]}
+    raise ConfigError(f"there are no contexts beside {data.name}; give contexts: file and a context_file, or none")
+
+
+def encode_posts(
+    posts: Sequence[AnnotatedPost], extractor: Extractor, reader: WordReader, contexts: Contexts, *, image_root: Path | None = None
+) -> list[Example]:
+    """Posts as numbers; words that the encoder does not read have no label.
+
+    Arguments:
+        posts: The posts.
+        extractor: Whose labels and encoders.
+        reader: Of its words.
+        contexts: From a picture's id to its context.
+        image_root: The folder of the photos; without one, no picture is read.
+
+    Raises:
+        DataError: If a post does not fit the extractor's labels.
+        ConfigError: If the extractor takes patches of another width than the frozen encoder's.
+    """
+    examples = [_example(post, extractor, reader, context_of(contexts, post.image)) for post in posts]
+    if image_root is None:
+        return examples
+    photos = [photo_of(post, image_root) for post in posts]
+    if extractor.trunk.image_encoder is not None:
+        return [replace(e, photo=photo) for e, photo in zip(examples, photos, strict=True)]
+    frozen = load_vision(VisionSpec())
+    if extractor.spec.image_width != frozen.width:
+        raise ConfigError(f"photos give patches of width {frozen.width}; set extractor.image_width to it, or name an image_encoder")
+    patches = frozen_patches(photos, frozen)
+    return [replace(e, image=x) for e, x in zip(examples, patches, strict=True)]
+
+
+def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, context: str) -> Example:
+    spec = extractor.spec
+    if spec.task == "relations":
+        if len(post.links) != 1:
+            raise DataError(f"post {post.id} has {len(post.links)} links; the task relations takes posts with one pair each")
+        [link] = post.links
+        pair = (post.mentions[link.head], post.mentions[link.tail])
+        if link.type not in spec.relations:
+            # a relation of the development or test split that training never saw counts as missed, not as an error
+            return Example(reader.read(post.words, context=context, pair=pair), torch.tensor(0), post)
+        return Example(reader.read(post.words, context=context, pair=pair), torch.tensor(spec.relations.index(link.type)), post)
+    encoded = reader.read(post.words, context=context)
+    n = len(encoded.starts)
+    if spec.task == "joint":
+        known = [link for link in post.links if link.type in spec.relations]
+        grid = extractor.pairs.encode(post.mentions, known, words=len(post.words))
+        return Example(encoded, torch.from_numpy(grid[:n, :n]), post)
+    tags = extractor.tags.encode(_apart(post), words=len(post.words))
+    return Example(encoded, torch.tensor([extractor.tags.numbers[tag] for tag in tags[:n]]), post)
+
+
+def _apart(post: AnnotatedPost) -> list[Mention]:
+    """Mentions without overlaps: of two that share words the first stays."""
+    taken: list[Mention] = []
+    for m in sorted(post.mentions):
+        if not taken or taken[-1].end <= m.start:
+            taken.append(m)
+    return taken
+
+
+def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple[WordBatch, Tensor]:
+    """A batch for an extractor and its labels, padded with 0."""
+    batch = collate_words(
+        [e.words for e in examples],
+        pad_id=extractor.encoder.pad_id,
+        images=[e.image for e in examples],
+        image_width=extractor.spec.image_width,
+    )
+    encoder = extractor.trunk.image_encoder
+    if isinstance(encoder, ImageEncoder):
+        pixels, there = pixel_batch([e.photo for e in examples], encoder)
+        mask = torch.tensor(there)[:, None].expand(-1, encoder.patches)
+        batch = batch.replace(pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask)
+    if examples[0].y.ndim == 0:
+        return batch, torch.stack([e.y for e in examples])
+    w = batch.starts.shape[1]
+    y = torch.zeros(len(examples), *[w] * examples[0].y.ndim, dtype=torch.long)
+    for row, e in enumerate(examples):
+        n = len(e.y)
+        y[row, :n] = e.y if e.y.ndim == 1 else torch.nn.functional.pad(e.y, (0, w - n))
+    return batch, y
+
+
+class LengthBatches:
+    """Batches of posts of similar length in random order, other ones in each epoch; they depend on seed and epoch alone.
+
+    Arguments:
+        examples: The posts.
+        size: Posts a batch.
+        seed: Of the order.
+        extractor: For which they are made.
+    """
+
+    def __init__(self, examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor) -> None:
+        self.examples, self.size, self.seed, self.extractor, self.epoch = examples, size, seed, extractor, 0
+        self._lengths = torch.tensor([len(e.words) + len(e.words.context_ids) for e in examples])
+
+    def __len__(self) -> int:
+        return -(-len(self.examples) // self.size)
+
+    def __iter__(self) -> Iterator[tuple[WordBatch, Tensor]]:
+        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+        order = torch.randperm(len(self.examples), generator=generator)
+        pools = [pool[self._lengths[pool].argsort(stable=True)] for pool in torch.split(order, _POOL_BATCHES * self.size)]
+        batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
+        for i in torch.randperm(len(batches), generator=generator).tolist():
+            yield collate_examples([self.examples[j] for j in batches[i].tolist()], self.extractor)

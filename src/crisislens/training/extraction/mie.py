@@ -1,0 +1,186 @@
+"""The benchmark of multimodal information extraction: what context, InfoNCE and Shapley values each add, on the same posts and seeds.
+
+Four systems, each the one before and one thing more: `text` reads the words; `context` also the context of the picture, through the gate;
+`info_nce` aligns contexts with texts by InfoNCE; `shap_ca` aligns them by Shapley values. Every difference comes with a paired bootstrap
+over posts. Published numbers (`PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they stand in a column of their
+own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from crisislens.core.errors import InputError
+from crisislens.encoders.language import LanguageSpec
+from crisislens.evaluation.extraction import paired_f1
+from crisislens.evaluation.significance import PairedDifference, mean_interval
+from crisislens.models.extraction import AlignmentSpec, ExtractorSpec
+from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
+from crisislens.training.extraction.fit import ExtractionEpoch
+from crisislens.training.extraction.run import AUTO, SeedResult, read_results, run_extraction
+
+__all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "Comparison", "compare", "mie_run", "run_mie", "show_mie"]
+
+System = Literal["text", "context", "info_nce", "shap_ca", "shap_ca_margin"]
+SYSTEMS: tuple[str, ...] = get_args(System)
+"""The systems; `shap_ca` has the softmax form of the loss, `shap_ca_margin` the margin form."""
+DATA_SETS: tuple[str, ...] = ("twitter2017", "twitter2015", "mnre-v2", "mnre-v1", "stand-in")
+"""The data sets that can be had here; `stand-in` is none of the published ones."""
+PUBLISHED: dict[str, str] = {
+    "twitter2015": "text only 77.04, ITA 78.03, MoRe-Image 77.57 (AdaSeq); I2SRM 77.12; UMT 73.20",
+    "twitter2017": "text only 89.11, ITA 89.75, MoRe-Image 90.28 (AdaSeq); I2SRM 88.40; UMT 85.09",
+    "mnre-v2": "I2SRM 84.12; group-feature fusion 84.16",
+}
+"""F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the logs of UMT."""
+_FOLDERS = {"twitter2015": "mner", "twitter2017": "mner", "mnre-v1": "mnre", "mnre-v2": "mnre", "stand-in": ""}
+_TASKS = {"mnre-v1": "relations", "mnre-v2": "relations", "stand-in": "joint"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One system beside the one before it.
+
+    Attributes:
+        data: The data set.
+        system: The system.
+        results: Its seeds.
+        f1: Micro F1 on the test posts as `percent` prints it.
+        against: The system that it is compared with; empty for the first.
+        difference: Their paired difference over the seeds that both have; None for the first.
+    """
+
+    data: str
+    system: str
+    results: list[SeedResult]
+    f1: str
+    against: str = ""
+    difference: PairedDifference | None = None
+
+
+def mie_run(
+    data: str,
+    system: str,
+    folder: Path,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    encoder: str = "minilm",
+    long_contexts: bool = False,
+    recipe: ExtractionRecipe | None = None,
+) -> ExtractionRun:
+    """The run of one system on one data set.
+
+    Arguments:
+        data: A name in `DATA_SETS`.
+        system: A name in `SYSTEMS`.
+        folder: The folder that holds `mner` and `mnre`.
+        seeds: The seeds.
+        encoder: A checkpoint as `LanguageSpec` names it.
+        long_contexts: Whether contexts are the long ones where they exist, not the captions.
+        recipe: How it is trained; the default of the benchmark where None.
+
+    Raises:
+        InputError: If there is no such data set or system, or the data set has no contexts.
+    """
+    if data not in DATA_SETS or system not in SYSTEMS:
+        raise InputError(f"no benchmark of {system!r} on {data!r}; systems: {', '.join(SYSTEMS)}; data sets: {', '.join(DATA_SETS)}")
+    reads_context = system != "text"
+    if reads_context and data == "mnre-v2":
+        raise InputError("MNRE v2 has no contexts here; take the system text, or mnre-v1")
+    kinds = {"info_nce": "info_nce", "shap_ca": "shapley_softmax", "shap_ca_margin": "shapley_margin"}
+    task = _TASKS.get(data, "entities")
+    extractor = ExtractorSpec(
+        task=task,  # type: ignore[arg-type]
+        relations=() if task == "entities" else AUTO,
+        encoder=LanguageSpec(checkpoint=encoder),
+        context_pieces=(96 if long_contexts else 32) if reads_context else 0,
+        fusion=reads_context,
+        alignment=AlignmentSpec(kind=kinds[system]) if system in kinds else None,  # type: ignore[arg-type]
+    )
+    contexts: Literal["none", "captions", "long"] = ("long" if long_contexts else "captions") if reads_context else "none"
+    parts = (data, system, *(["long"] if long_contexts and reads_context else []), *([] if encoder == "minilm" else [Path(encoder).name]))
+    return ExtractionRun(
+        name="-".join(parts),
+        data=ExtractionData(name=data, root=str(folder / _FOLDERS[data]), contexts=contexts),  # type: ignore[arg-type]
+        extractor=extractor,
+        recipe=recipe or default_recipe(data, encoder),
+        seeds=tuple(seeds),
+    )
+
+
+def default_recipe(data: str, encoder: str) -> ExtractionRecipe:
+    """The benchmark's recipe: MiniLM takes higher rates than BERT does."""
+    rate = 3e-4 if encoder == "minilm" else 3e-5
+    epochs = {"mnre-v2": 4, "mnre-v1": 5, "stand-in": 12}.get(data, 6)
+    return ExtractionRecipe(batch_posts=32, learning_rate=rate, epochs=epochs)
+
+
+def run_mie(
+    folder: Path,
+    out: Path,
+    *,
+    data_sets: Sequence[str] = ("twitter2017",),
+    systems: Sequence[str] = ("text", "context", "info_nce", "shap_ca"),
+    seeds: Sequence[int] = (0, 1, 2),
+    encoder: str = "minilm",
+    long_contexts: bool = False,
+    report: Callable[[str, ExtractionEpoch], None] | None = None,
+) -> list[Comparison]:
+    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to; resumable.
+
+    Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
+    """
+    for data in data_sets:
+        for seed in seeds:
+            for system in systems:
+                if system != "text" and data == "mnre-v2":
+                    continue
+                run = mie_run(data, system, folder, seeds=(seed,), encoder=encoder, long_contexts=long_contexts)
+                run_extraction(run, out, report=report)
+    return show_mie(out)
+
+
+def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
+    """What stands in a folder of results: each run with its seeds, and its difference to the system before it on the same data set.
+
+    Raises:
+        DataError: If a file there is not a result.
+    """
+    runs: dict[str, list[SeedResult]] = {}
+    for result in read_results(out):
+        runs.setdefault(result.run.name, []).append(result)
+    compared = []
+    for data in DATA_SETS:
+        names = [name for name in runs if name == data or name.startswith(f"{data}-")]
+        names.sort(key=lambda name: (SYSTEMS.index(_system(name, data)), name))
+        for name in names:
+            before = next((other for s in _before(_system(name, data)) if (other := name.replace(_system(name, data), s, 1)) in runs), "")
+            before = before or (f"{data}-text" if _system(name, data) != "text" and f"{data}-text" in runs else "")
+            difference = compare(runs[name], runs[before], resamples=resamples) if before else None
+            f1 = mean_interval([r.test.micro.f1 for r in runs[name]]).percent()
+            compared.append(Comparison(data, name.removeprefix(f"{data}-"), runs[name], f1, before.removeprefix(f"{data}-"), difference))
+    return compared
+
+
+def compare(a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000) -> PairedDifference | None:
+    """The paired difference of two runs over the seeds that both have; None if they share none."""
+    shared = sorted({r.seed for r in a} & {r.seed for r in b})
+    if not shared:
+        return None
+    rows = [[r.post_counts() for seed in shared for r in results if r.seed == seed] for results in (a, b)]
+    return paired_f1(*rows, resamples=resamples)
+
+
+def _system(name: str, data: str) -> str:
+    rest = name.removeprefix(f"{data}-")
+    return max((s for s in SYSTEMS if rest == s or rest.startswith(f"{s}-")), key=len, default="text")
+
+
+def _before(system: str) -> tuple[str, ...]:
+    """The systems that one may be compared with, the nearest first."""
+    return {
+        "context": ("text",),
+        "info_nce": ("context",),
+        "shap_ca": ("info_nce", "context"),
+        "shap_ca_margin": ("info_nce", "context"),
+    }.get(system, ())

@@ -1,0 +1,176 @@
+"""One run of an extractor: trained and measured with each of its seeds, resumable, one result file a seed."""
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from pydantic import BaseModel, ConfigDict
+
+from crisislens.core.errors import ConfigError, DataError
+from crisislens.core.files import atomic_write
+from crisislens.evaluation.extraction import ExtractionReport
+from crisislens.models.extraction import Extractor
+from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
+from crisislens.training.extraction.config import ExtractionRun
+from crisislens.training.extraction.data import ExtractionSplits, encode_posts, load_splits
+from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
+from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
+
+__all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
+
+AUTO = ("auto",)
+"""In place of an extractor's relations: those of the data."""
+_RETRIEVAL_POSTS = 64
+
+
+class SeedResult(BaseModel):
+    """What one training came to, with what it takes to compare and repeat it. No text of any post is in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: ExtractionRun
+    fingerprint: str
+    """Of the run without its seeds."""
+    seed: int
+    history: list[ExtractionEpoch]
+    dev: ExtractionReport
+    test: ExtractionReport
+    test_entities: ExtractionReport | None
+    """Of the task `joint`."""
+    counts: list[tuple[int, int, int]]
+    """For each test post the items in both, marked and found."""
+    retrieval: dict[str, float]
+    """How often the right context is among the first k of 64, on test posts; empty where contexts are not read by themselves."""
+    parameters_trained: int
+    seconds: float
+    """Of training and measuring, without what an earlier, killed process spent."""
+    versions: dict[str, str]
+
+    def post_counts(self) -> Int[np.ndarray, "s 3"]:
+        """The counts as an array."""
+        return np.array(self.counts, dtype=np.int64).reshape(-1, 3)
+
+
+def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
+    """Where the result of one seed stands."""
+    return folder / f"{run.name}-seed{seed}.json"
+
+
+def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRun:
+    """The run with the relations of its data, where its extractor needs them and the run file does not name any."""
+    task, given = run.extractor.task, run.extractor.relations
+    if task != "entities" and not splits.relations:
+        raise ConfigError(f"{run.data.name} has no relations; set extractor.task to entities, or take MNRE, JMERE or the stand-in")
+    if task == "relations" and not all(len(p.links) == 1 for part in (splits.train, splits.dev, splits.test) for p in part):
+        raise ConfigError(f"{run.data.name} is not a set of given pairs; set extractor.task to joint")
+    changes: dict[str, object] = {}
+    if task != "entities" and given == AUTO:
+        changes["relations"] = splits.relations
+    if task != "relations" and splits.types and not set(splits.types) <= set(run.extractor.types):
+        changes["types"] = splits.types
+    return run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
+
+
+def run_extraction(
+    run: ExtractionRun,
+    out: Path,
+    *,
+    splits: ExtractionSplits | None = None,
+    keep: ExtractorMeta | None = None,
+    report: Callable[[str, ExtractionEpoch], None] | None = None,
+) -> list[SeedResult]:
+    """Trains and measures a run with each of its seeds; what was measured before is read, what was killed is gone on with.
+
+    Arguments:
+        run: The run.
+        out: The folder of results and checkpoints.
+        splits: Its data, read from where the run says if None.
+        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta.
+        report: Called after each epoch with the training's name.
+
+    Raises:
+        ConfigError: If the run does not fit its data, or a result of another run stands under its name.
+        DataError: If the data cannot be read.
+        ModelError: If training diverges.
+    """
+    splits = load_splits(run.data) if splits is None else splits
+    run = with_labels_of(run, splits)
+    mark = run.model_copy(update={"seeds": (0,)}).fingerprint()
+    results = []
+    for seed in run.seeds:
+        path = result_path(out, run, seed)
+        if path.is_file():
+            known = SeedResult.model_validate_json(path.read_text(encoding="utf-8"))
+            if known.fingerprint != mark:
+                raise ConfigError(f"{path} holds the result of another run of that name; give the run another name, or another folder")
+            results.append(known)
+            continue
+        results.append(_one_seed(run, splits, seed, out, mark, keep, report))
+        atomic_write(path, results[-1].model_dump_json(indent=None) + "\n")
+        path.with_suffix(".ckpt").unlink(missing_ok=True)
+    return results
+
+
+def _one_seed(
+    run: ExtractionRun,
+    splits: ExtractionSplits,
+    seed: int,
+    out: Path,
+    mark: str,
+    keep: ExtractorMeta | None,
+    report: Callable[[str, ExtractionEpoch], None] | None,
+) -> SeedResult:
+    started = time.perf_counter()
+    path = result_path(out, run, seed)
+
+    def after(record: ExtractionEpoch) -> None:
+        if report is not None:
+            report(path.stem, record)
+
+    extractor, history = fit_extractor(run, splits, seed=seed, checkpoint=path.with_suffix(".ckpt"), after_epoch=after)
+    reader = word_reader(extractor)
+    root = Path(run.data.image_root) if run.data.image_root else None
+    dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("dev", "test"))
+    measured = evaluate_extractor(extractor, test)
+    if keep is not None:
+        save_extractor(out / path.stem, extractor, keep)
+    with_context = [e for e in test if e.words.context_ids]
+    return SeedResult(
+        run=run,
+        fingerprint=mark,
+        seed=seed,
+        history=history,
+        dev=evaluate_extractor(extractor, dev).report,
+        test=measured.report,
+        test_entities=measured.entities,
+        counts=[tuple(row) for row in measured.counts.tolist()],
+        retrieval=retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS) if len(with_context) >= _RETRIEVAL_POSTS else {},
+        parameters_trained=_trained(extractor),
+        seconds=time.perf_counter() - started,
+        versions={"crisislens": version("crisislens"), "torch": torch.__version__, "python": platform.python_version()},
+    )
+
+
+def _trained(extractor: Extractor) -> int:
+    return sum(p.numel() for p in extractor.parameters() if p.requires_grad)
+
+
+def read_results(folder: Path) -> list[SeedResult]:
+    """All results in a folder, by name.
+
+    Raises:
+        DataError: If a file is not a result.
+    """
+    results = []
+    for path in sorted(folder.glob("*-seed*.json")):
+        try:
+            results.append(SeedResult.model_validate(json.loads(path.read_text(encoding="utf-8"))))
+        except ValueError as error:
+            raise DataError(f"{path} is not a result of an extraction run ({str(error)[:100]}); remove it") from error
+    return results

@@ -1,0 +1,94 @@
+"""Extraction on the command line: own posts to an extractor, the extractor to entities, checks, and what a mistake says."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crisislens.cli.main import main
+from tiny_language import made_up_posts, write_tiny_bert
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120", "HF_HUB_OFFLINE": "1"}
+
+
+def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "crisislens", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Own posts in CoNLL's layout, a tiny language model, and a run file that joins them."""
+    root = tmp_path_factory.mktemp("own")
+    write_tiny_bert(root / "bert")
+    for split, count, seed in (("train", 80, 0), ("dev", 20, 1), ("test", 20, 2)):
+        blocks = []
+        for post in made_up_posts(count, seed=seed, split=split):
+            starts = {m.start: f"B-{m.type}" for m in post.mentions}
+            blocks.append("".join(f"{word}\t{starts.get(i, 'O')}\n" for i, word in enumerate(post.words)))
+        (root / f"{split}.txt").write_text("\n".join(blocks))
+    run = {
+        "name": "own",
+        "data": {"name": "conll", "root": str(root)},
+        "extractor": {"types": ["PER", "LOC"], "encoder": {"checkpoint": str(root / "bert"), "max_tokens": 48}},
+        "recipe": {"epochs": 8, "batch_posts": 8, "learning_rate": 3e-3, "head_learning_rate": 1e-2, "average": 0.9},
+        "device": "cpu",
+    }
+    (root / "run.yaml").write_text(json.dumps(run))
+    (root / "posts.jsonl").write_text(json.dumps({"id": "1", "text": "Anna visits Quito"}) + "\n")
+    return root
+
+
+def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
+    trained = crisislens("train-extractor", folder / "run.yaml", "--out", tmp_path / "runs")
+    assert trained.returncode == 0, trained.stderr
+    assert "epoch 8" in trained.stderr
+    assert re.search(r"PER\W+\d+\W+[\d.]+ \(1 seed\)", trained.stdout), trained.stdout
+    extractor = tmp_path / "runs" / "own-seed0"
+    done = crisislens("extract", folder / "posts.jsonl", "--entities", extractor, "--relations", "none", "--out", tmp_path / "e.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "1 posts read, 0 rows failed: 2 entities, 0 relations" in done.stdout
+    [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["extract", "nowhere.jsonl"], 2, r"nowhere\.jsonl"),
+        (["extract", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
+        (["train-extractor", "nowhere.yaml"], 2, "nowhere.yaml"),
+        (["train-extractor", "{folder}/run.yaml", "--set", "recipe.epochs=0"], 2, "recipe.epochs"),
+        (["train-extractor", "{folder}/run.yaml", "--set", "data.root=nowhere"], 3, "nowhere has no train file"),
+        (["bench", "run", "mie", "nowhere", "--system", "best"], 2, "no benchmark of 'best'"),
+        (["bench", "run", "mie", "nowhere"], 3, "lacks train.txt"),
+        (["data", "check", "nowhere", "--dataset", "mner"], 2, "expected one of crisismmd, twitter2015"),
+        (["data", "check", "nowhere", "--dataset", "mnre-v2"], 3, "lacks mnre_train.txt"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+) -> None:
+    # in this process: nine starts of torch and lightning would take a minute
+    monkeypatch.setattr(sys, "argv", ["crisislens", *(a.format(folder=folder) for a in arguments)])
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    said = capsys.readouterr()
+    assert (stopped.value.code, said.out) == (code, ""), said.err
+    assert re.search(message, said.err), said.err
+    assert said.err.startswith("error: ")
+    assert said.err.count("\n") == 1
+
+
+@pytest.mark.real
+def test_data_check_reports_counts_and_traps(shared_data: Path) -> None:
+    done = crisislens("data", "check", shared_data / "mner", "--dataset", "twitter2015", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["posts"] == found["expected"]
+    assert found["mended_tags"] == {"train": 186, "dev": 53, "test": 135}

@@ -1,0 +1,200 @@
+"""Readers of words with entities and relations: layouts, traps, counts against the published ones."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crisislens.core.errors import DataError
+from crisislens.data.conll import read_conll
+from crisislens.data.contexts import context_of, image_key, read_contexts
+from crisislens.data.jmere import JMERE, joined_stand_in
+from crisislens.data.mner import TwitterMNER
+from crisislens.data.mnre import MNRE, MNRE_RELATIONS, types_of_relation
+from crisislens.domain.extraction import AnnotatedPost, Link, Mention
+
+
+def test_conll_with_images_and_tags_that_go_on_with_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text("IMGID:7\nNew\tB-LOC\nYork\tI-LOC\n\nIMGID:8\nIn\tO\nQuito\tI-LOC\nIMGID:8\nlone\nx\tO\n", encoding="utf-8")
+    found = read_conll(path)
+    assert [(p.id, p.image, p.words, p.mentions) for p in found.posts] == [
+        ("7", "7", ("New", "York"), (Mention(0, 2, "LOC"),)),
+        ("8", "8", ("In", "Quito"), (Mention(1, 2, "LOC"),)),
+        ("8#2", "8", ("lone", "x"), ()),
+    ]
+    assert (found.mended_tags, found.lone_words, found.repeated_ids) == (1, 1, 1)
+
+
+def test_conll_of_bioes_columns_and_other_names(tmp_path: Path) -> None:
+    path = tmp_path / "own.conll"
+    path.write_text("-DOCSTART- O\n\nAda NNP S-person\nin IN O\nNew NNP B-place\nYork NNP E-place\n", encoding="utf-8")
+    [post] = read_conll(path, split="dev", rename={"person": "PER", "place": "LOC"}).posts
+    assert post.mentions == (Mention(0, 1, "PER"), Mention(2, 4, "LOC"))
+    assert (post.id, post.split, post.image) == ("dev-000000", "dev", None)
+
+
+@pytest.mark.parametrize(("text", "told"), [("word\tX-PER\n", "X-PER"), ("word\tB-\n", "B-"), ("\n\n", "holds no words")])
+def test_conll_refuses_what_is_no_tag(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "train.txt"
+    path.write_text(text)
+    with pytest.raises(DataError, match=told):
+        read_conll(path)
+    with pytest.raises(DataError, match="no file"):
+        read_conll(tmp_path / "absent.txt")
+
+
+def test_contexts_of_both_layouts(tmp_path: Path) -> None:
+    (tmp_path / "captions.txt").write_text("17_06_1.jpg :a  man :) \n9.jpg :\n3.png : a dog\n", encoding="utf-8")
+    (tmp_path / "long.tsv").write_text('image_id\tcontext\n17_06_1\tThe "image" shows\n4\tmore\n', encoding="utf-8")
+    found = read_contexts([tmp_path / "long.tsv", tmp_path / "captions.txt"])
+    assert found == {"17_06_1": 'The "image" shows', "4": "more", "3": "a dog"}
+    assert context_of(found, "images/3.JPG") == "a dog"
+    assert context_of(found, None) == context_of(found, "absent.jpg") == ""
+    assert image_key("O_2.5") == "O_2.5"
+
+
+def test_contexts_refuse_other_files(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("no colon here\n")
+    (tmp_path / "a.tsv").write_text("id\tcaption\n")
+    for name, told in (("a.txt", "line 1"), ("a.tsv", "image_id"), ("none.txt", "no table")):
+        with pytest.raises(DataError, match=told):
+            read_contexts([tmp_path / name])
+
+
+def write_mnre(folder: Path, rows: list[dict[str, object]], version: str = "v1") -> MNRE:
+    names = {"v1": ("ours_train.txt", "ours_val.txt", "ours_test.txt"), "v2": ("mnre_train.txt", "mnre_val.txt", "mnre_test.txt")}
+    (folder / version).mkdir()
+    for name in names[version]:
+        (folder / version / name).write_text("".join(f"{row!r}\n" for row in rows))
+    return MNRE(folder, version)
+
+
+def row(**changes: object) -> dict[str, object]:
+    base: dict[str, object] = {
+        "token": ["Ada", "left", "New", "York"],
+        "h": {"name": "Ada", "pos": [0, 1]},
+        "t": {"name": "New York", "pos": [2, 4]},
+        "img_id": "7.jpg",
+        "relation": "/per/loc/place_of_residence",
+    }
+    return base | changes
+
+
+def test_mnre_rows_and_traps(tmp_path: Path) -> None:
+    wrong = {"name": "York", "pos": [2, 4]}
+    source = write_mnre(tmp_path, [row(), row(relation="none", img_id=8), row(t=wrong), row(t={"name": "Ada left", "pos": [0, 2]})])
+    first, second, *_ = source.load("train")
+    assert first.mentions == (Mention(0, 1, "PER"), Mention(2, 4, "LOC"))
+    assert first.links == (Link(0, 1, "/per/loc/place_of_residence"),)
+    assert second.links == (Link(0, 1, "None"),)
+    assert second.mentions == (Mention(0, 1, ""), Mention(2, 4, ""))
+    assert second.image == "8.jpg"
+    check = source.check()
+    assert check.wrong_names["train"] == check.overlaps["train"] == check.bare_numbers["train"] == 1
+    assert check.shared_images == {"dev-train": 2, "dev-test": 2, "test-train": 2}
+    assert not check.complete
+    assert source.relations() == ("None", "/per/loc/place_of_residence")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "__import__('os').system('true')",
+        "{'token': ['a']}",
+        repr(row(h={"name": "x", "pos": [3, 9]})),
+        repr(row(token=[1, 2, 3, 4])),
+        "[" * 500,
+    ],
+)
+def test_mnre_refuses_what_is_no_row_and_runs_nothing(tmp_path: Path, bad: str) -> None:
+    source = write_mnre(tmp_path, [row()], "v2")
+    (tmp_path / "v2" / "mnre_train.txt").write_text(bad + "\n")
+    with pytest.raises(DataError, match="line 1 of mnre_train"):
+        source.load("train")
+
+
+def test_relation_names() -> None:
+    assert len(MNRE_RELATIONS) == 23
+    assert types_of_relation("None") == ("", "")
+    assert {t for r in MNRE_RELATIONS[1:] for t in types_of_relation(r)} == {"PER", "ORG", "LOC", "MISC"}
+
+
+def write_jmere(folder: Path) -> JMERE:
+    def end(name: str, start: int, stop: int, tag: str) -> dict[str, object]:
+        return {"name": name, "pos": [start, stop], "tags": tag}
+
+    ada, york = end("Ada", 0, 1, "per"), end("York", 2, 4, "loc")
+    tweet = {
+        "token": ["Ada", "left", "New", "York"],
+        "img_id": "7.jpg",
+        "label_list": [
+            [{"beg_ent": ada, "sec_ent": york, "relation": "place_of_residence"}],
+            [{"beg_ent": york, "sec_ent": end("left", 1, 2, "misc"), "relation": "none"}],
+        ],
+    }
+    for name in ("train.json", "val.json", "test.json"):
+        (folder / name).write_text(json.dumps([tweet]))
+    return JMERE(folder)
+
+
+def test_jmere_quintuples(tmp_path: Path) -> None:
+    source = write_jmere(tmp_path)
+    [post] = source.load("dev")
+    assert post.mentions == (Mention(0, 1, "PER"), Mention(2, 4, "LOC"), Mention(1, 2, "MISC"))
+    assert post.links == (Link(0, 1, "/per/loc/place_of_residence"), Link(1, 2, "None"))
+    check = source.check()
+    assert check.entities == {"train": 3, "dev": 3, "test": 3}
+    assert check.wrong_names["train"] == 1
+    assert not check.complete
+
+
+@pytest.mark.parametrize("content", ["[{}]", "{}", "[[", '[{"token": ["a"], "img_id": 1, "label_list": [[]]}]'])
+def test_jmere_refuses_other_files(tmp_path: Path, content: str) -> None:
+    source = write_jmere(tmp_path)
+    (tmp_path / "train.json").write_text(content)
+    with pytest.raises(DataError):
+        source.load("train")
+
+
+def test_stand_in_joins_by_photo_and_characters() -> None:
+    tagged = AnnotatedPost(
+        "1", ("RT", "@ada", ":", '"', "Ada", "left", "New", "York", '"', "http://x"), (Mention(4, 5, "PER"),), (), "1", "test"
+    )
+    words = ("RT", "@", "ada", ":", "``", "Ada", "left", "New", "York", "''")
+    pairs = [
+        AnnotatedPost("a", words, (Mention(5, 6, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "1.jpg"),
+        # only a part of a word of the tagged post
+        AnnotatedPost("b", words, (Mention(2, 3, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "1.jpg"),
+        AnnotatedPost("c", words, (Mention(5, 6, ""), Mention(7, 8, "")), (Link(0, 1, "None"),), "1.jpg"),
+        AnnotatedPost("d", words, (Mention(5, 6, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "2.jpg"),
+    ]
+    [joined] = joined_stand_in([tagged, AnnotatedPost("2", ("x",), (), (), "2")], pairs)
+    assert joined.mentions == (Mention(4, 5, "PER"), Mention(6, 8, "LOC"))
+    assert joined.links == (Link(0, 1, "/per/loc/place_of_birth"),)
+    assert (joined.words, joined.split) == (tagged.words, "test")
+
+
+def test_folders_are_checked(tmp_path: Path) -> None:
+    for call in (lambda: TwitterMNER(tmp_path, "twitter2016"), lambda: TwitterMNER(tmp_path, "twitter2015"), lambda: JMERE(tmp_path)):
+        with pytest.raises(DataError):
+            call()
+    with pytest.raises(DataError, match="v3"):
+        MNRE(tmp_path, "v3")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "mended"), [("twitter2015", (186, 53, 135)), ("twitter2017", (0, 0, 0))])
+def test_twitter_counts_are_the_published_ones(shared_data: Path, name: str, mended: tuple[int, ...]) -> None:
+    check = TwitterMNER(shared_data / "mner", name).check()
+    assert check.complete
+    assert tuple(check.mended_tags.values()) == mended
+
+
+@pytest.mark.real
+def test_mnre_counts_are_the_published_ones(shared_data: Path) -> None:
+    check = MNRE(shared_data / "mnre", "v2").check()
+    assert check.complete
+    assert set(check.relations) == set(MNRE_RELATIONS)
+    assert (check.relations["None"], check.relations["/per/per/peer"]) == (9718, 1236)
+    assert check.images == {"train": 7356, "dev": 931, "test": 914}

@@ -1,0 +1,134 @@
+"""Language and vision checkpoints: tiny random ones from disk, what may be added, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crisislens.core.errors import ModelError
+from crisislens.encoders.base import pad_ids
+from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
+from crisislens.encoders.vision import VisionSpec, load_vision
+from tiny_language import write_tiny_bert
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def encoder(folder: Path) -> LanguageEncoder:
+    return load_language(LanguageSpec(checkpoint=str(folder), max_tokens=32))
+
+
+TEXTS = ["Flood in Paris", "anna visits the bridge today", "x"]
+
+
+def test_a_checkpoint_is_what_transformers_makes_of_it(folder: Path, encoder: LanguageEncoder) -> None:
+    from transformers import AutoModel, AutoTokenizer
+
+    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    model.eval()
+    ids, mask = pad_ids(encoder.tokenize(TEXTS), encoder.pad_id)
+    out = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    assert torch.equal(ids, out["input_ids"])
+    with torch.no_grad():
+        states, pooled = encoder(ids, mask)
+        theirs = model(input_ids=out["input_ids"], attention_mask=out["attention_mask"]).last_hidden_state
+    # the same arithmetic in the same order but for the look-up of the embeddings
+    assert torch.allclose(states[mask], theirs[mask], atol=1e-6)
+    assert (states[~mask] == 0).all()
+    assert torch.allclose(pooled[2], states[2, : mask[2].sum()].mean(0), atol=1e-6)
+
+
+def test_padding_and_neighbors_change_nothing(encoder: LanguageEncoder) -> None:
+    ids, mask = pad_ids(encoder.tokenize(TEXTS), encoder.pad_id)
+    with torch.no_grad():
+        together, _ = encoder(ids, mask)
+        for i, n in enumerate(mask.sum(1).tolist()):
+            alone, _ = encoder(ids[i : i + 1, :n], mask[i : i + 1, :n])
+            assert torch.allclose(alone[0], together[i, :n], atol=1e-6)
+
+
+def test_what_is_added_is_added_to_the_embeddings_and_learns(encoder: LanguageEncoder) -> None:
+    ids, mask = pad_ids(encoder.tokenize(TEXTS[:1]), encoder.pad_id)
+    added = torch.zeros(1, ids.shape[1], encoder.width, requires_grad=True)
+    states, _ = encoder(ids, mask, added)
+    with torch.no_grad():
+        assert torch.equal(states, encoder(ids, mask)[0])
+        assert not torch.allclose(states, encoder(ids, mask, torch.randn_like(added))[0], atol=1e-3)
+    states.square().sum().backward()
+    assert added.grad is not None
+    assert added.grad.abs().sum() > 0
+
+
+def test_minilm_from_its_package_is_the_compact_encoder() -> None:
+    from crisislens.encoders.compact import MiniLMText
+
+    encoder, compact = load_language(LanguageSpec()), MiniLMText()
+    ids, mask = pad_ids(encoder.tokenize(TEXTS), encoder.pad_id)
+    with torch.no_grad():
+        # two ways to the same look-up
+        assert torch.allclose(encoder(ids, mask)[0], compact(ids, mask)[0], atol=1e-5)
+    assert encoder.width == 384
+
+
+def test_fingerprint_follows_weights_and_length(folder: Path, encoder: LanguageEncoder, tmp_path: Path) -> None:
+    other = load_language(LanguageSpec(checkpoint=str(write_tiny_bert(tmp_path, seed=1)), max_tokens=32))
+    longer = load_language(LanguageSpec(checkpoint=str(folder), max_tokens=33))
+    again = load_language(LanguageSpec(checkpoint=str(folder), max_tokens=32))
+    assert len({x.fingerprint() for x in (encoder, other, longer)}) == 3
+    assert again.fingerprint() == encoder.fingerprint()
+
+
+def test_what_cannot_be_had_is_told(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(ModelError, match="minilm"):
+        load_language(LanguageSpec(checkpoint="nobody/nothing"))
+    # pickled weights are never read
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(ModelError, match="safetensors"):
+        load_language(LanguageSpec(checkpoint=str(tmp_path)))
+
+
+def write_vision(folder: Path, kind: str) -> Path:
+    from transformers import ResNetConfig, ResNetModel, ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    if kind == "vit":
+        model = ViTModel(
+            ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8)
+        )
+    else:
+        model = ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 12], depths=[1, 1, 1, 1]))
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}))
+    return folder
+
+
+@pytest.mark.parametrize(("kind", "patches", "width"), [("vit", 16, 16), ("resnet", 49, 12)])
+def test_vision_checkpoints(tmp_path: Path, kind: str, patches: int, width: int) -> None:
+    image = load_vision(VisionSpec(checkpoint=str(write_vision(tmp_path, kind))))
+    draw = np.random.default_rng(0)
+    pixels = [draw.integers(0, 255, (40, 60, 3), dtype=np.uint8) for _ in range(2)]
+    batch = torch.stack([image.preprocess(x) for x in pixels])
+    with torch.no_grad():
+        tokens, pooled = image(batch)
+        alone, _ = image(batch[:1])
+    assert tokens.shape == (2, patches, width) == (2, image.patches, image.width)
+    assert pooled.shape == (2, image.pooled_width)
+    assert torch.allclose(alone[0], tokens[0], atol=1e-5)
+    flat = image.preprocess(np.full((8, 8, 3), 51, np.uint8))
+    assert flat[:, 0, 0].tolist() == pytest.approx([(0.2 - m) / 0.2 for m in (0.4, 0.5, 0.6)], abs=1e-5)
+
+
+def test_vision_refuses_other_models(folder: Path) -> None:
+    with pytest.raises(ModelError, match="bert"):
+        load_vision(VisionSpec(checkpoint=str(folder)))
+    with pytest.raises(ModelError, match="efficientnet-lite2"):
+        load_vision(VisionSpec(checkpoint="nobody/nothing"))
+    assert load_vision(VisionSpec()).patches == 81

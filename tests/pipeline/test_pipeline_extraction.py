@@ -1,0 +1,132 @@
+"""Entities and relations of posts: places in the text as posted, independence, thresholds, languages, files, assessments."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_bundles import write_bundle
+
+from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.data.tabular import read_posts
+from crisislens.domain.post import Post
+from crisislens.encoders.language import LanguageSpec
+from crisislens.models.extraction import ExtractorSpec, TaskName
+from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
+from crisislens.nn.device import one_thread_each
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.extraction import EntityAnnotator, Finder, extract_posts, find_extractor
+from crisislens.report.named import entity_texts, named_of, relation_texts
+from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
+from crisislens.training.extraction.data import ExtractionSplits
+from crisislens.training.extraction.fit import fit_extractor
+from tiny_language import made_up_posts, write_tiny_bert
+
+RELATIONS = ("None", "/per/loc/place_of_residence")
+TEXTS = ["today Anna visits Paris", "flood in Quito the #Bob help!", "help help", "", "visits", "water Carla visits   Dhaka"]
+
+
+def trained(folder: Path, task: TaskName, *, above: float = 0.0) -> LoadedExtractor:
+    """A tiny extractor that has learned the made-up posts."""
+    spec = ExtractorSpec(
+        task=task,
+        types=("PER", "LOC"),
+        relations=() if task == "entities" else RELATIONS,
+        encoder=LanguageSpec(checkpoint=str(write_tiny_bert(folder / "bert")), max_tokens=48),
+    )
+    recipe = ExtractionRecipe(epochs=8, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
+    run = ExtractionRun(name="tiny", data=ExtractionData(name="conll"), extractor=spec, recipe=recipe, device="cpu")
+    splits = ExtractionSplits(made_up_posts(80), made_up_posts(20, seed=1), [], {}, spec.relations, spec.types)
+    extractor, _ = fit_extractor(run, splits, seed=0)
+    save_extractor(folder / task, extractor, ExtractorMeta(name=f"tiny-{task}", accept_above=above))
+    return load_extractor(folder / task)
+
+
+@pytest.fixture(scope="module")
+def finder(tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    folder = tmp_path_factory.mktemp("extractors")
+    return Finder(trained(folder, "entities"), trained(folder, "relations", above=0.5), languages=())
+
+
+def test_entities_stand_in_the_text_as_posted(finder: Finder) -> None:
+    found = finder.find(TEXTS)
+    assert [[(e.type, e.text) for e in f.entities] for f in found[:2]] == [
+        [("PER", "Anna"), ("LOC", "Paris")],
+        [("LOC", "Quito"), ("PER", "Bob")],
+    ]
+    for text, f in zip(TEXTS, found, strict=True):
+        assert all(text[e.start : e.end] == e.text and 0 < e.score <= 1 for e in f.entities)
+    assert not found[3].entities
+    [relation] = found[0].relations
+    assert (relation.type, relation.head, relation.tail) == (RELATIONS[1], 0, 1)
+    assert found[5].relations
+    assert not found[1].relations
+
+
+def test_a_result_is_equal_alone_and_among_others(finder: Finder) -> None:
+    with one_thread_each():
+        together = finder.find([*TEXTS, TEXTS[0]])
+        assert together[-1] == together[0]
+        assert finder.find(TEXTS[::-1])[::-1] == together[:-1]
+        assert [finder.find([text])[0] for text in TEXTS] == together[:-1]
+
+
+def test_relations_join_kinds_that_they_are_for(finder: Finder) -> None:
+    # two people and no place: no relation of the extractor joins them, so none is asked for
+    assert not any(f.relations for f in finder.find(["Anna visits Bob", "Carla Dinesh"]))
+
+
+def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
+    strict = LoadedExtractor(finder.entities.extractor, ExtractorMeta(name="strict", accept_above=1.0), "0")
+    sure = [e for f in finder.find(TEXTS) for e in f.entities if e.score == 1]
+    assert len([e for f in Finder(strict, None, languages=()).find(TEXTS) for e in f.entities]) <= len(sure)
+    assert not any(f.relations for f in Finder(finder.entities, None, languages=()).find(TEXTS))
+
+
+def test_other_languages_are_left_alone(finder: Finder) -> None:
+    english = Finder(finder.entities, None)
+    german = "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern auf Hilfe"
+    assert not english.find([german])[0].entities
+    assert (
+        Finder(finder.entities, None, languages=("de",)).find([german])[0] == Finder(finder.entities, None, languages=()).find([german])[0]
+    )
+    assert english.find(TEXTS[:1])[0].entities, "too short to tell"
+
+
+def test_extractors_are_checked(finder: Finder, tmp_path: Path) -> None:
+    assert finder.relations is not None
+    with pytest.raises(ModelError, match="one of entities is needed"):
+        Finder(finder.relations)
+    with pytest.raises(NotRegisteredError, match="no extractor named 'nothing'"):
+        find_extractor("nothing")
+    with pytest.raises(ModelError, match="lacks"):
+        find_extractor(tmp_path)
+
+
+def test_hostile_texts(finder: Finder) -> None:
+    texts = ["\ud800\udfff half", "a" * 50_000, "word " * 5_000, "\u202e\x00\u200b", "Anna visits Paris " * 40]
+    found = finder.find(texts)
+    for text, f in zip(texts, found, strict=True):
+        assert all(text[e.start : e.end] == e.text for e in f.entities)
+
+
+def test_files(finder: Finder, tmp_path: Path) -> None:
+    rows = [{"id": "1", "text": TEXTS[0]}, {"id": "2", "text": ""}, {"id": "1", "text": "again"}, {"id": "3", "text": "Bob visits Ponce"}]
+    (tmp_path / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "out" / "e.jsonl", chunk=2)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "e.jsonl").read_text().splitlines()]
+    assert (done.posts, done.failed, done.entities, done.relations) == (3, 1, 4, 2)
+    assert [line.get("id") for line in lines] == ["1", "2", None, "3"]
+    assert "earlier row" in lines[2]["failed"]["reason"]
+    assert lines[0]["entities"][1] == {"type": "LOC", "text": "Paris", "start": 18, "end": 23, "score": lines[0]["entities"][1]["score"]}
+    assert dict(done.frequent)[("LOC", "Ponce")] == 1
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["e.jsonl"]
+
+
+def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) -> None:
+    analyst = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(finder)])
+    [found, bare] = analyst.assess([Post(id="1", text=TEXTS[0]), Post(id="2", text="")])
+    assert type(found).model_validate_json(found.model_dump_json()) == found
+    assert entity_texts(found) == ["PER: Anna", "LOC: Paris"]
+    assert relation_texts(found) == ["Anna — place of residence — Paris"]
+    assert [(n.kind, n.text) for n in named_of(found)] == [("person", "Anna"), ("place", "Paris")]
+    assert (bare.entities, bare.relations) == ((), ())

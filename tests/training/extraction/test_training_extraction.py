@@ -1,0 +1,221 @@
+"""Training of extractors on made-up posts: it learns, repeats, survives a kill, and is measured."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from crisislens.core.errors import ConfigError, InputError, ModelError
+from crisislens.encoders.language import LanguageSpec
+from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
+from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
+from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
+from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts
+from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
+from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
+from crisislens.training.extraction.mie import SYSTEMS, mie_run, show_mie
+from crisislens.training.extraction.run import AUTO, result_path, run_extraction
+from tiny_language import made_up_posts, write_tiny_bert
+
+RELATIONS = ("None", "/per/loc/place_of_residence")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bert(tmp_path_factory.mktemp("bert"))
+
+
+@pytest.fixture(scope="module")
+def splits() -> ExtractionSplits:
+    parts = [made_up_posts(n, seed=seed, split=split) for n, seed, split in ((64, 0, "train"), (24, 1, "dev"), (24, 2, "test"))]
+    contexts = {p.image: f"water in {p.words[-1]}" for part in parts for p in part if p.image}
+    return ExtractionSplits(*parts, contexts=contexts, relations=RELATIONS, types=("LOC", "PER"))
+
+
+def make(folder: Path, task: TaskName = "entities", *, epochs: int = 3, **extractor: object) -> ExtractionRun:
+    spec = {
+        "task": task,
+        "types": ("PER", "LOC"),
+        "relations": () if task == "entities" else RELATIONS,
+        "encoder": LanguageSpec(checkpoint=str(folder), max_tokens=48),
+    }
+    recipe = ExtractionRecipe(epochs=epochs, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
+    return ExtractionRun(
+        name="tiny",
+        data=ExtractionData(name="conll"),
+        extractor=ExtractorSpec(**(spec | extractor)),
+        recipe=recipe,
+        device="cpu",  # type: ignore[arg-type]
+    )
+
+
+ALIGNED = {"context_pieces": 8, "fusion": True, "alignment": AlignmentSpec(samples=4, width=6)}
+
+
+@pytest.mark.parametrize(("task", "epochs"), [("entities", 8), ("relations", 8), ("joint", 16)])
+def test_it_learns(folder: Path, splits: ExtractionSplits, task: TaskName, epochs: int) -> None:
+    _, history = fit_extractor(make(folder, task, epochs=epochs), splits, seed=0)
+    assert history[-1].task_loss < 0.6 * history[0].task_loss
+    assert max(record.dev_f1 for record in history) > 0.8
+
+
+def test_a_killed_training_goes_on_to_the_same_numbers(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    run = make(folder, **ALIGNED)
+    whole, history = fit_extractor(run, splits, seed=1)
+
+    class Killed(Exception):
+        pass
+
+    def kill(record: ExtractionEpoch) -> None:
+        if record.epoch == 2:
+            raise Killed
+
+    path = tmp_path / "run.ckpt"
+    with pytest.raises(Killed):
+        fit_extractor(run, splits, seed=1, checkpoint=path, after_epoch=kill)
+    resumed, again = fit_extractor(run, splits, seed=1, checkpoint=path)
+    assert [(r.task_loss, r.align_loss, r.dev_f1) for r in again] == [(r.task_loss, r.align_loss, r.dev_f1) for r in history]
+    for (name, p), (_, q) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
+        assert torch.equal(p, q), name
+    with pytest.raises(ModelError, match="another run"):
+        fit_extractor(make(folder), splits, seed=1, checkpoint=path)
+
+
+def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    def named(name: str, **extractor: object) -> ExtractionRun:
+        return make(folder, epochs=1, **extractor).model_copy(update={"name": name, "seeds": (0, 1)})
+
+    text = run_extraction(named("twitter2017-text"), tmp_path, splits=splits)
+    run_extraction(named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=splits)
+    stamp = result_path(tmp_path, named("twitter2017-text"), 1).stat().st_mtime_ns
+    assert run_extraction(named("twitter2017-text"), tmp_path, splits=splits) == text
+    assert result_path(tmp_path, named("twitter2017-text"), 1).stat().st_mtime_ns == stamp
+    with pytest.raises(ConfigError, match="another run"):
+        run_extraction(named("twitter2017-text", dropout=0.5), tmp_path, splits=splits)
+    first, second = show_mie(tmp_path, resamples=100)
+    assert (first.system, second.system, second.against) == ("text", "shap_ca", "text")
+    assert second.difference is not None
+    mean = [sum(r.test.micro.f1 for r in row.results) / 2 for row in (first, second)]
+    assert second.difference.difference == pytest.approx(mean[1] - mean[0])
+    # no word of a post is in a result
+    assert "Paris" not in result_path(tmp_path, named("twitter2017-text"), 0).read_text()
+
+
+def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    [result] = run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+    loaded = load_extractor(tmp_path / "tiny-seed0")
+    examples = encode_posts(splits.test, loaded.extractor, word_reader(loaded.extractor), splits.contexts)
+    assert evaluate_extractor(loaded.extractor, examples).report == result.test
+
+
+def test_relations_of_the_data_are_taken(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    run = make(folder, "joint", epochs=1)
+    asked = run.model_copy(update={"extractor": run.extractor.model_copy(update={"relations": AUTO})})
+    [result] = run_extraction(asked, tmp_path, splits=splits)
+    assert result.run.extractor.relations == RELATIONS
+    assert result.test_entities is not None
+    bare = ExtractionSplits(splits.train, splits.dev, splits.test, {}, (), ("PER",))
+    with pytest.raises(ConfigError, match="no relations"):
+        run_extraction(asked, tmp_path / "x", splits=bare)
+
+
+def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: ExtractionSplits) -> None:
+    run = make(folder, epochs=1, **ALIGNED)
+    extractor, _ = fit_extractor(run, splits, seed=0)
+    examples = encode_posts(splits.test, extractor, word_reader(extractor), splits.contexts)
+    found = retrieval(extractor, examples, batch_posts=8, ranks=(1, 8))
+    assert set(found) == {"text_r@1", "text_r@8"}
+    assert found["text_r@8"] == 1
+    # the same vectors on both sides: the right one is always the first
+    extractor.trunk.alignment = None
+    same = [type(e)(type(e.words)(e.words.ids, (0,) * len(e.words.ids), e.words.starts, e.words.ids), e.y, e.post) for e in examples]
+    extractor.trunk.spelling.weight.data.zero_()
+    unique = list({e.words.ids: e for e in same}.values())
+    assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 1.0}
+    with pytest.raises(InputError, match="64 are needed"):
+        retrieval(extractor, examples)
+
+
+def write_photos(folder: Path, splits: ExtractionSplits) -> Path:
+    """A photo for every other post; one of them is broken."""
+    from PIL import Image
+
+    for part in (splits.train, splits.dev, splits.test):
+        for i, post in enumerate(part):
+            if i % 2:
+                Image.new("RGB", (40, 30), (i, 90, 200)).save(folder / f"{post.image}.jpg")
+    (folder / f"{splits.train[1].image}.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def test_photos_inside_the_graph_learn_and_absent_ones_are_masked(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8)
+    ViTModel(config).save_pretrained(tmp_path / "vit")
+    vision = VisionSpec(checkpoint=str(tmp_path / "vit"))
+    run = make(folder, epochs=1, image_encoder=vision, **ALIGNED)
+    (tmp_path / "photos").mkdir()
+    photos = write_photos(tmp_path / "photos", splits)
+    run = run.model_copy(update={"data": ExtractionData(name="conll", image_root=str(photos))})
+    before = load_vision(vision).state_dict()
+    extractor, history = fit_extractor(run, splits, seed=0)
+    assert history[0].align_loss > 0
+    after = extractor.trunk.image_encoder.state_dict()
+    changed = [name for name in before if not torch.equal(before[name], after[name])]
+    assert any("attention" in name for name in changed)
+    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
+    batch, _ = collate_examples(examples, extractor)
+    assert batch.image_mask.any(1).tolist() == [False, False, False, True]
+    assert batch.pixels is not None
+    save_extractor(tmp_path / "saved", extractor, ExtractorMeta(name="tiny"))
+    loaded = load_extractor(tmp_path / "saved").extractor
+    with torch.no_grad():
+        a, b = (x.scores(batch, x.trunk(batch)) for x in (extractor, loaded))
+    assert torch.allclose(a, b, atol=1e-5)
+
+
+def test_photos_as_patches_of_the_frozen_encoder(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    photos = write_photos(tmp_path, splits)
+    extractor = Extractor(make(folder, image_width=1280, **ALIGNED).extractor)
+    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
+    assert [None if e.image is None else tuple(e.image.shape) for e in examples] == [None, None, None, (9, 1280)]
+    narrow = Extractor(make(folder, **ALIGNED).extractor)
+    with pytest.raises(ConfigError, match="1280"):
+        encode_posts(splits.train[:4], narrow, word_reader(narrow), splits.contexts, image_root=photos)
+
+
+def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: ExtractionSplits) -> None:
+    extractor = Extractor(make(folder).extractor)
+    examples = encode_posts(splits.train, extractor, word_reader(extractor), {})
+
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        batches = LengthBatches(examples, size=10, seed=seed, extractor=extractor)
+        batches.epoch = epoch
+        return [batch.ids.flatten().tolist() for batch, _ in batches]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2) != order(1, 2)
+    assert len(order(0, 0)) == 7
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs" / "extraction").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_run_file_is_valid(path: Path) -> None:
+    run = ExtractionRun.load(path)
+    assert ExtractionRun.load(path, ["recipe.epochs=1"]).recipe.epochs == 1
+    with pytest.raises(ConfigError, match="epochz"):
+        ExtractionRun.load(path, ["recipe.epochz=1"])
+    assert run.name
+
+
+def test_benchmark_runs_are_valid() -> None:
+    for system in SYSTEMS:
+        run = mie_run("twitter2017", system, Path("data"))
+        assert (run.extractor.alignment is not None) == (system in {"info_nce", "shap_ca", "shap_ca_margin"})
+        assert (run.data.contexts == "none") == (system == "text")
+    assert mie_run("stand-in", "text", Path("data")).extractor.relations == AUTO
+    for data, system in (("mnre-v2", "context"), ("other", "text"), ("twitter2017", "other")):
+        with pytest.raises(InputError):
+            mie_run(data, system, Path("data"))

@@ -91,7 +91,8 @@ class Bundle:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ModelError(
-                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or the folder of a bundle. An artifact of one task, as train writes it, is judged by crisislens evaluate"
+                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or the folder of a bundle; "
+                "one task's artifact, as train writes it, is scored by crisislens evaluate"
             ) from error
         import json
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_bundles import write_bundle
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.tabular import read_posts
@@ -19,6 +18,7 @@ from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits
 from crisislens.training.extraction.fit import fit_extractor
+from tiny_bundles import write_bundle
 from tiny_language import made_up_posts, write_tiny_bert
 
 RELATIONS = ("None", "/per/loc/place_of_residence")

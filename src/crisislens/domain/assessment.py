@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from crisislens.domain.place import GeoLocation, PlaceMention
 from crisislens.domain.post import Post
 
 __all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
@@ -56,6 +57,11 @@ class Assessment(BaseModel):
     notes: tuple[str, ...] = Field(default=(), description="What a reader must know, such as why a photo could not be used")
     language: str | None = Field(default=None, description="Detected language (ISO 639-1), null where the text is too short")
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
+    places: tuple[PlaceMention, ...] = Field(default=(), description="Named places in the text, in its order")
+    location: GeoLocation | None = Field(default=None, description="Where the post is put on the map; null where nothing tells")
+    place_type: TaskAssessment | None = Field(
+        default=None, description="The kind of place that the post was probably made at; null where no model for it fits the encoder"
+    )
     urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
     provenance: Provenance
 

@@ -4,7 +4,7 @@ An annotator fills fields of `Assessment` that are its own. To add one:
 
 1. give `domain.assessment.Assessment` an optional field (default None or empty) with a description;
 2. write a class with the attributes and methods of `Annotator` below, in a module of `pipeline`;
-3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `load_annotators`;
+3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `_gather`;
 4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
 An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again post by post and writes the
@@ -49,8 +49,15 @@ class Annotator(Protocol):
 
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
-DEFAULT_ANNOTATORS: tuple[str, ...] = ()
+DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")
 _OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
+
+
+def _gather() -> None:
+    """Imports the modules whose annotators register themselves; they import this one, so it cannot be done at the top."""
+    from crisislens.pipeline import places
+
+    assert places is not None
 
 
 def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotator, ...]:
@@ -59,6 +66,7 @@ def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotato
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
+    _gather()
     return tuple(ANNOTATORS[name]() for name in dict.fromkeys(names))
 
 
@@ -68,6 +76,7 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
+    _gather()
     for name in (*add, *leave_out):
         ANNOTATORS[name]
     return tuple(name for name in dict.fromkeys((*DEFAULT_ANNOTATORS, *add)) if name not in leave_out)

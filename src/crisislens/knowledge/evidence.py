@@ -33,7 +33,9 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     spans: list[Span] = []
     i = 0
     while i < len(words):
-        span = next((s for n in range(min(gazetteer.longest, len(words) - i), 0, -1) if (s := _span(words, i, i + n, gazetteer))), None)
+        # a word that begins no name may still be the code of a state
+        most = min(max(1, gazetteer.longest(name_key(words[i].text).partition(" ")[0])), len(words) - i)
+        span = next((s for n in range(most, 0, -1) if (s := _span(words, i, i + n, gazetteer))), None)
         if span is not None:
             spans.append(span)
         i = i + 1 if span is None else span.last + 1
@@ -53,8 +55,6 @@ def _span(words: Sequence[Word], first: int, end: int, gazetteer: Gazetteer) -> 
     if key in ("us", "uk") and not run[0].text.isupper():
         return None
     places = gazetteer.find(key)
-    if not places and end < len(words) + 1 and len(run) > 1 and run[-1].text == "s":
-        return None
     return Span(first, end - 1, key, places, 0.0) if places else None
 
 

@@ -64,13 +64,19 @@ class Gazetteer:
             self._by_id[entry.id] = entry
             for key in {name_key(name) for name in names}:
                 self._by_key.setdefault(key, []).append(entry)
-        self.longest = max((key.count(" ") + 1 for key in self._by_key), default=0)
-        """Words of the longest name."""
+        self._longest: dict[str, int] = {}
+        for key in self._by_key:
+            first = key.partition(" ")[0]
+            self._longest[first] = max(self._longest.get(first, 0), key.count(" ") + 1)
 
     def find(self, key: str) -> tuple[Place, ...]:
         """The places of a name's key, the most populous first."""
         order = sorted(self._by_key.get(key, ()), key=lambda entry: (-entry.population, entry.id))
         return tuple(self._place(entry) for entry in order)
+
+    def longest(self, first: str) -> int:
+        """Words of the longest name that begins with a word, given as a key; 0 where none does."""
+        return self._longest.get(first, 0)
 
     def get(self, identity: str) -> Place | None:
         """The place of an id, or None."""

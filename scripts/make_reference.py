@@ -45,6 +45,7 @@ def record() -> str:
 
 def models() -> str:
     """Architectures, encoders, label spaces and the bundles that ship."""
+    from crisislens.domain import place_types
     from crisislens.domain.labels import LABEL_SPACES
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
@@ -60,6 +61,9 @@ def models() -> str:
     for name, folder in packaged_bundles().items():
         card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
+    text += "\n## Mappings between kinds of places\n\n"
+    for name, pairs in place_types.PLACE_MAPPINGS.items():
+        text += f"- `{name}`: " + ", ".join(f"{a} → {b}" for a, b in pairs.items() if b is not None) + "\n"
     return text
 
 

@@ -37,7 +37,17 @@ def test_every_setting_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/tutorial.md", "docs/how-to.md", "docs/benchmarks.md", "docs/architecture.md", "CONTRIBUTING.md"]
+    "page",
+    [
+        "README.md",
+        "docs/tutorial.md",
+        "docs/how-to.md",
+        "docs/benchmarks.md",
+        "docs/benchmarks-places.md",
+        "docs/places.md",
+        "docs/architecture.md",
+        "CONTRIBUTING.md",
+    ],
 )
 def test_links_and_named_files_exist(page: str) -> None:
     text = (ROOT / page).read_text()

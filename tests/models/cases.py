@@ -16,6 +16,9 @@ OPTIONS: dict[str, dict[str, object]] = {
     "late_fusion": {**SMALL, "hidden": 8, "modality_dropout": 0.0},
     "guided": {**SMALL, "heads": 2, "modality_dropout": 0.0},
     "guided_differential": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
+    "sg_mft": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
+    "correlation_fusion": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
+    "cross_transformer": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
     "guided_published": {"as_published": True},
     "guided_differential_published": {"as_published": True},
 }

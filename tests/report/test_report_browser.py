@@ -89,3 +89,27 @@ def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[[Path, str], 
     assert len(page.scripts) == 1
     assert [tag for tag, _ in page.tags].count("script") == 1
     assert not [tag for tag, a in page.tags if tag == "b" or any(key.startswith("on") for key in a)]
+
+
+def test_the_map_is_drawn_and_its_circles_lead_to_posts(tmp_path: Path, opened: Callable[[Path, str], Page]) -> None:
+    from crisislens.domain.place import GeoLocation
+
+    found, _, _ = crisis(30)
+    placed = [
+        a.model_copy(update={"location": GeoLocation(lat=18.0 + i / 10, lon=-66.5, source="post", confidence=1.0)})
+        for i, a in enumerate(found)
+    ]
+    path = write_report(tmp_path / "places.html", assessments=placed, failed=[], clusters=[], thumbnails=thumbnails, meta=meta())
+    page = opened(path, "#map")
+    circles = [a for tag, a in page.tags if tag == "circle"]
+    land = [a["d"] for tag, a in page.tags if tag == "path" and a.get("class") == "land"]
+    assert len(circles) > 5
+    assert all(float(a["r"]) > 0 for a in circles)
+    assert len(land) == 2
+    assert all(d.startswith("M") for d in land)
+    # the policy forbids inline styles, so there must be none to lose
+    assert not [a for _, a in page.tags if "style" in a]
+    ids = {a["id"] for _, a in page.tags if "id" in a}
+    links = [a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").startswith("#post-")]
+    assert links
+    assert all(link[1:] in ids for link in links)

@@ -12,7 +12,7 @@ from crisislens.core.errors import InputError
 __all__ = ["add_to", "columns_of", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-FORMATS = ("jsonl", "csv", "parquet")
+FORMATS = ("jsonl", "csv", "parquet", "geojson")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,8 +27,11 @@ def analyze(
     model: Annotated[str, typer.Option(help="Name of a bundle that ships, or the folder of one.")] = "crisis-compact",
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     also: Annotated[
-        list[str] | None, typer.Option("--also", help="Write the assessments as csv or parquet too; may be given again.")
+        list[str] | None, typer.Option("--also", help="Write the assessments as csv, parquet or geojson too; may be given again.")
     ] = None,
+    blur_locations: Annotated[
+        bool, typer.Option("--blur-locations", help="Round the posts' coordinates to 0.1 degree (11 km) in everything that is written.")
+    ] = False,
     title: Annotated[str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
     with_: Annotated[
@@ -53,6 +56,7 @@ def analyze(
         threads=threads,
         with_=with_,
         without=without,
+        blur_locations=blur_locations,
     )
 
 
@@ -68,11 +72,14 @@ def run(
     threads: int | None,
     with_: list[str] | None = None,
     without: list[str] | None = None,
+    blur_locations: bool = False,
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
 
     limit_threads(threads)
+    from crisislens.data.blur import BlurredSource
+    from crisislens.data.source import PostSource
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
@@ -81,7 +88,9 @@ def run(
     from crisislens.report.situation import write_outputs
 
     set_threads(threads)
-    source = read_posts(posts, columns or None)
+    source: PostSource = read_posts(posts, columns or None)
+    if blur_locations:
+        source = BlurredSource(source)
     if images is not None and not images.is_dir():
         raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
     annotators = load_annotators(selected(add=with_ or (), leave_out=without or ()))
@@ -91,7 +100,8 @@ def run(
     given = [("--images", images or posts.parent), ("--out", out), ("--model", model), ("--title", title), ("--threads", threads)]
     lists = [("--map", [f"{k}={v}" for k, v in columns.items()]), ("--also", formats), ("--with", with_), ("--without", without)]
     pairs = [(flag, x) for flag, x in given if x is not None] + [(flag, x) for flag, several in lists for x in several or ()]
-    command = shlex.join(["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair)])
+    flags = ["--blur-locations"] if blur_locations else []
+    command = shlex.join(["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags])
     report = write_outputs(
         outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command, data=_described(source.describe())
     )

@@ -29,7 +29,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, bench, data, demo, extract, features, models, train, train_extractor
+    from crisislens.cli import analyze, bench, data, demo, extract, features, models, places, train, train_extractor
 
     analyze.add_to(app)
     demo.add_to(app)
@@ -38,6 +38,7 @@ def _gather() -> None:
     train_extractor.add_to(app)
     features.add_to(app)
     app.add_typer(bench.app, name="bench")
+    places.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
 

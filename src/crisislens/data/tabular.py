@@ -6,7 +6,7 @@ cannot be read for certain is left out. The columns of JSONL are those of its fi
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 
-__all__ = ["SUFFIXES", "read_posts"]
+__all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
 _VERSION = 1
 _PEEK = 1_000
@@ -41,14 +41,7 @@ def read_posts(path: Path, columns: Mapping[str, str] | None = None) -> PostSour
     Raises:
         InputError: If there is no such file, it is empty or of another kind, or a column is not in it.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; give the file of posts in it ({', '.join(SUFFIXES)})")
-    if not path.is_file():
-        raise InputError(f"no posts file at {path}; give a {', '.join(SUFFIXES)} file")
-    table = SUFFIXES.get(path.suffix.lower())
-    if table is None:
-        raise InputError(f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give a {', '.join(SUFFIXES)} file")
+    path, table = _open(path)
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; give a file with at least one post")
@@ -64,6 +57,33 @@ class _Table:
     name: str
     columns: Callable[[Path], list[str]]
     rows: Callable[[Path, list[str]], Iterator[Row]]
+
+
+def _open(path: Path) -> tuple[Path, _Table]:
+    """The path and how its format is read."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the file of posts in it ({', '.join(SUFFIXES)})")
+    if not path.is_file():
+        raise InputError(f"no posts file at {path}; give a {', '.join(SUFFIXES)} file")
+    table = SUFFIXES.get(path.suffix.lower())
+    if table is None:
+        raise InputError(f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give a {', '.join(SUFFIXES)} file")
+    return path, table
+
+
+def table_rows(path: Path, columns: Sequence[str]) -> tuple[list[str], Iterator[Row]]:
+    """The names of a table's columns, and its rows with some of them, row for row as `read_posts` reads them.
+
+    Arguments:
+        path: The file; its suffix is one of `SUFFIXES`.
+        columns: The columns to give; each must be in the table.
+
+    Raises:
+        InputError: If there is no such file or it is of another kind.
+    """
+    path, table = _open(path)
+    return table.columns(path), table.rows(path, list(columns))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from crisislens.domain.extraction import Entity, Relation
+from crisislens.domain.place import GeoLocation, PlaceMention
 from crisislens.domain.post import Post
 
 __all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
@@ -59,6 +60,11 @@ class Assessment(BaseModel):
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(default=(), description="Who, what and where the text names, in its order")
     relations: tuple[Relation, ...] = Field(default=(), description="How they relate, the most probable first")
+    places: tuple[PlaceMention, ...] = Field(default=(), description="Named places in the text, in its order")
+    location: GeoLocation | None = Field(default=None, description="Where the post is put on the map; null where nothing tells")
+    place_type: TaskAssessment | None = Field(
+        default=None, description="The kind of place that the post was probably made at; null where no model for it fits the encoder"
+    )
     urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
     provenance: Provenance
 

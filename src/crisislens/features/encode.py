@@ -67,15 +67,17 @@ class EncodedPosts:
         features: Per post its features.
         notes: Per post what a reader must know, such as why a photo could not be used.
         texts: Per post its cleaned text, empty where it has none.
+        encoders: Fingerprint of the encoders that made the features.
     """
 
     features: list[PostFeatures]
     notes: list[tuple[str, ...]]
     texts: list[str]
+    encoders: str = ""
 
     def only(self, i: int) -> "EncodedPosts":
         """The i-th post alone."""
-        return EncodedPosts([self.features[i]], [self.notes[i]], [self.texts[i]])
+        return EncodedPosts([self.features[i]], [self.notes[i]], [self.texts[i]], self.encoders)
 
 
 class PostEncoder:
@@ -137,7 +139,7 @@ class PostEncoder:
             picture, remarks = _picture_of(post, pictures)
             features.append(_features(text, picture))
             notes.append((*note, *remarks))
-        return EncodedPosts(features, notes, cleaned)
+        return EncodedPosts(features, notes, cleaned, self.encoders.fingerprint())
 
     def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)

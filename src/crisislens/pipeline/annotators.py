@@ -4,7 +4,7 @@ An annotator fills fields of `Assessment` that are its own. To add one:
 
 1. give `domain.assessment.Assessment` an optional field (default None or empty) with a description;
 2. write a class with the attributes and methods of `Annotator` below, in a module of `pipeline`;
-3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `load_annotators`;
+3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `_known`;
 4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
 An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again post by post and writes the
@@ -49,7 +49,7 @@ class Annotator(Protocol):
 
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
-DEFAULT_ANNOTATORS: tuple[str, ...] = ()
+DEFAULT_ANNOTATORS: tuple[str, ...] = ("places",)
 _OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
 
 
@@ -77,7 +77,8 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
 
 def _known() -> Registry[Callable[[], Annotator]]:
     """The registry with the annotators of this room in it; they import this module, so they cannot stand at its head."""
-    import crisislens.pipeline.extraction  # noqa: F401 - registers
+    import crisislens.pipeline.extraction
+    import crisislens.pipeline.places  # noqa: F401 - both register
 
     return ANNOTATORS
 

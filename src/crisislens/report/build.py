@@ -27,14 +27,17 @@ from markupsafe import Markup
 from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
+from crisislens.report.atlas import kind_rows, place_rows
 from crisislens.report.cards import Card, CardMaker
 from crisislens.report.chart import draw
 from crisislens.report.display import instant, number, percent, visible
+from crisislens.report.geography import Geography
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
 from crisislens.report.selection import Selection
 from crisislens.report.tally import NOT_SURE, Tally
+from crisislens.report.worldmap import draw_map
 
 __all__ = ["write_report"]
 
@@ -68,15 +71,17 @@ def write_report(
     Returns:
         `out`.
     """
-    tally = Tally(meta.tasks)
+    tally, geography = Tally(meta.tasks), Geography()
     selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
     for assessment in assessments:
         tally.add(assessment)
+        geography.add(assessment)
         selection.add(assessment, tally.cell(assessment))
     failures, failed_count = _first(failed, _MOST_FAILED)
     maker = CardMaker(meta.tasks, thumbnails)
     cards = [maker.card(rank, listed) for rank, listed in enumerate(selection.listed(), start=1)]
     timeline = tally.times.timeline()
+    ranks = {card.id: card.rank for card in cards}
     context = {
         "tally": tally,
         "tiles": tiles(tally, failed_count),
@@ -84,6 +89,10 @@ def write_report(
         "matrix": matrix(tally, meta.tasks),
         "languages": language_rows(tally),
         "cards": cards,
+        "geography": geography,
+        "map": draw_map(geography, ranks),
+        "named": place_rows(geography, ranks),
+        "kinds": kind_rows(geography),
         "clusters": cluster_rows(selection.clusters, cards),
         "cluster_count": len(clusters),
         "duplicate_posts": sum(cluster.size for cluster in clusters),
@@ -138,7 +147,7 @@ def _finalize(value: object) -> object:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=DictLoader({name: _asset(name) for name in ("report.html", "card.html", "overview.html", "about.html")}),
+        loader=DictLoader({name: _asset(name) for name in ("report.html", "card.html", "overview.html", "map.html", "about.html")}),
         autoescape=True,
         finalize=_finalize,
         undefined=StrictUndefined,

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.domain.place import PlaceMention
+from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
 from crisislens.report.display import clip, count_hidden, moment, percent, utc
 from crisislens.report.languages import language_name
@@ -30,6 +32,7 @@ _TONES = {
 _SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
 _SHOWN_MEMBERS = 20
+_SHOWN_PLACES = 4
 _MOST_THUMBNAIL_BYTES = 150_000
 _MOST_THUMBNAILS_BYTES = 5_000_000
 _JPEG = b"\xff\xd8\xff"
@@ -76,6 +79,9 @@ class Card:
     when: str
     time_ms: int | None
     place: str
+    names: str
+    kind: str
+    kind_percent: str
     language: str
     language_code: str
     text: str
@@ -113,6 +119,7 @@ class CardMaker:
         start, rest = clip(post.text[:_KEPT_CHARACTERS], _SHOWN_CHARACTERS)
         photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
         thumbnail, why = self._picture(a, photo)
+        sure = a.place_type if a.place_type is not None and not a.place_type.abstained else None
         answers = tuple(self._answer(task, a) for task in self._tasks)
         return Card(
             rank=rank,
@@ -123,6 +130,9 @@ class CardMaker:
             when=moment(post.created_at) if post.created_at else "",
             time_ms=int(utc(post.created_at).timestamp() * 1000) if post.created_at else None,
             place=f"{post.lat:.4f}, {post.lon:.4f}" if post.lat is not None and post.lon is not None else "",
+            names=", ".join(dict.fromkeys(_named(m) for m in a.places[:_SHOWN_PLACES])),
+            kind=PLACE_ANSWERS.title(sure.label) if sure else "",
+            kind_percent=percent(sure.confidence) if sure else "",
             language=language_name(a.language),
             language_code=a.language or "",
             text=start,
@@ -185,6 +195,12 @@ class CardMaker:
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
         )
+
+
+def _named(mention: PlaceMention) -> str:
+    place = mention.place
+    inside = "" if place.kind == "country" else f", {place.admin if place.country == 'US' else place.country}"
+    return place.name + (inside if place.kind in ("city", "county") else "")
 
 
 def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:

@@ -14,6 +14,7 @@ from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.batch import RunOutcome, read_assessments, read_failed
 from crisislens.report.build import write_report
+from crisislens.report.geojson import write_geojson
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.report.tables import write_csv, write_parquet
 
@@ -36,25 +37,27 @@ def write_outputs(
     command: str = "",
     data: dict[str, str] | None = None,
 ) -> Path:
-    """Writes the report and, on demand, `assessments.csv` and `assessments.parquet`; returns the report's path.
+    """Writes the report and, on demand, `assessments.csv`, `.parquet` and `.geojson`; returns the report's path.
 
     Arguments:
         outcome: The finished run.
         analyst: What made it.
         source_name: What was analyzed.
         title: Headline of the report; None takes the source's name.
-        formats: Any of `csv` and `parquet`.
+        formats: Any of `csv`, `parquet` and `geojson`.
         command: The command that makes the run again.
         data: Further rows for the report's footer.
     """
     folder = outcome.folder
-    for name in {"csv", "parquet"} - {*formats}:
+    for name in {"csv", "parquet", "geojson"} - {*formats}:
         # an earlier run's table beside this run's records would be taken for theirs
         (folder / f"assessments.{name}").unlink(missing_ok=True)
     if "csv" in formats:
         write_csv(read_assessments(folder), folder / "assessments.csv")
     if "parquet" in formats:
         write_parquet(read_assessments(folder), folder / "assessments.parquet")
+    if "geojson" in formats:
+        write_geojson(read_assessments(folder), folder / "assessments.geojson")
     config = analyst.bundle.config
     tasks = tuple(
         ReportTask.of(LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
@@ -80,7 +83,7 @@ def write_outputs(
             "assessments.jsonl",
             "failed.jsonl",
             "duplicates.jsonl",
-            *(f"assessments.{name}" for name in ("csv", "parquet") if name in formats),
+            *(f"assessments.{name}" for name in ("csv", "parquet", "geojson") if name in formats),
         ),
     )
     return write_report(

@@ -1,7 +1,7 @@
 """Assessments as flat tables: CSV for spreadsheets, Parquet for programs.
 
 One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per task `T_label`,
-`T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then the provenance. The columns follow from the first
+`T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then places and the provenance. The columns follow from the first
 assessment: all of a run have the same tasks and classes.
 
 A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula by spreadsheets (OWASP, "CSV
@@ -44,6 +44,17 @@ _POST = {
     "entities": "list",
     "relations": "list",
     "urgency": "float",
+}
+_PLACE = {
+    "places": "list",
+    "location_lat": "float",
+    "location_lon": "float",
+    "location_source": "string",
+    "location_place": "string",
+    "location_confidence": "float",
+    "place_type_label": "string",
+    "place_type_confidence": "float",
+    "place_type_not_sure": "bool",
 }
 _PROVENANCE = ("model", "model_version", "model_fingerprint", "encoder_fingerprint", "crisislens_version", "analyzed_at")
 
@@ -109,7 +120,7 @@ def _table(assessments: Iterable[Assessment]) -> tuple[dict[str, str], Iterator[
     """The columns with their kinds, and the rows."""
     stream = iter(assessments)
     first = list(islice(stream, 1))
-    columns = _columns(first[0]) if first else {**_POST, **dict.fromkeys(_PROVENANCE, "string")}
+    columns = _columns(first[0]) if first else {**_POST, **_PLACE, **dict.fromkeys(_PROVENANCE, "string")}
     return columns, (_row(assessment, columns) for assessment in chain(first, stream))
 
 
@@ -118,6 +129,8 @@ def _columns(assessment: Assessment) -> dict[str, str]:
     for name, task in assessment.tasks.items():
         columns |= {f"{name}_label": "string", f"{name}_confidence": "float", f"{name}_not_sure": "bool", f"{name}_reason": "string"}
         columns |= {f"{name}_p_{label}": "float" for label in task.probabilities}
+    # always there, since posts of one run differ in whether they have a place
+    columns |= _PLACE
     return columns | dict.fromkeys(_PROVENANCE, "string")
 
 
@@ -138,12 +151,28 @@ def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         row |= {f"{name}_label": task.label, f"{name}_confidence": task.confidence}
         row |= {f"{name}_not_sure": task.abstained, f"{name}_reason": task.reason}
         row |= {f"{name}_p_{label}": p for label, p in task.probabilities.items()}
+    row |= _place(assessment)
     row |= assessment.provenance.model_dump()
     row = {name: _whole(value) for name, value in row.items()}
     if strange := row.keys() - columns.keys():
         names = ", ".join(sorted(strange)[:5])
         raise DataError(f"post {post.id!r:.80} has columns that the first assessment does not have ({names}); export one run at a time")
     return row
+
+
+def _place(assessment: Assessment) -> dict[str, Any]:
+    where, kind = assessment.location, assessment.place_type
+    return {
+        "places": [mention.place.name for mention in assessment.places],
+        "location_lat": where.lat if where else None,
+        "location_lon": where.lon if where else None,
+        "location_source": where.source if where else None,
+        "location_place": where.place.name if where and where.place else None,
+        "location_confidence": where.confidence if where else None,
+        "place_type_label": kind.label if kind else None,
+        "place_type_confidence": kind.confidence if kind else None,
+        "place_type_not_sure": kind.abstained if kind else None,
+    }
 
 
 def _whole(value: Any) -> Any:

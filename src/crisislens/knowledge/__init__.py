@@ -1,0 +1,1 @@
+"""What is known beyond the post: places that its text names. Offline."""

@@ -1,0 +1,98 @@
+"""Words of a post as the gazetteer needs them: where they stand, how they are written, hashtags taken apart.
+
+Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything keeps its position in the post's text.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from crisislens.knowledge.gazetteer import cue_words
+
+__all__ = ["Word", "split_words"]
+
+_TOKEN = re.compile(r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w+)|(?P<word>[^\W_]+(?:\.[^\W_]\b)*)")
+_CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
+_JOIN = re.compile(r"[ \t]*[-–’'][ \t]*|[ \t]+|[ \t]+[#＃]|")
+_SHORTEST_LOWER = 4
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word, or one part of a hashtag.
+
+    Attributes:
+        text: As it stands.
+        start: First character in the post's text.
+        end: The character after the last.
+        tag: Whether it is in a hashtag.
+        joins: Whether it may be one name with the word before: only spaces or a hyphen lie between, or both are in one hashtag.
+        owner: Number of the hashtag that it is part of, −1 outside.
+    """
+
+    text: str
+    start: int
+    end: int
+    tag: bool
+    joins: bool
+    owner: int = -1
+
+    @property
+    def capital(self) -> bool:
+        """Whether it begins with a capital."""
+        return self.text[:1].isupper()
+
+
+def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
+    """The words of a text in order.
+
+    >>> [w.text for w in split_words("RT @ann: #HoustonStrong, pray4nepal in Port-au-Prince https://t.co/x", lambda name: False)]
+    ['RT', 'Houston', 'Strong', 'pray4nepal', 'in', 'Port', 'au', 'Prince']
+
+    Arguments:
+        text: A post's text, as posted.
+        known: Whether a lower-case string is a name, by which lower-case hashtags such as `#nepalquake` are taken apart.
+    """
+    words: list[Word] = []
+    tags, end = 0, 0
+    for match in _TOKEN.finditer(text):
+        if match["skip"]:
+            end = -1
+            continue
+        joined = end >= 0 and bool(words) and _JOIN.fullmatch(text[end : match.start() + bool(match["tag"])]) is not None
+        # "St. John", "U.S. Virgin Islands": a point after a short capitalized word ends no sentence
+        if (
+            not joined
+            and words
+            and end >= 0
+            and re.fullmatch(r"\.[ \t]*", text[end : match.start()])
+            and words[-1].text.lower() in ("st", "ft", "mt")
+        ):
+            joined = True
+        if match["word"]:
+            words.append(Word(match["word"], match.start(), match.end(), False, joined))
+        else:
+            for i, (a, b) in enumerate(_parts(match["tag"][1:], known)):
+                first = match.start() + 1
+                words.append(Word(text[first + a : first + b], first + a, first + b, True, joined if i == 0 else True, tags))
+            tags += 1
+        end = match.end()
+    return words
+
+
+def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
+    """Where the words of a hashtag begin and end."""
+    lower = tag.lower()
+    if known(lower):
+        return [(0, len(tag))]
+    parts = [m.span() for m in _CAMEL.finditer(tag)]
+    if len(parts) > 1 and not tag.isupper() and not re.fullmatch(r"[^\W\d_]*[a-z]\d+[^\W\d_]*", tag):
+        return parts
+    for affix in sorted(cue_words("tag_behind"), key=len, reverse=True):
+        cut = len(tag) - len(affix)
+        if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):
+            return [(0, cut), (cut, len(tag))]
+    for affix in sorted(cue_words("tag_before"), key=len, reverse=True):
+        if lower.startswith(affix) and len(tag) - len(affix) >= _SHORTEST_LOWER and known(lower[len(affix) :]):
+            return [(0, len(affix)), (len(affix), len(tag))]
+    return parts or [(0, len(tag))]

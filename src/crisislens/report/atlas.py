@@ -1,0 +1,48 @@
+"""Tables beside the map: the places most posts are at, and the kinds of places."""
+
+from dataclasses import dataclass
+
+from crisislens.domain.place_types import PLACE_ANSWERS
+from crisislens.report.display import clip, number
+from crisislens.report.geography import Geography, Spot
+
+__all__ = ["PlaceRow", "kind_rows", "place_rows"]
+
+_MOST = 12
+
+
+@dataclass(frozen=True)
+class PlaceRow:
+    """One place or kind; `width` in [0, 100] is its share of the first one's, `card` the rank of its most urgent listed post, if any."""
+
+    name: str
+    count: str
+    width: float
+    card: int | None
+
+
+def place_rows(geography: Geography, cards: dict[str, int]) -> tuple[PlaceRow, ...]:
+    """The named places with most posts, regions among them; posts with coordinates of their own have no name and are not here.
+
+    Arguments:
+        geography: What was gathered.
+        cards: From the ids of listed posts to their ranks.
+    """
+    found: dict[str, Spot] = {}
+    for spot in (*geography.points.values(), *geography.regions.values()):
+        for name, count in spot.names.items():
+            row = found.setdefault(name, Spot())
+            row.count += count
+            row.best = max(row.best, spot.best)
+    order = sorted(found.items(), key=lambda item: (-item[1].count, item[0]))[:_MOST]
+    most = order[0][1].count if order else 1
+    return tuple(
+        PlaceRow(clip(name, 60)[0], number(spot.count), round(100 * spot.count / most, 1), cards.get(spot.best[1])) for name, spot in order
+    )
+
+
+def kind_rows(geography: Geography) -> tuple[PlaceRow, ...]:
+    """The kinds of places that the model was sure of, the most frequent first."""
+    order = geography.kinds.most_common()
+    most = order[0][1] if order else 1
+    return tuple(PlaceRow(PLACE_ANSWERS.title(name), number(n), round(100 * n / most, 1), None) for name, n in order)

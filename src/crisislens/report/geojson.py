@@ -1,0 +1,75 @@
+"""Assessments as GeoJSON (RFC 7946), one point a post that can be placed, for any map program.
+
+The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
+point is the middle of its people, not where anything happened.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from crisislens.domain.assessment import Assessment, TaskAssessment
+
+__all__ = ["feature", "write_geojson"]
+
+_DECIMALS = 5
+
+
+def feature(assessment: Assessment) -> dict[str, object] | None:
+    """The feature of one post; None where nothing says where it is."""
+    where, post = assessment.location, assessment.post
+    if where is None:
+        return None
+    properties: dict[str, object] = {
+        "id": post.id,
+        "created_at": post.created_at.isoformat() if post.created_at else None,
+        "event": post.event,
+        "source": where.source,
+        "confidence": where.confidence,
+        "place": where.place.name if where.place else None,
+        "place_id": where.place.id if where.place else None,
+        "place_kind": where.place.kind if where.place else None,
+        "country": where.place.country if where.place else None,
+        "urgency": assessment.urgency,
+    }
+    for name, task in {**assessment.tasks, "place_type": assessment.place_type}.items():
+        properties |= _answer(name, task)
+    point = [round(where.lon, _DECIMALS), round(where.lat, _DECIMALS)]
+    return {"type": "Feature", "geometry": {"type": "Point", "coordinates": point}, "properties": properties}
+
+
+def _answer(name: str, task: TaskAssessment | None) -> dict[str, object]:
+    if task is None:
+        return {}
+    return {name: None if task.abstained else task.label, f"{name}_leaning": task.label, f"{name}_confidence": task.confidence}
+
+
+def write_geojson(assessments: Iterable[Assessment], path: Path) -> int:
+    """Writes a feature collection, atomically, one feature a line; memory does not grow with the run.
+
+    Arguments:
+        assessments: Any number; read once.
+        path: The file.
+
+    Returns:
+        How many posts have a point.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, count = path.with_name(f".{path.name}.part"), 0
+    try:
+        with part.open("w", encoding="utf-8") as stream:
+            stream.write('{"type": "FeatureCollection", "features": [')
+            for assessment in assessments:
+                found = feature(assessment)
+                if found is not None:
+                    # ASCII only, so that half characters of a post cannot break the file
+                    stream.write(("\n" if count == 0 else ",\n") + json.dumps(found))
+                    count += 1
+            stream.write("\n]}\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return count

@@ -1,0 +1,92 @@
+"""The outline of the world's countries, cut to a map's frame: Natural Earth 1:50m (public domain), see `assets/world/README.md`.
+
+A ring is cut at a frame by Sutherland and Hodgman's algorithm (1974): for each side of the frame the points inside are kept and the
+crossings added. That is exact for a convex frame and any ring.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from importlib.resources import files
+
+__all__ = ["Frame", "Point", "clip", "outline"]
+
+Point = tuple[float, float]
+"""Longitude and latitude in degrees."""
+Frame = tuple[float, float, float, float]
+"""West, south, east and north in degrees."""
+_UNITS = 20
+
+
+@lru_cache(maxsize=1)
+def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
+    data = json.loads(gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes()))
+    found = []
+    for flat in data:
+        x = y = 0
+        points = []
+        for dx, dy in zip(flat[::2], flat[1::2], strict=True):
+            x, y = x + dx, y + dy
+            points.append((x / _UNITS, y / _UNITS))
+        lons, lats = [p[0] for p in points], [p[1] for p in points]
+        found.append((tuple(points), (min(lons), min(lats), max(lons), max(lats))))
+    return tuple(found)
+
+
+def outline(frame: Frame, *, step: float = 0.0) -> list[list[Point]]:
+    """The rings of countries inside a frame.
+
+    Arguments:
+        frame: What is to be seen.
+        step: Points nearer than this to the last one are left out, and rings smaller than twice it, in degrees; 0 keeps all.
+    """
+    west, south, east, north = frame
+    found = []
+    for points, (w, s, e, n) in _rings():
+        if e < west or w > east or n < south or s > north or max(e - w, n - s) < 2 * step:
+            continue
+        inside = west <= w and e <= east and south <= s and n <= north
+        kept = clip(_thin(points, step), frame) if not inside else _thin(points, step)
+        if len(kept) > 2:
+            found.append(kept)
+    return found
+
+
+def _thin(points: Sequence[Point], step: float) -> list[Point]:
+    kept: list[Point] = []
+    for p in points:
+        if not kept or abs(p[0] - kept[-1][0]) + abs(p[1] - kept[-1][1]) >= step:
+            kept.append(p)
+    return kept
+
+
+def clip(points: Sequence[Point], frame: Frame) -> list[Point]:
+    """A ring cut to a frame; empty where it lies outside.
+
+    >>> clip([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
+    [(0, 0.0), (1.0, 0), (1, 1), (0, 1.0)]
+    """
+    west, south, east, north = frame
+    sides: tuple[tuple[int, float, Callable[[float, float], bool]], ...] = (
+        (0, west, float.__ge__),
+        (0, east, float.__le__),
+        (1, south, float.__ge__),
+        (1, north, float.__le__),
+    )
+    ring = list(points)
+    for axis, at, inside in sides:
+        ring = _half(ring, axis, at, lambda p, axis=axis, at=at, inside=inside: inside(float(p[axis]), float(at)))  # type: ignore[misc]
+    return ring
+
+
+def _half(ring: Sequence[Point], axis: int, at: float, inside: Callable[[Point], bool]) -> list[Point]:
+    kept: list[Point] = []
+    for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True):
+        if inside(a):
+            kept.append(a)
+        if inside(a) != inside(b):
+            share = (at - a[axis]) / (b[axis] - a[axis])
+            other = a[1 - axis] + share * (b[1 - axis] - a[1 - axis])
+            kept.append((at, other) if axis == 0 else (other, at))
+    return kept

@@ -1,0 +1,186 @@
+r"""The map of a report as numbers for an SVG: no tile server, no script, no request.
+
+Plate carrée with the scale of the middle latitude φ₀: $x = (\lambda - \lambda_w)\cos\varphi_0\, k$, $y = (\varphi_n - \varphi)\, k$. The
+frame is where the middle 90 % of the points are, along each axis, with a margin; what lies outside is counted in words, and a small world
+map shows all. Points that would touch are joined: the largest first, each point goes to the first cluster within its radius.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crisislens.report.display import clip as clip_text
+from crisislens.report.display import number
+from crisislens.report.geography import Geography, Spot
+from crisislens.report.outline import Frame, outline
+
+__all__ = ["Marker", "WorldMap", "draw_map"]
+
+_WIDTH, _TALLEST, _FLATTEST = 1000.0, 620.0, 340.0
+_LEAST_SPAN = 0.25
+_JOIN = 34.0
+_MOST_MARKERS = 300
+_WORLD: Frame = (-180.0, -60.0, 180.0, 80.0)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A circle on the map, in the units of its view box.
+
+    Attributes:
+        x, y, radius: Where it is and how large.
+        text: The number on it; empty on small ones.
+        says: What it is, in words.
+        region: Whether it stands for a whole country or state.
+        card: The rank of its most urgent listed post; None where none is listed.
+    """
+
+    x: float
+    y: float
+    radius: float
+    text: str
+    says: str
+    region: bool
+    card: int | None
+
+
+@dataclass(frozen=True)
+class WorldMap:
+    """One map.
+
+    Attributes:
+        width, height: Of the view box.
+        land: The outline as path data.
+        grid: Meridians and parallels as path data.
+        markers: The circles, the largest first.
+        inside: Posts that it shows.
+        outside: Posts with a point beyond its frame.
+        box: For a map of the world, the frame of the detailed map (x, y, width, height); None for none.
+        summary: What it shows, in words.
+    """
+
+    width: float
+    height: float
+    land: str
+    grid: str
+    markers: tuple[Marker, ...]
+    inside: int
+    outside: int
+    box: tuple[float, float, float, float] | None
+    summary: str
+
+
+def draw_map(geography: Geography, cards: dict[str, int]) -> tuple[WorldMap, WorldMap | None] | None:
+    """The detailed map, and the map of the world where that shows more; None where no post can be placed.
+
+    Arguments:
+        geography: What was gathered.
+        cards: From the ids of listed posts to their ranks.
+    """
+    spots = list(geography.points.values())
+    regions = list(geography.regions.values())
+    if not spots and not regions:
+        return None
+    frame = _frame(spots or regions)
+    detailed = _map(frame, spots, regions, cards, None)
+    if detailed.outside == 0 and frame[2] - frame[0] > 200:
+        return detailed, None
+    return detailed, _map(_WORLD, spots, regions, cards, frame)
+
+
+def _frame(spots: Sequence[Spot]) -> Frame:
+    """The middle 90 % of posts along each axis, with a margin, not narrower than 1.5 degrees and of a shape that fits a page."""
+    west, east = _middle([(s.middle[0], s.count) for s in spots])
+    south, north = _middle([(s.middle[1], s.count) for s in spots])
+    lon, lat = (west + east) / 2, max(-60.0, min(75.0, (south + north) / 2))
+    shrink = math.cos(math.radians(lat))
+    wide, high = max((east - west) * 1.3, _LEAST_SPAN), max((north - south) * 1.3, _LEAST_SPAN / 2)
+    wide = max(wide, high * _WIDTH / _TALLEST / shrink)
+    high = max(high, wide * shrink * _FLATTEST / _WIDTH)
+    if wide > 200:
+        return _WORLD
+    return max(lon - wide / 2, -180.0), max(lat - high / 2, -85.0), min(lon + wide / 2, 180.0), min(lat + high / 2, 85.0)
+
+
+def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    order, whole = sorted(values), sum(n for _, n in values)
+
+    def at(share: float) -> float:
+        passed = 0
+        for value, n in order:
+            passed += n
+            if passed >= share * whole:
+                return value
+        return order[-1][0]
+
+    return at(0.05), at(0.95)
+
+
+def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: dict[str, int], box: Frame | None) -> WorldMap:
+    west, south, east, north = frame
+    shrink = math.cos(math.radians((south + north) / 2)) if frame != _WORLD else 0.9
+    scale = _WIDTH / ((east - west) * shrink)
+    height = round((north - south) * scale, 1)
+
+    def xy(lon: float, lat: float) -> tuple[float, float]:
+        return round((lon - west) * shrink * scale, 1), round((north - lat) * scale, 1)
+
+    def seen(spot: Spot) -> bool:
+        lon, lat = spot.middle
+        return west <= lon <= east and south <= lat <= north
+
+    shown = [s for s in spots if seen(s)]
+    markers = _markers([(s, xy(*s.middle)) for s in shown], cards, region=False)
+    markers = _markers([(s, xy(*s.middle)) for s in regions if seen(s)], cards, region=True) + markers
+    rings = outline(frame, step=1.2 / scale)
+    land = "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in (xy(*p) for p in ring)) + "Z" for ring in rings)
+    inside = sum(s.count for s in shown)
+    rect = None
+    if box is not None:
+        (x, y), (x_2, y_2) = xy(box[0], box[3]), xy(box[2], box[1])
+        rect = (x, y, round(x_2 - x, 1), round(y_2 - y, 1))
+    named = sum(s.count for s in regions if seen(s))
+    summary = f"Map: {number(inside)} posts at a point, {number(named)} in a country or state only"
+    return WorldMap(_WIDTH, height, land, _grid(frame, xy), tuple(markers), inside, sum(s.count for s in spots) - inside, rect, summary)
+
+
+def _grid(frame: Frame, xy: object) -> str:
+    assert callable(xy)
+    west, south, east, north = frame
+    step = next((s for s in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30) if (east - west) / s <= 12), 30)
+    parts = []
+    for i in range(math.ceil(west / step), math.floor(east / step) + 1):
+        (x, top), (_, bottom) = xy(i * step, north), xy(i * step, south)
+        parts.append(f"M{x:g} {top:g}V{bottom:g}")
+    for i in range(math.ceil(south / step), math.floor(north / step) + 1):
+        (left, y), (right, _) = xy(west, i * step), xy(east, i * step)
+        parts.append(f"M{left:g} {y:g}H{right:g}")
+    return "".join(parts)
+
+
+def _markers(placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str, int], *, region: bool) -> list[Marker]:
+    clusters: list[tuple[Spot, float, float]] = []
+    for spot, (x, y) in sorted(placed, key=lambda item: (-item[0].count, item[1])):
+        near = None if region else next((c for c in clusters if math.hypot(c[1] - x, c[2] - y) < _JOIN), None)
+        if near is None:
+            joined = Spot()
+            joined.join(spot)
+            clusters.append((joined, x, y))
+        else:
+            near[0].join(spot)
+    clusters.sort(key=lambda c: -c[0].count)
+    return [_marker(spot, x, y, cards, region) for spot, x, y in clusters[:_MOST_MARKERS]]
+
+
+def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool) -> Marker:
+    size = 0.6 if region else 1.0
+    radius = round(size * min(26.0, 7.0 + 3.2 * math.log2(spot.count)), 1)
+    names = ", ".join(clip_text(name, 40)[0] for name, _ in spot.names.most_common(3))
+    more = f" and {len(spot.names) - 3} more" if len(spot.names) > 3 else ""
+    posts = f"{number(spot.count)} post{'s' if spot.count > 1 else ''}"
+    if region:
+        says = f"{names}: {posts} name it and no closer place"
+    else:
+        own = f"{number(spot.own)} with own coordinates" if spot.own else "from names in the text"
+        says = f"{posts}: {names}{more} ({own})" if names else f"{posts} ({own})"
+    return Marker(x, y, radius, number(spot.count) if spot.count > 1 else "", says, region, cards.get(spot.best[1]))

@@ -1,8 +1,9 @@
 """How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat: `python benchmarks/analyze_speed.py POSTS [--images
 DIR]`.
 
-Rate: the posts' cleaned distinct texts (grouped by length) and distinct photos go straight through the two encoders, nothing else; then
-the whole run (reading, cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same
+Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct photos go straight through the two
+encoders, nothing else, once with all threads on each operation and once with one thread on each batch and batches side by side; then the
+whole run (reading, cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same
 posts, in turn, in one process.
 Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted it.
 """
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -26,15 +28,16 @@ from crisislens.data.tabular import read_posts
 from crisislens.data.text import clean_text
 from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderPair, load_encoders, pad_ids
-from crisislens.nn.device import set_threads
+from crisislens.nn.device import one_thread_each, set_threads
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
+from crisislens.pipeline.annotators import load_annotators
 from crisislens.pipeline.batch import clear_work, run_analysis
 from crisislens.pipeline.bundle import find_bundle
 from crisislens.report.situation import write_outputs
 
 
-def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst) -> tuple[float, int, int]:
-    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand; and how many they were."""
+def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst) -> tuple[float, float, int, int]:
+    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand, in both ways; and how many they were."""
     texts = sorted({clean_text(p.text, analyst.bundle.config.rules) for p in posts} - {""})
     tokens = sorted(encoders.text.tokenize(texts), key=lambda x: len(x.ids))
     pixels = []
@@ -44,13 +47,25 @@ def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst)
         except ImageError:
             continue
         pixels.append(encoders.image.preprocess(decoded.pixels))
+    batches = [pad_ids(tokens[i : i + 32], encoders.text.pad_id) for i in range(0, len(tokens), 32)]
+
+    def one(x: object) -> None:
+        with torch.inference_mode():
+            if isinstance(x, torch.Tensor):
+                encoders.image(x[None])
+            else:
+                encoders.text(*x)  # type: ignore[misc]
+
+    work = [*batches[::-1], *pixels]
     started = time.perf_counter()
-    with torch.inference_mode():
-        for i in range(0, len(tokens), 32):
-            encoders.text(*pad_ids(tokens[i : i + 32], encoders.text.pad_id))
-        for x in pixels:
-            encoders.image(x[None])
-    return time.perf_counter() - started, len(tokens), len(pixels)
+    for x in work:
+        one(x)
+    whole_cores = time.perf_counter() - started
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
+        started = time.perf_counter()
+        list(pool.map(one, work))
+        side_by_side = time.perf_counter() - started
+    return whole_cores, side_by_side, len(tokens), len(pixels)
 
 
 def whole(posts: Path, analyst: Analyst) -> float:
@@ -94,17 +109,18 @@ def main() -> None:
     posts = [row for row in read_posts(arguments.posts) if isinstance(row, Post)]
     encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder)
     analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
-    ratios = []
+    ratios: list[float] = []
+    strict: list[float] = []
     for _ in range(arguments.repeats):
-        seconds, texts, photos = bare(encoders, posts, root, analyst)
+        cores, side_by_side, texts, photos = bare(encoders, posts, root, analyst)
         # a fresh analyst: one that remembers photos would not decode and encode them again
-        run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root))
-        ratios.append(seconds / run)
-        print(
-            json.dumps({"posts": len(posts), "texts": texts, "photos": photos, "threads": threads, "bare_s": seconds, "analyze_s": run}),
-            flush=True,
-        )
-    print(json.dumps({"analyze rate / bare rate": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}}))
+        run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators()))
+        ratios.append(cores / run)
+        strict.append(side_by_side / run)
+        line = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
+        print(json.dumps({**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run}), flush=True)
+    summary = lambda x: {"median": statistics.median(x), "min": min(x), "max": max(x)}  # noqa: E731
+    print(json.dumps({"analyze rate / bare rate": summary(ratios), "of the bare rate side by side": summary(strict)}))
     for rows in arguments.memory_rows:
         print(json.dumps(peak_memory(rows)), flush=True)
 

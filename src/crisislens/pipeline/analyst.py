@@ -1,7 +1,9 @@
 """The analyst: posts in, assessments out, the same way for one post and for a hundred thousand.
 
-Each post is judged from its own text and photo alone; who else is in the batch changes nothing but the last bits of a float, which the
-rounding of the output (four digits) hides. Pictures are decoded by `data.images` only.
+Each post is judged from its own text and photo alone. Texts are encoded in groups of one length and heads see batches of one size, so with
+one thread within an operation (as `pipeline.batch` runs it) the numbers of models on pooled features are equal bit for bit, whoever else
+is there; otherwise their last bits may differ, which the rounding of the output (four digits) nearly always hides. Pictures are decoded by
+`data.images` only.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,7 @@ from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskA
 from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
-from crisislens.features.encode import EncodedPosts, PostEncoder, collate
+from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures, collate
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
@@ -31,7 +33,8 @@ from crisislens.pipeline.language import detect_language
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
 DEFAULT_BUNDLE = "crisis-compact"
-_HEAD_BATCH = 64
+# every batch is filled up to this size: a matrix product adds in another order for another number of rows
+_HEAD_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -157,49 +160,56 @@ class Analyst:
             analyzed_at=analyzed_at,
         )
         extras = annotate(self.annotators, posts, encoded)
-        return [self._finding(i, post, encoded, logits, provenance, *extras[i]) for i, post in enumerate(posts)]
+        # in a crisis half of the posts repeat another one
+        texts = {text: (detect_language(text), text_signature(text)) for text in dict.fromkeys(encoded.texts)}
+        found = []
+        for i, post in enumerate(posts):
+            language, signature = texts[encoded.texts[i]]
+            fields, remarks = extras[i]
+            answers = {name: rows[i] for name, rows in logits.items()}
+            assessment = self._assessment(post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance)
+            found.append(Finding(assessment.model_copy(update=fields) if fields else assessment, signature, encoded.features[i].image_hash))
+        return found
 
     def _logits(self, encoded: EncodedPosts) -> dict[str, NDArray[np.float32]]:
         """Per task the logits of every post, shape (b, c)."""
         parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.models}
         with torch.inference_mode():
             for start in range(0, len(encoded.features), _HEAD_BATCH):
-                batch = collate(encoded.features[start : start + _HEAD_BATCH], self._widths)
+                rows = encoded.features[start : start + _HEAD_BATCH]
+                batch = collate([*rows, *[PostFeatures()] * (_HEAD_BATCH - len(rows))], self._widths)
                 for name, loaded in self.models.items():
-                    parts[name].append(loaded.model(batch).float().numpy())
+                    parts[name].append(loaded.model(batch).float().numpy()[: len(rows)])
         return {name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()}
 
-    def _finding(
+    def _assessment(
         self,
-        i: int,
         post: Post,
-        encoded: EncodedPosts,
+        features: PostFeatures,
+        notes: tuple[str, ...],
+        language: str | None,
         logits: dict[str, NDArray[np.float32]],
         provenance: Provenance,
-        fields: dict[str, object],
-        remarks: list[str],
-    ) -> Finding:
-        features, config, cleaned = encoded.features[i], self.bundle.config, encoded.texts[i]
+    ) -> Assessment:
+        """What the tasks' models say of one post."""
+        config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
         evidence = evidence_of(text=has_text, image=has_image)
-        language = detect_language(cleaned)
         foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {
-            name: judge(logits[name][i], space=LABEL_SPACES[task.label_space], task=task, evidence=evidence, foreign=foreign)
+            name: judge(logits[name], space=LABEL_SPACES[task.label_space], task=task, evidence=evidence, foreign=foreign)
             for name, task in config.tasks.items()
         }
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
-        assessment = Assessment(
+        return Assessment(
             post=post,
             modalities=tuple(name for name, there in present if there),
-            notes=(*encoded.notes[i], *_language_note(foreign, has_image), *remarks),
+            notes=(*notes, *_language_note(foreign, has_image)),
             language=language,
             tasks=tasks,
             urgency=urgency(tasks),
             provenance=provenance,
-            **fields,  # type: ignore[arg-type]
         )
-        return Finding(assessment, text_signature(cleaned), features.image_hash)
 
 
 def _language_note(foreign: str | None, has_image: bool) -> tuple[str, ...]:

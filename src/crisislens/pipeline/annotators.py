@@ -50,6 +50,7 @@ class Annotator(Protocol):
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
 DEFAULT_ANNOTATORS: tuple[str, ...] = ()
+_OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
 
 
 def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotator, ...]:
@@ -79,8 +80,10 @@ def annotate(annotators: Sequence[Annotator], posts: Sequence[Post], encoded: En
         for (fields, notes), one in zip(found, _fields(annotator, posts, encoded), strict=True):
             if isinstance(one, Exception):
                 notes.append(f"{annotator.name} could not be found for this post: {type(one).__name__}: {one}"[:300])
-            else:
-                fields.update(one)
+                continue
+            if taken := set(one) & _OF_THE_TASKS:
+                raise TypeError(f"annotator {annotator.name!r} fills {', '.join(sorted(taken))}, which is not its own")
+            fields.update(one)
     return found
 
 

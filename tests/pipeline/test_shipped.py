@@ -1,0 +1,31 @@
+"""The bundle that the package ships, on the posts that the package ships."""
+
+from pathlib import Path
+
+import pytest
+
+from crisislens.data.synthetic import write_synthetic_crisis
+from crisislens.data.tabular import read_posts
+from crisislens.domain.post import Post
+from crisislens.nn.device import one_thread_each
+from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
+
+
+@pytest.fixture(scope="module")
+def posts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Post]]:
+    path = write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+    return path.parent, [row for row in read_posts(path) if isinstance(row, Post)]
+
+
+def test_a_result_is_equal_bit_for_bit_alone_and_among_others(posts: tuple[Path, list[Post]]) -> None:
+    root, rows = posts
+    analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
+    with one_thread_each():
+        encoded = analyst.encoder.encode(rows)
+        together = analyst._logits(encoded)
+        backwards = analyst._logits(analyst.encoder.encode(rows[::-1]))
+        for i, post in enumerate(rows):
+            alone = analyst._logits(analyst.encoder.encode([post]))
+            for task, logits in together.items():
+                assert (alone[task][0] == logits[i]).all(), (task, post.id)
+                assert (backwards[task][len(rows) - 1 - i] == logits[i]).all(), (task, post.id)

@@ -1,19 +1,20 @@
 r"""Words of a text as spans of characters: maximal runs without white space, as annotators and the metrics of rationales count them.
 
 A span is `(start, end)` with the end exclusive, in characters (Unicode code points) of the text that was given. White space is what
-`str.isspace` says. A link, a mention or a retweet marker is a word, but never evidence: `is_noise` knows them.
+`str.isspace` says. A link, a mention or a retweet marker is a word, but seldom evidence: `is_noise` knows them.
 """
 
 import re
 from collections.abc import Sequence
 
-__all__ = ["Span", "is_noise", "merge_spans", "word_labels", "word_spans"]
+__all__ = ["Span", "is_link", "is_mention", "is_noise", "merge_spans", "word_labels", "word_spans"]
 
 Span = tuple[int, int]
 
 _WORD = re.compile(r"\S+")
-# a link also where a platform cut it ("http://t.co/x…", "htt…"); a mention; the marker of a retweet
-_NOISE = re.compile(r"(?:https?[:…]\S*|htt?[….]\S*|h…|http|(?:pic\.twitter\.com|t\.co)/\S*|[^\w\s@#]*@\w+\W*|RT:?)", re.IGNORECASE)
+# a link also where a platform cut it ("http://t.co/x…", "htt…"); the marker of a retweet
+_LINK = re.compile(r"https?[:…]\S*|htt?[….]\S*|h…|http|(?:pic\.twitter\.com|t\.co)/\S*|RT:?", re.IGNORECASE)
+_MENTION = re.compile(r"[^\w\s@#]*@\w+\W*")
 
 
 def word_spans(text: str) -> list[Span]:
@@ -25,13 +26,23 @@ def word_spans(text: str) -> list[Span]:
     return [match.span() for match in _WORD.finditer(text)]
 
 
+def is_link(word: str) -> bool:
+    """Whether a word is a link, whole or cut by the platform, or the marker of a retweet."""
+    return _LINK.fullmatch(word) is not None
+
+
+def is_mention(word: str) -> bool:
+    """Whether a word is the name of a user."""
+    return _MENTION.fullmatch(word) is not None
+
+
 def is_noise(word: str) -> bool:
     """Whether a word is a link, a mention, a retweet marker or holds no letter and no digit.
 
     >>> [is_noise(word) for word in ("https://t.co/x", "@ann:", "RT", "--", "#flood", "5,000")]
     [True, True, True, True, False, False]
     """
-    return _NOISE.fullmatch(word) is not None or not any(c.isalnum() for c in word)
+    return is_link(word) or is_mention(word) or not any(c.isalnum() for c in word)
 
 
 def word_labels(words: Sequence[Span], marked: Sequence[Span], text: str) -> list[bool]:

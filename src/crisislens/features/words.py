@@ -5,8 +5,8 @@ Each word is read by itself: a link or a retweet marker gives no token (never ev
 by the encoder's tokenizer. Since nothing is ever moved between words, a span of words is a span of characters of the text as it came,
 whatever cleaning did inside a word.
 
-A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole words, after the end of a sentence
-if there is one in the window's second half.
+A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole words, after the end of a
+sentence if there is one in the window's second half.
 """
 
 from collections.abc import Sequence

@@ -18,9 +18,9 @@ and the answer is the stretch with the largest expected F1 against the one that 
 $$(\hat i, \hat j) = \operatorname*{argmax}_{i, j} \sum_{k \leq l} P(k, l)\, F_1\big((i, j), (k, l)\big), \qquad
   F_1(a, b) = \frac{2\,|a \cap b|}{|a| + |b|},$$
 
-which is exact for w words by one table of overlaps (minimum Bayes risk; Kumar and Byrne 2004, https://aclanthology.org/N04-1022). A text with
-several marked stretches teaches $-\frac{1}{m} \sum \log P$ over its m stretches. The GRU runs over words in their order, each text by itself;
-predecessors' code recurs over the batch axis, which mixes texts.
+which is exact for w words by one table of overlaps (minimum Bayes risk; Kumar and Byrne 2004, https://aclanthology.org/N04-1022). A text
+with several marked stretches teaches $-\frac{1}{m} \sum \log P$ over its m stretches. The GRU runs over words in their order, each text by
+itself; predecessors' code recurs over the batch axis, which mixes texts.
 """
 
 import math

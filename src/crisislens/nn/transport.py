@@ -10,10 +10,11 @@ $$T^{(s+1)} = \operatorname*{argmin}_{T} \langle C, T \rangle + \beta\, D_{\math
 
 and IPOT does only k Sinkhorn steps for each of them. With $A = e^{-C / \beta}$:
 
-$$Q = A \odot T, \qquad \delta = \mu \oslash (Q \sigma), \qquad \sigma = \nu \oslash (Q^\top \delta), \qquad T = \operatorname{diag}(\delta)\, Q\, \operatorname{diag}(\sigma).$$
+$$Q = A \odot T, \quad \delta = \mu \oslash (Q \sigma), \quad \sigma = \nu \oslash (Q^\top \delta), \quad
+  T = \operatorname{diag}(\delta)\, Q\, \operatorname{diag}(\sigma).$$
 
-It converges to $T^\star$ itself for every $\beta$; plain Sinkhorn, which keeps $Q = A$, converges to a blurred plan that $\beta$ decides. After
-each step the column masses hold exactly, the row masses in the limit.
+It converges to $T^\star$ itself for every $\beta$; plain Sinkhorn, which keeps $Q = A$, converges to a blurred plan that $\beta$ decides.
+After each step the column masses hold exactly, the row masses in the limit.
 
 Source: Xie et al., A Fast Proximal Point Method for Computing Exact Wasserstein Distance, UAI 2020, https://arxiv.org/abs/1802.04307,
 Alg. 1. As in the word-patch alignment of ViLT (Kim et al. 2021, https://arxiv.org/abs/2102.03334), $C = 1 - \cos$, $\beta = 0.5$, 50 steps.

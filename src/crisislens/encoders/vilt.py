@@ -8,7 +8,7 @@ checkpoint is a hub name or a local folder; only safetensors are read, and no co
 pooler, the state $e^t_0$ of the first token is the pooled vector.
 
 Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so that all patches are real and
-stand in one order; transformers' own model keeps the sides' ratio, pads to the largest picture of a batch, and samples and shuffles patches.
+stand in one order; transformers' own model keeps the sides' ratio, pads to a batch's largest picture, and samples and shuffles patches.
 """
 
 import hashlib

@@ -47,6 +47,7 @@ def ipot(
     rows: Bool[Tensor, "b p"],
     columns: Bool[Tensor, "b t"],
     *,
+    mass: Float[Tensor, "b t"] | None = None,
     beta: float = 0.5,
     steps: int = 50,
     inner: int = 1,
@@ -60,6 +61,7 @@ def ipot(
         cost: Costs; those of padding are not looked at, but must be finite.
         rows: True where a row is real.
         columns: True where a column is real.
+        mass: Masses of the columns, which add up to 1 over real ones, each positive there; uniform where None.
         beta: The step size β of the proximal point method; small ones converge in fewer steps.
         steps: Proximal steps.
         inner: Sinkhorn steps k within each.
@@ -72,6 +74,8 @@ def ipot(
     real = rows[:, :, None] & columns[:, None, :]
     log_a = torch.where(real, -cost / beta, _NEVER)
     log_mu, log_nu = (_log_uniform(mask, cost) for mask in (rows, columns))
+    if mass is not None:
+        log_nu = torch.where(columns, mass, 1.0).log()
     log_t, log_sigma = torch.where(real, torch.zeros_like(cost), _NEVER), log_nu
     for _ in range(steps):
         log_q = torch.where(real, log_a + log_t, _NEVER)

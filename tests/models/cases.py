@@ -16,6 +16,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "late_fusion": {**SMALL, "hidden": 8, "modality_dropout": 0.0},
     "guided": {**SMALL, "heads": 2, "modality_dropout": 0.0},
     "guided_differential": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
+    "joint": {**SMALL, "heads": 2, "hidden": 8, "modality_dropout": 0.0},
     "guided_published": {"as_published": True},
     "guided_differential_published": {"as_published": True},
 }

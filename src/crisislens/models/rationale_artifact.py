@@ -108,25 +108,33 @@ class LoadedRationalizer:
 
 
 def save_rationalizer(
-    folder: Path, model: TextRationalizer, adapter: LoraState, config: RationaleModelConfig, *, joint: JointEncoder | None = None, card: str
+    folder: Path,
+    model: TextRationalizer,
+    adapter: LoraState | None,
+    config: RationaleModelConfig,
+    *,
+    joint: JointEncoder | None = None,
+    card: str,
 ) -> None:
     """Writes a model in half precision, each file atomically, the configuration last.
 
     Arguments:
         folder: Made where missing.
         model: The trained model, its encoder still adapted.
-        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`.
+        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that was not adapted.
         config: What it is built from; adapter and fingerprints are filled in.
         joint: The joint encoder, if there is one.
         card: The model card, Markdown.
     """
-    half = LoraState({name: _half(name, x) for name, x in adapter.tensors.items()}, adapter.scaling, adapter.base)
-    write_lora(folder / _ADAPTER, half)
+    options = dict(config.encoder.options)
+    if adapter is not None:
+        write_lora(folder / _ADAPTER, LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base))
+        options["adapter"] = _ADAPTER
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
     atomic_write(folder / _HEAD, save({name: _half(name, x) for name, x in tensors.items()}))
-    spec = EncoderSpec(name=config.encoder.name, options={**config.encoder.options, "adapter": _ADAPTER})
-    weights = {name: fingerprint_file(folder / name) for name in (_ADAPTER, _HEAD)}
+    spec = EncoderSpec(name=config.encoder.name, options=options)
+    weights = {name: fingerprint_file(folder / name) for name in (_HEAD, *((_ADAPTER,) if adapter is not None else ()))}
     atomic_write(folder / _CARD, card)
     atomic_write(folder / _CONFIG, config.model_copy(update={"encoder": spec, "weights": weights}).model_dump_json(indent=1) + "\n")
 
@@ -145,11 +153,13 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         ModelError: If a file is missing, damaged or of a newer format, or the weights do not fit.
     """
     config = _read_config(folder)
-    for name in (_ADAPTER, _HEAD):
+    options = dict(config.encoder.options)
+    for name in (_HEAD, *((_ADAPTER,) if "adapter" in options else ())):
         path = folder / name
         if not path.is_file() or config.weights.get(name) not in (None, fingerprint_file(path)):
             raise ModelError(f"{path} is missing or not the one that {_CONFIG} names; fetch or train the rationale model again")
-    options = {**config.encoder.options, "adapter": str((folder / _ADAPTER).resolve())}
+    if "adapter" in options:
+        options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
     text = TextRationalizer(encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width)
     joint = None

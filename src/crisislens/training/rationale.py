@@ -36,8 +36,8 @@ _POOL = 50
 class RationaleConfig(Config):
     """How stage 1 is trained."""
 
-    rank: int = Field(default=16, gt=0)
-    """The rank of every adapted weight's difference."""
+    rank: int = Field(default=16, ge=0)
+    """The rank of every adapted weight's difference; 0 leaves the encoder as it is."""
     lora_alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling lora_alpha / rank."""
     targets: tuple[str, ...] = tuple(f"*encoder.layer.{i}.*{part}" for i in (3, 4, 5) for part in ("query", "key", "value", "dense"))
@@ -106,8 +106,9 @@ def train_rationalizer(
     examples = _examples(texts, classes, WordCutter(encoder))
     if not any(any(x.labels) for x in examples):
         raise DataError("no text has a marked word; give texts with spans of evidence, such as crisislens annotate exports")
-    add_lora(encoder, rank=config.rank, alpha=config.lora_alpha, targets=config.targets, dropout=config.lora_dropout)
-    _free_norms(encoder)
+    if config.rank:
+        add_lora(encoder, rank=config.rank, alpha=config.lora_alpha, targets=config.targets, dropout=config.lora_dropout)
+        _free_norms(encoder)
     model = TextRationalizer(
         encoder, classes=max(1, len(classes)), hidden=config.hidden, pair_width=config.pair_width, dropout=config.dropout
     )
@@ -154,7 +155,7 @@ class _Module(lightning.LightningModule):
         trained = {id(p) for p in self.model.encoder.parameters()}
         adapted = [p for p in self.model.encoder.parameters() if p.requires_grad]
         head = [p for p in self.model.parameters() if id(p) not in trained]
-        groups = [{"params": adapted, "lr": c.learning_rate}, {"params": head, "lr": c.head_learning_rate}]
+        groups = [{"params": p, "lr": rate} for p, rate in ((adapted, c.learning_rate), (head, c.head_learning_rate)) if p]
         optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
         warm = max(1, round(0.06 * self.steps))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps)))

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -80,13 +81,13 @@ def whole(posts: Path, analyst: Analyst) -> float:
 
 def peak_memory(rows: int) -> dict[str, float]:
     """Peak memory (MiB) and seconds of a whole `analyze` process over made-up posts."""
-    words = Path(__file__).read_text().split()
+    words = sorted({word for word in re.findall("[a-z]{3,8}", Path(__file__).read_text())})
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "posts.jsonl"
         with path.open("w") as stream:
             for i in range(rows):
-                text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 12)))
+                text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 8)))
                 stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
         started = time.perf_counter()
         process = subprocess.Popen(

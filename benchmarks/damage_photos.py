@@ -52,17 +52,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path, help="folder of CrisisMMD")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     arguments = parser.parse_args()
     set_threads()
     runs: dict[str, list[RunResult]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name in MODELS:
+        for name in dict.fromkeys(("text_only", *arguments.models)):
             published = name.endswith("_published")
             run = RunConfig.parse(
                 {
                     "name": name.replace("_", "-"),
                     "data": {"root": str(arguments.data), "setting": "A3"},
-                    "model": {"name": name},
+                    "model": {"name": name, "options": {"as_published": True} if published else {}},
                     "as_published": published,
                     "optimizer": {"name": "adamw", "learning_rate": 5e-4, "weight_decay": 0.05, "schedule": "linear", "warm_up": 0.05},
                     "loss": {"smoothing": 0.05},

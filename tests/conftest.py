@@ -8,6 +8,8 @@ import pytest
 # before any library reads them: a test must never look for a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# tests run side by side, and tiny matrices are not worth two threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -51,7 +51,7 @@ class Inputs(Protocol):
     """Posts that batches are made of."""
 
     lengths: Int[np.ndarray, " s"]
-    """Text tokens of each post."""
+    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are in work."""
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch | TokenBatch:
         """The posts at these positions, in this order."""
@@ -70,7 +70,8 @@ class CachedInputs:
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
         self.image = _Modality([p.image for p in parts], dtype)
-        self.lengths = self.text.lengths.numpy()
+        # with patches counted, posts with a photo stand together: one of them makes a whole batch as long as itself
+        self.lengths = (self.text.lengths + self.image.lengths).numpy()
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:
         """Features, padded, in float32."""
@@ -175,7 +176,7 @@ def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch
     left over joins the batch before it, because BatchNorm cannot learn from one.
 
     Arguments:
-        lengths: Text tokens of each post.
+        lengths: Tokens of each post.
         size: Posts a batch.
         seed: Seed of the run.
         epoch: The epoch, counted from 0.

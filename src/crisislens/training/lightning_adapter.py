@@ -273,7 +273,8 @@ def train_network(
     Raises:
         ModelError: If training diverges, or the checkpoint belongs to another run.
     """
-    lengths, size = train[0].lengths, run.batch_posts
+    # the published forms mix the posts of a batch, so theirs are drawn blindly, as the authors' were
+    lengths, size = train[0].lengths * (not run.as_published), run.batch_posts
     count = len(epoch_batches(lengths, size, seed=seed, epoch=0))
     module = _Module(network, run, seed, weights, steps=count * run.epochs)
     best, callbacks = _KeepBest(run.stopping.monitor), list[Callback]()

@@ -1,0 +1,69 @@
+"""From a finished run to the files that a person opens."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_bundles import write_bundle
+
+from crisislens.data.images import ImageLimits
+from crisislens.data.synthetic import write_synthetic_crisis
+from crisislens.data.tabular import read_posts
+from crisislens.domain.post import ImageRef, Post
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.batch import read_assessments, run_analysis
+from crisislens.report.situation import THUMBNAIL_PX, thumbnailer, write_outputs
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    crisis = write_synthetic_crisis(folder / "crisis")
+    analyst = Analyst.load(write_bundle(folder / "bundle"), image_root=crisis.parent)
+    outcome = run_analysis(read_posts(crisis), analyst, folder / "out")
+    report = write_outputs(outcome, analyst, source_name="a <b>storm</b>.jsonl", formats=["csv", "parquet"], command="crisislens analyze x")
+    assert report == folder / "out" / "report.html"
+    return folder / "out"
+
+
+def test_the_report_names_what_made_it(run: Path) -> None:
+    page = (run / "report.html").read_text(encoding="utf-8")
+    one = next(iter(read_assessments(run)))
+    for part in (
+        one.provenance.model_fingerprint,
+        one.provenance.encoder_fingerprint,
+        one.provenance.analyzed_at[:10],
+        "crisislens analyze x",
+    ):
+        assert part in page
+    assert "<b>storm</b>" not in page, "the name of a file is text, not markup"
+    assert "data:image/jpeg;base64," in page, "photos are part of the file"
+    assert not [word for word in ("http://", "https://") if f'src="{word}' in page or f'href="{word}' in page.split("<main")[0]]
+
+
+def test_the_tables_hold_every_post(run: Path) -> None:
+    ids = [a.post.id for a in read_assessments(run)]
+    with (run / "assessments.csv").open(encoding="utf-8-sig", newline="") as stream:
+        assert [row["id"].removeprefix("'") for row in csv.DictReader(stream)] == ids
+    import pyarrow.parquet
+
+    assert pyarrow.parquet.read_table(run / "assessments.parquet").num_rows == len(ids)
+
+
+def test_a_thumbnail_is_a_small_jpeg_made_anew_or_nothing(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), np.uint8)
+    photo = Image.fromarray(pixels)
+    photo.save(tmp_path / "big.png", pnginfo=None)
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    make = thumbnailer(tmp_path, ImageLimits())
+    data = make(Post(id="1", text="", image=ImageRef(path="big.png")))
+    assert data is not None
+    with Image.open(io.BytesIO(data)) as small:
+        assert (small.format, max(small.size)) == ("JPEG", THUMBNAIL_PX)
+    assert make(Post(id="2", text="", image=ImageRef(path="broken.jpg"))) is None
+    assert make(Post(id="3", text="", image=ImageRef(path="../../etc/passwd"))) is None
+    assert make(Post(id="4", text="no photo")) is None
+    assert thumbnailer(None, ImageLimits())(Post(id="5", text="", image=ImageRef(path="big.png"))) is None

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from crisislens.domain.post import Post
+from crisislens.domain.rationale import Rationale
 
 __all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
 
@@ -58,6 +59,7 @@ class Assessment(BaseModel):
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
     provenance: Provenance
+    rationale: Rationale | None = Field(default=None, description="The evidence in the post; null where nobody asked (`analyze --explain`)")
 
 
 class FailedPost(BaseModel):

@@ -53,3 +53,4 @@ class Rationale(BaseModel):
     text: tuple[TextSpan, ...] = Field(default=(), description="Evidence in the text, in order")
     image: PatchHeat | None = Field(default=None, description="Evidence in the photo; null without a photo or without evidence in words")
     contributions: dict[str, Contribution] = Field(default_factory=dict, description="From the task to what each modality contributed")
+    note: str | None = Field(default=None, description="What a reader must know, such as why no words are marked")

@@ -4,7 +4,7 @@ An annotator fills fields of `Assessment` that are its own. To add one:
 
 1. give `domain.assessment.Assessment` an optional field (default None or empty) with a description;
 2. write a class with the attributes and methods of `Annotator` below, in a module of `pipeline`;
-3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `load_annotators`;
+3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `_gather`;
 4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
 An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again post by post and writes the
@@ -12,14 +12,17 @@ reason into the assessment's notes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from crisislens.core.registry import Registry
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 
-__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "annotate", "load_annotators", "selected"]
+if TYPE_CHECKING:
+    from crisislens.pipeline.analyst import Analyst
+
+__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "NeedsAnalyst", "annotate", "load_annotators", "selected"]
 
 
 @runtime_checkable
@@ -48,6 +51,15 @@ class Annotator(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsAnalyst(Protocol):
+    """An annotator that explains the analyst's own answers."""
+
+    def attach(self, analyst: "Analyst") -> None:
+        """Called once, before anything is annotated."""
+        ...
+
+
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
 DEFAULT_ANNOTATORS: tuple[str, ...] = ()
 _OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
@@ -59,7 +71,13 @@ def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotato
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
+    _gather()
     return tuple(ANNOTATORS[name]() for name in dict.fromkeys(names))
+
+
+def _gather() -> None:
+    """Imports the modules that file annotators; only when somebody asks for one, since they load models' code."""
+    from crisislens.pipeline import rationales  # noqa: F401
 
 
 def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple[str, ...]:
@@ -68,6 +86,7 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
     Raises:
         NotRegisteredError: If there is none of a name, with the names that exist.
     """
+    _gather()
     for name in (*add, *leave_out):
         ANNOTATORS[name]
     return tuple(name for name in dict.fromkeys((*DEFAULT_ANNOTATORS, *add)) if name not in leave_out)

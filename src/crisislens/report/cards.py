@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.post import Post
 from crisislens.report.display import clip, count_hidden, moment, percent, utc
+from crisislens.report.evidence import Evidence, Segment, evidence_of, marked_text, segments
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.selection import Listed
@@ -77,8 +78,8 @@ class Card:
     place: str
     language: str
     language_code: str
-    text: str
-    rest: str
+    text: tuple[Segment, ...]
+    rest: tuple[Segment, ...]
     left_out: int
     hidden_characters: int
     photo: str
@@ -89,6 +90,7 @@ class Card:
     unsure: int
     cluster: ReportCluster | None
     others: tuple[str, ...]
+    evidence: Evidence | None
 
 
 class CardMaker:
@@ -107,7 +109,7 @@ class CardMaker:
     def card(self, rank: int, listed: Listed) -> Card:
         """The card of one post; call it in the order of the list, the most urgent first, so that they get their pictures."""
         a, post = listed.assessment, listed.assessment.post
-        start, rest = clip(post.text[:_KEPT_CHARACTERS], _SHOWN_CHARACTERS)
+        start, rest = _pieces(a)
         photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
         thumbnail, why = self._picture(a, photo)
         answers = tuple(self._answer(task, a) for task in self._tasks)
@@ -134,6 +136,7 @@ class CardMaker:
             unsure=sum(answer.value == NOT_SURE for answer in answers),
             cluster=listed.cluster,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS] if listed.cluster else (),
+            evidence=evidence_of(post.text, a.rationale, self._tasks),
         )
 
     def _picture(self, assessment: Assessment, photo: str) -> tuple[str, str]:
@@ -180,6 +183,14 @@ class CardMaker:
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
         )
+
+
+def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """The start of the text and the rest, cut for display, with the evidence marked."""
+    marked = marked_text(assessment.post.text[:_KEPT_CHARACTERS], assessment.rationale)
+    start, rest = clip(marked, _SHOWN_CHARACTERS)
+    shown, inside = segments(start)
+    return shown, segments(rest, inside=inside)[0]
 
 
 def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:

@@ -27,7 +27,7 @@ def write_rationales(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
         languages=languages,
         joint=sizes,
         image_encoder=encoders.image.fingerprint(),
-        transport=TransportConfig(sink=0.5, sink_cost=0.9),
+        transport=TransportConfig(sink=0.5),
     )
     model = TextRationalizer(encoders.text, classes=2, hidden=6, pair_width=4)
     save_rationalizer(folder, model, None, config, joint=joint, card="# Tiny\n\nRandom weights.\n")

@@ -115,7 +115,7 @@ def test_a_sink_takes_the_patches_that_no_word_wants() -> None:
     everything = torch.ones(1, 3, dtype=torch.bool)
     balanced = transport_plan(states(), beta=0.1, steps=200)
     assert torch.allclose(balanced.sum(2), torch.full((1, 4), 0.25), atol=1e-3)
-    plan = transport_plan(states(), beta=0.1, steps=200, sink=0.25, sink_cost=0.5)
+    plan = transport_plan(states(), beta=0.1, steps=200, sink=0.25)
     assert float(plan[0, 3].sum()) < 0.05
     assert torch.allclose(plan.sum(1), torch.full((1, 3), 0.25), atol=1e-4)
-    assert float(evidence_heat(states(), everything, beta=0.1, steps=200, sink=0.25, sink_cost=0.5)[0, 3]) < 0.3
+    assert float(evidence_heat(states(), everything, beta=0.1, steps=200, sink=0.25)[0, 3]) < 0.3

@@ -60,3 +60,20 @@ def test_pairs_of_one_group_are_no_negatives() -> None:
     scores = torch.tensor([[0.5, 0.9], [0.9, 0.5]])
     assert float(alignment_loss(scores, torch.tensor([7, 7]))) == pytest.approx(0.0, abs=1e-6)
     assert float(alignment_loss(scores, torch.tensor([1, 2]))) > 1
+
+
+def test_attention_maps_are_what_the_blocks_use() -> None:
+    module = encoder()
+    text, text_mask, image, image_mask = post(2, 3, 4)
+    image_mask[1, 2:] = False
+    aligned = module.aligned(text, text_mask, image, image_mask)
+    [first, _] = module.attention_maps(aligned)
+    assert torch.allclose(first.sum(-1), torch.ones(2, 2, 8), atol=1e-6)
+    assert first[1, :, :, 6:].abs().sum() == 0
+    # the block's output from its own weights, by hand
+    block = module.blocks[0]
+    x, mask = module._enter(aligned)
+    value = block.attention.v(block.norm(x)).reshape(2, 8, 2, 4).transpose(1, 2)
+    mixed = (first @ value).transpose(1, 2).reshape(2, 8, 8)
+    y = x + block.attention.out(mixed)
+    assert torch.allclose(y + block.mlp(y), block(x, mask), atol=1e-5)

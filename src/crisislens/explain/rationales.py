@@ -114,7 +114,7 @@ class Rationalizer:
         t = config.transport
         states = joint.aligned(words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool))
         states = states if t.states == "aligned" else joint.mix(states)
-        heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink, sink_cost=t.sink_cost)
+        heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
         return heat[0].reshape(config.joint.rows, config.joint.columns).numpy().astype(np.float64)
 
 

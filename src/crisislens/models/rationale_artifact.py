@@ -48,8 +48,6 @@ class TransportConfig(Config):
     """Its steps."""
     sink: float = Field(default=0.0, ge=0, lt=1)
     """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced transport."""
-    sink_cost: float = Field(default=1.0, ge=0, le=2)
-    """What it costs to go there."""
 
 
 class JointConfig(Config):

@@ -21,10 +21,11 @@ $$s_{mn} = \frac{1}{w_m} \sum_{j} \max_k \cos(a^t_{mj}, a^i_{nk}), \qquad
 where pairs of the same group (two floods) are left out of $N_m$: they are no negatives.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
-from einops import einsum
+from einops import einsum, rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
@@ -64,6 +65,15 @@ class _Block(nn.Module):
         x = x + self.attention(z, z, mask)
         y: Tensor = x + self.mlp(x)
         return y
+
+
+def _attention(block: nn.Module, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b h n n"]:
+    """The attention weights of a block over its input."""
+    assert isinstance(block, _Block)
+    a, z = block.attention, block.norm(x)
+    q, k = (rearrange(f(z), "b n (h e) -> b h n e", h=a.heads) for f in (a.q, a.k))
+    scores = einsum(q, k, "b h n e, b h m e -> b h n m") / math.sqrt(q.shape[-1])
+    return scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min).softmax(-1)
 
 
 class JointEncoder(nn.Module):
@@ -112,12 +122,25 @@ class JointEncoder(nn.Module):
         """Mixed states. Arguments as of `aligned`."""
         return self.mix(self.aligned(text, text_mask, image, image_mask))
 
+    def _enter(self, a: JointStates) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
+        """The sequence that the blocks read: the first token, words, patches."""
+        first = self.first.expand(len(a.text), 1, -1)
+        x = torch.cat([first, a.text + self.types[0], a.image + self.types[1]], dim=1)
+        return x, torch.cat([a.text_mask.new_ones(len(a.text), 1), a.text_mask, a.image_mask], dim=1)
+
+    def attention_maps(self, a: JointStates) -> list[Float[Tensor, "b h n n"]]:
+        """The attention of every block over the first token, words and patches, from aligned states."""
+        x, mask = self._enter(a)
+        maps = []
+        for block in self.blocks:
+            maps.append(_attention(block, x, mask))
+            x = block(x, mask)
+        return maps
+
     def mix(self, a: JointStates) -> JointStates:
         """Mixed states from aligned ones."""
         t = a.text.shape[1]
-        first = self.first.expand(len(a.text), 1, -1)
-        x = torch.cat([first, a.text + self.types[0], a.image + self.types[1]], dim=1)
-        mask = torch.cat([a.text_mask.new_ones(len(a.text), 1), a.text_mask, a.image_mask], dim=1)
+        x, mask = self._enter(a)
         for block in self.blocks:
             x = block(x, mask)
         x = self.norm(x) * mask[..., None]

@@ -1,7 +1,7 @@
 """The local annotation page: served to this computer only, behind an address that nobody can guess, with no request to anywhere else.
 
-Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content security policy that allows its
-own script and nothing else.
+Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content security policy that allows
+its own script and nothing else.
 """
 
 import importlib.resources

@@ -29,14 +29,17 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, data, demo, features, models, train
+    from crisislens.cli import analyze, annotate, data, demo, explain, features, models, study, train
 
     analyze.add_to(app)
     demo.add_to(app)
     train.add_to(app)
     features.add_to(app)
+    explain.add_to(app)
+    annotate.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
+    app.add_typer(study.app, name="study")
 
 
 _gather()

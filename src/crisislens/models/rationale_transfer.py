@@ -7,12 +7,12 @@ $$h_k = \max_{j\,:\,y'_j = 1} T_{kj}, \qquad \text{scaled to } [0, 1] \text{ ove
 Source: Nguyen, Rudra and Nejdl 2026, https://arxiv.org/abs/2603.18611, Eq. 2, as reported by secondary sources. In balanced transport
 every patch must send its mass to some word, everyday patches too; words that are no evidence take it up.
 
-Where nearly every word is evidence this says nothing: each patch's mass is the same, and it all goes to evidence (measured in
-`docs/benchmarks-rationales.md`: in collages such heat points away from the evidence).
+Where nearly every word is evidence this says nothing: each patch's mass is the same, and all of it goes to evidence (measured: in
+collages such heat points away from the evidence).
 
-Ours (`sink` > 0): one more column takes a share s of the patches' mass, so that words take up only the 1 − s that suits them best (after the
-dustbin of Sarlin et al. 2020, SuperGlue, https://arxiv.org/abs/1911.11763, Sec. 3.2; theirs is learned). What it costs to go there changes no
-plan, since every plan sends the same mass there.
+Ours (`sink` > 0): one more column takes a share s of the patches' mass, so that words take up only the 1 − s that suits them best (after
+the dustbin of Sarlin et al. 2020, SuperGlue, https://arxiv.org/abs/1911.11763, Sec. 3.2; theirs is learned). What it costs to go there
+changes no plan, since every plan sends the same mass there.
 """
 
 import torch

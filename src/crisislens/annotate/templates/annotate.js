@@ -1,6 +1,6 @@
 (function () {
   "use strict";
-  var setup = null, post = null, marked = new Set(), cells = new Set(), label = "", word = 0, anchor = 0, cell = 0, finished = false;
+  var setup = null, post = null, marked = new Set(), cells = new Set(), label = "", word = 0, anchor = 0, cell = 0, finished = false, waiting = 0;
   // changes are sent one after the other, so that an older one never overtakes a newer
   var sending = Promise.resolve();
   var element = function (name) { return document.getElementById(name); };
@@ -16,12 +16,17 @@
       cells: Array.from(cells).map(function (k) { return [Math.floor(k / setup.grid[1]), k % setup.grid[1]]; }),
       label: label, done: finished
     });
+    waiting += 1;
     tell("Saving …");
     sending = sending.then(function () {
       return fetch("post/" + index, { method: "POST", headers: { "Content-Type": "application/json" }, body: body });
     }).then(function (r) {
-      return r.json().then(function (said) { if (!r.ok) throw new Error(said.error); tell("Saved, " + said.done + " done"); });
-    }).catch(function (error) { tell("Not saved: " + error.message, true); });
+      return r.json().then(function (said) {
+        if (!r.ok) throw new Error(said.error);
+        waiting -= 1;
+        if (!waiting) tell("Saved, " + said.done + " done");
+      });
+    }).catch(function (error) { waiting -= 1; tell("Not saved: " + error.message, true); });
     return sending;
   }
 

@@ -17,9 +17,9 @@ from crisislens.data.words import is_noise
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.rationale import agreement
 from crisislens.evaluation.significance import mean_interval
-from crisislens.models.rationale import TextRationalizer
 from crisislens.nn.device import set_threads
-from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
+from crisislens.training.rationale import RationaleConfig, train_rationalizer
+from crisislens.training.rationale_run import score_rationales
 
 FOLDS = 5
 
@@ -31,16 +31,6 @@ def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     found = {}
     for name, chosen in (("whole tweet", [np.ones_like(y) for y in marked]), ("without links and mentions", [~x for x in noise])):
         found[name] = _scores(marked, chosen, [c.astype(float) for c in chosen])
-    return found
-
-
-def score(model: TextRationalizer, texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
-    """Both decodings against people."""
-    marked = [np.array(t.word_labels()) for t in texts]
-    found = {}
-    for decode in ("stretch", "threshold"):
-        out = predict_words(model, texts, decode=decode)  # type: ignore[arg-type]
-        found[decode] = _scores(marked, [np.array(c) for c, _ in out], [np.array(p) for _, p in out])
     return found
 
 
@@ -76,7 +66,7 @@ def main() -> None:
             seconds = time.monotonic() - start
             test = [t for t, f in zip(nepal, folds, strict=True) if f == seed % FOLDS]
             run = {"seed": seed, "train": len(train), "seconds": round(seconds), "config": config.model_dump(mode="json")}
-            run |= {"nepal": score(model, test), "hagupit": score(model, hagupit), "tests": [len(test), len(hagupit)]}
+            run |= {"nepal": score_rationales(model, test), "hagupit": score_rationales(model, hagupit), "tests": [len(test), len(hagupit)]}
             atomic_write(path, json.dumps(run, indent=1))
         runs.append(json.loads(path.read_text()))
         print(json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}), flush=True)

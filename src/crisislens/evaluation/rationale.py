@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 Words = Bool[np.ndarray, " w"]
+AnyWords = Bool[np.ndarray, "_"]  # texts differ in length
 
 
 class Agreement(NamedTuple):
@@ -107,9 +108,9 @@ def _stretches(words: Words) -> list[tuple[int, int]]:
 
 
 def agreement(
-    marked: Sequence[Words],
-    chosen: Sequence[Words],
-    probability: Sequence[Float[np.ndarray, " w"]],
+    marked: Sequence[AnyWords],
+    chosen: Sequence[AnyWords],
+    probability: Sequence[Float[np.ndarray, "_"]],
     *,
     resamples: int = 1000,
     seed: int = 0,

@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("src/crisislens/assets/rationales") / DEFAULT_RATIONALES)
     parser.add_argument("--work", type=Path, default=Path("runs/rationales"))
     parser.add_argument("--step", choices=("words", "photos"), default="photos")
-    parser.add_argument("--layers", type=int, default=0, help="blocks of the joint encoder; the model that ships needs none")
+    parser.add_argument("--layers", type=int, default=2, help="blocks of the joint encoder")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     set_threads(1)

@@ -165,7 +165,7 @@ class PostHoc:
         places = align_words(text, cleaned, self.rules)
         by_place = {place: s for place, s in zip(places, share, strict=True) if place is not None}
         every = word_spans(text)
-        chosen = [by_place.get(span, 0.0) >= _KEEP for span in every]
+        chosen = [bool(by_place.get(span, 0.0) >= _KEEP) for span in every]
         return tuple(
             TextSpan(start=a, end=b, score=round(float(np.mean([by_place[s] for s in every if a <= s[0] and s[1] <= b])), 4))
             for a, b in merge_spans(every, chosen)

@@ -1,8 +1,8 @@
 """Decisions on rationales alone: `python benchmarks/rationale_classification.py DATA [--out DIR]`.
 
 Text (setting B2, official split): the shipped rationale model marks every tweet, stage 2 learns on what a switch leaves of it
-(`explain.reduce`), three seeds. `separate`: the encoder of the bundle `crisis-compact`; `shared`: the encoder of stage 1. Both are frozen; a
-late-fusion head is trained. Faithfulness: the full-post model of each seed sees rationales, complements, as many random words, and only `*`.
+(`explain.reduce`), three seeds. `separate`: the encoder of the bundle `crisis-compact`; `shared`: that of stage 1. Both are frozen; a
+late-fusion head is trained. Faithfulness: the full-post model of each seed sees rationales, complements, random words, and only `*`.
 
 Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and both, and its curves on 60 of them.
 """

@@ -65,11 +65,21 @@ def models() -> str:
 def settings() -> str:
     """Every key of a run file, from the docstrings of the configuration."""
     from crisislens.training.config import RunConfig
+    from crisislens.training.rationale_run import RationaleRun
 
-    schema = RunConfig.model_json_schema()
-    blocks = {"run file": schema, **schema.get("$defs", {})}
     text = "# Settings of a run file\n"
+    for title, config in (("run file", RunConfig), ("run file of a rationale model", RationaleRun)):
+        text += _blocks(title, config.model_json_schema(), seen=text)
+    return text
+
+
+def _blocks(title: str, schema: dict[str, Any], *, seen: str) -> str:
+    """The tables of a configuration and of those inside it that were not shown before."""
+    text = ""
+    blocks = {title: schema, **schema.get("$defs", {})}
     for name, block in blocks.items():
+        if f"\n## {name}\n" in seen:
+            continue
         if "properties" not in block:
             continue
         text += f"\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"

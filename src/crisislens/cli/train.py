@@ -1,5 +1,7 @@
 """`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,9 +67,7 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     rows = []
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
-            scores = fit_rationales(
-                config, seed=seed, out=out, progress=lambda done, advance=advance: advance(done, config.training.epochs)
-            )
+            scores = fit_rationales(config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs))
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
             for decode, s in found.items():
                 names = ("token_f1", "iou_f1", "auprc")
@@ -76,6 +76,10 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     if rows:
         table(f"{config.name}, against people", ["", "token F1", "IoU F1", "AUPRC"], rows)
     say(f"models in {out / config.name}")
+
+
+def _epochs(advance: Callable[[int, int | None], None], epochs: int, done: int) -> None:
+    advance(done, epochs)
 
 
 def _show_seeds(runs: "list[RunResult]") -> None:

@@ -231,4 +231,4 @@ def _shares(n: int, grid: int) -> Float[np.ndarray, "g n"]:
     left, cells = np.arange(n) / n, np.arange(grid) / grid
     low = np.maximum(left[None], cells[:, None])
     high = np.minimum((left + 1 / n)[None], (cells + 1 / grid)[:, None])
-    return np.maximum(0.0, high - low) * n
+    return np.asarray(np.maximum(0.0, high - low) * n)

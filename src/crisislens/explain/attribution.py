@@ -50,7 +50,7 @@ def integrated_gradients(
     """
     total = torch.zeros_like(x)
     places = (torch.arange(steps) + 0.5) / steps
-    for part in places.split(batch):
+    for part in torch.split(places, batch):
         shape = (-1, *[1] * x.ndim)
         points = (baseline + part.to(x).reshape(shape) * (x - baseline)).detach().requires_grad_()
         with torch.enable_grad():

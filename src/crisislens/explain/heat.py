@@ -20,7 +20,7 @@ def describe_heat(heat: Float[np.ndarray, "h w"]) -> str:
         return "no part of the photo stands out"
     rows, columns = (_thirds(n) for n in heat.shape)
     mass = rows @ heat @ columns.T
-    row, column = np.unravel_index(int(mass.argmax()), mass.shape)
+    row, column = divmod(int(mass.argmax()), 3)
     place = f"{_ROWS[row]} {_COLUMNS[column]}" if (row, column) != (1, 1) else "center"
     marked = int((heat >= 0.5).sum())
     much = "most" if mass.max() > 0.5 * mass.sum() else "the largest share"
@@ -32,14 +32,14 @@ def _thirds(n: int) -> Float[np.ndarray, "3 n"]:
     """Which part of each of n equal intervals lies in each third."""
     left, third = np.arange(n) / n, np.arange(3) / 3
     low, high = np.maximum(left[None], third[:, None]), np.minimum((left + 1 / n)[None], (third + 1 / 3)[:, None])
-    return np.maximum(0.0, high - low) * n
+    return np.asarray(np.maximum(0.0, high - low) * n)
 
 
 def upsample(heat: Float[np.ndarray, "h w"], height: int, width: int, *, smooth: bool = True) -> Float[np.ndarray, "y x"]:
     """The heat of every pixel, bilinear between the middles of patches, or constant on each."""
     how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     grid = Image.fromarray(heat.astype(np.float32))
-    return np.clip(np.asarray(grid.resize((width, height), how), dtype=np.float64), 0, 1)
+    return np.asarray(np.clip(np.asarray(grid.resize((width, height), how), dtype=np.float64), 0, 1))
 
 
 def soft_blur(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"]) -> UInt8[np.ndarray, "h w 3"]:
@@ -52,7 +52,7 @@ def soft_blur(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"]
     h, w = pixels.shape[:2]
     blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(max(1.0, min(h, w) * _BLUR_SHARE))), dtype=np.float64)
     weight = upsample(heat, h, w)[..., None]
-    return np.rint(weight * pixels + (1 - weight) * blurred).astype(np.uint8)
+    return np.asarray(np.rint(weight * pixels + (1 - weight) * blurred), dtype=np.uint8)
 
 
 def keep_patches(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float) -> UInt8[np.ndarray, "h w 3"]:
@@ -68,4 +68,4 @@ def keep_patches(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r 
     chosen[np.argsort(-heat.ravel(), kind="stable")[:count]] = 1
     mask = upsample(chosen.reshape(heat.shape), *pixels.shape[:2], smooth=False)[..., None] > 0.5
     mean = np.rint(pixels.reshape(-1, 3).mean(0)).astype(np.uint8)
-    return np.where(mask, pixels, mean)
+    return np.asarray(np.where(mask, pixels, mean))

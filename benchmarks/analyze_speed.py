@@ -10,7 +10,6 @@ Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows,
 
 import argparse
 import json
-import os
 import random
 import re
 import statistics
@@ -35,6 +34,12 @@ from crisislens.pipeline.annotators import load_annotators
 from crisislens.pipeline.batch import clear_work, run_analysis
 from crisislens.pipeline.bundle import find_bundle
 from crisislens.report.situation import write_outputs
+
+_BETWEEN = """
+import json, resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(json.dumps({"exit": code, "peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024}))
+"""
 
 
 def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst) -> tuple[float, float, int, int]:
@@ -81,7 +86,7 @@ def whole(posts: Path, analyst: Analyst) -> float:
 
 def peak_memory(rows: int) -> dict[str, float]:
     """Peak memory (MiB) and seconds of a whole `analyze` process over made-up posts."""
-    words = sorted({word for word in re.findall("[a-z]{3,8}", Path(__file__).read_text())})
+    words = sorted(set(re.findall("[a-z]{3,8}", Path(__file__).read_text())))
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "posts.jsonl"
@@ -90,11 +95,11 @@ def peak_memory(rows: int) -> dict[str, float]:
                 text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 8)))
                 stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
         started = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"], stdout=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        return {"rows": rows, "exit": status, "peak_mib": usage.ru_maxrss / 1024, "seconds": time.perf_counter() - started}
+        command = [sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"]
+        # a process's peak starts at the size of the one that forked it, which here is large: a small one stands between
+        between = [sys.executable, "-c", _BETWEEN, *command]
+        result = json.loads(subprocess.run(between, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+        return {"rows": rows, **result, "seconds": time.perf_counter() - started}
 
 
 def main() -> None:

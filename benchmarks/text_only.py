@@ -5,19 +5,27 @@ Each setting is the run file `configs/runs/SETTING_text_finetune.yaml`: MiniLM i
 chosen on the development rows, the official test rows are looked at once. The floor (TF-IDF with logistic regression, `training.floor`)
 is fitted in the same run. The difference in weighted F1 is tested by a paired bootstrap over tweets with all seeds. Finished seeds are
 kept in `--out` and not trained again.
+
+A last line a setting pools each seed with the floor (`training.opinion_pool`), with one weight for all seeds chosen on the development
+rows.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
-from crisislens.evaluation.calibration import softmax
+import numpy as np
+
+from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.evaluation.classification import evaluate
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.nn.device import set_threads
 from crisislens.training.config import RunConfig
-from crisislens.training.data import load_data
-from crisislens.training.fit import fit
+from crisislens.training.data import TaskData, load_data
+from crisislens.training.fit import RunResult, fit
 from crisislens.training.floor import fit_floor
+from crisislens.training.opinion_pool import choose_weight, pool
 
 
 def main() -> None:
@@ -50,6 +58,21 @@ def main() -> None:
         theirs = softmax(floor_logits["test"], floor.temperature)
         difference = paired_bootstrap(data.labels("test"), ours, theirs, "weighted_f1", clusters=data.tweets("test"), resamples=2000)
         print(json.dumps({"setting": setting, "seeds": len(found), **metrics, "minus floor": difference.model_dump()}), flush=True)
+        print(json.dumps({"setting": setting, "system": "pooled with the floor", **pooled(found, data, floor_logits)}), flush=True)
+
+
+def pooled(found: list[RunResult], data: TaskData, floor_logits: Mapping[str, np.ndarray]) -> dict[str, object]:
+    """The seeds pooled with the floor: the weight, mean scores on test rows, paired difference from the floor."""
+    y = {split: data.labels(split) for split in ("dev", "test")}
+    of_floor = {split: softmax(floor_logits[split], fit_temperature(floor_logits["dev"], y["dev"])) for split in y}
+    p = {split: [softmax(r.logits[split], r.test.temperature) for r in found] for split in y}
+    weight = choose_weight(y["dev"], p["dev"], of_floor["dev"])
+    ours = [pool(x, of_floor["test"], weight) for x in p["test"]]
+    reports = [evaluate(y["test"], x, data.space.classes, resamples=0) for x in ours]
+    metrics = {m: mean_interval([getattr(r, m).value for r in reports]).percent() for m in ("accuracy", "macro_f1", "weighted_f1")}
+    seeds = [round(100 * r.weighted_f1.value, 2) for r in reports]
+    difference = paired_bootstrap(y["test"], ours, of_floor["test"], "weighted_f1", clusters=data.tweets("test"), resamples=2000)
+    return {"weight of the floor": weight, **metrics, "weighted_f1 by seed": seeds, "minus floor": difference.model_dump()}
 
 
 if __name__ == "__main__":

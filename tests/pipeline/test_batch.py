@@ -156,3 +156,38 @@ def test_a_failed_post_is_named_by_its_row_in_the_source(tiny_bundle: Path, tmp_
     )
     run_analysis(read_posts(source), analyst, tmp_path / "out", chunk_posts=3)
     assert [(f.row, f.id) for f in read_failed(tmp_path / "out")] == [(4, None), (7, "6")]
+
+
+def test_chunks_of_another_run_are_never_taken_for_finished_work(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst, other = Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "other.jsonl"
+    other.write_text("\n".join(json.dumps({"id": f"o{i}", "text": f"Bridge {i} is down"}) for i in range(3)))
+    run_analysis(read_posts(other), analyst, tmp_path / "out", chunk_posts=7)
+    for manifest in (tmp_path / "out" / "work").rglob("manifest.json"):
+        manifest.unlink()  # as a kill in the middle of clearing up leaves it
+    outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", chunk_posts=7)
+    assert outcome.resumed == 0
+    assert [a.post for a in read_assessments(tmp_path / "out")] == [row for row in read_posts(crisis) if isinstance(row, Post)]
+
+
+def test_a_kill_before_anything_was_written_can_be_started_again(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "work").mkdir(parents=True)
+    assert run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), tmp_path / "out").assessed > 0
+
+
+def test_an_output_folder_that_is_a_file_is_refused(tiny_bundle: Path, crisis: Path) -> None:
+    with pytest.raises(InputError, match="is a file; --out names the folder"):
+        run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), crisis)
+
+
+def test_a_fault_of_the_machine_ends_the_run_and_marks_no_post_as_failed(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyst = Analyst.load(tiny_bundle)
+
+    def full(posts: list[Post], *, analyzed_at: str) -> list[Finding]:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(analyst, "find", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_analysis(read_posts(crisis), analyst, tmp_path)
+    assert not (tmp_path / "failed.jsonl").exists()

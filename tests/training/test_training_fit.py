@@ -2,6 +2,7 @@
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,7 @@ def test_a_finished_run_is_read_not_trained_again(run: RunConfig, result: RunRes
     assert again.metrics() == result.metrics()
     assert np.array_equal(again.logits["dev"], result.logits["dev"])
     with pytest.raises(CacheError, match="holds another run of this name"):
-        read_result(result.folder, run.model_copy(update={"epochs": 9}))
+        read_result(result.folder, run.model_copy(update={"epochs": 9}), data=crisis.fingerprint)
 
 
 def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, crisis: TaskData) -> None:
@@ -243,3 +244,32 @@ def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
     again = evaluate_artifact(artifact, crisis)
     # padding and merging change the last bits of a float
     assert again.after.nll == pytest.approx(found.test.after.nll, abs=1e-4)
+
+
+def test_a_run_that_stopped_early_and_was_killed_before_its_numbers_stays_stopped(
+    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a rate of nearly zero: nothing gets better, so patience is used up after two epochs
+    run = small_run(crisis_root, epochs=6, optimizer={"learning_rate": 1e-12}, stopping={"monitor": "weighted_f1", "patience": 1})
+    whole = fit(run, out=tmp_path / "whole", cache=features, data=crisis)
+    assert len(whole.history) < 6
+    with monkeypatch.context() as patch:
+        patch.setattr("crisislens.training.fit._judge", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(run, out=tmp_path / "killed", cache=features, data=crisis)
+    resumed = fit(run, out=tmp_path / "killed", cache=features, data=crisis, resume=True)
+    assert len(resumed.history) == len(whole.history)
+    assert np.array_equal(resumed.logits["test"], whole.logits["test"])
+
+
+def test_results_and_checkpoints_of_other_data_are_refused(crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path) -> None:
+    run = small_run(crisis_root, epochs=1)
+    fit(run, out=tmp_path, cache=features, data=crisis)
+    with pytest.raises(CacheError, match="was made from other data"):
+        fit(run, out=tmp_path, cache=features, data=replace(crisis, fingerprint="another"), resume=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device")
+def test_a_device_that_is_not_there_is_one_clear_error(crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="device cuda is not available here"):
+        fit(small_run(crisis_root, device="cuda"), out=tmp_path, cache=features, data=crisis)

@@ -1,5 +1,6 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ def analyze(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
     images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")] = DEFAULT_OUT,
-    model: Annotated[str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")] = "crisis-compact",
+    model: Annotated[str, typer.Option(help="Name of a bundle that ships, or the folder of one.")] = "crisis-compact",
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     also: Annotated[
         list[str] | None, typer.Option("--also", help="Write the assessments as csv or parquet too; may be given again.")
@@ -90,8 +91,13 @@ def run(
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
     with progress("analyzing") as advance:
         outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
-    command = f"crisislens analyze {posts} --images {images or posts.parent} --model {model}"
-    report = write_outputs(outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command)
+    given = [("--images", images or posts.parent), ("--out", out), ("--model", model), ("--title", title), ("--threads", threads)]
+    lists = [("--map", [f"{k}={v}" for k, v in columns.items()]), ("--also", formats), ("--with", with_), ("--without", without)]
+    pairs = [(flag, x) for flag, x in given if x is not None] + [(flag, x) for flag, several in lists for x in several or ()]
+    command = shlex.join(["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair)])
+    report = write_outputs(
+        outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command, data=_described(source.describe())
+    )
     clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
@@ -110,3 +116,14 @@ def _columns(pairs: list[str]) -> dict[str, str]:
             raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
         columns[field.strip()] = name.strip()
     return columns
+
+
+def _described(source: dict[str, object]) -> dict[str, str]:
+    """What the report's footer says of the source."""
+    columns = source.get("columns")
+    named = {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()} if isinstance(columns, dict) else {}
+    return {
+        "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
+        "Ids": str(source.get("ids", "from the file")),
+        "Source fingerprint": str(source.get("fingerprint", "")),
+    }

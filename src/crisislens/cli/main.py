@@ -56,9 +56,12 @@ def main() -> None:
     except CrisisLensError as error:
         say_error(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            sys.exit(0)
+        say_error(f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists and that you may read and write it")
+        sys.exit(2)
     except KeyboardInterrupt:
         say_error("interrupted; start the same command again to go on from here")
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)

@@ -155,7 +155,11 @@ class PictureEncoder:
             decoded = decode_image(file, self.limits)
         except ImageError as error:
             return error
-        return _Prepared(decoded.fingerprint, self.encoder.preprocess(decoded.pixels), image_hash(decoded.pixels), decoded.notes)
+        try:
+            return _Prepared(decoded.fingerprint, self.encoder.preprocess(decoded.pixels), image_hash(decoded.pixels), decoded.notes)
+        except (ValueError, ArithmeticError, RuntimeError) as error:
+            # a picture that decodes and still cannot be prepared costs the post its picture, not the post
+            return ImageError("damaged", f"{path!r:.80} could not be prepared for the model ({type(error).__name__}: {error})"[:300])
 
     def _fingerprint(self, file: Path) -> str:
         try:

@@ -1,6 +1,7 @@
 """A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out however often it was killed.
 
-A run lives in its output folder. `work/manifest.json` names exactly what is analyzed with what; each finished chunk is one pair of atomic
+A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY is its fingerprint, so that a
+chunk of another run is never taken for one of this; each finished chunk is one pair of atomic
 files, `NNNNNN.npz` (what the search for duplicates needs) and then `NNNNNN.jsonl` (the records), whose presence says that both are whole.
 Chunks are cut by position in the source, so the batches that a post is computed in are the same after a restart. One thread works on
 each chunk and as many chunks are in work as there are cores: that fills them better than many threads on one small matrix product, and
@@ -25,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crisislens import __version__
 from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
@@ -86,8 +88,7 @@ def run_analysis(
         InputError: If the folder holds files that no run of crisislens made.
     """
     work, analyzed_at = _open(folder, source, analyst, chunk_posts)
-    resumed = _write_chunks(work, source, analyst, analyzed_at, chunk_posts=chunk_posts, workers=workers, progress=progress)
-    chunks = sorted(work.glob("[0-9]*.jsonl"))
+    chunks, resumed = _write_chunks(work, source, analyst, analyzed_at, chunk_posts=chunk_posts, workers=workers, progress=progress)
     assessed, failed = _join(chunks, folder)
     clusters = NeighborStore.load([path.with_suffix(".npz") for path in chunks]).clusters(_ids(folder))
     _write_clusters(clusters, folder)
@@ -101,9 +102,11 @@ def clear_work(folder: Path) -> None:
 
 def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) -> tuple[Path, str]:
     """Prepares the work folder and returns it with the time that the records carry."""
-    work, manifest = folder / "work", folder / "work" / "manifest.json"
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --out names the folder that the output goes to")
     root = analyst.encoder.image_root
     identity = {
+        "crisislens": __version__,
         "source": source.fingerprint(),
         "model": analyst.fingerprint,
         "features": analyst.encoder.fingerprint(),
@@ -112,16 +115,16 @@ def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) 
         "chunk_posts": chunk_posts,
     }
     key = fingerprint(identity)
+    work, manifest = folder / "work" / key, folder / "work" / key / "manifest.json"
     if manifest.is_file():
         try:
-            found = json.loads(manifest.read_text(encoding="utf-8"))
-        except ValueError:
-            found = {}
-        if found.get("key") == key:
-            return work, str(found["analyzed_at"])
-        shutil.rmtree(work)
-    elif folder.is_dir() and any(folder.iterdir()) and not (folder / "assessments.jsonl").is_file():
+            return work, str(json.loads(manifest.read_text(encoding="utf-8"))["analyzed_at"])
+        except (ValueError, KeyError, TypeError):
+            pass
+    elif folder.is_dir() and {p.name for p in folder.iterdir()} - {"work"} and not (folder / "assessments.jsonl").is_file():
         raise InputError(f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it")
+    # chunks without their manifest, and those of another run that nobody finished
+    shutil.rmtree(folder / "work", ignore_errors=True)
     analyzed_at = _now()
     atomic_write(manifest, json.dumps({"key": key, "analyzed_at": analyzed_at, **identity}, indent=1))
     return work, analyzed_at
@@ -141,8 +144,9 @@ def _chunks(source: PostSource, size: int) -> Iterator[list[Post | FailedPost]]:
 
 def _write_chunks(
     work: Path, source: PostSource, analyst: Analyst, analyzed_at: str, *, chunk_posts: int, workers: int | None, progress: Progress | None
-) -> int:
-    """Writes the chunks that are not there yet; returns the rows of those that were."""
+) -> tuple[list[Path], int]:
+    """Writes the chunks that are not there yet; returns all of them in order and the rows of those that were there."""
+    chunks: list[Path] = []
     rows = resumed = 0
     with one_thread_each() as threads, ThreadPoolExecutor(workers or threads, thread_name_prefix="chunk") as pool:
         waiting: deque[tuple[int, Future[None] | None]] = deque()
@@ -159,7 +163,8 @@ def _write_chunks(
 
         try:
             for index, chunk in enumerate(_chunks(source, chunk_posts)):
-                there = (work / f"{index:06d}.jsonl").is_file()
+                chunks.append(work / f"{index:06d}.jsonl")
+                there = chunks[-1].is_file()
                 resumed += len(chunk) if there else 0
                 waiting.append(
                     (
@@ -173,7 +178,7 @@ def _write_chunks(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return resumed
+    return chunks, resumed
 
 
 def _write_chunk(work: Path, first_row: int, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str) -> None:
@@ -191,7 +196,8 @@ def _find(posts: dict[int, Post], analyst: Analyst, analyzed_at: str) -> tuple[l
     """Assesses a chunk, given by row; if it fails as a whole, each post by itself, so that one post never costs another."""
     try:
         return analyst.find([*posts.values()], analyzed_at=analyzed_at), []
-    except CrisisLensError:
+    except (CrisisLensError, MemoryError, OSError):
+        # the machine's fault and not a post's: what is finished stays, and the run goes on when it is started again
         raise
     except Exception:
         found: list[Finding] = []

@@ -90,7 +90,9 @@ class Bundle:
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
-            raise ModelError(f"{folder} holds no readable bundle.json; give a model's name or the folder of a saved one") from error
+            raise ModelError(
+                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or the folder of a bundle. An artifact of one task, as train writes it, is judged by crisislens evaluate"
+            ) from error
         import json
 
         try:

@@ -48,6 +48,9 @@ def write_outputs(
         data: Further rows for the report's footer.
     """
     folder = outcome.folder
+    for name in {"csv", "parquet"} - {*formats}:
+        # an earlier run's table beside this run's records would be taken for theirs
+        (folder / f"assessments.{name}").unlink(missing_ok=True)
     if "csv" in formats:
         write_csv(read_assessments(folder), folder / "assessments.csv")
     if "parquet" in formats:

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from crisislens.core.errors import CacheError
+from crisislens.core.errors import CacheError, ConfigError
 from crisislens.core.files import atomic_write
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
@@ -45,6 +45,7 @@ class RunResult:
     Attributes:
         run: The run file.
         seed: The seed.
+        data: The fingerprint of the labeled posts.
         folder: Where everything lies.
         best_epoch: The epoch that was kept, counted from 1.
         history: All epochs.
@@ -57,6 +58,7 @@ class RunResult:
 
     run: RunConfig
     seed: int
+    data: str
     folder: Path
     best_epoch: int
     history: list[EpochRecord]
@@ -72,6 +74,7 @@ class RunResult:
             "run": self.run.as_dict(),
             "fingerprint": self.run.fingerprint(),
             "seed": self.seed,
+            "data": self.data,
             "best_epoch": self.best_epoch,
             "history": [record.model_dump() for record in self.history],
             "abstention": self.abstention.model_dump(),
@@ -114,10 +117,11 @@ def fit(
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
-    if resume and (folder / "metrics.json").is_file():
-        return read_result(folder, run)
     data = load_data(run.data) if data is None else data
-    _start(folder, run, resume=resume)
+    if resume and (folder / "metrics.json").is_file():
+        return read_result(folder, run, data=data.fingerprint)
+    _check_device(run)
+    _start(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         encoders = load_encoders(run.encoder)
@@ -133,20 +137,28 @@ def fit(
     return result
 
 
-def read_result(folder: Path, run: RunConfig) -> RunResult:
+def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
     """The result of a finished run.
 
+    Arguments:
+        folder: Its folder.
+        run: The run file that it is expected to come from.
+        data: The fingerprint of the data that it is expected to come from.
+
     Raises:
-        CacheError: If the folder holds another run or is damaged.
+        CacheError: If the folder holds another run, comes from other data or is damaged.
     """
     try:
         values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if values["fingerprint"] != run.fingerprint():
             raise CacheError(f"{folder} holds another run of this name; give another folder, or train without resume to replace it")
+        if values["data"] != data:
+            raise CacheError(f"{folder} was made from other data; give another folder, or train without resume to replace it")
         clean = values["clean_test"]
         return RunResult(
             run=run,
             seed=values["seed"],
+            data=data,
             folder=folder,
             best_epoch=values["best_epoch"],
             history=[EpochRecord.model_validate(record) for record in values["history"]],
@@ -160,12 +172,24 @@ def read_result(folder: Path, run: RunConfig) -> RunResult:
         raise CacheError(f"{folder} holds no readable result ({error}); train without resume to replace it") from error
 
 
-def _start(folder: Path, run: RunConfig, *, resume: bool) -> None:
+def _check_device(run: RunConfig) -> None:
+    kind = run.device.partition(":")[0]
+    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+        raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
+
+
+def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
+    """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
     import yaml
 
     (folder / "metrics.json").unlink(missing_ok=True)
+    mark = folder / "data.fingerprint"
+    known = mark.read_text(encoding="utf-8") if mark.is_file() else data
     if not resume:
         (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    elif (folder / "checkpoint.ckpt").is_file() and known != data:
+        raise CacheError(f"{folder} holds the checkpoint of a run on other data; give another folder, or train without resume")
+    atomic_write(mark, data)
     atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
 
 
@@ -221,6 +245,7 @@ def _judge(
     return RunResult(
         run=run,
         seed=seed,
+        data=data.fingerprint,
         folder=folder,
         best_epoch=outcome.best_epoch,
         history=outcome.history,

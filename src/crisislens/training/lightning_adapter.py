@@ -23,7 +23,7 @@ import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -245,6 +245,32 @@ class _Checkpoint(Callback):
         part.replace(self.path)
 
 
+class _StopEarly(Callback):
+    """Stops after `patience` epochs in a row that were no better than the best before them.
+
+    It reads the record of all epochs, which the checkpoint holds, and not a counter of its own: a run that was killed after its last epoch
+    stays stopped when it is resumed.
+    """
+
+    def __init__(self, monitor: str, patience: int) -> None:
+        self.monitor, self.patience = monitor, patience
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._check(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self._check(trainer, pl_module)
+
+    def _check(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, _Module)
+        sign = -1 if self.monitor == "loss" else 1
+        best, waited = -math.inf, 0
+        for record in pl_module.history:
+            value = sign * getattr(record, f"dev_{self.monitor}")
+            best, waited = (value, 0) if value > best else (best, waited + 1)
+        trainer.should_stop = trainer.should_stop or waited >= self.patience
+
+
 def train_network(
     network: nn.Module,
     run: RunConfig,
@@ -279,8 +305,7 @@ def train_network(
     module = _Module(network, run, seed, weights, steps=count * run.epochs)
     best, callbacks = _KeepBest(run.stopping.monitor), list[Callback]()
     if run.stopping.patience is not None:
-        mode = "min" if run.stopping.monitor == "loss" else "max"
-        callbacks.append(EarlyStopping(f"dev_{run.stopping.monitor}", mode=mode, patience=run.stopping.patience, verbose=False))
+        callbacks.append(_StopEarly(run.stopping.monitor, run.stopping.patience))
     callbacks += [best, *([_Checkpoint(checkpoint)] if checkpoint else [])]
     trainer = quiet_trainer(
         max_epochs=run.epochs,

@@ -28,7 +28,7 @@ from crisislens.data.photos import PhotoRecord
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.rationale import pointing
 from crisislens.explain.attribution import attention_rollout, grad_cam
-from crisislens.features.words import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_words
 from crisislens.models.rationale_artifact import load_rationalizer
 from crisislens.models.rationale_transfer import evidence_heat
 from crisislens.nn.device import set_threads

@@ -28,7 +28,7 @@ from crisislens.encoders.lora import lora_state
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
-from crisislens.features.words import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_words
 from crisislens.models.rationale_artifact import (
     DEFAULT_RATIONALES,
     JointConfig,

@@ -17,7 +17,7 @@ from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import lora_state
 from crisislens.evaluation.rationale import token_f1
 from crisislens.explain.rationales import Rationalizer
-from crisislens.features.words import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_words
 from crisislens.models.rationale_artifact import RationaleModelConfig, load_rationalizer, save_rationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run

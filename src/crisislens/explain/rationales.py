@@ -10,11 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crisislens.data.words import Span, word_spans
-from crisislens.features.words import WordCutter, WordWindow, collate_words
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
 from crisislens.models.rationale import TextRationales
 from crisislens.models.rationale_artifact import DEFAULT_RATIONALES, LoadedRationalizer, find_rationale_model, load_rationalizer
 from crisislens.models.rationale_transfer import evidence_heat
-from crisislens.nn.words import WordBatch
+from crisislens.nn.word_owners import WordBatch
 
 __all__ = ["PostRationale", "Rationalizer"]
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from crisislens.encoders.base import TextEncoder
 from crisislens.nn.rationale import RationaleHead, WordScores, best_stretch, stretch_posterior, word_marginals, word_states
-from crisislens.nn.words import WordBatch
+from crisislens.nn.word_owners import WordBatch
 
 __all__ = ["Decode", "TextRationales", "TextRationalizer", "TextStates"]
 

@@ -22,10 +22,10 @@ from crisislens.data.rationales import AnnotatedText
 from crisislens.data.words import merge_spans, word_labels
 from crisislens.encoders.base import TextEncoder
 from crisislens.encoders.lora import add_lora
-from crisislens.features.words import WordCutter, WordWindow, collate_words
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
 from crisislens.models.rationale import Decode, TextRationalizer
 from crisislens.nn.rationale import rationale_loss
-from crisislens.nn.words import WordBatch
+from crisislens.nn.word_owners import WordBatch
 from crisislens.training.lightning_adapter import quiet_trainer
 
 __all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]

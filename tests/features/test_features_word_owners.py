@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crisislens.data.words import is_link, word_spans
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.features.words import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_words
 from crisislens.nn.rationale import MAX_WORDS
 
 CUTTER = WordCutter(load_encoders(EncoderSpec(name="hashing")).text)

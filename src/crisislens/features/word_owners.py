@@ -18,7 +18,7 @@ from crisislens.data.text import CleaningRules, clean_text
 from crisislens.data.words import Span, is_link, is_mention, word_spans
 from crisislens.encoders.base import TextEncoder
 from crisislens.nn.rationale import MAX_WORDS
-from crisislens.nn.words import WordBatch
+from crisislens.nn.word_owners import WordBatch
 
 __all__ = ["WordCutter", "WordWindow", "collate_words"]
 

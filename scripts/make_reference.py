@@ -81,22 +81,28 @@ def extractors() -> str:
 def settings() -> str:
     """Every key of a run file, from the docstrings of the configuration."""
     from crisislens.training.config import RunConfig
+    from crisislens.training.rationale_run import RationaleRun
 
-    return "# Settings of a run file\n" + settings_of(RunConfig.model_json_schema())
+    text = "# Settings of a run file\n"
+    for title, config in (("run file", RunConfig), ("run file of a rationale model", RationaleRun)):
+        text += settings_of(title, config.model_json_schema(), seen=text)
+    return text
 
 
 def extraction_settings() -> str:
     """Every key of a run file of `train-extractor`."""
     from crisislens.training.extraction.config import ExtractionRun
 
-    return "# Settings of a run file of train-extractor\n" + settings_of(ExtractionRun.model_json_schema())
+    return "# Settings of a run file of train-extractor\n" + settings_of("run file", ExtractionRun.model_json_schema())
 
 
-def settings_of(schema: dict[str, Any]) -> str:
-    """The tables of one configuration and what it holds."""
-    blocks = {"run file": schema, **schema.get("$defs", {})}
+def settings_of(title: str, schema: dict[str, Any], *, seen: str = "") -> str:
+    """The tables of a configuration and of those inside it that were not shown before."""
     text = ""
+    blocks = {title: schema, **schema.get("$defs", {})}
     for name, block in blocks.items():
+        if f"\n## {name}\n" in seen:
+            continue
         if "properties" not in block:
             continue
         text += f"\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"

@@ -19,6 +19,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "sg_mft": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
     "correlation_fusion": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
     "cross_transformer": {**SMALL, "heads": 2, "layers": 2, "modality_dropout": 0.0},
+    "joint": {**SMALL, "heads": 2, "hidden": 8, "modality_dropout": 0.0},
     "guided_published": {"as_published": True},
     "guided_differential_published": {"as_published": True},
 }

@@ -37,6 +37,9 @@ def analyze(
     with_: Annotated[
         list[str] | None, typer.Option("--with", help="Add an annotation that is not made by default; may be given again.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add the evidence: words, parts of the photo, what each contributed (as --with rationale).")
+    ] = False,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")] = None,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
@@ -54,7 +57,7 @@ def analyze(
         formats=formats,
         title=title,
         threads=threads,
-        with_=with_,
+        with_=[*(with_ or ()), *(["rationale"] if explain else ())],
         without=without,
         blur_locations=blur_locations,
     )

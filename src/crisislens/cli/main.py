@@ -29,7 +29,21 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, bench, data, demo, extract, features, models, places, train, train_extractor
+    from crisislens.cli import (
+        analyze,
+        annotate,
+        bench,
+        data,
+        demo,
+        explain,
+        extract,
+        features,
+        models,
+        places,
+        study,
+        train,
+        train_extractor,
+    )
 
     analyze.add_to(app)
     demo.add_to(app)
@@ -39,8 +53,11 @@ def _gather() -> None:
     features.add_to(app)
     app.add_typer(bench.app, name="bench")
     places.add_to(app)
+    explain.add_to(app)
+    annotate.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
+    app.add_typer(study.app, name="study")
 
 
 _gather()

@@ -1,5 +1,7 @@
 """`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs.")],
+    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales.")],
     override: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=1e-3; may be given again.")
     ] = None,
@@ -37,8 +39,12 @@ def train(
     from crisislens.training.config import RunConfig
     from crisislens.training.data import load_data
     from crisislens.training.fit import fit
+    from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
+    if is_rationale_run(run):
+        _train_rationales(run, override, seeds, out)
+        return
     config = RunConfig.load(run, override)
     posts = load_data(config.data)
     results = []
@@ -52,6 +58,28 @@ def train(
     if len(results) > 1:
         _show_seeds(results)
     say(f"results in {out / config.name}")
+
+
+def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | None, out: Path) -> None:
+    from crisislens.training.rationale_run import RationaleRun, fit_rationales
+
+    config = RationaleRun.load(run, override)
+    rows = []
+    for seed in seeds or config.seeds:
+        with progress(f"rationales, seed {seed}") as advance:
+            scores = fit_rationales(config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs))
+        for test, found in scores["tests"].items():  # type: ignore[attr-defined]
+            for decode, s in found.items():
+                names = ("token_f1", "iou_f1", "auprc")
+                cells = [f"{100 * s[n]:.2f} [{100 * s[n + '_low']:.2f}, {100 * s[n + '_high']:.2f}]" for n in names]
+                rows.append([f"seed {seed}, {test}, {decode}", *cells])
+    if rows:
+        table(f"{config.name}, against people", ["", "token F1", "IoU F1", "AUPRC"], rows)
+    say(f"models in {out / config.name}")
+
+
+def _epochs(advance: Callable[[int, int | None], None], epochs: int, done: int) -> None:
+    advance(done, epochs)
 
 
 def _show_seeds(runs: "list[RunResult]") -> None:

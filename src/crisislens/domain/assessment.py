@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from crisislens.domain.extraction import Entity, Relation
 from crisislens.domain.place import GeoLocation, PlaceMention
 from crisislens.domain.post import Post
+from crisislens.domain.rationale import Rationale
 
 __all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
 
@@ -67,6 +68,7 @@ class Assessment(BaseModel):
     )
     urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
     provenance: Provenance
+    rationale: Rationale | None = Field(default=None, description="The evidence in the post; null where nobody asked (`analyze --explain`)")
 
 
 class FailedPost(BaseModel):

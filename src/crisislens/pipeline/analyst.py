@@ -25,7 +25,7 @@ from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures, collate
 from crisislens.models.artifact import LoadedModel, load_artifact
-from crisislens.pipeline.annotators import Annotator, annotate, load_annotators
+from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
 from crisislens.pipeline.judgment import evidence_of, judge, urgency
 from crisislens.pipeline.language import detect_language
@@ -91,6 +91,9 @@ class Analyst:
             loaded.model.eval()
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
+        for annotator in self.annotators:
+            if isinstance(annotator, NeedsAnalyst):
+                annotator.attach(self)
 
     @classmethod
     def default(cls, *, image_root: Path | None = None) -> "Analyst":

@@ -12,14 +12,17 @@ reason into the assessment's notes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from crisislens.core.registry import Registry
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 
-__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "annotate", "load_annotators", "selected"]
+if TYPE_CHECKING:
+    from crisislens.pipeline.analyst import Analyst
+
+__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "NeedsAnalyst", "annotate", "load_annotators", "selected"]
 
 
 @runtime_checkable
@@ -45,6 +48,15 @@ class Annotator(Protocol):
             posts: b posts.
             encoded: Their features, notes and cleaned texts, in the same order.
         """
+        ...
+
+
+@runtime_checkable
+class NeedsAnalyst(Protocol):
+    """An annotator that explains the analyst's own answers."""
+
+    def attach(self, analyst: "Analyst") -> None:
+        """Called once, before anything is annotated."""
         ...
 
 
@@ -78,7 +90,8 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
 def _known() -> Registry[Callable[[], Annotator]]:
     """The registry with the annotators of this room in it; they import this module, so they cannot stand at its head."""
     import crisislens.pipeline.extraction
-    import crisislens.pipeline.places  # noqa: F401 - both register
+    import crisislens.pipeline.places
+    import crisislens.pipeline.rationales  # noqa: F401 - all three register
 
     return ANNOTATORS
 

@@ -9,6 +9,7 @@ from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
 from crisislens.report.display import clip, count_hidden, moment, percent, utc
+from crisislens.report.evidence import Evidence, Segment, evidence_of, marked_text, segments
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
@@ -84,8 +85,8 @@ class Card:
     kind_percent: str
     language: str
     language_code: str
-    text: str
-    rest: str
+    text: tuple[Segment, ...]
+    rest: tuple[Segment, ...]
     left_out: int
     hidden_characters: int
     photo: str
@@ -98,6 +99,7 @@ class Card:
     unsure: int
     cluster: ReportCluster | None
     others: tuple[str, ...]
+    evidence: Evidence | None
 
 
 class CardMaker:
@@ -116,7 +118,7 @@ class CardMaker:
     def card(self, rank: int, listed: Listed) -> Card:
         """The card of one post; call it in the order of the list, the most urgent first, so that they get their pictures."""
         a, post = listed.assessment, listed.assessment.post
-        start, rest = clip(post.text[:_KEPT_CHARACTERS], _SHOWN_CHARACTERS)
+        start, rest = _pieces(a)
         photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
         thumbnail, why = self._picture(a, photo)
         sure = a.place_type if a.place_type is not None and not a.place_type.abstained else None
@@ -149,6 +151,7 @@ class CardMaker:
             unsure=sum(answer.value == NOT_SURE for answer in answers),
             cluster=listed.cluster,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS] if listed.cluster else (),
+            evidence=evidence_of(post.text, a.rationale, self._tasks),
         )
 
     def _picture(self, assessment: Assessment, photo: str) -> tuple[str, str]:
@@ -201,6 +204,14 @@ def _named(mention: PlaceMention) -> str:
     place = mention.place
     inside = "" if place.kind == "country" else f", {place.admin if place.country == 'US' else place.country}"
     return place.name + (inside if place.kind in ("city", "county") else "")
+
+
+def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """The start of the text and the rest, cut for display, with the evidence marked."""
+    marked = marked_text(assessment.post.text[:_KEPT_CHARACTERS], assessment.rationale)
+    start, rest = clip(marked, _SHOWN_CHARACTERS)
+    shown, inside = segments(start)
+    return shown, segments(rest, inside=inside)[0]
 
 
 def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:

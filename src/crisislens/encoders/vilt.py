@@ -1,0 +1,148 @@
+r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in one transformer.
+
+$$[e^t_0, e^t_1 \dots e^t_n;\ e^i_0, e^i_1 \dots e^i_p] = \operatorname{ViLT}(\text{ids}, \text{pixels}), \qquad
+  z = \tanh(W e^t_0 + b).$$
+
+Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv 2603.18611 (`dandelin/vilt-b32-mlm`). A
+checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is ever run. Where a checkpoint has no
+pooler, the state $e^t_0$ of the first token is the pooled vector.
+
+Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so that all patches are real and
+stand in one order; transformers' own model keeps the sides' ratio, pads to a batch's largest picture, and samples and shuffles patches.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from PIL import Image
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.encoders.base import TokenizedText, freeze
+from crisislens.nn.joint import JointStates
+
+__all__ = ["ViltJoint", "load_vilt"]
+
+DEFAULT_CHECKPOINT = "dandelin/vilt-b32-mlm"
+
+
+class ViltJoint(nn.Module):
+    """ViLT as a joint encoder of texts and pictures.
+
+    Arguments:
+        model: A `transformers.ViltModel`.
+        tokenizer: Its tokenizer.
+        mean: Mean of the pixels in [0, 1] that the checkpoint expects, by channel.
+        std: Standard deviation, likewise.
+        pooler: Whether the checkpoint has a trained pooler.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, mean: tuple[float, ...], std: tuple[float, ...], pooler: bool = True) -> None:
+        super().__init__()
+        self.model, self._tokenizer, self.pooler = model, tokenizer, pooler
+        config = model.config
+        self.width, self.side_px, self.max_tokens = config.hidden_size, config.image_size, config.max_position_embeddings
+        self.grid = config.image_size // config.patch_size
+        self.pad_id = int(tokenizer.pad_token_id or 0)
+        self.mask_id = int(tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id)
+        self._mean, self._std = (np.asarray(x, np.float32) for x in (mean, std))
+        freeze(self)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer and preprocessing."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().data)
+        vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+        facts = {"mean": self._mean.tolist(), "std": self._std.tolist(), "pooler": self.pooler}
+        return fingerprint({"weights": digest.hexdigest(), "tokenizer": vocabulary, **facts})
+
+    def tokenize(self, texts: list[str]) -> list[TokenizedText]:
+        """Cuts texts into word pieces, each text by itself."""
+        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        if not plain:
+            return []
+        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
+        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+
+    def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
+        """Squeezes a picture into the square and normalizes it."""
+        resized = np.asarray(Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC), np.float32)
+        return torch.from_numpy(((resized / 255 - self._mean) / self._std).transpose(2, 0, 1).copy())
+
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], images: Float[Tensor, "b 3 s s"], keep: Bool[Tensor, "b p"] | None = None
+    ) -> JointStates:
+        """Joint states; differentiable.
+
+        Arguments:
+            ids: Token ids, padded at the end.
+            mask: True where a token is real.
+            images: Preprocessed pictures.
+            keep: Patches that are looked at; all where None (hard dropping of patches, row by row from the top left).
+        """
+        embeddings = self.model.embeddings
+        text = embeddings.text_embeddings(input_ids=ids)
+        text = text + embeddings.token_type_embeddings(torch.zeros_like(ids))
+        image = self._patches(images)
+        image = image + embeddings.token_type_embeddings(torch.ones(image.shape[:2], dtype=torch.long, device=image.device))
+        kept = torch.ones(image.shape[0], image.shape[1] - 1, dtype=torch.bool, device=image.device) if keep is None else keep
+        seen = torch.cat([mask, kept.new_ones(len(kept), 1), kept], dim=1)
+        bias = torch.where(seen, 0.0, torch.finfo(text.dtype).min)[:, None, None, :]
+        x = torch.cat([text, image], dim=1)
+        for layer in self.model.encoder.layer:
+            out = layer(x, attention_mask=bias)
+            x = out[0] if isinstance(out, tuple) else out
+        x = self.model.layernorm(x)
+        t = ids.shape[1]
+        pooled = self.model.pooler(x) if self.pooler else x[:, 0]
+        return JointStates(x[:, :t] * mask[..., None], mask, x[:, t + 1 :] * kept[..., None], kept, pooled)
+
+    def _patches(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b q d"]:
+        """The class token and all patches in their order, with positions."""
+        e = self.model.embeddings
+        x = e.patch_embeddings(images).flatten(2).transpose(1, 2)
+        x = torch.cat([e.cls_token.expand(len(x), -1, -1), x], dim=1) + e.position_embeddings
+        y: Tensor = e.dropout(x)
+        return y
+
+
+def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = None) -> ViltJoint:
+    """ViLT from a hub name or a local folder, frozen and in evaluation mode.
+
+    Raises:
+        ModelError: If the checkpoint cannot be had or is not one of ViLT.
+    """
+    import transformers
+
+    models, tokenizers = cast("Any", transformers.ViltModel), cast("Any", transformers.BertTokenizer)
+    try:
+        model, info = models.from_pretrained(
+            checkpoint, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True, attn_implementation="eager"
+        )
+        tokenizer = tokenizers.from_pretrained(checkpoint, revision=revision)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(_advice(checkpoint, error)) from error
+    missing = sorted(map(str, info["missing_keys"]))
+    if other := [name for name in missing if not name.startswith("pooler.")]:
+        raise ModelError(f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole ViLT checkpoint")
+    # the value of every published ViLT checkpoint
+    half = (0.5, 0.5, 0.5)
+    return ViltJoint(model, tokenizer, mean=half, std=half, pooler=not missing)
+
+
+def _advice(name: str, error: Exception) -> str:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if Path(name).is_dir():
+        return f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+    return (
+        f"ViLT checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
+        "without one, copy its folder here and give the folder's path"
+    )

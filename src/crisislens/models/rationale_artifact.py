@@ -1,0 +1,217 @@
+"""A rationale model on disk: `adapter.safetensors` (the text encoder's low-rank differences), `head.safetensors` (everything above it),
+`config.json` and a model card. Nothing in it is executed."""
+
+import importlib.resources
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.encoders.lora import LoraState, write_lora
+from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.nn.joint import JointEncoder
+
+__all__ = [
+    "DEFAULT_RATIONALES",
+    "JointConfig",
+    "LoadedRationalizer",
+    "RationaleModelConfig",
+    "TransportConfig",
+    "find_rationale_model",
+    "load_rationalizer",
+    "save_rationalizer",
+]
+
+DEFAULT_RATIONALES = "crisis-rationales"
+_CONFIG, _HEAD, _ADAPTER, _CARD = "config.json", "head.safetensors", "adapter.safetensors", "README.md"
+
+
+class TransportConfig(Config):
+    """How words' evidence is carried to patches, see `nn.transport` and `models.rationale_transfer`."""
+
+    states: Literal["aligned", "mixed"] = "aligned"
+    """Which joint states costs are taken of."""
+    beta: float = Field(default=0.5, gt=0)
+    """β of the proximal point method."""
+    steps: int = Field(default=50, gt=0)
+    """Its steps."""
+    sink: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced transport."""
+
+
+class JointConfig(Config):
+    """The compact joint encoder of a rationale model."""
+
+    width: int = Field(default=128, gt=0)
+    layers: int = Field(default=2, ge=0)
+    heads: int = Field(default=4, gt=0)
+    image_width: int = Field(gt=0)
+    """Width of the image encoder's patches."""
+    rows: int = Field(gt=0)
+    """Rows of the patch grid."""
+    columns: int = Field(gt=0)
+
+
+class RationaleModelConfig(Config):
+    """The content of `config.json`."""
+
+    format: Literal[1] = 1
+    name: str
+    version: str = "1"
+    encoder: EncoderSpec
+    """The encoder that the text rationales are read with; option `adapter` is a file of this folder."""
+    classes: tuple[str, ...]
+    """Classes of the auxiliary classifier."""
+    hidden: int = Field(default=128, gt=0)
+    pair_width: int = Field(default=64, gt=0)
+    decode: Decode = "stretch"
+    """How words are chosen."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that it was trained on; empty for no check."""
+    joint: JointConfig | None = None
+    """The joint encoder that carries evidence to pictures; none for a model of texts only."""
+    image_encoder: str = ""
+    """Fingerprint of the image encoder that the joint encoder was trained on."""
+    transport: TransportConfig = TransportConfig()
+    weights: dict[str, str] = Field(default_factory=dict)
+    """Fingerprints of the weight files."""
+
+
+@dataclass(frozen=True)
+class LoadedRationalizer:
+    """A rationale model in evaluation mode.
+
+    Attributes:
+        text: Stage 1 for texts.
+        joint: The joint encoder, or None.
+        config: What it was built from.
+        fingerprint: 16 hex digits over configuration and weights.
+    """
+
+    text: TextRationalizer
+    joint: JointEncoder | None
+    config: RationaleModelConfig
+    fingerprint: str
+
+
+def save_rationalizer(
+    folder: Path,
+    model: TextRationalizer,
+    adapter: LoraState | None,
+    config: RationaleModelConfig,
+    *,
+    joint: JointEncoder | None = None,
+    card: str,
+) -> None:
+    """Writes a model in half precision, each file atomically, the configuration last.
+
+    Arguments:
+        folder: Made where missing.
+        model: The trained model, its encoder still adapted.
+        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that was not adapted.
+        config: What it is built from; adapter and fingerprints are filled in.
+        joint: The joint encoder, if there is one.
+        card: The model card, Markdown.
+    """
+    options = dict(config.encoder.options)
+    if adapter is not None:
+        write_lora(folder / _ADAPTER, LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base))
+        options["adapter"] = _ADAPTER
+    tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
+    tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
+    atomic_write(folder / _HEAD, save({name: _half(name, x) for name, x in tensors.items()}))
+    spec = EncoderSpec(name=config.encoder.name, options=options)
+    weights = {name: fingerprint_file(folder / name) for name in (_HEAD, *((_ADAPTER,) if adapter is not None else ()))}
+    atomic_write(folder / _CARD, card)
+    atomic_write(folder / _CONFIG, config.model_copy(update={"encoder": spec, "weights": weights}).model_dump_json(indent=1) + "\n")
+
+
+def _half(name: str, x: Tensor) -> Tensor:
+    x = x.detach().cpu().half().contiguous()
+    if not x.isfinite().all():
+        raise ModelError(f"weight {name} is not finite in half precision; train again at a lower rate")
+    return x
+
+
+def load_rationalizer(folder: Path) -> LoadedRationalizer:
+    """Reads a model.
+
+    Raises:
+        ModelError: If a file is missing, damaged or of a newer format, or the weights do not fit.
+    """
+    config = _read_config(folder)
+    options = dict(config.encoder.options)
+    for name in (_HEAD, *((_ADAPTER,) if "adapter" in options else ())):
+        path = folder / name
+        if not path.is_file() or config.weights.get(name) not in (None, fingerprint_file(path)):
+            raise ModelError(f"{path} is missing or not the one that {_CONFIG} names; fetch or train the rationale model again")
+    if "adapter" in options:
+        options["adapter"] = str((folder / _ADAPTER).resolve())
+    encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
+    text = TextRationalizer(encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width)
+    joint = None
+    if (j := config.joint) is not None:
+        joint = JointEncoder(text_width=encoder.width, image_width=j.image_width, width=j.width, layers=j.layers, heads=j.heads)
+    try:
+        tensors = {name: x.float() for name, x in load((folder / _HEAD).read_bytes()).items()}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{folder / _HEAD} cannot be read ({error}); fetch or train the rationale model again") from error
+    _fill(text, tensors, "text.", folder)
+    if joint is not None:
+        _fill(joint, tensors, "joint.", folder)
+        joint.eval()
+    whole = {"config": config.model_dump(mode="json"), "encoder": encoder.fingerprint()}
+    return LoadedRationalizer(text.eval(), joint, config, fingerprint(whole))
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
+    own = {name: x for name, x in module.state_dict().items() if not name.startswith("encoder.")}
+    given = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    wrong = sorted(set(own) ^ set(given)) + [name for name, x in given.items() if name in own and x.shape != own[name].shape]
+    if wrong:
+        raise ModelError(f"the weights in {folder} do not fit its configuration ({prefix}{wrong[0]}); train the rationale model again")
+    with torch.no_grad():
+        for name, x in own.items():
+            x.copy_(given[name])
+    module.requires_grad_(False)
+
+
+def _read_config(folder: Path) -> RationaleModelConfig:
+    path = folder / _CONFIG
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} holds no readable {_CONFIG}; give a rationale model's name or folder") from error
+    return RationaleModelConfig.parse(values, where=str(path))
+
+
+def packaged_rationale_models() -> dict[str, Path]:
+    """The rationale models that the package ships, by name."""
+    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "rationales"
+    return {p.name: p for p in sorted(root.iterdir()) if (p / _CONFIG).is_file()} if root.is_dir() else {}
+
+
+def find_rationale_model(name_or_folder: str | Path) -> Path:
+    """The folder of a rationale model, by the name of a packaged one or by itself.
+
+    Raises:
+        NotRegisteredError: If it is neither, with the names that exist.
+    """
+    packaged = packaged_rationale_models()
+    if str(name_or_folder) in packaged:
+        return packaged[str(name_or_folder)]
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    names = ", ".join(packaged) or "none"
+    raise NotRegisteredError(f"no rationale model named {str(name_or_folder)!r} and no such folder; those that ship: {names}")

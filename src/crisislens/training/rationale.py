@@ -1,0 +1,214 @@
+r"""Training of stage 1: which words are evidence (`models.rationale`), with low-rank differences in the text encoder's upper layers.
+
+The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW, linear warm-up over 6 % of the
+steps and linear decay to zero, batches of texts of similar length in random order. The number of epochs is fixed: another event than the
+one trained on gets no better after the fourth (measured), and there is no such event to stop by.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pytorch_lightning as lightning
+import torch
+from pydantic import Field
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import Tensor
+from torch.nn import functional
+
+from crisislens.core.config import Config
+from crisislens.core.errors import DataError
+from crisislens.data.rationales import AnnotatedText
+from crisislens.data.words import merge_spans, word_labels
+from crisislens.encoders.base import TextEncoder
+from crisislens.encoders.lora import add_lora
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
+from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.nn.rationale import rationale_loss
+from crisislens.nn.word_owners import WordBatch
+from crisislens.training.lightning_adapter import quiet_trainer
+
+__all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]
+
+_POOL = 50
+
+
+class RationaleConfig(Config):
+    """How stage 1 is trained."""
+
+    rank: int = Field(default=16, ge=0)
+    """The rank of every adapted weight's difference; 0 leaves the encoder as it is."""
+    lora_alpha: float = Field(default=32.0, gt=0)
+    """Numerator of the scaling lora_alpha / rank."""
+    targets: tuple[str, ...] = tuple(f"*encoder.layer.{i}.*{part}" for i in (3, 4, 5) for part in ("query", "key", "value", "dense"))
+    """Patterns of the linear maps that are adapted; layer norms beside them are trained whole."""
+    hidden: int = Field(default=128, gt=0)
+    """Width of the GRU in each direction."""
+    pair_width: int = Field(default=64, gt=0)
+    """Width of the maps that compare the ends of a stretch."""
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    """Before and after the GRU."""
+    lora_dropout: float = Field(default=0.1, ge=0, lt=1)
+    """On the way into the low-rank differences."""
+    alpha: float = Field(default=5.0, ge=0)
+    """α: weight of the words' loss beside the class's; the paper has 0.09."""
+    alpha_stretch: float = Field(default=2.5, ge=0)
+    """α_s: weight of the stretches' loss; 0 leaves the paper's loss."""
+    balance: float = Field(default=1.0, ge=0, le=1)
+    """The exponent γ of the class weights of words; 1 is the paper's."""
+    smoothing: float = Field(default=0.05, ge=0, lt=1)
+    """Label smoothing of the class."""
+    learning_rate: float = Field(default=5e-4, gt=0)
+    """Peak rate of the encoder's differences."""
+    head_learning_rate: float = Field(default=1e-3, gt=0)
+    """Peak rate of head and classifier."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Of AdamW."""
+    batch_texts: int = Field(default=16, gt=0)
+    """Texts a step."""
+    epochs: int = Field(default=4, gt=0)
+    """Passes over all texts."""
+    seed: int = 0
+    """Of shuffling, dropout and initial weights."""
+
+
+@dataclass(frozen=True)
+class _Example:
+    window: WordWindow
+    labels: list[bool]
+    label: int
+
+
+Batch = tuple[WordBatch, Tensor, Tensor, Tensor]
+
+
+def train_rationalizer(
+    encoder: TextEncoder,
+    texts: Sequence[AnnotatedText],
+    classes: Sequence[str],
+    config: RationaleConfig,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> TextRationalizer:
+    """Trains stage 1, the encoder in place, and returns the model in evaluation mode.
+
+    Arguments:
+        encoder: A frozen text encoder.
+        texts: Texts with marked spans; one longer than a window gives several examples, those without a marked word teach the class only.
+        classes: Labels of the auxiliary classifier; a text with another label teaches no class.
+        config: The recipe.
+        progress: Called after each epoch with the epochs done.
+
+    Raises:
+        DataError: If no text has a marked word.
+    """
+    lightning.seed_everything(config.seed, verbose=False)
+    examples = _examples(texts, classes, WordCutter(encoder))
+    if not any(any(x.labels) for x in examples):
+        raise DataError("no text has a marked word; give texts with spans of evidence, such as crisislens annotate exports")
+    if config.rank:
+        add_lora(encoder, rank=config.rank, alpha=config.lora_alpha, targets=config.targets, dropout=config.lora_dropout)
+        _free_norms(encoder)
+    model = TextRationalizer(
+        encoder, classes=max(1, len(classes)), hidden=config.hidden, pair_width=config.pair_width, dropout=config.dropout
+    )
+    loader = _Batches(examples, config, encoder.pad_id)
+    module = _Module(model, config, steps=len(loader) * config.epochs)
+    model.train()
+    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(module, loader)
+    return model.eval()
+
+
+def _free_norms(encoder: TextEncoder) -> None:
+    """Layer norms in blocks that are adapted."""
+    adapted = {name.rpartition(".attention")[0] for name, p in encoder.named_parameters() if p.requires_grad and ".attention" in name}
+    for name, parameter in encoder.named_parameters():
+        if "LayerNorm" in name and any(name.startswith(block + ".") for block in adapted if block):
+            parameter.requires_grad_(True)
+
+
+def _examples(texts: Sequence[AnnotatedText], classes: Sequence[str], cutter: WordCutter) -> list[_Example]:
+    index = {name: i for i, name in enumerate(classes)}
+    return [
+        _Example(window, word_labels(window.spans, text.spans, text.text), index.get(text.label, -1))
+        for text in texts
+        for window in cutter.cut(text.text)
+    ]
+
+
+class _Module(lightning.LightningModule):
+    def __init__(self, model: TextRationalizer, config: RationaleConfig, steps: int) -> None:
+        super().__init__()
+        self.model, self.config, self.steps = model, config, steps
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        words, y, stretches, label = batch
+        found, c = self.model(words), self.config
+        of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=c.balance)
+        loss: Tensor = c.alpha * of_words + c.alpha_stretch * of_stretches
+        if (label >= 0).any():
+            loss = loss + functional.cross_entropy(found.classes, label, ignore_index=-1, label_smoothing=c.smoothing)
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        c = self.config
+        trained = {id(p) for p in self.model.encoder.parameters()}
+        adapted = [p for p in self.model.encoder.parameters() if p.requires_grad]
+        head = [p for p in self.model.parameters() if id(p) not in trained]
+        groups = [{"params": p, "lr": rate} for p, rate in ((adapted, c.learning_rate), (head, c.head_learning_rate)) if p]
+        optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
+        warm = max(1, round(0.06 * self.steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Batches:
+    """Batches of texts of similar length, in random order, another one each epoch."""
+
+    def __init__(self, examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> None:
+        self.examples, self.size, self.pad_id = examples, config.batch_texts, pad_id
+        self.random = random.Random(config.seed)
+
+    def __len__(self) -> int:
+        pool = _POOL * self.size
+        return sum(-(-min(pool, len(self.examples) - start) // self.size) for start in range(0, len(self.examples), pool))
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.random.sample(range(len(self.examples)), len(self.examples))
+        batches = []
+        for start in range(0, len(order), _POOL * self.size):
+            pool = sorted(order[start : start + _POOL * self.size], key=lambda i: len(self.examples[i].window.ids))
+            batches += [pool[i : i + self.size] for i in range(0, len(pool), self.size)]
+        self.random.shuffle(batches)
+        for rows in batches:
+            yield _collate([self.examples[i] for i in rows], self.pad_id)
+
+
+def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
+    batch = collate_words([x.window for x in examples], pad_id)
+    y = torch.zeros(batch.words.shape)
+    stretches = torch.zeros(len(examples), batch.words.shape[1], batch.words.shape[1])
+    for row, x in enumerate(examples):
+        y[row, : len(x.labels)] = torch.tensor(x.labels, dtype=torch.float32)
+        runs = merge_spans([(i, i + 1) for i in range(len(x.labels))], x.labels)
+        for start, end in runs:
+            stretches[row, start, end - 1] = 1 / len(runs)
+    return batch, y, stretches, torch.tensor([x.label for x in examples])
+
+
+def predict_words(
+    model: TextRationalizer, texts: Sequence[AnnotatedText], *, decode: Decode = "stretch", batch_texts: int = 64
+) -> list[tuple[list[bool], list[float]]]:
+    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links get none."""
+    cutter = WordCutter(model.encoder)
+    windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]
+    windows.sort(key=lambda item: len(item[1].ids))
+    found = [([False] * len(text.words()), [0.0] * len(text.words())) for text in texts]
+    places = [{span: k for k, span in enumerate(text.words())} for text in texts]
+    for start in range(0, len(windows), batch_texts):
+        part = windows[start : start + batch_texts]
+        out = model.rationales(collate_words([window for _, window in part], model.encoder.pad_id), decode=decode)
+        for (i, window), chosen, p in zip(part, out.chosen.tolist(), out.probability.tolist(), strict=True):
+            for j, span in enumerate(window.spans):
+                found[i][0][places[i][span]], found[i][1][places[i][span]] = chosen[j], p[j]
+    return found

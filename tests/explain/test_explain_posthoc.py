@@ -1,0 +1,97 @@
+"""Attribution of a bundle's answers: words where they were posted, marked as post-hoc; what an encoder cannot give is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crisislens.core.errors import ModelError
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import CleaningRules, clean_text
+from crisislens.domain.post import ImageRef, Post
+from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
+from crisislens.explain.posthoc import PostHoc, align_words
+from crisislens.models.base import FusionModel, ModelSpec
+from crisislens.nn.batch import FeatureBatch
+
+RULES = CleaningRules()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("RT @ann: Bridge   is down https://t.co/x #Flood", ["@ann:", "Bridge", "is", "down", "#Flood"]),
+        ("Weâ€™re &amp; trapped 🌊", ["Weâ€™re", "&amp;", "trapped", "🌊"]),
+        ("فيضان في المدينة", ["فيضان", "في", "المدينة"]),
+        ("fl\u200bood down", ["fl\u200bood", "down"]),
+    ],
+)
+def test_cleaned_words_are_led_back(text: str, expected: list[str]) -> None:
+    spans = align_words(text, clean_text(text), RULES)
+    assert [span and text[slice(*span)] for span in spans] == expected
+
+
+@pytest.fixture(scope="module")
+def compact() -> EncoderPair:
+    return load_encoders(EncoderSpec())
+
+
+class Wants(FusionModel):
+    """Answers by how near the pooled text is to that of one word, and the pooled picture to a given one."""
+
+    def __init__(self, text: torch.Tensor, image: torch.Tensor) -> None:
+        super().__init__()
+        self.text, self.image = text, image
+
+    def forward(self, batch: FeatureBatch) -> torch.Tensor:
+        score = batch.text.pooled @ self.text + batch.image.pooled @ self.image
+        return torch.stack([score, -score], dim=1)
+
+
+def direction(compact: EncoderPair, word: str) -> torch.Tensor:
+    [tokens] = compact.text.tokenize([word])
+    ids = torch.tensor([tokens.ids])
+    return compact.text(ids, torch.ones_like(ids, dtype=torch.bool))[1][0]
+
+
+def test_gradients_find_the_word_and_the_half_of_the_picture(compact: EncoderPair, tmp_path: Path) -> None:
+    pixels = np.full((90, 90, 3), 127, np.uint8)
+    pixels[:, 60:] = np.random.default_rng(0).integers(0, 256, (90, 30, 3))
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with torch.inference_mode():
+        image = compact.image(compact.image.preprocess(pixels)[None])[1][0]
+        plain = compact.image(compact.image.preprocess(np.full((90, 90, 3), 127, np.uint8))[None])[1][0]
+    # the sum of the word's direction less that of a plain sentence: what only the word brings
+    wanted = direction(compact, "flood") - direction(compact, "nice day")
+    why = PostHoc(compact, Wants(wanted, (image - plain).clone()), rules=RULES, limits=ImageLimits(), name="made up", steps=8)
+    post = Post(id="1", text="RT @ann: #flood  today https://t.co/x", image=ImageRef(path="a.png"))
+    found = why.explain(post, "integrated_gradients", image_root=tmp_path)
+    assert found.post_hoc
+    assert "#flood" in [post.text[s.start : s.end] for s in found.text] or any("flood" in post.text[s.start : s.end] for s in found.text)
+    assert found.image is not None
+    heat = np.array(found.image.heat).reshape(found.image.rows, found.image.columns)
+    assert heat.shape == (9, 9)
+    assert heat[:, 6:].sum() > 0.9 * heat.sum()
+
+
+def test_rollout_reads_the_text_alone(compact: EncoderPair) -> None:
+    model = Wants(torch.zeros(384), torch.zeros(1280))
+    why = PostHoc(compact, model, rules=RULES, limits=ImageLimits(), name="made up")
+    found = why.explain(Post(id="1", text="Bridge is down 🌊"), "attention_rollout")
+    assert found.method == "attention_rollout"
+    assert found.post_hoc
+    assert found.text
+    assert found.image is None
+    empty = why.explain(Post(id="2", text="https://t.co/x"), "attention_rollout")
+    assert empty.text == ()
+
+
+def test_an_encoder_without_gradients_or_attention_is_told() -> None:
+    pair = load_encoders(EncoderSpec(name="hashing"))
+    torch.manual_seed(0)
+    model = ModelSpec(name="late_fusion", options={"width": 8}).build(pair.widths(), 2).eval()
+    why = PostHoc(pair, model, rules=RULES, limits=ImageLimits(), name="made up")
+    with pytest.raises(ModelError, match="no attention to read"):
+        why.explain(Post(id="1", text="Bridge is down"), "attention_rollout")

@@ -1,0 +1,76 @@
+"""Words, tokens and characters: offsets stay exact for whatever people write."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crisislens.data.words import is_link, word_spans
+from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.features.word_owners import WordCutter, collate_words
+from crisislens.nn.rationale import MAX_WORDS
+
+CUTTER = WordCutter(load_encoders(EncoderSpec(name="hashing")).text)
+STRANGE = {
+    "emoji": "🌊🌊 Flood 👩‍👩‍👧‍👦 trapped 🏚️ in Ponce 🇵🇷!!",
+    "right to left": "فيضان في المدينة people مطلوب مساعدة עזרה דחופה",
+    "mojibake": "Weâ€™re trapped â€” help",
+    "zero width": "fl\u200bood \u202ereversed\u202c here",
+    "half a pair": "flood \ud83d here",
+    "only a link": "https://t.co/abc",
+    "cut link": "Bridge is gone htt…",
+    "empty": "   ",
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_spans_are_words_of_the_text(name: str) -> None:
+    text = STRANGE[name]
+    found = [span for window in CUTTER.cut(text) for span in window.spans]
+    every = word_spans(text)
+    assert set(found) <= set(every)
+    assert found == sorted(found)
+    assert not any(is_link(text[a:b]) for a, b in found)
+    if name in ("only a link", "empty"):
+        assert found == []
+    if name == "right to left":
+        assert [text[a:b] for a, b in found] == text.split()
+
+
+@given(st.text(max_size=200))
+def test_any_text_at_all(text: str) -> None:
+    for window in CUTTER.cut(text):
+        assert len(window.ids) == len(window.owner)
+        assert all(text[a:b].strip() == text[a:b] != "" for a, b in window.spans)
+        # every word of a window has a token, and tokens stand in the words' order
+        owned = [k for k in window.owner if k >= 0]
+        assert owned == sorted(owned)
+        assert set(owned) == set(range(len(window.spans)))
+
+
+def test_ten_thousand_characters_are_cut_into_windows() -> None:
+    text = " ".join(f"word{i}." if i % 11 == 10 else f"word{i}" for i in range(1300))[:10_000]
+    windows = CUTTER.cut(text)
+    assert [text[a:b] for w in windows for a, b in w.spans] == text.split()
+    assert max(len(w.spans) for w in windows) <= MAX_WORDS
+    # windows end with a sentence where one ends in their second half
+    ends = [text[w.spans[-1][0] : w.spans[-1][1]] for w in windows[:-1]]
+    assert all(end.endswith(".") for end in ends)
+
+
+def test_a_word_of_ten_thousand_letters() -> None:
+    [window] = CUTTER.cut("flood " + "a" * 10_000 + " help")
+    assert [b - a for a, b in window.spans] == [5, 10_000, 4]
+    assert len(window.ids) <= CUTTER.encoder.max_tokens
+
+
+def test_collate_pads() -> None:
+    windows = [CUTTER.cut(text)[0] for text in ("flood", "bridge is down")]
+    batch = collate_words(windows, 0)
+    assert batch.words.tolist() == [[True, False, False], [True, True, True]]
+    assert batch.owner[0].tolist()[-1] == -1
+    assert collate_words([], 0).ids.shape == (0, 1)
+
+
+def test_mentions_are_alike_and_links_are_silent() -> None:
+    [a], [b] = CUTTER.cut("@ann flood"), CUTTER.cut("@bob_the_builder flood https://t.co/x RT")
+    assert a.ids == b.ids

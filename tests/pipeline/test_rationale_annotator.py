@@ -1,0 +1,128 @@
+"""Rationales in assessments: exact offsets, heat, contributions that add up, and nothing from a neighbor."""
+
+from pathlib import Path
+
+import pytest
+
+from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.data.synthetic import write_synthetic_crisis
+from crisislens.data.tabular import read_posts
+from crisislens.domain.post import Post
+from crisislens.domain.rationale import Rationale
+from crisislens.explain.rationales import Rationalizer
+from crisislens.models.rationale_artifact import find_rationale_model, load_rationalizer
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.rationales import RationaleAnnotator
+from tiny_bundles import write_bundle
+from tiny_rationales import write_rationales
+
+STRANGE = [
+    Post(id="emoji", text="🌊🌊 Flood 👩‍👩‍👧‍👦 trapped 🏚️ in Ponce!!  https://t.co/x"),
+    Post(id="rtl", text="فيضان في المدينة people need help עזרה דחופה"),
+    Post(id="long", text=" ".join(f"word{i}" for i in range(1500))[:10_000]),
+    Post(id="link", text="https://t.co/abc"),
+    Post(id="nothing", text="  "),
+    Post(id="mojibake", text="Weâ€™re trapped\u202e on the roof"),
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    root = tmp_path_factory.mktemp("rationales")
+    (root / "bundle").mkdir()
+    return write_bundle(root / "bundle"), write_rationales(root / "rationales"), write_synthetic_crisis(root / "crisis")
+
+
+@pytest.fixture(scope="module")
+def analyst(folders: tuple[Path, Path, Path]) -> Analyst:
+    bundle, rationales, crisis = folders
+    return Analyst.load(bundle, image_root=crisis.parent, annotators=[RationaleAnnotator(Rationalizer.load(rationales))])
+
+
+def rationale(analyst: Analyst, post: Post) -> Rationale:
+    [found] = analyst.assess([post])
+    assert found.rationale is not None, found.notes
+    return found.rationale
+
+
+@pytest.mark.parametrize("post", STRANGE, ids=lambda p: p.id)
+def test_spans_are_whole_words_of_the_text_as_posted(analyst: Analyst, post: Post) -> None:
+    found = rationale(analyst, post)
+    words = set(post.text.split())
+    for span in found.text:
+        assert set(post.text[span.start : span.end].split()) <= words
+        assert 0 <= span.score <= 1
+    if post.id in ("link", "nothing"):
+        assert found.text == ()
+    else:
+        assert found.text
+    if post.id == "emoji":
+        assert all("https" not in post.text[s.start : s.end] for s in found.text)
+    if post.id == "long":
+        # each window has its stretch, so the evidence is spread over the text
+        assert found.text[-1].end > 8000
+
+
+def test_neighbors_change_nothing(analyst: Analyst, folders: tuple[Path, Path, Path]) -> None:
+    posts = [*STRANGE, *(row for row in read_posts(folders[2]) if isinstance(row, Post))][:14]
+    together = analyst.assess(posts)
+    for post, among in zip(posts, together, strict=True):
+        assert rationale(analyst, post) == among.rationale, post.id
+
+
+def test_photos_get_heat_and_words_for_it(analyst: Analyst, folders: tuple[Path, Path, Path]) -> None:
+    posts = [row for row in read_posts(folders[2]) if isinstance(row, Post)]
+    both = next(a for a in analyst.assess(posts) if a.modalities == ("text", "image"))
+    assert both.rationale is not None
+    heat = both.rationale.image
+    assert heat is not None
+    assert len(heat.heat) == heat.rows * heat.columns
+    assert max(heat.heat) == 1
+    assert min(heat.heat) == 0
+    assert "of the evidence lies in the" in heat.description
+    photo_only = next(a for a in analyst.assess(posts) if a.modalities == ("image",))
+    assert photo_only.rationale is not None
+    assert photo_only.rationale.image is None
+
+
+def test_contributions_add_up_to_the_answer(analyst: Analyst, folders: tuple[Path, Path, Path]) -> None:
+    posts = [row for row in read_posts(folders[2]) if isinstance(row, Post)]
+    for found in analyst.assess(posts):
+        assert found.rationale is not None
+        for task, c in found.rationale.contributions.items():
+            assert c.label == found.tasks[task].label
+            assert set(c.values) == set(found.modalities)
+            total = c.base + sum(c.values.values())
+            # the most probable class has the largest centered logit, which is not negative
+            assert total >= -1e-3
+
+
+def test_another_image_encoder_gives_no_heat(folders: tuple[Path, Path, Path]) -> None:
+    bundle, rationales, crisis = folders
+    annotator = RationaleAnnotator(Rationalizer.load(rationales))
+    analyst = Analyst.load(bundle, image_root=crisis.parent, annotators=[annotator])
+    annotator._sees_photos = False
+    found = analyst.assess([row for row in read_posts(crisis) if isinstance(row, Post)])
+    assert all(a.rationale is not None and a.rationale.image is None for a in found)
+
+
+def test_a_foreign_text_is_not_marked(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    only_english = write_rationales(tmp_path / "english", languages=("en",))
+    analyst = Analyst.load(folders[0], annotators=[RationaleAnnotator(Rationalizer.load(only_english))])
+    found = rationale(analyst, Post(id="1", text="Las inundaciones destruyeron el puente y muchas familias necesitan ayuda urgente"))
+    assert found.text == ()
+    assert found.note is not None
+    assert "(es)" in found.note
+
+
+def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    import shutil
+
+    with pytest.raises(NotRegisteredError, match="no rationale model named"):
+        find_rationale_model("nothing")
+    with pytest.raises(ModelError, match="no readable config"):
+        load_rationalizer(tmp_path)
+    broken = shutil.copytree(folders[1], tmp_path / "broken")
+    (broken / "head.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelError, match=r"head\.safetensors is missing or not the one"):
+        load_rationalizer(broken)

@@ -1,0 +1,121 @@
+"""Training of rationale models on made-up texts in which one kind of word is evidence; saving; the run file and its command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crisislens.core.errors import DataError
+from crisislens.data.rationales import AnnotatedText, find_snippets
+from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.encoders.compact import MINILM_WEIGHTS
+from crisislens.encoders.lora import lora_state
+from crisislens.evaluation.rationale import token_f1
+from crisislens.explain.rationales import Rationalizer
+from crisislens.features.word_owners import WordCutter, collate_words
+from crisislens.models.rationale_artifact import RationaleModelConfig, load_rationalizer, save_rationalizer
+from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
+from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run
+
+SMALL = RationaleConfig(rank=0, hidden=16, pair_width=8, dropout=0.0, epochs=12, batch_texts=8, head_learning_rate=1e-2)
+
+
+def made_up(count: int, seed: int = 0) -> list[AnnotatedText]:
+    """Texts of plain words with one stretch of disaster words."""
+    random = np.random.default_rng(seed)
+    plain, evidence = ("today", "the", "people", "said", "near", "here", "so", "and"), ("flood", "dead", "damage", "trapped")
+    rows = []
+    for i in range(count):
+        before, inside, after = ([*random.choice(pool, n)] for pool, n in ((plain, 4), (evidence, 2 + i % 2), (plain, 3)))
+        text = " ".join([*before, *inside, *after, f"http://t.co/{i}"])
+        spans, _ = find_snippets(text, [" ".join(inside)])
+        rows.append(AnnotatedText(str(i), text, "a" if i % 2 else "b", tuple(spans)))
+    return rows
+
+
+def test_it_learns_which_words_are_evidence() -> None:
+    encoder = load_encoders(EncoderSpec(name="hashing")).text
+    model = train_rationalizer(encoder, made_up(48), ("a", "b"), SMALL)
+    test = made_up(20, seed=1)
+    for decode, least in (("stretch", 0.95), ("threshold", 0.9)):
+        found = predict_words(model, test, decode=decode)  # type: ignore[arg-type]
+        f1 = [token_f1(np.array(t.word_labels()), np.array(c)) for t, (c, _) in zip(test, found, strict=True)]
+        assert np.mean(f1) > least
+        # links are words too, and never evidence
+        assert all(c[-1] is False and p[-1] == 0 for c, p in found)
+
+
+def test_seeds_repeat() -> None:
+    fast = SMALL.model_copy(update={"epochs": 1, "dropout": 0.3})
+    found = [
+        train_rationalizer(load_encoders(EncoderSpec(name="hashing")).text, made_up(16), ("a", "b"), fast).state_dict() for _ in range(2)
+    ]
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_texts_without_marks_are_told() -> None:
+    with pytest.raises(DataError, match="no text has a marked word"):
+        train_rationalizer(load_encoders(EncoderSpec(name="hashing")).text, [AnnotatedText("1", "a b", "", ())], (), SMALL)
+
+
+def test_the_adapted_default_is_saved_and_loaded(tmp_path: Path) -> None:
+    recipe = RationaleConfig(rank=2, hidden=8, pair_width=4, epochs=1, targets=("*layer.5.*query",))
+    model = train_rationalizer(load_encoders(EncoderSpec()).text, made_up(8), ("a", "b"), recipe)
+    trained = {name for name, p in model.encoder.named_parameters() if p.requires_grad}
+    assert all("layer.5." in name for name in trained)
+    assert any("LayerNorm" in name for name in trained)
+    config = RationaleModelConfig(name="x", encoder=EncoderSpec(), classes=("a", "b"), hidden=8, pair_width=4)
+    save_rationalizer(tmp_path, model, lora_state(model.encoder, base=MINILM_WEIGHTS.sha256), config, card="# x\n")
+    loaded = load_rationalizer(tmp_path)
+    windows = [WordCutter(model.encoder).cut("flood damage in the town")[0]]
+    batch = collate_words(windows, 0)
+    ours, theirs = model.rationales(batch), loaded.text.rationales(batch)
+    # half precision keeps three digits of each weight
+    assert torch.allclose(ours.probability, theirs.probability, atol=5e-3)
+    assert torch.allclose(ours.words, theirs.words, atol=2e-2)
+    assert (tmp_path / "adapter.safetensors").stat().st_size < 20_000
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Path:
+    lines = [json.dumps({"id": t.id, "text": t.text, "label": t.label, "spans": t.spans}) for t in made_up(30)]
+    (tmp_path / "annotations.jsonl").write_text("\n".join(lines))
+    (tmp_path / "run.yaml").write_text(
+        "name: mine\nrationales: [annotations.jsonl]\nfolds: 3\nencoder: {name: hashing}\n"
+        "training: {rank: 0, hidden: 8, pair_width: 4, epochs: 2, head_learning_rate: 0.01}\n"
+    )
+    return tmp_path / "run.yaml"
+
+
+def test_a_run_writes_a_model_and_its_scores(run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_rationale_run(run_file)
+    scores = fit_rationales(RationaleRun.load(run_file), seed=1, out=tmp_path / "runs")
+    folder = tmp_path / "runs" / "mine" / "seed-1"
+    assert json.loads((folder / "scores.json").read_text()) == scores
+    assert 0 <= scores["tests"]["held out"]["stretch"]["token_f1"] <= 1  # type: ignore[index]
+    [found] = Rationalizer.load(folder / "model").find(["flood damage here https://t.co/x"])
+    assert len(found.words) == 4
+    assert found.chosen[3] is False
+    assert any(found.chosen)
+
+
+def test_train_reads_what_annotate_exports(run_file: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "crisislens", "train", str(run_file), "--out", "runs", "--set", "training.epochs=1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "140"}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "seed 0, held out, stretch" in done.stdout
+    assert (tmp_path / "runs" / "mine" / "seed-0" / "model" / "config.json").is_file()
+
+
+def test_the_run_files_that_ship_fit() -> None:
+    folder = Path(__file__).resolve().parents[2] / "configs" / "rationales"
+    for path in folder.glob("*.yaml"):
+        assert is_rationale_run(path)
+        assert RationaleRun.load(path).rationales

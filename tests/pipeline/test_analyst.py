@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_bundles import write_bundle
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.synthetic import write_synthetic_crisis
@@ -13,6 +12,7 @@ from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.bundle import Bundle, find_bundle
+from tiny_bundles import write_bundle
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from tiny_bundles import write_bundle
 
 from crisislens.core.errors import NotRegisteredError
 from crisislens.domain.assessment import Modality
@@ -12,6 +11,7 @@ from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import selected
+from tiny_bundles import write_bundle
 
 POSTS = [Post(id=str(i), text=f"The bridge on Mill Road {word} today") for i, word in enumerate(["fell", "boom", "stands"])]
 

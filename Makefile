@@ -15,7 +15,7 @@ test: .venv/.dev  ## Run the tests
 
 check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/ruff format --check src tests benchmarks scripts
-	.venv/bin/ruff check src tests benchmarks scripts
+	.venv/bin/ruff check --no-cache src tests benchmarks scripts
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest --doctest-modules src/crisislens -q

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_bundles import write_bundle
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.tabular import read_posts
@@ -14,11 +13,13 @@ from crisislens.models.extraction import ExtractorSpec, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.extraction import EntityAnnotator, Finder, extract_posts, find_extractor
+from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
+from crisislens.pipeline.finder import Finder, find_extractor
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits
 from crisislens.training.extraction.fit import fit_extractor
+from tiny_bundles import write_bundle
 from tiny_language import made_up_posts, write_tiny_bert
 
 RELATIONS = ("None", "/per/loc/place_of_residence")

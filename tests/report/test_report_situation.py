@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_bundles import write_bundle
 
 from crisislens.data.images import ImageLimits
 from crisislens.data.synthetic import write_synthetic_crisis
@@ -16,6 +15,7 @@ from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.batch import read_assessments, run_analysis
 from crisislens.report.situation import THUMBNAIL_PX, thumbnailer, write_outputs
+from tiny_bundles import write_bundle
 
 
 @pytest.fixture(scope="module")

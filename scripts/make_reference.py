@@ -69,7 +69,7 @@ def models() -> str:
 
 def extractors() -> str:
     """The cards of the extractors that ship."""
-    from crisislens.pipeline.extraction import packaged_extractors
+    from crisislens.pipeline.finder import packaged_extractors
 
     text = "\n## Extractors that ship\n"
     for name, folder in packaged_extractors().items():

@@ -13,7 +13,8 @@ from crisislens.models.extraction import ExtractorSpec, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.extraction import EntityAnnotator, Finder, extract_posts, find_extractor
+from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
+from crisislens.pipeline.finder import Finder, find_extractor
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits

@@ -31,7 +31,8 @@ def extract(
     from crisislens.cli.analyze import columns_of
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
-    from crisislens.pipeline.extraction import Finder, extract_posts, find_extractor
+    from crisislens.pipeline.extraction import extract_posts
+    from crisislens.pipeline.finder import Finder, find_extractor
 
     set_threads(threads)
     source = read_posts(posts, columns_of(column or []) or None)

@@ -1,0 +1,217 @@
+"""Entities and relations in the text of posts: the extractors that ship, or a user's own.
+
+A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters are those of the post as posted.
+Entities below the extractor's threshold are left out. Relations are asked for every ordered pair of the first `MOST_ENTITIES` entities
+whose kinds some relation joins, and answered among the relations that fit these kinds. Texts that are surely in another language than the
+extractors know are left alone.
+
+Posts are read in groups of exactly equal length, so that a result is equal bit for bit whoever stands beside the post (see
+`features.encode`). Scores are rounded to four digits.
+"""
+
+import importlib.resources
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from pathlib import Path
+
+from crisislens.core.errors import DataError, ModelError, NotRegisteredError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.mnre import types_of_relation
+from crisislens.data.post_words import PlacedWord, placed_words
+from crisislens.data.text import clean_text
+from crisislens.domain.extraction import Entity, Mention, Relation
+from crisislens.features.words import EncodedWords, WordReader, collate_words
+from crisislens.models.extraction import Prediction
+from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
+from crisislens.pipeline.language import detect_language
+
+__all__ = [
+    "DEFAULT_ENTITIES",
+    "DEFAULT_RELATIONS",
+    "Finder",
+    "Found",
+    "find_extractor",
+    "packaged_extractors",
+]
+
+DEFAULT_ENTITIES, DEFAULT_RELATIONS = "entities-compact", "relations-compact"
+MOST_ENTITIES = 8
+_GROUP = 32
+_LANGUAGES = ("en",)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in one text.
+
+    Attributes:
+        entities: In the order of the text.
+        relations: Between them, the most probable first.
+    """
+
+    entities: tuple[Entity, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+
+class Finder:
+    """Finds entities and relations in texts.
+
+    Arguments:
+        entities: An extractor of the task `entities`.
+        relations: One of the task `relations`, or None to find none.
+        languages: ISO 639-1 codes of the languages that they know; empty reads every text.
+
+    Raises:
+        ModelError: If an extractor is of another task.
+    """
+
+    def __init__(
+        self, entities: LoadedExtractor, relations: LoadedExtractor | None = None, *, languages: tuple[str, ...] = _LANGUAGES
+    ) -> None:
+        for loaded, task in ((entities, "entities"), (relations, "relations")):
+            if loaded is not None and loaded.extractor.spec.task != task:
+                raise ModelError(f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {task} is needed")
+        self.entities, self.relations, self.languages = entities, relations, languages
+        self._readers = [_reader(loaded) for loaded in (entities, relations) if loaded is not None]
+
+    @classmethod
+    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS) -> "Finder":
+        """A finder of extractors by the names of packaged ones or their folders.
+
+        Raises:
+            NotRegisteredError: If there is no such extractor.
+            ModelError: If one is damaged or of another task.
+        """
+        return cls(find_extractor(entities), None if relations is None else find_extractor(relations))
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the extractors and the languages."""
+        return fingerprint(
+            {"entities": self.entities.fingerprint, "relations": self.relations and self.relations.fingerprint, "languages": self.languages}
+        )
+
+    def find(self, texts: Sequence[str]) -> list[Found]:
+        """What each text names, in their order; a text that stands there often is read once."""
+        distinct = [text for text in dict.fromkeys(texts) if text.strip() and self._reads(text)]
+        words = {text: found for text in distinct if (found := placed_words(text))}
+        named = dict(zip(words, self._entities(list(words.values())), strict=True))
+        related = dict(zip(named, self._relations([(words[t], *named[t]) for t in named]), strict=True))
+        return [
+            Found(tuple(_entity(text, words[text], m, s) for m, s in zip(*named[text], strict=True)), related[text])
+            if text in named
+            else Found()
+            for text in texts
+        ]
+
+    def _reads(self, text: str) -> bool:
+        language = detect_language(clean_text(text)) if self.languages else None
+        return language is None or language in self.languages
+
+    def _entities(self, texts: Sequence[Sequence[PlacedWord]]) -> list[tuple[list[Mention], list[float]]]:
+        encoded = [self._readers[0].read([w.text for w in words]) for words in texts]
+        found = []
+        for p in _in_groups(self.entities, encoded):
+            kept = [(m, s) for m, s in zip(p.mentions, p.scores, strict=True) if s >= self.entities.meta.accept_above]
+            found.append(([m for m, _ in kept], [s for _, s in kept]))
+        return found
+
+    def _relations(self, texts: Sequence[tuple[Sequence[PlacedWord], list[Mention], list[float]]]) -> list[tuple[Relation, ...]]:
+        if self.relations is None:
+            return [() for _ in texts]
+        kinds = {types_of_relation(name) for name in self.relations.extractor.spec.relations}
+        asked: list[tuple[int, int, int]] = []
+        encoded: list[EncodedWords] = []
+        for row, (words, mentions, _) in enumerate(texts):
+            for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
+                if (mentions[a].type, mentions[b].type) not in kinds:
+                    continue
+                try:
+                    encoded.append(self._readers[1].read([w.text for w in words], pair=(mentions[a], mentions[b])))
+                except DataError:
+                    # the pair stands behind what the encoder reads of a very long text
+                    continue
+                asked.append((row, a, b))
+        answers: list[list[Relation]] = [[] for _ in texts]
+        allowed = [_fitting(self.relations, texts[row][1][a], texts[row][1][b]) for row, a, b in asked]
+        for (row, a, b), (name, p) in zip(asked, _relations_in_groups(self.relations, encoded, allowed), strict=True):
+            if name and p >= self.relations.meta.accept_above:
+                answers[row].append(Relation(type=name, head=a, tail=b, score=round(p, 4)))
+        return [tuple(sorted(found, key=lambda r: (-r.score, r.head, r.tail))) for found in answers]
+
+
+def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:
+    start, end = words[m.start].start, words[m.end - 1].end
+    return Entity(type=m.type, text=text[start:end], start=start, end=end, score=round(score, 4))
+
+
+def _reader(loaded: LoadedExtractor) -> WordReader:
+    spec = loaded.extractor.spec
+    return WordReader(loaded.extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=0)
+
+
+def _groups(encoded: Sequence[EncodedWords]) -> Iterator[list[int]]:
+    """Posts of equal length together, at most `_GROUP` of them."""
+    by_length: dict[tuple[int, int], list[int]] = {}
+    for i, post in enumerate(encoded):
+        by_length.setdefault((len(post.ids), len(post.starts)), []).append(i)
+    for rows in by_length.values():
+        yield from (rows[start : start + _GROUP] for start in range(0, len(rows), _GROUP))
+
+
+def _in_groups(loaded: LoadedExtractor, encoded: Sequence[EncodedWords]) -> list[Prediction]:
+    found: list[Prediction] = [Prediction()] * len(encoded)
+    extractor = loaded.extractor
+    for rows in _groups(encoded):
+        batch = collate_words([encoded[i] for i in rows], pad_id=extractor.encoder.pad_id, image_width=extractor.spec.image_width)
+        for i, prediction in zip(rows, extractor.predict(batch), strict=True):
+            found[i] = prediction
+    return found
+
+
+def _fitting(loaded: LoadedExtractor, head: Mention, tail: Mention) -> list[int]:
+    """The places of the relations that join these kinds, none first."""
+    names = loaded.extractor.spec.relations
+    return [0, *(i for i, name in enumerate(names) if i and types_of_relation(name) == (head.type, tail.type))]
+
+
+def _relations_in_groups(
+    loaded: LoadedExtractor, encoded: Sequence[EncodedWords], allowed: Sequence[Sequence[int]]
+) -> list[tuple[str, float]]:
+    """The best of the allowed relations of each pair with its probability among them; an empty name where it is none."""
+    found: list[tuple[str, float]] = [("", 0.0)] * len(encoded)
+    extractor = loaded.extractor
+    for rows in _groups(encoded):
+        batch = collate_words([encoded[i] for i in rows], pad_id=extractor.encoder.pad_id, image_width=extractor.spec.image_width)
+        for i, p in zip(rows, extractor.relation_probabilities(batch, [allowed[i] for i in rows]), strict=True):
+            best = max(p, key=lambda place: p[place])
+            found[i] = (extractor.spec.relations[best] if best else "", p[best])
+    return found
+
+
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, stamp: int) -> LoadedExtractor:
+    return load_extractor(folder)
+
+
+def packaged_extractors() -> dict[str, Path]:
+    """The extractors that the package ships, by name."""
+    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "extractors"
+    return {p.name: p for p in sorted(root.iterdir()) if (p / "config.json").is_file()} if root.is_dir() else {}
+
+
+def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
+    """An extractor by the name of a packaged one or by its folder; read once a process.
+
+    Raises:
+        NotRegisteredError: If it is neither, with the names that exist.
+        ModelError: If it is damaged.
+    """
+    packaged = packaged_extractors()
+    folder = packaged.get(str(name_or_folder), Path(name_or_folder))
+    if not folder.is_dir():
+        known = ", ".join(packaged) or "none"
+        raise NotRegisteredError(f"no extractor named {str(name_or_folder)!r} and no such folder; extractors that ship: {known}")
+    config = folder / "config.json"
+    return _loaded(folder.resolve(), config.stat().st_mtime_ns if config.is_file() else 0)

@@ -1,5 +1,5 @@
 """Models: a `FeatureBatch` in, logits out; one paper a file. Importing the package registers them all."""
 
-from crisislens.models import baselines, differential, guided
+from crisislens.models import baselines, cross, differential, gated, guided, tokens, vectors_published
 
-__all__ = ["baselines", "differential", "guided"]
+__all__ = ["baselines", "cross", "differential", "gated", "guided", "tokens", "vectors_published"]

@@ -6,9 +6,9 @@ $$X'_I = X_I + \operatorname{Attn}(\operatorname{LN} X_I, \operatorname{LN} X_T)
   X'_T = X_T + \operatorname{Attn}(\operatorname{LN} X_T, \operatorname{LN} X_I), \qquad
   \ell = \operatorname{MLP}\big([\bar X'_I\,;\ \bar X'_T]\big),$$
 
-Attn being `nn.attention` (`cross_attention`) or `nn.differential_cross` (`cross_differential`). Rows "Cross Attention" and "Cross Diff Attn"
-of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, which the paper names and does not define; their code runs both over single
-vectors, where a softmax over one key is 1 (`nn.published`). Token sequences, both directions, norms and residuals are OURS. In
+Attn being `nn.attention` (`cross_attention`) or `nn.differential_cross` (`cross_differential`). Rows "Cross Attention" and "Cross Diff
+Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, which the paper names and does not define; their code runs both over
+single vectors, where a softmax over one key is 1 (`nn.published`). Token sequences, both directions, norms and residuals are OURS. In
 `cross_differential` the words ask and the patches answer and the other way round; the code has the text ask only.
 """
 

@@ -1,4 +1,5 @@
-r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over [patches; tweet; caption] (differential).
+r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over [patches; tweet; caption]
+(differential).
 
 `guided_self`, row "Guided CA + Self Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, with $z$ from
 `nn.guided.GuidedCrossAttention` and a learned vector of each modality in E:

@@ -8,8 +8,8 @@ $$z_m = \operatorname{ReLU}(\operatorname{BN}(W_m \tilde f_m + b_m)), \qquad \al
 Unlike their CLIP code (`nn.guided.PublishedGuidedFusion`), values too come from the mixed features, and there are no projections in front.
 
 The rows "Cross Attention" and "Guided CA + Self Attn" apply softmax to an axis of size one, so each of their weights is 1 and the layer is
-its value map: queries and keys get exactly zero gradient (`SingleKeyAttention`). "Cross Diff Attn" is differential attention from the text's
-half of z to the image's, again one query and one key: the text's half reaches the result through nothing but its gate on the image.
+its value map: queries and keys get exactly zero gradient (`SingleKeyAttention`). "Cross Diff Attn" is differential attention from the
+text's half of z to the image's, again one query and one key: the text's half reaches the result through nothing but its gate on the image.
 
 Source: the code of Munia et al., 2025 (https://arxiv.org/abs/2507.05165), as described in its June 2025 state. The text of the paper has
 none of this. What the descriptions leave open, and we chose: queries and keys of the single-key layers are as wide as their values, and the

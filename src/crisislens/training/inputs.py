@@ -63,20 +63,28 @@ class CachedInputs:
 
     Arguments:
         cache: The features.
+        captions: The features of the same posts' captions, as texts; None where no model reads them.
     """
 
-    def __init__(self, cache: FeatureCache) -> None:
+    def __init__(self, cache: FeatureCache, captions: FeatureCache | None = None) -> None:
         parts = [cache.batch(range(i, min(i + _CHUNK, len(cache)))) for i in range(0, len(cache), _CHUNK)]
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
         self.image = _Modality([p.image for p in parts], dtype)
         # with patches counted, posts with a photo stand together: one of them makes a whole batch as long as itself
         self.lengths = (self.text.lengths + self.image.lengths).numpy()
+        self.caption: _Modality | None = None
+        if captions is not None:
+            self.caption = _Modality(
+                [captions.batch(range(i, min(i + _CHUNK, len(cache)))).text for i in range(0, len(cache), _CHUNK)], dtype
+            )
+            self.lengths = self.lengths + self.caption.lengths.numpy()
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:
         """Features, padded, in float32."""
         index = torch.from_numpy(rows)
-        return FeatureBatch(text=self.text.batch(index), image=self.image.batch(index))
+        caption = None if self.caption is None else self.caption.batch(index)
+        return FeatureBatch(text=self.text.batch(index), image=self.image.batch(index), caption=caption)
 
 
 class _Modality:

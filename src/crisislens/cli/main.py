@@ -29,7 +29,7 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 
 def _gather() -> None:
-    from crisislens.cli import analyze, caption, data, demo, features, knowledge, models, train
+    from crisislens.cli import analyze, bench, caption, data, demo, features, knowledge, models, train
 
     analyze.add_to(app)
     demo.add_to(app)
@@ -37,6 +37,7 @@ def _gather() -> None:
     features.add_to(app)
     caption.add_to(app)
     knowledge.add_to(app)
+    app.add_typer(bench.app, name="bench")
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
 

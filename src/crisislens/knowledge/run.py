@@ -33,7 +33,9 @@ class KnowledgeRecord(BaseModel):
     """Why there is nothing, where asking failed."""
 
 
-def know_posts(posts: Iterable[Post], source: KnowledgeSource, *, progress: Callable[[int, int | None], None] | None = None) -> list[KnowledgeRecord]:
+def know_posts(
+    posts: Iterable[Post], source: KnowledgeSource, *, progress: Callable[[int, int | None], None] | None = None
+) -> list[KnowledgeRecord]:
     """Looks up the names in posts.
 
     Arguments:

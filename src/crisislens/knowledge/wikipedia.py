@@ -156,7 +156,9 @@ def _found(value: Any, mention: str) -> dict[str, str]:
         raise RequestError("the wiki's answer is no object; is it the right address?")
     if isinstance(error := value.get("error"), dict):
         # an overloaded wiki says so in an answer of status 200
-        raise RequestError(f"the wiki answered: {str(error.get('info'))[:120]}", transient=error.get("code") in ("maxlag", "ratelimited", "readonly"))
+        raise RequestError(
+            f"the wiki answered: {str(error.get('info'))[:120]}", transient=error.get("code") in ("maxlag", "ratelimited", "readonly")
+        )
     query = value.get("query")
     pages = query.get("pages") if isinstance(query, dict) else None
     page = pages[0] if isinstance(pages, list) and pages else None

@@ -7,6 +7,7 @@ and a protocol:
     name: a1_concat
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -166,8 +167,8 @@ class RowConfig(Config):
     """What stands beside the tweet: `none`, `wiki`, `llava`, `weak`, …"""
     baseline: str | None = None
     """The row, by its run's name, that this one is compared with."""
-    settings: tuple[Literal["A1", "A2", "A3", "B2"], ...] = ("A1", "A2", "A3")
-    """The settings in which the row is run."""
+    settings: tuple[Literal["A1", "A2", "A3", "B2", "A3-photos"], ...] = ("A1", "A2", "A3")
+    """The settings in which the row is run; `A3-photos` is A3 with the posts whose photo is there."""
     published: dict[Literal["A1", "A2", "A3", "B2"], tuple[float, float, float]] = Field(default_factory=dict)
     """Accuracy, macro-F1 and weighted F1 of the row by setting, in percent."""
     source: str = ""
@@ -261,8 +262,13 @@ class RunConfig(Config):
         return self
 
     @classmethod
-    def load(cls, path: Path, overrides: list[str] | None = None) -> "RunConfig":
+    def load(cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()) -> "RunConfig":
         """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+
+        Arguments:
+            path: The run file.
+            overrides: `KEY=VALUE` pairs, which win over all files.
+            on_top: Files whose keys win over the run file's, such as another setting.
 
         Raises:
             ConfigError: If a file is missing or unreadable, or a key or value does not fit.
@@ -272,7 +278,8 @@ class RunConfig(Config):
         from yaml import YAMLError
 
         try:
-            merged = OmegaConf.merge(*_with_includes(path, _INCLUDE_DEPTH), OmegaConf.from_dotlist(list(overrides or [])))
+            parts = [part for file in (path, *on_top) for part in _with_includes(file, _INCLUDE_DEPTH)]
+            merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides or [])))
             values: Any = OmegaConf.to_container(merged, resolve=True)
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}") from error

@@ -21,7 +21,7 @@ __all__ = ["Prepared", "informed_text", "prepare", "read_knowledge"]
 
 _SPLITS = ("train", "dev", "test")
 # which command makes the texts of a name; all others come from a captioner
-_MAKERS = {"wiki": "knowledge", "places": "knowledge"}
+_MAKERS = {"wiki": "knowledge", "local": "knowledge"}
 
 
 @dataclass(frozen=True)

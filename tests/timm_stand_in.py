@@ -25,7 +25,7 @@ class TinyDense(nn.Module):
 
 
 def stand_in() -> ModuleType:
-    """What `encoders.vision` uses of timm."""
+    """What `encoders.timm_backbones` uses of timm."""
 
     def create_model(name: str, *, pretrained: bool) -> nn.Module:
         assert not pretrained

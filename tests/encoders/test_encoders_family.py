@@ -13,9 +13,9 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, MissingExtraError, ModelError, NotRegisteredError
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders, pad_ids
-from crisislens.encoders.language import LanguageOptions, LanguageText
+from crisislens.encoders.bert_family import LanguageOptions, LanguageText
 from crisislens.encoders.lora import LoraState, write_lora
-from crisislens.encoders.vision import VisionImage, VisionOptions
+from crisislens.encoders.timm_backbones import VisionImage, VisionOptions
 from timm_stand_in import TinyDense, stand_in
 
 TEXTS = ["flood in the old town", "ok", "help"]

@@ -18,7 +18,7 @@ from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.data.untrusted import plain_text
 from crisislens.knowledge.base import KNOWLEDGE, KnowledgeSource, KnowledgeSpec, Page
-from crisislens.knowledge.mentions import words_of_hashtag
+from crisislens.knowledge.names import words_of_hashtag
 
 __all__ = ["TableOptions", "TableSource"]
 

@@ -20,7 +20,7 @@ from crisislens.core.http import RequestError, ask_json, check_address
 from crisislens.core.store import Store, content_key
 from crisislens.data.untrusted import plain_text
 from crisislens.knowledge.base import KNOWLEDGE, KnowledgeSource, KnowledgeSpec, Page
-from crisislens.knowledge.mentions import mentions
+from crisislens.knowledge.names import mentions
 
 __all__ = ["WikipediaOptions", "WikipediaSource"]
 

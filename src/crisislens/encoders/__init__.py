@@ -3,6 +3,6 @@
 Importing the room registers its encoders; weights are read when one is built.
 """
 
-from crisislens.encoders import clip, compact, hashing, language, pair, siglip, vision
+from crisislens.encoders import bert_family, clip, compact, hashing, pair, siglip, timm_backbones
 
-__all__ = ["clip", "compact", "hashing", "language", "pair", "siglip", "vision"]
+__all__ = ["bert_family", "clip", "compact", "hashing", "pair", "siglip", "timm_backbones"]

@@ -141,14 +141,15 @@ def test_offsets_name_the_characters_of_each_word(pair: EncoderPair) -> None:
 def test_offsets_are_in_order_and_special_tokens_have_none(pair: EncoderPair) -> None:
     [found] = pair.text.tokenize(["Road to שלום 🌊🌊 is gone"])
     real = [span for span in found.offsets if span != (0, 0)]
-    assert found.offsets[0] == (0, 0)
+    # SigLIP marks the end alone
+    assert (0, 0) in (found.offsets[0], found.offsets[-1])
     assert real == sorted(real)
     assert len(found.ids) == len(found.offsets)
 
 
 def test_half_a_surrogate_pair_keeps_the_offsets(pair: EncoderPair) -> None:
     [found] = pair.text.tokenize(["a \ud83c b"])
-    assert found.offsets[1] == (0, 1)
+    assert (0, 1) in found.offsets[:2]
     assert max(end for _, end in found.offsets) == 5
 
 

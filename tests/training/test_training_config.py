@@ -83,7 +83,7 @@ def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str
         ({"model": {"name": "guided_published"}}, "reproduces published code, quirks included; say as_published: true"),
         ({"as_published": True}, "as_published is true, but model 'concat' is our own form"),
         ({"lora": {"rank": 4}}, "mode 'frozen' does not; set mode: finetune"),
-        ({"mode": "finetune", "modalities": ["image"]}, "modalities leave text out; add text"),
+        ({"mode": "finetune", "modalities": ["image"]}, "make tune a part of them"),
         ({"mode": "finetune", "encoder": {"name": "compact", "options": {"adapter": "x"}}}, "starts from the plain encoder"),
         ({"seeds": [1, 1]}, "seeds must differ"),
         ({"seeds": []}, "seeds: Tuple should have at least 1 item"),

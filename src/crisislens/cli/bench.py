@@ -1,15 +1,20 @@
-"""`crisislens bench`: benchmarks that print a table of what was measured."""
+"""`crisislens bench`: benchmarks that run many trainings and print a table of what was measured."""
 
 import typer
 
-from crisislens.cli import bench_mie
+from crisislens.cli import bench_mie, bench_table2
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Benchmarks: tables of what was measured, published numbers beside.", no_args_is_help=True)
 run = typer.Typer(help="Run a benchmark; what was measured before is not measured again.", no_args_is_help=True)
+show = typer.Typer(help="Show what a benchmark measured.", no_args_is_help=True)
 app.add_typer(run, name="run")
+app.add_typer(show, name="show")
 run.command("mie")(bench_mie.mie)
+run.command("table2")(bench_table2.table2)
+show.command("mie")(bench_mie.show_mie)
+show.command("table2")(bench_table2.show_table2)
 
 
 @app.callback()
@@ -20,3 +25,8 @@ def _group() -> None:
 @run.callback()
 def _runs() -> None:
     """Run a benchmark; what was measured before is not measured again."""
+
+
+@show.callback()
+def _shows() -> None:
+    """Show what a benchmark measured."""

@@ -10,7 +10,7 @@ from crisislens.cli.console import say, say_progress, table
 if TYPE_CHECKING:
     from crisislens.training.extraction.mie import Comparison
 
-__all__ = ["mie", "show"]
+__all__ = ["mie", "show_mie"]
 
 
 def mie(
@@ -25,19 +25,15 @@ def mie(
     seeds: Annotated[list[int] | None, typer.Option("--seed", help="May be given again. Default: 0, 1 and 2.")] = None,
     encoder: Annotated[str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")] = "minilm",
     long_contexts: Annotated[bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")] = False,
-    show_only: Annotated[bool, typer.Option("--show", help="Print what stands in OUT and train nothing.")] = False,
 ) -> None:
     """Train and measure extractors of entities and relations, system by system, with paired tests."""
     from crisislens.core.threads import limit_threads
 
     limit_threads()
     from crisislens.nn.device import set_threads
-    from crisislens.training.extraction.mie import run_mie, show_mie
+    from crisislens.training.extraction.mie import run_mie
 
     set_threads()
-    if show_only:
-        show(show_mie(out))
-        return
     rows = run_mie(
         data,
         out,
@@ -48,10 +44,19 @@ def mie(
         long_contexts=long_contexts,
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
-    show(rows)
+    _print(rows)
 
 
-def show(rows: "list[Comparison]") -> None:
+def show_mie(
+    out: Annotated[Path, typer.Option(help="The folder that `bench run mie` wrote into.")] = Path("runs") / "mie",
+) -> None:
+    """Print what stands in OUT and train nothing."""
+    from crisislens.training.extraction.mie import show_mie as read
+
+    _print(read(out))
+
+
+def _print(rows: "list[Comparison]") -> None:
     """Prints a table a data set, published numbers below."""
     from crisislens.training.extraction.mie import PUBLISHED
 

@@ -33,11 +33,13 @@ def _gather() -> None:
         analyze,
         annotate,
         bench,
+        caption,
         data,
         demo,
         explain,
         extract,
         features,
+        knowledge,
         models,
         places,
         study,
@@ -55,6 +57,8 @@ def _gather() -> None:
     places.add_to(app)
     explain.add_to(app)
     annotate.add_to(app)
+    caption.add_to(app)
+    knowledge.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
     app.add_typer(study.app, name="study")

@@ -120,5 +120,5 @@ def evaluate(
 
     set_threads()
     config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
-    found = evaluate_artifact(model, load_data(config.data), split, rules=config.rules, limits=config.limits)
+    found = evaluate_artifact(model, load_data(config.data), split, rules=config.rules, limits=config.limits, knowledge=config.knowledge)
     say(json.dumps(found.as_dict(), indent=1) if as_json else found.markdown(config.published if split == "test" else ()))

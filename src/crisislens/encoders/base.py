@@ -26,7 +26,19 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.core.registry import Registry
 from crisislens.nn.widths import FeatureWidths
 
-__all__ = ["ENCODERS", "EncoderPair", "EncoderSpec", "ImageEncoder", "TextEncoder", "TokenizedText", "freeze", "load_encoders", "pad_ids"]
+__all__ = [
+    "ENCODERS",
+    "IMAGE_ENCODERS",
+    "TEXT_ENCODERS",
+    "EncoderPair",
+    "EncoderSpec",
+    "ImageEncoder",
+    "TextEncoder",
+    "TokenizedText",
+    "freeze",
+    "load_encoders",
+    "pad_ids",
+]
 
 
 class EncoderSpec(Config):
@@ -67,6 +79,7 @@ class TextEncoder(nn.Module, ABC):
         pooled_width: Components of the pooled vector, $e_t$.
         max_tokens: Tokens that are read of a text, special tokens included.
         pad_id: The id that batches are padded with; what it is changes nothing.
+        adapts: The digest of the weights as loaded, which an adapter names; empty where the encoder takes none.
     """
 
     name: str
@@ -74,6 +87,7 @@ class TextEncoder(nn.Module, ABC):
     pooled_width: int
     max_tokens: int
     pad_id: int = 0
+    adapts: str = ""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -101,12 +115,14 @@ class ImageEncoder(nn.Module, ABC):
         width: Components of a patch state, $d_i$.
         pooled_width: Components of the pooled vector, $e_i$.
         patches: Patches a picture, $p$.
+        adapts: As of `TextEncoder`.
     """
 
     name: str
     width: int
     pooled_width: int
     patches: int
+    adapts: str = ""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -150,6 +166,10 @@ class EncoderPair:
 
 
 ENCODERS: Registry[Callable[[EncoderSpec], EncoderPair]] = Registry("encoder")
+TEXT_ENCODERS: Registry[Callable[[EncoderSpec], TextEncoder]] = Registry("text encoder")
+"""Encoders of text alone, for `pair`."""
+IMAGE_ENCODERS: Registry[Callable[[EncoderSpec], ImageEncoder]] = Registry("image encoder")
+"""Encoders of pictures alone, for `pair`."""
 
 
 def load_encoders(spec: EncoderSpec) -> EncoderPair:

@@ -12,9 +12,8 @@ where it has none).
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -27,8 +26,9 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
 
-__all__ = ["ClipImage", "ClipOptions", "ClipText", "digest_of_state"]
+__all__ = ["ClipImage", "ClipOptions", "ClipText"]
 
 Pooled = Literal["projected", "pre_projection"]
 _log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class ClipText(TextEncoder):
         self.pad_id = int(checkpoint.tokenizer.pad_token_id)
         facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")}
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-        self._fingerprint = fingerprint({"weights": digest_of_state(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
+        self._fingerprint = fingerprint({"weights": digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
         freeze(self)
 
     def fingerprint(self) -> str:
@@ -120,9 +120,7 @@ class ClipImage(ImageEncoder):
         self.patches = (config.image_size // config.patch_size) ** 2
         self._processor = checkpoint.processor
         facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
-        self._fingerprint = fingerprint(
-            {"weights": digest_of_state(self.state_dict()), "pooled": pooled, **_recipe(self._processor), **facts}
-        )
+        self._fingerprint = fingerprint({"weights": digest(self.state_dict()), "pooled": pooled, **recipe(self._processor), **facts})
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
@@ -172,10 +170,8 @@ def _load(options: ClipOptions) -> Checkpoint:
         model, info = models.from_pretrained(name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True)
         tokenizer = tokenizers.from_pretrained(name, revision=revision)
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(_advice(name, error)) from error
-    missing = sorted(info["missing_keys"]) + sorted(map(str, info["mismatched_keys"]))
-    if missing:
-        raise ModelError(f"{name} lacks {len(missing)} tensors of CLIP, such as {missing[0]}; name a whole CLIP checkpoint")
+        raise ModelError(advice("CLIP", name, error)) from error
+    check_whole("CLIP", name, info)
     try:
         processor = processors.from_pretrained(name, revision=revision)
     except OSError:
@@ -183,47 +179,3 @@ def _load(options: ClipOptions) -> Checkpoint:
         side_px = model.config.vision_config.image_size
         processor = processors(size={"shortest_edge": side_px}, crop_size={"height": side_px, "width": side_px})
     return Checkpoint(model, tokenizer, processor)
-
-
-def _advice(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if Path(name).is_dir():
-        return f"{name} is not a CLIP checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
-    return (
-        f"CLIP checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
-        "without one, copy its folder here and give the folder's path as option checkpoint"
-    )
-
-
-def _recipe(processor: Any) -> dict[str, object]:
-    names = (
-        "do_resize",
-        "size",
-        "resample",
-        "do_center_crop",
-        "crop_size",
-        "do_rescale",
-        "rescale_factor",
-        "do_normalize",
-        "image_mean",
-        "image_std",
-    )
-    return {"preprocessing": {name: _plain(getattr(processor, name)) for name in names}}
-
-
-def _plain(value: Any) -> object:
-    if isinstance(value, (bool, int, float, str, type(None))):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(x) for x in value]
-    return {k: v for k, v in dict(value).items() if v is not None}
-
-
-def digest_of_state(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, shapes and values: the same however a checkpoint is cut into files."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.numpy().data)
-    return digest.hexdigest()

@@ -82,6 +82,7 @@ class MiniLMText(TextEncoder):
     def __init__(self, *, max_tokens: int = 128, adapter: str | None = None) -> None:
         super().__init__()
         self.name = "all-MiniLM-L6-v2"
+        self.adapts = MINILM_WEIGHTS.sha256
         self.width = self.pooled_width = 384
         self.max_tokens = max_tokens
         self.bert = _minilm()

@@ -25,7 +25,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
-from crisislens.encoders.clip import digest_of_state
+from crisislens.encoders.checkpoints import digest
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
 
 __all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
@@ -131,7 +131,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         tokenizer=tokenize,
         max_tokens=min(spec.max_tokens, _longest(model)),
         pad_id=int(tokenizer.pad_token_id or 0),
-        base=digest_of_state(model.state_dict()) + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
+        base=digest(model.state_dict()) + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
     )
 
 

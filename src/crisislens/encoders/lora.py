@@ -130,7 +130,8 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
     Raises:
         ModelError: If a name is not in the module or a shape does not fit; the module is then unchanged.
     """
-    own = dict(module.named_parameters())
+    # buffers too: a network that was trained whole has other running means in its norms
+    own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     changes: dict[str, Tensor] = {}
     for key, tensor in state.tensors.items():
         if key.endswith(_B):

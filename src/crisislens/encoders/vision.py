@@ -21,7 +21,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import ImageEncoder, freeze
-from crisislens.encoders.clip import digest_of_state
+from crisislens.encoders.checkpoints import digest
 from crisislens.encoders.compact import EfficientNetImage
 
 __all__ = ["CheckpointImage", "VisionSpec", "load_vision"]
@@ -58,7 +58,7 @@ class CheckpointImage(ImageEncoder):
         self.side_px = int(config.image_size) if self.is_vit else _RESNET_SIDE_PX
         self.patches = (self.side_px // int(config.patch_size)) ** 2 if self.is_vit else (self.side_px // 32) ** 2
         self._mean, self._std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
-        self._base = digest_of_state(model.state_dict())
+        self._base = digest(model.state_dict())
         freeze(self)
 
     def fingerprint(self) -> str:

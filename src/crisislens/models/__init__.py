@@ -1,5 +1,5 @@
 """Models: a `FeatureBatch` in, logits out; one paper a file. Importing the package registers them all."""
 
-from crisislens.models import baselines, differential, guided, joint, sg_mft
+from crisislens.models import baselines, cross, differential, gated, guided, joint, sg_mft, tokens, vectors_published
 
-__all__ = ["baselines", "differential", "guided", "joint", "sg_mft"]
+__all__ = ["baselines", "cross", "differential", "gated", "guided", "joint", "sg_mft", "tokens", "vectors_published"]

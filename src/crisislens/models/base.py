@@ -32,9 +32,11 @@ class FusionModel(nn.Module, ABC):
 
     Attributes:
         reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a hundredth.
+        reads_captions: Whether the model reads the captions of a batch; a batch without them is one in which no post has any.
     """
 
     reads_tokens: bool = True
+    reads_captions: bool = False
 
     @abstractmethod
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:

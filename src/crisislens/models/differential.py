@@ -42,6 +42,7 @@ class GuidedDifferential(FusionModel):
         dropout: Dropout of inlets and head.
         modality_dropout: Probability that a post with both modalities loses one in training.
         input_norm: Whether features are normalized on the way in; encoders differ in scale.
+        captions: Whether captions are read beside the tweet, see `GuidedTrunk`.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class GuidedDifferential(FusionModel):
         dropout: Rate = 0.1,
         modality_dropout: Rate = 0.2,
         input_norm: bool = True,
+        captions: bool = False,
     ) -> None:
         super().__init__()
+        self.reads_captions = captions
         if layers < 1:
             raise ValueError(f"layers must be at least 1, got {layers}; without differential layers take the model 'guided'")
         self.trunk = GuidedTrunk(
@@ -71,6 +74,7 @@ class GuidedDifferential(FusionModel):
             dropout=dropout,
             modality_dropout=modality_dropout,
             input_norm=input_norm,
+            captions=captions,
         )
         self.kind = nn.Parameter(0.02 * torch.randn(2, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size, require_published_flag
+from crisislens.models.captions import CaptionWords
 from crisislens.models.parts import Head, Inlet, trimmed
 from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
@@ -37,6 +38,7 @@ class GuidedTrunk(nn.Module):
         dropout: Dropout of the inlets.
         modality_dropout: Probability that a post with both modalities loses one in training.
         input_norm: Whether features are normalized on the way in.
+        captions: Whether captions are read: their words follow the tweet's in one sequence, each told by a learned vector.
     """
 
     def __init__(
@@ -49,19 +51,23 @@ class GuidedTrunk(nn.Module):
         dropout: float,
         modality_dropout: float,
         input_norm: bool = True,
+        captions: bool = False,
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
         self.inlet_text = Inlet(width_in=text_width, width=width, dropout=dropout, norm=input_norm)
         self.inlet_image = Inlet(width_in=image_width, width=width, dropout=dropout, norm=input_norm)
         self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
+        self.caption = CaptionWords(width=width) if captions else None
         self.guide = GuidedCrossAttention(width=width, heads=heads)
 
     def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
-        """Gated patches with their mask, gated words with theirs."""
+        """Gated patches with their mask, gated words (the caption's last, where they are read) with theirs."""
         batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, image_mask = self._enter(batch.image, self.inlet_image, self.no_image)
         text, text_mask = self._enter(batch.text, self.inlet_text, self.no_text)
+        if self.caption is not None:
+            text, text_mask = self.caption(text, text_mask, batch.caption, self.inlet_text)
         z_i, z_t = self.guide(image, image_mask, text, text_mask)
         return (z_i, image_mask), (z_t, text_mask)
 
@@ -86,6 +92,7 @@ class Guided(FusionModel):
         dropout: Dropout of inlets and head.
         modality_dropout: Probability that a post with both modalities loses one in training.
         input_norm: Whether features are normalized on the way in; encoders differ in scale.
+        captions: Whether captions are read beside the tweet, see `GuidedTrunk`.
     """
 
     def __init__(
@@ -102,8 +109,10 @@ class Guided(FusionModel):
         dropout: Rate = 0.1,
         modality_dropout: Rate = 0.2,
         input_norm: bool = True,
+        captions: bool = False,
     ) -> None:
         super().__init__()
+        self.reads_captions = captions
         self.trunk = GuidedTrunk(
             text_width=text_width,
             image_width=image_width,
@@ -112,6 +121,7 @@ class Guided(FusionModel):
             dropout=dropout,
             modality_dropout=modality_dropout,
             input_norm=input_norm,
+            captions=captions,
         )
         self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
 

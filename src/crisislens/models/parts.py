@@ -3,14 +3,15 @@
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crisislens.nn.attention import AttentionPooling
-from crisislens.nn.batch import ModalityBatch
+from crisislens.nn.batch import FeatureBatch, ModalityBatch
+from crisislens.nn.missing import MissingToken, ModalityDropout
 
-__all__ = ["Head", "Inlet", "Pooler", "Source", "trimmed"]
+__all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "trimmed"]
 
 Source = Literal["pooled", "tokens", "both"]
 
@@ -48,6 +49,45 @@ class Inlet(nn.Module):
             return y
         one_a_post = y.new_ones(y.shape[0], *[1] * (y.ndim - 2), y.shape[-1])
         return y * functional.dropout(one_a_post, self.dropout)
+
+
+class TokenInlets(nn.Module):
+    """From features to patches and words of one width: modality dropout, inlets, a learned token for what is missing.
+
+    Arguments:
+        text_width: Width of the text's token states.
+        image_width: Width of the patches.
+        width: The token width $d$ inside.
+        dropout: Dropout of the inlets.
+        modality_dropout: Probability that a post with both modalities loses one in training.
+        input_norm: Whether features are normalized on the way in.
+    """
+
+    def __init__(
+        self, *, text_width: int, image_width: int, width: int, dropout: float, modality_dropout: float, input_norm: bool = True
+    ) -> None:
+        super().__init__()
+        self.hide = ModalityDropout(rate=modality_dropout)
+        self.text = Inlet(width_in=text_width, width=width, dropout=dropout, norm=input_norm)
+        self.image = Inlet(width_in=image_width, width=width, dropout=dropout, norm=input_norm)
+        self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
+
+    def forward(
+        self, batch: FeatureBatch
+    ) -> tuple[tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]], tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]]:
+        """Patches with their mask, words with theirs; every post has at least one of each."""
+        batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
+        image, text = batch.image, batch.text
+        return (
+            self.no_image(self.image(_rows(image)).expand(len(image), -1, -1), image.mask, image.present),
+            self.no_text(self.text(_rows(text)).expand(len(text), -1, -1), text.mask, text.present),
+        )
+
+
+def _rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
+    # where no post has the modality, one row stands for all: what is mapped gives way to the learned token anyway, and the inlet keeps
+    # its (zero) gradients, so that an optimizer treats it alike in every step
+    return x.tokens if x.present.any() else x.tokens[:1]
 
 
 class Pooler(nn.Module):

@@ -105,10 +105,16 @@ class PublishedDifferentialAttention(nn.Module):
         self.lambda_terms = nn.Parameter(0.1 * torch.randn(4, e))
         self.norm = nn.RMSNorm(2 * e, eps=1e-5)
 
-    def forward(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
-        """The layer at sequence length 1, term by term as the code has it, so that its gradients are the code's too."""
-        q, k = (rearrange(f(z), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads) for f in (self.q, self.k))
-        v = rearrange(self.v(z), "b (h m) -> b h 1 m", h=self.heads)
+    def forward(self, z: Float[Tensor, "b d"], context: Float[Tensor, "b d"] | None = None) -> Float[Tensor, "b d"]:
+        """The layer at sequence length 1, term by term as the code has it, so that its gradients are the code's too.
+
+        Arguments:
+            z: The vector that asks.
+            context: The vector of key and value; None for z itself.
+        """
+        seen = z if context is None else context
+        q, k = (rearrange(f(x), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads) for f, x in ((self.q, z), (self.k, seen)))
+        v = rearrange(self.v(seen), "b (h m) -> b h 1 m", h=self.heads)
         a = (einsum(q, k, "b g i e, b g j e -> b g i j") / math.sqrt(q.shape[-1])).softmax(dim=-1)
         a = rearrange(a, "b (h two) i j -> two b h i j", two=2)
         y = self.norm(einsum(a[0] - self.lambda_() * a[1], v, "b h i j, b h j m -> b h i m"))

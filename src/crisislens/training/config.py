@@ -7,6 +7,7 @@ and a protocol:
     name: a1_concat
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +25,12 @@ from crisislens.nn.losses import Balance
 __all__ = [
     "AbstentionConfig",
     "DataConfig",
+    "KnowledgeConfig",
     "LoraConfig",
     "LossConfig",
     "OptimizerConfig",
     "Published",
+    "RowConfig",
     "RunConfig",
     "StoppingConfig",
 ]
@@ -50,6 +53,24 @@ class DataConfig(Config):
     """Posts of the synthetic crisis."""
     clean_test: bool = False
     """Whether the test is scored once more without posts that share a tweet or its words with another split."""
+    with_photo: bool = False
+    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published one."""
+
+
+class KnowledgeConfig(Config):
+    """Texts beside the posts, such as captions of their photos or encyclopedia summaries; see `data.sidecar`."""
+
+    name: str
+    """What they are, for tables: `llava`, `wiki`, `weak`, …"""
+    table: Path
+    """The file: JSONL, CSV or TSV with `id` (or `image`) and `text`, as `crisislens caption` and `crisislens knowledge` write it."""
+    join: Literal["apart", "concat", "replace"] = "apart"
+    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet, separator and text in one sequence
+    (Eq. 2 of arXiv 2507.05165); `replace`: the text without the tweet (the authors' code of June 2025)."""
+    separator: str = " | "
+    """Between tweet and text in `concat`; the paper names none, the code has none."""
+    max_characters: int = Field(default=1000, gt=0)
+    """Length after which a text is cut."""
 
 
 class LoraConfig(Config):
@@ -130,6 +151,38 @@ class Published(Config):
     """In percent."""
 
 
+class RowConfig(Config):
+    """What a run file says of itself as a row of a table; see `bench`. Nothing of it changes the run."""
+
+    title: str
+    """How the row is called in tables."""
+    table: str
+    """The table that it belongs to."""
+    group: str
+    """Rows of one group stand together."""
+    form: Literal["published", "designed", "ours"]
+    """`published`: the authors' code; `designed`: what the paper says, where their code does something else; `ours`: no row of the
+    paper."""
+    knowledge: str = "none"
+    """What stands beside the tweet: `none`, `wiki`, `llava`, `weak`, …"""
+    baseline: str | None = None
+    """The row, by its run's name, that this one is compared with."""
+    settings: tuple[Literal["A1", "A2", "A3", "B2", "A3-photos"], ...] = ("A1", "A2", "A3")
+    """The settings in which the row is run; `A3-photos` is A3 with the posts whose photo is there."""
+    published: dict[Literal["A1", "A2", "A3", "B2"], tuple[float, float, float]] = Field(default_factory=dict)
+    """Accuracy, macro-F1 and weighted F1 of the row by setting, in percent."""
+    source: str = ""
+    """Where the published numbers stand."""
+    unsaid: tuple[str, ...] = ()
+    """What the source leaves open or does otherwise than it says, and what is done here."""
+
+    @model_validator(mode="after")
+    def _numbers_have_a_source(self) -> "RowConfig":
+        if self.published and not self.source:
+            raise ValueError("published numbers need a source; say where they stand")
+        return self
+
+
 class RunConfig(Config):
     """A run: data, encoder, model, recipe."""
 
@@ -144,13 +197,18 @@ class RunConfig(Config):
     encoder: EncoderSpec = EncoderSpec()
     """What makes features."""
     mode: Literal["frozen", "finetune"] = "frozen"
-    """`frozen` trains on cached features; `finetune` trains the text encoder with the model, pictures still cached."""
+    """`frozen` trains on cached features; `finetune` trains the encoders of `tune` with the model, the other one's features still
+    cached."""
+    tune: tuple[Modality, ...] = ("text",)
+    """In mode `finetune`: the modalities whose encoder is trained."""
     modalities: tuple[Modality, ...] = ("text", "image")
     """What the model is given; what is left out is not even encoded."""
     keep_tokens: tuple[Modality, ...] = ("text", "image")
     """Modalities whose token states the model needs beside pooled vectors."""
     lora: LoraConfig | None = None
     """In mode `finetune`: train low-rank differences and layer norms only; null trains every weight."""
+    knowledge: KnowledgeConfig | None = None
+    """Texts beside the posts; null for none."""
     model: ModelSpec
     """The model and its options."""
     as_published: bool = False
@@ -177,6 +235,8 @@ class RunConfig(Config):
     """Of the arithmetic; `16-mixed` needs CUDA."""
     published: tuple[Published, ...] = ()
     """Results of others on this setting; never of another one."""
+    row: RowConfig | None = None
+    """What the run is as a row of a table."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":
@@ -189,8 +249,12 @@ class RunConfig(Config):
             )
         if self.lora is not None and self.mode == "frozen":
             raise ValueError("lora trains the encoder, which mode 'frozen' does not; set mode: finetune or leave lora out")
-        if self.mode == "finetune" and "text" not in self.modalities:
-            raise ValueError("mode 'finetune' trains the text encoder, but modalities leave text out; add text")
+        if self.mode == "finetune" and (not self.tune or not set(self.tune) <= set(self.modalities)):
+            raise ValueError(
+                f"mode 'finetune' trains the encoders of {self.tune}, but modalities are {self.modalities}; make tune a part of them"
+            )
+        if self.mode == "finetune" and self.knowledge is not None and self.knowledge.join == "apart":
+            raise ValueError("mode 'finetune' reads one text a post; set knowledge.join to concat or replace, or mode to frozen")
         if self.mode == "finetune" and self.encoder.options.get("adapter") is not None:
             raise ValueError("mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out")
         if not self.modalities or len(set(self.seeds)) != len(self.seeds):
@@ -198,8 +262,13 @@ class RunConfig(Config):
         return self
 
     @classmethod
-    def load(cls, path: Path, overrides: list[str] | None = None) -> "RunConfig":
+    def load(cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()) -> "RunConfig":
         """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+
+        Arguments:
+            path: The run file.
+            overrides: `KEY=VALUE` pairs, which win over all files.
+            on_top: Files whose keys win over the run file's, such as another setting.
 
         Raises:
             ConfigError: If a file is missing or unreadable, or a key or value does not fit.
@@ -209,7 +278,8 @@ class RunConfig(Config):
         from yaml import YAMLError
 
         try:
-            merged = OmegaConf.merge(*_with_includes(path, _INCLUDE_DEPTH), OmegaConf.from_dotlist(list(overrides or [])))
+            parts = [part for file in (path, *on_top) for part in _with_includes(file, _INCLUDE_DEPTH)]
+            merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides or [])))
             values: Any = OmegaConf.to_container(merged, resolve=True)
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}") from error
@@ -219,12 +289,24 @@ class RunConfig(Config):
         """16 hex digits over all that decides a result: where the data lies and what others published do not."""
         from crisislens.core.fingerprint import fingerprint
 
-        values = self.model_dump(mode="json", exclude={"data": {"root"}, "published": True, "seeds": True, "device": True})
-        return fingerprint(values)
+        left_out: Any = {"data": {"root"}, "knowledge": {"table"}, "published": True, "row": True, "seeds": True, "device": True}
+        values = self.model_dump(mode="json", exclude=left_out)
+        return fingerprint(_without_later_keys(values))
 
     def as_dict(self) -> dict[str, JsonValue]:
         """Plain values that JSON and YAML can hold."""
         return self.model_dump(mode="json")
+
+
+def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out keys that run files of before did not have where they say what was always so: old results keep their fingerprint."""
+    if values["knowledge"] is None:
+        del values["knowledge"]
+    if values["tune"] == ["text"]:
+        del values["tune"]
+    if not values["data"]["with_photo"]:
+        del values["data"]["with_photo"]
+    return values
 
 
 def _with_includes(path: Path, depth: int) -> list[Any]:

@@ -1,21 +1,23 @@
 """Labeled posts of one setting, whichever source they come from."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, Shaped
 
+from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.crisismmd import CrisisMMD
+from crisislens.data.images import resolve_image
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import check_splits, clean_split, tweet_id
 from crisislens.data.synthetic import synthetic_labeled
 from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_A2, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
 from crisislens.training.config import DataConfig
 
-__all__ = ["TaskData", "load_data"]
+__all__ = ["TaskData", "load_data", "with_photo"]
 
 _SPACES: dict[str, LabelSpace] = {"A1": INFORMATIVENESS, "A2": HUMANITARIAN_A2, "A3": DAMAGE_SEVERITY, "B2": HUMANITARIAN_B2}
 
@@ -61,8 +63,33 @@ def load_data(config: DataConfig) -> TaskData:
     """Reads the labeled posts that a run file names.
 
     Raises:
-        DataError: If the data set is not there or not as expected.
+        DataError: If the data set is not there or not as expected, or no post of a split has its photo where photos are asked for.
     """
+    data = _load(config)
+    return with_photo(data) if config.with_photo else data
+
+
+def with_photo(data: TaskData) -> TaskData:
+    """The posts whose photo is in the image folder.
+
+    Raises:
+        DataError: If a split has none.
+    """
+
+    def there(labeled: LabeledPost) -> bool:
+        try:
+            return labeled.post.image is not None and bool(resolve_image(labeled.post.image, data.image_root))
+        except ImageError:
+            return False
+
+    kept = {name: [p for p in posts if there(p)] for name, posts in data.splits.items()}
+    if empty := [name for name, posts in kept.items() if not posts]:
+        raise DataError(f"no photo of the posts of {', '.join(empty)} is in {data.image_root}; put the photos where the tables name them")
+    mark = fingerprint([data.fingerprint, {name: [p.post.id for p in posts] for name, posts in kept.items()}])
+    return replace(data, splits=kept, fingerprint=mark, description={**data.description, "with_photo": True})
+
+
+def _load(config: DataConfig) -> TaskData:
     space = _SPACES[config.setting]
     if config.source == "synthetic":
         every = synthetic_labeled(config.root, posts=config.posts)[space.task]

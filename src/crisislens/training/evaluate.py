@@ -6,20 +6,22 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.labels import LabelSpace
+from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
 from crisislens.evaluation.calibration import CalibrationScores, calibration_scores, softmax
 from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.artifact import ArtifactMeta, load_artifact
-from crisislens.training.config import Published
+from crisislens.training.config import KnowledgeConfig, Published
 from crisislens.training.data import TaskData
+from crisislens.training.features import informed_text, read_knowledge
 
 __all__ = ["Evaluation", "artifact_encoder", "evaluate_artifact", "evaluate_logits"]
 
@@ -135,6 +137,7 @@ def evaluate_artifact(
     *,
     rules: CleaningRules = CleaningRules(),  # noqa: B008 - frozen
     limits: ImageLimits = ImageLimits(),  # noqa: B008 - frozen
+    knowledge: KnowledgeConfig | None = None,
     resamples: int = 1000,
 ) -> Evaluation:
     """Loads a saved model and scores it on a split, through the same path from posts to logits as the product's.
@@ -145,6 +148,7 @@ def evaluate_artifact(
         split: Which split.
         rules: How text was cleaned in training.
         limits: Within which pictures were decoded.
+        knowledge: What stood beside the posts in training.
         resamples: Of the bootstrap.
 
     Raises:
@@ -156,10 +160,20 @@ def evaluate_artifact(
     if encoder.fingerprint() != loaded.meta.features_fingerprint:
         raise ModelError(f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its rules and limits")
     posts = [p.post for p in data.splits[split]]
+    beside = [""] * len(posts)
+    if knowledge is not None:
+        table = read_knowledge(knowledge)
+        beside = [table.of(post) for post in posts]
+        if knowledge.join != "apart":
+            texts = [informed_text(p.text, x, knowledge, rules) for p, x in zip(posts, beside, strict=True)]
+            posts = [p.model_copy(update={"text": text}) for p, text in zip(posts, texts, strict=True)]
     parts = []
     with torch.inference_mode():
         for i in range(0, len(posts), _BATCH):
             batch = collate(encoder.encode(posts[i : i + _BATCH]).features, loaded.meta.widths)
+            if loaded.model.reads_captions:
+                captions = [Post(id=p.id, text=x) for p, x in zip(posts[i : i + _BATCH], beside[i : i + _BATCH], strict=True)]
+                batch = batch.map(caption=collate(encoder.encode(captions).features, loaded.meta.widths).text)
             parts.append(loaded.model(batch).float().numpy())
     return evaluate_logits(
         np.concatenate(parts),
@@ -174,6 +188,12 @@ def evaluate_artifact(
 def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
     """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
     spec = EncoderSpec.parse(meta.encoder, where=str(folder))
+    sides = {side: EncoderSpec.parse(spec.options[side], where=str(folder)) for side in ("text", "image")} if spec.name == "pair" else {}
+    rooted: dict[str, JsonValue] = {side: _rooted(one, folder).model_dump(mode="json") for side, one in sides.items()}
+    return EncoderSpec(name=spec.name, options=rooted) if rooted else _rooted(spec, folder)
+
+
+def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     adapter = spec.options.get("adapter")
     if isinstance(adapter, str) and (folder / adapter).is_file():
         return EncoderSpec(name=spec.name, options={**spec.options, "adapter": str(folder / adapter)})

@@ -29,11 +29,10 @@ from crisislens.training.config import RunConfig
 from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
-from crisislens.training.inputs import TunedNetwork
 from crisislens.training.lightning_adapter import EpochRecord, Outcome, train_network
 from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
-from crisislens.training.tuning import open_encoder
+from crisislens.training.tuning import open_network
 
 __all__ = ["RunResult", "fit", "run_folder"]
 
@@ -97,6 +96,7 @@ def fit(
     cache: Path,
     resume: bool = False,
     data: TaskData | None = None,
+    prepared: Prepared | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> RunResult:
@@ -109,6 +109,7 @@ def fit(
         cache: The root of feature caches.
         resume: Whether to go on from where a killed run was, or to return the result of a finished one.
         data: Labeled posts; None reads those that the run file names.
+        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None prepares them.
         on_features: Called with the posts whose features are done and all posts.
         on_epoch: Called with each epoch's record.
 
@@ -124,8 +125,11 @@ def fit(
     _start(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        encoders = load_encoders(run.encoder)
-        prepared = prepare(run, data, encoders, cache, progress=on_features)
+        if prepared is None or run.mode != "frozen":
+            encoders = load_encoders(run.encoder)
+            prepared = prepare(run, data, encoders, cache, progress=on_features)
+        else:
+            encoders = None
         started = time.perf_counter()
         network, outcome = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
         logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
@@ -197,7 +201,7 @@ def _train(
     run: RunConfig,
     seed: int,
     data: TaskData,
-    encoders: EncoderPair,
+    encoders: EncoderPair | None,
     prepared: Prepared,
     folder: Path,
     *,
@@ -205,10 +209,14 @@ def _train(
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> tuple[nn.Module, Outcome]:
     torch.manual_seed(seed)
-    model: FusionModel = run.model.build(encoders.widths(), len(data.space))
+    model: FusionModel = run.model.build(prepared.widths, len(data.space))
+    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
+        raise ConfigError(
+            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with join: apart, or captions: false"
+        )
     network: nn.Module = model
-    if run.mode == "finetune":
-        network = TunedNetwork(open_encoder(encoders, run), model)
+    if encoders is not None and run.mode == "finetune":
+        network = open_network(encoders, run, model)
     y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
     outcome = train_network(
         network,

@@ -19,7 +19,7 @@ from crisislens.features.cache import FeatureCache
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
-__all__ = ["CachedInputs", "Inputs", "LabeledBatches", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
+__all__ = ["Batch", "CachedInputs", "GraphBatch", "Inputs", "LabeledBatches", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
 
 _WINDOW = 50
 _CHUNK = 256
@@ -46,6 +46,35 @@ class TokenBatch:
         return TokenBatch(self.ids.to(device), self.mask.to(device), self.present.to(device), self.image.to(device))
 
 
+@dataclass(frozen=True)
+class GraphBatch:
+    """Posts whose photo is still pixels, and whose text is token ids or features.
+
+    Attributes:
+        pixels: Prepared photos; zeros where there is none.
+        seen: Whether a post has a photo.
+        text: Features of the texts; not used where there are ids.
+        ids: Token ids, padded at the end; None where texts come as features.
+        mask: True where a token is real.
+        worded: Whether a post has any word.
+    """
+
+    pixels: Float[Tensor, "b 3 s s"]
+    seen: Bool[Tensor, " b"]
+    text: ModalityBatch
+    ids: Int[Tensor, "b t"] | None = None
+    mask: Bool[Tensor, "b t"] | None = None
+    worded: Bool[Tensor, " b"] | None = None
+
+    def to(self, device: torch.device | str) -> "GraphBatch":
+        """A copy on a device."""
+        moved = [None if x is None else x.to(device) for x in (self.ids, self.mask, self.worded)]
+        return GraphBatch(self.pixels.to(device), self.seen.to(device), self.text.to(device), *moved)
+
+
+Batch = FeatureBatch | TokenBatch | GraphBatch
+
+
 @runtime_checkable
 class Inputs(Protocol):
     """Posts that batches are made of."""
@@ -53,7 +82,7 @@ class Inputs(Protocol):
     lengths: Int[np.ndarray, " s"]
     """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are in work."""
 
-    def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch | TokenBatch:
+    def batch(self, rows: Int[np.ndarray, " b"]) -> Batch:
         """The posts at these positions, in this order."""
         ...
 
@@ -63,20 +92,28 @@ class CachedInputs:
 
     Arguments:
         cache: The features.
+        captions: The features of the same posts' captions, as texts; None where no model reads them.
     """
 
-    def __init__(self, cache: FeatureCache) -> None:
+    def __init__(self, cache: FeatureCache, captions: FeatureCache | None = None) -> None:
         parts = [cache.batch(range(i, min(i + _CHUNK, len(cache)))) for i in range(0, len(cache), _CHUNK)]
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
         self.image = _Modality([p.image for p in parts], dtype)
         # with patches counted, posts with a photo stand together: one of them makes a whole batch as long as itself
         self.lengths = (self.text.lengths + self.image.lengths).numpy()
+        self.caption: _Modality | None = None
+        if captions is not None:
+            self.caption = _Modality(
+                [captions.batch(range(i, min(i + _CHUNK, len(cache)))).text for i in range(0, len(cache), _CHUNK)], dtype
+            )
+            self.lengths = self.lengths + self.caption.lengths.numpy()
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:
         """Features, padded, in float32."""
         index = torch.from_numpy(rows)
-        return FeatureBatch(text=self.text.batch(index), image=self.image.batch(index))
+        caption = None if self.caption is None else self.caption.batch(index)
+        return FeatureBatch(text=self.text.batch(index), image=self.image.batch(index), caption=caption)
 
 
 class _Modality:
@@ -121,7 +158,7 @@ class LabeledBatches:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[tuple[FeatureBatch | TokenBatch, Int[Tensor, " b"]]]:
+    def __iter__(self) -> Iterator[tuple[Batch, Int[Tensor, " b"]]]:
         for rows in self.batches():
             yield self.inputs.batch(rows), self.y[torch.from_numpy(rows)]
 

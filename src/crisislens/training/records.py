@@ -17,8 +17,9 @@ from crisislens.training.config import RunConfig
 from crisislens.training.data import TaskData
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.features import Prepared
+from crisislens.training.graph import GraphNetwork
 from crisislens.training.inputs import TunedNetwork
-from crisislens.training.tuning import store_encoder
+from crisislens.training.tuning import store_encoders
 
 __all__ = ["read_predictions", "write_artifact", "write_predictions"]
 
@@ -29,9 +30,9 @@ def write_artifact(
     """Saves the model, and the encoder's adapter where it was trained."""
     spec, encoder_mark, features_mark = run.encoder, prepared.encoder_fingerprint, prepared.features_fingerprint
     model = network
-    if isinstance(network, TunedNetwork):
+    if isinstance(network, TunedNetwork | GraphNetwork):
         model = network.model
-        spec, loaded = store_encoder(folder, network.encoder, run.encoder)
+        spec, loaded = store_encoders(folder, network, run.encoder)
         encoder_mark = loaded.fingerprint()
         features_mark = PostEncoder(loaded, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
     assert isinstance(model, FusionModel)

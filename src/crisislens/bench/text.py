@@ -1,0 +1,134 @@
+"""A table as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from crisislens.bench.tables import METRICS, SettingTable, TableRow
+
+__all__ = ["COLUMNS", "cells", "csv_text", "latex_text", "markdown_text"]
+
+COLUMNS = ("row", "form", "published", "ours", "difference", "weighted F1 against baseline", "p")
+_TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
+_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+
+
+def cells(row: TableRow) -> tuple[str, ...]:
+    """One line as text, in the order of `COLUMNS`; accuracy / macro-F1 / weighted F1."""
+    if not row.ours:
+        why = f"cannot run here: {row.blocked}" if row.blocked else "not run"
+        return (row.row.title, row.row.form, _published(row), why, "", "", "")
+    ours = " / ".join(row.ours[m].percent() for m in METRICS)
+    gaps = [row.difference(m) for m in METRICS]
+    gap = "" if gaps[0] is None else " / ".join(f"{g:+.2f}" for g in gaps if g is not None)
+    against, p = "", ""
+    if row.comparison is not None:
+        d = row.comparison.difference
+        against = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}] against {row.comparison.baseline}"
+        p = f"{row.comparison.corrected_p:.3f}"
+    return (row.row.title, row.row.form, _published(row), ours, gap, against, p)
+
+
+def markdown_text(tables: Sequence[SettingTable]) -> str:
+    """All settings as Markdown."""
+    parts = []
+    for table in tables:
+        lines = [f"## {table.setting}", _facts(table)]
+        lines += [f"- {note}" for note in table.caveats]
+        lines += ["", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") or "–" for cell in cells(row)) + " |" for row in table.rows]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def csv_text(tables: Sequence[SettingTable]) -> str:
+    """All settings as CSV, a number a cell."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    scores = [f"{kind}_{m}" for m in METRICS for kind in ("published", "ours", "half_width", "difference")]
+    writer.writerow(
+        [
+            "setting",
+            "row",
+            "title",
+            "form",
+            "knowledge",
+            "seeds",
+            *scores,
+            "baseline",
+            "gain",
+            "gain_low",
+            "gain_high",
+            "p_corrected",
+            "blocked",
+        ]
+    )
+    for table in tables:
+        for row in table.rows:
+            numbers: list[object] = []
+            for i, m in enumerate(METRICS):
+                mine = row.ours.get(m)
+                half = None if mine is None or mine.half_width is None else round(100 * mine.half_width, 4)
+                gap = row.difference(m)
+                numbers += [
+                    None if row.published is None else row.published[i],
+                    None if mine is None else round(100 * mine.mean, 4),
+                    half,
+                    None if gap is None else round(gap, 4),
+                ]
+            c = row.comparison
+            gain = (
+                [None] * 4 if c is None else [100 * c.difference.difference, 100 * c.difference.low, 100 * c.difference.high, c.corrected_p]
+            )
+            title = row.row.title
+            writer.writerow(
+                [
+                    table.setting,
+                    row.name,
+                    # a spreadsheet takes a leading sign for a formula
+                    f"'{title}" if title[:1] in "=+-@" else title,
+                    row.row.form,
+                    row.row.knowledge,
+                    len(row.seeds),
+                    *numbers,
+                    "" if c is None else c.baseline,
+                    *gain,
+                    row.blocked,
+                ]
+            )
+    return out.getvalue()
+
+
+def latex_text(tables: Sequence[SettingTable]) -> str:
+    """All settings as LaTeX tables for the package booktabs."""
+    parts = []
+    for table in tables:
+        head = " & ".join(("Row", "Published", *(f"Ours, {_TITLES[m]}" for m in METRICS), "Difference"))
+        lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrl}", r"\toprule", head + r" \\", r"\midrule"]
+        for row in table.rows:
+            ours = [_latex(row.ours[m].percent()) if row.ours else "--" for m in METRICS]
+            gap = row.difference("weighted_f1")
+            lines.append(
+                " & ".join((_latex(row.row.title), _latex(_published(row)) or "--", *ours, "--" if gap is None else f"${gap:+.2f}$"))
+                + r" \\"
+            )
+        lines += [r"\bottomrule", r"\end{tabular}", rf"\caption{{{_latex(f'{table.setting}. {_facts(table)}')}}}", r"\end{table}"]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _published(row: TableRow) -> str:
+    return "" if row.published is None else " / ".join(f"{x:.2f}" for x in row.published)
+
+
+def _facts(table: SettingTable) -> str:
+    counts = ", ".join(f"{name} {n}" for name, n in table.posts.items())
+    return (
+        f"Accuracy / macro-F1 / weighted F1 in percent, mean and 95 % t interval over seeds. Posts: {counts or 'none were run'}. "
+        f"The test's own noise is ±{table.noise:.1f} points of accuracy."
+    )
+
+
+def _latex(text: str) -> str:
+    return re.sub(r"[&%$#_{}~^]", lambda m: _LATEX[m[0]], text).replace("±", r"$\pm$").replace("–", "--")

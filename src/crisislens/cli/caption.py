@@ -1,0 +1,103 @@
+"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing table or the offline labels."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from crisislens.cli.console import progress, say, say_error
+
+__all__ = ["add_to", "options_of"]
+
+DEFAULT_STORE = Path(".cache") / "captions.sqlite"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("caption")(caption)
+
+
+def caption(
+    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    backend: Annotated[str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")],
+    out: Annotated[Path, typer.Option(help="Where the captions go, one JSON object a post.")] = Path("captions.jsonl"),
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    prompt: Annotated[
+        str, typer.Option(help="Name of a prompt that ships (describe-v1, crisis-tweet-v1, crisis-fields-v1), or a file.")
+    ] = "crisis-tweet-v1",
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE for the backend, as in model=llava; may be given again.")
+    ] = None,
+    store: Annotated[Path, typer.Option(help="What was answered before; nothing in it is asked again.")] = DEFAULT_STORE,
+    max_requests: Annotated[int | None, typer.Option(min=0, help="Requests, retries included. Default: no limit.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit.")] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")] = None,
+    retries: Annotated[int, typer.Option(min=0, help="How often a transient failure is tried again.")] = 5,
+) -> None:
+    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no photo is captioned twice."""
+    from crisislens.core.errors import InputError
+
+    if max_seconds is not None and max_seconds <= 0:
+        raise InputError(f"--max-seconds {max_seconds:g} leaves no time; give a number above 0")
+    from crisislens.core.threads import limit_threads
+
+    limit_threads()
+    import crisislens.captioning  # noqa: F401 - registers the captioners
+    from crisislens.captioning.base import CAPTIONERS, CaptionerSpec, load_captioner
+    from crisislens.captioning.prompts import find_prompt
+    from crisislens.captioning.run import Limits, caption_posts, write_captions
+    from crisislens.core.store import Store
+    from crisislens.data.tabular import read_posts
+    from crisislens.domain.post import Post
+
+    CAPTIONERS[backend]
+    words = find_prompt(prompt)
+    rows = list(read_posts(posts))
+    good = [row for row in rows if isinstance(row, Post)]
+    root = images or posts.resolve().parent
+    if not root.is_dir():
+        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+    captioner = load_captioner(CaptionerSpec(name=backend, options=options_of(option or [])))
+    limits = Limits(max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries)
+    try:
+        with Store(store) as answers, progress("captioning") as advance:
+            run = caption_posts(good, captioner, words, answers, image_root=root, limits=limits, progress=advance)
+    finally:
+        captioner.close()
+    write_captions(out, run.records)
+    if len(rows) > len(good):
+        say_error(f"{len(rows) - len(good)} rows could not be read and have no caption; `crisislens analyze` names them")
+    if captioner.weak:
+        say("these captions are weak: labels of a small model, not descriptions; every record says so")
+    say(
+        f"{run.count('captioned')} of {len(good)} posts captioned; {run.questions} different questions, {run.known} answered before, "
+        f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
+    )
+    reasons = {
+        "no photo": "without a photo",
+        "unreadable photo": "with an unreadable photo",
+        "failed": "failed",
+        "budget": "beyond the budget",
+    }
+    for status, words_for in reasons.items():
+        if count := run.count(status):  # type: ignore[arg-type]
+            say(f"{count} {words_for}")
+    say(f"captions  {out}")
+
+
+def options_of(pairs: list[str]) -> dict[str, Any]:
+    """`KEY=VALUE` pairs with their values as YAML reads them."""
+    import yaml
+
+    from crisislens.core.errors import InputError
+
+    options: dict[str, object] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise InputError(f"--set {pair!r} is not of the form KEY=VALUE, as in model=llava")
+        try:
+            options[key.strip()] = yaml.safe_load(value) if value else ""
+        except yaml.YAMLError:
+            options[key.strip()] = value
+    return options

@@ -1,0 +1,147 @@
+r"""The BERT family (BERT, ELECTRA, RoBERTa, DeBERTa, XLM-R, …) from a hub name or a local folder: states of the last layer, one pooled
+vector.
+
+$$z = X_1 \ \ (\texttt{cls}: \text{the first token's state}) \qquad \text{or} \qquad z = \tfrac{1}{t} \textstyle\sum_j X_j \ \
+(\texttt{mean}).$$
+
+The encoder of the rows with text "Electra" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, is
+`google/electra-base-discriminator` with `cls` (Clark et al., 2020, https://arxiv.org/abs/2003.10555). Their code read 512 tokens at first
+and 77 in its last state; `max_tokens` says how many here.
+
+A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only safetensors are read, no code from a hub is
+run. Mode `finetune` trains these encoders; what it learned comes back as option `adapter`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import torch
+from einops import reduce
+from jaxtyping import Bool, Float, Int
+from pydantic import Field
+from safetensors import SafetensorError
+from torch import Tensor
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.checkpoints import advice, check_whole, digest
+from crisislens.encoders.lora import merge_lora, read_lora
+
+__all__ = ["LanguageOptions", "LanguageText"]
+
+LanguagePool = Literal["cls", "mean"]
+# parts that these models bring for other tasks, whose absence changes nothing here
+_SPARE = ("pooler.", "embeddings.position_ids")
+
+
+class LanguageOptions(Config):
+    """Options of the text encoder `language`."""
+
+    checkpoint: str = "google/electra-base-discriminator"
+    """A name on the Hugging Face hub or a local folder."""
+    revision: str | None = None
+    """A commit of the hub repository; without one, its newest."""
+    pooled: LanguagePool = "cls"
+    """The pooled vector: the first token's state, or the mean over all."""
+    max_tokens: int = Field(default=128, ge=3)
+    """Tokens that are read of a text, special tokens included."""
+    adapter: str | None = None
+    """Path of what an earlier training learned, see `encoders.lora`."""
+
+
+class LanguageText(TextEncoder):
+    """An encoder of the BERT family.
+
+    Arguments:
+        options: Which checkpoint, how pooled, how long.
+
+    Raises:
+        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the adapter is another's.
+    """
+
+    def __init__(self, options: LanguageOptions) -> None:
+        super().__init__()
+        self.model, self._tokenizer = _load(options)
+        config = self.model.config
+        self.name, self.pooled = f"{config.model_type} {options.checkpoint}", options.pooled
+        self.width = self.pooled_width = int(config.hidden_size)
+        # RoBERTa counts positions from its pad id on
+        longest = int(getattr(config, "max_position_embeddings", options.max_tokens))
+        if config.model_type in ("roberta", "xlm-roberta", "camembert"):
+            longest -= int(config.pad_token_id) + 1
+        self.max_tokens = min(options.max_tokens, longest) if longest > 0 else options.max_tokens
+        self.pad_id = int(self._tokenizer.pad_token_id or 0)
+        self.adapts = digest(self.model.state_dict())
+        self._identity: dict[str, object] = {
+            "encoder": "language",
+            "weights": self.adapts,
+            "type": config.model_type,
+            "tokenizer": fingerprint(self._tokenizer.backend_tokenizer.to_str()),
+            "pooled": options.pooled,
+            "max_tokens": self.max_tokens,
+            "adapter": None,
+        }
+        if options.adapter is not None:
+            state = read_lora(Path(options.adapter))
+            if state.base != self.adapts:
+                raise ModelError(
+                    f"{options.adapter} adapts other weights than {options.checkpoint}; use the encoder that it was trained on"
+                )
+            merge_lora(self, state)
+            self._identity["adapter"] = fingerprint_file(Path(options.adapter))
+        freeze(self)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over weights, tokenizer, pooling, length and adapter."""
+        return fingerprint(self._identity)
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Cuts texts into pieces."""
+        if not texts:
+            return []
+        plain = [text.encode("utf-8", "replace").decode() for text in texts]
+        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
+        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+
+    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+        """States of the last layer and the pooled vector."""
+        states: Tensor = self.model(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        states = states.masked_fill(~mask[..., None], 0.0)
+        if self.pooled == "cls":
+            return states, states[:, 0]
+        return states, reduce(states, "b t d -> b d", "sum") / mask.sum(1, keepdim=True)
+
+
+@TEXT_ENCODERS.register("language")
+def build_language(spec: EncoderSpec) -> LanguageText:
+    """The BERT family: ELECTRA, BERT, RoBERTa and kin, from a hub name or a local folder.
+
+    Raises:
+        ConfigError: If an option does not fit `LanguageOptions`.
+        ModelError: If the checkpoint cannot be had.
+    """
+    return LanguageText(LanguageOptions.parse(spec.options, where="encoder language"))
+
+
+def _load(options: LanguageOptions) -> tuple[Any, Any]:
+    import transformers
+
+    models, tokenizers = cast("Any", transformers.AutoModel), cast("Any", transformers.AutoTokenizer)
+    name, revision = options.checkpoint, options.revision
+    try:
+        # fp32 whatever the file holds, so that a result does not depend on how it was stored
+        model, info = models.from_pretrained(
+            name, revision=revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        )
+        tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
+        raise ModelError(advice("language", name, error)) from error
+    check_whole(str(model.config.model_type), name, info, spare=_SPARE)
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise ModelError(
+            f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once with transformers and name the folder"
+        )
+    return model, tokenizer

@@ -1,0 +1,87 @@
+"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks of what was loaded.
+
+Only safetensors are read, and no code from a hub is ever run.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from crisislens.core.errors import ModelError
+
+__all__ = ["advice", "check_whole", "digest", "recipe"]
+
+
+def advice(kind: str, name: str, error: Exception) -> str:
+    """One sentence on why a checkpoint cannot be had and what to do.
+
+    Arguments:
+        kind: What it should be, such as `CLIP`.
+        name: The hub name or folder.
+        error: What the library said.
+    """
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if Path(name).is_dir():
+        return (
+            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+        )
+    return (
+        f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
+        "without one, copy its folder here and give the folder's path as option checkpoint"
+    )
+
+
+def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[str, ...] = ()) -> None:
+    """Refuses a checkpoint that lacks tensors of the model: the library would fill them with random numbers.
+
+    Arguments:
+        kind: What it should be.
+        name: The hub name or folder.
+        info: The library's account of loading.
+        spare: Beginnings of names that may be missing.
+
+    Raises:
+        ModelError: If anything else is missing or of another shape.
+    """
+    missing = sorted(key for key in map(str, info["missing_keys"]) if not key.startswith(spare or ("\0",)))
+    missing += sorted(map(str, info["mismatched_keys"]))
+    if missing:
+        raise ModelError(f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole {kind} checkpoint")
+
+
+def recipe(processor: Any) -> dict[str, object]:
+    """What a picture processor does, as plain values."""
+    names = (
+        "do_resize",
+        "size",
+        "resample",
+        "do_center_crop",
+        "crop_size",
+        "do_rescale",
+        "rescale_factor",
+        "do_normalize",
+        "image_mean",
+        "image_std",
+    )
+    return {"preprocessing": {name: _plain(getattr(processor, name, None)) for name in names}}
+
+
+def digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, shapes and values: the same however a checkpoint is cut into files."""
+    found = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        found.update(tensor.numpy().data)
+    return found.hexdigest()
+
+
+def _plain(value: Any) -> object:
+    if isinstance(value, (bool, int, float, str, type(None))):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(x) for x in value]
+    return {k: v for k, v in dict(value).items() if v is not None}

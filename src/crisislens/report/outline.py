@@ -65,7 +65,7 @@ def clip(points: Sequence[Point], frame: Frame) -> list[Point]:
     """A ring cut to a frame; empty where it lies outside.
 
     >>> clip([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
-    [(0, 0.0), (1.0, 0), (1, 1), (0, 1.0)]
+    [(1.0, 0), (1, 1), (0, 1.0), (0.0, 0)]
     """
     west, south, east, north = frame
     sides: tuple[tuple[int, float, Callable[[float, float], bool]], ...] = (

@@ -100,7 +100,7 @@ def main() -> None:
     binary = float((disaster[model.predict(x[test])] == disaster[y[test]]).mean())
     facts = {"train": int((~test).sum()), "test": int(test.sum()), "accuracy": round(accuracy, 4), "disaster_or_not": round(binary, 4)}
     metadata = {"format": "crisislens-photo-labels-1", "classes": json.dumps(list(PHOTO_LABELS)), "facts": json.dumps(facts)}
-    tensors = {"weight": torch.from_numpy(model.coef_).half(), "bias": torch.from_numpy(model.intercept_).half()}
+    tensors = {"weight": torch.from_numpy(model.coef_).half().contiguous(), "bias": torch.from_numpy(model.intercept_).half()}
     atomic_write(arguments.out, save(tensors, metadata=metadata))
     print(json.dumps(facts))
 

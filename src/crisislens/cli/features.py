@@ -26,6 +26,7 @@ def features(
     from crisislens.core.threads import limit_threads
 
     limit_threads()
+    from crisislens.core.errors import InputError
     from crisislens.data.images import ImageLimits
     from crisislens.data.tabular import read_posts
     from crisislens.data.text import CleaningRules
@@ -36,6 +37,8 @@ def features(
     from crisislens.nn.device import set_threads
 
     set_threads()
+    if images is not None and not images.is_dir():
+        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
     source = read_posts(posts)
     rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]

@@ -24,12 +24,12 @@ def list_models() -> None:
     for name, folder in packaged_bundles().items():
         config = Bundle(folder).config
         rows.append([name, config.version, ", ".join(config.tasks), config.encoder.name])
-    table("models that ship", ["name", "version", "tasks", "encoder"], rows)
+    table("models that ship", ["name", "version", "tasks", "encoder"], rows, words=True)
     extractors = [(name, *describe_extractor(folder)) for name, folder in packaged_extractors().items()]
     found = [[name, meta.version, spec.task, spec.encoder.checkpoint] for name, spec, meta in extractors]
-    table("extractors that ship", ["name", "version", "task", "encoder"], found)
-    table("architectures", ["name", "what it is"], [[name, _first_line(cls)] for name, cls in MODELS.items()])
-    table("encoders", ["name", "what it is"], [[name, _first_line(build)] for name, build in ENCODERS.items()])
+    table("extractors that ship", ["name", "version", "task", "encoder"], found, words=True)
+    table("architectures", ["name", "what it is"], [[name, _first_line(cls)] for name, cls in MODELS.items()], words=True)
+    table("encoders", ["name", "what it is"], [[name, _first_line(build)] for name, build in ENCODERS.items()], words=True)
 
 
 @app.command("show")
@@ -47,4 +47,6 @@ def show_model(name: Annotated[str, typer.Argument(help="Name of a model that sh
 
 
 def _first_line(documented: object) -> str:
-    return (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]
+    """The first sentence of a docstring; what follows speaks of arguments."""
+    line = (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]
+    return line.partition(". ")[0].rstrip(".")

@@ -110,6 +110,10 @@ def evaluate(
 
     if not (model / "config.json").is_file():
         raise ModelError(f"{model} holds no trained model (config.json is missing); give a folder OUT/NAME/seed-N/artifact")
+    if not (model.parent / "run.yaml").is_file():
+        raise ModelError(
+            f"{model.parent} holds no run.yaml, which says how texts are cleaned; give the folder that `crisislens train` wrote"
+        )
     if split not in ("train", "dev", "test"):
         raise InputError(f"--split {split} is not known; expected train, dev or test")
     limit_threads()

@@ -80,6 +80,9 @@ def link(**filters: str) -> str:
     return "#" + urlencode(filters)
 
 
+_TASK_WORDS = {"informativeness": "being informative", "humanitarian": "category", "damage": "severity"}
+
+
 def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     """The totals of the head."""
 
@@ -91,8 +94,12 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         if task in tally.answers:
             count = tally.answers[task][answer]
             found.append(Tile(title, number(count), of(count, tally.posts, "posts"), link(**{task: answer}) if count else ""))
-    unsure = link(unsure="only") if tally.unsure else ""
-    found.append(Tile("With a “not sure”", number(tally.unsure), of(tally.unsure, tally.posts, "posts"), unsure))
+    # by task: nearly every post has one answer that is not sure, most often severity, which says nothing
+    counts = {name: answers[NOT_SURE] for name, answers in tally.answers.items()}
+    if counts:
+        first, *others = counts
+        detail = f"about {_TASK_WORDS.get(first, first)}" + "".join(f"; {_TASK_WORDS.get(o, o)} {number(counts[o])}" for o in others)
+        found.append(Tile("Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""))
     photos = of(tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos")
     found.append(Tile("Photos not usable", number(tally.photos_unusable), photos, link(photo="unusable") if tally.photos_unusable else ""))
     found.append(

@@ -50,6 +50,7 @@ def models() -> str:
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
     from crisislens.pipeline.bundle import Bundle, packaged_bundles
+    from crisislens.pipeline.places import place_bundle
 
     text = "# Models, encoders, label spaces\n\n## Architectures\n\n"
     text += "".join(f"- `{name}`: {first_line(cls)}\n" for name, cls in MODELS.items())
@@ -58,7 +59,7 @@ def models() -> str:
     text += "".join(f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values())
     text += extractors()
     text += "\n## Models that ship\n"
-    for name, folder in packaged_bundles().items():
+    for name, folder in (packaged_bundles() | {"place-compact": place_bundle().folder}).items():
         card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
     text += "\n## Mappings between kinds of places\n\n"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.places import Places
+from crisislens.pipeline.places import Places, PlaceTypes
 from tiny_bundles import write_bundle
 
 TEXTS = ["Bridge collapsed in San Juan, Puerto Rico", "We are at the hospital with the kids, no power here", "stay safe everyone", ""]
@@ -30,3 +31,27 @@ def test_places_and_point_of_each_post(tmp_path: Path, places: Places) -> None:
     assert (found[4].location.lat, found[4].location.source) == (1.0, "post")
     assert analyst.assess(POSTS[:1])[0].places == found[0].places
     assert type(found[0]).model_validate_json(found[0].model_dump_json()) == found[0]
+
+
+def test_features_of_another_encoder_get_no_kind_of_place(tmp_path: Path) -> None:
+    found = Analyst.load(write_bundle(tmp_path), annotators=[PlaceTypes()]).assess(POSTS)
+    assert all(a.place_type is None for a in found)
+    assert not any("place_types" in note for a in found for note in a.notes)
+
+
+def test_the_shipped_model_answers_with_probabilities_and_abstains() -> None:
+    analyst = Analyst.load("crisis-compact", annotators=[PlaceTypes()])
+    found = analyst.assess(POSTS)
+    assert PlaceTypes().bundle.fingerprint() == PlaceTypes().bundle.fingerprint()
+    for a in found:
+        assert a.place_type is not None, "train_places.py must be run again: the encoder of crisis-compact has changed"
+        assert tuple(a.place_type.probabilities) == PLACE_ANSWERS.classes
+        assert sum(a.place_type.probabilities.values()) == pytest.approx(1, abs=2e-3)
+        assert a.place_type.abstained == (a.place_type.reason is not None)
+        assert a.place_type.abstained or a.place_type.label != "unclear"
+    assert found[1].place_type is not None
+    assert found[1].place_type.label == "hospital"
+    assert found[3].place_type is not None
+    assert found[3].place_type.abstained
+    alone = [analyst.assess([post])[0].place_type for post in POSTS]
+    assert alone == [a.place_type for a in found]

@@ -61,7 +61,7 @@ class NeedsAnalyst(Protocol):
 
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
-DEFAULT_ANNOTATORS: tuple[str, ...] = ("places",)
+DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")
 _OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
 
 

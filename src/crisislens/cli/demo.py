@@ -31,7 +31,7 @@ def demo(
     urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
     if urgent:
         rows = [[f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)] for a in urgent]
-        table("the most urgent posts", ["urgency", "text", *urgent[0].tasks], rows)
+        table("the most urgent posts", ["urgency", "text", *urgent[0].tasks], rows, words=True)
     say("Open the report in any browser; it needs no server and no network.")
 
 

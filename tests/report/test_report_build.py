@@ -83,12 +83,13 @@ def test_long_posts_are_cut_and_say_so(attacked: Page) -> None:
     assert "6,000 more characters stand in the files" in text
 
 
-def test_the_page_says_what_the_run_was(made_up: Page) -> None:
+def test_the_page_says_what_the_run_was(made_up: Page, attacked: Page) -> None:
     told = meta()
     for part in (told.title, told.source_name, told.model_fingerprint, told.encoder_fingerprint, told.command, "0f1e2d3c4b5a6978", "55%"):
         assert part in made_up.text
     assert "Automatic and not verified." in made_up.text
-    assert "Every post is listed, the most urgent first, near-duplicates once" in made_up.text
+    assert "Listed are the 200 most urgent posts" in made_up.text
+    assert "Every post is listed, the most urgent first" in attacked.text
     assert "7 rows of the source could not become assessments" in made_up.text
     assert "21 posts in 3 groups" in made_up.text
 

@@ -4,7 +4,7 @@ DIR]`.
 Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct photos go straight through the two
 encoders, nothing else, once with all threads on each operation and once with one thread on each batch and batches side by side; then the
 whole run (reading, cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same
-posts, in turn, in one process.
+posts, in turn, in one process. With `--explain` the run is made once more with rationales, heat and contributions.
 Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted it.
 """
 
@@ -30,7 +30,7 @@ from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderPair, load_encoders, pad_ids
 from crisislens.nn.device import one_thread_each, set_threads
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
-from crisislens.pipeline.annotators import load_annotators
+from crisislens.pipeline.annotators import load_annotators, selected
 from crisislens.pipeline.batch import clear_work, run_analysis
 from crisislens.pipeline.bundle import find_bundle
 from crisislens.report.situation import write_outputs
@@ -108,6 +108,7 @@ def main() -> None:
     parser.add_argument("posts", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--explain", action="store_true", help="also time `analyze --explain`")
     parser.add_argument("--memory-rows", type=int, nargs="*", default=[])
     arguments = parser.parse_args()
     threads = set_threads()
@@ -117,16 +118,26 @@ def main() -> None:
     analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
     ratios: list[float] = []
     strict: list[float] = []
+    slower: list[float] = []
     for _ in range(arguments.repeats):
         cores, side_by_side, texts, photos = bare(encoders, posts, root, analyst)
         # a fresh analyst: one that remembers photos would not decode and encode them again
         run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators()))
         ratios.append(cores / run)
         strict.append(side_by_side / run)
+        explained: dict[str, float] = {}
+        if arguments.explain:
+            names = selected(add=["rationale"])
+            explained["explained_s"] = whole(
+                arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators(names))
+            )
+            slower.append(explained["explained_s"] / run)
         line = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
-        print(json.dumps({**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run}), flush=True)
+        print(json.dumps({**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run, **explained}), flush=True)
     summary = lambda x: {"median": statistics.median(x), "min": min(x), "max": max(x)}  # noqa: E731
     print(json.dumps({"analyze rate / bare rate": summary(ratios), "of the bare rate side by side": summary(strict)}))
+    if slower:
+        print(json.dumps({"time with --explain / time without": summary(slower)}))
     for rows in arguments.memory_rows:
         print(json.dumps(peak_memory(rows)), flush=True)
 

@@ -1,6 +1,6 @@
-"""Does heat find the evidence? A photo of a disaster in one cell of a collage: `python benchmarks/collage_pointing.py DATA --work DIR`.
+"""Does heat find the evidence? A photo of a disaster in one cell of a collage: `python benchmarks/collage_pointing.py DATA`.
 
-`--work` is the folder of `scripts/train_rationales.py`, whose held-out photos and joint encoder are taken. Each collage gets a tweet of the
+The held-out photos of `scripts/train_rationales.py` are taken. Each collage gets a tweet of the
 test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped rationale model's. The other cells hold
 everyday photos. The sink of the transport is chosen on collages of training photos (`--choose`).
 """

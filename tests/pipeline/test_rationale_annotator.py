@@ -126,3 +126,15 @@ def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, P
     (broken / "head.safetensors").write_bytes(b"junk")
     with pytest.raises(ModelError, match=r"head\.safetensors is missing or not the one"):
         load_rationalizer(broken)
+
+
+def test_the_shipped_model_finds_the_evidence_and_no_post_hangs_on_its_neighbors(tmp_path: Path) -> None:
+    posts = [post for post in read_posts(write_synthetic_crisis(tmp_path / "crisis")) if isinstance(post, Post)][:12]
+    shipped = Analyst.load("crisis-compact", image_root=tmp_path / "crisis", annotators=[RationaleAnnotator(Rationalizer.load())])
+    evidence = Post(id="x", text="Good morning from my desk. Two people died when the bridge collapsed in Harrow")
+    found = rationale(shipped, evidence)
+    assert any("people died" in evidence.text[s.start : s.end] for s in found.text)
+    assert not any("desk" in evidence.text[s.start : s.end] for s in found.text)
+    together = shipped.assess(posts)
+    assert any(a.rationale is not None and a.rationale.image is not None for a in together)
+    assert [shipped.assess([post])[0].rationale for post in posts] == [a.rationale for a in together]

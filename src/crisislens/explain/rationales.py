@@ -1,6 +1,6 @@
 """Posts to their rationales: words by the trained head, heat on the photo by transport. Each post from its own text and photo alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from crisislens.features.word_owners import WordCutter, WordWindow, collate_word
 from crisislens.models.rationale import TextRationales
 from crisislens.models.rationale_artifact import DEFAULT_RATIONALES, LoadedRationalizer, find_rationale_model, load_rationalizer
 from crisislens.models.rationale_transfer import evidence_heat
-from crisislens.nn.word_owners import WordBatch
+from crisislens.nn.joint import JointStates
 
 __all__ = ["PostRationale", "Rationalizer"]
 
@@ -71,51 +71,60 @@ class Rationalizer:
         windows = [self._cutter.cut(text) for text in texts]
         flat = [(i, window) for i, some in enumerate(windows) for window in some]
         found = dict(zip(((i, w.spans[0]) for i, w in flat), self._read([w for _, w in flat]), strict=True))
-        out = []
-        for i, text in enumerate(texts):
-            read = [(w, found[i, w.spans[0]]) for w in windows[i]]
-            photo = patches[i] if patches is not None else None
-            out.append(self._of(text, read, photo))
-        return out
+        read = [[(w, found[i, w.spans[0]]) for w in some] for i, some in enumerate(windows)]
+        heat = self._heat(read, patches or [None] * len(texts))
+        return [_of(*row) for row in zip(texts, read, heat, strict=True)]
 
     def _read(self, windows: Sequence[WordWindow]) -> list["_Read"]:
-        """What stage 1 says of each window, in groups of equal length: no padding, so that neighbors change no bit of a result."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for i, w in enumerate(windows):
-            groups.setdefault((len(w.ids), len(w.spans)), []).append(i)
-        out: list[_Read | None] = [None] * len(windows)
-        for rows in groups.values():
-            for start in range(0, len(rows), _BATCH):
-                part = rows[start : start + _BATCH]
-                batch: WordBatch = collate_words([windows[i] for i in part], self.loaded.text.encoder.pad_id)
-                said: TextRationales = self.loaded.text.rationales(batch, decode=self.loaded.config.decode)
-                for k, i in enumerate(part):
-                    out[i] = _Read(said.chosen[k].tolist(), said.probability[k].tolist(), said.words[k])
-        return [x for x in out if x is not None]
-
-    def _of(self, text: str, read: Sequence[tuple[WordWindow, "_Read"]], photo: Float[Tensor, "p d"] | None) -> PostRationale:
-        spans = word_spans(text)
-        place = {span: k for k, span in enumerate(spans)}
-        chosen, probability = [False] * len(spans), [0.0] * len(spans)
-        for window, r in read:
-            for span, c, p in zip(window.spans, r.chosen, r.probability, strict=True):
-                chosen[place[span]], probability[place[span]] = c, p
-        heat = self._heat(read, photo) if photo is not None and read else None
-        return PostRationale(tuple(spans), tuple(chosen), tuple(probability), heat)
+        """What stage 1 says of each window; equal ones are read once."""
+        known = dict.fromkeys((w.ids, w.owner) for w in windows)
+        distinct = {(w.ids, w.owner): w for w in windows}
+        said = dict(zip(known, self._read_distinct([distinct[key] for key in known]), strict=True))
+        return [said[w.ids, w.owner] for w in windows]
 
     @torch.inference_mode()
-    def _heat(self, read: Sequence[tuple[WordWindow, "_Read"]], photo: Float[Tensor, "p d"]) -> Float[np.ndarray, "r c"] | None:
-        joint, config = self.loaded.joint, self.loaded.config
-        if joint is None or config.joint is None or len(photo) != config.joint.rows * config.joint.columns:
-            return None
-        some = read[:_PHOTO_WINDOWS]
-        words = torch.cat([r.states for _, r in some])[None]
-        chosen = torch.tensor([c for _, r in some for c in r.chosen])[None]
-        t = config.transport
-        states = joint.aligned(words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool))
-        states = states if t.states == "aligned" else joint.mix(states)
-        heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
-        return heat[0].reshape(config.joint.rows, config.joint.columns).numpy().astype(np.float64)
+    def _read_distinct(self, windows: Sequence[WordWindow]) -> list["_Read"]:
+        """In groups of equal length: no padding, so that neighbors change no bit. The encoder's groups are larger than the head's."""
+        pad_id = self.loaded.text.encoder.pad_id
+        encoded: dict[int, tuple[Tensor, Tensor]] = {}
+        for rows in _groups([len(w.ids) for w in windows]):
+            batch = collate_words([windows[i] for i in rows], pad_id)
+            encoded.update(zip(rows, zip(*self.loaded.text.encoder(batch.ids, batch.mask), strict=True), strict=True))
+        out: list[_Read | None] = [None] * len(windows)
+        for rows in _groups([(len(w.ids), len(w.spans)) for w in windows]):
+            batch = collate_words([windows[i] for i in rows], pad_id)
+            states, pooled = (torch.stack(parts) for parts in zip(*(encoded[i] for i in rows), strict=True))
+            said: TextRationales = self.loaded.text.rationales(batch, decode=self.loaded.config.decode, encoded=(states, pooled))
+            for k, i in enumerate(rows):
+                out[i] = _Read(said.chosen[k].tolist(), said.probability[k].tolist(), said.words[k])
+        return [x for x in out if x is not None]
+
+    @torch.inference_mode()
+    def _heat(self, read: Sequence["_PostRead"], photos: Sequence[Float[Tensor, "p d"] | None]) -> list[Float[np.ndarray, "r c"] | None]:
+        """The heat of each post's photo. States are made post by post; the transport of posts with as many words is done together, which
+        changes no bit, since it is made of sums over one problem's own rows and columns."""
+        config = self.loaded.config
+        out: list[Float[np.ndarray, "r c"] | None] = [None] * len(read)
+        if self.loaded.joint is None or config.joint is None:
+            return out
+        shape, t = (config.joint.rows, config.joint.columns), config.transport
+        problems: dict[int, tuple[JointStates, Tensor]] = {}
+        for i, (windows, photo) in enumerate(zip(read, photos, strict=True)):
+            some = [r for _, r in windows[:_PHOTO_WINDOWS]]
+            if photo is None or len(photo) != shape[0] * shape[1] or not any(any(r.chosen) for r in some):
+                continue
+            words, chosen = torch.cat([r.states for r in some])[None], torch.tensor([c for r in some for c in r.chosen])[None]
+            states = self.loaded.joint.aligned(words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool))
+            problems[i] = (states if t.states == "aligned" else self.loaded.joint.mix(states), chosen)
+        posts = list(problems)
+        for rows in _groups([problems[i][1].shape[1] for i in posts]):
+            some_posts = [posts[k] for k in rows]
+            states = JointStates(*(torch.cat(parts) for parts in zip(*(problems[i][0] for i in some_posts), strict=True)))
+            chosen = torch.cat([problems[i][1] for i in some_posts])
+            heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
+            for i, one in zip(some_posts, heat, strict=True):
+                out[i] = one.reshape(shape).numpy().astype(np.float64)
+        return out
 
 
 @dataclass(frozen=True)
@@ -125,3 +134,26 @@ class _Read:
     chosen: list[bool]
     probability: list[float]
     states: Float[Tensor, "w d"]
+
+
+_PostRead = Sequence[tuple[WordWindow, _Read]]
+
+
+def _of(text: str, read: _PostRead, heat: Float[np.ndarray, "r c"] | None) -> PostRationale:
+    spans = word_spans(text)
+    place = {span: k for k, span in enumerate(spans)}
+    chosen, probability = [False] * len(spans), [0.0] * len(spans)
+    for window, r in read:
+        for span, c, p in zip(window.spans, r.chosen, r.probability, strict=True):
+            chosen[place[span]], probability[place[span]] = c, p
+    return PostRationale(tuple(spans), tuple(chosen), tuple(probability), heat)
+
+
+def _groups(sizes: Sequence[object]) -> Iterator[list[int]]:
+    """Positions of equal sizes together, at most `_BATCH` of them."""
+    found: dict[object, list[int]] = {}
+    for i, size in enumerate(sizes):
+        found.setdefault(size, []).append(i)
+    for rows in found.values():
+        for start in range(0, len(rows), _BATCH):
+            yield rows[start : start + _BATCH]

@@ -70,22 +70,28 @@ class TextRationalizer(nn.Module):
         self.head = RationaleHead(width=encoder.width, hidden=hidden, pair_width=pair_width, dropout=dropout)
         self.classifier = nn.Linear(encoder.pooled_width, classes)
 
-    def forward(self, batch: WordBatch) -> TextStates:
-        """Scores, class logits and word states of b texts."""
-        states, pooled = self.encoder(batch.ids, batch.mask)
+    def forward(self, batch: WordBatch, encoded: tuple[Tensor, Tensor] | None = None) -> TextStates:
+        """Scores, class logits and word states of b texts.
+
+        Arguments:
+            batch: The texts.
+            encoded: What the encoder says of them, where it has been asked: token states (b t d) and pooled vectors (b d).
+        """
+        states, pooled = encoded or self.encoder(batch.ids, batch.mask)
         words = word_states(states, batch.owner, batch.words.shape[1])
         return TextStates(self.head(words, batch.words), self.classifier(functional.dropout(pooled, 0.1, self.training)), words)
 
     @torch.inference_mode()
-    def rationales(self, batch: WordBatch, *, decode: Decode = "stretch") -> TextRationales:
+    def rationales(self, batch: WordBatch, *, decode: Decode = "stretch", encoded: tuple[Tensor, Tensor] | None = None) -> TextRationales:
         """The rationales of b texts.
 
         Arguments:
             batch: Texts of at most `nn.rationale.MAX_WORDS` words.
             decode: `stretch` is the stretch with the largest expected F1 and the probability of a word to lie in any; `threshold` is the
                 paper's $p_j > 0.5$ by each word alone.
+            encoded: See `forward`.
         """
-        found = self(batch)
+        found = self(batch, encoded)
         if decode == "threshold":
             p = found.scores.words.sigmoid() * batch.words
             return TextRationales(p > 0.5, p, found.words, found.classes)

@@ -35,7 +35,9 @@ def transport_plan(states: JointStates, *, beta: float = 0.5, steps: int = 50, s
         steps: Its steps.
         sink: Share of the mass that the sink takes, in [0, 1).
     """
-    cost, words = cosine_cost(states.image, states.text), states.text_mask
+    # one product a post: a batched one may round otherwise beside other posts
+    cost = torch.cat([cosine_cost(x[None], y[None]) for x, y in zip(states.image, states.text, strict=True)])
+    words = states.text_mask
     if not sink:
         return ipot(cost, states.image_mask, words, beta=beta, steps=steps)
     some = words.any(1, keepdim=True)

@@ -72,18 +72,24 @@ def ipot(
     if beta <= 0 or steps < 1 or inner < 1:
         raise ValueError(f"ipot needs beta > 0 and at least 1 step, got beta={beta}, steps={steps}, inner={inner}; try beta=0.5, steps=50")
     real = rows[:, :, None] & columns[:, None, :]
-    log_a = torch.where(real, -cost / beta, _NEVER)
+    # without padding the masks choose what stands there already, and cost more than the sums
+    padded = not bool(real.all())
+
+    def kept(mask: Tensor, value: Tensor, otherwise: float) -> Tensor:
+        return torch.where(mask, value, otherwise) if padded else value
+
+    log_a = kept(real, -cost / beta, _NEVER)
     log_mu, log_nu = (_log_uniform(mask, cost) for mask in (rows, columns))
     if mass is not None:
         log_nu = torch.where(columns, mass, 1.0).log()
-    log_t, log_sigma = torch.where(real, torch.zeros_like(cost), _NEVER), log_nu
+    log_t, log_sigma = kept(real, torch.zeros_like(cost), _NEVER), log_nu
     for _ in range(steps):
-        log_q = torch.where(real, log_a + log_t, _NEVER)
+        log_q = kept(real, log_a + log_t, _NEVER)
         for _ in range(inner):
-            log_delta = torch.where(rows, log_mu - (log_q + log_sigma[:, None, :]).logsumexp(2), 0.0)
-            log_sigma = torch.where(columns, log_nu - (log_q + log_delta[:, :, None]).logsumexp(1), 0.0)
+            log_delta = kept(rows, log_mu - (log_q + log_sigma[:, None, :]).logsumexp(2), 0.0)
+            log_sigma = kept(columns, log_nu - (log_q + log_delta[:, :, None]).logsumexp(1), 0.0)
         log_t = log_delta[:, :, None] + log_q + log_sigma[:, None, :]
-    return torch.where(real, log_t, -math.inf).exp()
+    return kept(real, log_t, -math.inf).exp()
 
 
 def _log_uniform(mask: Bool[Tensor, "b n"], like: Tensor) -> Float[Tensor, "b n"]:

@@ -1,4 +1,4 @@
-"""`crisislens data`: look at data before anything is trained on it."""
+"""`crisislens data`: get data, and look at it before anything is trained on it."""
 
 import json
 from pathlib import Path
@@ -6,19 +6,23 @@ from typing import Annotated
 
 import typer
 
+from crisislens.cli import data_fetch
 from crisislens.cli.console import progress, say, table
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Check data before training on it.", no_args_is_help=True)
+app = typer.Typer(help="Get data, and check it before training on it.", no_args_is_help=True)
 
 DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere")
 SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
 
 
+data_fetch.add_to(app)
+
+
 @app.callback()
 def _group() -> None:
-    """Check data before training on it."""
+    """Get data, and check it before training on it."""
 
 
 @app.command("check")
@@ -34,7 +38,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Count rows against the published tables, name missing photos, and report what splits share and other traps."""
-    from crisislens.core.errors import InputError
+    from crisislens.core.errors import DataError, InputError
 
     if dataset not in DATASETS:
         raise InputError(f"--dataset {dataset} is not known; expected one of {', '.join(DATASETS)}")
@@ -47,18 +51,44 @@ def check(
     if variant not in SETTINGS:
         raise InputError(f"--variant {variant} is not known; expected one of {', '.join(SETTINGS)}")
     results: dict[str, object] = {}
+    broken: list[str] = []
     for name in [setting] if setting else SETTINGS[variant]:
-        source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]
-        found = source.check()
-        splits = {split: source.load(split) for split in SPLITS}
+        try:
+            source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]
+            found = source.check()
+            splits = {split: source.load(split) for split in SPLITS}
+        except DataError as error:
+            # the other settings may be whole, and all that is missing is wanted at once
+            broken.append(f"{name}: {error}")
+            results[name] = {"complete": False, "error": str(error)}
+            continue
         with progress(f"comparing the splits of {name}") as advance:
             leaks = check_splits(splits, image_root=source.image_root if photos else None, progress=advance)
         results[name] = {**source.describe(), **found.as_dict(), "splits": leaks.as_dict()}
         if not as_json:
             _show_counts(name, found)
+            say(f"{name}: {_verdict(found)}")
             _show_leaks(name, leaks)
-    if as_json:
+    if as_json and len(broken) < len(results):
         say(json.dumps(results, indent=1))
+    if broken:
+        raise DataError("; ".join(broken))
+
+
+def _verdict(found: object) -> str:
+    """What a setting lacks, in one line."""
+    from crisislens.data.crisismmd import CrisisMMDCheck
+
+    assert isinstance(found, CrisisMMDCheck)
+    if found.complete:
+        return "complete: rows as published, every photo there" if found.expected else "every photo there; no counts are published for it"
+    lacking = [
+        f"{n - found.rows[s]:+d} rows in {s}".replace("+", "lacks ").replace("-", "too many: ")
+        for s, n in found.expected.items()
+        if n != found.rows[s]
+    ]
+    photos = sum(found.photos_missing.values())
+    return "not complete: " + ", ".join([*lacking, *([f"{photos} rows without their photo"] if photos else [])])
 
 
 def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bool) -> None:

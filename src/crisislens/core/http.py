@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from crisislens.core.errors import CrisisLensError, InputError
 
-__all__ = ["RequestError", "Response", "ask_json", "check_address", "open_stream"]
+__all__ = ["RequestError", "Response", "ask_json", "check_address", "open_stream", "shown_address", "translated"]
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 _BLOCK_BYTES = 1 << 16
@@ -109,12 +109,14 @@ def ask_json(
     if data is not None:
         shown["Content-Type"] = "application/json"
     request = urllib.request.Request(check_address(url), data=data, headers=shown)
-    with _translated(url, timeout_s), _OPENER.open(request, timeout=timeout_s) as answer:
+    with translated(url, timeout_s), _OPENER.open(request, timeout=timeout_s) as answer:
         raw = _read(answer, url, started + timeout_s, max_bytes)
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise RequestError(f"{_host(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?", transient=True) from error
+        raise RequestError(
+            f"{shown_address(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?", transient=True
+        ) from error
     return Response(value, time.monotonic() - started)
 
 
@@ -126,7 +128,7 @@ def open_stream(url: str, *, headers: Mapping[str, str] | None = None, timeout_s
         RequestError: If it cannot be opened.
     """
     request = urllib.request.Request(check_address(url), headers={"User-Agent": "crisislens", **(headers or {})})
-    with _translated(url, timeout_s):
+    with translated(url, timeout_s):
         return _OPENER.open(request, timeout=timeout_s)  # type: ignore[no-any-return]
 
 
@@ -136,14 +138,14 @@ def _read(answer: http.client.HTTPResponse, url: str, deadline: float, max_bytes
         parts.append(block)
         size += len(block)
         if size > max_bytes:
-            raise RequestError(f"{_host(url)} answers with more than {max_bytes} bytes; is it the right address?")
+            raise RequestError(f"{shown_address(url)} answers with more than {max_bytes} bytes; is it the right address?")
         if time.monotonic() > deadline:
-            raise RequestError(f"{_host(url)} did not finish its answer in time; raise the timeout", transient=True)
+            raise RequestError(f"{shown_address(url)} did not finish its answer in time; raise the timeout", transient=True)
     return b"".join(parts)
 
 
-class _translated:
-    """Turns what the standard library raises into one kind of error."""
+class translated:
+    """Turns what the standard library raises while asking or reading into `RequestError`."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         self.url, self.timeout_s = url, timeout_s
@@ -156,17 +158,19 @@ class _translated:
             with error:
                 said = " ".join(error.read(400).decode("utf-8", "replace").split())[:160]
             raise RequestError(
-                f"{_host(self.url)} answered {error.code} {error.reason}{f': {said}' if said else ''}",
+                f"{shown_address(self.url)} answered {error.code} {error.reason}{f': {said}' if said else ''}",
                 status=error.code,
                 transient=error.code in _TRANSIENT,
                 wait_s=_wait_s(error.headers.get("Retry-After")),
             ) from None
         if isinstance(error, TimeoutError | socket.timeout) or "timed out" in str(getattr(error, "reason", "")):
-            raise RequestError(f"{_host(self.url)} did not answer within {self.timeout_s:g} s; raise the timeout", transient=True) from None
+            raise RequestError(
+                f"{shown_address(self.url)} did not answer within {self.timeout_s:g} s; raise the timeout", transient=True
+            ) from None
         if isinstance(error, urllib.error.URLError | http.client.HTTPException | ssl.SSLError | ConnectionError):
             reason = getattr(error, "reason", error)
             raise RequestError(
-                f"{_host(self.url)} cannot be reached ({reason}); is it running, is there a network?", transient=True
+                f"{shown_address(self.url)} cannot be reached ({reason}); is it running, is there a network?", transient=True
             ) from None
 
 
@@ -178,7 +182,7 @@ def _wait_s(given: str | None) -> float | None:
         return None
 
 
-def _host(url: str) -> str:
+def shown_address(url: str) -> str:
     """Scheme, host and path of an address: neither a password nor a key of the query belongs into a message."""
     parts = urllib.request.urlparse(url)  # type: ignore[attr-defined]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -260,7 +260,9 @@ def _check_photos(cell: Cell, data: TaskData) -> None:
     named = sum(p.post.image is not None for posts in data.splits.values() for p in posts)
     there = sum(_photos(data).values())
     if there < _LEAST_PHOTOS * named:
-        raise DataError(f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`")
+        raise DataError(
+            f"{there} of the {named} photos are here; unpack CrisisMMD v2.0 (https://crisisnlp.qcri.org/crisismmd) in {data.image_root}"
+        )
 
 
 def _device_name(run: RunConfig) -> str:

@@ -45,6 +45,7 @@ def test_every_setting_has_a_meaning() -> None:
         "docs/benchmarks.md",
         "docs/benchmarks-places.md",
         "docs/places.md",
+        "docs/captions.md",
         "docs/architecture.md",
         "CONTRIBUTING.md",
     ],

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from crisislens.core.errors import ConfigError, InputError
 from crisislens.training.config import RowConfig, RunConfig
 
-__all__ = ["SETTINGS", "Cell", "Grid", "find_configs", "load_grid"]
+__all__ = ["SETTINGS", "Cell", "Grid", "find_configs", "load_grid", "load_rows"]
 
 SETTINGS = {"A1": "a1.yaml", "A2": "a2.yaml", "B2": "b2.yaml", "A3": "a3.yaml", "A3-photos": "a3_photos.yaml"}
 """From a setting to its file."""
@@ -91,18 +93,14 @@ def load_grid(
         InputError: If there is no such table, setting or row.
         ConfigError: If a run file does not fit.
     """
-    folder = configs / "runs" / table
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        known = ", ".join(sorted(p.name for p in (configs / "runs").iterdir() if p.is_dir())) or "none"
-        raise InputError(f"no table named {table!r} in {configs / 'runs'}; tables there: {known}")
+    files = _files(configs, table)
     for name in settings:
         if name not in SETTINGS:
             raise InputError(f"--setting {name} is not known; expected one of {', '.join(SETTINGS)}")
     wanted = [path for path in files if not rows or any(_fits(path.stem, pattern) for pattern in rows)]
     if not wanted:
         raise InputError(f"no row of {table} fits {', '.join(rows)}; rows: {', '.join(path.stem for path in files)}")
-    every = {path.stem: _row(path, table) for path in files}
+    every = load_rows(configs, table)
     extra = [*overrides, *([f"seeds=[{','.join(map(str, seeds))}]"] if seeds else [])]
     cells = [
         Cell(path.stem, setting, every[path.stem], _run(path, configs, setting, extra))
@@ -110,14 +108,38 @@ def load_grid(
         for setting in SETTINGS
         if setting in every[path.stem].settings and (not settings or setting in settings)
     ]
-    return Grid(table, dict(sorted(every.items(), key=lambda item: (item[1].group, item[0]))), tuple(cells))
+    return Grid(table, every, tuple(cells))
+
+
+def load_rows(configs: Path, table: str) -> dict[str, RowConfig]:
+    """What the rows of a table say of themselves, by name, groups together.
+
+    Raises:
+        InputError: If there is no such table.
+        ConfigError: If a run file is no row of it.
+    """
+    every = {path.stem: _row(path, table) for path in _files(configs, table)}
+    return dict(sorted(every.items(), key=lambda item: (item[1].group, item[0])))
+
+
+def _files(configs: Path, table: str) -> list[Path]:
+    files = sorted((configs / "runs" / table).glob("*.yaml"))
+    if not files:
+        known = ", ".join(sorted(p.name for p in (configs / "runs").iterdir() if p.is_dir())) or "none"
+        raise InputError(f"no table named {table!r} in {configs / 'runs'}; tables there: {known}")
+    return files
 
 
 def _row(path: Path, table: str) -> RowConfig:
-    run = RunConfig.load(path)
-    if run.row is None or run.row.table != table or run.name != path.stem:
+    """The section `row` of a run file; the rest of it is read when it is run, which takes longer."""
+    try:
+        own = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
+    section = own.get("row") if isinstance(own, dict) else None
+    if not isinstance(section, dict) or section.get("table") != table or own.get("name") != path.stem:
         raise ConfigError(f"{path} is no row of {table}; it must have name: {path.stem} and a section row with table: {table}")
-    return run.row
+    return RowConfig.parse(section, where=f"{path}, row")
 
 
 def _run(path: Path, configs: Path, setting: str, overrides: list[str]) -> RunConfig:

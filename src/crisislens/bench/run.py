@@ -118,8 +118,9 @@ def _groups(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
         run = cell.run.model_dump(
             mode="json", include={"data", "rules", "limits", "encoder", "mode", "tune", "modalities", "keep_tokens", "knowledge"}
         )
-        alone = cell.name if cell.run.mode == "finetune" else ""
-        groups.setdefault(f"{cell.setting}{alone}{fingerprint(run)}", []).append(cell)
+        # networks with encoders share nothing; rows with published numbers need more photos than others
+        alone = cell.name if cell.run.mode == "finetune" else str(bool(cell.row.published))
+        groups.setdefault(f"{cell.setting} {alone} {fingerprint(run)}", []).append(cell)
     return groups
 
 
@@ -252,13 +253,16 @@ def _check_photos(cell: Cell, data: TaskData) -> None:
     """A row with published numbers needs the photos that they were made with.
 
     Raises:
-        DataError: If more than a tenth of them are missing.
+        DataError: If more than a tenth of those that posts name are missing.
     """
     if not cell.row.published or "image" not in cell.run.modalities:
         return
-    total, there = sum(map(len, data.splits.values())), sum(_photos(data).values())
-    if there < _LEAST_PHOTOS * total:
-        raise DataError(f"{there} of the {total} photos are here; get them with `crisislens data fetch crisismmd`")
+    named = sum(p.post.image is not None for posts in data.splits.values() for p in posts)
+    there = sum(_photos(data).values())
+    if there < _LEAST_PHOTOS * named:
+        raise DataError(
+            f"{there} of the {named} photos are here; unpack CrisisMMD v2.0 (https://crisisnlp.qcri.org/crisismmd) in {data.image_root}"
+        )
 
 
 def _device_name(run: RunConfig) -> str:

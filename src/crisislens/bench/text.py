@@ -6,18 +6,29 @@ import re
 from collections.abc import Sequence
 
 from crisislens.bench.tables import METRICS, SettingTable, TableRow
+from crisislens.data.untrusted import plain_text
 
 __all__ = ["COLUMNS", "cells", "csv_text", "latex_text", "markdown_text"]
 
 COLUMNS = ("row", "form", "published", "ours", "difference", "weighted F1 against baseline", "p")
 _TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
-_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+_LATEX = {
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "−": "$-$",
+}
 
 
 def cells(row: TableRow) -> tuple[str, ...]:
     """One line as text, in the order of `COLUMNS`; accuracy / macro-F1 / weighted F1."""
     if not row.ours:
-        why = f"cannot run here: {row.blocked}" if row.blocked else "not run"
+        why = f"cannot run here: {_line(row.blocked)}" if row.blocked else "not run"
         return (row.row.title, row.row.form, _published(row), why, "", "", "")
     ours = " / ".join(row.ours[m].percent() for m in METRICS)
     gaps = [row.difference(m) for m in METRICS]
@@ -37,7 +48,7 @@ def markdown_text(tables: Sequence[SettingTable]) -> str:
         lines = [f"## {table.setting}", _facts(table)]
         lines += [f"- {note}" for note in table.caveats]
         lines += ["", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") or "–" for cell in cells(row)) + " |" for row in table.rows]
+        lines += ["| " + " | ".join(map(_markdown, cells(row))) + " |" for row in table.rows]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
@@ -81,20 +92,18 @@ def csv_text(tables: Sequence[SettingTable]) -> str:
             gain = (
                 [None] * 4 if c is None else [100 * c.difference.difference, 100 * c.difference.low, 100 * c.difference.high, c.corrected_p]
             )
-            title = row.row.title
             writer.writerow(
                 [
                     table.setting,
                     row.name,
-                    # a spreadsheet takes a leading sign for a formula
-                    f"'{title}" if title[:1] in "=+-@" else title,
+                    _spreadsheet(row.row.title),
                     row.row.form,
                     row.row.knowledge,
                     len(row.seeds),
                     *numbers,
-                    "" if c is None else c.baseline,
+                    "" if c is None else _spreadsheet(c.baseline),
                     *gain,
-                    row.blocked,
+                    _spreadsheet(_line(row.blocked)),
                 ]
             )
     return out.getvalue()
@@ -104,18 +113,33 @@ def latex_text(tables: Sequence[SettingTable]) -> str:
     """All settings as LaTeX tables for the package booktabs."""
     parts = []
     for table in tables:
-        head = " & ".join(("Row", "Published", *(f"Ours, {_TITLES[m]}" for m in METRICS), "Difference"))
-        lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrl}", r"\toprule", head + r" \\", r"\midrule"]
+        head = " & ".join(("Row", "Published", *(f"Ours, {_TITLES[m]}" for m in METRICS), "Difference", "Against baseline", "$p$"))
+        lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrrlr}", r"\toprule", head + r" \\", r"\midrule"]
         for row in table.rows:
+            title, _, theirs, *_, against, p = (_latex(cell) or "--" for cell in cells(row))
             ours = [_latex(row.ours[m].percent()) if row.ours else "--" for m in METRICS]
             gap = row.difference("weighted_f1")
-            lines.append(
-                " & ".join((_latex(row.row.title), _latex(_published(row)) or "--", *ours, "--" if gap is None else f"${gap:+.2f}$"))
-                + r" \\"
-            )
-        lines += [r"\bottomrule", r"\end{tabular}", rf"\caption{{{_latex(f'{table.setting}. {_facts(table)}')}}}", r"\end{table}"]
+            shown = (title, theirs, *ours, "--" if gap is None else f"${gap:+.2f}$", against, p)
+            lines.append(" & ".join(shown) + r" \\")
+        lines += [
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{_latex(f'{table.setting}. {_facts(table)}')}}}",
+            *_reasons(table),
+            r"\end{table}",
+        ]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def _reasons(table: SettingTable) -> list[str]:
+    """Below a LaTeX table, whose columns are too narrow for sentences."""
+    return [rf"\par\footnotesize {_latex(row.row.title)}: {_latex(cells(row)[3])}." for row in table.rows if not row.ours]
+
+
+def _line(text: str) -> str:
+    """What a library said, on one line and without what steers a terminal."""
+    return plain_text(text, max_characters=600)
 
 
 def _published(row: TableRow) -> str:
@@ -131,4 +155,14 @@ def _facts(table: SettingTable) -> str:
 
 
 def _latex(text: str) -> str:
-    return re.sub(r"[&%$#_{}~^]", lambda m: _LATEX[m[0]], text).replace("±", r"$\pm$").replace("–", "--")
+    return re.sub(r"[&%$#_{}\\~^<>±–−]", lambda m: _LATEX[m[0]], text)
+
+
+def _markdown(text: str) -> str:
+    """A cell: neither a new column nor markup."""
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or "–"
+
+
+def _spreadsheet(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in tuple("=+-@") else text

@@ -61,7 +61,7 @@ def show_table2(
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstraps.")] = 4000,
 ) -> None:
     """Show published, ours and the difference, with intervals and paired tests; the same as files with --write."""
-    from crisislens.bench.grid import find_configs, load_grid
+    from crisislens.bench.grid import find_configs, load_rows
     from crisislens.bench.results import read_results
     from crisislens.bench.run import read_blocked
     from crisislens.bench.tables import build_tables
@@ -73,7 +73,7 @@ def show_table2(
     for kind in write or ():
         if kind not in kinds:
             raise InputError(f"--write {kind} is not known; expected one of {', '.join(kinds)}")
-    rows = load_grid(find_configs(configs), NAME).rows
+    rows = load_rows(find_configs(configs), NAME)
     folder = out / NAME
     results, blocked = read_results(folder / "results.jsonl"), read_blocked(folder)
     if not results and not blocked:

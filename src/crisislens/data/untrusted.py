@@ -3,7 +3,7 @@ r"""Text of others on its way into a prompt, a caption or a page: still text, ne
 `plain_text` leaves what a person reads and takes away what only a machine does: invisible characters (zero-width, bidirectional, tags,
 private use), controls, compatibility look-alikes (NFKC), and the length beyond a cap. `disarmed` also breaks up the marks by which chat
 models tell a role from a text (`<|im_end|>`, `[INST]`, `<image>`, `USER:` at the start), so that a tweet that holds them cannot end its own
-turn. What the text *says* stays: whether a model obeys it is measured (`bench.injection`), not assumed.
+turn. What the text *says* stays: whether a model obeys it is not known, and no code here can promise it.
 """
 
 import re

@@ -14,8 +14,9 @@ _RULES = CleaningRules(strip_hash=False)
 _HASHTAG = re.compile(r"#(\w{3,40})")
 _USER = re.compile(r"@\w+")
 _CAMEL = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]+|[a-z]+|\d+")
-_JOINERS = {"of", "the", "de", "del", "la", "and"}
-_RUN = re.compile(r"\b[A-Z][\w’'-]*(?:[ ](?:(?:of|the|de|del|la|and)[ ])?[A-Z][\w’'-]*){0,4}")
+# not "and": in posts it lists places more often than it joins a name
+_JOINERS = {"of", "the", "de", "del", "la"}
+_RUN = re.compile(r"\b[A-Z][\w’'-]*(?:[ ](?:(?:of|the|de|del|la)[ ])?[A-Z][\w’'-]*){0,6}")
 # capitalized at the start of sentences and in headlines; alone they name nothing
 _COMMON_WORDS = """
 a about after again all also an and any are as at be before breaking but by can could day days did do dont donate donation

@@ -50,6 +50,8 @@ def know_posts(
     known: dict[str, KnowledgeRecord] = {}
     failures = 0
     for post in posts:
+        if progress is not None:
+            progress(len(records), None)
         # retweets are looked up once
         if (earlier := known.get(post.text)) is not None:
             records.append(earlier.model_copy(update={"id": post.id}))
@@ -72,8 +74,8 @@ def know_posts(
         )
         records.append(record)
         known[post.text] = record
-        if progress is not None:
-            progress(len(records), None)
+    if progress is not None:
+        progress(len(records), None)
     return records
 
 

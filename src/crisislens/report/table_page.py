@@ -96,9 +96,11 @@ def _page(table: SettingTable) -> _Page:
     values = [v for row in shown for v in _span(row)]
     if not values:
         return _Page(table, lines, (), (), 0)
-    low, high = min(values) - 1, max(values) + 1
+    low, high = max(0.0, min(values) - 1), min(100.0, max(values) + 1)
 
     def x(value: float) -> float:
+        # an interval of few seeds may reach beyond all scores that there are
+        value = min(max(value, low), high)
         return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - 20), 1)
 
     marks = tuple(_mark(row, 12 + i * _STEP, x) for i, row in enumerate(shown))

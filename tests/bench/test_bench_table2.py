@@ -1,0 +1,274 @@
+"""The grid as a whole: resumed by fingerprint, blocked cells named, and the table in every form."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from table2_cases import CONFIGS, OneRow
+from typer.testing import CliRunner
+
+from crisislens.bench.grid import SETTINGS, find_configs, load_grid, load_rows
+from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_results
+from crisislens.bench.run import Blocked, read_blocked, run_grid
+from crisislens.bench.tables import build_tables
+from crisislens.bench.text import csv_text, latex_text, markdown_text
+from crisislens.cli.main import app
+from crisislens.core.errors import CacheError, ConfigError, InputError
+from crisislens.report.table_page import table_page
+
+PAIR = ("compact_guided", "compact_concat")
+SMALL = ("batch_posts=28",)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "bench" / "table2"
+
+
+def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    def ran(*rows: str, **more: object) -> tuple[int, int]:
+        done = run_grid(one_row(*rows, **more), out, cache=tmp_path / "cache")
+        assert done.blocked == []
+        return done.done, done.known
+
+    assert ran(*PAIR, more=SMALL, seeds=(0, 1)) == (4, 0)
+    before = (out / "results.jsonl").read_bytes()
+    assert ran(*PAIR, more=SMALL, seeds=(0, 1)) == (0, 4)
+    assert (out / "results.jsonl").read_bytes() == before
+    assert ran(PAIR[0], more=SMALL, seeds=(0, 1, 2)) == (1, 2)
+    # another configuration, another data set, another encoder
+    assert ran(PAIR[0], more=(*SMALL, "optimizer.learning_rate=0.002")) == (1, 0)
+    assert ran(PAIR[0], more=(*SMALL, "data.posts=36")) == (1, 0)
+    assert ran(PAIR[0], more=(*SMALL, "encoder.options.seed=3")) == (1, 0)
+    # where the data lies is nobody's business
+    (out / "results.jsonl").write_bytes(before + b'{"key": "half a li')
+    assert ran(PAIR[0], more=(*SMALL, "optimizer.learning_rate=0.002")) == (1, 0)
+    assert len(read_results(out / "results.jsonl")) == 5
+
+
+def test_a_changed_text_beside_the_posts_runs_again(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
+    changed = tmp_path / "changed.jsonl"
+    shutil.copy(beside / "local.jsonl", changed)
+    where = (*SMALL, f"knowledge.table={changed}")
+    name = "compact_local_guided"
+    assert run_grid(one_row(name, more=where), out, cache=tmp_path / "cache").done == 1
+    assert run_grid(one_row(name, more=where), out, cache=tmp_path / "cache").known == 1
+    changed.write_text(changed.read_text().replace("local says", "the local table says"))
+    assert run_grid(one_row(name, more=where), out, cache=tmp_path / "cache").done == 1
+    first, second = read_results(out / "results.jsonl")
+    assert (first.config, first.data, first.features) == (second.config, second.data, second.features)
+    assert first.knowledge != second.knowledge
+    assert first.key != second.key
+
+
+def test_a_result_says_where_it_comes_from(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    grid = one_row("compact_local_guided", more=SMALL)
+    run_grid(grid, out, cache=tmp_path / "cache")
+    [found] = read_results(out / "results.jsonl")
+    assert found.config == grid.cells[0].run.fingerprint()
+    assert all(re.fullmatch("[0-9a-f]{16}", x) for x in (found.key, found.config, found.data, found.knowledge, found.features, found.code))
+    assert found.code == code_fingerprint()
+    assert {"python", "crisislens", "torch", "numpy"} <= set(found.versions)
+    assert found.device.startswith("cpu")
+    assert re.match(r"\d{4}-\d\d-\d\dT.*\+00:00$", found.finished_at)
+    assert found.seconds > 0
+    assert (found.table, found.row, found.setting, found.seed) == ("table2", "compact_local_guided", "A1", 0)
+    # every third post has an empty text beside it
+    assert 0 < found.with_knowledge["train"] < found.posts["train"]
+    assert 0 < found.with_photo["train"] < found.posts["train"]
+
+
+def test_what_cannot_run_is_named_with_every_reason(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    absent = ("encoder.options.checkpoint=openai/clip-vit-base-patch32", f"knowledge.table={tmp_path / 'absent.jsonl'}")
+    said: list[str] = []
+    done = run_grid(one_row("clip_wiki_guided", more=absent), out, cache=tmp_path / "cache", say=said.append)
+    [blocked] = done.blocked
+    assert (done.done, blocked.row, blocked.setting) == (0, "clip_wiki_guided", "A1")
+    assert "crisislens knowledge" in blocked.reason
+    assert "openai/clip-vit-base-patch32" in blocked.reason
+    assert said == [f"A1 clip_wiki_guided: cannot run here: {blocked.reason}"]
+    assert read_blocked(out) == [blocked]
+    # of another cell it says nothing, and once the cell runs it is forgotten
+    run_grid(one_row("compact_concat", more=SMALL), out, cache=tmp_path / "cache")
+    assert read_blocked(out) == [blocked]
+    run_grid(one_row("clip_wiki_guided", more=SMALL), out, cache=tmp_path / "cache")
+    assert read_blocked(out) == []
+
+
+def test_missing_photos_block_rows_with_published_numbers_only(one_row: OneRow, out: Path, tmp_path: Path, crisis_root: Path) -> None:
+    grid = one_row("densenet_only")
+    cell = grid.cells[0]
+    empty = tmp_path / "no-photos"
+    empty.mkdir()
+    from crisislens.bench import run as room
+
+    data = room.load_data(cell.run.data)
+    bare = replace(data, image_root=empty)
+    with pytest.raises(room.DataError, match=r"0 of the \d+ photos are here; unpack CrisisMMD"):
+        room._check_photos(cell, bare)
+    room._check_photos(cell, data)
+    room._check_photos(replace(cell, row=cell.row.model_copy(update={"published": {}})), bare)
+
+
+def test_the_table_from_hand_made_results(out: Path) -> None:
+    rows = load_rows(CONFIGS, "table2")
+    for seed, f1 in enumerate((0.80, 0.82, 0.84)):
+        append_result(out / "results.jsonl", made_up("clip_wiki_guided", seed, f1))
+    [table] = build_tables(rows, read_results(out / "results.jsonl"), [Blocked("electra_wiki", "A1", "no weights")], out)
+    line = {row.name: row for row in table.rows}["clip_wiki_guided"]
+    assert line.seeds == (0, 1, 2)
+    # t(0.975, 2) = 4.302653, standard error 0.02 / sqrt 3
+    assert line.ours["weighted_f1"].half_width == pytest.approx(4.302653 * 0.02 / 3**0.5, rel=1e-5)
+    assert line.difference("weighted_f1") == pytest.approx(82.0 - 90.45)
+    assert table.noise == pytest.approx(100 * 1.96 * (0.87 * 0.13 / 100) ** 0.5)
+    # of two configurations the one that ran last stands in the table
+    append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, config="other"))
+    [table] = build_tables(rows, read_results(out / "results.jsonl"), [], out)
+    assert (table.rows[0].seeds, table.rows[0].ours["weighted_f1"].mean) == ((0,), 0.5)
+    # a published number of A1 stands in no other setting
+    append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, setting="B2"))
+    assert {t.setting: t.rows[0].published is None for t in build_tables(rows, read_results(out / "results.jsonl"), [], out)} == {
+        "A1": False,
+        "B2": True,
+    }
+
+
+def made_up(row: str, seed: int, f1: float, *, config: str = "c", setting: str = "A1") -> BenchResult:
+    scores = {"accuracy": f1, "macro_f1": f1, "weighted_f1": f1}
+    posts = {"train": 300, "dev": 100, "test": 100}
+    return BenchResult(
+        key=f"{row}{seed}{config}",
+        table="table2",
+        row=row,
+        setting=setting,
+        seed=seed,
+        config=config,
+        data="d",
+        knowledge="",
+        features="f",
+        code="k",
+        versions={},
+        device="cpu",
+        finished_at="2026-01-01T00:00:00+00:00",
+        seconds=1.0,
+        posts=posts,
+        with_photo=posts,
+        with_knowledge={},
+        folder="gone",
+        **scores,
+    )
+
+
+NASTY = r"50% & <b>x</b> \input{a} | _y_ #1 $z$ ~^"
+
+
+def test_every_form_escapes_what_it_must(out: Path) -> None:
+    rows = load_rows(CONFIGS, "table2")
+    nasty = {name: row.model_copy(update={"title": NASTY, "unsaid": ("<script>alert(1)</script>",)}) for name, row in rows.items()}
+    nasty["electra_wiki"] = nasty["electra_wiki"].model_copy(update={"title": "=1+1"})
+    results = [made_up("clip_wiki_guided", 0, 0.8)]
+    tables = build_tables(nasty, results, [Blocked("electra_wiki", "A1", "=no weights\nat <all> | really\x1b[31m")], out)
+    markdown = markdown_text(tables)
+    body = [line for line in markdown.splitlines() if line.startswith("| ")]
+    assert len(body) == 3
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in body} == {8}
+    assert "<b>" not in markdown
+    assert "<all>" not in markdown
+    latex = latex_text(tables)
+    assert r"50\% \& " in latex
+    assert r"\textbackslash{}input\{a\}" in latex
+    assert r"\_y\_ \#1 \$z\$" in latex
+    assert "cannot run here" in latex
+    parsed = list(csv.DictReader(io.StringIO(csv_text(tables))))
+    assert [row["row"] for row in parsed] == [row.name for row in tables[0].rows]
+    blocked = next(row for row in parsed if row["row"] == "electra_wiki")
+    assert blocked["title"] == "'=1+1"
+    assert blocked["blocked"].startswith("'=no weights")
+    done = next(row for row in parsed if row["row"] == "clip_wiki_guided")
+    assert (float(done["ours_weighted_f1"]), float(done["published_weighted_f1"])) == (80.0, 90.45)
+    page = table_page("Table <2>", tables, nasty, "1 run")
+    assert "<script" not in page
+    assert "<b>" not in page
+    assert "\x1b" not in page
+    assert "<svg" in page
+    assert page.count('class="theirs"') == 2
+    assert page.count("<circle") == 1
+
+
+def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Path, crisis_root: Path) -> None:
+    configs = tmp_path / "configs"
+    for part in ("settings", "protocols"):
+        shutil.copytree(CONFIGS / part, configs / part)
+    folder = configs / "runs" / "table2"
+    folder.mkdir(parents=True)
+    for name in (*PAIR, "clip_wiki_guided"):
+        shutil.copy(CONFIGS / "runs" / "table2" / f"{name}.yaml", folder)
+    # a new row is one file
+    mine = yaml.safe_load((folder / "compact_concat.yaml").read_text())
+    mine["name"], mine["row"]["title"] = "my_late_fusion", "mine"
+    mine["model"] = {"name": "late_fusion"}
+    (folder / "my_late_fusion.yaml").write_text(yaml.safe_dump(mine))
+    sets = ["data.source=synthetic", f"data.root={crisis_root}", "data.posts=40", "epochs=1", "device=cpu", *SMALL]
+    common = ["--out", str(tmp_path / "out"), "--configs", str(configs)]
+    run = ["bench", "run", "table2", *common, "--cache", str(tmp_path / "cache"), "--setting", "A1", "--seed", "0", "--seed", "1"]
+    rows = [x for name in ("my_late*", *PAIR) for x in ("--row", name)]
+    runner = CliRunner()
+    done = runner.invoke(app, [*run, *rows, *(x for s in (*sets, "encoder.name=hashing") for x in ("--set", s))])
+    assert done.exit_code == 0, done.output
+    assert "3 rows: 6 runs finished now, 0 before, 0 cells cannot run here" in done.output
+    done = runner.invoke(app, [*run, "--row", "clip*", *(x for s in sets for x in ("--set", s))])
+    assert done.exit_code == 0, done.output
+    assert "A1 clip_wiki_guided: cannot run here: " in done.output
+    kinds = [x for kind in ("markdown", "csv", "latex", "html") for x in ("--write", kind)]
+    shown = runner.invoke(app, ["bench", "show", "table2", *common, *kinds, "--resamples", "200"])
+    assert shown.exit_code == 0, shown.output
+    flat = re.sub(r"\s+", " ", shown.output)
+    assert "table2, A1" in flat
+    assert "mine" in flat
+    assert "cannot run" in flat
+    texts = {p.suffix: p.read_text() for p in (tmp_path / "out" / "table2").glob("table2.*")}
+    assert set(texts) == {".md", ".csv", ".tex", ".html"}
+    for text in texts.values():
+        assert "mine" in text
+        assert "CLIP + Wiki, Guided CA" in text
+    # paired with its baseline: a difference with an interval and a corrected p
+    record = next(r for r in csv.DictReader(io.StringIO(texts[".csv"])) if r["row"] == "my_late_fusion")
+    assert float(record["gain_low"]) <= float(record["gain"]) <= float(record["gain_high"])
+    assert 0 <= float(record["p_corrected"]) <= 1
+    assert record["seeds"] == "2"
+    results = [json.loads(line) for line in (tmp_path / "out" / "table2" / "results.jsonl").read_text().splitlines()]
+    mean = 100 * sum(r["weighted_f1"] for r in results if r["row"] == "my_late_fusion") / 2
+    assert float(record["ours_weighted_f1"]) == pytest.approx(mean, abs=1e-3)
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no table named 'table9'"):
+        load_grid(CONFIGS, "table9")
+    with pytest.raises(InputError, match=f"expected one of {', '.join(SETTINGS)}"):
+        load_grid(CONFIGS, "table2", settings=["Z1"])
+    with pytest.raises(InputError, match="no row of table2 fits nothing"):
+        load_grid(CONFIGS, "table2", rows=["nothing"])
+    with pytest.raises(InputError, match="no run files in"):
+        find_configs(tmp_path)
+    folder = tmp_path / "runs" / "table2"
+    folder.mkdir(parents=True)
+    (folder / "a.yaml").write_text("name: b\nrow: {table: table2}\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml is no row of table2; it must have name: a"):
+        load_grid(tmp_path, "table2")
+    (folder / "a.yaml").write_text("name: a\nrow: {table: table2, title: t, group: g, form: strange}\n")
+    with pytest.raises(ConfigError, match="form"):
+        load_grid(tmp_path, "table2")
+    (folder / "a.yaml").write_text("name: [")
+    with pytest.raises(ConfigError, match="cannot be read as YAML"):
+        load_grid(tmp_path, "table2")
+    (tmp_path / "results.jsonl").write_text("junk\n")
+    with pytest.raises(CacheError, match="holds no results"):
+        read_results(tmp_path / "results.jsonl")
+    shown = CliRunner().invoke(app, ["bench", "show", "table2", "--out", str(tmp_path / "nothing")])
+    assert shown.exit_code != 0

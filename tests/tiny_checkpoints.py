@@ -1,0 +1,116 @@
+"""Random checkpoints of transformers, small enough to build for every run: CLIP, ELECTRA, SigLIP."""
+
+from pathlib import Path
+from typing import Any
+
+
+def write_tiny_clip(folder: Path, *, seed: int = 0) -> Path:
+    """A random CLIP with 2 layers, 16 × 16 pixels and byte tokens, in the layout of transformers."""
+    import torch
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    letters = tokens_of_bytes()
+    vocabulary = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    config = CLIPConfig(
+        text_config={
+            "vocab_size": len(vocabulary),
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 24,
+            "bos_token_id": len(vocabulary) - 2,
+            "eos_token_id": len(vocabulary) - 1,
+            "pad_token_id": len(vocabulary) - 1,
+        },
+        vision_config={
+            "hidden_size": 20,
+            "intermediate_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 8,
+        },
+        projection_dim=12,
+    )
+    torch.manual_seed(seed)
+    model = CLIPModel(config)
+    for p in model.parameters():
+        # CLIP's own initialization is so small that every output would be nearly zero
+        torch.nn.init.normal_(p, std=0.3)
+    model.save_pretrained(folder)
+    CLIPTokenizer(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[]).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
+    return folder
+
+
+def write_tiny_electra(folder: Path, *, seed: int = 0) -> Path:
+    """A random ELECTRA with 2 layers and letters for word pieces, in the layout of transformers."""
+    import torch
+    from transformers import ElectraConfig, ElectraModel
+
+    torch.manual_seed(seed)
+    letters = [chr(i) for i in range(33, 127)]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    config = ElectraConfig(
+        vocab_size=len(vocabulary),
+        embedding_size=12,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+    )
+    model = ElectraModel(config)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    model.save_pretrained(folder)
+    _fast_tokenizer(vocabulary).save_pretrained(folder)
+    return folder
+
+
+def _fast_tokenizer(vocabulary: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(
+        models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=30)
+    )
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary.index("[SEP]")), ("[CLS]", vocabulary.index("[CLS]")))
+    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def write_tiny_siglip(folder: Path, *, seed: int = 0) -> Path:
+    """A random SigLIP with 2 layers and 16 × 16 pixels, in the layout of transformers."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    letters = [chr(i) for i in range(33, 127)]
+    vocabulary = ["<unk>", "</s>", *letters]
+    sizes = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = SiglipConfig(
+        text_config={"vocab_size": len(vocabulary), "hidden_size": 16, "max_position_embeddings": 24, "projection_size": 20, **sizes},
+        vision_config={"hidden_size": 20, "image_size": 16, "patch_size": 8, **sizes},
+    )
+    torch.manual_seed(seed)
+    model = SiglipModel(config)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    model.save_pretrained(folder)
+    tokenizer = Tokenizer(models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")])
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>", pad_token="</s>").save_pretrained(folder)
+    SiglipImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)
+    return folder
+
+
+def tokens_of_bytes() -> list[str]:
+    """The 256 printable characters that stand for bytes in byte-level vocabularies."""
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    return sorted(ByteLevel.alphabet())

@@ -67,7 +67,7 @@ def test_what_backends_refuse(tmp_path: Path) -> None:
         load_captioner(CaptionerSpec(name="table", options={"tabel": "x"}))
     with pytest.raises(DataError, match="no texts at"):
         load_captioner(CaptionerSpec(name="table", options={"table": str(tmp_path / "absent.csv")}))
-    with pytest.raises(ModelError, match="is no image-text-to-text checkpoint"):
+    with pytest.raises(ModelError, match="is not a vision-language checkpoint"):
         load_captioner(CaptionerSpec(name="transformers", options={"checkpoint": str(tmp_path)}))
 
 

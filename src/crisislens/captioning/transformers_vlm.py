@@ -110,7 +110,7 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
         )
         processor = processors.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        raise ModelError(advice("image-text-to-text", name, error)) from error
+        raise ModelError(advice("vision-language", name, error)) from error
     check_whole("a captioner", name, info, spare=("lm_head.",))
     return model, processor
 

@@ -25,7 +25,9 @@ def advice(kind: str, name: str, error: Exception) -> str:
     """
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if Path(name).is_dir():
-        return f"{name} is no {kind} checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+        return (
+            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+        )
     return (
         f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
         "without one, copy its folder here and give the folder's path as option checkpoint"

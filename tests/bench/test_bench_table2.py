@@ -110,7 +110,7 @@ def test_missing_photos_block_rows_with_published_numbers_only(one_row: OneRow, 
 
     data = room.load_data(cell.run.data)
     bare = replace(data, image_root=empty)
-    with pytest.raises(room.DataError, match=r"0 of the \d+ photos are here; unpack CrisisMMD"):
+    with pytest.raises(room.DataError, match=r"0 of the \d+ photos are here; get them with"):
         room._check_photos(cell, bare)
     room._check_photos(cell, data)
     room._check_photos(replace(cell, row=cell.row.model_copy(update={"published": {}})), bare)

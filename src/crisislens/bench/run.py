@@ -261,7 +261,7 @@ def _check_photos(cell: Cell, data: TaskData) -> None:
     there = sum(_photos(data).values())
     if there < _LEAST_PHOTOS * named:
         raise DataError(
-            f"{there} of the {named} photos are here; unpack CrisisMMD v2.0 (https://crisisnlp.qcri.org/crisismmd) in {data.image_root}"
+            f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`; they belong in {data.image_root}"
         )
 
 

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from jaxtyping import Float
 
 from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
 from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
+from crisislens.pipeline.heads import head_logits
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +24,15 @@ def test_a_result_is_equal_bit_for_bit_alone_and_among_others(posts: tuple[Path,
     root, rows = posts
     analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
     with one_thread_each():
-        encoded = analyst.encoder.encode(rows)
-        together = analyst._logits(encoded)
-        backwards = analyst._logits(analyst.encoder.encode(rows[::-1]))
+        widths = analyst.encoder.encoders.widths()
+        models = {name: loaded.model for name, loaded in analyst.models.items()}
+
+        def logits_of(some: list[Post]) -> dict[str, Float[np.ndarray, "b c"]]:
+            return head_logits(models, analyst.encoder.encode(some).features, widths)
+
+        together, backwards = logits_of(rows), logits_of(rows[::-1])
         for i, post in enumerate(rows):
-            alone = analyst._logits(analyst.encoder.encode([post]))
+            alone = logits_of([post])
             for task, logits in together.items():
                 assert (alone[task][0] == logits[i]).all(), (task, post.id)
                 assert (backwards[task][len(rows) - 1 - i] == logits[i]).all(), (task, post.id)

@@ -20,7 +20,7 @@ def extract(
     out: Annotated[Path, typer.Option(help="The file that is written, one JSON object a post.")] = Path("entities.jsonl"),
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
-    relations: Annotated[str, typer.Option(help="The same for relations; none finds none.")] = "relations-compact",
+    relations: Annotated[str, typer.Option(help="The same for relations, of which none ships yet.")] = "none",
     any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
 ) -> None:

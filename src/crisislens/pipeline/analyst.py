@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from crisislens import __version__
@@ -23,18 +22,17 @@ from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskA
 from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
-from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures, collate
+from crisislens.features.encode import PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_of, judge, urgency
 from crisislens.pipeline.language import detect_language
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
 DEFAULT_BUNDLE = "crisis-compact"
-# every batch is filled up to this size: a matrix product adds in another order for another number of rows
-_HEAD_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ class Analyst:
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
         encoded = self.encoder.encode(posts)
-        logits = self._logits(encoded)
+        logits = head_logits({name: loaded.model for name, loaded in self.models.items()}, encoded.features, self._widths)
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -173,17 +171,6 @@ class Analyst:
             assessment = self._assessment(post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance)
             found.append(Finding(assessment.model_copy(update=fields) if fields else assessment, signature, encoded.features[i].image_hash))
         return found
-
-    def _logits(self, encoded: EncodedPosts) -> dict[str, NDArray[np.float32]]:
-        """Per task the logits of every post, shape (b, c)."""
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.models}
-        with torch.inference_mode():
-            for start in range(0, len(encoded.features), _HEAD_BATCH):
-                rows = encoded.features[start : start + _HEAD_BATCH]
-                batch = collate([*rows, *[PostFeatures()] * (_HEAD_BATCH - len(rows))], self._widths)
-                for name, loaded in self.models.items():
-                    parts[name].append(loaded.model(batch).float().numpy()[: len(rows)])
-        return {name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()}
 
     def _assessment(
         self,

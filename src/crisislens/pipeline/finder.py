@@ -29,14 +29,13 @@ from crisislens.pipeline.language import detect_language
 
 __all__ = [
     "DEFAULT_ENTITIES",
-    "DEFAULT_RELATIONS",
     "Finder",
     "Found",
     "find_extractor",
     "packaged_extractors",
 ]
 
-DEFAULT_ENTITIES, DEFAULT_RELATIONS = "entities-compact", "relations-compact"
+DEFAULT_ENTITIES = "entities-compact"
 MOST_ENTITIES = 8
 _GROUP = 32
 _LANGUAGES = ("en",)
@@ -77,8 +76,8 @@ class Finder:
         self._readers = [_reader(loaded) for loaded in (entities, relations) if loaded is not None]
 
     @classmethod
-    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS) -> "Finder":
-        """A finder of extractors by the names of packaged ones or their folders.
+    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = None) -> "Finder":
+        """A finder of extractors by the names of packaged ones or their folders. None of relations ships yet.
 
         Raises:
             NotRegisteredError: If there is no such extractor.

@@ -8,18 +8,20 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
+import numpy as np
+from jaxtyping import Float
 
 from crisislens.core.fingerprint import fingerprint
 from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.features.encode import EncodedPosts, PostFeatures, collate
+from crisislens.features.encode import EncodedPosts, PostFeatures
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.knowledge.mentions import find_places, locate
 from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_of, judge
 from crisislens.pipeline.language import detect_language
 
@@ -48,10 +50,15 @@ class Places:
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `places` and `location`."""
-        found: list[Mapping[str, object]] = []
+        # in a crisis half of the posts repeat another one
+        known: dict[tuple[object, ...], Mapping[str, object]] = {}
+        found = []
         for post in posts:
-            mentions = find_places(post, self._gazetteer)
-            found.append({"places": tuple(mentions), "location": locate(post, mentions)})
+            key = (post.text, post.lang, post.lat, post.lon)
+            if key not in known:
+                mentions = find_places(post, self._gazetteer)
+                known[key] = {"places": tuple(mentions), "location": locate(post, mentions)}
+            found.append(known[key])
         return found
 
 
@@ -89,14 +96,13 @@ class PlaceTypes:
         """For each post `place_type`; nothing where the features are another encoder's."""
         if encoded.encoders != self._loaded.meta.encoder_fingerprint:
             return [{} for _ in posts]
-        return [{"place_type": self._judge(f, text)} for f, text in zip(encoded.features, encoded.texts, strict=True)]
+        logits = head_logits({_TASK: self._loaded.model}, encoded.features, self._loaded.meta.widths)[_TASK]
+        languages = {text: detect_language(text) for text in dict.fromkeys(encoded.texts)}
+        rows = zip(encoded.features, logits, encoded.texts, strict=True)
+        return [{"place_type": self._judge(features, one, languages[text])} for features, one, text in rows]
 
-    def _judge(self, features: PostFeatures, text: str) -> TaskAssessment:
-        # one post at a time: the sums of a batch could be split otherwise, and the model is small
-        with torch.inference_mode():
-            logits = self._loaded.model(collate([features], self._loaded.meta.widths))[0].float().numpy()
+    def _judge(self, features: PostFeatures, logits: Float[np.ndarray, " c"], language: str | None) -> TaskAssessment:
         config = self.bundle.config
-        language = detect_language(text)
         found = judge(
             logits,
             space=PLACE_ANSWERS,

@@ -118,7 +118,7 @@ def test_pickled_weights_are_not_read(tiny_clip: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(tiny_clip, tmp_path / "copy")
     torch.save(load_file(copied / "model.safetensors"), copied / "pytorch_model.bin")
     (copied / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"is no CLIP checkpoint with model.safetensors"):
+    with pytest.raises(ModelError, match=r"is not a CLIP checkpoint with model.safetensors"):
         load(copied)
 
 

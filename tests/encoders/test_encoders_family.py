@@ -209,7 +209,7 @@ def test_a_checkpoint_that_cannot_be_had_is_one_sentence(kind: str, tmp_path: Pa
 
     with pytest.raises(ModelError, match=r"cannot be had.*hf download"):
         load("somebody/nothing")
-    with pytest.raises(ModelError, match=f"{tmp_path} is no "):
+    with pytest.raises(ModelError, match=f"{tmp_path} is not a"):
         load(str(tmp_path))
 
 

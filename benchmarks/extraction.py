@@ -20,6 +20,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--long", action="store_true", help="long contexts where they exist")
+    parser.add_argument("--epochs", type=int, default=None)
+    parser.add_argument("--train-posts", type=int, default=None)
     parser.add_argument("--threads", type=int, default=None)
     args = parser.parse_args()
     set_threads(args.threads)
@@ -35,6 +37,8 @@ def main() -> None:
         seeds=args.seeds,
         encoder=args.encoder,
         long_contexts=args.long,
+        epochs=args.epochs,
+        train_posts=args.train_posts,
         report=report,
     )
     for row in rows:

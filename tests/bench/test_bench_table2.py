@@ -52,6 +52,20 @@ def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, 
     assert len(read_results(out / "results.jsonl")) == 5
 
 
+def test_processes_share_the_work_and_tell_of_each_run(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
+    rows, said = ("compact_guided", "compact_concat", "compact_local_guided"), list[str]()
+    where = (*SMALL, f"knowledge.table={beside / 'local.jsonl'}")
+    grid = one_row(*rows[:2], more=SMALL)
+    grid = replace(grid, cells=(*grid.cells, *one_row(rows[2], more=where).cells))
+    done = run_grid(grid, out, cache=tmp_path / "cache", jobs=2, say=said.append)
+    assert (done.done, done.known, done.blocked) == (3, 0, [])
+    assert sorted(line.split()[1].rstrip(",") for line in said) == sorted(rows)
+    # as one process does it
+    run_grid(grid, tmp_path / "alone", cache=tmp_path / "cache")
+    two, one = ({r.key: r.weighted_f1 for r in read_results(folder / "results.jsonl")} for folder in (out, tmp_path / "alone"))
+    assert two == one
+
+
 def test_a_changed_text_beside_the_posts_runs_again(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
     changed = tmp_path / "changed.jsonl"
     shutil.copy(beside / "local.jsonl", changed)

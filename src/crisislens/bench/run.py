@@ -7,12 +7,14 @@ work. A killed grid loses the epoch that it was in: finished runs are known by t
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from crisislens.bench.grid import Cell, Grid
 from crisislens.bench.results import BenchResult, append_result, key_of, provenance, read_results
+from crisislens.core.allocator import keep_freed_memory
 from crisislens.core.errors import DataError, ImageError, MissingExtraError, ModelError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
@@ -27,6 +29,9 @@ from crisislens.training.fit import RunResult, fit, run_folder
 __all__ = ["Blocked", "GridRun", "read_blocked", "run_grid"]
 
 _LEAST_PHOTOS = 0.9
+_LISTEN = 0.5
+# of a process that shares the work
+_lines: "SimpleQueue[str] | None" = None
 Say = Callable[[str], None]
 
 
@@ -73,19 +78,24 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
     Raises:
         CrisisLensError: If something fails that is not a matter of one cell.
     """
-    total, groups = GridRun(), list(_groups(grid.cells).values())
+    # the largest first, so that no process is left alone with one at the end
+    total, groups = GridRun(), sorted(_groups(grid.cells).values(), key=len, reverse=True)
     if jobs <= 1 or len(groups) <= 1:
+        keep_freed_memory()
         parts = (_run_group(grid.table, group, out, cache, say) for group in groups)
         for part in parts:
             _add(total, part)
     else:
-        with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-            futures = [pool.submit(_in_a_process, grid.table, group, out, cache) for group in groups]
-            for future in as_completed(futures):
-                part, lines = future.result()
-                _add(total, part)
-                for line in lines:
-                    say(line)
+        context = multiprocessing.get_context("spawn")
+        lines = context.SimpleQueue()
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(lines,)) as pool:
+            waiting = {pool.submit(_in_a_process, grid.table, group, out, cache) for group in groups}
+            while waiting:
+                done, waiting = wait(waiting, timeout=_LISTEN, return_when=FIRST_COMPLETED)
+                while not lines.empty():
+                    say(lines.get())
+                for future in done:
+                    _add(total, future.result())
     kept = {(b.row, b.setting): b for b in read_blocked(out)}
     for cell in grid.cells:
         kept.pop((cell.name, cell.setting), None)
@@ -124,12 +134,19 @@ def _groups(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return groups
 
 
-def _in_a_process(table: str, cells: list[Cell], out: Path, cache: Path) -> tuple[GridRun, list[str]]:
+def _start(lines: "SimpleQueue[str]") -> None:
+    """Of each process: one thread, and where what it says goes."""
+    global _lines
     from crisislens.nn.device import set_threads
 
+    _lines = lines
     set_threads(1)
-    lines: list[str] = []
-    return _run_group(table, cells, out, cache, lines.append), lines
+    keep_freed_memory()
+
+
+def _in_a_process(table: str, cells: list[Cell], out: Path, cache: Path) -> GridRun:
+    assert _lines is not None
+    return _run_group(table, cells, out, cache, _lines.put)
 
 
 def _run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Say) -> GridRun:

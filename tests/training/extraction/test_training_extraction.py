@@ -11,7 +11,7 @@ from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts
+from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, mie_run, show_mie
@@ -210,7 +210,22 @@ def test_every_run_file_is_valid(path: Path) -> None:
     assert run.name
 
 
+def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) -> None:
+    for split, posts in (("train", 12), ("dev", 2), ("test", 2)):
+        (tmp_path / f"{split}.txt").write_text("\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8")
+    whole = load_splits(ExtractionData(name="conll", root=str(tmp_path)))
+    data = ExtractionData(name="conll", root=str(tmp_path), train_posts=5)
+    sample = load_splits(data)
+    assert len(sample.train) == 5 < len(whole.train)
+    assert [p.id for p in sample.train] == [p.id for p in load_splits(data).train]
+    assert all(p in whole.train for p in sample.train)
+    assert (sample.dev, sample.test, sample.types) == (whole.dev, whole.test, whole.types)
+    assert len(load_splits(data.model_copy(update={"train_posts": 10_000})).train) == len(whole.train)
+
+
 def test_benchmark_runs_are_valid() -> None:
+    short = mie_run("mnre-v1", "text", Path("data"), epochs=2, train_posts=30)
+    assert (short.recipe.epochs, short.data.train_posts) == (2, 30)
     for system in SYSTEMS:
         run = mie_run("twitter2017", system, Path("data"))
         assert (run.extractor.alignment is not None) == (system in {"info_nce", "shap_ca", "shap_ca_margin"})

@@ -27,6 +27,8 @@ class ExtractionData(Config):
     image_root: str | None = None
     """The folder of the posts' photos (`ID.jpg`, or file names as in the data); without one, no picture is read. Photos become patches
     of the frozen compact encoder (set `extractor.image_width` to 1280), or pixels for `extractor.image_encoder`."""
+    train_posts: int | None = Field(default=None, gt=0)
+    """At most so many posts to learn from, drawn at random and the same ones for every seed; None takes all."""
     cut_anew: bool = False
     """Whether words are cut as the product cuts a text; scores are then not those of the published cut."""
 

@@ -87,8 +87,17 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
     relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
     if data.name == "mnre-v2":
         relations = MNRE(Path(data.root), "v2").relations()
+    # labels are those of the whole data set, so that a sample has the same
     types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
+    if data.train_posts is not None:
+        posts = (_sample(posts[0], data.train_posts), *posts[1:])
     return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
+
+
+def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
+    """At most `count` of the posts, in their order."""
+    order = torch.randperm(len(posts), generator=torch.Generator().manual_seed(0))
+    return [posts[i] for i in sorted(order[:count].tolist())]
 
 
 def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:

@@ -66,7 +66,8 @@ def mie_run(
     seeds: Sequence[int] = (0, 1, 2),
     encoder: str = "minilm",
     long_contexts: bool = False,
-    recipe: ExtractionRecipe | None = None,
+    epochs: int | None = None,
+    train_posts: int | None = None,
 ) -> ExtractionRun:
     """The run of one system on one data set.
 
@@ -77,7 +78,8 @@ def mie_run(
         seeds: The seeds.
         encoder: A checkpoint as `LanguageSpec` names it.
         long_contexts: Whether contexts are the long ones where they exist, not the captions.
-        recipe: How it is trained; the default of the benchmark where None.
+        epochs: Passes over the training posts; the benchmark's own where None.
+        train_posts: At most so many of them, as `ExtractionData` draws them; all where None.
 
     Raises:
         InputError: If there is no such data set or system, or the data set has no contexts.
@@ -101,17 +103,17 @@ def mie_run(
     parts = (data, system, *(["long"] if long_contexts and reads_context else []), *([] if encoder == "minilm" else [Path(encoder).name]))
     return ExtractionRun(
         name="-".join(parts),
-        data=ExtractionData(name=data, root=str(folder / _FOLDERS[data]), contexts=contexts),  # type: ignore[arg-type]
+        data=ExtractionData(name=data, root=str(folder / _FOLDERS[data]), contexts=contexts, train_posts=train_posts),  # type: ignore[arg-type]
         extractor=extractor,
-        recipe=recipe or default_recipe(data, encoder),
+        recipe=default_recipe(data, encoder, epochs),
         seeds=tuple(seeds),
     )
 
 
-def default_recipe(data: str, encoder: str) -> ExtractionRecipe:
+def default_recipe(data: str, encoder: str, epochs: int | None = None) -> ExtractionRecipe:
     """The benchmark's recipe: MiniLM takes higher rates than BERT does."""
     rate = 3e-4 if encoder == "minilm" else 3e-5
-    epochs = {"mnre-v2": 4, "mnre-v1": 5, "stand-in": 12}.get(data, 6)
+    epochs = epochs or {"mnre-v2": 4, "mnre-v1": 5, "stand-in": 12}.get(data, 6)
     return ExtractionRecipe(batch_posts=32, learning_rate=rate, epochs=epochs)
 
 
@@ -124,6 +126,8 @@ def run_mie(
     seeds: Sequence[int] = (0, 1, 2),
     encoder: str = "minilm",
     long_contexts: bool = False,
+    epochs: int | None = None,
+    train_posts: int | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[Comparison]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to; resumable.
@@ -135,7 +139,16 @@ def run_mie(
             for system in systems:
                 if system != "text" and data == "mnre-v2":
                     continue
-                run = mie_run(data, system, folder, seeds=(seed,), encoder=encoder, long_contexts=long_contexts)
+                run = mie_run(
+                    data,
+                    system,
+                    folder,
+                    seeds=(seed,),
+                    encoder=encoder,
+                    long_contexts=long_contexts,
+                    epochs=epochs,
+                    train_posts=train_posts,
+                )
                 run_extraction(run, out, report=report)
     return show_mie(out)
 

@@ -1,0 +1,31 @@
+"""Freed memory kept by the process: training takes and gives back the same large blocks at every step.
+
+glibc asks the kernel for every block above a threshold and gives it back at once; each time the kernel fills it with zeros again. Training
+small networks on cached features spent a quarter of its time there (`docs/benchmarks-table2.md`).
+"""
+
+import ctypes
+import sys
+
+__all__ = ["keep_freed_memory"]
+
+# malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+# the largest that glibc takes; with none at all, holes between blocks grew to gigabytes
+_LARGEST_KEPT = 32 * 2**20
+_MOST_KEPT = 2**30
+
+
+def keep_freed_memory() -> bool:
+    """Lets malloc keep freed blocks for the next step; for processes that train, not for those that read a stream of posts.
+
+    Returns:
+        Whether the C library took both settings; False where it is not glibc, which changes nothing but speed.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT))

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from crisislens.nn.adaptive import AdaptiveFusion
 from crisislens.nn.alignment import Alignment
@@ -28,6 +29,8 @@ from crisislens.nn.attention import masked_mean
 from crisislens.nn.words import SHAPES, WordBatch
 
 __all__ = ["FusedWords", "ShapCA"]
+
+_LIKE_LENGTH = 16
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,13 @@ class ShapCA(nn.Module):
         having = batch.context_mask.any(1)
         if not bool(having.any()):
             return empty, batch.context_mask
-        # posts without a context cost nothing
-        own, _ = self.encoder(batch.context_ids[having], batch.context_mask[having], None)
-        return empty.index_copy(0, having.nonzero()[:, 0], own), batch.context_mask
+        # posts without a context cost nothing, and contexts of like length go together: batches are made by the length of the texts
+        lengths = batch.context_mask.sum(1)
+        order = having.nonzero()[:, 0]
+        order = order[lengths[order].argsort(stable=True)]
+        found = empty
+        for rows in order.split(_LIKE_LENGTH):
+            n = int(lengths[rows[-1]])
+            own, _ = self.encoder(batch.context_ids[rows, :n], batch.context_mask[rows, :n], None)
+            found = found.index_copy(0, rows, functional.pad(own, (0, 0, 0, empty.shape[1] - n)))
+        return found, batch.context_mask

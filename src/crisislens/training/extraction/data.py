@@ -239,7 +239,7 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
 
 
 class LengthBatches:
-    """Batches of posts of similar length in random order, other ones in each epoch; they depend on seed and epoch alone.
+    """Batches of posts whose texts are of similar length in random order, other ones in each epoch; they depend on seed and epoch alone.
 
     Arguments:
         examples: The posts.
@@ -250,7 +250,7 @@ class LengthBatches:
 
     def __init__(self, examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor) -> None:
         self.examples, self.size, self.seed, self.extractor, self.epoch = examples, size, seed, extractor, 0
-        self._lengths = torch.tensor([len(e.words) + len(e.words.context_ids) for e in examples])
+        self._lengths = torch.tensor([len(e.words) for e in examples])
 
     def __len__(self) -> int:
         return -(-len(self.examples) // self.size)

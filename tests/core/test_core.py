@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from crisislens.core import errors
 from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError, CrisisLensError, MissingExtraError, NotRegisteredError
-from crisislens.core.files import atomic_write
+from crisislens.core.errors import ConfigError, CrisisLensError, InputError, MissingExtraError, NotRegisteredError
+from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import fingerprint, fingerprint_file, fingerprint_lines, sha256_of_file
 from crisislens.core.optional import require
 from crisislens.core.registry import Registry
@@ -132,3 +132,41 @@ def test_threads_are_limited_before_the_libraries_load() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "1"
     assert limit_threads() == available_cores() >= 1
+
+
+def test_one_run_writes_into_a_folder(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with sole_writer(out):
+        assert out.is_dir()
+        held = subprocess.run(
+            [sys.executable, "-c", f"from crisislens.core.files import *; from pathlib import Path\nwith sole_writer(Path({str(out)!r})): pass"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "another run is writing into" in held.stderr.splitlines()[-1]
+    assert list(out.iterdir()) == []
+    with sole_writer(out):
+        pass
+
+
+def test_a_killed_run_lets_go_of_its_folder(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from crisislens.core.files import sole_writer
+with sole_writer(Path({str(tmp_path)!r})):
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    with sole_writer(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_no_folder_to_write_into(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    for out in (tmp_path / "out", tmp_path / "out" / "deeper"):
+        with pytest.raises(InputError, match="--out"), sole_writer(out):
+            pass
+    assert (tmp_path / "out").read_text() == "mine"

@@ -6,6 +6,7 @@ A table is a folder of run files, each with a `row` section. A row is run in the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import yaml
@@ -85,7 +86,7 @@ def load_grid(
         configs: The folder with `runs/TABLE` and `settings`.
         table: The table's name.
         settings: Settings to run; empty for all that rows name.
-        rows: Names of rows, `*` at the end stands for any; empty for all.
+        rows: Names of rows, `*` stands for any characters; empty for all.
         seeds: Seeds in place of the run files'.
         overrides: `KEY=VALUE` pairs for all run files.
 
@@ -148,4 +149,4 @@ def _run(path: Path, configs: Path, setting: str, overrides: list[str]) -> RunCo
 
 
 def _fits(name: str, pattern: str) -> bool:
-    return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
+    return fnmatchcase(name, pattern)

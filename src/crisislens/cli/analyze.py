@@ -8,6 +8,7 @@ import typer
 
 from crisislens.cli.console import progress, say
 from crisislens.core.errors import InputError
+from crisislens.core.files import sole_writer
 
 __all__ = ["add_to", "columns_of", "run"]
 
@@ -98,17 +99,18 @@ def run(
         raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
     annotators = load_annotators(selected(add=with_ or (), leave_out=without or ()))
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
-    with progress("analyzing") as advance:
-        outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
     given = [("--images", images or posts.parent), ("--out", out), ("--model", model), ("--title", title), ("--threads", threads)]
     lists = [("--map", [f"{k}={v}" for k, v in columns.items()]), ("--also", formats), ("--with", with_), ("--without", without)]
     pairs = [(flag, x) for flag, x in given if x is not None] + [(flag, x) for flag, several in lists for x in several or ()]
     flags = ["--blur-locations"] if blur_locations else []
     command = shlex.join(["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags])
-    report = write_outputs(
-        outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command, data=_described(source.describe())
-    )
-    clear_work(out)
+    with sole_writer(out):
+        with progress("analyzing") as advance:
+            outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
+        report = write_outputs(
+            outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command, data=_described(source.describe())
+        )
+        clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
     say(f"assessments  {out / 'assessments.jsonl'}")

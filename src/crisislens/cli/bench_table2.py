@@ -15,9 +15,7 @@ NAME = "table2"
 
 def table2(
     setting: Annotated[list[str] | None, typer.Option("--setting", help="A1, A2, B2, A3 or A3-photos; may be given again.")] = None,
-    row: Annotated[
-        list[str] | None, typer.Option("--row", help="A row, or the begin of some with * at its end; may be given again.")
-    ] = None,
+    row: Annotated[list[str] | None, typer.Option("--row", help="A row, or several with * in it; may be given again.")] = None,
     seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed; may be given again. Default: those of the run files.")] = None,
     override: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE for all rows, as in data.root=DIR; may be given again.")

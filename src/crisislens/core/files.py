@@ -1,10 +1,43 @@
-"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is killed."""
+"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is killed; and one writer a folder."""
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_write"]
+from filelock import FileLock, Timeout
+
+from crisislens.core.errors import InputError
+
+__all__ = ["LOCK", "atomic_write", "sole_writer"]
+
+LOCK = ".crisislens.lock"
+"""The file that a folder holds while a run writes into it."""
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process is killed.
+
+    Raises:
+        InputError: If another run holds it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"another run is writing into {folder}; wait until it is done, or give another --out") from None
+    except FileExistsError:
+        raise InputError(f"{folder} is a file; --out names the folder that the output goes to") from None
+    except OSError as error:
+        raise InputError(f"cannot write into {folder} ({error.strerror or error}); give another --out") from error
+    try:
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        lock.release()
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

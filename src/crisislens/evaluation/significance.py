@@ -119,7 +119,7 @@ def paired_bootstrap(
     if resamples < 1:
         raise InputError(f"{resamples} resamples were asked for; a bootstrap needs at least 1, 10000 is usual")
     together = np.arange(len(y)) if clusters is None else clusters
-    (a, drawn_a), (b, drawn_b) = (_scores(y, _rows(p), score, together, resamples, seed) for p in (p_a, p_b))
+    (a, drawn_a), (b, drawn_b) = _scores(y, [_rows(p) for p in (p_a, p_b)], score, together, resamples, seed)
     d, d_star = a - b, drawn_a - drawn_b
     low, high = interval(d_star)
     # a hair below |d|, so that sums in another order do not decide about an equal
@@ -193,18 +193,24 @@ def _rows(p: Probabilities) -> list[Float[np.ndarray, "s c"]]:
 
 def _scores(
     y: Int[np.ndarray, " s"],
-    rows: Sequence[Float[np.ndarray, "s c"]],
+    systems: Sequence[Sequence[Float[np.ndarray, "s c"]]],
     score: Score,
     clusters: Shaped[np.ndarray, " s"],
     resamples: int,
     seed: int,
-) -> tuple[float, Float[np.ndarray, " r"]]:
-    """The mean score over a system's seeds, as it is and over resamples."""
-    whole, drawn = [], []
-    for p in rows:
+) -> list[tuple[float, Float[np.ndarray, " r"]]]:
+    """For each system the mean score over its seeds, as it is and over resamples, which are drawn once for all."""
+    counts = []
+    for p in (p for rows in systems for p in rows):
         c = p.shape[1]
         check_labels(y, posts=len(p), classes=c)
-        counts = cluster_counts(confusion_cells(y, p.argmax(1), c), c * c, clusters)
-        whole.append(float(score(counts.sum(0).reshape(c, c))))
-        drawn.append(score(resample_counts(counts, resamples=resamples, seed=seed).reshape(-1, c, c)))
-    return float(np.mean(whole)), np.asarray(np.mean(drawn, axis=0))
+        counts.append(cluster_counts(confusion_cells(y, p.argmax(1), c), c * c, clusters))
+    together = resample_counts(np.concatenate(counts, axis=1), resamples=resamples, seed=seed)
+    drawn = iter(np.split(together, np.cumsum([n.shape[1] for n in counts])[:-1], axis=1))
+    whole, found = iter(counts), []
+    for rows in systems:
+        c = [p.shape[1] for p in rows]
+        observed = [float(score(next(whole).sum(0).reshape(k, k))) for k in c]
+        again = [score(next(drawn).reshape(-1, k, k)) for k in c]
+        found.append((float(np.mean(observed)), np.asarray(np.mean(again, axis=0))))
+    return found

@@ -139,7 +139,7 @@ class ShapCA(nn.Module):
         order = having.nonzero()[:, 0]
         order = order[lengths[order].argsort(stable=True)]
         found = empty
-        for rows in order.split(_LIKE_LENGTH):
+        for rows in torch.split(order, _LIKE_LENGTH):
             n = int(lengths[rows[-1]])
             own, _ = self.encoder(batch.context_ids[rows, :n], batch.context_mask[rows, :n], None)
             found = found.index_copy(0, rows, functional.pad(own, (0, 0, 0, empty.shape[1] - n)))

@@ -28,7 +28,7 @@ import numpy as np
 
 from crisislens import __version__
 from crisislens.core.errors import CrisisLensError, InputError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import LOCK, atomic_write
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import Assessment, FailedPost
@@ -121,7 +121,7 @@ def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) 
             return work, str(json.loads(manifest.read_text(encoding="utf-8"))["analyzed_at"])
         except (ValueError, KeyError, TypeError):
             pass
-    elif folder.is_dir() and {p.name for p in folder.iterdir()} - {"work"} and not (folder / "assessments.jsonl").is_file():
+    elif folder.is_dir() and {p.name for p in folder.iterdir()} - {"work", LOCK} and not (folder / "assessments.jsonl").is_file():
         raise InputError(f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it")
     # chunks without their manifest, and those of another run that nobody finished
     shutil.rmtree(folder / "work", ignore_errors=True)

@@ -107,6 +107,7 @@ class CachedInputs:
             self.caption = _Modality(
                 [captions.batch(range(i, min(i + _CHUNK, len(cache)))).text for i in range(0, len(cache), _CHUNK)], dtype
             )
+            # the sum, not one part after the other: captions of one event are alike, and batches of one event made training worse
             self.lengths = self.lengths + self.caption.lengths.numpy()
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import multiprocessing
 import re
 import shutil
 from dataclasses import replace
@@ -20,6 +21,8 @@ from crisislens.bench.tables import build_tables
 from crisislens.bench.text import csv_text, latex_text, markdown_text
 from crisislens.cli.main import app
 from crisislens.core.errors import CacheError, ConfigError, InputError
+from crisislens.core.files import sole_writer
+from crisislens.models.base import ModelSpec
 from crisislens.report.table_page import table_page
 
 PAIR = ("compact_guided", "compact_concat")
@@ -64,6 +67,61 @@ def test_processes_share_the_work_and_tell_of_each_run(one_row: OneRow, out: Pat
     run_grid(grid, tmp_path / "alone", cache=tmp_path / "cache")
     two, one = ({r.key: r.weighted_f1 for r in read_results(folder / "results.jsonl")} for folder in (out, tmp_path / "alone"))
     assert two == one
+
+
+def test_a_group_that_is_alone_is_shared_by_seed(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    done = run_grid(one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2)
+    assert (done.done, done.known) == (2, 0)
+    assert sorted(r.seed for r in read_results(out / "results.jsonl")) == [0, 1]
+
+
+def test_what_goes_wrong_in_one_process_ends_the_grid(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    out.mkdir(parents=True)
+    (out / "results.jsonl").mkdir()
+    with pytest.raises(OSError, match=r"results\.jsonl"):
+        run_grid(one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2)
+    assert not any(child.is_alive() for child in multiprocessing.active_children())
+
+
+def test_a_row_that_cannot_be_built_costs_only_itself(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    grid = one_row(*PAIR, more=SMALL)
+    spoiled = grid.cells[0].run.model_copy(update={"model": ModelSpec(name="guided", options={"heads": 7})})
+    grid = replace(grid, cells=(replace(grid.cells[0], run=spoiled), *grid.cells[1:]))
+    done = run_grid(grid, out, cache=tmp_path / "cache")
+    assert done.done == 1
+    assert [b.row for b in done.blocked] == [grid.cells[0].name]
+
+
+def test_one_grid_a_folder(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    with sole_writer(out), pytest.raises(InputError, match="another run"):
+        run_grid(one_row("compact_concat", more=SMALL), out, cache=tmp_path / "cache")
+
+
+def test_rows_with_other_seeds_are_not_compared(one_row: OneRow, out: Path, tmp_path: Path) -> None:
+    run_grid(one_row("compact_text_only", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache")
+    run_grid(one_row("compact_guided", more=SMALL), out, cache=tmp_path / "cache")
+
+    def compared() -> bool:
+        [table] = build_tables(load_rows(CONFIGS, "table2"), read_results(out / "results.jsonl"), [], out, resamples=50)
+        return next(line for line in table.rows if line.name == "compact_guided").comparison is not None
+
+    assert not compared()
+    run_grid(one_row("compact_guided", more=SMALL, seeds=(1,)), out, cache=tmp_path / "cache")
+    assert compared()
+
+
+def test_what_other_code_finished_is_not_called_this_codes(
+    one_row: OneRow, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = one_row("compact_concat", more=SMALL)
+    monkeypatch.setattr("crisislens.bench.run.code_fingerprint", lambda: "older")
+    run_grid(grid, out, cache=tmp_path / "cache")
+    [metrics] = (out / "runs").rglob("metrics.json")
+    metrics.write_text(metrics.read_text().replace('"seed": 0', '"seed": 7'))
+    (out / "results.jsonl").unlink()
+    monkeypatch.undo()
+    run_grid(one_row("compact_concat", more=SMALL), out, cache=tmp_path / "cache")
+    assert '"seed": 7' not in metrics.read_text()
 
 
 def test_a_changed_text_beside_the_posts_runs_again(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
@@ -140,7 +198,7 @@ def test_the_table_from_hand_made_results(out: Path) -> None:
     # t(0.975, 2) = 4.302653, standard error 0.02 / sqrt 3
     assert line.ours["weighted_f1"].half_width == pytest.approx(4.302653 * 0.02 / 3**0.5, rel=1e-5)
     assert line.difference("weighted_f1") == pytest.approx(82.0 - 90.45)
-    assert table.noise == pytest.approx(100 * 1.96 * (0.87 * 0.13 / 100) ** 0.5)
+    assert table.noise == pytest.approx(100 * 1.96 * (0.82 * 0.18 / 100) ** 0.5)
     # of two configurations the one that ran last stands in the table
     append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, config="other"))
     [table] = build_tables(rows, read_results(out / "results.jsonl"), [], out)
@@ -225,7 +283,7 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
         shutil.copy(CONFIGS / "runs" / "table2" / f"{name}.yaml", folder)
     # a new row is one file
     mine = yaml.safe_load((folder / "compact_concat.yaml").read_text())
-    mine["name"], mine["row"]["title"] = "my_late_fusion", "mine"
+    mine["name"], mine["row"]["title"], mine["row"]["baseline"] = "my_late_fusion", "mine", "compact_guided"
     mine["model"] = {"name": "late_fusion"}
     (folder / "my_late_fusion.yaml").write_text(yaml.safe_dump(mine))
     sets = ["data.source=synthetic", f"data.root={crisis_root}", "data.posts=40", "epochs=1", "device=cpu", *SMALL]

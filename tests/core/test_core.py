@@ -139,7 +139,11 @@ def test_one_run_writes_into_a_folder(tmp_path: Path) -> None:
     with sole_writer(out):
         assert out.is_dir()
         held = subprocess.run(
-            [sys.executable, "-c", f"from crisislens.core.files import *; from pathlib import Path\nwith sole_writer(Path({str(out)!r})): pass"],
+            [
+                sys.executable,
+                "-c",
+                f"from crisislens.core.files import *; from pathlib import Path\nwith sole_writer(Path({str(out)!r})): pass",
+            ],
             capture_output=True,
             text=True,
             check=False,

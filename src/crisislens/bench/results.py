@@ -8,6 +8,7 @@ import json
 import os
 import platform
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -119,8 +120,9 @@ def provenance(device: str) -> dict[str, object]:
     }
 
 
+@cache
 def code_fingerprint() -> str:
-    """16 hex digits over the source of the rooms that decide a result."""
+    """16 hex digits over the source of the rooms that decide a result, as it was when first asked for."""
     root = Path(__file__).resolve().parent.parent
     files = sorted(path for room in _ROOMS for path in (root / room).rglob("*.py"))
     return fingerprint([[path.relative_to(root).as_posix(), fingerprint_file(path)] for path in files])

@@ -6,17 +6,21 @@ work. A killed grid loses the epoch that it was in: finished runs are known by t
 
 import json
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from crisislens.bench.grid import Cell, Grid
-from crisislens.bench.results import BenchResult, append_result, key_of, provenance, read_results
+from crisislens.bench.results import BenchResult, append_result, code_fingerprint, key_of, provenance, read_results
 from crisislens.core.allocator import keep_freed_memory
-from crisislens.core.errors import DataError, ImageError, MissingExtraError, ModelError
-from crisislens.core.files import atomic_write
+from crisislens.core.errors import CacheError, ConfigError, DataError, ImageError, MissingExtraError, ModelError
+from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import resolve_image
 from crisislens.encoders.base import EncoderPair, load_encoders
@@ -76,32 +80,56 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
         say: Told of every finished run and every blocked cell.
 
     Raises:
-        CrisisLensError: If something fails that is not a matter of one cell.
+        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs into the folder.
     """
+    total, groups = GridRun(), list(_groups(grid.cells).values())
+    if len(groups) < jobs:
+        # features are then read once a process
+        groups = [part for group in groups for part in _by_seed(group)]
     # the largest first, so that no process is left alone with one at the end
-    total, groups = GridRun(), sorted(_groups(grid.cells).values(), key=len, reverse=True)
-    if jobs <= 1 or len(groups) <= 1:
-        keep_freed_memory()
-        parts = (_run_group(grid.table, group, out, cache, say) for group in groups)
-        for part in parts:
-            _add(total, part)
-    else:
-        context = multiprocessing.get_context("spawn")
-        lines = context.SimpleQueue()
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(lines,)) as pool:
-            waiting = {pool.submit(_in_a_process, grid.table, group, out, cache) for group in groups}
-            while waiting:
-                done, waiting = wait(waiting, timeout=_LISTEN, return_when=FIRST_COMPLETED)
-                while not lines.empty():
-                    say(lines.get())
-                for future in done:
-                    _add(total, future.result())
-    kept = {(b.row, b.setting): b for b in read_blocked(out)}
-    for cell in grid.cells:
-        kept.pop((cell.name, cell.setting), None)
-    kept.update({(b.row, b.setting): b for b in total.blocked})
-    atomic_write(out / "blocked.json", json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False) + "\n")
+    groups.sort(key=len, reverse=True)
+    with sole_writer(out):
+        if jobs <= 1:
+            keep_freed_memory()
+            for group in groups:
+                _add(total, _run_group(grid.table, group, out, cache, say))
+        else:
+            _share(grid.table, groups, out, cache, jobs, say, total)
+        kept = {(b.row, b.setting): b for b in read_blocked(out)}
+        for cell in grid.cells:
+            kept.pop((cell.name, cell.setting), None)
+        kept.update({(b.row, b.setting): b for b in total.blocked})
+        atomic_write(out / "blocked.json", json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False) + "\n")
     return total
+
+
+def _share(table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun) -> None:
+    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on from their checkpoints."""
+    context = multiprocessing.get_context("spawn")
+    lines = context.SimpleQueue()
+
+    def listen() -> None:
+        while not lines.empty():
+            say(lines.get())
+
+    pool = ProcessPoolExecutor(min(jobs, len(groups)), mp_context=context, initializer=_start, initargs=(lines,))
+    try:
+        waiting = {pool.submit(_in_a_process, table, group, out, cache) for group in groups}
+        while waiting:
+            done, waiting = wait(waiting, timeout=_LISTEN, return_when=FIRST_COMPLETED)
+            listen()
+            for future in done:
+                _add(total, future.result())
+    except BaseException as error:
+        # a pool that is shut down lets its processes finish what they do, which may be half an hour
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
+        pool.shutdown(cancel_futures=True)
+        listen()
+        if isinstance(error, BrokenProcessPool):
+            raise ModelError("a process of the grid was killed (too little memory?); start it again with fewer --jobs") from error
+        raise
+    pool.shutdown()
 
 
 def read_blocked(out: Path) -> list[Blocked]:
@@ -134,14 +162,31 @@ def _groups(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     return groups
 
 
+def _by_seed(group: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells of a group with one seed each, seed by seed."""
+    parts: dict[int, list[Cell]] = {}
+    for cell in group:
+        for seed in cell.run.seeds:
+            parts.setdefault(seed, []).append(replace(cell, run=cell.run.model_copy(update={"seeds": (seed,)})))
+    return list(parts.values())
+
+
 def _start(lines: "SimpleQueue[str]") -> None:
-    """Of each process: one thread, and where what it says goes."""
+    """Of each process: one thread, where what it says goes, and an end when the parent's comes."""
     global _lines
     from crisislens.nn.device import set_threads
 
     _lines = lines
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_threads(1)
     keep_freed_memory()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
 
 
 def _in_a_process(table: str, cells: list[Cell], out: Path, cache: Path) -> GridRun:
@@ -168,11 +213,11 @@ def _run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: S
             if key in known:
                 part.known += 1
                 continue
-            if prepared is None and cell.run.mode == "frozen":
-                prepared = prepare(cell.run, data, encoders, cache)
             try:
+                if prepared is None and cell.run.mode == "frozen":
+                    prepared = prepare(cell.run, data, encoders, cache)
                 result = _fit(cell.run, seed, key, out / "runs", cache, data, prepared)
-            except ModelError as error:
+            except (ModelError, ConfigError, CacheError) as error:
                 part.blocked.append(Blocked(cell.name, cell.setting, str(error)))
                 say(f"{cell.setting} {cell.name}, seed {seed}: failed: {error}")
                 break
@@ -208,9 +253,11 @@ def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None,
 def _fit(run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None) -> RunResult:
     """One run, gone on with where an earlier start of the same experiment left it; what another one left in its folder is replaced."""
     mark = run_folder(out, run, seed) / "key"
-    same = mark.is_file() and mark.read_text(encoding="utf-8") == key
+    # what older code began or finished is not called this code's
+    marked = f"{key} {code_fingerprint()}"
+    same = mark.is_file() and mark.read_text(encoding="utf-8") == marked
     if not same:
-        atomic_write(mark, key)
+        atomic_write(mark, marked)
     return fit(run, seed=seed, out=out, cache=cache, resume=same, data=data, prepared=prepared)
 
 

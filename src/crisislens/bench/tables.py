@@ -90,7 +90,7 @@ class SettingTable:
         rows: The lines.
         posts: Posts by split.
         with_photo: Those with a photo that could be used.
-        noise: 95 % half-width of an accuracy of 0.87 on so many test posts, in points.
+        noise: 95 % half-width of the rows' mean accuracy on so many test posts, in points.
         codes: Fingerprints of the code behind the results; more than one is said in the table.
         caveats: What a reader must know.
     """
@@ -159,13 +159,13 @@ def _setting(
     ]
     everyone = [r for group in there.values() for r in group]
     posts = everyone[0].posts if everyone else {}
-    n = posts.get("test", 0)
+    n, accuracy = posts.get("test", 0), sum(r.accuracy for r in everyone) / max(1, len(everyone))
     return SettingTable(
         setting=setting,
         rows=tuple(lines),
         posts=posts,
         with_photo=everyone[0].with_photo if everyone else {},
-        noise=100 * 1.96 * (0.87 * 0.13 / n) ** 0.5 if n else 0.0,
+        noise=100 * 1.96 * (accuracy * (1 - accuracy) / n) ** 0.5 if n else 0.0,
         codes=tuple(sorted({r.code for r in everyone})),
         caveats=tuple(_caveats(setting, everyone)),
     )
@@ -213,6 +213,8 @@ def _comparisons(rows: dict[str, RowConfig], there: dict[str, list[BenchResult]]
         if None in mine or None in theirs:
             continue
         y, tweets = mine[0][0], mine[0][1]  # type: ignore[index]
+        if [r.seed for r in there[name]] != [r.seed for r in there[base]]:
+            continue
         if any(len(one[0]) != len(y) or (one[1] != tweets).any() for one in (*mine, *theirs) if one):  # type: ignore[union-attr]
             continue
         a, b = ([one[2] for one in side if one] for side in (mine, theirs))

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -36,7 +36,10 @@ def sole_writer(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / LOCK).unlink(missing_ok=True)
+        if os.name == "posix":
+            # elsewhere an open file cannot be removed, and filelock removes it itself
+            with suppress(OSError):
+                (folder / LOCK).unlink()
         lock.release()
 
 

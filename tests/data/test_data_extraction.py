@@ -189,6 +189,25 @@ def test_twitter_counts_are_the_published_ones(shared_data: Path, name: str, men
     check = TwitterMNER(shared_data / "mner", name).check()
     assert check.complete
     assert tuple(check.mended_tags.values()) == mended
+    [placeholder] = check.repeated_contexts["test"] or [""]
+    assert (placeholder, check.repeated_contexts["test"].get(placeholder, 0)) == {
+        "twitter2015": ("", 0),
+        "twitter2017": ("a man is standing on a skateboard in the snow", 50),
+    }[name]
+    assert check.shared_texts["test-train"] == {"twitter2015": 4, "twitter2017": 3}[name]
+
+
+def test_repeated_words_and_captions_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / "twitter2017"
+    folder.mkdir()
+    for split, words in (("train", "Rain in Ponce"), ("valid", "Nothing here"), ("test", "rain IN ponce")):
+        posts = "\n".join(f"IMGID:{split}{i}\n" + "".join(f"{w}\tO\n" for w in (*words.split(), *["again"] * i)) for i in range(3))
+        (folder / f"{split}.txt").write_text(posts, encoding="utf-8")
+    captions = [f"{split}{i}.jpg :{'gray' if i < 2 else 'a dog'}" for split in ("train", "valid", "test") for i in range(3)]
+    (folder / "captions_blip2.txt").write_text("\n".join(captions), encoding="utf-8")
+    check = TwitterMNER(tmp_path, "twitter2017").check()
+    assert check.shared_texts == {"dev-train": 0, "dev-test": 0, "test-train": 3}
+    assert check.repeated_contexts["train"] == {"gray": 2}
 
 
 @pytest.mark.real

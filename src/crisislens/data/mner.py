@@ -7,7 +7,7 @@ nothing (mended, so that it has as many mentions as `B-` tags plus these).
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 __all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
+_REPEATED = 0.01
 _CAPTIONS, _LONG_CONTEXTS = "captions_blip2.txt", "contexts_mplug_owl.tsv"
 EXPECTED_POSTS: dict[str, dict[str, int]] = {
     "twitter2015": {"train": 4000, "dev": 1000, "test": 3257},
@@ -53,6 +54,8 @@ class MNERCheck:
         shared_images: Pairs of splits and how many photos they share.
         photos_missing: Posts whose photo is not in the image folder; everything where none was given.
         without_context: Posts without a context.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words but for case.
+        repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a picture that it could not see.
     """
 
     posts: dict[str, int]
@@ -63,6 +66,8 @@ class MNERCheck:
     shared_images: dict[str, int]
     photos_missing: dict[str, int]
     without_context: dict[str, int]
+    shared_texts: dict[str, int]
+    repeated_contexts: dict[str, dict[str, int]]
 
     @property
     def complete(self) -> bool:
@@ -73,6 +78,15 @@ class MNERCheck:
     def as_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
         return {**asdict(self), "complete": self.complete}
+
+
+def _folded(post: AnnotatedPost) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in post.words)
+
+
+def _repeated(contexts: Mapping[str, str], posts: Sequence[AnnotatedPost]) -> dict[str, int]:
+    counts = Counter(context_of(contexts, p.image) for p in posts)
+    return {text: n for text, n in counts.most_common() if text and n > max(1, _REPEATED * len(posts))}
 
 
 @dataclass(frozen=True)
@@ -136,6 +150,7 @@ class TwitterMNER:
         files = {split: self._read(split) for split in _FILES}
         contexts: Mapping[str, str] = self.contexts() if (self.folder / _CAPTIONS).is_file() else {}
         images = {split: {p.image for p in file.posts} for split, file in files.items()}
+        texts = {split: {_folded(p) for p in file.posts} for split, file in files.items()}
         pairs = [(a, b) for a in files for b in files if a < b]
         return MNERCheck(
             posts={split: len(file.posts) for split, file in files.items()},
@@ -146,6 +161,8 @@ class TwitterMNER:
             shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
             photos_missing={split: sum(not self._has_photo(p) for p in file.posts) for split, file in files.items()},
             without_context={split: sum(not context_of(contexts, p.image) for p in file.posts) for split, file in files.items()},
+            shared_texts={f"{a}-{b}": sum(_folded(p) in texts[a] for p in files[b].posts) for a, b in pairs},
+            repeated_contexts={split: _repeated(contexts, file.posts) for split, file in files.items()},
         )
 
     def _has_photo(self, post: AnnotatedPost) -> bool:

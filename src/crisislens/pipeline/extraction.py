@@ -11,6 +11,7 @@ from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
+from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.finder import Finder, Found
 
@@ -79,7 +80,8 @@ def extract_posts(
     out.parent.mkdir(parents=True, exist_ok=True)
     part = out.with_name(f".{out.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as stream:
+        # on one thread sums are made in one order, whoever stands beside a post
+        with one_thread_each(), part.open("w", encoding="utf-8") as stream:
             rows = iter(source)
             while batch := list(islice(rows, chunk)):
                 posts = [row for row in batch if isinstance(row, Post)]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from crisislens.core.errors import ConfigError, InputError, ModelError
+from crisislens.core.errors import ConfigError, DataError, InputError, ModelError
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
@@ -98,6 +98,16 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     assert second.difference is not None
     mean = [sum(r.test.micro.f1 for r in row.results) / 2 for row in (first, second)]
     assert second.difference.difference == pytest.approx(mean[1] - mean[0])
+    # what was trained in another way is neither compared nor averaged
+    again = [named("twitter2017-shap_ca", **ALIGNED), named("twitter2017-context")]
+    again = [run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2}), "seeds": (2,)}) for run in again]
+    run_extraction(again[1].model_copy(update={"seeds": (0,)}), tmp_path, splits=splits)
+    rows = {row.system: row for row in show_mie(tmp_path, resamples=100)}
+    assert rows["context"].difference is None
+    assert rows["shap_ca"].difference is None
+    run_extraction(again[0], tmp_path, splits=splits)
+    with pytest.raises(DataError, match="different settings"):
+        show_mie(tmp_path, resamples=100)
     # no word of a post is in a result
     assert "Paris" not in result_path(tmp_path, named("twitter2017-text"), 0).read_text()
 

@@ -75,6 +75,10 @@ class _Module(lightning.LightningModule):
         inputs, y = batch
         return (inputs, y) if device.type == "cpu" else (inputs.to(device), y.to(device))
 
+    def on_train_start(self) -> None:
+        # made, or read from a checkpoint, before lightning moved the weights
+        self.average = {name: self.average[name].to(p.device) for name, p in self._trained()}
+
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed * _SEED_STRIDE + self.current_epoch)
         self.generator.manual_seed(self.seed * _SEED_STRIDE + self.current_epoch)

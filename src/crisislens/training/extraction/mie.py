@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from crisislens.core.errors import InputError
+from crisislens.core.errors import DataError, InputError
 from crisislens.encoders.language import LanguageSpec
 from crisislens.evaluation.extraction import paired_f1
 from crisislens.evaluation.significance import PairedDifference, mean_interval
@@ -157,11 +157,14 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
     """What stands in a folder of results: each run with its seeds, and its difference to the system before it on the same data set.
 
     Raises:
-        DataError: If a file there is not a result.
+        DataError: If a file there is not a result, or seeds of one run were trained with other settings.
     """
     runs: dict[str, list[SeedResult]] = {}
     for result in read_results(out):
         runs.setdefault(result.run.name, []).append(result)
+    for name, results in runs.items():
+        if len({r.fingerprint for r in results}) > 1:
+            raise DataError(f"the seeds of {name} in {out} were trained with different settings; give each setting a folder of its own")
     compared = []
     for data in DATA_SETS:
         names = [name for name in runs if name == data or name.startswith(f"{data}-")]
@@ -176,12 +179,19 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
 
 
 def compare(a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000) -> PairedDifference | None:
-    """The paired difference of two runs over the seeds that both have; None if they share none."""
+    """The paired difference of two runs over the seeds that both have; None if they share none, or differ in more than the system."""
+    if _terms(a) != _terms(b):
+        return None
     shared = sorted({r.seed for r in a} & {r.seed for r in b})
     if not shared:
         return None
     rows = [[r.post_counts() for seed in shared for r in results if r.seed == seed] for results in (a, b)]
     return paired_f1(*rows, resamples=resamples)
+
+
+def _terms(results: Sequence[SeedResult]) -> set[tuple[object, ...]]:
+    """All that two runs must share to be compared."""
+    return {(r.run.data.name, r.run.data.train_posts, r.run.data.cut_anew, r.run.recipe, r.run.extractor.encoder) for r in results}
 
 
 def _system(name: str, data: str) -> str:

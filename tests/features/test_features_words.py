@@ -52,6 +52,25 @@ def test_markers_stand_around_head_and_tail(encoder: LanguageEncoder) -> None:
     assert pieces(encoder, overlapping.ids) == ["[CLS]", "[unused0]", "[unused2]", "anna", "[unused3]", "visits", "[unused1]", "[SEP]"]
 
 
+def test_markers_of_a_packaged_vocabulary_are_its_unused_pieces() -> None:
+    encoder = load_language(LanguageSpec())
+    read = WordReader(encoder).read(["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC")))
+    marks = [encoder.piece_id(f"[unused{i}]") for i in range(4)]
+    assert None not in marks
+    assert [read.ids[1], read.ids[3], read.ids[5], read.ids[7]] == marks
+
+
+def test_markers_of_a_vocabulary_without_unused_pieces_are_no_special_ones(
+    encoder: LanguageEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = int(encoder.model.get_input_embeddings().weight.shape[0])
+    monkeypatch.setattr(encoder, "piece_id", lambda piece: rows - 1 if piece == "<mask>" else None)
+    read = WordReader(encoder).read(["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC")))
+    marks = [read.ids[1], read.ids[3], read.ids[5], read.ids[7]]
+    assert len(set(marks)) == 4
+    assert not set(marks) & {rows - 1, read.ids[0], read.ids[-1], encoder.pad_id}
+
+
 def test_what_does_not_fit(encoder: LanguageEncoder) -> None:
     reader = WordReader(encoder)
     long = reader.read(["flood"] * 40)

@@ -110,6 +110,11 @@ class MiniLMText(TextEncoder):
         """16 hex digits over weights, tokenizer, adapter and length."""
         return fingerprint(self._identity)
 
+    def piece_id(self, piece: str) -> int | None:
+        """The id of a word piece, or None."""
+        found: int | None = self._tokenizer.token_to_id(piece)
+        return found
+
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces."""
         # half a surrogate pair is no character, and the tokenizer refuses it; one for one keeps the offsets

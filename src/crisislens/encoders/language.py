@@ -55,6 +55,7 @@ class LanguageEncoder(TextEncoder):
         max_tokens: Word pieces that are read of a text.
         pad_id: The id of padding.
         base: What an adapter of it belongs to: the digest of its weights.
+        vocabulary: From a word piece to its id, None where there is no such piece.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class LanguageEncoder(TextEncoder):
         max_tokens: int,
         pad_id: int,
         base: str,
+        vocabulary: Callable[[str], int | None] = lambda _: None,
     ) -> None:
         super().__init__()
+        self.piece_id = vocabulary
         self.name, self.max_tokens, self.pad_id, self.base = name, max_tokens, pad_id, base
         self.width = self.pooled_width = int(model.config.hidden_size)
         self.model = model
@@ -115,6 +118,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
             max_tokens=spec.max_tokens,
             pad_id=0,
             base=MINILM_WEIGHTS.sha256,
+            vocabulary=packaged.piece_id,
         )
     model, tokenizer = _from_checkpoint(spec)
 
@@ -132,6 +136,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         max_tokens=min(spec.max_tokens, _longest(model)),
         pad_id=int(tokenizer.pad_token_id or 0),
         base=digest(model.state_dict()) + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
+        vocabulary=tokenizer.backend_tokenizer.token_to_id,
     )
 
 

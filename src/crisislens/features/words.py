@@ -3,14 +3,14 @@ r"""From words to what an encoder inside the graph reads: word pieces, spelling,
 A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a link is read as one word,
 `http`), and its context by itself the same way, or behind the text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head
 stands between `[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
-https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve).
+https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve that are none of the special ones).
 
 An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a mention, a hashtag, digits, all
 capitals, …). Nothing of a post depends on another one.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -93,11 +93,14 @@ class WordReader:
         self._marks = self._marker_ids()
 
     def _marker_ids(self) -> tuple[int, ...]:
-        ids = [self._pieces(f"[unused{i}]", limit=2) for i in range(_MARKERS)]
-        if all(len(x) == 1 for x in ids) and len({x[0] for x in ids}) == _MARKERS:
-            return tuple(x[0] for x in ids)
+        # looked up, not tokenized: a tokenizer cuts [unused0] into brackets and letters
+        find: Callable[[str], int | None] = getattr(self.encoder, "piece_id", lambda _: None)
+        ids = [i for i in (find(f"[unused{i}]") for i in range(_MARKERS)) if i is not None]
+        if len(ids) == _MARKERS:
+            return tuple(ids)
+        special = {self._first, self._last, self.encoder.pad_id, find("[MASK]"), find("<mask>")}
         rows = int(self.encoder.model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr, operator]
-        return tuple(range(rows - _MARKERS, rows))
+        return tuple(sorted([i for i in reversed(range(rows)) if i not in special][:_MARKERS]))
 
     def read(self, words: Sequence[str], *, context: str = "", pair: tuple[Mention, Mention] | None = None) -> EncodedWords:
         """Encodes one post.

@@ -4,11 +4,13 @@ DATA is the folder that holds `mner` and `mnre`. Resumable: what is measured is 
 """
 
 import argparse
+from itertools import combinations
 from pathlib import Path
 
+from crisislens.evaluation.significance import mean_interval
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.fit import ExtractionEpoch
-from crisislens.training.extraction.mie import PUBLISHED, run_mie
+from crisislens.training.extraction.mie import PUBLISHED, compare, run_mie
 
 
 def main() -> None:
@@ -42,9 +44,13 @@ def main() -> None:
         report=report,
     )
     for row in rows:
-        d = row.difference
-        beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}] p={d.p_value:.3f} against {row.against}" if d else ""
-        print(row.data, row.system, row.f1, beside, row.results[0].retrieval)
+        found = [r.retrieval for r in row.results]
+        ranks = {name: mean_interval([x[name] for x in found]).percent() for name in found[0] if all(name in x for x in found)}
+        print(row.data, row.system, row.f1, ranks)
+    for a, b in combinations(rows, 2):
+        if a.data == b.data and (d := compare(b.results, a.results)):
+            interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+            print(f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} p={d.p_value:.3f}")
     for data in {row.data for row in rows} & set(PUBLISHED):
         print(f"published, {data}: {PUBLISHED[data]}")
 

@@ -134,7 +134,7 @@ def _files(configs: Path, table: str) -> list[Path]:
 def _row(path: Path, table: str) -> RowConfig:
     """The section `row` of a run file; the rest of it is read when it is run, which takes longer."""
     try:
-        own = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        own = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
     section = own.get("row") if isinstance(own, dict) else None

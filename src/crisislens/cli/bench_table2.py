@@ -86,7 +86,7 @@ def show_table2(
         if kind == "html":
             from crisislens.report.table_page import table_page
 
-            text = table_page(f"Table {NAME}", tables, rows, f"{len(results)} runs in results.jsonl")
+            text = table_page("Table 2 of arXiv 2507.05165", tables, rows, f"{len(results)} runs in results.jsonl")
         else:
             text = {"markdown": markdown_text, "csv": csv_text, "latex": latex_text}[kind](tables)
         atomic_write(path, text)

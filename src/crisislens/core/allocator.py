@@ -1,7 +1,7 @@
 """Freed memory kept by the process: training takes and gives back the same large blocks at every step.
 
-glibc asks the kernel for every block above a threshold and gives it back at once; each time the kernel fills it with zeros again. Training
-small networks on cached features spent a fifth of its time there (`docs/benchmarks-table2.md`).
+glibc asks the kernel for every block above a threshold and gives it back at once; each time the kernel fills it with zeros again, which
+is a good part of the time where small networks train on cached features.
 """
 
 import ctypes

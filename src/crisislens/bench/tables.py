@@ -184,7 +184,7 @@ def _caveats(setting: str, results: Sequence[BenchResult]) -> list[str]:
     if setting == "A3-photos":
         notes.append("a subset of A3; no published number belongs to it")
     if len({r.code for r in results}) > 1:
-        notes.append("results of different states of the code stand together; run again for one state")
+        notes.append("results of different states of the code stand together; run into another --out for one state")
     return notes
 
 

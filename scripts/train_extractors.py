@@ -20,7 +20,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, 
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import Example, encode_posts, load_splits
-from crisislens.training.extraction.evaluate import predict_examples
+from crisislens.training.extraction.evaluate import post_of_pair, predict_examples
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.run import AUTO, with_labels_of
 
@@ -52,7 +52,7 @@ def accepted(extractor: Extractor, examples: list[Example], found: list[Predicti
     """The report of what is accepted above a probability."""
     if extractor.spec.task == "relations":
         said = [p.links[0].type if p.link_scores[0] >= above else NO_RELATION for p in found]
-        return relation_report([e.post.links[0].type for e in examples], said)
+        return relation_report([e.post.links[0].type for e in examples], said, posts=[post_of_pair(e.post) for e in examples])
     kept = [[m for m, s in zip(p.mentions, p.scores, strict=True) if s >= above] for p in found]
     return entity_report([e.post.mentions for e in examples], kept)
 

@@ -47,6 +47,18 @@ def test_relations_leave_none_out_as_scikit_learn_does_with_labels() -> None:
     assert (score.precision, score.recall, score.f1) == pytest.approx((p, r, f))
 
 
+def test_pairs_of_one_post_are_resampled_together() -> None:
+    # ten posts with eight equal answers each: as many independent answers as posts, not eight times as many
+    names = ["/a/b/c"] * 80
+    said = [name if i // 8 % 2 else "None" for i, name in enumerate(names)]
+    alone, together = (relation_report(names, said, posts=posts) for posts in (None, [i // 8 for i in range(80)]))
+    assert alone.micro == together.micro
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert (alone.posts, together.posts) == (80, 10)
+    with pytest.raises(InputError, match="3 posts were named for 80 rows"):
+        relation_report(names, said, posts=[1, 2, 3])
+
+
 def test_by_hand_and_where_nothing_is() -> None:
     a, b = Mention(0, 2, "PER"), Mention(3, 4, "LOC")
     report = entity_report([[a, b], []], [[a, Mention(3, 4, "ORG")], [b]])

@@ -17,16 +17,20 @@ LOCK = ".crisislens.lock"
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
     """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process is killed.
+
+    Arguments:
+        folder: The folder.
+        lock: The name of the file in it that is held; runs that hold different ones may write side by side.
 
     Raises:
         InputError: If another run holds it, or it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0)
-        lock.acquire()
+        held = FileLock(folder / lock, timeout=0)
+        held.acquire()
     except Timeout:
         raise InputError(f"another run is writing into {folder}; wait until it is done, or give another --out") from None
     except FileExistsError:
@@ -39,8 +43,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
         if os.name == "posix":
             # elsewhere an open file cannot be removed, and filelock removes it itself
             with suppress(OSError):
-                (folder / LOCK).unlink()
-        lock.release()
+                (folder / lock).unlink()
+        held.release()
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:

@@ -7,13 +7,15 @@ $$P = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |\hat E_i|}, \quad R = \frac{\sum
 
 0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it), relations without `None` (MNRE's), or
 quintuples (head, its type, tail, its type, relation; JMERE's). A score depends on a post through three counts only, so a bootstrap over
-posts resamples counts; systems are compared on the same resamples (`evaluation.significance`).
+posts resamples counts; systems are compared on the same resamples (`evaluation.significance`). Where several rows ask about one post, as
+MNRE's pairs do, the post is what is resampled, with all of its rows: they share its words and its picture, so they are not independent.
 
 Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng et al., 2021 (MNRE), whose score leaves
 `None` out.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -65,6 +67,7 @@ class ExtractionReport(BaseModel):
     high: float
     types: dict[str, ExtractionScore]
     posts: int
+    """Posts; one with several pairs counts once."""
 
 
 def entity_report(
@@ -87,10 +90,26 @@ def entity_report(
     return _report(marked, found, [m.type for row in (*marked, *found) for m in row], lambda m: m.type, resamples, seed)
 
 
-def relation_report(marked: Sequence[str], found: Sequence[str], *, resamples: int = 2000, seed: int = 0) -> ExtractionReport:
-    """Relations of given pairs, `None` left out. Arguments and errors: see `entity_report`; one relation a pair."""
+def relation_report(
+    marked: Sequence[str], found: Sequence[str], *, posts: Sequence[Hashable] | None = None, resamples: int = 2000, seed: int = 0
+) -> ExtractionReport:
+    """Relations of given pairs, `None` left out.
+
+    >>> relation_report(["/per/loc/place_of_birth", "None"], ["/per/loc/place_of_birth"] * 2, posts=[7, 7]).posts
+    1
+
+    Arguments:
+        marked: The relation of each pair.
+        found: What the model says of each.
+        posts: Which post each pair stands in; its pairs are resampled together. None takes every pair for a post of its own.
+        resamples: Of the interval.
+        seed: Of the resamples.
+
+    Raises:
+        InputError: If there are no pairs, or not as many of one as of the others.
+    """
     a, b = ([[name] if name != NO_RELATION else [] for name in names] for names in (marked, found))
-    return _report(a, b, [name for row in (*a, *b) for name in row], str, resamples, seed)
+    return _report(a, b, [name for row in (*a, *b) for name in row], str, resamples, seed, posts)
 
 
 def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
@@ -109,18 +128,35 @@ def quintuple_report(
     return _report(marked, found, [q[2] for row in (*marked, *found) for q in row], lambda q: q[2], resamples, seed)
 
 
-def post_counts(marked: Items, found: Items) -> Int[np.ndarray, "s 3"]:
-    """For each post how many items are in both, marked, and found; an item counts once however often it is listed.
+def post_counts(marked: Items, found: Items, posts: Sequence[Hashable] | None = None) -> Int[np.ndarray, "s 3"]:
+    """For each post how many items are in both, marked, and found; an item counts once however often its row lists it.
+
+    >>> post_counts([["a"], [], ["b"]], [["a"], ["c"], ["d"]], ["x", "x", "y"]).tolist()
+    [[1, 1, 2], [0, 1, 1]]
+
+    Arguments:
+        marked: What people marked in each row.
+        found: What the model found in each.
+        posts: Which post each row is about; the counts of its rows are added up, posts in the order of their first rows. None takes every
+            row for a post of its own.
 
     Raises:
-        InputError: If there are no posts, or not as many of one as of the other.
+        InputError: If there are no rows, or not as many of one as of the others.
     """
     if len(marked) != len(found):
         raise InputError(f"{len(found)} predictions were given for {len(marked)} posts; give one a post, in their order")
     if not marked:
         raise InputError("there are no posts to evaluate; give at least one")
     sets = [(set(a), set(b)) for a, b in zip(marked, found, strict=True)]
-    return np.array([(len(a & b), len(a), len(b)) for a, b in sets])
+    rows = np.array([(len(a & b), len(a), len(b)) for a, b in sets])
+    if posts is None:
+        return rows
+    if len(posts) != len(rows):
+        raise InputError(f"{len(posts)} posts were named for {len(rows)} rows; name the post of each row, in their order")
+    places = {post: i for i, post in enumerate(dict.fromkeys(posts))}
+    counts = np.zeros((len(places), 3), dtype=rows.dtype)
+    np.add.at(counts, [places[post] for post in posts], rows)
+    return counts
 
 
 def paired_f1(
@@ -158,14 +194,21 @@ def _f1(counts: Float[np.ndarray, "*r 3"]) -> Float[np.ndarray, "*r"]:
     return np.asarray(2 * counts[..., 0] / np.where(both > 0, both, 1))
 
 
-def _report(marked: Items, found: Items, types: Sequence[str], type_of: object, resamples: int, seed: int) -> ExtractionReport:
-    assert callable(type_of)
-    counts = post_counts(marked, found)
+def _report(
+    marked: Items,
+    found: Items,
+    types: Sequence[str],
+    type_of: Callable[[Any], str],
+    resamples: int,
+    seed: int,
+    posts: Sequence[Hashable] | None = None,
+) -> ExtractionReport:
+    counts = post_counts(marked, found, posts)
     low, high = interval(_f1(resample_counts(counts.astype(np.float64), resamples=resamples, seed=seed)))
 
     def of(kind: str) -> ExtractionScore:
-        only = ([[x for x in row if type_of(x) == kind] for row in rows] for rows in (marked, found))
-        return _score(post_counts(*only).sum(0))
+        a, b = ([[x for x in row if type_of(x) == kind] for row in rows] for rows in (marked, found))
+        return _score(post_counts(a, b).sum(0))
 
     by_type = {kind: of(kind) for kind in sorted(set(types))}
     return ExtractionReport(micro=_score(counts.sum(0)), low=low, high=high, types=by_type, posts=len(counts))

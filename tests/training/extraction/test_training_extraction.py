@@ -1,11 +1,13 @@
 """Training of extractors on made-up posts: it learns, repeats, survives a kill, and is measured."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from crisislens.core.errors import ConfigError, DataError, InputError, ModelError
+from crisislens.core.files import sole_writer
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
@@ -14,7 +16,7 @@ from crisislens.training.extraction.config import ExtractionData, ExtractionReci
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
-from crisislens.training.extraction.mie import SYSTEMS, mie_run, show_mie
+from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
 from tiny_language import made_up_posts, write_tiny_bert
 
@@ -93,6 +95,15 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     assert result_path(tmp_path, named("twitter2017-text"), 1).stat().st_mtime_ns == stamp
     with pytest.raises(ConfigError, match="another run"):
         run_extraction(named("twitter2017-text", dropout=0.5), tmp_path, splits=splits)
+    # the same name over other posts, or other contexts, is another run; the same data elsewhere are not
+    fewer = replace(splits, test=splits.test[1:])
+    with pytest.raises(ConfigError, match="of other data"):
+        run_extraction(named("twitter2017-text"), tmp_path, splits=fewer)
+    with pytest.raises(ConfigError, match="of other data"):
+        run_extraction(named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=replace(splits, contexts={}))
+    moved = named("twitter2017-text").model_copy(update={"data": ExtractionData(name="conll", root="elsewhere")})
+    assert run_extraction(moved, tmp_path, splits=splits) == text
+    assert compare(run_extraction(named("few"), tmp_path / "few", splits=fewer), text) is None
     first, second = show_mie(tmp_path, resamples=100)
     assert (first.system, second.system, second.against) == ("text", "shap_ca", "text")
     assert second.difference is not None
@@ -110,6 +121,25 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
         show_mie(tmp_path, resamples=100)
     # no word of a post is in a result
     assert "Paris" not in result_path(tmp_path, named("twitter2017-text"), 0).read_text()
+
+
+def test_one_process_trains_a_seed_and_others_may_train_other_ones(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    run = make(folder, epochs=1).model_copy(update={"seeds": (0,)})
+    with sole_writer(tmp_path, lock=".tiny-seed0.lock"):
+        with pytest.raises(InputError, match="another run is writing"):
+            run_extraction(run, tmp_path, splits=splits)
+        run_extraction(run.model_copy(update={"seeds": (1,)}), tmp_path, splits=splits)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny-seed1.json"]
+
+
+def test_pairs_of_one_post_are_counted_together(folder: Path, splits: ExtractionSplits) -> None:
+    run = make(folder, "relations", epochs=1)
+    extractor, _ = fit_extractor(run, splits, seed=0)
+    twice = encode_posts([p for p in splits.test for _ in range(2)], extractor, word_reader(extractor), {})
+    measured = evaluate_extractor(extractor, twice)
+    once = evaluate_extractor(extractor, twice[::2])
+    assert measured.counts.tolist() == (2 * once.counts).tolist()
+    assert (measured.report.low, measured.report.high, measured.report.posts) == (once.report.low, once.report.high, once.report.posts)
 
 
 def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:

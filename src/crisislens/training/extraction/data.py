@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
+from crisislens.core.fingerprint import fingerprint_lines
 from crisislens.data.conll import read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
@@ -52,6 +53,15 @@ class ExtractionSplits:
     def part(self, split: str) -> list[AnnotatedPost]:
         """The posts of `train`, `dev` or `test`."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
+
+    def posts_fingerprint(self) -> str:
+        """16 hex digits over the posts of all parts with what people marked in them; contexts and photos are not in it."""
+        return fingerprint_lines(repr(post) for part in (self.train, self.dev, self.test) for post in part)
+
+    def fingerprint(self) -> str:
+        """16 hex digits over posts, contexts and labels; photos are not in it."""
+        contexts = (f"{image}\t{context}" for image, context in sorted(self.contexts.items()))
+        return fingerprint_lines([self.posts_fingerprint(), repr((self.relations, self.types)), *contexts])
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What an extractor says of posts that people marked, and how well; and whether texts and images find their contexts."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from crisislens.core.errors import InputError
-from crisislens.domain.extraction import NO_RELATION
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
 from crisislens.evaluation.extraction import (
     ExtractionReport,
     entity_report,
@@ -22,7 +22,7 @@ from crisislens.models.extraction import Extractor, Prediction
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.data import Example, collate_examples
 
-__all__ = ["Measured", "evaluate_extractor", "predict_examples", "retrieval"]
+__all__ = ["Measured", "evaluate_extractor", "post_of_pair", "predict_examples", "retrieval"]
 
 _BATCH = 64
 
@@ -33,7 +33,7 @@ class Measured:
 
     Attributes:
         report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task `joint`.
-        counts: Per post the items in both, marked and found, for the paired bootstrap.
+        counts: Per post (all pairs of one together) the items in both, marked and found, for the paired bootstrap.
         entities: Of the task `joint`, the entities by themselves.
         predictions: What was said of each post.
     """
@@ -68,14 +68,23 @@ def evaluate_extractor(extractor: Extractor, examples: Sequence[Example], *, res
     found, posts = predict_examples(extractor, examples), [e.post for e in examples]
     if extractor.spec.task == "relations":
         gold, said = [p.links[0].type for p in posts], [x.links[0].type for x in found]
-        pairs = [[[t] if t != NO_RELATION else [] for t in names] for names in (gold, said)]
-        return Measured(relation_report(gold, said, resamples=resamples), post_counts(*pairs), None, found)
+        a, b = ([[t] if t != NO_RELATION else [] for t in names] for names in (gold, said))
+        of = [post_of_pair(p) for p in posts]
+        return Measured(relation_report(gold, said, posts=of, resamples=resamples), post_counts(a, b, of), None, found)
     entities = entity_report([p.mentions for p in posts], [x.mentions for x in found], resamples=resamples)
     if extractor.spec.task == "entities":
         return Measured(entities, post_counts([p.mentions for p in posts], [x.mentions for x in found]), None, found)
     gold_q = [quintuples(p.mentions, p.links) for p in posts]
     said_q = [quintuples(x.mentions, x.links) for x in found]
     return Measured(quintuple_report(gold_q, said_q, resamples=resamples), post_counts(gold_q, said_q), entities, found)
+
+
+def post_of_pair(post: AnnotatedPost) -> Hashable:
+    """What all rows of one post have in common: its picture, or its words where it has none.
+
+    A photo that two posts share makes them one here, which widens an interval and never narrows it.
+    """
+    return post.image or post.words
 
 
 @torch.inference_mode()

@@ -21,6 +21,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
 from crisislens.features.words import WordReader
 from crisislens.models.extraction import Extractor
 from crisislens.nn.words import WordBatch
@@ -29,7 +30,7 @@ from crisislens.training.extraction.data import Example, ExtractionSplits, Lengt
 from crisislens.training.extraction.evaluate import evaluate_extractor
 from crisislens.training.lightning_adapter import quiet_trainer
 
-__all__ = ["ExtractionEpoch", "fit_extractor", "word_reader"]
+__all__ = ["ExtractionEpoch", "fit_extractor", "run_mark", "word_reader"]
 
 _SEED_STRIDE = 1_000_003
 
@@ -53,6 +54,15 @@ def word_reader(extractor: Extractor) -> WordReader:
     """The reader that an extractor's inputs come from."""
     spec = extractor.spec
     return WordReader(extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence)
+
+
+def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
+    """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they lie.
+
+    Results and checkpoints carry it, so that none is taken for one of other data or settings. Photos count by their folder's name alone.
+    """
+    anywhere = {"data": run.data.model_copy(update={"root": ".", "context_file": None}), "seeds": (0,)}
+    return fingerprint([run.model_copy(update=anywhere).fingerprint(), splits.fingerprint()])
 
 
 class _Module(lightning.LightningModule):
@@ -139,7 +149,7 @@ class _Module(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["extraction"]
         if kept["run"] != self.run_mark:
-            raise ModelError("the checkpoint belongs to another run; give another folder, or remove it to start anew")
+            raise ModelError("the checkpoint belongs to another run or to other data; give another folder, or remove it to start anew")
         self.history = [ExtractionEpoch.model_validate(record) for record in kept["history"]]
         self.average, self.best = kept["average"], (kept["best_f1"], kept["best"])
 
@@ -200,8 +210,7 @@ def fit_extractor(
     root = Path(run.data.image_root) if run.data.image_root else None
     train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("train", "dev"))
     batches = LengthBatches(train, size=r.batch_posts, seed=seed, extractor=extractor)
-    mark = f"{run.model_copy(update={'seeds': (seed,)}).fingerprint()}-{seed}"
-    module = _Module(extractor, r, seed, len(batches) * r.epochs, mark)
+    module = _Module(extractor, r, seed, len(batches) * r.epochs, f"{run_mark(run, splits)}-{seed}")
     trainer = quiet_trainer(
         max_epochs=r.epochs,
         gradient_clip=None,

@@ -157,14 +157,14 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
     """What stands in a folder of results: each run with its seeds, and its difference to the system before it on the same data set.
 
     Raises:
-        DataError: If a file there is not a result, or seeds of one run were trained with other settings.
+        DataError: If a file there is not a result, or seeds of one run were trained with other settings or data.
     """
     runs: dict[str, list[SeedResult]] = {}
     for result in read_results(out):
         runs.setdefault(result.run.name, []).append(result)
     for name, results in runs.items():
         if len({r.fingerprint for r in results}) > 1:
-            raise DataError(f"the seeds of {name} in {out} were trained with different settings; give each setting a folder of its own")
+            raise DataError(f"the seeds of {name} in {out} were trained with different settings or data; give each a folder of its own")
     compared = []
     for data in DATA_SETS:
         names = [name for name in runs if name == data or name.startswith(f"{data}-")]
@@ -191,7 +191,7 @@ def compare(a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int 
 
 def _terms(results: Sequence[SeedResult]) -> set[tuple[object, ...]]:
     """All that two runs must share to be compared."""
-    return {(r.run.data.name, r.run.data.train_posts, r.run.data.cut_anew, r.run.recipe, r.run.extractor.encoder) for r in results}
+    return {(r.run.data.name, r.posts_fingerprint, r.run.recipe, r.run.extractor.encoder) for r in results}
 
 
 def _system(name: str, data: str) -> str:

@@ -1,6 +1,5 @@
 """One run of an extractor: trained and measured with each of its seeds, resumable, one result file a seed."""
 
-import json
 import platform
 import time
 from collections.abc import Callable
@@ -13,14 +12,14 @@ from jaxtyping import Int
 from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ConfigError, DataError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, sole_writer
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
-from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
+from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
 
 __all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
 
@@ -36,7 +35,9 @@ class SeedResult(BaseModel):
 
     run: ExtractionRun
     fingerprint: str
-    """Of the run without its seeds."""
+    """Of the run without its seeds, and of its data (`fit.run_mark`)."""
+    posts_fingerprint: str
+    """Of the posts alone, which runs that are compared share."""
     seed: int
     history: list[ExtractionEpoch]
     dev: ExtractionReport
@@ -44,7 +45,7 @@ class SeedResult(BaseModel):
     test_entities: ExtractionReport | None
     """Of the task `joint`."""
     counts: list[tuple[int, int, int]]
-    """For each test post the items in both, marked and found."""
+    """For each test post (all pairs of one together) the items in both, marked and found."""
     retrieval: dict[str, float]
     """How often the right context is among the first k of 64, on test posts; empty where contexts are not read by themselves."""
     parameters_trained: int
@@ -95,25 +96,30 @@ def run_extraction(
         report: Called after each epoch with the training's name.
 
     Raises:
-        ConfigError: If the run does not fit its data, or a result of another run stands under its name.
+        ConfigError: If the run does not fit its data, or a result of another run, or of other data, stands under its name.
+        InputError: If another process is at one of its seeds in the same folder.
         DataError: If the data cannot be read.
         ModelError: If training diverges.
     """
     splits = load_splits(run.data) if splits is None else splits
     run = with_labels_of(run, splits)
-    mark = run.model_copy(update={"seeds": (0,)}).fingerprint()
+    mark = run_mark(run, splits)
     results = []
     for seed in run.seeds:
         path = result_path(out, run, seed)
-        if path.is_file():
-            known = SeedResult.model_validate_json(path.read_text(encoding="utf-8"))
-            if known.fingerprint != mark:
-                raise ConfigError(f"{path} holds the result of another run of that name; give the run another name, or another folder")
-            results.append(known)
-            continue
-        results.append(_one_seed(run, splits, seed, out, mark, keep, report))
-        atomic_write(path, results[-1].model_dump_json(indent=None) + "\n")
-        path.with_suffix(".ckpt").unlink(missing_ok=True)
+        # a lock a training, so that several processes may share the seeds of one folder between them
+        with sole_writer(out, lock=f".{path.stem}.lock"):
+            if path.is_file():
+                known = _read(path)
+                if known.fingerprint != mark:
+                    raise ConfigError(
+                        f"{path} holds the result of another run of that name, or of other data; give the run another name, or another folder"
+                    )
+                results.append(known)
+                continue
+            results.append(_one_seed(run, splits, seed, out, mark, keep, report))
+            atomic_write(path, results[-1].model_dump_json(indent=None) + "\n")
+            path.with_suffix(".ckpt").unlink(missing_ok=True)
     return results
 
 
@@ -144,6 +150,7 @@ def _one_seed(
     return SeedResult(
         run=run,
         fingerprint=mark,
+        posts_fingerprint=splits.posts_fingerprint(),
         seed=seed,
         history=history,
         dev=evaluate_extractor(extractor, dev).report,
@@ -167,10 +174,11 @@ def read_results(folder: Path) -> list[SeedResult]:
     Raises:
         DataError: If a file is not a result.
     """
-    results = []
-    for path in sorted(folder.glob("*-seed*.json")):
-        try:
-            results.append(SeedResult.model_validate(json.loads(path.read_text(encoding="utf-8"))))
-        except ValueError as error:
-            raise DataError(f"{path} is not a result of an extraction run ({str(error)[:100]}); remove it") from error
-    return results
+    return [_read(path) for path in sorted(folder.glob("*-seed*.json"))]
+
+
+def _read(path: Path) -> SeedResult:
+    try:
+        return SeedResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not a result of an extraction run ({str(error)[:100]}); remove it") from error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from crisislens.core.errors import ModelError
+from crisislens.core.errors import ConfigError, ModelError
 from crisislens.domain.extraction import AnnotatedPost, Mention
 from crisislens.encoders.language import LanguageSpec
 from crisislens.features.words import WordReader, collate_words
@@ -40,6 +40,18 @@ def make(folder: Path, task: TaskName, **changes: object) -> Extractor:
         "alignment": AlignmentSpec(samples=4, width=6),
     }
     return Extractor(ExtractorSpec(**(options | changes)))  # type: ignore[arg-type]
+
+
+def test_specifications_that_do_not_fit_are_refused() -> None:
+    for options, message in (
+        ({"task": "relations", "relations": ("/a/b/c", "None")}, "the first relation is '/a/b/c'"),
+        ({"joint_sequence": True}, "need contexts"),
+        ({"joint_sequence": True, "context_pieces": 65}, "at most 64 fit"),
+        ({"context_pieces": 127}, "at most 126 fit"),
+        ({"alignment": AlignmentSpec()}, "need contexts"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            ExtractorSpec.parse(options, where="a test")
 
 
 def inputs(extractor: Extractor, posts: list[AnnotatedPost]) -> WordBatch:

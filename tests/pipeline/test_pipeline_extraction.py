@@ -1,6 +1,7 @@
 """Entities and relations of posts: places in the text as posted, independence, thresholds, languages, files, assessments."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor,
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
-from crisislens.pipeline.finder import Finder, find_extractor
+from crisislens.pipeline.finder import Finder, Found, find_extractor
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits
@@ -121,6 +122,64 @@ def test_files(finder: Finder, tmp_path: Path) -> None:
     assert lines[0]["entities"][1] == {"type": "LOC", "text": "Paris", "start": 18, "end": 23, "score": lines[0]["entities"][1]["score"]}
     assert dict(done.frequent)[("LOC", "Ponce")] == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["e.jsonl"]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"id": str(i), "text": f"{TEXTS[i % 2]} {'help ' * (i % 5)}"} for i in range(40)] + [{"id": "7", "text": "again"}]
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    whole = extract_posts(read_posts(posts), finder, tmp_path / "whole.jsonl", chunk=64, workers=1)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int) -> None:
+        if done >= 16:
+            raise Killed
+
+    out = tmp_path / "out" / "e.jsonl"
+    with pytest.raises(Killed):
+        extract_posts(read_posts(posts), finder, out, chunk=8, workers=2, progress=kill)
+    [part] = out.parent.iterdir()
+    # killed in the middle of a line
+    part.write_bytes(part.read_bytes()[:-5])
+    read: list[str] = []
+    find = finder.find
+    monkeypatch.setattr(finder, "find", lambda texts: read.extend(texts) or find(texts))
+    done = extract_posts(read_posts(posts), finder, out, chunk=8, workers=2)
+    assert done.resumed == 15
+    assert len(read) == 40 - 15
+    assert replace(done, resumed=0) == whole
+    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    # other posts are another run
+    with pytest.raises(Killed):
+        extract_posts(read_posts(posts), finder, out, chunk=8, progress=kill)
+    posts.write_text(posts.read_text().replace("Anna", "Bob"))
+    assert extract_posts(read_posts(posts), finder, out, chunk=8).resumed == 0
+    assert [p.name for p in out.parent.iterdir()] == ["e.jsonl"]
+
+
+def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate([*TEXTS, "poison", "Anna \ud800"])))
+    find = finder.find
+
+    def touchy(texts: list[str]) -> list[Found]:
+        if "poison" in texts:
+            raise RuntimeError("a bug")
+        return find(texts)
+
+    monkeypatch.setattr(finder, "find", touchy)
+    done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert (done.posts, done.failed) == (len(TEXTS) + 1, 1)
+    assert lines[len(TEXTS)]["failed"] == {
+        **lines[len(TEXTS)]["failed"],
+        "id": "6",
+        "row": 6,
+        "reason": "could not be read: RuntimeError: a bug",
+    }
+    assert lines[0]["entities"]
 
 
 def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ def add_to(app: typer.Typer) -> None:
 
 def extract(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    out: Annotated[Path, typer.Option(help="The file that is written, one JSON object a post.")] = Path("entities.jsonl"),
+    out: Annotated[Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")] = Path(
+        "entities.jsonl"
+    ),
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
     relations: Annotated[str, typer.Option(help="The same for relations, of which none ships yet.")] = "none",
@@ -43,7 +45,8 @@ def extract(
     )
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, progress=lambda rows: advance(rows, None))
-    say(f"{done.posts} posts read, {done.failed} rows failed: {done.entities} entities, {done.relations} relations")
+    resumed = f", {done.resumed} of them from an earlier start" if done.resumed else ""
+    say(f"{done.posts} posts read, {done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
     if done.frequent:
         table("named most often", ["name", "kind", "posts"], [[text, kind, str(count)] for (kind, text), count in done.frequent])
     say(f"entities  {out}")

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from crisislens.core.config import Config
-from crisislens.domain.extraction import ENTITY_TYPES, Link, Mention
+from crisislens.domain.extraction import ENTITY_TYPES, NO_RELATION, Link, Mention
 from crisislens.domain.pairs import PairScheme
 from crisislens.domain.tags import SchemeName, TagScheme
 from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
@@ -73,7 +73,7 @@ class ExtractorSpec(Config):
     image_width: int = Field(default=1, gt=0)
     """Width of the patches where they come from a frozen encoder; 1 where there are no pictures."""
     context_pieces: int = Field(default=0, ge=0)
-    """Word pieces that are read of a context; 0 reads none."""
+    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in one sequence with the text into half."""
     joint_sequence: bool = False
     """Whether text and context are read as one sequence."""
     fusion: bool = False
@@ -95,8 +95,13 @@ class ExtractorSpec(Config):
     def _relations_fit(self) -> "ExtractorSpec":
         if (self.task == "entities") != (not self.relations):
             raise ValueError("relations belong to the tasks relations and joint, and only to them; `None` is the first")
-        if self.alignment is not None and not self.context_pieces:
-            raise ValueError("an alignment needs contexts: set context_pieces")
+        if self.relations and self.relations != ("auto",) and self.relations[0] != NO_RELATION:
+            raise ValueError(f"the first relation is {self.relations[0]!r}; it must be `{NO_RELATION}`, that of pairs without one")
+        if not self.context_pieces and (self.alignment is not None or self.joint_sequence):
+            raise ValueError("an alignment, and one sequence of text and context, need contexts: set context_pieces")
+        most = self.encoder.max_tokens // 2 if self.joint_sequence else self.encoder.max_tokens - 2
+        if self.context_pieces > most:
+            raise ValueError(f"context_pieces {self.context_pieces} leaves no room; at most {most} fit (see encoder.max_tokens)")
         return self
 
 

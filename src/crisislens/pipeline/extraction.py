@@ -1,12 +1,18 @@
 """Entities and relations for every post of a run: the annotator that `analyze` has, and the run that `extract` is."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from crisislens import __version__
+from crisislens.core.errors import CrisisLensError
+from crisislens.core.files import sole_writer
+from crisislens.core.fingerprint import fingerprint
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
 from crisislens.domain.post import Post
@@ -47,10 +53,11 @@ class ExtractionOutcome:
 
     Attributes:
         posts: Posts read.
-        failed: Rows that could not become posts; each stands in the file with its reason.
+        failed: Rows without a result; each stands in the file with its reason.
         entities: Entities found.
         relations: Relations found.
         frequent: The names that stand in the most posts, with their kind and how many these are.
+        resumed: How many of the rows had been finished by an earlier, interrupted start.
     """
 
     posts: int
@@ -58,54 +65,133 @@ class ExtractionOutcome:
     entities: int
     relations: int
     frequent: tuple[tuple[tuple[str, str], int], ...]
+    resumed: int = 0
+
+
+class _Tally:
+    """Counts of the records that stand in a file."""
+
+    def __init__(self) -> None:
+        self.posts = self.failed = self.entities = self.relations = 0
+        self.named: Counter[tuple[str, str]] = Counter()
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        if "failed" in record:
+            self.failed += 1
+            return
+        self.posts += 1
+        self.entities += len(record["entities"])
+        self.relations += len(record["relations"])
+        self.named.update({(e["type"], " ".join(e["text"].split())) for e in record["entities"]})
 
 
 def extract_posts(
-    source: PostSource, finder: Finder, out: Path, *, chunk: int = 256, progress: Callable[[int], None] = lambda _: None
+    source: PostSource,
+    finder: Finder,
+    out: Path,
+    *,
+    chunk: int = 256,
+    workers: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> ExtractionOutcome:
     """Writes what each post names, one JSON object a line in the order of the source; the file is replaced when it is whole.
+
+    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names the posts and the extractors: a run that was killed goes on
+    after its last whole line, and ends with the bytes of an undisturbed one.
 
     Arguments:
         source: The posts.
         finder: What finds.
         out: The file.
         chunk: Posts that are read together; changes speed and memory, never a result.
+        workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory, never a result.
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read.
+        InputError: If the source cannot be read, or another run is writing the same file.
     """
-    counted: Counter[tuple[str, str]] = Counter()
-    done = {"posts": 0, "failed": 0, "entities": 0, "relations": 0}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        # on one thread sums are made in one order, whoever stands beside a post
-        with one_thread_each(), part.open("w", encoding="utf-8") as stream:
-            rows = iter(source)
-            while batch := list(islice(rows, chunk)):
-                posts = [row for row in batch if isinstance(row, Post)]
-                found = iter(finder.find([post.text for post in posts]))
-                for row in batch:
-                    one = next(found) if isinstance(row, Post) else None
-                    stream.write(json.dumps(_record(row, one), ensure_ascii=False) + "\n")
-                    done["posts" if one else "failed"] += 1
-                    if one:
-                        done["entities"] += len(one.entities)
-                        done["relations"] += len(one.relations)
-                        counted.update({(e.type, " ".join(e.text.split())) for e in one.entities})
-                progress(done["posts"] + done["failed"])
+    tally = _Tally()
+    key = fingerprint({"crisislens": __version__, "posts": source.fingerprint(), "extractors": finder.fingerprint()})
+    part = out.with_name(f".{out.name}.{key}.part")
+    with sole_writer(out.parent, lock=f".{out.name}.lock"):
+        for other in out.parent.iterdir():
+            # what is left of a run over other posts or by other extractors
+            if other != part and other.name.startswith(f".{out.name}.") and other.suffix == ".part":
+                other.unlink()
+        resumed = _whole_lines(part, tally)
+        # on one thread each sums are made in one order, whoever stands beside a post
+        with (
+            one_thread_each() as threads,
+            ThreadPoolExecutor(workers or threads) as pool,
+            part.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+        ):
+            rows = islice(enumerate(source), resumed, None)
+            waiting: deque[Future[list[dict[str, object]]]] = deque()
+            try:
+                while True:
+                    # one chunk more than workers is read ahead, so that memory does not grow with the source
+                    while len(waiting) <= (workers or threads) and (batch := list(islice(rows, chunk))):
+                        waiting.append(pool.submit(_records, batch, finder))
+                    if not waiting:
+                        break
+                    records = waiting.popleft().result()
+                    stream.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+                    stream.flush()
+                    for record in records:
+                        tally.add(record)
+                    progress(tally.posts + tally.failed)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
         part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return ExtractionOutcome(**done, frequent=tuple(counted.most_common(20)))
+    most = tuple(tally.named.most_common(20))
+    return ExtractionOutcome(tally.posts, tally.failed, tally.entities, tally.relations, most, resumed)
 
 
-def _record(row: Post | FailedPost, found: Found | None) -> dict[str, object]:
-    if isinstance(row, FailedPost) or found is None:
-        return {"failed": row.model_dump(mode="json")}
-    return {
-        "id": row.id,
-        "entities": [e.model_dump() for e in found.entities],
-        "relations": [r.model_dump() for r in found.relations],
-    }
+def _whole_lines(part: Path, tally: _Tally) -> int:
+    """Counts the whole lines of an interrupted run and cuts off what follows them."""
+    if not part.is_file():
+        return 0
+    whole = lines = 0
+    with part.open("r+b") as stream:
+        for line in stream:
+            try:
+                tally.add(json.loads(line))
+            except (ValueError, KeyError, TypeError):
+                break
+            whole, lines = whole + len(line), lines + 1
+        stream.truncate(whole)
+    return lines
+
+
+def _records(rows: list[tuple[int, Post | FailedPost]], finder: Finder) -> list[dict[str, object]]:
+    """What the file says of some rows; if the posts fail together, each is read by itself, so that one never costs another."""
+    posts = {number: row for number, row in rows if isinstance(row, Post)}
+    found: dict[int, Found | FailedPost]
+    try:
+        found = dict(zip(posts, finder.find([post.text for post in posts.values()]), strict=True))
+    except (CrisisLensError, MemoryError, OSError):
+        # the machine's fault and not a post's
+        raise
+    except Exception:
+        found = {number: _alone(number, post, finder) for number, post in posts.items()}
+    return [_record(row, found.get(number)) for number, row in rows]
+
+
+def _alone(number: int, post: Post, finder: Finder) -> Found | FailedPost:
+    try:
+        return finder.find([post.text])[0]
+    except Exception as error:
+        return FailedPost(row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300])
+
+
+def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[str, object]:
+    if isinstance(found, Found) and isinstance(row, Post):
+        return {
+            "id": row.id,
+            "entities": [e.model_dump() for e in found.entities],
+            "relations": [r.model_dump() for r in found.relations],
+        }
+    failed = row if isinstance(row, FailedPost) else found
+    assert isinstance(failed, FailedPost)
+    return {"failed": failed.model_dump(mode="json")}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError, InputError, ModelError
 from crisislens.core.files import sole_writer
@@ -12,6 +13,7 @@ from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
+from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
@@ -140,6 +142,42 @@ def test_pairs_of_one_post_are_counted_together(folder: Path, splits: Extraction
     once = evaluate_extractor(extractor, twice[::2])
     assert measured.counts.tolist() == (2 * once.counts).tolist()
     assert (measured.report.low, measured.report.high, measured.report.posts) == (once.report.low, once.report.high, once.report.posts)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_contexts_are_hidden_wherever_they_stand(
+    folder: Path, splits: ExtractionSplits, monkeypatch: pytest.MonkeyPatch, *, joint: bool
+) -> None:
+    seen: list[int] = []
+    loss = Extractor.loss
+
+    def watch(self: Extractor, batch: WordBatch, *rest: object) -> tuple[Tensor, Tensor]:
+        assert bool((batch.mask & batch.text_mask == batch.text_mask).all()), "words stay"
+        seen.append(int((batch.mask & ~batch.text_mask).sum() + batch.context_mask.sum()))
+        return loss(self, batch, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Extractor, "loss", watch)
+    run = make(folder, epochs=1, context_pieces=8, fusion=True, joint_sequence=joint)
+    fit_extractor(run, splits, seed=0)
+    shown = seen.copy()
+    seen.clear()
+    fit_extractor(run.model_copy(update={"recipe": run.recipe.model_copy(update={"image_dropout": 0.999999})}), splits, seed=0)
+    assert min(shown) > 0
+    assert sum(seen) == 0
+
+
+def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("IMGID:1\nflood O\n")
+    with pytest.raises(DataError, match="no word of the files"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path)))
+    (tmp_path / "train.txt").write_text("IMGID:1\nParis B-LOC\n")
+    (tmp_path / "contexts.txt").write_text("photo_1.jpg :water\n")
+    with_contexts = ExtractionData(name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt"))
+    with pytest.raises(DataError, match="none of the 1 contexts belongs to one of the 1 pictures"):
+        load_splits(with_contexts)
+    (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
+    assert load_splits(with_contexts).contexts == {"1": "water"}
 
 
 def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
     """Reads a data set with its contexts.
 
     Raises:
-        DataError: If files are missing or not as described.
+        DataError: If files are missing or not as described, or if no post has an entity or one of the contexts.
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = _posts(data), _contexts(data)
@@ -99,6 +99,14 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
         relations = MNRE(Path(data.root), "v2").relations()
     # labels are those of the whole data set, so that a sample has the same
     types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
+    if data.name == "conll" and not types:
+        raise DataError(f"no word of the files in {data.root} is tagged as an entity; the last column of a line is its tag, as B-PER or O")
+    pictures = {p.image for part in posts for p in part if p.image}
+    if data.contexts != "none" and not any(context_of(contexts, image) for image in pictures):
+        raise DataError(
+            f"none of the {len(contexts)} contexts belongs to one of the {len(pictures)} pictures of {data.name}; "
+            "both go by the name of the picture's file (IMGID:name before a post of CoNLL files)"
+        )
     if data.train_posts is not None:
         posts = (_sample(posts[0], data.train_posts), *posts[1:])
     return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)

@@ -111,6 +111,8 @@ class _Module(lightning.LightningModule):
         if r.image_dropout:
             keep = torch.rand(len(batch), 1, device=batch.ids.device) >= r.image_dropout
             changes |= {"context_mask": batch.context_mask & keep, "image_mask": batch.image_mask & keep}
+            # a context that stands behind the text is hidden there
+            changes["mask"] = batch.mask & (keep | batch.text_mask)
         return batch.replace(**changes)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -215,7 +217,8 @@ def fit_extractor(
         max_epochs=r.epochs,
         gradient_clip=None,
         callbacks=[_EpochOf(batches), _Clip(r.gradient_clip), _AfterEpoch(dev, checkpoint, after_epoch)],
-        device=run.device,
+        # not mps: Apple's GPUs lack the double precision that the alignment's game is played in
+        device="cuda" if run.device == "auto" and torch.cuda.is_available() else run.device.replace("auto", "cpu"),
     )
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     extractor.train()

@@ -113,7 +113,7 @@ def run_extraction(
                 known = _read(path)
                 if known.fingerprint != mark:
                     raise ConfigError(
-                        f"{path} holds the result of another run of that name, or of other data; give the run another name, or another folder"
+                        f"{path} holds the result of another run of that name, or of other data; give another name, or another folder"
                     )
                 results.append(known)
                 continue

@@ -56,6 +56,40 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
 
 
+def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp_path: Path) -> None:
+    photos = [f"train_{i}.jpg" for i in range(80)]
+    (tmp_path / "posts.jsonl").write_text(
+        "".join(json.dumps({"id": str(i), "text": "flood", "image": x}) + "\n" for i, x in enumerate(photos))
+    )
+    (tmp_path / "theirs.csv").write_text("image,text\n" + "".join(f"{x},water today\n" for x in photos[::2]))
+    (tmp_path / "data").mkdir()
+    for split in ("train", "dev", "test"):
+        posts = (folder / f"{split}.txt").read_text().split("\n\n")
+        (tmp_path / "data" / f"{split}.txt").write_text("\n\n".join(f"IMGID:{split}_{i}\n{post}" for i, post in enumerate(posts)))
+    options = ["--backend", "table", "--set", f"table={tmp_path / 'theirs.csv'}", "--store", tmp_path / "kept.sqlite"]
+    captioned = crisislens("caption", tmp_path / "posts.jsonl", *options, "--out", tmp_path / "contexts.jsonl")
+    assert captioned.returncode == 0, captioned.stderr
+    settings = [
+        f"data.root={tmp_path / 'data'}",
+        "data.contexts=file",
+        f"data.context_file={tmp_path / 'contexts.jsonl'}",
+        "extractor.context_pieces=8",
+        "extractor.fusion=true",
+        "extractor.alignment.kind=shapley_softmax",
+        "recipe.image_dropout=0.3",
+        "recipe.epochs=2",
+    ]
+    trained = crisislens("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "runs")
+    assert trained.returncode == 0, trained.stderr
+    command = ["extract", tmp_path / "posts.jsonl", "--entities", tmp_path / "runs" / "own-seed0", "--relations", "none"]
+    done = crisislens(*command, "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "e.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "80 posts read, 0 rows failed" in done.stdout
+    refused = crisislens("extract", tmp_path / "posts.jsonl", "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "x.jsonl")
+    assert refused.returncode == 2
+    assert "read the text alone" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

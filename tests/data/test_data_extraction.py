@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from crisislens.captioning.run import CaptionRecord
 from crisislens.core.errors import DataError
 from crisislens.data.conll import read_conll
 from crisislens.data.contexts import context_of, image_key, read_contexts
@@ -54,10 +55,22 @@ def test_contexts_of_both_layouts(tmp_path: Path) -> None:
     assert image_key("O_2.5") == "O_2.5"
 
 
+def test_contexts_that_the_captioner_wrote(tmp_path: Path) -> None:
+    made = {"weak": False, "status": "captioned", "model": "llava", "prompt": "describe-v1"}
+    records = [
+        CaptionRecord(id="1", image="photos/17_06_1.jpg", text="a  flood", **made),
+        # the id of a post is not the name of a photo
+        CaptionRecord(id="17_06_1", image="photos/9.jpg", text="a dog", **made),
+        CaptionRecord(id="3", image="photos/3.jpg", text="", **(made | {"status": "unreadable photo"})),
+    ]
+    (tmp_path / "captions.jsonl").write_text("".join(record.model_dump_json() + "\n" for record in records))
+    assert read_contexts([tmp_path / "captions.jsonl"]) == {"17_06_1": "a flood", "9": "a dog"}
+
+
 def test_contexts_refuse_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no colon here\n")
     (tmp_path / "a.tsv").write_text("id\tcaption\n")
-    for name, told in (("a.txt", "line 1"), ("a.tsv", "image_id"), ("none.txt", "no table")):
+    for name, told in (("a.txt", "line 1"), ("a.tsv", "no row with an id"), ("none.txt", "no contexts")):
         with pytest.raises(DataError, match=told):
             read_contexts([tmp_path / name])
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.core.errors import InputError, ModelError, NotRegisteredError
+from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
 from crisislens.domain.post import Post
 from crisislens.encoders.language import LanguageSpec
@@ -27,17 +28,20 @@ RELATIONS = ("None", "/per/loc/place_of_residence")
 TEXTS = ["today Anna visits Paris", "flood in Quito the #Bob help!", "help help", "", "visits", "water Carla visits   Dhaka"]
 
 
-def trained(folder: Path, task: TaskName, *, above: float = 0.0) -> LoadedExtractor:
+def trained(folder: Path, task: TaskName, *, above: float = 0.0, contexts: bool = False) -> LoadedExtractor:
     """A tiny extractor that has learned the made-up posts."""
+    read: dict[str, object] = {"context_pieces": 8, "fusion": True} if contexts else {}
     spec = ExtractorSpec(
+        **read,  # type: ignore[arg-type]
         task=task,
         types=("PER", "LOC"),
         relations=() if task == "entities" else RELATIONS,
         encoder=LanguageSpec(checkpoint=str(write_tiny_bert(folder / "bert")), max_tokens=48),
     )
+    beside = {f"train_{i}": "water today" for i in range(0, 80, 2)} if contexts else {}
     recipe = ExtractionRecipe(epochs=8, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
     run = ExtractionRun(name="tiny", data=ExtractionData(name="conll"), extractor=spec, recipe=recipe, device="cpu")
-    splits = ExtractionSplits(made_up_posts(80), made_up_posts(20, seed=1), [], {}, spec.relations, spec.types)
+    splits = ExtractionSplits(made_up_posts(80), made_up_posts(20, seed=1), [], beside, spec.relations, spec.types)
     extractor, _ = fit_extractor(run, splits, seed=0)
     save_extractor(folder / task, extractor, ExtractorMeta(name=f"tiny-{task}", accept_above=above))
     return load_extractor(folder / task)
@@ -124,6 +128,29 @@ def test_files(finder: Finder, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["e.jsonl"]
 
 
+def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_path: Path) -> None:
+    reading = Finder(trained(tmp_path, "entities", contexts=True), languages=())
+    rows = [{"id": str(i), "text": text, "image": f"{i}.jpg"} for i, text in enumerate(TEXTS)]
+    (tmp_path / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "captions.jsonl").write_text("".join(json.dumps({"id": str(i), "text": "water today in Paris"}) + "\n" for i in (0, 2, 4)))
+    contexts = Sidecar.read(tmp_path / "captions.jsonl")
+    given = ["water today in Paris" if i in (0, 2, 4) else "" for i in range(len(TEXTS))]
+    with one_thread_each():
+        together = reading.find(TEXTS, given)
+        assert [reading.find([text], [c])[0] for text, c in zip(TEXTS, given, strict=True)] == together
+        bare = reading.find(TEXTS)
+    assert [a == b for a, b in zip(bare, together, strict=True) if a.entities] == [
+        not c for c, b in zip(given, bare, strict=True) if b.entities
+    ]
+    extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "e.jsonl", contexts=contexts, chunk=2)
+    lines = [json.loads(line)["entities"] for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert lines == [[e.model_dump() for e in f.entities] for f in together]
+    with pytest.raises(InputError, match="read the text alone"):
+        extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "x.jsonl", contexts=contexts)
+    with pytest.raises(InputError, match="1 contexts were given for 2 texts"):
+        reading.find(TEXTS[:2], ["one"])
+
+
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"id": str(i), "text": f"{TEXTS[i % 2]} {'help ' * (i % 5)}"} for i in range(40)] + [{"id": "7", "text": "again"}]
     posts = tmp_path / "posts.jsonl"
@@ -145,7 +172,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_p
     part.write_bytes(part.read_bytes()[:-5])
     read: list[str] = []
     find = finder.find
-    monkeypatch.setattr(finder, "find", lambda texts: read.extend(texts) or find(texts))
+    monkeypatch.setattr(finder, "find", lambda texts, contexts=(): read.extend(texts) or find(texts, contexts))
     done = extract_posts(read_posts(posts), finder, out, chunk=8, workers=2)
     assert done.resumed == 15
     assert len(read) == 40 - 15
@@ -164,10 +191,10 @@ def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatc
     posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate([*TEXTS, "poison", "Anna \ud800"])))
     find = finder.find
 
-    def touchy(texts: list[str]) -> list[Found]:
+    def touchy(texts: list[str], contexts: list[str]) -> list[Found]:
         if "poison" in texts:
             raise RuntimeError("a bug")
-        return find(texts)
+        return find(texts, contexts)
 
     monkeypatch.setattr(finder, "find", touchy)
     done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl")

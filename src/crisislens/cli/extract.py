@@ -23,6 +23,9 @@ def extract(
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
     relations: Annotated[str, typer.Option(help="The same for relations, of which none ships yet.")] = "none",
+    contexts: Annotated[
+        Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
+    ] = None,
     any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
 ) -> None:
@@ -31,6 +34,7 @@ def extract(
 
     limit_threads(threads)
     from crisislens.cli.analyze import columns_of
+    from crisislens.data.sidecar import Sidecar
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.extraction import extract_posts
@@ -43,8 +47,9 @@ def extract(
         None if relations == "none" else find_extractor(relations),
         **({"languages": ()} if any_language else {}),
     )
+    beside = Sidecar.read(contexts, max_characters=4000) if contexts else None
     with progress("extracting") as advance:
-        done = extract_posts(source, finder, out, progress=lambda rows: advance(rows, None))
+        done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
     resumed = f", {done.resumed} of them from an earlier start" if done.resumed else ""
     say(f"{done.posts} posts read, {done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
     if done.frequent:

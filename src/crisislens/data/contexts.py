@@ -1,8 +1,8 @@
 """Contexts of pictures that were written before: from an image's id to a text.
 
-Read are the two layouts in use (`17_06_4705.jpg :a man at a table`, one a line, as BLIP-2 captions are passed around; and tables with the
-columns `image_id` and `context`, `caption` or `text`). Ids are compared without suffix and folder. Whatever else writes captions only has
-to answer to `Contexts`: a mapping.
+Read are lines `17_06_4705.jpg :a man at a table`, as BLIP-2 captions are passed around; what `crisislens caption` writes; and tables with
+columns such as `image_id` and `context` (`data.sidecar`). Ids are compared without suffix and folder. Whatever else writes captions only
+has to answer to `Contexts`: a mapping.
 """
 
 import re
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from crisislens.core.errors import DataError
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, split_header, tsv_records
+from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.sidecar import Sidecar
 
 __all__ = ["Contexts", "context_of", "image_key", "read_contexts"]
 
@@ -18,7 +19,8 @@ Contexts = Mapping[str, str]
 """From an image's id, as `image_key` gives it, to its context."""
 
 _CAPTION_LINE = re.compile(r"(\S+?)\s*:\s*(.*)")
-_TEXT_COLUMNS = ("context", "caption", "text")
+_TABLES = (".jsonl", ".ndjson", ".tsv", ".csv")
+_MOST_CHARACTERS = 4000
 
 
 def image_key(image: str) -> str:
@@ -38,7 +40,9 @@ def context_of(contexts: Contexts, image: str | None) -> str:
 
 
 def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
-    """Reads tables of contexts; where several hold an image, the first one counts.
+    """Reads files of contexts; where several hold an image, the first one counts.
+
+    In a table a context belongs to the photo that its row names (`image`), and by its id (`image_id`) only where no row names one.
 
     Raises:
         DataError: If a file is missing or of neither layout.
@@ -46,33 +50,22 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         if not path.is_file():
-            raise DataError(f"no table of contexts at {path}; give a file of lines 'ID.jpg :text' or a table with image_id and context")
-        for image, text in _table(path) if path.suffix.lower() in {".tsv", ".csv"} else _captions(path):
+            raise DataError(f"no contexts at {path}; give lines 'ID.jpg :text', what `crisislens caption` wrote, or a table")
+        for image, text in _table(path) if path.suffix.lower() in _TABLES else _captions(path):
             if text.strip():
                 found.setdefault(image_key(image), " ".join(text.split()))
     return found
+
+
+def _table(path: Path) -> Iterable[tuple[str, str]]:
+    rows = Sidecar.read(path, max_characters=_MOST_CHARACTERS)
+    return (rows.by_image or rows.by_id).items()
 
 
 def _captions(path: Path) -> Iterable[tuple[str, str]]:
     for number, line in enumerate(read_lines(path), start=1):
         match = _CAPTION_LINE.fullmatch(line) if isinstance(line, str) else None
         if match is None and (isinstance(line, BrokenRow) or line.strip()):
-            raise DataError(
-                f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, or a .tsv with image_id and context"
-            )
+            raise DataError(f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, a .jsonl or a .tsv")
         if match:
             yield match[1], match[2]
-
-
-def _table(path: Path) -> Iterable[tuple[str, str]]:
-    lines = read_lines(path)
-    first, quoted = next(lines, ""), path.suffix.lower() == ".csv"
-    names, delimiter = split_header(first, quoted=quoted) if isinstance(first, str) else ([], "\t")
-    column = next((name for name in _TEXT_COLUMNS if name in names), None)
-    if "image_id" not in names or column is None:
-        raise DataError(f"{path.name} has the columns {', '.join(names)[:100]}; expected image_id and one of {', '.join(_TEXT_COLUMNS)}")
-    records = csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names))
-    for record in records:
-        if not isinstance(record, BrokenRow):
-            row = dict(zip(names, record, strict=True))
-            yield row["image_id"], row[column]

@@ -1,9 +1,9 @@
 """Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by id or photo.
 
 A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it): objects with `id` and/or `image`, and `text`;
-CSV and TSV: the same as columns (`caption`, `summary` and `LLaVA_text` are read as `text`; `tweet_id`, `image_id` and `post` as `id`). A
-row whose `text` is empty says that there is none, for example because making it failed. What a row says is untrusted: it is made plain and
-cut.
+CSV and TSV: the same as columns (`caption`, `context`, `summary` and `LLaVA_text` are read as `text`; `tweet_id`, `image_id` and `post` as
+`id`). A row whose `text` is empty says that there is none, for example because making it failed. What a row says is untrusted: it is made
+plain and cut.
 
 A post is looked up by its id, then by the path of its photo.
 """
@@ -21,7 +21,7 @@ from crisislens.domain.post import Post
 
 __all__ = ["Sidecar"]
 
-_TEXT = ("text", "caption", "summary", "llava_text", "final_text")
+_TEXT = ("text", "caption", "context", "summary", "llava_text", "final_text")
 _ID = ("id", "image_id", "post", "post_id", "tweet_id")
 _IMAGE = ("image", "image_path", "photo", "file")
 

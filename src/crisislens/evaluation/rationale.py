@@ -110,7 +110,7 @@ def _stretches(words: Words) -> list[tuple[int, int]]:
 def agreement(
     marked: Sequence[AnyWords],
     chosen: Sequence[AnyWords],
-    probability: Sequence[Float[np.ndarray, "_"]],
+    probability: Sequence[Float[np.ndarray, " _"]],
     *,
     resamples: int = 1000,
     seed: int = 0,

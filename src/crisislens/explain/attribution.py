@@ -32,7 +32,7 @@ __all__ = ["attention_rollout", "embeddings_of", "grad_cam", "injected", "integr
 
 
 def integrated_gradients(
-    f: Callable[[Float[Tensor, "s *x"]], Float[Tensor, " s"]],
+    f: Callable[[Float[Tensor, " s *x"]], Float[Tensor, " s"]],
     x: Float[Tensor, "*x"],
     baseline: Float[Tensor, "*x"],
     *,

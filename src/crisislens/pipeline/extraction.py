@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from crisislens import __version__
-from crisislens.core.errors import CrisisLensError
+from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.core.files import sole_writer
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data.sidecar import Sidecar
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
 from crisislens.domain.post import Post
@@ -90,6 +91,7 @@ def extract_posts(
     finder: Finder,
     out: Path,
     *,
+    contexts: Sidecar | None = None,
     chunk: int = 256,
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
@@ -103,15 +105,19 @@ def extract_posts(
         source: The posts.
         finder: What finds.
         out: The file.
+        contexts: Of the posts' pictures, for extractors that read them.
         chunk: Posts that are read together; changes speed and memory, never a result.
         workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory, never a result.
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read, or another run is writing the same file.
+        InputError: If the source cannot be read, another run is writing the same file, or no extractor reads the contexts.
     """
+    if contexts is not None and not finder.reads_contexts:
+        raise InputError("these extractors read the text alone; name one that was trained with contexts, or leave them out")
     tally = _Tally()
-    key = fingerprint({"crisislens": __version__, "posts": source.fingerprint(), "extractors": finder.fingerprint()})
+    beside = contexts.fingerprint() if contexts else None
+    key = fingerprint({"crisislens": __version__, "posts": source.fingerprint(), "extractors": finder.fingerprint(), "contexts": beside})
     part = out.with_name(f".{out.name}.{key}.part")
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
         for other in out.parent.iterdir():
@@ -131,7 +137,7 @@ def extract_posts(
                 while True:
                     # one chunk more than workers is read ahead, so that memory does not grow with the source
                     while len(waiting) <= (workers or threads) and (batch := list(islice(rows, chunk))):
-                        waiting.append(pool.submit(_records, batch, finder))
+                        waiting.append(pool.submit(_records, batch, finder, contexts))
                     if not waiting:
                         break
                     records = waiting.popleft().result()
@@ -164,23 +170,27 @@ def _whole_lines(part: Path, tally: _Tally) -> int:
     return lines
 
 
-def _records(rows: list[tuple[int, Post | FailedPost]], finder: Finder) -> list[dict[str, object]]:
+def _records(rows: list[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None) -> list[dict[str, object]]:
     """What the file says of some rows; if the posts fail together, each is read by itself, so that one never costs another."""
     posts = {number: row for number, row in rows if isinstance(row, Post)}
     found: dict[int, Found | FailedPost]
     try:
-        found = dict(zip(posts, finder.find([post.text for post in posts.values()]), strict=True))
+        found = dict(zip(posts, _find([*posts.values()], finder, contexts), strict=True))
     except (CrisisLensError, MemoryError, OSError):
         # the machine's fault and not a post's
         raise
     except Exception:
-        found = {number: _alone(number, post, finder) for number, post in posts.items()}
+        found = {number: _alone(number, post, finder, contexts) for number, post in posts.items()}
     return [_record(row, found.get(number)) for number, row in rows]
 
 
-def _alone(number: int, post: Post, finder: Finder) -> Found | FailedPost:
+def _find(posts: Sequence[Post], finder: Finder, contexts: Sidecar | None) -> list[Found]:
+    return finder.find([post.text for post in posts], [contexts.of(post) for post in posts] if contexts else ())
+
+
+def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) -> Found | FailedPost:
     try:
-        return finder.find([post.text])[0]
+        return _find([post], finder, contexts)[0]
     except Exception as error:
         return FailedPost(row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300])
 

@@ -5,6 +5,9 @@ Entities below the extractor's threshold are left out. Relations are asked for e
 whose kinds some relation joins, and answered among the relations that fit these kinds. Texts that are surely in another language than the
 extractors know are left alone.
 
+An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are given; without them it reads the
+text alone.
+
 Posts are read in groups of exactly equal length, so that a result is equal bit for bit whoever stands beside the post (see
 `features.encode`). Scores are rounded to four digits.
 """
@@ -16,7 +19,7 @@ from functools import lru_cache
 from itertools import permutations
 from pathlib import Path
 
-from crisislens.core.errors import DataError, ModelError, NotRegisteredError
+from crisislens.core.errors import DataError, InputError, ModelError, NotRegisteredError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.mnre import types_of_relation
 from crisislens.data.post_words import PlacedWord, placed_words
@@ -52,6 +55,21 @@ class Found:
 
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+
+
+_Named = tuple[list[Mention], list[float]]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A post's words and the context of its picture."""
+
+    words: Sequence[PlacedWord]
+    context: str
+
+    @property
+    def spelled(self) -> list[str]:
+        return [word.text for word in self.words]
 
 
 class Finder:
@@ -91,49 +109,68 @@ class Finder:
             {"entities": self.entities.fingerprint, "relations": self.relations and self.relations.fingerprint, "languages": self.languages}
         )
 
-    def find(self, texts: Sequence[str]) -> list[Found]:
-        """What each text names, in their order; a text that stands there often is read once."""
-        distinct = [text for text in dict.fromkeys(texts) if text.strip() and self._reads(text)]
-        words = {text: found for text in distinct if (found := placed_words(text))}
-        named = dict(zip(words, self._entities(list(words.values())), strict=True))
-        related = dict(zip(named, self._relations([(words[t], *named[t]) for t in named]), strict=True))
+    @property
+    def reads_contexts(self) -> bool:
+        """Whether one of the extractors reads the contexts of pictures."""
+        return any(reader.context_pieces for reader in self._readers)
+
+    def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
+        """What each text names, in their order; a text that stands there often, with one context, is read once.
+
+        Arguments:
+            texts: The texts of b posts.
+            contexts: The context of each one's picture, empty where there is none; none at all for posts without.
+
+        Raises:
+            InputError: If there are contexts, but not b.
+        """
+        contexts = contexts or [""] * len(texts)
+        if len(contexts) != len(texts):
+            raise InputError(f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty where there is none")
+        asked = list(zip(texts, contexts, strict=True))
+        words = {
+            post: found for post in dict.fromkeys(asked) if post[0].strip() and self._reads(post[0]) and (found := placed_words(post[0]))
+        }
+        read = [_Read(found, context) for (_, context), found in words.items()]
+        named = dict(zip(words, self._entities(read), strict=True))
+        related = dict(zip(named, self._relations(read, list(named.values())), strict=True))
         return [
-            Found(tuple(_entity(text, words[text], m, s) for m, s in zip(*named[text], strict=True)), related[text])
-            if text in named
+            Found(tuple(_entity(post[0], words[post], m, s) for m, s in zip(*named[post], strict=True)), related[post])
+            if post in named
             else Found()
-            for text in texts
+            for post in asked
         ]
 
     def _reads(self, text: str) -> bool:
         language = detect_language(clean_text(text)) if self.languages else None
         return language is None or language in self.languages
 
-    def _entities(self, texts: Sequence[Sequence[PlacedWord]]) -> list[tuple[list[Mention], list[float]]]:
-        encoded = [self._readers[0].read([w.text for w in words]) for words in texts]
+    def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
+        encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
         found = []
         for p in _in_groups(self.entities, encoded):
             kept = [(m, s) for m, s in zip(p.mentions, p.scores, strict=True) if s >= self.entities.meta.accept_above]
             found.append(([m for m, _ in kept], [s for _, s in kept]))
         return found
 
-    def _relations(self, texts: Sequence[tuple[Sequence[PlacedWord], list[Mention], list[float]]]) -> list[tuple[Relation, ...]]:
+    def _relations(self, posts: Sequence[_Read], named: Sequence[_Named]) -> list[tuple[Relation, ...]]:
         if self.relations is None:
-            return [() for _ in texts]
+            return [() for _ in posts]
         kinds = {types_of_relation(name) for name in self.relations.extractor.spec.relations}
         asked: list[tuple[int, int, int]] = []
         encoded: list[EncodedWords] = []
-        for row, (words, mentions, _) in enumerate(texts):
+        for row, (post, (mentions, _)) in enumerate(zip(posts, named, strict=True)):
             for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
                 if (mentions[a].type, mentions[b].type) not in kinds:
                     continue
                 try:
-                    encoded.append(self._readers[1].read([w.text for w in words], pair=(mentions[a], mentions[b])))
+                    encoded.append(self._readers[1].read(post.spelled, context=post.context, pair=(mentions[a], mentions[b])))
                 except DataError:
                     # the pair stands behind what the encoder reads of a very long text
                     continue
                 asked.append((row, a, b))
-        answers: list[list[Relation]] = [[] for _ in texts]
-        allowed = [_fitting(self.relations, texts[row][1][a], texts[row][1][b]) for row, a, b in asked]
+        answers: list[list[Relation]] = [[] for _ in posts]
+        allowed = [_fitting(self.relations, named[row][0][a], named[row][0][b]) for row, a, b in asked]
         for (row, a, b), (name, p) in zip(asked, _relations_in_groups(self.relations, encoded, allowed), strict=True):
             if name and p >= self.relations.meta.accept_above:
                 answers[row].append(Relation(type=name, head=a, tail=b, score=round(p, 4)))
@@ -147,14 +184,16 @@ def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) ->
 
 def _reader(loaded: LoadedExtractor) -> WordReader:
     spec = loaded.extractor.spec
-    return WordReader(loaded.extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=0)
+    return WordReader(
+        loaded.extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence
+    )
 
 
 def _groups(encoded: Sequence[EncodedWords]) -> Iterator[list[int]]:
     """Posts of equal length together, at most `_GROUP` of them."""
-    by_length: dict[tuple[int, int], list[int]] = {}
+    by_length: dict[tuple[int, int, int], list[int]] = {}
     for i, post in enumerate(encoded):
-        by_length.setdefault((len(post.ids), len(post.starts)), []).append(i)
+        by_length.setdefault((len(post.ids), len(post.starts), len(post.context_ids)), []).append(i)
     for rows in by_length.values():
         yield from (rows[start : start + _GROUP] for start in range(0, len(rows), _GROUP))
 

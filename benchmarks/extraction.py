@@ -7,8 +7,11 @@ import argparse
 from itertools import combinations
 from pathlib import Path
 
+from crisislens.data.contexts import context_of
 from crisislens.evaluation.significance import mean_interval
 from crisislens.nn.device import set_threads
+from crisislens.training.extraction.data import load_splits
+from crisislens.training.extraction.evaluate import retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.mie import PUBLISHED, compare, run_mie
 
@@ -51,6 +54,11 @@ def main() -> None:
         if a.data == b.data and (d := compare(b.results, a.results)):
             interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
             print(f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} p={d.p_value:.3f}")
+    for row in {row.data: row for row in rows if row.system != "text"}.values():
+        splits = load_splits(row.results[0].run.data)
+        contexts = [c for post in splits.test if (c := context_of(splits.contexts, post.image))]
+        chance = {name: f"{100 * p:.1f}" for name, p in retrieval_chance(contexts).items()}
+        print(f"{row.data}: {len(contexts)} test posts with a context, by chance {chance}")
     for data in {row.data for row in rows} & set(PUBLISHED):
         print(f"published, {data}: {PUBLISHED[data]}")
 

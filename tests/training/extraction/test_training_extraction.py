@@ -16,7 +16,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, 
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
-from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
+from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
@@ -213,6 +213,19 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
     assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 1.0}
     with pytest.raises(InputError, match="64 are needed"):
         retrieval(extractor, examples)
+
+
+def test_chance_of_finding_contexts_that_repeat() -> None:
+    assert retrieval_chance(range(20), batch_posts=10, ranks=(1, 5), draws=4000) == pytest.approx(
+        {"chance_r@1": 0.1, "chance_r@5": 0.5}, abs=0.01
+    )
+    assert retrieval_chance(["a"] * 10, batch_posts=5, ranks=(1,)) == {"chance_r@1": 1.0}
+    # four of one kind and one other: whichever is drawn first is found by all of its kind
+    assert retrieval_chance([1, 1, 1, 1, 2], batch_posts=5, ranks=(1, 2), draws=4000) == pytest.approx(
+        {"chance_r@1": (4 + 1) / 10, "chance_r@2": (4 * 2 + 1) / 10}, abs=0.02
+    )
+    with pytest.raises(InputError, match="3 posts have a context, 64 are needed"):
+        retrieval_chance([1, 2, 3])
 
 
 def write_photos(folder: Path, splits: ExtractionSplits) -> Path:

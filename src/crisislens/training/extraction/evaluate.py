@@ -22,7 +22,7 @@ from crisislens.models.extraction import Extractor, Prediction
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.data import Example, collate_examples
 
-__all__ = ["Measured", "evaluate_extractor", "post_of_pair", "predict_examples", "retrieval"]
+__all__ = ["Measured", "evaluate_extractor", "post_of_pair", "predict_examples", "retrieval", "retrieval_chance"]
 
 _BATCH = 64
 
@@ -94,7 +94,8 @@ def retrieval(
     """How often the right context is among the k most similar of a batch, for texts and for images, by the alignment's projections.
 
     Every text and every context is encoded by itself, so that nothing but the alignment can have told them apart. Posts without a context
-    are left out, and the last batch where it is not full. Without an alignment the encoder's own means are compared.
+    are left out, and the last batch where it is not full. Without an alignment the encoder's own means are compared. A context that several
+    posts of a batch share is right for each of them (`retrieval_chance` says what that is worth).
 
     Arguments:
         extractor: The extractor; left in evaluation mode.
@@ -118,7 +119,39 @@ def retrieval(
         if align is not None and bool(fused.has_image.any()):
             places["image"].append(_rank(align.image(fused.image), context, fused.has_image))
     found = {side: torch.cat(rows) for side, rows in places.items() if rows}
-    return {f"{side}_r@{k}": float((rank < k).double().mean()) for side, rank in found.items() for k in ranks}
+    return {f"{side}_r@{k}": float((rank < k).float().mean()) for side, rank in found.items() for k in ranks}
+
+
+def retrieval_chance(
+    contexts: Sequence[Hashable], *, batch_posts: int = 64, ranks: Sequence[int] = (1, 5), draws: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """What `retrieval` comes to on average where similarities are drawn at random: above k / `batch_posts` where contexts repeat.
+
+    >>> retrieval_chance(["a", "b", "c", "d"], batch_posts=4, ranks=(4,), draws=5)
+    {'chance_r@4': 1.0}
+
+    Arguments:
+        contexts: The context of each post that has one, in the order of the posts.
+        batch_posts: How many stand to choice.
+        ranks: The k.
+        draws: How often similarities are drawn.
+        seed: Of the draws.
+
+    Raises:
+        InputError: If there are fewer posts than stand to choice.
+    """
+    if len(contexts) < batch_posts:
+        raise InputError(f"{len(contexts)} posts have a context, {batch_posts} are needed; lower batch_posts")
+    random, hits = np.random.default_rng(seed), []
+    for start in range(0, len(contexts) - batch_posts + 1, batch_posts):
+        _, kind, count = np.unique([hash(c) for c in contexts[start : start + batch_posts]], return_inverse=True, return_counts=True)
+        order = np.argsort(random.random((draws, len(count))), axis=1)
+        sizes = count[order]
+        # how many posts' contexts come before each distinct one
+        before = np.empty_like(sizes)
+        np.put_along_axis(before, order, sizes.cumsum(1) - sizes, axis=1)
+        hits.append([(before[:, kind] < k).mean() for k in ranks])
+    return {f"chance_r@{k}": float(p) for k, p in zip(ranks, np.mean(hits, axis=0), strict=True)}
 
 
 def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], asked: Bool[Tensor, " b"]) -> Int[Tensor, " q"]:

@@ -112,6 +112,28 @@ def test_positions_are_those_of_the_text(text: str, inside: str) -> None:
         assert post.text[word.start : word.end] == word.text
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "known"),
+    [
+        ("Mexico", "Jojutla", True),
+        ("USA", "Houston", True),
+        ("u.s.", "California", True),
+        ("Texas", "Harris County", True),
+        ("California", "Sonoma County", True),
+        ("Texas", "Jojutla", False),
+        ("Jojutla", "Mexico", False),
+        # each is a village somewhere, but the name means the country
+        ("Iraq", "Iran", False),
+        ("Philippines", "Mexico", False),
+        ("Texas", "California", False),
+        ("Nowhereland", "Houston", False),
+        ("Texas", "Nowhereville", False),
+    ],
+)
+def test_what_lies_where(outer: str, inner: str, gazetteer: Gazetteer, *, known: bool) -> None:
+    assert gazetteer.contains(outer, inner) is known
+
+
 def test_keys() -> None:
     assert name_key("St. John’s") == name_key("saint johns")
     assert name_key("Bogotá") == name_key("BOGOTA")

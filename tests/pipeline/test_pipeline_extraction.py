@@ -16,7 +16,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor,
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
-from crisislens.pipeline.finder import Finder, Found, find_extractor
+from crisislens.pipeline.finder import CONTAINS, WITHHELD, Finder, Found, find_extractor
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits
@@ -79,6 +79,37 @@ def test_a_result_is_equal_alone_and_among_others(finder: Finder) -> None:
 def test_relations_join_kinds_that_they_are_for(finder: Finder) -> None:
     # two people and no place: no relation of the extractor joins them, so none is asked for
     assert not any(f.relations for f in finder.find(["Anna visits Bob", "Carla Dinesh"]))
+
+
+def test_relations_are_told_as_their_extractor_says(finder: Finder) -> None:
+    assert finder.relations is not None
+    meta = finder.relations.meta.model_copy(update={"tells": ("/per/loc/place_of_birth",)})
+    reticent = LoadedExtractor(finder.relations.extractor, meta, "0")
+    assert not any(f.relations for f in Finder(finder.entities, reticent, languages=()).find(TEXTS))
+    assert Finder(finder.entities, reticent, languages=(), all_relations=True).find(TEXTS) == finder.find(TEXTS)
+
+
+def test_the_extractors_that_ship() -> None:
+    shipped = Finder.load()
+    texts = [
+        "Soldiers are removing debris in Jojutla, Mexico after the earthquake",
+        "Help for everyone in #Iran and #Iraq #earthquake",
+        "Record heat, fierce winds fuel wildfire threat near Santa Rosa, California",
+        "Rookie Tanner Miller of the Bills lost his home in the fires",
+    ]
+    with one_thread_each():
+        found = shipped.find(texts)
+        assert [shipped.find([text])[0] for text in texts] == found
+        everything = Finder(shipped.entities, shipped.relations, all_relations=True).find(texts)
+    names = [[(f.entities[r.head].text, r.type, f.entities[r.tail].text) for r in f.relations] for f in found]
+    assert names[0] == [("Mexico", CONTAINS, "Jojutla")]
+    assert names[1] == []
+    assert names[2] == [("California", CONTAINS, "Santa Rosa")]
+    assert names[3] == []
+    assert {(e.type, e.text) for e in found[1].entities} == {("LOC", "Iran"), ("LOC", "Iraq")}
+    told = {r.type for f in everything for r in f.relations}
+    assert told > {CONTAINS}, "and what it does not tell by default"
+    assert not told & WITHHELD
 
 
 def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:

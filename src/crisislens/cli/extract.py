@@ -22,10 +22,16 @@ def extract(
     ),
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
-    relations: Annotated[str, typer.Option(help="The same for relations, of which none ships yet.")] = "none",
+    relations: Annotated[str, typer.Option(help="The same for relations; none looks for none.")] = "relations-compact",
     contexts: Annotated[
         Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
     ] = None,
+    all_relations: Annotated[
+        bool,
+        typer.Option(
+            "--all-relations", help="Tell relations too that the extractor does not tell by default: most are wrong on crisis posts."
+        ),
+    ] = False,
     any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
 ) -> None:
@@ -45,6 +51,7 @@ def extract(
     finder = Finder(
         find_extractor(entities),
         None if relations == "none" else find_extractor(relations),
+        all_relations=all_relations,
         **({"languages": ()} if any_language else {}),
     )
     beside = Sidecar.read(contexts, max_characters=4000) if contexts else None

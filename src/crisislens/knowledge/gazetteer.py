@@ -74,6 +74,25 @@ class Gazetteer:
         order = sorted(self._by_key.get(key, ()), key=lambda entry: (-entry.population, entry.id))
         return tuple(self._place(entry) for entry in order)
 
+    def contains(self, outer: str, inner: str) -> bool:
+        """Whether a place of one name lies in a place of another, as far as the gazetteer knows: cities and counties in countries and US
+        states, states in the United States. The name of a country means the country. False says that it is not known to.
+
+        Arguments:
+            outer: A name as people write it.
+            inner: Another one.
+        """
+        around, within = self.find(name_key(outer)), self.find(name_key(inner))
+        if any(place.kind == "country" for place in within):
+            return False
+        regions = [place for place in around if place.kind in ("country", "state")]
+        return any(
+            (r.kind == "country" and p.country == r.country)
+            or (r.kind == "state" and p.kind != "state" and (p.country, p.admin) == ("US", r.admin))
+            for r in regions
+            for p in within
+        )
+
     def longest(self, first: str) -> int:
         """Words of the longest name that begins with a word, given as a key; 0 where none does."""
         return self._longest.get(first, 0)

@@ -212,7 +212,7 @@ class Extractor(nn.Module):
 
     @torch.inference_mode()
     def relation_probabilities(self, batch: WordBatch, allowed: Sequence[Sequence[int]]) -> list[dict[int, float]]:
-        """Of the task `relations`: for each pair the probabilities of the relations that it may have, which add up to 1.
+        """Of the task `relations`: for each pair the probabilities of the relations that it may have, among all relations there are.
 
         Arguments:
             batch: b posts with a pair each.
@@ -220,7 +220,7 @@ class Extractor(nn.Module):
         """
         logits = self.scores(batch, self.trunk(batch))
         rows = zip(logits, allowed, strict=True)
-        return [dict(zip(places, row[list(places)].softmax(0).tolist(), strict=True)) for row, places in rows]
+        return [dict(zip(places, row.softmax(0)[list(places)].tolist(), strict=True)) for row, places in rows]
 
     def _relations(self, logits: Float[Tensor, "b r"]) -> list[Prediction]:
         best = logits.softmax(-1).max(-1)

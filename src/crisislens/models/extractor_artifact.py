@@ -40,6 +40,8 @@ class ExtractorMeta(Config):
     """Its version, set by whoever trains it."""
     accept_above: float = Field(default=0.0, ge=0, le=1)
     """Findings of a lower probability are left out by the product."""
+    tells: tuple[str, ...] = ()
+    """Relations that the product tells by default; empty tells all that it knows."""
     card: Card = Card()
     """The model card."""
 
@@ -181,6 +183,7 @@ def _card(spec: ExtractorSpec, meta: ExtractorMeta) -> str:
         "finds": ", ".join(spec.relations or spec.types),
         "language model": spec.encoder.checkpoint,
         "leaves out below": f"{meta.accept_above:.2f}",
+        **({"tells by default": ", ".join(meta.tells)} if meta.tells else {}),
         "version": meta.version,
     }
     return "\n\n".join([*parts, "## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())]) + "\n"

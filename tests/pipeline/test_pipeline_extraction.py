@@ -9,6 +9,7 @@ import pytest
 from crisislens.core.errors import InputError, ModelError, NotRegisteredError
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
+from crisislens.domain.place import GeoLocation
 from crisislens.domain.post import Post
 from crisislens.encoders.language import LanguageSpec
 from crisislens.models.extraction import ExtractorSpec, TaskName
@@ -17,6 +18,7 @@ from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.finder import CONTAINS, WITHHELD, Finder, Found, find_extractor
+from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits
@@ -246,5 +248,11 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert type(found).model_validate_json(found.model_dump_json()) == found
     assert entity_texts(found) == ["PER: Anna", "LOC: Paris"]
     assert relation_texts(found) == ["Anna — place of residence — Paris"]
+    placed = found.model_copy(update={"location": GeoLocation(lat=48.9, lon=2.4, source="text", confidence=1.0)})
+    on_map = feature(placed)
+    assert on_map is not None
+    properties = on_map["properties"]
+    assert isinstance(properties, dict)
+    assert (properties["entities"], properties["relations"]) == ("PER: Anna | LOC: Paris", "Anna — place of residence — Paris")
     assert [(n.kind, n.text) for n in named_of(found)] == [("person", "Anna"), ("place", "Paris")]
     assert (bare.entities, bare.relations) == ((), ())

@@ -27,7 +27,17 @@ def demo(
 
     posts = write_synthetic_crisis(out / "posts")
     title = "Demo: a made-up flood and fire"
-    run(posts, images=None, out=out / "results", model="crisis-compact", columns={}, formats=["csv", "geojson"], title=title, threads=None)
+    run(
+        posts,
+        images=None,
+        out=out / "results",
+        model="crisis-compact",
+        columns={},
+        formats=["csv", "geojson"],
+        title=title,
+        threads=None,
+        with_=["entities"],
+    )
     urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
     if urgent:
         rows = [[f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)] for a in urgent]

@@ -1,7 +1,7 @@
 """Assessments as GeoJSON (RFC 7946), one point a post that can be placed, for any map program.
 
 The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
-point is the middle of its people, not where anything happened.
+point is the middle of its people, not where anything happened. Entities and relations are there where the run looked for them.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.report.named import entity_texts, relation_texts
 
 __all__ = ["feature", "write_geojson"]
 
@@ -32,6 +33,9 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         "place_kind": where.place.kind if where.place else None,
         "country": where.place.country if where.place else None,
         "urgency": assessment.urgency,
+        # flat, because most map programs show nothing else
+        "entities": " | ".join(entity_texts(assessment)) or None,
+        "relations": " | ".join(relation_texts(assessment)) or None,
     }
     for name, task in {**assessment.tasks, "place_type": assessment.place_type}.items():
         properties |= _answer(name, task)

@@ -33,6 +33,10 @@ def entity_texts(assessment: Assessment) -> list[str]:
 
 
 def relation_texts(assessment: Assessment) -> list[str]:
-    """Each relation as `Ada — place of residence — Ponce`."""
+    """Each relation as `Ada — place of residence — Ponce`; MNRE's `contain` is read as a verb."""
     ends = [" ".join(e.text.split()) for e in assessment.entities]
-    return [f"{ends[r.head]} — {r.type.rpartition('/')[2].replace('_', ' ')} — {ends[r.tail]}" for r in assessment.relations]
+    names = [r.type.rpartition("/")[2].replace("_", " ") for r in assessment.relations]
+    return [
+        f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}"
+        for r, name in zip(assessment.relations, names, strict=True)
+    ]

@@ -23,7 +23,8 @@ def main() -> None:
     with args.posts.open(encoding="utf-8", newline="") as stream:
         texts = {row["image_id"]: row["tweet_text"] for row in csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)}
     kinds: dict[str, dict[tuple[str, str], tuple[float, str, str, str]]] = defaultdict(dict)
-    for line in args.found.read_text(encoding="utf-8").splitlines():
+    # not splitlines, which also splits at characters that stand in posts
+    for line in args.found.read_text(encoding="utf-8").split("\n")[:-1]:
         row = json.loads(line)
         for relation in row.get("relations", ()):
             head, tail = (row["entities"][relation[end]]["text"] for end in ("head", "tail"))

@@ -67,6 +67,13 @@ def test_contexts_that_the_captioner_wrote(tmp_path: Path) -> None:
     assert read_contexts([tmp_path / "captions.jsonl"]) == {"17_06_1": "a flood", "9": "a dog"}
 
 
+def test_a_context_is_not_the_posts_own_text_and_is_not_lost_to_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("image_id\ttext\tcontext\n1.jpg\tthe tweet itself\ta flooded road\n")
+    assert read_contexts([tmp_path / "a.tsv"]) == {"1": "a flooded road"}
+    (tmp_path / "b.jsonl").write_text('{"image": "2.jpg", "text": "a dog"}\n{"image": "2.jpg", "text": ""}\n')
+    assert read_contexts([tmp_path / "b.jsonl"]) == {"2": "a dog"}
+
+
 def test_contexts_refuse_other_files(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("no colon here\n")
     (tmp_path / "a.tsv").write_text("id\tcaption\n")

@@ -112,26 +112,38 @@ def test_positions_are_those_of_the_text(text: str, inside: str) -> None:
         assert post.text[word.start : word.end] == word.text
 
 
-@pytest.mark.parametrize(
-    ("outer", "inner", "known"),
-    [
-        ("Mexico", "Jojutla", True),
-        ("USA", "Houston", True),
-        ("u.s.", "California", True),
-        ("Texas", "Harris County", True),
-        ("California", "Sonoma County", True),
-        ("Texas", "Jojutla", False),
-        ("Jojutla", "Mexico", False),
-        # each is a village somewhere, but the name means the country
-        ("Iraq", "Iran", False),
-        ("Philippines", "Mexico", False),
-        ("Texas", "California", False),
-        ("Nowhereland", "Houston", False),
-        ("Texas", "Nowhereville", False),
-    ],
-)
-def test_what_lies_where(outer: str, inner: str, gazetteer: Gazetteer, *, known: bool) -> None:
-    assert gazetteer.contains(outer, inner) is known
+# outer, inner, whether it is known, and whether it is known of "inner, outer"
+CONTAINED = """
+Mexico | Jojutla | yes | yes
+USA | Houston | yes | yes
+u.s. | California | yes | yes
+Texas | Harris County | yes | yes
+California | Sonoma County | yes | yes
+USA | New York | yes | yes
+Texas | Jojutla | no | no
+Jojutla | Mexico | no | no
+Nowhereland | Houston | no | no
+Texas | Nowhereville | no | no
+Texas | Paris | no | yes
+USA | London | no | yes
+US | Harvey | no | yes
+Florida | Orange County | yes | yes
+Iraq | Iran | no | no
+Philippines | Mexico | no | no
+Texas | California | no | no
+Brazil | California | no | no
+Ohio | Oregon | no | no
+Puerto Rico | Florida | no | no
+Pennsylvania | Washington | no | no
+New York | New York | no | no
+"""
+
+
+@pytest.mark.parametrize("line", CONTAINED.strip().splitlines())
+def test_what_lies_where(line: str, gazetteer: Gazetteer) -> None:
+    outer, inner, known, adjacent = line.split(" | ")
+    assert gazetteer.contains(outer, inner) is (known == "yes")
+    assert gazetteer.contains(outer, inner, adjacent=True) is (adjacent == "yes")
 
 
 def test_keys() -> None:

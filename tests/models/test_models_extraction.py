@@ -49,6 +49,10 @@ def test_specifications_that_do_not_fit_are_refused() -> None:
         ({"joint_sequence": True, "context_pieces": 65}, "at most 64 fit"),
         ({"context_pieces": 127}, "at most 126 fit"),
         ({"alignment": AlignmentSpec()}, "need contexts"),
+        (
+            {"context_pieces": 8, "alignment": {"kind": "shapley_margin", "expectation": "uniform", "learn_temperature": True}},
+            "no temperature",
+        ),
     ):
         with pytest.raises(ConfigError, match=message):
             ExtractorSpec.parse(options, where="a test")
@@ -125,7 +129,7 @@ def test_everything_learns(folder: Path, task: TaskName, rank: int) -> None:
             # a bias of keys shifts all scores of a query alike
             assert p.grad.abs().sum() > 0 or name.endswith("key.bias"), name
         elif rank == 0:
-            assert name in {*spared, "trunk.alignment.log_temperature"}, name
+            assert name in {*spared, "trunk.alignment.log_temperature", "trunk.alignment.log_contrast_temperature"}, name
 
 
 def test_batch_order_changes_no_loss(folder: Path) -> None:
@@ -166,6 +170,22 @@ def test_pair_head_is_its_formula() -> None:
         for j in range(3):
             hidden = head.row(h[0, i]) + head.column(h[0, j]) + head.distance.weight[16 + j - i]
             assert torch.allclose(out[0, i, j], head.out(torch.nn.functional.gelu(hidden)), atol=1e-12)
+
+
+def test_pair_loss_is_its_formula() -> None:
+    torch.manual_seed(0)
+    head = WordPairHead(width=4, labels=3, nothing_weight=0.3)
+    logits = torch.randn(2, 3, 3, 3, dtype=torch.float64, requires_grad=True)
+    y = torch.randint(3, (2, 3, 3))
+    words = [3, 2]
+    mask = torch.arange(3) < torch.tensor(words)[:, None]
+    expected = 0.0
+    for row, n in enumerate(words):
+        log_p = logits[row].log_softmax(-1).tolist()
+        terms = [(0.3 if y[row, i, j] == 0 else 1.0) * -log_p[i][j][int(y[row, i, j])] for i in range(n) for j in range(n)]
+        expected += sum(terms) / n / 2
+    assert head.loss(logits, y, mask).item() == pytest.approx(expected, abs=1e-12)
+    assert torch.autograd.gradcheck(lambda x: head.loss(x, y, mask), (logits,))
 
 
 @pytest.mark.parametrize("rank", [0, 2])

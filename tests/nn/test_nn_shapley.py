@@ -159,6 +159,67 @@ def test_losses_by_hand() -> None:
     assert float(softmax_loss(phi, alone, 0.1)) == 0
 
 
+def slow_losses(phi: list[list[float]], pairs: list[bool], tau: float) -> tuple[float, float]:
+    """Both losses, sum by sum as they are written."""
+    whole = [i for i, there in enumerate(pairs) if there]
+    margin = softmax = 0.0
+    for j in whole:
+        margin -= phi[j][j] - sum(phi[i][j] for i in whole if i != j) / (len(whole) - 1)
+        softmax -= math.log(math.exp(phi[j][j] / tau) / math.fsum(math.exp(phi[i][j] / tau) for i in whole))
+    return margin / len(whole), softmax / len(whole)
+
+
+@given(st.integers(2, 7), st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 1.0]))
+@settings(max_examples=40, deadline=None)
+def test_losses_equal_slow_ones_and_their_gradients_are_those_of_differences(k: int, seed: int, tau: float) -> None:
+    phi = similarities(k, k, seed).requires_grad_()
+    pairs = torch.rand(k, generator=torch.Generator().manual_seed(seed)) < 0.7
+    pairs[:2] = True
+    margin, softmax = slow_losses(phi.tolist(), pairs.tolist(), tau)
+    assert margin_loss(phi, pairs).item() == pytest.approx(margin, abs=1e-12)
+    assert softmax_loss(phi, pairs, tau).item() == pytest.approx(softmax, rel=1e-10, abs=1e-12)
+    cold = torch.tensor(tau, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: margin_loss(x, pairs), (phi,))
+    assert torch.autograd.gradcheck(lambda x, t: softmax_loss(x, pairs, t), (phi, cold))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("expectation", EXPECTATIONS)
+def test_a_direction_equals_the_slow_one(kind: AlignmentKind, expectation: Expectation) -> None:
+    s = similarities(5, 5, seed=4)
+    align = make(kind, expectation=expectation).double()
+    found = align.direction(s, torch.ones(5, dtype=torch.bool), torch.Generator().manual_seed(2)).item()
+    orders = antithetic_permutations(8, 5, torch.Generator().manual_seed(2))
+    ranked = s.diagonal().argsort()[orders].tolist()
+    columns = [slow_shapley(s[:, j].tolist(), ranked, expectation, align.temperature.item()) for j in range(5)]
+    values = s.tolist() if kind == "info_nce" else [list(row) for row in zip(*columns, strict=True)]
+    tau = align.temperature if kind == "info_nce" else align.contrast_temperature
+    margin, softmax = slow_losses(values, [True] * 5, tau.item())
+    assert found == pytest.approx(margin if kind == "shapley_margin" else softmax, rel=1e-9)
+
+
+@pytest.mark.parametrize("expectation", EXPECTATIONS)
+def test_equal_players_get_the_same_from_all_orders_together(expectation: Expectation) -> None:
+    s = similarities(4, 3, seed=8)
+    s[2] = s[0]
+    phi = permutation_shapley(s, torch.tensor(list(permutations(range(4)))), expectation=expectation)
+    assert torch.allclose(phi[0], phi[2], atol=1e-12)
+    assert torch.allclose(phi, exact_shapley(s, expectation=expectation), atol=1e-12)
+
+
+@pytest.mark.parametrize("relevance", [False, True])
+def test_gradients_of_the_fusion(*, relevance: bool) -> None:
+    torch.manual_seed(0)
+    fuse = AdaptiveFusion(width=4, image_width=3, heads=2, relevance=relevance).double()
+    text, context, image = (torch.randn(2, n, w, dtype=torch.float64, requires_grad=True) for n, w in ((3, 4), (2, 4), (2, 3)))
+    masks = (torch.ones(2, 3, dtype=torch.bool), torch.tensor([[True, False], [False, False]]), torch.ones(2, 2, dtype=torch.bool))
+
+    def call(t: Tensor, c: Tensor, v: Tensor) -> Tensor:
+        return fuse(t, masks[0], c, masks[1], v, masks[2])
+
+    assert torch.autograd.gradcheck(call, (text, context, image))
+
+
 def test_margin_form_is_what_efficiency_makes_of_it() -> None:
     s = similarities(6, 6)
     phi, whole = exact_shapley(s), coalition_values(s, torch.ones(1, 6, dtype=torch.bool))[0]
@@ -213,7 +274,13 @@ def test_alignment_teaches_every_weight_and_falls(kind: AlignmentKind) -> None:
     align, batch = make(kind, learn_temperature=True), inputs()
     generator = torch.Generator().manual_seed(0)
     align(*batch, generator).backward()
+    # each form learns the temperatures that it has
+    temperatures = {"info_nce": {"log_temperature"}, "shapley_margin": {"log_temperature"}}
+    learned = {name for name, p in align.named_parameters() if p.requires_grad and p.ndim == 0}
+    assert learned == temperatures.get(kind, {"log_temperature", "log_contrast_temperature"})
     for name, p in align.named_parameters():
+        if not p.requires_grad:
+            continue
         assert p.grad is not None, name
         assert p.grad.isfinite().all(), name
         assert p.grad.abs().sum() > 0, name

@@ -175,7 +175,7 @@ def test_a_kill_before_anything_was_written_can_be_started_again(tiny_bundle: Pa
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tiny_bundle: Path, crisis: Path) -> None:
-    with pytest.raises(InputError, match="is a file; --out names the folder"):
+    with pytest.raises(InputError, match="is a file, and a folder is needed"):
         run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), crisis)
 
 

@@ -96,6 +96,7 @@ def test_the_extractors_that_ship() -> None:
     texts = [
         "Soldiers are removing debris in Jojutla, Mexico after the earthquake",
         "Help for everyone in #Iran and #Iraq #earthquake",
+        "Smoke from California fires reaches Oregon and Ohio",
         "Record heat, fierce winds fuel wildfire threat near Santa Rosa, California",
         "Rookie Tanner Miller of the Bills lost his home in the fires",
     ]
@@ -105,9 +106,8 @@ def test_the_extractors_that_ship() -> None:
         everything = Finder(shipped.entities, shipped.relations, all_relations=True).find(texts)
     names = [[(f.entities[r.head].text, r.type, f.entities[r.tail].text) for r in f.relations] for f in found]
     assert names[0] == [("Mexico", CONTAINS, "Jojutla")]
-    assert names[1] == []
-    assert names[2] == [("California", CONTAINS, "Santa Rosa")]
-    assert names[3] == []
+    assert names[1] == names[2] == names[4] == []
+    assert names[3] == [("California", CONTAINS, "Santa Rosa")]
     assert {(e.type, e.text) for e in found[1].entities} == {("LOC", "Iran"), ("LOC", "Iraq")}
     told = {r.type for f in everything for r in f.relations}
     assert told > {CONTAINS}, "and what it does not tell by default"
@@ -180,11 +180,17 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
     assert lines == [[e.model_dump() for e in f.entities] for f in together]
     with pytest.raises(InputError, match="read the text alone"):
         extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "x.jsonl", contexts=contexts)
+    (tmp_path / "others.jsonl").write_text('{"id": "99", "text": "water"}\n')
+    with pytest.raises(InputError, match="none of the 1 contexts belongs to one of the posts"):
+        extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "x.jsonl", contexts=Sidecar.read(tmp_path / "others.jsonl"))
     with pytest.raises(InputError, match="1 contexts were given for 2 texts"):
         reading.find(TEXTS[:2], ["one"])
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cut", [0, 1, 2, 5])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut: int
+) -> None:
     rows = [{"id": str(i), "text": f"{TEXTS[i % 2]} {'help ' * (i % 5)}"} for i in range(40)] + [{"id": "7", "text": "again"}]
     posts = tmp_path / "posts.jsonl"
     posts.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -201,14 +207,17 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_p
     with pytest.raises(Killed):
         extract_posts(read_posts(posts), finder, out, chunk=8, workers=2, progress=kill)
     [part] = out.parent.iterdir()
-    # killed in the middle of a line
-    part.write_bytes(part.read_bytes()[:-5])
+    # killed behind a line, before its end, or in its middle
+    part.write_bytes(part.read_bytes()[: len(part.read_bytes()) - cut])
+    # a file of a like name is somebody else's
+    other = out.with_name(f".{out.name}.x.{part.name.split('.')[3]}.part")
+    other.write_text("theirs")
     read: list[str] = []
     find = finder.find
     monkeypatch.setattr(finder, "find", lambda texts, contexts=(): read.extend(texts) or find(texts, contexts))
     done = extract_posts(read_posts(posts), finder, out, chunk=8, workers=2)
-    assert done.resumed == 15
-    assert len(read) == 40 - 15
+    assert done.resumed == (16 if cut == 0 else 15)
+    assert len(read) == 40 - done.resumed
     assert replace(done, resumed=0) == whole
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     # other posts are another run
@@ -216,7 +225,26 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(finder: Finder, tmp_p
         extract_posts(read_posts(posts), finder, out, chunk=8, progress=kill)
     posts.write_text(posts.read_text().replace("Anna", "Bob"))
     assert extract_posts(read_posts(posts), finder, out, chunk=8).resumed == 0
-    assert [p.name for p in out.parent.iterdir()] == ["e.jsonl"]
+    assert {p.name for p in out.parent.iterdir()} == {"e.jsonl", other.name}
+
+
+def test_a_run_that_the_machine_ends_goes_on(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    posts = tmp_path / "posts.jsonl"
+    posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS)))
+    find, asked = finder.find, []
+
+    def full(texts: list[str], contexts: list[str]) -> list[Found]:
+        asked.append(len(texts))
+        if len(asked) > 1:
+            raise RuntimeError("no memory for all of them") if len(texts) > 1 else MemoryError
+        return find(texts, contexts)
+
+    monkeypatch.setattr(finder, "find", full)
+    with pytest.raises(MemoryError):
+        extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl", chunk=2, workers=1)
+    monkeypatch.undo()
+    done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl", chunk=2)
+    assert (done.resumed, done.posts, done.failed) == (2, len(TEXTS), 0)
 
 
 def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,6 +281,7 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert on_map is not None
     properties = on_map["properties"]
     assert isinstance(properties, dict)
-    assert (properties["entities"], properties["relations"]) == ("PER: Anna | LOC: Paris", "Anna — place of residence — Paris")
+    # no name of a person on a map
+    assert (properties["entities"], properties["relations"]) == ("LOC: Paris", None)
     assert [(n.kind, n.text) for n in named_of(found)] == [("person", "Anna"), ("place", "Paris")]
     assert (bare.entities, bare.relations) == ((), ())

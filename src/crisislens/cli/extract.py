@@ -22,14 +22,14 @@ def extract(
     ),
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
-    relations: Annotated[str, typer.Option(help="The same for relations; none looks for none.")] = "relations-compact",
+    relations: Annotated[str, typer.Option(help="The same for relations; `none` leaves them out.")] = "relations-compact",
     contexts: Annotated[
         Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
     ] = None,
     all_relations: Annotated[
         bool,
         typer.Option(
-            "--all-relations", help="Tell relations too that the extractor does not tell by default: most are wrong on crisis posts."
+            "--all-relations", help="Tell also the relations that are left out by default; most of those are wrong on crisis posts."
         ),
     ] = False,
     any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
@@ -57,8 +57,10 @@ def extract(
     beside = Sidecar.read(contexts, max_characters=4000) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
-    resumed = f", {done.resumed} of them from an earlier start" if done.resumed else ""
+    resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
     say(f"{done.posts} posts read, {done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
+    if beside is not None:
+        say(f"contexts beside {done.with_context} posts")
     if done.frequent:
         table("named most often", ["name", "kind", "posts"], [[text, kind, str(count)] for (kind, text), count in done.frequent])
     say(f"entities  {out}")

@@ -34,7 +34,7 @@ def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
     except Timeout:
         raise InputError(f"another run is writing into {folder}; wait until it is done, or give another --out") from None
     except FileExistsError:
-        raise InputError(f"{folder} is a file; --out names the folder that the output goes to") from None
+        raise InputError(f"{folder} is a file, and a folder is needed for the output; give another --out") from None
     except OSError as error:
         raise InputError(f"cannot write into {folder} ({error.strerror or error}); give another --out") from error
     try:

@@ -21,7 +21,8 @@ from crisislens.domain.post import Post
 
 __all__ = ["Sidecar"]
 
-_TEXT = ("text", "caption", "context", "summary", "llava_text", "final_text")
+# what says what it is comes before `text`, which beside it is the post's own
+_TEXT = ("caption", "context", "summary", "llava_text", "text", "final_text")
 _ID = ("id", "image_id", "post", "post_id", "tweet_id")
 _IMAGE = ("image", "image_path", "photo", "file")
 
@@ -65,7 +66,8 @@ class Sidecar:
                 text = plain_text(str(_first(row, _TEXT) or ""), max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")
                 for names, found in ((_ID, by_id), (_IMAGE, by_image)):
-                    if (key := _first(row, names)) not in (None, ""):
+                    # that making a text failed for one of several posts with a photo does not lose it for the others
+                    if (key := _first(row, names)) not in (None, "") and (text or str(key) not in found):
                         found[str(key)] = text
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror or error}); check the path and its rights") from error

@@ -74,22 +74,32 @@ class Gazetteer:
         order = sorted(self._by_key.get(key, ()), key=lambda entry: (-entry.population, entry.id))
         return tuple(self._place(entry) for entry in order)
 
-    def contains(self, outer: str, inner: str) -> bool:
+    def contains(self, outer: str, inner: str, *, adjacent: bool = False) -> bool:
         """Whether a place of one name lies in a place of another, as far as the gazetteer knows: cities and counties in countries and US
-        states, states in the United States. The name of a country means the country. False says that it is not known to.
+        states, states in the United States. False says that it is not known to.
+
+        The name of a country means the country, that of a US state the state. The name of a city means the most populous one, and nothing
+        if it is a person's name or an English word too; only where the outer name follows at once (`Paris, Texas`) it may mean any.
 
         Arguments:
             outer: A name as people write it.
             inner: Another one.
+            adjacent: Whether they stand as `inner, outer`.
         """
-        around, within = self.find(name_key(outer)), self.find(name_key(inner))
-        if any(place.kind == "country" for place in within):
+        key, around = name_key(inner), self.find(name_key(outer))
+        within = self.find(key) if key != name_key(outer) else ()
+        kinds = {place.kind for place in within}
+        if "country" in kinds:
             return False
-        regions = [place for place in around if place.kind in ("country", "state")]
+        if "state" in kinds:
+            return any(r.kind == "country" and r.country == "US" for r in around)
+        if not adjacent:
+            unclear = any(key in word_list(name) for name in ("names", "weak", "given"))
+            # a county says that it is one, and which of several the region around it says
+            within = tuple(p for i, p in enumerate(within) if p.kind == "county" or (i == 0 and not unclear))
         return any(
-            (r.kind == "country" and p.country == r.country)
-            or (r.kind == "state" and p.kind != "state" and (p.country, p.admin) == ("US", r.admin))
-            for r in regions
+            (r.kind == "country" and p.country == r.country) or (r.kind == "state" and (p.country, p.admin) == ("US", r.admin))
+            for r in around
             for p in within
         )
 

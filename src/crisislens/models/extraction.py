@@ -52,7 +52,13 @@ class AlignmentSpec(Config):
     contrast_temperature: float = Field(default=0.02, gt=0.01)
     """τ' of the softmax form over Shapley values."""
     learn_temperature: bool = False
-    """Whether τ is learned."""
+    """Whether τ is learned, and τ' with it where the form has one."""
+
+    @model_validator(mode="after")
+    def _has_what_is_learned(self) -> "AlignmentSpec":
+        if self.learn_temperature and self.kind == "shapley_margin" and self.expectation == "uniform":
+            raise ValueError("the margin form with a uniform expectation has no temperature; set learn_temperature to false")
+        return self
 
 
 class ExtractorSpec(Config):

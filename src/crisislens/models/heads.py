@@ -121,7 +121,7 @@ class WordPairHead(nn.Module):
     def loss(self, logits: Float[Tensor, "b w w c"], y: Int[Tensor, "b w w"], mask: Bool[Tensor, "b w"]) -> Float[Tensor, ""]:
         """Weighted cross-entropy, the mean over pairs of each post and then over posts."""
         real = mask[:, :, None] & mask[:, None]
-        weights = torch.where(y == 0, self.nothing_weight, 1.0).masked_fill(~real, 0.0)
         losses = functional.cross_entropy(logits.permute(0, 3, 1, 2), y.masked_fill(~real, 0), reduction="none")
+        weights = torch.ones_like(losses).masked_fill(y == 0, self.nothing_weight).masked_fill(~real, 0.0)
         # by words and not by pairs: a long post has more labels, but not quadratically more
         return ((losses * weights).sum((1, 2)) / mask.sum(1)).mean()

@@ -32,6 +32,10 @@ AlignmentKind = Literal["shapley_margin", "shapley_softmax", "info_nce"]
 _COLDEST = 0.01
 
 
+def _log(temperature: float, *, learned: bool) -> nn.Parameter:
+    return nn.Parameter(torch.tensor(math.log(temperature - _COLDEST)), requires_grad=learned)
+
+
 class Alignment(nn.Module):
     """The loss that pulls each context towards its own text and image, away from the batch's others.
 
@@ -44,10 +48,11 @@ class Alignment(nn.Module):
         expectation: How a coalition expects the similarity of its members.
         temperature: $\\tau$ of the softmax expectation, and of InfoNCE.
         contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k of a similarity.
-        learn_temperature: Whether $\\tau$ is learned; it stays above 0.01.
+        learn_temperature: Whether the temperatures that the form has ($\\tau$; the softmax form also $\\tau'$) are learned; they stay above
+            0.01.
 
     Raises:
-        ValueError: If a temperature is not above 0.01 or there is no sample.
+        ValueError: If a temperature is not above 0.01, there is no sample, or a temperature is to be learned where the form has none.
     """
 
     def __init__(
@@ -68,13 +73,23 @@ class Alignment(nn.Module):
             raise ValueError(f"temperatures must be above {_COLDEST} and samples at least 1")
         self.text, self.context = nn.Linear(text_width, width, bias=False), nn.Linear(text_width, width, bias=False)
         self.image = nn.Linear(image_width, width, bias=False)
-        self.kind, self.samples, self.expectation, self.contrast_temperature = kind, samples, expectation, contrast_temperature
-        self.log_temperature = nn.Parameter(torch.tensor(math.log(temperature - _COLDEST)), requires_grad=learn_temperature)
+        self.kind, self.samples, self.expectation = kind, samples, expectation
+        # a uniform expectation has no τ, and only the softmax form over Shapley values has τ'
+        uses = (kind == "info_nce" or expectation == "softmax", kind == "shapley_softmax")
+        if learn_temperature and not any(uses):
+            raise ValueError(f"{kind} with a uniform expectation has no temperature; set learn_temperature to false")
+        self.log_temperature = _log(temperature, learned=learn_temperature and uses[0])
+        self.log_contrast_temperature = _log(contrast_temperature, learned=learn_temperature and uses[1])
 
     @property
     def temperature(self) -> Float[Tensor, ""]:
         """$\\tau$ as it is now."""
         return self.log_temperature.exp() + _COLDEST
+
+    @property
+    def contrast_temperature(self) -> Float[Tensor, ""]:
+        """$\\tau'$ as it is now."""
+        return self.log_contrast_temperature.exp() + _COLDEST
 
     def similarities(self, players: Float[Tensor, "k w"], targets: Float[Tensor, "n w"]) -> Float[Tensor, "k n"]:
         """Cosine of each player with each target, both projected already."""

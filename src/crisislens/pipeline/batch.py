@@ -103,7 +103,7 @@ def clear_work(folder: Path) -> None:
 def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) -> tuple[Path, str]:
     """Prepares the work folder and returns it with the time that the records carry."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; --out names the folder that the output goes to")
+        raise InputError(f"{folder} is a file, and a folder is needed for the output; give another --out")
     root = analyst.encoder.image_root
     identity = {
         "crisislens": __version__,

@@ -1,6 +1,7 @@
 """Entities and relations for every post of a run: the annotator that `analyze` has, and the run that `extract` is."""
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,6 +60,7 @@ class ExtractionOutcome:
         relations: Relations found.
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
+        with_context: How many posts have one of the contexts that were given.
     """
 
     posts: int
@@ -67,6 +69,7 @@ class ExtractionOutcome:
     relations: int
     frequent: tuple[tuple[tuple[str, str], int], ...]
     resumed: int = 0
+    with_context: int = 0
 
 
 class _Tally:
@@ -111,18 +114,18 @@ def extract_posts(
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read, another run is writing the same file, or no extractor reads the contexts.
+        InputError: If the source cannot be read, another run is writing the same file, or the contexts belong to no post or extractor.
     """
-    if contexts is not None and not finder.reads_contexts:
-        raise InputError("these extractors read the text alone; name one that was trained with contexts, or leave them out")
+    with_context = _with_context(source, contexts, finder) if contexts is not None else 0
     tally = _Tally()
     beside = contexts.fingerprint() if contexts else None
     key = fingerprint({"crisislens": __version__, "posts": source.fingerprint(), "extractors": finder.fingerprint(), "contexts": beside})
     part = out.with_name(f".{out.name}.{key}.part")
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
+        left = re.compile(rf"{re.escape(f'.{out.name}.')}[0-9a-f]{{16}}\.part")
         for other in out.parent.iterdir():
             # what is left of a run over other posts or by other extractors
-            if other != part and other.name.startswith(f".{out.name}.") and other.suffix == ".part":
+            if other != part and left.fullmatch(other.name):
                 other.unlink()
         resumed = _whole_lines(part, tally)
         # on one thread each sums are made in one order, whoever stands beside a post
@@ -151,7 +154,19 @@ def extract_posts(
                 raise
         part.replace(out)
     most = tuple(tally.named.most_common(20))
-    return ExtractionOutcome(tally.posts, tally.failed, tally.entities, tally.relations, most, resumed)
+    return ExtractionOutcome(tally.posts, tally.failed, tally.entities, tally.relations, most, resumed, with_context)
+
+
+def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
+    """How many posts have a context; the source is read once more for it, which costs next to nothing."""
+    if not finder.reads_contexts:
+        raise InputError("these extractors read the text alone; name one that was trained with contexts, or leave them out")
+    found = sum(1 for row in source if isinstance(row, Post) and contexts.of(row))
+    if not found:
+        raise InputError(
+            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the post's id, or by its photo's path"
+        )
+    return found
 
 
 def _whole_lines(part: Path, tally: _Tally) -> int:
@@ -161,6 +176,8 @@ def _whole_lines(part: Path, tally: _Tally) -> int:
     whole = lines = 0
     with part.open("r+b") as stream:
         for line in stream:
+            if not line.endswith(b"\n"):
+                break
             try:
                 tally.add(json.loads(line))
             except (ValueError, KeyError, TypeError):
@@ -191,6 +208,8 @@ def _find(posts: Sequence[Post], finder: Finder, contexts: Sidecar | None) -> li
 def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) -> Found | FailedPost:
     try:
         return _find([post], finder, contexts)[0]
+    except (CrisisLensError, MemoryError, OSError):
+        raise
     except Exception as error:
         return FailedPost(row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300])
 

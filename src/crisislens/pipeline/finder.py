@@ -58,7 +58,7 @@ WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationa
 """Relations that are never told."""
 MOST_ENTITIES = 8
 _GROUP = 32
-_REVISION = 2
+_REVISION = 3
 _LANGUAGES = ("en",)
 
 
@@ -211,7 +211,8 @@ class Finder:
         if name not in self.tells or name != CONTAINS:
             return name in self.tells
         outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
-        return load_gazetteer().contains(outer, inner)
+        between = "".join(post.spelled[tail.end : head.start]) if tail.end <= head.start else "…"
+        return load_gazetteer().contains(outer, inner, adjacent=between in ("", ","))
 
 
 def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:
@@ -254,7 +255,7 @@ def _fitting(loaded: LoadedExtractor, head: Mention, tail: Mention) -> list[int]
 def _relations_in_groups(
     loaded: LoadedExtractor, encoded: Sequence[EncodedWords], allowed: Sequence[Sequence[int]]
 ) -> list[tuple[str, float]]:
-    """The best of the allowed relations of each pair with its probability among them; an empty name where it is none."""
+    """The best of the allowed relations of each pair with its probability among all; an empty name where it is none."""
     found: list[tuple[str, float]] = [("", 0.0)] * len(encoded)
     extractor = loaded.extractor
     for rows in _groups(encoded):

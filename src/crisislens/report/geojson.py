@@ -1,7 +1,8 @@
 """Assessments as GeoJSON (RFC 7946), one point a post that can be placed, for any map program.
 
 The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
-point is the middle of its people, not where anything happened. Entities and relations are there where the run looked for them.
+point is the middle of its people, not where anything happened. Entities and relations are null where the run found none or did not look
+for them; names of people stay out, because a name on a map says where somebody is.
 """
 
 import json
@@ -15,6 +16,7 @@ from crisislens.report.named import entity_texts, relation_texts
 __all__ = ["feature", "write_geojson"]
 
 _DECIMALS = 5
+_NOT_ON_MAPS = ("PER",)
 
 
 def feature(assessment: Assessment) -> dict[str, object] | None:
@@ -34,8 +36,8 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         "country": where.place.country if where.place else None,
         "urgency": assessment.urgency,
         # flat, because most map programs show nothing else
-        "entities": " | ".join(entity_texts(assessment)) or None,
-        "relations": " | ".join(relation_texts(assessment)) or None,
+        "entities": " | ".join(entity_texts(assessment, without=_NOT_ON_MAPS)) or None,
+        "relations": " | ".join(relation_texts(assessment, without=_NOT_ON_MAPS)) or None,
     }
     for name, task in {**assessment.tasks, "place_type": assessment.place_type}.items():
         properties |= _answer(name, task)

@@ -27,16 +27,15 @@ def named_of(assessment: Assessment) -> tuple[Named, ...]:
     return tuple(Named(_KINDS.get(e.type, e.type), " ".join(e.text.split()), percent(e.score)) for e in first)
 
 
-def entity_texts(assessment: Assessment) -> list[str]:
-    """Each entity as `LOC: Ponce`, in the order of the text."""
-    return [f"{e.type}: {' '.join(e.text.split())}" for e in assessment.entities]
+def entity_texts(assessment: Assessment, *, without: tuple[str, ...] = ()) -> list[str]:
+    """Each entity as `LOC: Ponce`, in the order of the text, but for the types that are left out."""
+    return [f"{e.type}: {' '.join(e.text.split())}" for e in assessment.entities if e.type not in without]
 
 
-def relation_texts(assessment: Assessment) -> list[str]:
-    """Each relation as `Ada — place of residence — Ponce`; MNRE's `contain` is read as a verb."""
+def relation_texts(assessment: Assessment, *, without: tuple[str, ...] = ()) -> list[str]:
+    """Each relation as `Ada — place of residence — Ponce`, but for those with an end of the types that are left out; MNRE's `contain` is
+    read as a verb."""
     ends = [" ".join(e.text.split()) for e in assessment.entities]
-    names = [r.type.rpartition("/")[2].replace("_", " ") for r in assessment.relations]
-    return [
-        f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}"
-        for r, name in zip(assessment.relations, names, strict=True)
-    ]
+    told = [r for r in assessment.relations if not {assessment.entities[end].type for end in (r.head, r.tail)} & set(without)]
+    names = [r.type.rpartition("/")[2].replace("_", " ") for r in told]
+    return [f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}" for r, name in zip(told, names, strict=True)]

@@ -82,7 +82,7 @@ def evaluate_extractor(extractor: Extractor, examples: Sequence[Example], *, res
 def post_of_pair(post: AnnotatedPost) -> Hashable:
     """What all rows of one post have in common: its picture, or its words where it has none.
 
-    A photo that two posts share makes them one here, which widens an interval and never narrows it.
+    A photo that two posts share makes them one here, which as a rule widens an interval.
     """
     return post.image or post.words
 
@@ -100,7 +100,7 @@ def retrieval(
     Arguments:
         extractor: The extractor; left in evaluation mode.
         examples: Posts, at least `batch_posts` of them with a context.
-        batch_posts: How many contexts stand to choice; chance is k / `batch_posts`.
+        batch_posts: How many contexts stand to choice.
         ranks: The k.
 
     Raises:
@@ -144,7 +144,10 @@ def retrieval_chance(
         raise InputError(f"{len(contexts)} posts have a context, {batch_posts} are needed; lower batch_posts")
     random, hits = np.random.default_rng(seed), []
     for start in range(0, len(contexts) - batch_posts + 1, batch_posts):
-        _, kind, count = np.unique([hash(c) for c in contexts[start : start + batch_posts]], return_inverse=True, return_counts=True)
+        batch = contexts[start : start + batch_posts]
+        numbers = {context: i for i, context in enumerate(dict.fromkeys(batch))}
+        kind = np.array([numbers[context] for context in batch])
+        count = np.bincount(kind)
         order = np.argsort(random.random((draws, len(count))), axis=1)
         sizes = count[order]
         # how many posts' contexts come before each distinct one

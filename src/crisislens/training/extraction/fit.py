@@ -59,9 +59,11 @@ def word_reader(extractor: Extractor) -> WordReader:
 def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
     """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they lie.
 
-    Results and checkpoints carry it, so that none is taken for one of other data or settings. Photos count by their folder's name alone.
+    Results and checkpoints carry it, so that none is taken for one of other data or settings. What is in photos is not looked at: only
+    whether there are any.
     """
-    anywhere = {"data": run.data.model_copy(update={"root": ".", "context_file": None}), "seeds": (0,)}
+    photos = "photos" if run.data.image_root else None
+    anywhere = {"data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}), "seeds": (0,)}
     return fingerprint([run.model_copy(update=anywhere).fingerprint(), splits.fingerprint()])
 
 

@@ -56,6 +56,33 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
 
 
+def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(folder: Path, tmp_path: Path) -> None:
+    for split, count, seed in (("train", 80, 0), ("dev", 20, 1), ("test", 20, 2)):
+        rows = []
+        for post in made_up_posts(count, seed=seed, split=split):
+            text = " ".join(post.words)
+            starts = [sum(len(w) + 1 for w in post.words[: m.start]) for m in post.mentions]
+            marked = [{"type": m.type, "start": a, "end": a + len(post.words[m.start])} for m, a in zip(post.mentions, starts, strict=True)]
+            links = [
+                {"type": link.type.replace("/per/loc/place_of_residence", "visits"), "head": link.head, "tail": link.tail}
+                for link in post.links
+            ]
+            rows.append({"id": post.id, "text": text, "entities": marked, "relations": links})
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, data, task in (("own-e", "table", "entities"), ("own-r", "table-pairs", "relations")):
+        settings = [f"name={name}", f"data.name={data}", f"data.root={tmp_path}", f"extractor.task={task}"]
+        settings += ["extractor.relations=[auto]"] if task == "relations" else []
+        done = crisislens("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "runs")
+        assert done.returncode == 0, done.stderr
+    extractors = ["--entities", tmp_path / "runs" / "own-e-seed0", "--relations", tmp_path / "runs" / "own-r-seed0"]
+    done = crisislens("extract", folder / "posts.jsonl", *extractors, "--out", tmp_path / "e.jsonl")
+    assert done.returncode == 0, done.stderr
+    [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [(e["type"], e["text"]) for e in line["entities"]] == [("PER", "Anna"), ("LOC", "Quito")]
+    # a relation whose name does not say which kinds it joins is asked for every pair
+    assert [(r["type"], r["head"], r["tail"]) for r in line["relations"]][:1] == [("visits", 0, 1)]
+
+
 def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp_path: Path) -> None:
     photos = [f"train_{i}.jpg" for i in range(80)]
     (tmp_path / "posts.jsonl").write_text(

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from PIL import Image, ImageDraw
 
 from crisislens.domain.assessment import Assessment, FailedPost, Modality, Provenance, TaskAssessment
+from crisislens.domain.extraction import Entity, Relation
 from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
 from crisislens.domain.post import ImageRef, Post
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
@@ -85,6 +86,15 @@ def assessment(
     sure = confidence if isinstance(confidence, Mapping) else dict.fromkeys(labels, confidence)
     tasks = {name: task(SPACES[name], label, sure[name], threshold=threshold) for name, label in labels.items()}
     return Assessment(post=post, modalities=modalities, notes=notes, language=language, tasks=tasks, urgency=urgency, provenance=PROVENANCE)
+
+
+def naming(post: Post) -> Assessment:
+    """An assessment of a post `HEAD in TAIL`, whose two names are entities with a relation."""
+    head, tail = post.text.split(" in ")
+    ends = [(0, len(head), "PER", head), (len(post.text) - len(tail), len(post.text), "LOC", tail)]
+    found = tuple(Entity(type=kind, text=text, start=a, end=b, score=0.9) for a, b, kind, text in ends)
+    relation = Relation(type="/per/loc/place_of_residence", head=0, tail=1, score=0.8)
+    return assessment(post).model_copy(update={"entities": found, "relations": (relation,)})
 
 
 def meta(**changes: object) -> ReportMeta:

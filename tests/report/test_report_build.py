@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
-from made_up_posts import HOSTILE, assessment, crisis, hostile, meta, picture, thumbnails
+from made_up_posts import HOSTILE, assessment, crisis, hostile, meta, naming, picture, thumbnails
 from page import Page
 
 from crisislens.domain.assessment import Assessment, FailedPost
@@ -131,6 +131,17 @@ def test_a_card_says_all_about_its_post(tmp_path: Path) -> None:
     assert "Severe damage >99%" in text
     assert text.count("15%") == 4  # all probabilities of the category are there
     assert page.cards[0][0]["data-answer-1"] == "not_sure"
+
+
+def test_a_card_shows_who_and_what_is_named_as_text(tmp_path: Path) -> None:
+    page = report(tmp_path / "r.html", [naming(Post(id="1", text="<b onclick=x()>Ada</b> in Ponce"))])
+    text = page.card_text(0)
+    assert "<b onclick=x()>Ada</b> — place of residence — Ponce" in text
+    assert text.count("<b onclick=x()>Ada</b>") == 3  # the post, the name and the relation
+    assert not any("onclick" in attributes for _, attributes in page.tags)
+    # readers of words stand before each name
+    assert "person" in text
+    assert "place" in text
 
 
 def test_pictures_come_only_from_the_decoder_and_within_bounds(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from made_up_posts import assessment, crisis, hostile
+from made_up_posts import assessment, crisis, hostile, naming
 
 from crisislens.core.errors import DataError
 from crisislens.domain.post import Post
@@ -27,6 +27,19 @@ def test_no_text_cell_begins_as_a_formula(tmp_path: Path, start: str) -> None:
     [row] = rows_of(tmp_path / "a.csv")
     assert all(row[name] == "'" + text for name in ("id", "text", "event", "lang", "notes", "language"))
     assert (float(row["lat"]), float(row["lon"])) == (-18.25, -66.5)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "Ada"])
+def test_tables_hold_entities_and_relations(tmp_path: Path, name: str) -> None:
+    found = [naming(Post(id="1", text=f"{name} in Ponce")), assessment(Post(id="2", text="none"))]
+    write_csv(found, tmp_path / "a.csv")
+    first, second = rows_of(tmp_path / "a.csv")
+    assert first["entities"] == f"PER: {name} | LOC: Ponce"
+    assert first["relations"] == f"{chr(39) if name[0] == '=' else ''}{name} — place of residence — Ponce"
+    assert (second["entities"], second["relations"]) == ("", "")
+    write_parquet(found, tmp_path / "a.parquet")
+    rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert (rows[0]["entities"], rows[0]["relations"]) == ([f"PER: {name}", "LOC: Ponce"], [f"{name} — place of residence — Ponce"])
 
 
 def test_csv_holds_every_answer(tmp_path: Path) -> None:

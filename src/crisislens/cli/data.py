@@ -34,7 +34,7 @@ def check(
     variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
     setting: Annotated[str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")] = None,
     photos: Annotated[bool, typer.Option(help="Decode the photos too and compare them across splits.")] = False,
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos of twitter2015, twitter2017, mnre-v1 or mnre-v2.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of the photos of a data set of entities or relations.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Count rows against the published tables, name missing photos, and report what splits share and other traps."""
@@ -99,7 +99,7 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
 
     source: JMERE | TwitterMNER | MNRE
     if dataset == "jmere":
-        source = JMERE(root)
+        source = JMERE(root, images)
     elif dataset.startswith("mnre"):
         source = MNRE(root, dataset[-2:], images)
     else:

@@ -41,6 +41,7 @@ class JMERECheck:
         expected_entities: The published counts.
         relations: Quintuples by relation over all splits.
         wrong_names: Entities whose name is not their words.
+        photos_missing: Tweets whose photo is not in the image folder; all of them where none was given.
     """
 
     posts: dict[str, int]
@@ -49,6 +50,7 @@ class JMERECheck:
     expected_entities: dict[str, int]
     relations: dict[str, int]
     wrong_names: dict[str, int]
+    photos_missing: dict[str, int]
 
     @property
     def complete(self) -> bool:
@@ -66,12 +68,14 @@ class JMERE:
 
     Arguments:
         root: The folder of the three files.
+        image_root: The folder of photos, or None.
 
     Raises:
         DataError: If files are missing.
     """
 
     root: Path
+    image_root: Path | None = None
 
     def __post_init__(self) -> None:
         missing = [file for file in _FILES.values() if not (Path(self.root) / file).is_file()]
@@ -99,7 +103,7 @@ class JMERE:
         return rows
 
     def check(self) -> JMERECheck:
-        """Counts tweets, entities, relations and wrong names."""
+        """Counts tweets, entities, relations, wrong names and missing photos."""
         splits = {split: self.load(split) for split in _FILES}
         return JMERECheck(
             posts={split: len(posts) for split, posts in splits.items()},
@@ -108,7 +112,11 @@ class JMERE:
             expected_entities=EXPECTED_ENTITIES,
             relations=dict(Counter(link.type for posts in splits.values() for p in posts for link in p.links).most_common()),
             wrong_names={split: sum(_misnamed(row) for row in self._rows(split)) for split in _FILES},
+            photos_missing={split: sum(not self._has_photo(p.image) for p in posts) for split, posts in splits.items()},
         )
+
+    def _has_photo(self, name: str | None) -> bool:
+        return self.image_root is not None and name is not None and (Path(self.image_root) / name).is_file()
 
     def fingerprint(self) -> str:
         """16 hex digits over the files."""

@@ -58,6 +58,15 @@ EXPECTED_ROWS: dict[str, dict[str, int]] = {
     "v2": {"train": 12247, "dev": 1624, "test": 1614},
 }
 """Rows of the published splits."""
+EXPECTED_RELATIONS: dict[str, int] = dict(
+    zip(
+        MNRE_RELATIONS,
+        (9718, 21, 17, 153, 12, 1236, 27, 9, 186, 1103, 288, 80, 99, 193, 410, 810, 562, 69, 7, 8, 125, 110, 242),
+        strict=True,
+    )
+)
+"""Rows of version 2 by relation, over all splits."""
+_EXPECTED_IMAGES = {"train": 7356, "dev": 931, "test": 914}
 
 
 @dataclass(frozen=True)
@@ -88,8 +97,9 @@ class MNRECheck:
 
     @property
     def complete(self) -> bool:
-        """True where the rows are as published and no photo is shared by two splits."""
-        return self.rows == self.expected and not any(self.shared_images.values())
+        """True where the rows are as published (of version 2 also those of each relation, and the photos) and no photo is shared."""
+        alike = self.expected != EXPECTED_ROWS["v2"] or (self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES)
+        return self.rows == self.expected and alike and not any(self.shared_images.values())
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""

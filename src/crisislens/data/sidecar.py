@@ -19,7 +19,7 @@ from crisislens.data.lines import BrokenRow, csv_records, read_lines, split_head
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
 
-__all__ = ["Sidecar"]
+__all__ = ["Sidecar", "table_rows"]
 
 # what says what it is comes before `text`, which beside it is the post's own
 _TEXT = ("caption", "context", "summary", "llava_text", "text", "final_text")
@@ -59,7 +59,7 @@ class Sidecar:
             raise DataError(f"no texts at {path}; make them with `{made_by}` and name the file (JSONL, CSV or TSV with id and text)")
         by_id, by_image, weak, broken = dict[str, str](), dict[str, str](), False, 0
         try:
-            for row in _rows(path):
+            for row in table_rows(path):
                 if row is None:
                     broken += 1
                     continue
@@ -95,8 +95,12 @@ def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object | None:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, object] | None]:
-    """Rows by column; None for one that cannot be read."""
+def table_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
+    """The rows of a JSONL, CSV or TSV file by column, in lower case; None for one that cannot be read.
+
+    Raises:
+        DataError: If the file is of another kind or has no header.
+    """
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         for line in read_lines(path):

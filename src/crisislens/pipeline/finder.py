@@ -58,6 +58,8 @@ WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationa
 """Relations that are never told."""
 MOST_ENTITIES = 8
 _GROUP = 32
+# of a relation whose name does not say which kinds it joins
+_ANY = ("", "")
 _REVISION = 3
 _LANGUAGES = ("en",)
 
@@ -191,7 +193,7 @@ class Finder:
         encoded: list[EncodedWords] = []
         for row, (post, (mentions, _)) in enumerate(zip(posts, named, strict=True)):
             for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
-                if (mentions[a].type, mentions[b].type) not in kinds:
+                if not kinds & {(mentions[a].type, mentions[b].type), _ANY}:
                     continue
                 try:
                     encoded.append(self._readers[1].read(post.spelled, context=post.context, pair=(mentions[a], mentions[b])))
@@ -212,7 +214,7 @@ class Finder:
             return name in self.tells
         outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
         between = "".join(post.spelled[tail.end : head.start]) if tail.end <= head.start else "…"
-        return load_gazetteer().contains(outer, inner, adjacent=between in ("", ","))
+        return load_gazetteer().contains(outer, inner, adjacent=not between.strip(",#"))
 
 
 def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:
@@ -249,7 +251,7 @@ def _in_groups(loaded: LoadedExtractor, encoded: Sequence[EncodedWords]) -> list
 def _fitting(loaded: LoadedExtractor, head: Mention, tail: Mention) -> list[int]:
     """The places of the relations that join these kinds, none first."""
     names = loaded.extractor.spec.relations
-    return [0, *(i for i, name in enumerate(names) if i and types_of_relation(name) == (head.type, tail.type))]
+    return [0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in {(head.type, tail.type), _ANY})]
 
 
 def _relations_in_groups(

@@ -57,9 +57,11 @@ def make(folder: Path, task: TaskName = "entities", *, epochs: int = 3, **extrac
 ALIGNED = {"context_pieces": 8, "fusion": True, "alignment": AlignmentSpec(samples=4, width=6)}
 
 
-@pytest.mark.parametrize(("task", "epochs"), [("entities", 8), ("relations", 8), ("joint", 16)])
-def test_it_learns(folder: Path, splits: ExtractionSplits, task: TaskName, epochs: int) -> None:
-    _, history = fit_extractor(make(folder, task, epochs=epochs), splits, seed=0)
+@pytest.mark.parametrize(
+    ("task", "epochs", "scheme"), [("entities", 8, "bio"), ("entities", 8, "bioes"), ("relations", 8, "bio"), ("joint", 16, "bio")]
+)
+def test_it_learns(folder: Path, splits: ExtractionSplits, task: TaskName, epochs: int, scheme: str) -> None:
+    _, history = fit_extractor(make(folder, task, epochs=epochs, scheme=scheme), splits, seed=0)
     assert history[-1].task_loss < 0.6 * history[0].task_loss
     assert max(record.dev_f1 for record in history) > 0.8
 
@@ -111,6 +113,11 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     assert second.difference is not None
     mean = [sum(r.test.micro.f1 for r in row.results) / 2 for row in (first, second)]
     assert second.difference.difference == pytest.approx(mean[1] - mean[0])
+    # another encoder's systems are compared among themselves, long contexts with the text that has none
+    for name, options in (("text-bert", {}), ("context-long-bert", {"context_pieces": 8, "fusion": True})):
+        run_extraction(named(f"twitter2017-{name}", **options).model_copy(update={"seeds": (0,)}), tmp_path, splits=splits)
+    against = {row.system: row.against for row in show_mie(tmp_path, resamples=100)}
+    assert against == {"text": "", "text-bert": "", "context-long-bert": "text-bert", "shap_ca": "text"}
     # what was trained in another way is neither compared nor averaged
     again = [named("twitter2017-shap_ca", **ALIGNED), named("twitter2017-context")]
     again = [run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2}), "seeds": (2,)}) for run in again]
@@ -169,7 +176,7 @@ def test_contexts_are_hidden_wherever_they_stand(
 def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.txt").write_text("IMGID:1\nflood O\n")
-    with pytest.raises(DataError, match="no word of the files"):
+    with pytest.raises(DataError, match="no entity is marked"):
         load_splits(ExtractionData(name="conll", root=str(tmp_path)))
     (tmp_path / "train.txt").write_text("IMGID:1\nParis B-LOC\n")
     (tmp_path / "contexts.txt").write_text("photo_1.jpg :water\n")
@@ -314,7 +321,12 @@ def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) ->
     assert len(load_splits(data.model_copy(update={"train_posts": 10_000})).train) == len(whole.train)
 
 
-def test_benchmark_runs_are_valid() -> None:
+def test_benchmark_runs_are_valid(folder: Path) -> None:
+    other = mie_run("twitter2015", "shap_ca", Path("data"), encoder=str(folder), long_contexts=True)
+    assert other.name == f"twitter2015-shap_ca-long-{folder.name}"
+    assert other.recipe.learning_rate == 3e-5
+    assert Extractor(other.extractor).encoder.width == Extractor(make(folder).extractor).encoder.width
+    assert mie_run("jmere", "text", Path("data")).data.root == str(Path("data") / "jmere")
     short = mie_run("mnre-v1", "text", Path("data"), epochs=2, train_posts=30)
     assert (short.recipe.epochs, short.data.train_posts) == (2, 30)
     for system in SYSTEMS:
@@ -322,6 +334,6 @@ def test_benchmark_runs_are_valid() -> None:
         assert (run.extractor.alignment is not None) == (system in {"info_nce", "shap_ca", "shap_ca_margin"})
         assert (run.data.contexts == "none") == (system == "text")
     assert mie_run("stand-in", "text", Path("data")).extractor.relations == AUTO
-    for data, system in (("mnre-v2", "context"), ("other", "text"), ("twitter2017", "other")):
+    for data, system in (("mnre-v2", "context"), ("jmere", "context"), ("other", "text"), ("twitter2017", "other")):
         with pytest.raises(InputError):
             mie_run(data, system, Path("data"))

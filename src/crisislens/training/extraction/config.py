@@ -9,17 +9,17 @@ from crisislens.models.extraction import ExtractorSpec
 
 __all__ = ["ExtractionData", "ExtractionRecipe", "ExtractionRun"]
 
-DataName = Literal["twitter2015", "twitter2017", "twitter-both", "mnre-v1", "mnre-v2", "jmere", "stand-in", "conll"]
+DataName = Literal["twitter2015", "twitter2017", "twitter-both", "mnre-v1", "mnre-v2", "jmere", "stand-in", "conll", "table", "table-pairs"]
 
 
 class ExtractionData(Config):
     """What is trained and measured on."""
 
     name: DataName
-    """A data set; `twitter-both` is Twitter-2015 and Twitter-2017 together, `stand-in` joins MNRE v1 with their entities, `conll` reads
-    files of a user's own."""
+    """A data set; `twitter-both` is Twitter-2015 and Twitter-2017 together, `stand-in` joins MNRE v1 with their entities, `conll` and
+    `table` read files of a user's own (`table-pairs`: one relation a row, for the task `relations`)."""
     root: str = "."
-    """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`, `dev` and `test` files for `conll`."""
+    """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`, `dev` and `test` files of one's own."""
     contexts: Literal["none", "captions", "long", "file"] = "none"
     """Contexts of the pictures: none, the captions beside the data, the long ones where they exist, or a file of one's own."""
     context_file: str | None = None

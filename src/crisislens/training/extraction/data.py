@@ -9,6 +9,7 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
+from crisislens.data.annotated import one_row_a_pair, read_annotated
 from crisislens.data.conll import read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
@@ -27,6 +28,7 @@ from crisislens.training.extraction.pictures import frozen_patches, photo_of, pi
 __all__ = ["Example", "ExtractionSplits", "LengthBatches", "collate_examples", "encode_posts", "load_splits"]
 
 _CONLL_SUFFIXES = (".txt", ".conll", ".bio", ".tsv")
+_TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 _POOL_BATCHES = 50
 
 
@@ -99,8 +101,8 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
         relations = MNRE(Path(data.root), "v2").relations()
     # labels are those of the whole data set, so that a sample has the same
     types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
-    if data.name == "conll" and not types:
-        raise DataError(f"no word of the files in {data.root} is tagged as an entity; the last column of a line is its tag, as B-PER or O")
+    if data.name in {"conll", "table", "table-pairs"} and not types:
+        raise DataError(f"no entity is marked in the files in {data.root}; a line of CoNLL ends in its tag (B-PER, O), a row has entities")
     pictures = {p.image for part in posts for p in part if p.image}
     if data.contexts != "none" and not any(context_of(contexts, image) for image in pictures):
         raise DataError(
@@ -121,8 +123,13 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
 def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     root = Path(data.root)
     if data.name == "conll":
-        train, dev, test = (read_conll(_conll_file(root, split), split=split).posts for split in ("train", "dev", "test"))
+        train, dev, test = (read_conll(_own_file(root, split, _CONLL_SUFFIXES), split=split).posts for split in ("train", "dev", "test"))
         return train, dev, test
+    if data.name in {"table", "table-pairs"}:
+        train, dev, test = (
+            read_annotated(_own_file(root, split, _TABLE_SUFFIXES), split=split).posts for split in ("train", "dev", "test")
+        )
+        return (train, dev, test) if data.name == "table" else (one_row_a_pair(train), one_row_a_pair(dev), one_row_a_pair(test))
     if data.name == "stand-in":
         return _stand_in(root)
     if data.name == "twitter-both":
@@ -148,12 +155,13 @@ def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], lis
     return train, dev, test
 
 
-def _conll_file(root: Path, split: str) -> Path:
+def _own_file(root: Path, split: str, suffixes: tuple[str, ...]) -> Path:
     names = {"dev": ("dev", "valid", "val"), "train": ("train",), "test": ("test",)}[split]
-    for path in (root / f"{name}{suffix}" for name in names for suffix in _CONLL_SUFFIXES):
+    for path in (root / f"{name}{suffix}" for name in names for suffix in suffixes):
         if path.is_file():
             return path
-    raise DataError(f"{root} has no {' or '.join(names)} file ({', '.join(_CONLL_SUFFIXES)}) with a word and its tag a line")
+    what = "a word and its tag a line" if suffixes == _CONLL_SUFFIXES else "text, entities and relations"
+    raise DataError(f"{root} has no {' or '.join(names)} file ({', '.join(suffixes)}) with {what}")
 
 
 def _contexts(data: ExtractionData) -> Contexts:

@@ -25,16 +25,17 @@ __all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "Comparison", "compare", "mie_ru
 System = Literal["text", "context", "info_nce", "shap_ca", "shap_ca_margin"]
 SYSTEMS: tuple[str, ...] = get_args(System)
 """The systems; `shap_ca` has the softmax form of the loss, `shap_ca_margin` the margin form."""
-DATA_SETS: tuple[str, ...] = ("twitter2017", "twitter2015", "mnre-v2", "mnre-v1", "stand-in")
-"""The data sets that can be had here; `stand-in` is none of the published ones."""
+DATA_SETS: tuple[str, ...] = ("twitter2017", "twitter2015", "mnre-v2", "mnre-v1", "jmere", "stand-in")
+"""The data sets; `jmere` is had from its authors only, `stand-in` is none of the published ones."""
 PUBLISHED: dict[str, str] = {
     "twitter2015": "text only 77.04, ITA 78.03, MoRe-Image 77.57 (AdaSeq); I2SRM 77.12; UMT 73.20",
     "twitter2017": "text only 89.11, ITA 89.75, MoRe-Image 90.28 (AdaSeq); I2SRM 88.40; UMT 85.09",
     "mnre-v2": "I2SRM 84.12; group-feature fusion 84.16",
 }
 """F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the logs of UMT."""
-_FOLDERS = {"twitter2015": "mner", "twitter2017": "mner", "mnre-v1": "mnre", "mnre-v2": "mnre", "stand-in": ""}
-_TASKS = {"mnre-v1": "relations", "mnre-v2": "relations", "stand-in": "joint"}
+_FOLDERS = {"twitter2015": "mner", "twitter2017": "mner", "mnre-v1": "mnre", "mnre-v2": "mnre", "jmere": "jmere", "stand-in": ""}
+_TASKS = {"mnre-v1": "relations", "mnre-v2": "relations", "jmere": "joint", "stand-in": "joint"}
+_WITHOUT_CONTEXTS = ("mnre-v2", "jmere")
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def mie_run(
     Arguments:
         data: A name in `DATA_SETS`.
         system: A name in `SYSTEMS`.
-        folder: The folder that holds `mner` and `mnre`.
+        folder: The folder that holds `mner`, `mnre` and `jmere`.
         seeds: The seeds.
         encoder: A checkpoint as `LanguageSpec` names it.
         long_contexts: Whether contexts are the long ones where they exist, not the captions.
@@ -87,8 +88,8 @@ def mie_run(
     if data not in DATA_SETS or system not in SYSTEMS:
         raise InputError(f"no benchmark of {system!r} on {data!r}; systems: {', '.join(SYSTEMS)}; data sets: {', '.join(DATA_SETS)}")
     reads_context = system != "text"
-    if reads_context and data == "mnre-v2":
-        raise InputError("MNRE v2 has no contexts here; take the system text, or mnre-v1")
+    if reads_context and data in _WITHOUT_CONTEXTS:
+        raise InputError(f"{data} comes without contexts; take the system text, or a run file with a context_file")
     kinds = {"info_nce": "info_nce", "shap_ca": "shapley_softmax", "shap_ca_margin": "shapley_margin"}
     task = _TASKS.get(data, "entities")
     extractor = ExtractorSpec(
@@ -113,7 +114,7 @@ def mie_run(
 def default_recipe(data: str, encoder: str, epochs: int | None = None) -> ExtractionRecipe:
     """The benchmark's recipe: MiniLM takes higher rates than BERT does."""
     rate = 3e-4 if encoder == "minilm" else 3e-5
-    epochs = epochs or {"mnre-v2": 4, "mnre-v1": 5, "stand-in": 12}.get(data, 6)
+    epochs = epochs or {"mnre-v2": 4, "mnre-v1": 5, "jmere": 12, "stand-in": 12}.get(data, 6)
     return ExtractionRecipe(batch_posts=32, learning_rate=rate, epochs=epochs)
 
 
@@ -137,7 +138,7 @@ def run_mie(
     for data in data_sets:
         for seed in seeds:
             for system in systems:
-                if system != "text" and data == "mnre-v2":
+                if system != "text" and data in _WITHOUT_CONTEXTS:
                     continue
                 run = mie_run(
                     data,
@@ -171,7 +172,9 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
         names.sort(key=lambda name: (SYSTEMS.index(_system(name, data)), name))
         for name in names:
             before = next((other for s in _before(_system(name, data)) if (other := name.replace(_system(name, data), s, 1)) in runs), "")
-            before = before or (f"{data}-text" if _system(name, data) != "text" and f"{data}-text" in runs else "")
+            # the text alone has no contexts, long or short
+            text = name.replace(_system(name, data), "text", 1).replace("text-long", "text", 1)
+            before = before or (text if _system(name, data) != "text" and text in runs else "")
             difference = compare(runs[name], runs[before], resamples=resamples) if before else None
             f1 = mean_interval([r.test.micro.f1 for r in runs[name]]).percent()
             compared.append(Comparison(data, name.removeprefix(f"{data}-"), runs[name], f1, before.removeprefix(f"{data}-"), difference))

@@ -1,0 +1,129 @@
+"""Posts of one's own with their entities and relations marked by characters: what `crisislens extract` writes, corrected by a person.
+
+A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a row a post:
+
+    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end": 14}], "relations": []}
+
+`start` and `end` count characters of `text`, end exclusive; `relations` name `type`, `head` and `tail`, these by their places in
+`entities`; `None` says that people looked and found none. Further fields are left alone. Words are cut as the product cuts them
+(`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one without a word is an error, because
+its places are those of another text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from crisislens.core.errors import DataError
+from crisislens.data.post_words import PlacedWord, placed_words
+from crisislens.data.sidecar import table_rows
+from crisislens.domain.extraction import AnnotatedPost, Link, Mention
+
+__all__ = ["AnnotatedTable", "one_row_a_pair", "read_annotated"]
+
+_EXPECTED = "expected text, entities with type, start and end, and relations with type, head and tail"
+
+
+@dataclass(frozen=True)
+class AnnotatedTable:
+    """One file, read.
+
+    Attributes:
+        posts: Its posts, in order; those without a word are left out.
+        widened: Entities that began or ended within a word.
+        without_words: Posts that were left out.
+    """
+
+    posts: list[AnnotatedPost]
+    widened: int = 0
+    without_words: int = 0
+
+
+def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
+    """Reads a table of posts with entities and relations.
+
+    Arguments:
+        path: JSONL, CSV or TSV.
+        split: What its posts are filed under.
+
+    Raises:
+        DataError: If the file is missing or of another kind, or a row is not as described.
+    """
+    if not path.is_file():
+        raise DataError(f"no table of marked posts at {path}; give a .jsonl, .csv or .tsv with text, entities and relations")
+    posts, widened, empty = list[AnnotatedPost](), 0, 0
+    for number, row in enumerate(table_rows(path), start=1):
+        where = f"row {number} of {path.name}"
+        if row is None:
+            raise DataError(f"{where} cannot be read; {_EXPECTED}")
+        words = placed_words(_text(row, where))
+        if not words:
+            empty += 1
+            continue
+        found = [_mention(entity, words, where) for entity in _list(row, "entities", where)]
+        widened += sum(wide for _, wide in found)
+        links = tuple(_link(relation, len(found), where) for relation in _list(row, "relations", where))
+        image = row.get("image")
+        posts.append(
+            AnnotatedPost(
+                id=str(row.get("id") or f"{split}-{number - 1:06d}"),
+                words=tuple(word.text for word in words),
+                mentions=tuple(m for m, _ in found),
+                links=links,
+                image=str(image) if image else None,
+                split=split,
+            )
+        )
+    if not posts:
+        raise DataError(f"{path} holds no words; {_EXPECTED}")
+    return AnnotatedTable(posts, widened, empty)
+
+
+def one_row_a_pair(posts: list[AnnotatedPost]) -> list[AnnotatedPost]:
+    """Each relation as a post of its own with two mentions and one link, as the task `relations` takes them."""
+    return [
+        replace(p, id=f"{p.id}#{i}", mentions=(p.mentions[link.head], p.mentions[link.tail]), links=(Link(0, 1, link.type),))
+        for p in posts
+        for i, link in enumerate(p.links)
+    ]
+
+
+def _text(row: Mapping[str, object], where: str) -> str:
+    text = row.get("text")
+    if not isinstance(text, str):
+        raise DataError(f"{where} has no text; {_EXPECTED}")
+    return text
+
+
+def _list(row: Mapping[str, object], name: str, where: str) -> list[Mapping[str, object]]:
+    value = row.get(name)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.strip() else []
+        except (ValueError, RecursionError):
+            raise DataError(f"{where}: {name} is not JSON; {_EXPECTED}") from None
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise DataError(f"{where}: {name} is not a list of objects; {_EXPECTED}")
+    return value
+
+
+def _mention(entity: Mapping[str, object], words: list[PlacedWord], where: str) -> tuple[Mention, bool]:
+    kind, start, end = entity.get("type"), entity.get("start"), entity.get("end")
+    if not isinstance(kind, str) or not kind or not isinstance(start, int) or not isinstance(end, int):
+        raise DataError(f"{where}: the entity {str(dict(entity))[:80]} lacks type, start or end; {_EXPECTED}")
+    inside = [i for i, word in enumerate(words) if word.start < end and start < word.end]
+    if not inside:
+        raise DataError(f"{where}: no word stands at the characters {start} to {end}; count them in the text as it stands in the row")
+    first, last = words[inside[0]], words[inside[-1]]
+    return Mention(inside[0], inside[-1] + 1, kind), first.start < start or last.end > end
+
+
+def _link(relation: Mapping[str, object], entities: int, where: str) -> Link:
+    kind, head, tail = relation.get("type"), relation.get("head"), relation.get("tail")
+    ends = [end for end in (head, tail) if isinstance(end, int) and 0 <= end < entities]
+    if not isinstance(kind, str) or not kind or len(ends) != 2 or head == tail:
+        raise DataError(f"{where}: the relation {str(dict(relation))[:80]} does not join two of the row's {entities} entities; {_EXPECTED}")
+    return Link(ends[0], ends[1], kind)

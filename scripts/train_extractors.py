@@ -129,7 +129,7 @@ def card(name: str, numbers: list[str]) -> Card:
                 if entities
                 else [
                     "Of relations found in crisis tweets, 20 of a kind drawn and judged by its maker, a place that contains another was "
-                    "right 19 times with the gazetteer's consent; the seven other frequent kinds 1 to 14 times: not told by default",
+                    "right every time with the gazetteer's consent; the seven other frequent kinds 1 to 14 times: not told by default",
                 ]
             ),
         ),

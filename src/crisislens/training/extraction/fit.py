@@ -10,6 +10,7 @@ goes on from its last finished epoch and ends with the same numbers.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -225,7 +226,10 @@ def fit_extractor(
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     extractor.train()
     going_on = str(checkpoint) if checkpoint and checkpoint.is_file() else None
-    trainer.fit(module, batches, ckpt_path=going_on, weights_only=True)
+    with warnings.catch_warnings():
+        # batch norms of an image encoder are meant to be in it
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode")
+        trainer.fit(module, batches, ckpt_path=going_on, weights_only=True)
     own = dict(extractor.named_parameters())
     with torch.no_grad():
         for name, value in module.best[1].items():

@@ -56,6 +56,24 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
 
 
+def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path) -> None:
+    done = crisislens("data", "check", folder, "--dataset", "conll", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["posts"] == {"train": 80, "dev": 20, "test": 20}
+    assert sum(found["entities"]["dev"].values()) == 40
+    assert found["lone_words"] == {"train": 0, "dev": 0, "test": 0}
+    rows = ['{"text": "Anna visits Quito", "entities": [{"type": "PER", "start": 1, "end": 4}]}', '{"text": " "}']
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
+    table = crisislens("data", "check", tmp_path, "--dataset", "table", "--json")
+    found = json.loads(table.stdout)
+    assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["dev-train"]) == (1, 1, 1)
+    shown = crisislens("data", "check", tmp_path, "--dataset", "table")
+    assert re.search(r"entities\W+PER 1", shown.stdout), shown.stdout
+    assert "complete" not in shown.stdout
+
+
 def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(folder: Path, tmp_path: Path) -> None:
     for split, count, seed in (("train", 80, 0), ("dev", 20, 1), ("test", 20, 2)):
         rows = []

@@ -13,7 +13,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Get data, and check it before training on it.", no_args_is_help=True)
 
-DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere")
+DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere", "conll", "table")
 SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
 
 
@@ -29,7 +29,10 @@ def _group() -> None:
 def check(
     root: Annotated[Path, typer.Argument(help="Folder of the data set; of CrisisMMD v2.0 the tables' folder and data_image.")],
     dataset: Annotated[
-        str, typer.Option(help="crisismmd, twitter2015, twitter2017, mnre-v1, mnre-v2 or jmere; ROOT holds twitter2015 … or v1, v2.")
+        str,
+        typer.Option(
+            help="crisismmd; twitter2015, twitter2017, mnre-v1, mnre-v2, jmere (ROOT holds twitter2015 … or v1); conll or table, your own."
+        ),
     ] = "crisismmd",
     variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
     setting: Annotated[str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")] = None,
@@ -96,15 +99,16 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     from crisislens.data.jmere import JMERE
     from crisislens.data.mner import TwitterMNER
     from crisislens.data.mnre import MNRE
+    from crisislens.data.own_files import check_own
 
-    source: JMERE | TwitterMNER | MNRE
-    if dataset == "jmere":
-        source = JMERE(root, images)
+    if dataset == "conll" or dataset == "table":
+        found = check_own(root, "conll" if dataset == "conll" else "table").as_dict()
+    elif dataset == "jmere":
+        found = JMERE(root, images).check().as_dict()
     elif dataset.startswith("mnre"):
-        source = MNRE(root, dataset[-2:], images)
+        found = MNRE(root, dataset[-2:], images).check().as_dict()
     else:
-        source = TwitterMNER(root, dataset, images)
-    found = source.check().as_dict()
+        found = TwitterMNER(root, dataset, images).check().as_dict()
     if as_json:
         say(json.dumps(found, indent=1))
         return
@@ -118,7 +122,10 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     for name, counts in found.items():
         if isinstance(counts, dict) and set(counts) != set(splits):
             say(f"{name.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
-    say("complete: as published" if found["complete"] else "not complete: counts differ from the published ones, or splits share photos")
+    if "complete" in found:
+        say(
+            "complete: as published" if found["complete"] else "not complete: counts differ from the published ones, or splits share photos"
+        )
 
 
 def _show_counts(name: str, found: object) -> None:

@@ -17,7 +17,7 @@ from crisislens.data.conll import ConllFile, read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 
-__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
+__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER", "folded_words"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 _REPEATED = 0.01
@@ -80,7 +80,8 @@ class MNERCheck:
         return {**asdict(self), "complete": self.complete}
 
 
-def _folded(post: AnnotatedPost) -> tuple[str, ...]:
+def folded_words(post: AnnotatedPost) -> tuple[str, ...]:
+    """The words of a post without case, by which posts that stand in two splits are found."""
     return tuple(word.casefold() for word in post.words)
 
 
@@ -150,7 +151,7 @@ class TwitterMNER:
         files = {split: self._read(split) for split in _FILES}
         contexts: Mapping[str, str] = self.contexts() if (self.folder / _CAPTIONS).is_file() else {}
         images = {split: {p.image for p in file.posts} for split, file in files.items()}
-        texts = {split: {_folded(p) for p in file.posts} for split, file in files.items()}
+        texts = {split: {folded_words(p) for p in file.posts} for split, file in files.items()}
         pairs = [(a, b) for a in files for b in files if a < b]
         return MNERCheck(
             posts={split: len(file.posts) for split, file in files.items()},
@@ -161,7 +162,7 @@ class TwitterMNER:
             shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
             photos_missing={split: sum(not self._has_photo(p) for p in file.posts) for split, file in files.items()},
             without_context={split: sum(not context_of(contexts, p.image) for p in file.posts) for split, file in files.items()},
-            shared_texts={f"{a}-{b}": sum(_folded(p) in texts[a] for p in files[b].posts) for a, b in pairs},
+            shared_texts={f"{a}-{b}": sum(folded_words(p) in texts[a] for p in files[b].posts) for a, b in pairs},
             repeated_contexts={split: _repeated(contexts, file.posts) for split, file in files.items()},
         )
 

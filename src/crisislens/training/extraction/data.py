@@ -9,12 +9,12 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
-from crisislens.data.annotated import one_row_a_pair, read_annotated
-from crisislens.data.conll import read_conll
+from crisislens.data.annotated import one_row_a_pair
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
 from crisislens.data.mner import TwitterMNER
 from crisislens.data.mnre import MNRE
+from crisislens.data.own_files import SPLITS, read_own
 from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Mention
 from crisislens.encoders.base import ImageEncoder
@@ -27,8 +27,6 @@ from crisislens.training.extraction.pictures import frozen_patches, photo_of, pi
 
 __all__ = ["Example", "ExtractionSplits", "LengthBatches", "collate_examples", "encode_posts", "load_splits"]
 
-_CONLL_SUFFIXES = (".txt", ".conll", ".bio", ".tsv")
-_TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv")
 _POOL_BATCHES = 50
 
 
@@ -122,14 +120,9 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
 
 def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     root = Path(data.root)
-    if data.name == "conll":
-        train, dev, test = (read_conll(_own_file(root, split, _CONLL_SUFFIXES), split=split).posts for split in ("train", "dev", "test"))
-        return train, dev, test
-    if data.name in {"table", "table-pairs"}:
-        train, dev, test = (
-            read_annotated(_own_file(root, split, _TABLE_SUFFIXES), split=split).posts for split in ("train", "dev", "test")
-        )
-        return (train, dev, test) if data.name == "table" else (one_row_a_pair(train), one_row_a_pair(dev), one_row_a_pair(test))
+    if data.name in {"conll", "table", "table-pairs"}:
+        train, dev, test = (read_own(root, split, "conll" if data.name == "conll" else "table").posts for split in SPLITS)
+        return (one_row_a_pair(train), one_row_a_pair(dev), one_row_a_pair(test)) if data.name == "table-pairs" else (train, dev, test)
     if data.name == "stand-in":
         return _stand_in(root)
     if data.name == "twitter-both":
@@ -153,15 +146,6 @@ def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], lis
     joined = joined_stand_in(tagged, pairs)
     train, dev, test = ([p for p in joined if p.split == split] for split in splits)
     return train, dev, test
-
-
-def _own_file(root: Path, split: str, suffixes: tuple[str, ...]) -> Path:
-    names = {"dev": ("dev", "valid", "val"), "train": ("train",), "test": ("test",)}[split]
-    for path in (root / f"{name}{suffix}" for name in names for suffix in suffixes):
-        if path.is_file():
-            return path
-    what = "a word and its tag a line" if suffixes == _CONLL_SUFFIXES else "text, entities and relations"
-    raise DataError(f"{root} has no {' or '.join(names)} file ({', '.join(suffixes)}) with {what}")
 
 
 def _contexts(data: ExtractionData) -> Contexts:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import InputError, ModelError, NotRegisteredError
+from crisislens.data.annotated import read_annotated
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
 from crisislens.domain.place import GeoLocation
@@ -156,6 +157,11 @@ def test_files(finder: Finder, tmp_path: Path) -> None:
     assert (done.posts, done.failed, done.entities, done.relations) == (3, 1, 4, 2)
     assert [line.get("id") for line in lines] == ["1", "2", None, "3"]
     assert "earlier row" in lines[2]["failed"]["reason"]
+    # what it wrote is what extractors learn from
+    again = read_annotated(tmp_path / "out" / "e.jsonl")
+    assert (len(again.posts), again.widened, again.without_words) == (2, 0, 2)
+    assert [[m.type for m in p.mentions] for p in again.posts] == [["PER", "LOC"], ["PER", "LOC"]]
+    assert again.posts[0].links[0].type == RELATIONS[1]
     assert lines[0]["entities"][1] == {"type": "LOC", "text": "Paris", "start": 18, "end": 23, "score": lines[0]["entities"][1]["score"]}
     assert dict(done.frequent)[("LOC", "Ponce")] == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["e.jsonl"]

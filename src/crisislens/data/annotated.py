@@ -30,9 +30,9 @@ class AnnotatedTable:
     """One file, read.
 
     Attributes:
-        posts: Its posts, in order; those without a word are left out.
+        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed, are left out.
         widened: Entities that began or ended within a word.
-        without_words: Posts that were left out.
+        without_words: How many were left out.
     """
 
     posts: list[AnnotatedPost]
@@ -57,7 +57,7 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        words = placed_words(_text(row, where))
+        words = [] if row.get("failed") else placed_words(_text(row, where))
         if not words:
             empty += 1
             continue

@@ -216,8 +216,11 @@ def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) ->
 
 def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[str, object]:
     if isinstance(found, Found) and isinstance(row, Post):
+        # with its text, so that a person can correct the places and train on the file (`data.annotated`)
         return {
             "id": row.id,
+            "text": row.text,
+            "image": row.image.path if row.image else None,
             "entities": [e.model_dump() for e in found.entities],
             "relations": [r.model_dump() for r in found.relations],
         }

@@ -98,7 +98,13 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(fo
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(e["type"], e["text"]) for e in line["entities"]] == [("PER", "Anna"), ("LOC", "Quito")]
     # a relation whose name does not say which kinds it joins is asked for every pair
-    assert [(r["type"], r["head"], r["tail"]) for r in line["relations"]][:1] == [("visits", 0, 1)]
+    assert [(r["type"], r["head"], r["tail"]) for r in line["relations"]] == [("visits", 0, 1)]
+    # without any relation there is nothing to learn
+    (tmp_path / "dev.jsonl").write_text('{"text": "Anna", "entities": []}\n')
+    settings = [f"data.root={tmp_path}", "data.name=table-pairs", "extractor.task=relations", "extractor.relations=[auto]"]
+    done = crisislens("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "x")
+    assert done.returncode == 3
+    assert "no relation is marked in the files for dev" in done.stderr
 
 
 def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp_path: Path) -> None:

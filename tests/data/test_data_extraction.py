@@ -87,9 +87,14 @@ def test_tables_of_marked_posts(tmp_path: Path, suffix: str) -> None:
     assert (found.widened, found.without_words) == (1, 1)
     pairs = one_row_a_pair(found.posts)
     assert [(p.id, [m.type for m in p.mentions], p.links) for p in pairs] == [
-        ("a#0", ["PER", "LOC"], (Link(0, 1, "left"),)),
-        ("a#1", ["LOC", "PER"], (Link(0, 1, "None"),)),
+        ("a#0-1", ["PER", "LOC"], (Link(0, 1, "left"),)),
+        ("a#0-2", ["PER", "MISC"], (Link(0, 1, "None"),)),
+        ("a#1-0", ["LOC", "PER"], (Link(0, 1, "None"),)),
+        ("a#1-2", ["LOC", "MISC"], (Link(0, 1, "None"),)),
+        ("a#2-0", ["MISC", "PER"], (Link(0, 1, "None"),)),
+        ("a#2-1", ["MISC", "LOC"], (Link(0, 1, "None"),)),
     ]
+    assert len(one_row_a_pair(found.posts, most_entities=0)) == 2
 
 
 @pytest.mark.parametrize(
@@ -101,7 +106,16 @@ def test_tables_of_marked_posts(tmp_path: Path, suffix: str) -> None:
         ('{"text": "a b", "entities": {"type": "LOC"}}', "not a list of objects"),
         ('{"text": "a b", "entities": [{"type": "LOC", "start": 0}]}', "lacks type, start or end"),
         ('{"text": "a b", "entities": [{"type": "LOC", "start": 1, "end": 2}]}', "no word stands at the characters 1 to 2"),
-        ('{"text": "a b", "relations": [{"type": "x", "head": 0, "tail": 1}]}', "does not join two of the row's 0 entities"),
+        ('{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 9}]}', "no word stands at the characters 2 to 9"),
+        ('{"text": "a b", "entities": [{"type": "LOC", "start": 3, "end": 2}]}', "no word stands at the characters 3 to 2"),
+        ('{"text": "a b", "entities": [{"type": "LOC", "start": -9, "end": 1}]}', "no word stands at the characters -9 to 1"),
+        ('{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 3, "text": "a"}]}', "not 'a' stands at the characters 2 to 3"),
+        ('{"text": "a b"}', "has no entities, not even an empty list"),
+        (
+            '{"text": "a b", "entities": [], "relations": [{"type": "x", "head": 0, "tail": 1}]}',
+            "does not join two of the row's 0 entities",
+        ),
+        ('{"text": "a b", "entities": [], "relations": [{"type": null, "head": 0, "tail": 1}]}', "by a type"),
         ('{"text": " "}', "holds no words"),
     ],
 )

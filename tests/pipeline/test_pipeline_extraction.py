@@ -105,6 +105,8 @@ def test_the_extractors_that_ship() -> None:
         found = shipped.find(texts)
         assert [shipped.find([text])[0] for text in texts] == found
         everything = Finder(shipped.entities, shipped.relations, all_relations=True).find(texts)
+    # no place of a name is meant where the region stands in a list, on another line, or as a hashtag of its own
+    assert not any(f.relations for f in shipped.find(["Pray for #London #USA", "Flood in Paris\nTexas sends help"]))
     names = [[(f.entities[r.head].text, r.type, f.entities[r.tail].text) for r in f.relations] for f in found]
     assert names[0] == [("Mexico", CONTAINS, "Jojutla")]
     assert names[1] == names[2] == names[4] == []
@@ -124,6 +126,13 @@ def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
 
 def test_other_languages_are_left_alone(finder: Finder) -> None:
     english = Finder(finder.entities, None)
+    assert [
+        f.read for f in english.find(["Anna visits Paris", "", "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern"])
+    ] == [
+        True,
+        False,
+        False,
+    ]
     german = "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern auf Hilfe"
     assert not english.find([german])[0].entities
     assert (

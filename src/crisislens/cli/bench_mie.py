@@ -17,7 +17,8 @@ def mie(
     data: Annotated[Path, typer.Argument(help="The folder that holds mner and mnre.")],
     out: Annotated[Path, typer.Option(help="The folder of results; what was measured is not measured again.")] = Path("runs") / "mie",
     data_sets: Annotated[
-        list[str] | None, typer.Option("--data-set", help="twitter2015, twitter2017, mnre-v1, mnre-v2 or stand-in; may be given again.")
+        list[str] | None,
+        typer.Option("--data-set", help="twitter2015, twitter2017, mnre-v1, mnre-v2, jmere or stand-in; may be given again."),
     ] = None,
     systems: Annotated[
         list[str] | None, typer.Option("--system", help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again.")

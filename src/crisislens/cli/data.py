@@ -96,12 +96,15 @@ def _verdict(found: object) -> str:
 
 def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bool) -> None:
     """Counts and traps of a data set of entities or relations."""
+    from crisislens.core.errors import InputError
     from crisislens.data.jmere import JMERE
     from crisislens.data.mner import TwitterMNER
     from crisislens.data.mnre import MNRE
     from crisislens.data.own_files import check_own
 
     if dataset == "conll" or dataset == "table":
+        if images is not None:
+            raise InputError("--images is of no use here: the photos of your own posts are named in the run file (data.image_root)")
         found = check_own(root, "conll" if dataset == "conll" else "table").as_dict()
     elif dataset == "jmere":
         found = JMERE(root, images).check().as_dict()

@@ -4,21 +4,22 @@ A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cel
 
     {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end": 14}], "relations": []}
 
-`start` and `end` count characters of `text`, end exclusive; `relations` name `type`, `head` and `tail`, these by their places in
-`entities`; `None` says that people looked and found none. Further fields are left alone. Words are cut as the product cuts them
-(`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one without a word is an error, because
-its places are those of another text.
+`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name `type`, `head` and `tail`, these
+by their places in `entities`, and leave out pairs without a relation. Further fields are left alone. Words are cut as the product cuts them
+(`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one whose places are not in the text, hold
+no word, or hold another `text` than the entity says, is an error: they are those of another text.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.sidecar import table_rows
-from crisislens.domain.extraction import AnnotatedPost, Link, Mention
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["AnnotatedTable", "one_row_a_pair", "read_annotated"]
 
@@ -30,7 +31,7 @@ class AnnotatedTable:
     """One file, read.
 
     Attributes:
-        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed, are left out.
+        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
     """
@@ -57,13 +58,15 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        words = [] if row.get("failed") else placed_words(_text(row, where))
+        left_out = bool(row.get("failed")) or row.get("read") is False
+        text = "" if left_out else _text(row, where)
+        words = placed_words(text)
         if not words:
             empty += 1
             continue
-        found = [_mention(entity, words, where) for entity in _list(row, "entities", where)]
+        found = [_mention(entity, text, words, where) for entity in _list(row, "entities", where)]
         widened += sum(wide for _, wide in found)
-        links = tuple(_link(relation, len(found), where) for relation in _list(row, "relations", where))
+        links = tuple(_link(relation, len(found), where) for relation in _list({"relations": [], **row}, "relations", where))
         image = row.get("image")
         posts.append(
             AnnotatedPost(
@@ -80,13 +83,25 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     return AnnotatedTable(posts, widened, empty)
 
 
-def one_row_a_pair(posts: list[AnnotatedPost]) -> list[AnnotatedPost]:
-    """Each relation as a post of its own with two mentions and one link, as the task `relations` takes them."""
+def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = 8) -> list[AnnotatedPost]:
+    """Each ordered pair of entities as a post of its own with two mentions and one link, as the task `relations` takes them.
+
+    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has one.
+
+    Arguments:
+        posts: Posts with entities and relations.
+        most_entities: Of how many entities of a post pairs are made, as the product asks for them; marked pairs are always there.
+    """
     return [
-        replace(p, id=f"{p.id}#{i}", mentions=(p.mentions[link.head], p.mentions[link.tail]), links=(Link(0, 1, link.type),))
+        replace(p, id=f"{p.id}#{head}-{tail}", mentions=(p.mentions[head], p.mentions[tail]), links=(Link(0, 1, kind),))
         for p in posts
-        for i, link in enumerate(p.links)
+        for (head, tail), kind in _pairs(p, most_entities).items()
     ]
+
+
+def _pairs(post: AnnotatedPost, most_entities: int) -> dict[tuple[int, int], str]:
+    none = dict.fromkeys(permutations(range(min(len(post.mentions), most_entities)), 2), NO_RELATION)
+    return none | {(link.head, link.tail): link.type for link in post.links}
 
 
 def _text(row: Mapping[str, object], where: str) -> str:
@@ -97,7 +112,9 @@ def _text(row: Mapping[str, object], where: str) -> str:
 
 
 def _list(row: Mapping[str, object], name: str, where: str) -> list[Mapping[str, object]]:
-    value = row.get(name)
+    if name not in row:
+        raise DataError(f"{where} has no {name}, not even an empty list; {_EXPECTED}")
+    value = row[name]
     if isinstance(value, str):
         try:
             value = json.loads(value) if value.strip() else []
@@ -110,13 +127,15 @@ def _list(row: Mapping[str, object], name: str, where: str) -> list[Mapping[str,
     return value
 
 
-def _mention(entity: Mapping[str, object], words: list[PlacedWord], where: str) -> tuple[Mention, bool]:
+def _mention(entity: Mapping[str, object], text: str, words: list[PlacedWord], where: str) -> tuple[Mention, bool]:
     kind, start, end = entity.get("type"), entity.get("start"), entity.get("end")
     if not isinstance(kind, str) or not kind or not isinstance(start, int) or not isinstance(end, int):
         raise DataError(f"{where}: the entity {str(dict(entity))[:80]} lacks type, start or end; {_EXPECTED}")
     inside = [i for i, word in enumerate(words) if word.start < end and start < word.end]
-    if not inside:
-        raise DataError(f"{where}: no word stands at the characters {start} to {end}; count them in the text as it stands in the row")
+    said = entity.get("text")
+    if not inside or not 0 <= start < end <= len(text) or (isinstance(said, str) and text[start:end] != said):
+        what = "no word stands" if not isinstance(said, str) else f"not {said[:40]!r} stands"
+        raise DataError(f"{where}: {what} at the characters {start} to {end}; count them in the row's text")
     first, last = words[inside[0]], words[inside[-1]]
     return Mention(inside[0], inside[-1] + 1, kind), first.start < start or last.end > end
 
@@ -125,5 +144,7 @@ def _link(relation: Mapping[str, object], entities: int, where: str) -> Link:
     kind, head, tail = relation.get("type"), relation.get("head"), relation.get("tail")
     ends = [end for end in (head, tail) if isinstance(end, int) and 0 <= end < entities]
     if not isinstance(kind, str) or not kind or len(ends) != 2 or head == tail:
-        raise DataError(f"{where}: the relation {str(dict(relation))[:80]} does not join two of the row's {entities} entities; {_EXPECTED}")
+        raise DataError(
+            f"{where}: {str(dict(relation))[:80]} does not join two of the row's {entities} entities by a type (a text); {_EXPECTED}"
+        )
     return Link(ends[0], ends[1], kind)

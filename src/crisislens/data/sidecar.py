@@ -1,9 +1,9 @@
 """Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by id or photo.
 
 A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it): objects with `id` and/or `image`, and `text`;
-CSV and TSV: the same as columns (`caption`, `context`, `summary` and `LLaVA_text` are read as `text`; `tweet_id`, `image_id` and `post` as
-`id`). A row whose `text` is empty says that there is none, for example because making it failed. What a row says is untrusted: it is made
-plain and cut.
+CSV and TSV: the same as columns (`caption`, `context`, `summary` and `LLaVA_text` are read as `text`, and before it where a row has both,
+since that may be the post's own; `tweet_id`, `image_id` and `post` as `id`). A row whose `text` is empty says that there is none, for
+example because making it failed. What a row says is untrusted: it is made plain and cut.
 
 A post is looked up by its id, then by the path of its photo.
 """
@@ -77,10 +77,7 @@ class Sidecar:
 
     def of(self, post: Post) -> str:
         """The text beside a post; empty where there is none."""
-        found = self.by_id.get(post.id)
-        if found is None and post.image is not None:
-            found = self.by_image.get(post.image.path)
-        return found or ""
+        return self.by_id.get(post.id) or (self.by_image.get(post.image.path, "") if post.image is not None else "")
 
     def fingerprint(self) -> str:
         """16 hex digits over all texts and what they belong to."""

@@ -26,6 +26,10 @@ from crisislens.pipeline.finder import Finder, Found
 __all__ = ["EntityAnnotator", "ExtractionOutcome", "extract_posts"]
 
 
+# of the lines that are written
+_RECORD = 3
+
+
 @ANNOTATORS.register("entities")
 class EntityAnnotator:
     """Adds `entities` and `relations` to each assessment.
@@ -119,7 +123,15 @@ def extract_posts(
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
     tally = _Tally()
     beside = contexts.fingerprint() if contexts else None
-    key = fingerprint({"crisislens": __version__, "posts": source.fingerprint(), "extractors": finder.fingerprint(), "contexts": beside})
+    key = fingerprint(
+        {
+            "crisislens": __version__,
+            "posts": source.fingerprint(),
+            "extractors": finder.fingerprint(),
+            "contexts": beside,
+            "record": _RECORD,
+        }
+    )
     part = out.with_name(f".{out.name}.{key}.part")
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
         left = re.compile(rf"{re.escape(f'.{out.name}.')}[0-9a-f]{{16}}\.part")
@@ -223,6 +235,8 @@ def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[st
             "image": row.image.path if row.image else None,
             "entities": [e.model_dump() for e in found.entities],
             "relations": [r.model_dump() for r in found.relations],
+            # nobody knows what such a post names, and it is not to be taken for one that names nothing
+            **({} if found.read else {"read": False}),
         }
     failed = row if isinstance(row, FailedPost) else found
     assert isinstance(failed, FailedPost)

@@ -21,6 +21,7 @@ Posts are read in groups of exactly equal length, so that a result is equal bit 
 """
 
 import importlib.resources
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,7 +61,8 @@ MOST_ENTITIES = 8
 _GROUP = 32
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")
-_REVISION = 3
+_COMMA = re.compile(r"[ \t]*,?[ \t]*")
+_REVISION = 4
 _LANGUAGES = ("en",)
 
 
@@ -71,10 +73,12 @@ class Found:
     Attributes:
         entities: In the order of the text.
         relations: Between them, the most probable first.
+        read: False where the text was left alone: it is empty, or in a language that the extractors do not know.
     """
 
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
+    read: bool = True
 
 
 _Named = tuple[list[Mention], list[float]]
@@ -84,6 +88,7 @@ _Named = tuple[list[Mention], list[float]]
 class _Read:
     """A post's words and the context of its picture."""
 
+    text: str
     words: Sequence[PlacedWord]
     context: str
 
@@ -163,13 +168,13 @@ class Finder:
         words = {
             post: found for post in dict.fromkeys(asked) if post[0].strip() and self._reads(post[0]) and (found := placed_words(post[0]))
         }
-        read = [_Read(found, context) for (_, context), found in words.items()]
+        read = [_Read(text, found, context) for (text, context), found in words.items()]
         named = dict(zip(words, self._entities(read), strict=True))
         related = dict(zip(named, self._relations(read, list(named.values())), strict=True))
         return [
             Found(tuple(_entity(post[0], words[post], m, s) for m, s in zip(*named[post], strict=True)), related[post])
             if post in named
-            else Found()
+            else Found(read=False)
             for post in asked
         ]
 
@@ -213,8 +218,8 @@ class Finder:
         if name not in self.tells or name != CONTAINS:
             return name in self.tells
         outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
-        between = "".join(post.spelled[tail.end : head.start]) if tail.end <= head.start else "…"
-        return load_gazetteer().contains(outer, inner, adjacent=not between.strip(",#"))
+        follows = tail.end <= head.start and _COMMA.fullmatch(post.text[post.words[tail.end - 1].end : post.words[head.start].start])
+        return load_gazetteer().contains(outer, inner, adjacent=bool(follows))
 
 
 def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:

@@ -2,7 +2,7 @@
 
 The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
 point is the middle of its people, not where anything happened. Entities and relations are null where the run found none or did not look
-for them; names of people stay out, because a name on a map says where somebody is.
+for them; names that are taken for people stay out, because a name on a map says where somebody is.
 """
 
 import json

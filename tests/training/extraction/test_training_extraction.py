@@ -114,10 +114,10 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     mean = [sum(r.test.micro.f1 for r in row.results) / 2 for row in (first, second)]
     assert second.difference.difference == pytest.approx(mean[1] - mean[0])
     # another encoder's systems are compared among themselves, long contexts with the text that has none
-    for name, options in (("text-bert", {}), ("context-long-bert", {"context_pieces": 8, "fusion": True})):
+    for name, options in (("text-longformer", {}), ("context-long-longformer", {"context_pieces": 8, "fusion": True})):
         run_extraction(named(f"twitter2017-{name}", **options).model_copy(update={"seeds": (0,)}), tmp_path, splits=splits)
     against = {row.system: row.against for row in show_mie(tmp_path, resamples=100)}
-    assert against == {"text": "", "text-bert": "", "context-long-bert": "text-bert", "shap_ca": "text"}
+    assert against == {"text": "", "text-longformer": "", "context-long-longformer": "text-longformer", "shap_ca": "text"}
     # what was trained in another way is neither compared nor averaged
     again = [named("twitter2017-shap_ca", **ALIGNED), named("twitter2017-context")]
     again = [run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2}), "seeds": (2,)}) for run in again]

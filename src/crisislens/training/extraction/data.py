@@ -122,7 +122,12 @@ def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPos
     root = Path(data.root)
     if data.name in {"conll", "table", "table-pairs"}:
         train, dev, test = (read_own(root, split, "conll" if data.name == "conll" else "table").posts for split in SPLITS)
-        return (one_row_a_pair(train), one_row_a_pair(dev), one_row_a_pair(test)) if data.name == "table-pairs" else (train, dev, test)
+        if data.name != "table-pairs":
+            return train, dev, test
+        pairs = {split: one_row_a_pair(posts) for split, posts in zip(SPLITS, (train, dev, test), strict=True)}
+        if bare := [split for split, rows in pairs.items() if not any(p.links[0].type != NO_RELATION for p in rows)]:
+            raise DataError(f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or take data.name=table")
+        return pairs["train"], pairs["dev"], pairs["test"]
     if data.name == "stand-in":
         return _stand_in(root)
     if data.name == "twitter-both":

@@ -6,6 +6,7 @@ over posts. Published numbers (`PUBLISHED`) belong to far larger encoders and, m
 own.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +174,7 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
         for name in names:
             before = next((other for s in _before(_system(name, data)) if (other := name.replace(_system(name, data), s, 1)) in runs), "")
             # the text alone has no contexts, long or short
-            text = name.replace(_system(name, data), "text", 1).replace("text-long", "text", 1)
+            text = re.sub(r"-text-long(?=-|$)", "-text", name.replace(_system(name, data), "text", 1), count=1)
             before = before or (text if _system(name, data) != "text" and text in runs else "")
             difference = compare(runs[name], runs[before], resamples=resamples) if before else None
             f1 = mean_interval([r.test.micro.f1 for r in runs[name]]).percent()

@@ -196,6 +196,8 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
     with pytest.raises(InputError, match="read the text alone"):
         extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "x.jsonl", contexts=contexts)
     (tmp_path / "others.jsonl").write_text('{"id": "99", "text": "water"}\n')
+    with pytest.raises(InputError, match="is a folder"):
+        extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path)
     with pytest.raises(InputError, match="none of the 1 contexts belongs to one of the posts"):
         extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "x.jsonl", contexts=Sidecar.read(tmp_path / "others.jsonl"))
     with pytest.raises(InputError, match="1 contexts were given for 2 texts"):

@@ -3,8 +3,9 @@
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -105,7 +106,7 @@ def extract_posts(
 ) -> ExtractionOutcome:
     """Writes what each post names, one JSON object a line in the order of the source; the file is replaced when it is whole.
 
-    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names the posts and the extractors: a run that was killed goes on
+    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names posts, contexts and extractors: a run that was killed goes on
     after its last whole line, and ends with the bytes of an undisturbed one.
 
     Arguments:
@@ -118,55 +119,63 @@ def extract_posts(
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read, another run is writing the same file, or the contexts belong to no post or extractor.
+        InputError: If the source cannot be read, `out` is a folder, another run is writing it, or the contexts belong to no post or no
+            extractor.
     """
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; --out names the file that is written")
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
-    tally = _Tally()
-    beside = contexts.fingerprint() if contexts else None
-    key = fingerprint(
-        {
-            "crisislens": __version__,
-            "posts": source.fingerprint(),
-            "extractors": finder.fingerprint(),
-            "contexts": beside,
-            "record": _RECORD,
-        }
-    )
-    part = out.with_name(f".{out.name}.{key}.part")
+    part, tally = out.with_name(f".{out.name}.{_key(source, finder, contexts)}.part"), _Tally()
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
-        left = re.compile(rf"{re.escape(f'.{out.name}.')}[0-9a-f]{{16}}\.part")
-        for other in out.parent.iterdir():
-            # what is left of a run over other posts or by other extractors
-            if other != part and left.fullmatch(other.name):
-                other.unlink()
+        _remove_other_parts(part, out)
         resumed = _whole_lines(part, tally)
-        # on one thread each sums are made in one order, whoever stands beside a post
+        rows = islice(enumerate(source), resumed, None)
         with (
-            one_thread_each() as threads,
-            ThreadPoolExecutor(workers or threads) as pool,
+            closing(_in_order(rows, finder, contexts, chunk=chunk, workers=workers)) as chunks,
             part.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
         ):
-            rows = islice(enumerate(source), resumed, None)
-            waiting: deque[Future[list[dict[str, object]]]] = deque()
-            try:
-                while True:
-                    # one chunk more than workers is read ahead, so that memory does not grow with the source
-                    while len(waiting) <= (workers or threads) and (batch := list(islice(rows, chunk))):
-                        waiting.append(pool.submit(_records, batch, finder, contexts))
-                    if not waiting:
-                        break
-                    records = waiting.popleft().result()
-                    stream.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-                    stream.flush()
-                    for record in records:
-                        tally.add(record)
-                    progress(tally.posts + tally.failed)
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            for records in chunks:
+                stream.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+                stream.flush()
+                for record in records:
+                    tally.add(record)
+                progress(tally.posts + tally.failed)
         part.replace(out)
     most = tuple(tally.named.most_common(20))
     return ExtractionOutcome(tally.posts, tally.failed, tally.entities, tally.relations, most, resumed, with_context)
+
+
+def _key(source: PostSource, finder: Finder, contexts: Sidecar | None) -> str:
+    """All that the lines depend on."""
+    parts = {"posts": source.fingerprint(), "extractors": finder.fingerprint(), "contexts": contexts.fingerprint() if contexts else None}
+    return fingerprint({**parts, "crisislens": __version__, "record": _RECORD})
+
+
+def _remove_other_parts(part: Path, out: Path) -> None:
+    """Removes what is left of runs into the same file over other posts or by other extractors."""
+    left = re.compile(rf"{re.escape(f'.{out.name}.')}[0-9a-f]{{16}}\.part")
+    for other in out.parent.iterdir():
+        if other != part and left.fullmatch(other.name):
+            other.unlink()
+
+
+def _in_order(
+    rows: Iterator[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None, *, chunk: int, workers: int | None
+) -> Generator[list[dict[str, object]], None, None]:
+    """The records of the rows, chunk by chunk in their order, several chunks in work at a time."""
+    # on one thread each sums are made in one order, whoever stands beside a post
+    with one_thread_each() as threads, ThreadPoolExecutor(workers or threads) as pool:
+        waiting: deque[Future[list[dict[str, object]]]] = deque()
+        try:
+            while True:
+                # one chunk more than workers is read ahead, so that memory does not grow with the source
+                while len(waiting) <= (workers or threads) and (batch := list(islice(rows, chunk))):
+                    waiting.append(pool.submit(_records, batch, finder, contexts))
+                if not waiting:
+                    return
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:

@@ -40,6 +40,7 @@ def extract(
 
     limit_threads(threads)
     from crisislens.cli.analyze import columns_of
+    from crisislens.data.contexts import MOST_CHARACTERS
     from crisislens.data.sidecar import Sidecar
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
@@ -54,7 +55,7 @@ def extract(
         all_relations=all_relations,
         **({"languages": ()} if any_language else {}),
     )
-    beside = Sidecar.read(contexts, max_characters=4000) if contexts else None
+    beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""

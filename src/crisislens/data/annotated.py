@@ -19,7 +19,7 @@ from pathlib import Path
 from crisislens.core.errors import DataError
 from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.sidecar import table_rows
-from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
+from crisislens.domain.extraction import MOST_ENTITIES, NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["AnnotatedTable", "one_row_a_pair", "read_annotated"]
 
@@ -83,7 +83,7 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     return AnnotatedTable(posts, widened, empty)
 
 
-def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = 8) -> list[AnnotatedPost]:
+def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:
     """Each ordered pair of entities as a post of its own with two mentions and one link, as the task `relations` takes them.
 
     Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has one.

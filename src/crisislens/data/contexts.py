@@ -13,14 +13,15 @@ from crisislens.core.errors import DataError
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.sidecar import Sidecar
 
-__all__ = ["Contexts", "context_of", "image_key", "read_contexts"]
+__all__ = ["MOST_CHARACTERS", "Contexts", "context_of", "image_key", "read_contexts"]
 
 Contexts = Mapping[str, str]
 """From an image's id, as `image_key` gives it, to its context."""
 
 _CAPTION_LINE = re.compile(r"(\S+?)\s*:\s*(.*)")
 _TABLES = (".jsonl", ".ndjson", ".tsv", ".csv")
-_MOST_CHARACTERS = 4000
+MOST_CHARACTERS = 4000
+"""After which a context is cut."""
 
 
 def image_key(image: str) -> str:
@@ -58,7 +59,7 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
 
 
 def _table(path: Path) -> Iterable[tuple[str, str]]:
-    rows = Sidecar.read(path, max_characters=_MOST_CHARACTERS)
+    rows = Sidecar.read(path, max_characters=MOST_CHARACTERS)
     return (rows.by_image or rows.by_id).items()
 
 

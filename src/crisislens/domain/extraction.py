@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ENTITY_TYPES", "NO_RELATION", "AnnotatedPost", "Entity", "Link", "Mention", "Relation"]
+__all__ = ["ENTITY_TYPES", "MOST_ENTITIES", "NO_RELATION", "AnnotatedPost", "Entity", "Link", "Mention", "Relation"]
 
 ENTITY_TYPES: tuple[str, ...] = ("PER", "LOC", "ORG", "MISC")
 """People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017, MNRE and JMERE have them."""
 
 NO_RELATION = "None"
 """What the data sets call a pair of entities without a relation."""
+
+MOST_ENTITIES = 8
+"""Of how many entities of a post pairs are made: relations are asked for, and learned from, every ordered pair of the first ones."""
 
 
 @dataclass(frozen=True, order=True)

@@ -34,7 +34,7 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.data.mnre import types_of_relation
 from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.text import clean_text
-from crisislens.domain.extraction import Entity, Mention, Relation
+from crisislens.domain.extraction import MOST_ENTITIES, Entity, Mention, Relation
 from crisislens.features.words import EncodedWords, WordReader, collate_words
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Prediction
@@ -57,7 +57,6 @@ DEFAULT_RELATIONS = "relations-compact"
 CONTAINS = "/loc/loc/contain"
 WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationality"})
 """Relations that are never told."""
-MOST_ENTITIES = 8
 _GROUP = 32
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")

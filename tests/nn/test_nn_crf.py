@@ -102,12 +102,19 @@ def test_gradients() -> None:
     field, (e, mask) = crf(), batch(b=3)
     y = torch.tensor([[1, 2, 0, 1], [0, 0, 0, 0], [1, 2, 2, 0]])
 
-    def call(emissions: Tensor, transitions: Tensor) -> Tensor:
-        return torch.func.functional_call(field, {"transitions": transitions}, (emissions, y, mask))
+    names = ("starts", "transitions", "ends")
+
+    def call(emissions: Tensor, *parameters: Tensor) -> Tensor:
+        return torch.func.functional_call(field, dict(zip(names, parameters, strict=True)), (emissions, y, mask))
 
     field.forward = field.log_likelihood  # type: ignore[method-assign, assignment]
-    transitions = field.transitions.detach().clone().requires_grad_()
-    assert torch.autograd.gradcheck(call, (e[:3].requires_grad_(), transitions))
+    own = dict(field.named_parameters())
+    assert set(own) == set(names)
+    parameters = [own[name].detach().clone().requires_grad_() for name in names]
+    assert torch.autograd.gradcheck(call, (e[:3].requires_grad_(), *parameters))
+    # and none of them is left out of the likelihood
+    for g in torch.autograd.grad(call(e[:3], *parameters).sum(), parameters):
+        assert g.abs().max() > 1e-3
 
 
 def test_shapes_are_checked() -> None:

@@ -80,7 +80,8 @@ def test_symmetric_players_get_the_same(k: int, seed: int, expectation: Expectat
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.sampled_from(EXPECTATIONS))
 @settings(max_examples=40, deadline=None)
-def test_absent_players_get_nothing_and_change_nobody(k: int, seed: int, expectation: Expectation) -> None:
+def test_null_players_get_nothing_and_change_nobody(k: int, seed: int, expectation: Expectation) -> None:
+    # an absent player adds nothing to any coalition: the null player of the axiom
     s = similarities(k, 2, seed)
     present = torch.ones(k, dtype=torch.bool)
     present[seed % k] = False
@@ -88,21 +89,28 @@ def test_absent_players_get_nothing_and_change_nobody(k: int, seed: int, expecta
     assert (phi[~present] == 0).all()
     assert torch.allclose(phi[present], exact_shapley(s[present], expectation=expectation), atol=1e-12)
     orders = antithetic_permutations(4, k, torch.Generator().manual_seed(seed))
+    for order in orders:
+        assert (permutation_shapley(s, order[None], present=present, expectation=expectation)[~present] == 0).all()
     estimate = permutation_shapley(s, orders, present=present, expectation=expectation)
-    assert (estimate[~present] == 0).all()
     # the same orders without the absent player, in the numbering of those who are left
     left = {int(i): rank for rank, i in enumerate(present.nonzero()[:, 0])}
     fewer = torch.tensor([[left[i] for i in order if i in left] for order in orders.tolist()])
     assert torch.allclose(estimate[present], permutation_shapley(s[present], fewer, expectation=expectation), atol=1e-12)
 
 
-def test_a_player_of_no_weight_is_null() -> None:
-    # at τ = 0.01 a similarity of −1 weighs e^-200 of a similarity of 1, and joins after it without a trace
-    s = torch.tensor([[1.0], [-1.0]])
-    late = permutation_shapley(s, torch.tensor([[0, 1]]), temperature=0.01)
-    assert late[:, 0].tolist() == pytest.approx([1.0, 0.0], abs=1e-12)
-    early = permutation_shapley(s, torch.tensor([[1, 0]]), temperature=0.01)
-    assert early[:, 0].tolist() == pytest.approx([2.0, -1.0], abs=1e-12)
+@given(st.integers(2, 7), st.integers(0, 10_000), st.integers(0, 6))
+@settings(max_examples=40, deadline=None)
+def test_a_player_of_no_weight_counts_only_where_it_comes_first(k: int, seed: int, place: int) -> None:
+    # at τ = 0.01 a similarity of −1 weighs at most e^-100 of any other here: it changes no coalition but the empty one,
+    # which it joins in one order of k, so that it is worth its similarity divided by k
+    i = place % k
+    s = similarities(k, 2, seed).abs()
+    s[i] = -1.0
+    assert torch.allclose(exact_shapley(s, temperature=0.01)[i], torch.full((2,), -1.0 / k, dtype=torch.float64), atol=1e-12)
+    for order in antithetic_permutations(6, k, torch.Generator().manual_seed(seed)):
+        phi = permutation_shapley(s, order[None], temperature=0.01)[i]
+        expected = -1.0 if order[0] == i else 0.0
+        assert torch.allclose(phi, torch.full((2,), expected, dtype=torch.float64), atol=1e-12)
 
 
 def test_antithetic_halves_are_reversed_permutations() -> None:

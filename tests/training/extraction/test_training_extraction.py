@@ -1,5 +1,6 @@
 """Training of extractors on made-up posts: it learns, repeats, survives a kill, and is measured."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,6 +186,16 @@ def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
         load_splits(with_contexts)
     (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
     assert load_splits(with_contexts).contexts == {"1": "water"}
+
+
+def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
+    row = {"token": ["Paris", "France"], "h": {"name": "Paris", "pos": [0, 1]}, "t": {"name": "France", "pos": [1, 2]}, "img_id": "1.jpg"}
+    (tmp_path / "v1").mkdir()
+    for split in ("train", "val", "test"):
+        line = json.dumps({**row, "relation": "/loc/loc/contain"}) + "\n"
+        (tmp_path / "v1" / f"ours_{split}.txt").write_text("" if split == "test" else line)
+    with pytest.raises(DataError, match="no post with words for test of mnre-v1"):
+        load_splits(ExtractionData(name="mnre-v1", root=str(tmp_path)))
 
 
 def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:

@@ -87,12 +87,14 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
     """Reads a data set with its contexts.
 
     Raises:
-        DataError: If files are missing or not as described, or if no post has an entity or one of the contexts.
+        DataError: If files are missing or not as described, if a part has no post, or if no post has an entity or one of the contexts.
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = _posts(data), _contexts(data)
     if data.cut_anew:
         posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
+    if empty := [split for split, part in zip(SPLITS, posts, strict=True) if not part]:
+        raise DataError(f"no post with words for {', '.join(empty)} of {data.name} in {data.root}; {', '.join(SPLITS)} need some each")
     found = {link.type for part in posts for p in part for link in p.links}
     relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
     if data.name == "mnre-v2":

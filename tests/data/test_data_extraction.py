@@ -293,6 +293,10 @@ def test_twitter_counts_are_the_published_ones(shared_data: Path, name: str, men
     check = TwitterMNER(shared_data / "mner", name).check()
     assert check.complete
     assert tuple(check.mended_tags.values()) == mended
+    # as many entities, but some under another type
+    dev = check.entities["dev"]
+    moved = dev | {"PER": dev["PER"] + 60, "LOC": dev["LOC"] - 60}
+    assert not replace(check, entities=check.entities | {"dev": moved}).complete
     [placeholder] = check.repeated_contexts["test"] or [""]
     assert (placeholder, check.repeated_contexts["test"].get(placeholder, 0)) == {
         "twitter2015": ("", 0),

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="long contexts where they exist")
     parser.add_argument("--epochs", type=int, default=None)
     parser.add_argument("--train-posts", type=int, default=None)
+    parser.add_argument("--batch-posts", type=int, default=None)
     parser.add_argument("--threads", type=int, default=None)
     args = parser.parse_args()
     set_threads(args.threads)
@@ -44,6 +45,7 @@ def main() -> None:
         long_contexts=args.long,
         epochs=args.epochs,
         train_posts=args.train_posts,
+        batch_posts=args.batch_posts,
         report=report,
     )
     for row in rows:

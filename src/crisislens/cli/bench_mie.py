@@ -27,6 +27,7 @@ def mie(
     encoder: Annotated[str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")] = "minilm",
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training posts; the benchmark's own without.")] = None,
     train_posts: Annotated[int | None, typer.Option(min=1, help="At most so many training posts, drawn once; all without.")] = None,
+    batch_posts: Annotated[int | None, typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without.")] = None,
     long_contexts: Annotated[bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")] = False,
 ) -> None:
     """Train and measure extractors of entities and relations, system by system, with paired tests."""
@@ -47,6 +48,7 @@ def mie(
         long_contexts=long_contexts,
         epochs=epochs,
         train_posts=train_posts,
+        batch_posts=batch_posts,
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
     _print(rows)

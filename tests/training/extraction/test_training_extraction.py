@@ -346,8 +346,8 @@ def test_benchmark_runs_are_valid(folder: Path) -> None:
     assert other.recipe.learning_rate == 3e-5
     assert Extractor(other.extractor).encoder.width == Extractor(make(folder).extractor).encoder.width
     assert mie_run("jmere", "text", Path("data")).data.root == str(Path("data") / "jmere")
-    short = mie_run("mnre-v1", "text", Path("data"), epochs=2, train_posts=30)
-    assert (short.recipe.epochs, short.data.train_posts) == (2, 30)
+    short = mie_run("mnre-v1", "text", Path("data"), epochs=2, train_posts=30, batch_posts=16)
+    assert (short.recipe.epochs, short.data.train_posts, short.recipe.batch_posts) == (2, 30, 16)
     for system in SYSTEMS:
         run = mie_run("twitter2017", system, Path("data"))
         assert (run.extractor.alignment is not None) == (system in {"info_nce", "shap_ca", "shap_ca_margin"})

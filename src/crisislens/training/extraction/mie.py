@@ -70,6 +70,7 @@ def mie_run(
     long_contexts: bool = False,
     epochs: int | None = None,
     train_posts: int | None = None,
+    batch_posts: int | None = None,
 ) -> ExtractionRun:
     """The run of one system on one data set.
 
@@ -82,6 +83,7 @@ def mie_run(
         long_contexts: Whether contexts are the long ones where they exist, not the captions.
         epochs: Passes over the training posts; the benchmark's own where None.
         train_posts: At most so many of them, as `ExtractionData` draws them; all where None.
+        batch_posts: Posts a step, also the players of the alignment's game; 32 where None.
 
     Raises:
         InputError: If there is no such data set or system, or the data set has no contexts.
@@ -107,16 +109,16 @@ def mie_run(
         name="-".join(parts),
         data=ExtractionData(name=data, root=str(folder / _FOLDERS[data]), contexts=contexts, train_posts=train_posts),  # type: ignore[arg-type]
         extractor=extractor,
-        recipe=default_recipe(data, encoder, epochs),
+        recipe=default_recipe(data, encoder, epochs, batch_posts),
         seeds=tuple(seeds),
     )
 
 
-def default_recipe(data: str, encoder: str, epochs: int | None = None) -> ExtractionRecipe:
+def default_recipe(data: str, encoder: str, epochs: int | None = None, batch_posts: int | None = None) -> ExtractionRecipe:
     """The benchmark's recipe: MiniLM takes higher rates than BERT does."""
     rate = 3e-4 if encoder == "minilm" else 3e-5
     epochs = epochs or {"mnre-v2": 4, "mnre-v1": 5, "jmere": 12, "stand-in": 12}.get(data, 6)
-    return ExtractionRecipe(batch_posts=32, learning_rate=rate, epochs=epochs)
+    return ExtractionRecipe(batch_posts=batch_posts or 32, learning_rate=rate, epochs=epochs)
 
 
 def run_mie(
@@ -130,6 +132,7 @@ def run_mie(
     long_contexts: bool = False,
     epochs: int | None = None,
     train_posts: int | None = None,
+    batch_posts: int | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[Comparison]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to; resumable.
@@ -150,6 +153,7 @@ def run_mie(
                     long_contexts=long_contexts,
                     epochs=epochs,
                     train_posts=train_posts,
+                    batch_posts=batch_posts,
                 )
                 run_extraction(run, out, report=report)
     return show_mie(out)

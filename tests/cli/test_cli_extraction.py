@@ -68,7 +68,7 @@ def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path) -> None:
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
     table = crisislens("data", "check", tmp_path, "--dataset", "table", "--json")
     found = json.loads(table.stdout)
-    assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["dev-train"]) == (1, 1, 1)
+    assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["train-dev"]) == (1, 1, 1)
     shown = crisislens("data", "check", tmp_path, "--dataset", "table")
     assert re.search(r"entities\W+PER 1", shown.stdout), shown.stdout
     assert "complete" not in shown.stdout

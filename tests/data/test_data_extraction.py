@@ -193,7 +193,7 @@ def test_mnre_rows_and_traps(tmp_path: Path) -> None:
     assert second.image == "8.jpg"
     check = source.check()
     assert check.wrong_names["train"] == check.overlaps["train"] == check.bare_numbers["train"] == 1
-    assert check.shared_images == {"dev-train": 2, "dev-test": 2, "test-train": 2}
+    assert check.shared_images == {"train-dev": 2, "train-test": 2, "dev-test": 2}
     assert not check.complete
     assert source.relations() == ("None", "/per/loc/place_of_residence")
 
@@ -248,9 +248,28 @@ def test_jmere_quintuples(tmp_path: Path) -> None:
     assert check.entities == {"train": 3, "dev": 3, "test": 3}
     assert check.wrong_names["train"] == 1
     assert not check.complete
-    assert check.photos_missing == {"train": 1, "dev": 1, "test": 1}
+    assert check.photos_missing is None
+    assert JMERE(tmp_path, tmp_path).check().photos_missing == {"train": 1, "dev": 1, "test": 1}
     (tmp_path / "7.jpg").write_bytes(b"")
     assert JMERE(tmp_path, tmp_path).check().photos_missing == {"train": 0, "dev": 0, "test": 0}
+    assert check.shared_texts == {"train-dev": 1, "train-test": 1, "dev-test": 1}
+
+
+def test_a_check_counts_what_cannot_be_read_and_goes_on(tmp_path: Path) -> None:
+    source = write_jmere(tmp_path)
+    rows = json.loads((tmp_path / "val.json").read_text())
+    outside = json.loads(json.dumps(rows[0]))
+    outside["label_list"][0][0]["sec_ent"]["pos"] = [2, 9]
+    (tmp_path / "val.json").write_text(json.dumps([outside, *rows, {}]))
+    check = source.check()
+    assert (check.posts["dev"], check.entities["dev"], check.unreadable) == (3, 3, {"train": 0, "dev": 2, "test": 0})
+    assert "position 2-9 is outside of 4 words" in check.first_unreadable["dev"]
+    with pytest.raises(DataError, match="position 2-9"):
+        source.load("dev")
+    mnre = write_mnre(tmp_path, [row(h={"name": "x", "pos": [3, 9]}), row()])
+    found = mnre.check()
+    assert (found.rows["train"], found.unreadable["train"]) == (1, 1)
+    assert "line 1 of ours_train.txt" in found.first_unreadable["train"]
 
 
 @pytest.mark.parametrize("content", ["[{}]", "{}", "[[", '[{"token": ["a"], "img_id": 1, "label_list": [[]]}]'])
@@ -302,7 +321,8 @@ def test_twitter_counts_are_the_published_ones(shared_data: Path, name: str, men
         "twitter2015": ("", 0),
         "twitter2017": ("a man is standing on a skateboard in the snow", 50),
     }[name]
-    assert check.shared_texts["test-train"] == {"twitter2015": 4, "twitter2017": 3}[name]
+    assert check.shared_texts["train-test"] == {"twitter2015": 4, "twitter2017": 3}[name]
+    assert not replace(check, photos_missing={"train": 0, "dev": 1, "test": 0}).complete
 
 
 def test_repeated_words_and_captions_are_told(tmp_path: Path) -> None:
@@ -314,7 +334,7 @@ def test_repeated_words_and_captions_are_told(tmp_path: Path) -> None:
     captions = [f"{split}{i}.jpg :{'gray' if i < 2 else 'a dog'}" for split in ("train", "valid", "test") for i in range(3)]
     (folder / "captions_blip2.txt").write_text("\n".join(captions), encoding="utf-8")
     check = TwitterMNER(tmp_path, "twitter2017").check()
-    assert check.shared_texts == {"dev-train": 0, "dev-test": 0, "test-train": 3}
+    assert check.shared_texts == {"train-dev": 0, "train-test": 3, "dev-test": 0}
     assert check.repeated_contexts["train"] == {"gray": 2}
 
 

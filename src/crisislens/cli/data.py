@@ -123,11 +123,14 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
             rows.append([name.replace("_", " "), *cells])
     table(f"{dataset}: counts and traps", ["", *splits], rows)
     for name, counts in found.items():
-        if isinstance(counts, dict) and set(counts) != set(splits):
+        if isinstance(counts, dict) and counts and set(counts) != set(splits):
             say(f"{name.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
     if "complete" in found:
+        photos = "photos were not looked for, --images names their folder" if images is None else "every photo there"
         say(
-            "complete: as published" if found["complete"] else "not complete: counts differ from the published ones, or splits share photos"
+            f"complete: as published; {photos}"
+            if found["complete"]
+            else "not complete: counts differ from the published ones, splits share photos, or posts or photos are missing or unreadable"
         )
 
 

@@ -13,12 +13,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.contexts import image_key
+from crisislens.data.mner import shared_texts
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["JMERE", "JMERECheck", "joined_stand_in"]
@@ -41,7 +43,11 @@ class JMERECheck:
         expected_entities: The published counts.
         relations: Quintuples by relation over all splits.
         wrong_names: Entities whose name is not their words.
-        photos_missing: Tweets whose photo is not in the image folder; all of them where none was given.
+        shared_images: Pairs of splits and how many photos they share.
+        shared_texts: Pairs of splits and how many tweets of the second stand in the first, in the same words but for case.
+        photos_missing: Tweets whose photo is not in the image folder; None where no folder was given.
+        unreadable: Tweets that are not as described: a position outside of the words, a field that is missing.
+        first_unreadable: What is wrong with the first of them, by split; empty where all can be read.
     """
 
     posts: dict[str, int]
@@ -50,12 +56,17 @@ class JMERECheck:
     expected_entities: dict[str, int]
     relations: dict[str, int]
     wrong_names: dict[str, int]
-    photos_missing: dict[str, int]
+    shared_images: dict[str, int]
+    shared_texts: dict[str, int]
+    photos_missing: dict[str, int] | None
+    unreadable: dict[str, int]
+    first_unreadable: dict[str, str]
 
     @property
     def complete(self) -> bool:
-        """True where tweets and entities are as published."""
-        return self.posts == self.expected and self.entities == self.expected_entities
+        """True where tweets and entities are as published, all can be read, and no photo is shared or missing."""
+        traps = (*self.shared_images.values(), *self.unreadable.values(), *(self.photos_missing or {}).values())
+        return self.posts == self.expected and self.entities == self.expected_entities and not any(traps)
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
@@ -103,16 +114,29 @@ class JMERE:
         return rows
 
     def check(self) -> JMERECheck:
-        """Counts tweets, entities, relations, wrong names and missing photos."""
-        splits = {split: self.load(split) for split in _FILES}
+        """Counts tweets, entities, relations, wrong names, what splits share, missing photos and tweets that cannot be read."""
+        rows = {split: self._rows(split) for split in _FILES}
+        parsed = {split: [_parsed(row, i, split) for i, row in enumerate(tweets)] for split, tweets in rows.items()}
+        broken = {split: [p for p in posts if isinstance(p, DataError)] for split, posts in parsed.items()}
+        splits = {split: [p for p in posts if not isinstance(p, DataError)] for split, posts in parsed.items()}
+        images = {split: {p.image for p in posts} for split, posts in splits.items()}
         return JMERECheck(
-            posts={split: len(posts) for split, posts in splits.items()},
+            posts={split: len(tweets) for split, tweets in rows.items()},
             expected=EXPECTED_POSTS,
             entities={split: sum(len(p.mentions) for p in posts) for split, posts in splits.items()},
             expected_entities=EXPECTED_ENTITIES,
             relations=dict(Counter(link.type for posts in splits.values() for p in posts for link in p.links).most_common()),
-            wrong_names={split: sum(_misnamed(row) for row in self._rows(split)) for split in _FILES},
-            photos_missing={split: sum(not self._has_photo(p.image) for p in posts) for split, posts in splits.items()},
+            wrong_names={
+                split: sum(_misnamed(row) for row, p in zip(rows[split], posts, strict=True) if not isinstance(p, DataError))
+                for split, posts in parsed.items()
+            },
+            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(_FILES, 2)},
+            shared_texts=shared_texts(splits),
+            photos_missing={s: sum(not self._has_photo(p.image) for p in posts) for s, posts in splits.items()}
+            if self.image_root
+            else None,
+            unreadable={split: len(errors) for split, errors in broken.items()},
+            first_unreadable={split: str(errors[0]) for split, errors in broken.items() if errors},
         )
 
     def _has_photo(self, name: str | None) -> bool:
@@ -146,6 +170,14 @@ def _post(row: Mapping[str, Any], number: int, split: str) -> AnnotatedPost:
             f"tweet {number} of JMERE's {split} split is not as described ({type(error).__name__}: {error}); "
             "expected token, img_id, label_list"
         ) from error
+
+
+def _parsed(row: Mapping[str, Any], number: int, split: str) -> AnnotatedPost | DataError:
+    """A tweet, or what is wrong with it."""
+    try:
+        return _post(row, number, split)
+    except DataError as error:
+        return error
 
 
 def _mention(end: Mapping[str, Any], words: int) -> Mention:

@@ -9,6 +9,7 @@ nothing (mended, so that it has as many mentions as `B-` tags plus these).
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 
 from crisislens.core.errors import DataError
@@ -17,7 +18,7 @@ from crisislens.data.conll import ConllFile, read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 
-__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER", "folded_words"]
+__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER", "shared_texts"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 _REPEATED = 0.01
@@ -52,7 +53,7 @@ class MNERCheck:
         expected_entities: `B-` tags by type, as published; mended tags come on top.
         mended_tags: `I-` tags that went on with nothing.
         shared_images: Pairs of splits and how many photos they share.
-        photos_missing: Posts whose photo is not in the image folder; everything where none was given.
+        photos_missing: Posts whose photo is not in the image folder; None where no folder was given.
         without_context: Posts without a context.
         shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words but for case.
         repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a picture that it could not see.
@@ -64,15 +65,15 @@ class MNERCheck:
     expected_entities: dict[str, dict[str, int]]
     mended_tags: dict[str, int]
     shared_images: dict[str, int]
-    photos_missing: dict[str, int]
+    photos_missing: dict[str, int] | None
     without_context: dict[str, int]
     shared_texts: dict[str, int]
     repeated_contexts: dict[str, dict[str, int]]
 
     @property
     def complete(self) -> bool:
-        """True where posts and entities are as published, those of mended tags on top, and no photo is shared."""
-        if self.posts != self.expected or any(self.shared_images.values()):
+        """True where posts and entities are as published, those of mended tags on top, and no photo is shared or missing."""
+        if self.posts != self.expected or any(self.shared_images.values()) or any((self.photos_missing or {}).values()):
             return False
         for split, mended in self.mended_tags.items():
             extra = Counter(self.entities[split])
@@ -86,9 +87,11 @@ class MNERCheck:
         return {**asdict(self), "complete": self.complete}
 
 
-def folded_words(post: AnnotatedPost) -> tuple[str, ...]:
-    """The words of a post without case, by which posts that stand in two splits are found."""
-    return tuple(word.casefold() for word in post.words)
+def shared_texts(splits: Mapping[str, Sequence[AnnotatedPost]]) -> dict[str, int]:
+    """For each pair of splits, the earlier first, how many posts of the second stand in the first, in the same words but for case."""
+    folded = {split: [tuple(word.casefold() for word in post.words) for post in posts] for split, posts in splits.items()}
+    known = {split: set(texts) for split, texts in folded.items()}
+    return {f"{a}-{b}": sum(text in known[a] for text in folded[b]) for a, b in combinations(splits, 2)}
 
 
 def _repeated(contexts: Mapping[str, str], posts: Sequence[AnnotatedPost]) -> dict[str, int]:
@@ -157,18 +160,16 @@ class TwitterMNER:
         files = {split: self._read(split) for split in _FILES}
         contexts: Mapping[str, str] = self.contexts() if (self.folder / _CAPTIONS).is_file() else {}
         images = {split: {p.image for p in file.posts} for split, file in files.items()}
-        texts = {split: {folded_words(p) for p in file.posts} for split, file in files.items()}
-        pairs = [(a, b) for a in files for b in files if a < b]
         return MNERCheck(
             posts={split: len(file.posts) for split, file in files.items()},
             expected=EXPECTED_POSTS[self.name],
             entities={split: dict(Counter(m.type for p in file.posts for m in p.mentions)) for split, file in files.items()},
             expected_entities=_EXPECTED_STARTS[self.name],
             mended_tags={split: file.mended_tags for split, file in files.items()},
-            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
-            photos_missing={split: sum(not self._has_photo(p) for p in file.posts) for split, file in files.items()},
+            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(files, 2)},
+            photos_missing={s: sum(not self._has_photo(p) for p in file.posts) for s, file in files.items()} if self.image_root else None,
             without_context={split: sum(not context_of(contexts, p.image) for p in file.posts) for split, file in files.items()},
-            shared_texts={f"{a}-{b}": sum(folded_words(p) in texts[a] for p in files[b].posts) for a, b in pairs},
+            shared_texts=shared_texts({split: file.posts for split, file in files.items()}),
             repeated_contexts={split: _repeated(contexts, file.posts) for split, file in files.items()},
         )
 

@@ -13,6 +13,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,10 @@ class MNRECheck:
         wrong_names: Rows where a mention's name is not its words.
         overlaps: Rows whose two mentions share a word.
         shared_images: Pairs of splits and how many photos they share.
-        photos_missing: Photos that are not in the image folder; all of them where none was given.
+        photos_missing: Photos that are not in the image folder; None where no folder was given.
         bare_numbers: Rows whose photo is a bare number without `.jpg`.
+        unreadable: Lines that are no row: a position outside of the words, a field that is missing.
+        first_unreadable: What is wrong with the first of them, by split; empty where all can be read.
     """
 
     rows: dict[str, int]
@@ -92,14 +95,17 @@ class MNRECheck:
     wrong_names: dict[str, int]
     overlaps: dict[str, int]
     shared_images: dict[str, int]
-    photos_missing: dict[str, int]
+    photos_missing: dict[str, int] | None
     bare_numbers: dict[str, int]
+    unreadable: dict[str, int]
+    first_unreadable: dict[str, str]
 
     @property
     def complete(self) -> bool:
-        """True where the rows are as published (of version 2 also those of each relation, and the photos) and no photo is shared."""
+        """True where the rows are as published (of version 2 also by relation, and the photos) and no photo is shared or missing."""
         alike = self.expected != EXPECTED_ROWS["v2"] or (self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES)
-        return self.rows == self.expected and alike and not any(self.shared_images.values())
+        traps = (*self.shared_images.values(), *self.unreadable.values(), *(self.photos_missing or {}).values())
+        return self.rows == self.expected and alike and not any(traps)
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
@@ -151,21 +157,32 @@ class MNRE:
         return [_post(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
 
     def _rows(self, split: str) -> Iterator[Mapping[str, Any]]:
+        for row in self._parsed(split):
+            if isinstance(row, DataError):
+                raise row
+            yield row
+
+    def _parsed(self, split: str) -> Iterator[Mapping[str, Any] | DataError]:
+        """The rows of a split, and in place of each line that is none what is wrong with it."""
         if split not in _FILES[self.version]:
             raise DataError(f"MNRE has no split {split!r}; there are {', '.join(_FILES[self.version])}")
         path = self.folder / _FILES[self.version][split]
         for number, line in enumerate(read_lines(path), start=1):
             where = f"line {number} of {path.name}"
             if isinstance(line, BrokenRow):
-                raise DataError(f"{where} cannot be read: {line.reason}")
-            if line.strip():
-                yield _row(line, where)
+                yield DataError(f"{where} cannot be read: {line.reason}")
+            elif line.strip():
+                try:
+                    yield _row(line, where)
+                except DataError as error:
+                    yield error
 
     def check(self) -> MNRECheck:
-        """Counts rows, relations, photos, wrong names, overlaps and what splits share."""
-        splits = {split: list(self._rows(split)) for split in _FILES[self.version]}
+        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no row."""
+        parsed = {split: list(self._parsed(split)) for split in _FILES[self.version]}
+        broken = {split: [row for row in rows if isinstance(row, DataError)] for split, rows in parsed.items()}
+        splits = {split: [row for row in rows if not isinstance(row, DataError)] for split, rows in parsed.items()}
         images = {split: {_photo(row) for row in rows} for split, rows in splits.items()}
-        pairs = [(a, b) for a in splits for b in splits if a < b]
         counted = Counter(_relation(row) for rows in splits.values() for row in rows)
         return MNRECheck(
             rows={split: len(rows) for split, rows in splits.items()},
@@ -174,9 +191,13 @@ class MNRE:
             images={split: len(names) for split, names in images.items()},
             wrong_names={split: sum(_misnamed(row) for row in rows) for split, rows in splits.items()},
             overlaps={split: sum(_overlaps(_post(row, "row", split)) for row in rows) for split, rows in splits.items()},
-            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in pairs},
-            photos_missing={split: sum(not self._has_photo(name) for name in names) for split, names in images.items()},
+            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(splits, 2)},
+            photos_missing={s: sum(not self._has_photo(name) for name in names) for s, names in images.items()}
+            if self.image_root
+            else None,
             bare_numbers={split: sum(isinstance(row["img_id"], int) for row in rows) for split, rows in splits.items()},
+            unreadable={split: len(errors) for split, errors in broken.items()},
+            first_unreadable={split: str(errors[0]) for split, errors in broken.items() if errors},
         )
 
     def _has_photo(self, name: str) -> bool:

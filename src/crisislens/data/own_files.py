@@ -11,7 +11,7 @@ from typing import Literal
 from crisislens.core.errors import DataError
 from crisislens.data.annotated import AnnotatedTable, read_annotated
 from crisislens.data.conll import ConllFile, read_conll
-from crisislens.data.mner import folded_words
+from crisislens.data.mner import shared_texts
 
 __all__ = ["SPLITS", "OwnCheck", "OwnKind", "check_own", "read_own"]
 
@@ -90,8 +90,6 @@ def check_own(root: Path, kind: OwnKind) -> OwnCheck:
     def of(name: str) -> dict[str, int]:
         return {split: getattr(file, name, 0) for split, file in files.items()}
 
-    words = {split: {folded_words(p) for p in some} for split, some in posts.items()}
-    pairs = [(a, b) for a in SPLITS for b in SPLITS if a != b]
     return OwnCheck(
         posts={split: len(some) for split, some in posts.items()},
         entities={split: dict(Counter(m.type for p in some for m in p.mentions).most_common()) for split, some in posts.items()},
@@ -102,5 +100,5 @@ def check_own(root: Path, kind: OwnKind) -> OwnCheck:
         repeated_ids=of("repeated_ids"),
         widened=of("widened"),
         without_words=of("without_words"),
-        shared_texts={f"{a}-{b}": sum(folded_words(p) in words[a] for p in posts[b]) for a, b in pairs if a < b},
+        shared_texts=shared_texts(posts),
     )

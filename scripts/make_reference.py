@@ -70,7 +70,7 @@ def models() -> str:
 
 def extractors() -> str:
     """The cards of the extractors that ship."""
-    from crisislens.pipeline.finder import packaged_extractors
+    from crisislens.pipeline.extractors import packaged_extractors
 
     text = "\n## Extractors that ship\n"
     for name, folder in packaged_extractors().items():

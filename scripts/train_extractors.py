@@ -27,6 +27,8 @@ from crisislens.training.extraction.run import AUTO, with_labels_of
 _GRID = np.arange(0.0, 0.95, 0.05)
 # of the others most are wrong on crisis posts: benchmarks/relation_sample.py
 _TELLS = {"entities-compact": (), "relations-compact": ("/loc/loc/contain",)}
+# a model of places says so of any two; the product asks the gazetteer too
+_GAZETTEER = {"entities-compact": (), "relations-compact": ("/loc/loc/contain",)}
 _TWITTER_2015_TEST, _SAMPLE = 3257, 723
 
 
@@ -89,9 +91,15 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
             for what, rows in parts.items()
         ]
         print(*numbers, sep="\n", flush=True)
-        save_extractor(
-            folder, extractor, ExtractorMeta(name=name, accept_above=above, tells=_TELLS[name], card=card(name, numbers)), dtype="float16"
+        meta = ExtractorMeta(
+            name=name,
+            accept_above=above,
+            tells=_TELLS[name],
+            gazetteer=_GAZETTEER[name],
+            languages=("en",),
+            card=card(name, numbers),
         )
+        save_extractor(folder, extractor, meta, dtype="float16")
     # half precision and the merged adapter must not cost anything
     loaded = load_extractor(folder)
     sample = encode_posts(splits.test[-_SAMPLE:], loaded.extractor, word_reader(loaded.extractor), {})

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisislens.core.errors import InputError
-from crisislens.domain.extraction import Link, Mention
+from crisislens.data.mnre import MNRE
+from crisislens.domain.extraction import NO_RELATION, Link, Mention
 from crisislens.domain.tags import spans_of_bio
 from crisislens.evaluation.extraction import entity_report, paired_f1, post_counts, quintuple_report, quintuples, relation_report
 
@@ -42,7 +43,7 @@ def test_entities_are_scored_as_seqeval_does(files: tuple[list[list[str]], list[
 @pytest.mark.real
 @pytest.mark.parametrize("name", ["twitter2015", "twitter2017"])
 def test_a_published_file_is_scored_as_seqeval_does(shared_data: Path, name: str) -> None:
-    from seqeval.metrics import f1_score
+    from seqeval.metrics import classification_report
 
     blocks = (shared_data / "mner" / name / "test.txt").read_text(encoding="utf-8").split("IMGID:")[1:]
     gold = [[line.split("\t")[-1].strip() for line in block.splitlines()[1:] if "\t" in line] for block in blocks]
@@ -52,7 +53,31 @@ def test_a_published_file_is_scored_as_seqeval_does(shared_data: Path, name: str
     report = entity_report([spans_of_bio(t) for t in gold], [spans_of_bio(t) for t in said], resamples=2)
     assert report.posts == len(blocks) > 700
     assert 0.5 < report.micro.f1 < 0.95
-    assert report.micro.f1 == pytest.approx(float(f1_score(gold, said)))
+    kept = classification_report(gold, said, output_dict=True)
+    for score, line in [(report.micro, kept["micro avg"]), *((report.types[kind], kept[kind]) for kind in report.types)]:
+        assert [score.precision, score.recall, score.f1] == pytest.approx([line[k] for k in ("precision", "recall", "f1-score")])
+        assert score.marked == line["support"]
+    assert len(report.types) == 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_published_file_of_relations_is_scored_as_scikit_learn_does(shared_data: Path, version: str) -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    source = MNRE(shared_data / "mnre", version)
+    gold = [post.links[0].type for post in source.load("test")]
+    draw, names = random.Random(0), source.relations()
+    said = [draw.choice(names) if draw.random() < 0.3 else name for name in gold]
+    report = relation_report(gold, said)
+    wanted = [name for name in dict.fromkeys([*gold, *said]) if name != NO_RELATION]
+    p, r, f, _ = precision_recall_fscore_support(gold, said, labels=wanted, average="micro")
+    assert (report.micro.precision, report.micro.recall, report.micro.f1) == pytest.approx((p, r, f))
+    each = zip(*precision_recall_fscore_support(gold, said, labels=wanted, zero_division=0), strict=True)
+    for name, (p, r, f, marked) in zip(wanted, each, strict=True):
+        score = report.types[name]
+        assert (score.precision, score.recall, score.f1, score.marked) == pytest.approx((p, r, f, marked))
+    assert 0.5 < report.micro.f1 < 0.9
 
 
 def test_relations_leave_none_out_as_scikit_learn_does_with_labels() -> None:

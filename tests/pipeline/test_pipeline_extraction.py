@@ -1,5 +1,6 @@
 """Entities and relations of posts: places in the text as posted, independence, thresholds, languages, files, assessments."""
 
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,16 @@ from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
 from crisislens.domain.place import GeoLocation
 from crisislens.domain.post import Post
+from crisislens.domain.tags import TagScheme
 from crisislens.encoders.language import LanguageSpec
-from crisislens.models.extraction import ExtractorSpec, TaskName
+from crisislens.encoders.vision import VisionSpec
+from crisislens.models.extraction import Extractor, ExtractorSpec, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
-from crisislens.pipeline.finder import CONTAINS, WITHHELD, Finder, Found, find_extractor
+from crisislens.pipeline.extractors import find_extractor
+from crisislens.pipeline.finder import CONTAINS, WITHHELD, Finder, Found
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
@@ -42,7 +46,7 @@ def trained(folder: Path, task: TaskName, *, above: float = 0.0, contexts: bool 
         encoder=LanguageSpec(checkpoint=str(write_tiny_bert(folder / "bert")), max_tokens=48),
     )
     beside = {f"train_{i}": "water today" for i in range(0, 80, 2)} if contexts else {}
-    recipe = ExtractionRecipe(epochs=8, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
+    recipe = ExtractionRecipe(epochs=16 if task == "joint" else 8, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
     run = ExtractionRun(name="tiny", data=ExtractionData(name="conll"), extractor=spec, recipe=recipe, device="cpu")
     splits = ExtractionSplits(made_up_posts(80), made_up_posts(20, seed=1), [], beside, spec.relations, spec.types)
     extractor, _ = fit_extractor(run, splits, seed=0)
@@ -92,6 +96,62 @@ def test_relations_are_told_as_their_extractor_says(finder: Finder) -> None:
     assert Finder(finder.entities, reticent, languages=(), all_relations=True).find(TEXTS) == finder.find(TEXTS)
 
 
+def test_the_gazetteer_is_asked_where_the_extractor_says_so(finder: Finder) -> None:
+    assert finder.relations is not None
+    meta = finder.relations.meta.model_copy(update={"gazetteer": (RELATIONS[1],)})
+    doubting = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, meta, "0"), languages=())
+    assert any(f.relations for f in finder.find(TEXTS))
+    assert not any(f.relations for f in doubting.find(TEXTS)), "no place of the gazetteer contains a person"
+
+
+def test_kinds_are_compared_without_case_and_idle_relations_are_named(finder: Finder) -> None:
+    own = copy.deepcopy(finder.entities.extractor)
+    own.tags = TagScheme("bio", ("per", "loc"))
+    lower = Finder(LoadedExtractor(own, finder.entities.meta, "0"), finder.relations, languages=())
+    assert [f.relations for f in lower.find(TEXTS)] == [f.relations for f in finder.find(TEXTS)]
+    assert lower.find(TEXTS)[0].entities[0].type == "per"
+    assert not lower.idle_relations
+    own.spec = own.spec.model_copy(update={"types": ("disease", "drug")})
+    assert Finder(LoadedExtractor(own, finder.entities.meta, "0"), finder.relations).idle_relations == RELATIONS[1:]
+
+
+def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path) -> None:
+    both = Finder(trained(tmp_path, "joint"))
+    with one_thread_each():
+        found = both.find(TEXTS)
+        assert [both.find([text])[0] for text in TEXTS] == found
+    assert [(e.type, e.text) for e in found[0].entities] == [("PER", "Anna"), ("LOC", "Paris")]
+    assert [(r.type, r.head, r.tail) for r in found[0].relations] == [(RELATIONS[1], 0, 1)]
+    # what is left out takes its relations with it, and places in the list are those of what is left
+    scores = [e.score for e in found[0].entities]
+    for above in (min(scores) + 1e-4, 1.0):
+        strict = LoadedExtractor(both.entities.extractor, ExtractorMeta(name="strict", accept_above=above), "0")
+        kept = Finder(strict).find(TEXTS[:1])[0]
+        assert [e.score for e in kept.entities] == [s for s in scores if s >= above]
+        assert not kept.relations
+    with pytest.raises(ModelError, match="finds relations itself"):
+        Finder(both.entities, finder.relations)
+
+
+def test_an_extractor_with_an_image_encoder_reads_posts_without_pictures(tmp_path: Path) -> None:
+    from transformers import ViTConfig, ViTModel
+
+    config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8)
+    ViTModel(config).save_pretrained(tmp_path / "vision")
+    spec = ExtractorSpec(
+        types=("PER", "LOC"),
+        encoder=LanguageSpec(checkpoint=str(write_tiny_bert(tmp_path / "bert")), max_tokens=48),
+        image_encoder=VisionSpec(checkpoint=str(tmp_path / "vision")),
+        fusion=True,
+    )
+    extractor = Extractor(spec).eval()
+    assert (extractor.patch_width, spec.image_width) == (8, 1)
+    reading = Finder(LoadedExtractor(extractor, ExtractorMeta(name="seeing"), "0"))
+    (tmp_path / "posts.jsonl").write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS)))
+    done = extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "e.jsonl")
+    assert (done.posts, done.left_alone, done.failed) == (len(TEXTS) - 1, 1, 0)
+
+
 def test_the_extractors_that_ship() -> None:
     shipped = Finder.load()
     texts = [
@@ -125,7 +185,8 @@ def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
 
 
 def test_other_languages_are_left_alone(finder: Finder) -> None:
-    english = Finder(finder.entities, None)
+    learned = finder.entities.meta.model_copy(update={"languages": ("en",)})
+    english = Finder(LoadedExtractor(finder.entities.extractor, learned, "0"))
     assert [
         f.read for f in english.find(["Anna visits Paris", "", "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern"])
     ] == [
@@ -139,6 +200,13 @@ def test_other_languages_are_left_alone(finder: Finder) -> None:
         Finder(finder.entities, None, languages=("de",)).find([german])[0] == Finder(finder.entities, None, languages=()).find([german])[0]
     )
     assert english.find(TEXTS[:1])[0].entities, "too short to tell"
+    # an extractor that says nothing of languages reads all, and each of two extractors by itself
+    assert Finder(finder.entities).find([german])[0] == Finder(finder.entities, languages=()).find([german])[0]
+    assert finder.relations is not None
+    reading = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, learned, "0"))
+    assert reading.find([german])[0].read
+    assert not reading.find([german])[0].relations
+    assert reading.find(TEXTS[:1])[0].relations
 
 
 def test_extractors_are_checked(finder: Finder, tmp_path: Path) -> None:
@@ -163,7 +231,7 @@ def test_files(finder: Finder, tmp_path: Path) -> None:
     (tmp_path / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "out" / "e.jsonl", chunk=2)
     lines = [json.loads(line) for line in (tmp_path / "out" / "e.jsonl").read_text().splitlines()]
-    assert (done.posts, done.failed, done.entities, done.relations) == (3, 1, 4, 2)
+    assert (done.posts, done.left_alone, done.failed, done.entities, done.relations) == (2, 1, 1, 4, 2)
     assert [line.get("id") for line in lines] == ["1", "2", None, "3"]
     assert "earlier row" in lines[2]["failed"]["reason"]
     # what it wrote is what extractors learn from
@@ -261,7 +329,7 @@ def test_a_run_that_the_machine_ends_goes_on(finder: Finder, tmp_path: Path, mon
         extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl", chunk=2, workers=1)
     monkeypatch.undo()
     done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl", chunk=2)
-    assert (done.resumed, done.posts, done.failed) == (2, len(TEXTS), 0)
+    assert (done.resumed, done.posts, done.left_alone, done.failed) == (2, len(TEXTS) - 1, 1, 0)
 
 
 def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,7 +345,7 @@ def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatc
     monkeypatch.setattr(finder, "find", touchy)
     done = extract_posts(read_posts(posts), finder, tmp_path / "e.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert (done.posts, done.failed) == (len(TEXTS) + 1, 1)
+    assert (done.posts, done.left_alone, done.failed) == (len(TEXTS), 1, 1)
     assert lines[len(TEXTS)]["failed"] == {
         **lines[len(TEXTS)]["failed"],
         "id": "6",

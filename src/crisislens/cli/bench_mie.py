@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, say_progress, table
+from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisislens.training.extraction.mie import Comparison
@@ -35,7 +36,7 @@ def mie(
 
     limit_threads()
     from crisislens.nn.device import set_threads
-    from crisislens.training.extraction.mie import run_mie
+    from crisislens.training.extraction.mie import WITHOUT_CONTEXTS, run_mie
 
     set_threads()
     rows = run_mie(
@@ -52,6 +53,9 @@ def mie(
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
     _print(rows)
+    for name in WITHOUT_CONTEXTS:
+        if name in (data_sets or ()) and systems != ["text"]:
+            say(f"{name} comes without contexts: text alone was measured")
 
 
 def show_mie(
@@ -60,7 +64,9 @@ def show_mie(
     """Print what stands in OUT and train nothing."""
     from crisislens.training.extraction.mie import show_mie as read
 
-    _print(read(out))
+    if not (rows := read(out)):
+        raise InputError(f"{out} holds no results; name the folder that `bench run mie --out` wrote into")
+    _print(rows)
 
 
 def _print(rows: "list[Comparison]") -> None:

@@ -22,7 +22,12 @@ def extract(
     ),
     column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
     entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
-    relations: Annotated[str, typer.Option(help="The same for relations; `none` leaves them out.")] = "relations-compact",
+    relations: Annotated[
+        str | None,
+        typer.Option(
+            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that --entities finds itself."
+        ),
+    ] = None,
     contexts: Annotated[
         Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
     ] = None,
@@ -32,7 +37,9 @@ def extract(
             "--all-relations", help="Tell also the relations that are left out by default; most of those are wrong on crisis posts."
         ),
     ] = False,
-    any_language: Annotated[bool, typer.Option("--any-language", help="Read posts in every language, not only in English.")] = False,
+    any_language: Annotated[
+        bool, typer.Option("--any-language", help="Read posts in every language, not only in those that the extractors learned.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
 ) -> None:
     """Find people, places, organizations and other names in posts, and how they relate."""
@@ -45,21 +52,28 @@ def extract(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.extraction import extract_posts
-    from crisislens.pipeline.finder import Finder, find_extractor
+    from crisislens.pipeline.extractors import DEFAULT_RELATIONS, find_extractor
+    from crisislens.pipeline.finder import Finder
 
     set_threads(threads)
     source = read_posts(posts, columns_of(column or []) or None)
+    names = find_extractor(entities)
+    if relations is None:
+        relations = "none" if names.extractor.spec.task == "joint" else DEFAULT_RELATIONS
     finder = Finder(
-        find_extractor(entities),
+        names,
         None if relations == "none" else find_extractor(relations),
+        languages=() if any_language else None,
         all_relations=all_relations,
-        **({"languages": ()} if any_language else {}),
     )
+    if idle := finder.idle_relations:
+        say(f"these entities are never what {len(idle)} of the relations join ({', '.join(idle[:3])}{' …' if len(idle) > 3 else ''})")
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
-    say(f"{done.posts} posts read, {done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
+    alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
+    say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:

@@ -18,7 +18,7 @@ def list_models() -> None:
     from crisislens.models.base import MODELS
     from crisislens.models.extractor_artifact import describe_extractor
     from crisislens.pipeline.bundle import Bundle, packaged_bundles
-    from crisislens.pipeline.finder import packaged_extractors
+    from crisislens.pipeline.extractors import packaged_extractors
 
     rows = []
     for name, folder in packaged_bundles().items():
@@ -36,7 +36,7 @@ def list_models() -> None:
 def show_model(name: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a saved one.")]) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
     from crisislens.pipeline.bundle import find_bundle
-    from crisislens.pipeline.finder import packaged_extractors
+    from crisislens.pipeline.extractors import packaged_extractors
 
     if name in packaged_extractors():
         say((packaged_extractors()[name] / "README.md").read_text(encoding="utf-8"))

@@ -18,6 +18,10 @@ def add_to(app: typer.Typer) -> None:
 def train_extractor(
     run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/extraction.")],
     override: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again.")] = None,
+    language: Annotated[
+        list[str] | None,
+        typer.Option(help="ISO 639-1 code of a language of the posts; `extract` then leaves posts in others alone. May be given again."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")] = Path("runs"),
 ) -> None:
     """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the extractors."""
@@ -39,7 +43,7 @@ def train_extractor(
     results = run_extraction(
         config,
         out,
-        keep=ExtractorMeta(name=config.name, card=card),
+        keep=ExtractorMeta(name=config.name, languages=tuple(language or ()), card=card),
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
     rows = []

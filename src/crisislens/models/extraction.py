@@ -18,6 +18,7 @@ from crisislens.core.config import Config
 from crisislens.domain.extraction import ENTITY_TYPES, NO_RELATION, Link, Mention
 from crisislens.domain.pairs import PairScheme
 from crisislens.domain.tags import SchemeName, TagScheme
+from crisislens.encoders.base import ImageEncoder
 from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
 from crisislens.encoders.lora import add_lora
 from crisislens.encoders.vision import VisionSpec, load_vision
@@ -171,6 +172,11 @@ class Extractor(nn.Module):
             may_end=self.tags.may_end(),
             dropout=self.spec.dropout,
         )
+
+    @property
+    def patch_width(self) -> int:
+        """Width of the patches that it takes, those of its image encoder where it has one."""
+        return self.trunk.image_encoder.width if isinstance(self.trunk.image_encoder, ImageEncoder) else self.spec.image_width
 
     @property
     def encoder(self) -> LanguageEncoder:

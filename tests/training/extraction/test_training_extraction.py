@@ -19,7 +19,7 @@ from crisislens.training.extraction.config import ExtractionData, ExtractionReci
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
-from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, show_mie
+from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
 from tiny_language import made_up_posts, write_tiny_bert
 
@@ -105,7 +105,7 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     with pytest.raises(ConfigError, match="of other data"):
         run_extraction(named("twitter2017-text"), tmp_path, splits=fewer)
     with pytest.raises(ConfigError, match="of other data"):
-        run_extraction(named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=replace(splits, contexts={}))
+        run_extraction(named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=replace(splits, contexts={"1": "water"}))
     moved = named("twitter2017-text").model_copy(update={"data": ExtractionData(name="conll", root="elsewhere")})
     assert run_extraction(moved, tmp_path, splits=splits) == text
     assert compare(run_extraction(named("few"), tmp_path / "few", splits=fewer), text) is None
@@ -186,6 +186,30 @@ def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
         load_splits(with_contexts)
     (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
     assert load_splits(with_contexts).contexts == {"1": "water"}
+
+
+def test_inputs_that_are_not_there_or_not_read_are_refused(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    bare = replace(splits, contexts={})
+
+    def refused(run: ExtractionRun, given: ExtractionSplits, told: str, **data: object) -> None:
+        with pytest.raises(ConfigError, match=told):
+            run_extraction(run.model_copy(update={"data": run.data.model_copy(update=data)}), tmp_path, splits=given)
+
+    refused(make(folder, **ALIGNED), bare, "asks for contexts and data.contexts is none")
+    refused(make(folder), splits, "context_pieces 0 reads none", contexts="file", context_file="c.jsonl")
+    refused(make(folder, image_width=1280, **ALIGNED), splits, "image_root names no folder")
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("IMGID:1\nParis B-LOC\n")
+    with pytest.raises(DataError, match="none of the 1 pictures that posts of conll name is in"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
+
+
+def test_data_without_contexts_have_no_systems_that_need_them(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="mnre-v2 comes without contexts"):
+        run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca"])
+    # and where text is asked for too, it is what is trained
+    with pytest.raises(DataError, match=r"lacks .*mnre_train"):
+        run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca", "text"])
 
 
 def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:

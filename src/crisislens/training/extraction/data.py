@@ -87,7 +87,8 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
     """Reads a data set with its contexts.
 
     Raises:
-        DataError: If files are missing or not as described, if a part has no post, or if no post has an entity or one of the contexts.
+        DataError: If files are missing or not as described, if a part has no post, or if no post has an entity, one of the contexts,
+            or a photo.
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = _posts(data), _contexts(data)
@@ -109,6 +110,8 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
             f"none of the {len(contexts)} contexts belongs to one of the {len(pictures)} pictures of {data.name}; "
             "both go by the name of the picture's file (IMGID:name before a post of CoNLL files)"
         )
+    if data.image_root is not None and not any(photo_of(p, Path(data.image_root)) for part in posts for p in part):
+        raise DataError(f"none of the {len(pictures)} pictures that posts of {data.name} name is in {data.image_root}; give their folder")
     if data.train_posts is not None:
         posts = (_sample(posts[0], data.train_posts), *posts[1:])
     return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
@@ -238,7 +241,7 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
         [e.words for e in examples],
         pad_id=extractor.encoder.pad_id,
         images=[e.image for e in examples],
-        image_width=extractor.spec.image_width,
+        image_width=extractor.patch_width,
     )
     encoder = extractor.trunk.image_encoder
     if isinstance(encoder, ImageEncoder):

@@ -21,7 +21,7 @@ from crisislens.training.extraction.config import ExtractionData, ExtractionReci
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.run import AUTO, SeedResult, read_results, run_extraction
 
-__all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "Comparison", "compare", "mie_run", "run_mie", "show_mie"]
+__all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "WITHOUT_CONTEXTS", "Comparison", "compare", "mie_run", "run_mie", "show_mie"]
 
 System = Literal["text", "context", "info_nce", "shap_ca", "shap_ca_margin"]
 SYSTEMS: tuple[str, ...] = get_args(System)
@@ -36,7 +36,8 @@ PUBLISHED: dict[str, str] = {
 """F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the logs of UMT."""
 _FOLDERS = {"twitter2015": "mner", "twitter2017": "mner", "mnre-v1": "mnre", "mnre-v2": "mnre", "jmere": "jmere", "stand-in": ""}
 _TASKS = {"mnre-v1": "relations", "mnre-v2": "relations", "jmere": "joint", "stand-in": "joint"}
-_WITHOUT_CONTEXTS = ("mnre-v2", "jmere")
+WITHOUT_CONTEXTS: tuple[str, ...] = ("mnre-v2", "jmere")
+"""Those of them that come without contexts: only `text` is measured on them."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def mie_run(
     if data not in DATA_SETS or system not in SYSTEMS:
         raise InputError(f"no benchmark of {system!r} on {data!r}; systems: {', '.join(SYSTEMS)}; data sets: {', '.join(DATA_SETS)}")
     reads_context = system != "text"
-    if reads_context and data in _WITHOUT_CONTEXTS:
+    if reads_context and data in WITHOUT_CONTEXTS:
         raise InputError(f"{data} comes without contexts; take the system text, or a run file with a context_file")
     kinds = {"info_nce": "info_nce", "shap_ca": "shapley_softmax", "shap_ca_margin": "shapley_margin"}
     task = _TASKS.get(data, "entities")
@@ -137,13 +138,18 @@ def run_mie(
 ) -> list[Comparison]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to; resumable.
 
+    Of data sets that come without contexts the systems that need them are left out.
+
     Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
+
+    Raises:
+        InputError: As `mie_run` does, before anything of that data set is trained.
     """
     for data in data_sets:
         for seed in seeds:
-            for system in systems:
-                if system != "text" and data in _WITHOUT_CONTEXTS:
-                    continue
+            # where text alone is possible it is measured; where it was not asked for, the error says why nothing is
+            possible = [s for s in systems if s == "text" or data not in WITHOUT_CONTEXTS] or systems
+            for system in possible:
                 run = mie_run(
                     data,
                     system,

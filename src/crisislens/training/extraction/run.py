@@ -78,6 +78,20 @@ def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRu
     return run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
 
 
+def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
+    """What an extractor reads must be there, and what is given must be read: absent inputs are masked, and nobody would notice."""
+    spec, data = run.extractor, run.data
+    if spec.context_pieces and data.contexts == "none" and not splits.contexts:
+        raise ConfigError(
+            "extractor.context_pieces asks for contexts and data.contexts is none; name them in data.contexts, or set context_pieces to 0 "
+            "and leave extractor.alignment out"
+        )
+    if data.contexts != "none" and not spec.context_pieces:
+        raise ConfigError(f"data.contexts is {data.contexts} and extractor.context_pieces 0 reads none; set it to 32, or contexts to none")
+    if (spec.image_encoder or spec.image_width > 1) and not data.image_root:
+        raise ConfigError("the extractor reads pictures (image_encoder, image_width) and data.image_root names no folder of photos")
+
+
 def run_extraction(
     run: ExtractionRun,
     out: Path,
@@ -96,13 +110,15 @@ def run_extraction(
         report: Called after each epoch with the training's name.
 
     Raises:
-        ConfigError: If the run does not fit its data, or a result of another run, or of other data, stands under its name.
+        ConfigError: If the run does not fit its data, asks for inputs that are not given or is given some that it does not read, or a
+            result of another run, or of other data, stands under its name.
         InputError: If another process is at one of its seeds in the same folder.
         DataError: If the data cannot be read.
         ModelError: If training diverges.
     """
     splits = load_splits(run.data) if splits is None else splits
     run = with_labels_of(run, splits)
+    _check_inputs(run, splits)
     mark = run_mark(run, splits)
     results = []
     for seed in run.seeds:

@@ -1,0 +1,40 @@
+"""The extractors that ship, and a user's own, by name or folder."""
+
+import importlib.resources
+from functools import lru_cache
+from pathlib import Path
+
+from crisislens.core.errors import NotRegisteredError
+from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
+
+__all__ = ["DEFAULT_ENTITIES", "DEFAULT_RELATIONS", "find_extractor", "packaged_extractors"]
+
+DEFAULT_ENTITIES = "entities-compact"
+DEFAULT_RELATIONS = "relations-compact"
+
+
+@lru_cache(maxsize=4)
+def _loaded(folder: Path, stamp: int) -> LoadedExtractor:
+    return load_extractor(folder)
+
+
+def packaged_extractors() -> dict[str, Path]:
+    """The extractors that the package ships, by name."""
+    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "extractors"
+    return {p.name: p for p in sorted(root.iterdir()) if (p / "config.json").is_file()} if root.is_dir() else {}
+
+
+def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
+    """An extractor by the name of a packaged one or by its folder; read once a process.
+
+    Raises:
+        NotRegisteredError: If it is neither, with the names that exist.
+        ModelError: If it is damaged.
+    """
+    packaged = packaged_extractors()
+    folder = packaged.get(str(name_or_folder), Path(name_or_folder))
+    if not folder.is_dir():
+        known = ", ".join(packaged) or "none"
+        raise NotRegisteredError(f"no extractor named {str(name_or_folder)!r} and no such folder; extractors that ship: {known}")
+    config = folder / "config.json"
+    return _loaded(folder.resolve(), config.stat().st_mtime_ns if config.is_file() else 0)

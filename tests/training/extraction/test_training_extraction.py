@@ -240,7 +240,7 @@ def test_relations_of_the_data_are_taken(folder: Path, splits: ExtractionSplits,
         run_extraction(asked, tmp_path / "x", splits=bare)
 
 
-def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: ExtractionSplits) -> None:
+def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: ExtractionSplits, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make(folder, epochs=1, **ALIGNED)
     extractor, _ = fit_extractor(run, splits, seed=0)
     examples = encode_posts(splits.test, extractor, word_reader(extractor), splits.contexts)
@@ -253,6 +253,11 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
     extractor.trunk.spelling.weight.data.zero_()
     unique = list({e.words.ids: e for e in same}.values())
     assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 1.0}
+    # equal contexts are right for all that have them, whatever their similarities: of two kinds in eight posts four are never ahead
+    shared = [replace(e, words=replace(e.words, context_ids=same[i % 2].words.ids)) for i, e in enumerate(same[:8])]
+    plain = extractor.trunk.forward
+    monkeypatch.setattr(extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.randn(f.context.shape)))
+    assert retrieval(extractor, shared, batch_posts=8, ranks=(5,)) == {"text_r@5": 1.0}
     with pytest.raises(InputError, match="64 are needed"):
         retrieval(extractor, examples)
 

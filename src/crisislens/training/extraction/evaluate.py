@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from crisislens.core.errors import InputError
@@ -112,12 +112,15 @@ def retrieval(
         raise InputError(f"{len(usable)} posts have a context, {batch_posts} are needed; read contexts by themselves, or lower batch_posts")
     places: dict[str, list[Tensor]] = {"text": [], "image": []}
     for start in range(0, len(usable) - batch_posts + 1, batch_posts):
-        fused = extractor.trunk(_batch(extractor, usable[start : start + batch_posts]))
+        batch = usable[start : start + batch_posts]
+        fused = extractor.trunk(_batch(extractor, batch))
+        kinds = {ids: i for i, ids in enumerate(dict.fromkeys(e.words.context_ids for e in batch))}
+        kind = torch.tensor([kinds[e.words.context_ids] for e in batch], device=fused.context.device)
         align = extractor.trunk.alignment
         context = align.context(fused.context) if align else fused.context
-        places["text"].append(_rank(align.text(fused.text) if align else fused.text, context, fused.has_context))
+        places["text"].append(_rank(align.text(fused.text) if align else fused.text, context, kind)[fused.has_context])
         if align is not None and bool(fused.has_image.any()):
-            places["image"].append(_rank(align.image(fused.image), context, fused.has_image))
+            places["image"].append(_rank(align.image(fused.image), context, kind)[fused.has_image])
     found = {side: torch.cat(rows) for side, rows in places.items() if rows}
     return {f"{side}_r@{k}": float((rank < k).float().mean()) for side, rank in found.items() for k in ranks}
 
@@ -157,10 +160,11 @@ def retrieval_chance(
     return {f"chance_r@{k}": float(p) for k, p in zip(ranks, np.mean(hits, axis=0), strict=True)}
 
 
-def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], asked: Bool[Tensor, " b"]) -> Int[Tensor, " q"]:
-    """For each query how many contexts of the batch are more similar than its own."""
+def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+    """For each query how many contexts of the batch are more similar than its own; equal ones (of one kind) never are."""
     s = torch.nn.functional.normalize(queries, dim=-1) @ torch.nn.functional.normalize(contexts, dim=-1).T
-    return (s > s.diagonal()[:, None]).sum(1)[asked]
+    # by their words and not by their similarity, which padding changes in its last bits
+    return ((s > s.diagonal()[:, None]) & (kind != kind[:, None])).sum(1)
 
 
 def _batch(extractor: Extractor, examples: Sequence[Example]) -> WordBatch:

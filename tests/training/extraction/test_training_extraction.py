@@ -249,7 +249,7 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
     assert found["text_r@8"] == 1
     # the same vectors on both sides: the right one is always the first
     extractor.trunk.alignment = None
-    same = [type(e)(type(e.words)(e.words.ids, (0,) * len(e.words.ids), e.words.starts, e.words.ids), e.y, e.post) for e in examples]
+    same = [replace(e, words=replace(e.words, shapes=(0,) * len(e.words.ids), context_ids=e.words.ids)) for e in examples]
     extractor.trunk.spelling.weight.data.zero_()
     unique = list({e.words.ids: e for e in same}.values())
     assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 1.0}
@@ -257,7 +257,11 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
     shared = [replace(e, words=replace(e.words, context_ids=same[i % 2].words.ids)) for i, e in enumerate(same[:8])]
     plain = extractor.trunk.forward
     monkeypatch.setattr(extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.randn(f.context.shape)))
-    assert retrieval(extractor, shared, batch_posts=8, ranks=(5,)) == {"text_r@5": 1.0}
+    found = retrieval(extractor, shared, batch_posts=8, ranks=(1, 5))
+    assert found["text_r@5"] == 1.0 > found["text_r@1"]
+    # texts and contexts that are all alike find nothing
+    monkeypatch.setattr(extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.ones(f.context.shape)))
+    assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 0.0}
     with pytest.raises(InputError, match="64 are needed"):
         retrieval(extractor, examples)
 

@@ -161,10 +161,10 @@ def retrieval_chance(
 
 
 def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
-    """For each query how many contexts of the batch are more similar than its own; equal ones (of one kind) never are."""
+    """For each query how many other contexts of the batch are as similar as its own or more; equal ones (of one kind) do not count."""
     s = torch.nn.functional.normalize(queries, dim=-1) @ torch.nn.functional.normalize(contexts, dim=-1).T
     # by their words and not by their similarity, which padding changes in its last bits
-    return ((s > s.diagonal()[:, None]) & (kind != kind[:, None])).sum(1)
+    return ((s >= s.diagonal()[:, None]) & (kind != kind[:, None])).sum(1)
 
 
 def _batch(extractor: Extractor, examples: Sequence[Example]) -> WordBatch:

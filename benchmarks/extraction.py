@@ -8,7 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 from crisislens.data.contexts import context_of
+from crisislens.encoders.language import load_language
 from crisislens.evaluation.significance import mean_interval
+from crisislens.features.words import WordReader
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.data import load_splits
 from crisislens.training.extraction.evaluate import retrieval_chance
@@ -58,7 +60,10 @@ def main() -> None:
             print(f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} p={d.p_value:.3f}")
     for row in {row.data: row for row in rows if row.system != "text"}.values():
         splits = load_splits(row.results[0].run.data)
-        contexts = [c for post in splits.test if (c := context_of(splits.contexts, post.image))]
+        spec = row.results[0].run.extractor
+        reader = WordReader(load_language(spec.encoder), context_pieces=spec.context_pieces)
+        # those that begin alike are one context, as `retrieval` has it
+        contexts = [reader.read(["-"], context=c).context_ids for post in splits.test if (c := context_of(splits.contexts, post.image))]
         chance = {name: f"{100 * p:.1f}" for name, p in retrieval_chance(contexts).items()}
         print(f"{row.data}: {len(contexts)} test posts with a context, by chance {chance}")
     for data in {row.data for row in rows} & set(PUBLISHED):

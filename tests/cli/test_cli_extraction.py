@@ -56,6 +56,12 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
 
 
+def test_what_is_no_language_is_refused(folder: Path, tmp_path: Path) -> None:
+    done = crisislens("train-extractor", folder / "run.yaml", "--language", "Spanish", "--out", tmp_path)
+    assert done.returncode != 0
+    assert "--language Spanish is no code" in done.stderr
+
+
 def test_a_folder_without_results_is_no_table(tmp_path: Path) -> None:
     done = crisislens("bench", "show", "mie", "--out", tmp_path)
     assert done.returncode != 0

@@ -11,12 +11,13 @@ from crisislens.core.errors import InputError, ModelError, NotRegisteredError
 from crisislens.data.annotated import read_annotated
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
+from crisislens.domain.extraction import Link, Mention
 from crisislens.domain.place import GeoLocation
 from crisislens.domain.post import Post
 from crisislens.domain.tags import TagScheme
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec
-from crisislens.models.extraction import Extractor, ExtractorSpec, TaskName
+from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
@@ -102,6 +103,32 @@ def test_the_gazetteer_is_asked_where_the_extractor_says_so(finder: Finder) -> N
     doubting = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, meta, "0"), languages=())
     assert any(f.relations for f in finder.find(TEXTS))
     assert not any(f.relations for f in doubting.find(TEXTS)), "no place of the gazetteer contains a person"
+    # and only there: a user's own is believed
+    places = copy.deepcopy(finder.relations.extractor)
+    places.spec = places.spec.model_copy(update={"relations": ("None", CONTAINS)})
+    own = Finder(named_as(finder.entities.extractor, "loc"), LoadedExtractor(places, ExtractorMeta(name="own"), "0"), languages=())
+    assert [r.type for r in own.find(TEXTS[:1])[0].relations] == [CONTAINS]
+    meta = ExtractorMeta(name="own", gazetteer=(CONTAINS,))
+    assert not Finder(own.entities, LoadedExtractor(places, meta, "0"), languages=()).find(TEXTS[:1])[0].relations
+
+
+@pytest.mark.parametrize("name", ["/per/misc/race", "/PER/MISC/Religion", "/person/loc/nationality", "nationality"])
+def test_some_things_are_told_by_no_extractor(finder: Finder, name: str) -> None:
+    assert finder.relations is not None
+    own = copy.deepcopy(finder.relations.extractor)
+    own.spec = own.spec.model_copy(update={"relations": ("None", name)})
+    meta = ExtractorMeta(name="own", tells=(name,))
+    for everything in (False, True):
+        asked = Finder(finder.entities, LoadedExtractor(own, meta, "0"), languages=(), all_relations=everything)
+        assert not asked.tells
+        assert not any(f.relations for f in asked.find(TEXTS))
+
+
+def named_as(extractor: Extractor, kind: str) -> LoadedExtractor:
+    """An extractor of entities that calls all of them one kind."""
+    own = copy.deepcopy(extractor)
+    own.tags = TagScheme("bio", (kind, kind))
+    return LoadedExtractor(own, ExtractorMeta(name="own"), "0")
 
 
 def test_kinds_are_compared_without_case_and_idle_relations_are_named(finder: Finder) -> None:
@@ -115,7 +142,7 @@ def test_kinds_are_compared_without_case_and_idle_relations_are_named(finder: Fi
     assert Finder(LoadedExtractor(own, finder.entities.meta, "0"), finder.relations).idle_relations == RELATIONS[1:]
 
 
-def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path) -> None:
+def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = Finder(trained(tmp_path, "joint"))
     with one_thread_each():
         found = both.find(TEXTS)
@@ -129,6 +156,21 @@ def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path) -> None
         kept = Finder(strict).find(TEXTS[:1])[0]
         assert [e.score for e in kept.entities] == [s for s in scores if s >= above]
         assert not kept.relations
+    # places are those among what is left
+    meta = ExtractorMeta(name="strict", accept_above=0.5)
+    said = Prediction(
+        (Mention(0, 1, "LOC"), Mention(1, 2, "PER"), Mention(3, 4, "LOC")),
+        (0.4, 0.9, 0.9),
+        (Link(0, 1, RELATIONS[1]), Link(1, 2, RELATIONS[1])),
+        (0.9, 0.9),
+    )
+    monkeypatch.setattr(both.entities.extractor, "predict", lambda batch: [said] * len(batch))
+    kept = Finder(LoadedExtractor(both.entities.extractor, meta, "0")).find(TEXTS[:1])[0]
+    assert [(e.type, e.text) for e in kept.entities] == [("PER", "Anna"), ("LOC", "Paris")]
+    assert [(r.head, r.tail) for r in kept.relations] == [(0, 1)]
+    silent = Finder(both.entities, no_relations=True).find(TEXTS[:1])[0]
+    assert silent.entities
+    assert not silent.relations
     with pytest.raises(ModelError, match="finds relations itself"):
         Finder(both.entities, finder.relations)
 
@@ -174,7 +216,7 @@ def test_the_extractors_that_ship() -> None:
     assert {(e.type, e.text) for e in found[1].entities} == {("LOC", "Iran"), ("LOC", "Iraq")}
     told = {r.type for f in everything for r in f.relations}
     assert told > {CONTAINS}, "and what it does not tell by default"
-    assert not told & WITHHELD
+    assert not {name.rpartition("/")[2] for name in told} & WITHHELD
 
 
 def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
@@ -206,6 +248,7 @@ def test_other_languages_are_left_alone(finder: Finder) -> None:
     reading = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, learned, "0"))
     assert reading.find([german])[0].read
     assert not reading.find([german])[0].relations
+    assert [f.related for f in reading.find([german, TEXTS[0]])] == [False, True]
     assert reading.find(TEXTS[:1])[0].relations
 
 

@@ -58,22 +58,26 @@ def extract(
     set_threads(threads)
     source = read_posts(posts, columns_of(column or []) or None)
     names = find_extractor(entities)
-    if relations is None:
-        relations = "none" if names.extractor.spec.task == "joint" else DEFAULT_RELATIONS
+    if relations is None and names.extractor.spec.task != "joint":
+        relations = DEFAULT_RELATIONS
     finder = Finder(
         names,
-        None if relations == "none" else find_extractor(relations),
+        None if relations in {None, "none"} else find_extractor(str(relations)),
         languages=() if any_language else None,
         all_relations=all_relations,
+        no_relations=relations == "none",
     )
     if idle := finder.idle_relations:
-        say(f"these entities are never what {len(idle)} of the relations join ({', '.join(idle[:3])}{' …' if len(idle) > 3 else ''})")
+        some = f"{', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}"
+        say(f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other kinds than these entities are: {some}")
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
     alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
     say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
+    if done.unrelated:
+        say(f"relations were not looked for in {done.unrelated} of them: their extractor does not know the language (--any-language)")
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import say, say_progress, table
+from crisislens.core.errors import InputError
 
 __all__ = ["add_to"]
 
@@ -36,6 +37,8 @@ def train_extractor(
     from crisislens.training.extraction.run import run_extraction
 
     set_threads()
+    if wrong := [code for code in language or () if not (len(code) in {2, 3} and code.isascii() and code.isalpha())]:
+        raise InputError(f"--language {wrong[0]} is no code of a language; expected two or three letters, as in en or es")
     config = ExtractionRun.load(run, override)
     card = Card(
         summary=f"Trained by the run file {config.name} on {config.data.name}.", data=(f"{config.data.name}: see its provider's terms",)
@@ -43,7 +46,7 @@ def train_extractor(
     results = run_extraction(
         config,
         out,
-        keep=ExtractorMeta(name=config.name, languages=tuple(language or ()), card=card),
+        keep=ExtractorMeta(name=config.name, languages=tuple(code.lower() for code in language or ()), card=card),
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
     rows = []

@@ -9,7 +9,7 @@ code.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import torch
 from pydantic import Field
@@ -44,7 +44,7 @@ class ExtractorMeta(Config):
     """Relations that the product tells by default; empty tells all that it knows."""
     gazetteer: tuple[str, ...] = ()
     """Relations of a place in another that the product tells only where the gazetteer knows them too."""
-    languages: tuple[str, ...] = ()
+    languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
     """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone. Empty reads all."""
     card: Card = Card()
     """The model card."""

@@ -28,7 +28,7 @@ __all__ = ["EntityAnnotator", "ExtractionOutcome", "extract_posts"]
 
 
 # of the lines that are written
-_RECORD = 3
+_RECORD = 4
 
 
 @ANNOTATORS.register("entities")
@@ -67,6 +67,7 @@ class ExtractionOutcome:
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
         with_context: How many posts have one of the contexts that were given.
+        unrelated: Posts whose entities were found and whose relations were not looked for: their extractor does not know the language.
     """
 
     posts: int
@@ -77,13 +78,14 @@ class ExtractionOutcome:
     frequent: tuple[tuple[tuple[str, str], int], ...]
     resumed: int = 0
     with_context: int = 0
+    unrelated: int = 0
 
 
 class _Tally:
     """Counts of the records that stand in a file."""
 
     def __init__(self) -> None:
-        self.posts = self.left_alone = self.failed = self.entities = self.relations = 0
+        self.posts = self.left_alone = self.unrelated = self.failed = self.entities = self.relations = 0
         self.named: Counter[tuple[str, str]] = Counter()
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -94,6 +96,7 @@ class _Tally:
             self.left_alone += 1
             return
         self.posts += 1
+        self.unrelated += record.get("relations_read") is False
         self.entities += len(record["entities"])
         self.relations += len(record["relations"])
         self.named.update({(e["type"], " ".join(e["text"].split())) for e in record["entities"]})
@@ -147,7 +150,17 @@ def extract_posts(
                 progress(tally.posts + tally.left_alone + tally.failed)
         part.replace(out)
     most = tuple(tally.named.most_common(20))
-    return ExtractionOutcome(tally.posts, tally.left_alone, tally.failed, tally.entities, tally.relations, most, resumed, with_context)
+    return ExtractionOutcome(
+        posts=tally.posts,
+        left_alone=tally.left_alone,
+        failed=tally.failed,
+        entities=tally.entities,
+        relations=tally.relations,
+        frequent=most,
+        resumed=resumed,
+        with_context=with_context,
+        unrelated=tally.unrelated,
+    )
 
 
 def _key(source: PostSource, finder: Finder, contexts: Sidecar | None) -> str:
@@ -251,6 +264,7 @@ def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[st
             "relations": [r.model_dump() for r in found.relations],
             # nobody knows what such a post names, and it is not to be taken for one that names nothing
             **({} if found.read else {"read": False}),
+            **({} if found.related else {"relations_read": False}),
         }
     failed = row if isinstance(row, FailedPost) else found
     assert isinstance(failed, FailedPost)

@@ -47,8 +47,8 @@ __all__ = [
 ]
 
 CONTAINS = "/loc/loc/contain"
-WITHHELD = frozenset({"/per/misc/race", "/per/misc/religion", "/per/misc/nationality"})
-"""Relations that are never told."""
+WITHHELD = frozenset({"race", "religion", "nationality"})
+"""What is never told of anybody: relations by the last part of their name."""
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
@@ -63,11 +63,13 @@ class Found:
         entities: In the order of the text.
         relations: Between them, the most probable first.
         read: False where the text was left alone: it is empty, or in a language that the extractors do not know.
+        related: False where no relations were looked for, since their extractor alone does not know the language.
     """
 
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
     read: bool = True
+    related: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Finder:
         relations: One of the task `relations`, or None to find none but those of a `joint` one.
         languages: ISO 639-1 codes of the languages that they know; empty reads every text, None takes what each says of itself.
         all_relations: Whether relations are told that their extractor does not tell by default.
+        no_relations: Whether none are told, those of a `joint` extractor neither.
 
     Raises:
         ModelError: If an extractor is of another task, or relations are to come from two.
@@ -112,6 +115,7 @@ class Finder:
         *,
         languages: tuple[str, ...] | None = None,
         all_relations: bool = False,
+        no_relations: bool = False,
     ) -> None:
         for loaded, tasks in ((entities, ("entities", "joint")), (relations, ("relations",))):
             if loaded is not None and loaded.extractor.spec.task not in tasks:
@@ -119,11 +123,11 @@ class Finder:
         if relations is not None and entities.extractor.spec.task == "joint":
             raise ModelError(f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or name another for entities")
         self.entities, self.relations = entities, relations
-        self._relating = entities if entities.extractor.spec.task == "joint" else relations
+        self._relating = None if no_relations else entities if entities.extractor.spec.task == "joint" else relations
         known = self._relating.extractor.spec.relations[1:] if self._relating else ()
         told = self._relating.meta.tells if self._relating and not all_relations else ()
-        self.tells = frozenset(told or known) - WITHHELD
-        used = [loaded for loaded in (entities, relations) if loaded is not None]
+        self.tells = frozenset(name for name in told or known if name.rpartition("/")[2].lower() not in WITHHELD)
+        used = [entities, *([relations] if relations is not None and not no_relations else [])]
         self._readers = [_reader(loaded) for loaded in used]
         self._languages = [loaded.meta.languages if languages is None else languages for loaded in used]
 
@@ -148,7 +152,9 @@ class Finder:
 
     @property
     def idle_relations(self) -> tuple[str, ...]:
-        """Relations that are told but join kinds that these entities never are, so that none will be found."""
+        """Relations that are told but join kinds that these entities never are, so that none will be found; not of a `joint` extractor."""
+        if self._relating is not self.relations:
+            return ()
         types = {kind.upper() for kind in self.entities.extractor.spec.types}
         return tuple(sorted(name for name in self.tells if (kinds := types_of_relation(name)) != _ANY and not types.issuperset(kinds)))
 
@@ -177,7 +183,11 @@ class Finder:
         named = dict(zip(words, self._entities(read), strict=True))
         related = dict(zip(named, self._relations(read, list(named.values()), texts_read), strict=True))
         return [
-            Found(tuple(_entity(post[0], words[post], m, s) for m, s in zip(n.mentions, n.scores, strict=True)), related[post])
+            Found(
+                tuple(_entity(post[0], words[post], m, s) for m, s in zip(n.mentions, n.scores, strict=True)),
+                related[post],
+                related=all(texts_read[post[0]]),
+            )
             if (n := named.get(post))
             else Found(read=False)
             for post in asked
@@ -208,7 +218,7 @@ class Finder:
     ) -> list[tuple[Relation, ...]]:
         if self._relating is None:
             return [() for _ in posts]
-        said = self._asked_of_pairs(posts, named, texts_read) if self.relations is not None else [n.links for n in named]
+        said = self._asked_of_pairs(posts, named, texts_read) if self._relating is self.relations else [n.links for n in named]
         return [
             tuple(
                 sorted(

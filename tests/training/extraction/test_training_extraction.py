@@ -197,16 +197,25 @@ def test_inputs_that_are_not_there_or_not_read_are_refused(folder: Path, splits:
 
     refused(make(folder, **ALIGNED), bare, "asks for contexts and data.contexts is none")
     refused(make(folder), splits, "context_pieces 0 reads none", contexts="file", context_file="c.jsonl")
+    refused(make(folder, context_pieces=8), splits, "contexts would be read and reach nothing")
+    refused(make(folder), splits, "photos would be read and reach nothing", image_root="photos")
     refused(make(folder, image_width=1280, **ALIGNED), splits, "image_root names no folder")
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.txt").write_text("IMGID:1\nParis B-LOC\n")
     with pytest.raises(DataError, match="none of the 1 pictures that posts of conll name is in"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("Paris B-LOC\n")
+    with pytest.raises(DataError, match="no post names a picture"):
         load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
 
 
 def test_data_without_contexts_have_no_systems_that_need_them(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mnre-v2 comes without contexts"):
         run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca"])
+    # before a first, valid data set is begun
+    with pytest.raises(InputError, match="no benchmark of 'typo'"):
+        run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["text", "typo"])
     # and where text is asked for too, it is what is trained
     with pytest.raises(DataError, match=r"lacks .*mnre_train"):
         run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca", "text"])
@@ -224,6 +233,14 @@ def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
 
 def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
     [result] = run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+    # the same training is not made again, and not kept as what it is not
+    run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+    with pytest.raises(ConfigError, match="kept for the languages any"):
+        run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny", languages=("es",)))
+    (tmp_path / "tiny-seed0").rename(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match="its extractor was not kept"):
+        run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+    (tmp_path / "elsewhere").rename(tmp_path / "tiny-seed0")
     loaded = load_extractor(tmp_path / "tiny-seed0")
     examples = encode_posts(splits.test, loaded.extractor, word_reader(loaded.extractor), splits.contexts)
     assert evaluate_extractor(loaded.extractor, examples).report == result.test

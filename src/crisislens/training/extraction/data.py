@@ -111,7 +111,12 @@ def load_splits(data: ExtractionData) -> ExtractionSplits:
             "both go by the name of the picture's file (IMGID:name before a post of CoNLL files)"
         )
     if data.image_root is not None and not any(photo_of(p, Path(data.image_root)) for part in posts for p in part):
-        raise DataError(f"none of the {len(pictures)} pictures that posts of {data.name} name is in {data.image_root}; give their folder")
+        what = (
+            f"none of the {len(pictures)} pictures that posts of {data.name} name is"
+            if pictures
+            else "no post names a picture that could be"
+        )
+        raise DataError(f"{what} in {data.image_root}; name pictures by file (image, IMGID:name) and give the folder that holds them")
     if data.train_posts is not None:
         posts = (_sample(posts[0], data.train_posts), *posts[1:])
     return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
@@ -126,10 +131,16 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
 def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     root = Path(data.root)
     if data.name in {"conll", "table", "table-pairs"}:
-        train, dev, test = (read_own(root, split, "conll" if data.name == "conll" else "table").posts for split in SPLITS)
+        files = [read_own(root, split, "conll" if data.name == "conll" else "table") for split in SPLITS]
+        train, dev, test = (file.posts for file in files)
         if data.name != "table-pairs":
             return train, dev, test
-        pairs = {split: one_row_a_pair(posts) for split, posts in zip(SPLITS, (train, dev, test), strict=True)}
+        # where nobody looked for relations, having none says nothing
+        unread: list[frozenset[str]] = [getattr(file, "unrelated", frozenset()) for file in files]
+        pairs = {
+            split: one_row_a_pair([p for p in file.posts if p.id not in ids])
+            for split, file, ids in zip(SPLITS, files, unread, strict=True)
+        }
         if bare := [split for split, rows in pairs.items() if not any(p.links[0].type != NO_RELATION for p in rows)]:
             raise DataError(f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or take data.name=table")
         return pairs["train"], pairs["dev"], pairs["test"]

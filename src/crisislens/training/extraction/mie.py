@@ -143,25 +143,28 @@ def run_mie(
     Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
 
     Raises:
-        InputError: As `mie_run` does, before anything of that data set is trained.
+        InputError: As `mie_run` does, before anything is trained; of systems that need contexts where no data set has them.
     """
-    for data in data_sets:
-        for seed in seeds:
-            # where text alone is possible it is measured; where it was not asked for, the error says why nothing is
-            possible = [s for s in systems if s == "text" or data not in WITHOUT_CONTEXTS] or systems
-            for system in possible:
-                run = mie_run(
-                    data,
-                    system,
-                    folder,
-                    seeds=(seed,),
-                    encoder=encoder,
-                    long_contexts=long_contexts,
-                    epochs=epochs,
-                    train_posts=train_posts,
-                    batch_posts=batch_posts,
-                )
-                run_extraction(run, out, report=report)
+    asked = [(data, seed, system) for data in data_sets for seed in seeds for system in systems]
+    # a name that is no system's stays, to be refused
+    needs_contexts = set(SYSTEMS) - {"text"}
+    possible = [(data, seed, system) for data, seed, system in asked if system not in needs_contexts or data not in WITHOUT_CONTEXTS]
+    runs = [
+        mie_run(
+            data,
+            system,
+            folder,
+            seeds=(seed,),
+            encoder=encoder,
+            long_contexts=long_contexts,
+            epochs=epochs,
+            train_posts=train_posts,
+            batch_posts=batch_posts,
+        )
+        for data, seed, system in possible or asked
+    ]
+    for run in runs:
+        run_extraction(run, out, report=report)
     return show_mie(out)
 
 

@@ -15,7 +15,7 @@ from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write, sole_writer
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
-from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
+from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor, save_extractor
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
@@ -88,8 +88,26 @@ def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
         )
     if data.contexts != "none" and not spec.context_pieces:
         raise ConfigError(f"data.contexts is {data.contexts} and extractor.context_pieces 0 reads none; set it to 32, or contexts to none")
+    if spec.context_pieces and not (spec.fusion or spec.alignment or spec.joint_sequence):
+        raise ConfigError(
+            "contexts would be read and reach nothing; set extractor.fusion, alignment or joint_sequence, or context_pieces to 0"
+        )
     if (spec.image_encoder or spec.image_width > 1) and not data.image_root:
         raise ConfigError("the extractor reads pictures (image_encoder, image_width) and data.image_root names no folder of photos")
+    if data.image_root and not (spec.fusion or spec.alignment):
+        raise ConfigError(
+            "photos would be read and reach nothing; set extractor.fusion or extractor.alignment, or leave data.image_root out"
+        )
+
+
+def _check_kept(folder: Path, keep: ExtractorMeta | None) -> None:
+    """An extractor of a training that was finished before is the one that is asked for now."""
+    if keep is None:
+        return
+    if not folder.is_dir():
+        raise ConfigError(f"{folder.name} was trained before and its extractor was not kept; give another folder, or remove its result")
+    if (known := describe_extractor(folder)[1].languages) != keep.languages:
+        raise ConfigError(f"{folder} was kept for the languages {known or 'any'}; give another name, or remove it and its result")
 
 
 def run_extraction(
@@ -131,6 +149,7 @@ def run_extraction(
                     raise ConfigError(
                         f"{path} holds the result of another run of that name, or of other data; give another name, or another folder"
                     )
+                _check_kept(out / path.stem, keep)
                 results.append(known)
                 continue
             results.append(_one_seed(run, splits, seed, out, mark, keep, report))

@@ -27,7 +27,7 @@ from crisislens.pipeline.finder import CONTAINS, WITHHELD, Finder, Found
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits
+from crisislens.training.extraction.data import ExtractionSplits, load_splits
 from crisislens.training.extraction.fit import fit_extractor
 from tiny_bundles import write_bundle
 from tiny_language import made_up_posts, write_tiny_bert
@@ -226,7 +226,7 @@ def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
     assert not any(f.relations for f in Finder(finder.entities, None, languages=()).find(TEXTS))
 
 
-def test_other_languages_are_left_alone(finder: Finder) -> None:
+def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     learned = finder.entities.meta.model_copy(update={"languages": ("en",)})
     english = Finder(LoadedExtractor(finder.entities.extractor, learned, "0"))
     assert [
@@ -250,6 +250,16 @@ def test_other_languages_are_left_alone(finder: Finder) -> None:
     assert not reading.find([german])[0].relations
     assert [f.related for f in reading.find([german, TEXTS[0]])] == [False, True]
     assert reading.find(TEXTS[:1])[0].relations
+    rows = [{"id": "1", "text": german}, {"id": "2", "text": TEXTS[0]}]
+    for split in ("train", "dev", "test"):
+        posts = tmp_path / "posts.jsonl"
+        posts.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        done = extract_posts(read_posts(posts), reading, tmp_path / f"{split}.jsonl")
+        assert (done.posts, done.unrelated, done.left_alone) == (2, 1, 0)
+    # no pair of the first post is learned as one without a relation
+    assert read_annotated(tmp_path / "dev.jsonl").unrelated == {"1"}
+    pairs = load_splits(ExtractionData(name="table-pairs", root=str(tmp_path))).train
+    assert {p.id for p in pairs} == {"2#0-1", "2#1-0"}
 
 
 def test_extractors_are_checked(finder: Finder, tmp_path: Path) -> None:

@@ -248,16 +248,16 @@ def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     reading = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, learned, "0"))
     assert reading.find([german])[0].read
     assert not reading.find([german])[0].relations
-    assert [f.related for f in reading.find([german, TEXTS[0]])] == [False, True]
+    assert [f.relations_read for f in reading.find([german, TEXTS[0]])] == [False, True]
     assert reading.find(TEXTS[:1])[0].relations
     rows = [{"id": "1", "text": german}, {"id": "2", "text": TEXTS[0]}]
     for split in ("train", "dev", "test"):
         posts = tmp_path / "posts.jsonl"
         posts.write_text("".join(json.dumps(row) + "\n" for row in rows))
         done = extract_posts(read_posts(posts), reading, tmp_path / f"{split}.jsonl")
-        assert (done.posts, done.unrelated, done.left_alone) == (2, 1, 0)
+        assert (done.posts, done.relations_unread, done.left_alone) == (2, 1, 0)
     # no pair of the first post is learned as one without a relation
-    assert read_annotated(tmp_path / "dev.jsonl").unrelated == {"1"}
+    assert read_annotated(tmp_path / "dev.jsonl").relations_unread == {"1"}
     pairs = load_splits(ExtractionData(name="table-pairs", root=str(tmp_path))).train
     assert {p.id for p in pairs} == {"2#0-1", "2#1-0"}
 

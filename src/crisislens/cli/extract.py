@@ -1,11 +1,14 @@
 """`crisislens extract`: posts in; who, what and where they name, and how these relate."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crisislens.cli.console import progress, say, table
+
+if TYPE_CHECKING:
+    from crisislens.pipeline.extraction import ExtractionOutcome
 
 __all__ = ["add_to"]
 
@@ -57,12 +60,12 @@ def extract(
 
     set_threads(threads)
     source = read_posts(posts, columns_of(column or []) or None)
-    names = find_extractor(entities)
-    if relations is None and names.extractor.spec.task != "joint":
+    found = find_extractor(entities)
+    if relations is None and found.extractor.spec.task != "joint":
         relations = DEFAULT_RELATIONS
     finder = Finder(
-        names,
-        None if relations in {None, "none"} else find_extractor(str(relations)),
+        found,
+        find_extractor(relations) if relations and relations != "none" else None,
         languages=() if any_language else None,
         all_relations=all_relations,
         no_relations=relations == "none",
@@ -73,13 +76,20 @@ def extract(
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
-    resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
-    alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
-    say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
-    if done.unrelated:
-        say(f"relations were not looked for in {done.unrelated} of them: their extractor does not know the language (--any-language)")
+    _say(done)
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:
         table("named most often", ["name", "kind", "posts"], [[text, kind, str(count)] for (kind, text), count in done.frequent])
     say(f"entities  {out}")
+
+
+def _say(done: "ExtractionOutcome") -> None:
+    """How many posts were read, and what came of them."""
+    resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
+    alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
+    say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
+    if done.relations_unread:
+        say(
+            f"relations were not looked for in {done.relations_unread} of them: their extractor does not know the language (--any-language)"
+        )

@@ -34,13 +34,13 @@ class AnnotatedTable:
         posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        unrelated: Ids of posts in which `extract` did not look for relations; having none there says nothing.
+        relations_unread: Ids of posts in which `extract` did not look for relations; having none there says nothing.
     """
 
     posts: list[AnnotatedPost]
     widened: int = 0
     without_words: int = 0
-    unrelated: frozenset[str] = frozenset()
+    relations_unread: frozenset[str] = frozenset()
 
 
 def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
@@ -55,7 +55,7 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     """
     if not path.is_file():
         raise DataError(f"no table of marked posts at {path}; give a .jsonl, .csv or .tsv with text, entities and relations")
-    posts, unrelated, widened, empty = list[AnnotatedPost](), set[str](), 0, 0
+    posts, relations_unread, widened, empty = list[AnnotatedPost](), set[str](), 0, 0
     for number, row in enumerate(table_rows(path), start=1):
         where = f"row {number} of {path.name}"
         if row is None:
@@ -81,10 +81,10 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
             )
         )
         if row.get("relations_read") is False and not links:
-            unrelated.add(posts[-1].id)
+            relations_unread.add(posts[-1].id)
     if not posts:
         raise DataError(f"{path} holds no words; {_EXPECTED}")
-    return AnnotatedTable(posts, widened, empty, frozenset(unrelated))
+    return AnnotatedTable(posts, widened, empty, frozenset(relations_unread))
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:

@@ -8,19 +8,19 @@ $$p = \operatorname{softmax}(\ell / \tau_m), \qquad \text{abstain} \iff \max_c p
 A folder holds `bundle.json`, one artifact folder a task, optionally an adapter of the encoder, and a model card (`README.md`).
 """
 
-import importlib.resources
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from crisislens.core.config import Config
-from crisislens.core.errors import ModelError, NotRegisteredError
+from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.labels import LABEL_SPACES
 from crisislens.encoders.base import EncoderSpec
+from crisislens.pipeline.packaged import named_or_folder, packaged
 
 __all__ = ["Bundle", "BundleConfig", "Calibration", "Evidence", "TaskConfig", "find_bundle", "packaged_bundles"]
 
@@ -136,8 +136,7 @@ class Bundle:
 
 def packaged_bundles() -> dict[str, Path]:
     """The bundles that the package ships, by name."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "bundles"
-    return {p.name: p for p in sorted(root.iterdir()) if (p / "bundle.json").is_file()} if root.is_dir() else {}
+    return packaged("bundles", "bundle.json")
 
 
 def find_bundle(name_or_folder: str | Path) -> Bundle:
@@ -147,12 +146,4 @@ def find_bundle(name_or_folder: str | Path) -> Bundle:
         NotRegisteredError: If it is neither, with the names that exist.
         ModelError: If the folder is damaged.
     """
-    packaged = packaged_bundles()
-    if str(name_or_folder) in packaged:
-        return Bundle(packaged[str(name_or_folder)])
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return Bundle(folder)
-    raise NotRegisteredError(
-        f"no model named {str(name_or_folder)!r} and no such folder; models that ship: {', '.join(packaged) or 'none'}"
-    )
+    return Bundle(named_or_folder(name_or_folder, packaged_bundles(), "model"))

@@ -67,7 +67,7 @@ class ExtractionOutcome:
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
         with_context: How many posts have one of the contexts that were given.
-        unrelated: Posts whose entities were found and whose relations were not looked for: their extractor does not know the language.
+        relations_unread: Posts whose entities alone were looked for: the extractor of relations does not know the language.
     """
 
     posts: int
@@ -78,14 +78,14 @@ class ExtractionOutcome:
     frequent: tuple[tuple[tuple[str, str], int], ...]
     resumed: int = 0
     with_context: int = 0
-    unrelated: int = 0
+    relations_unread: int = 0
 
 
 class _Tally:
     """Counts of the records that stand in a file."""
 
     def __init__(self) -> None:
-        self.posts = self.left_alone = self.unrelated = self.failed = self.entities = self.relations = 0
+        self.posts = self.left_alone = self.relations_unread = self.failed = self.entities = self.relations = 0
         self.named: Counter[tuple[str, str]] = Counter()
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -96,7 +96,7 @@ class _Tally:
             self.left_alone += 1
             return
         self.posts += 1
-        self.unrelated += record.get("relations_read") is False
+        self.relations_unread += record.get("relations_read") is False
         self.entities += len(record["entities"])
         self.relations += len(record["relations"])
         self.named.update({(e["type"], " ".join(e["text"].split())) for e in record["entities"]})
@@ -159,7 +159,7 @@ def extract_posts(
         frequent=most,
         resumed=resumed,
         with_context=with_context,
-        unrelated=tally.unrelated,
+        relations_unread=tally.relations_unread,
     )
 
 
@@ -264,7 +264,7 @@ def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[st
             "relations": [r.model_dump() for r in found.relations],
             # nobody knows what such a post names, and it is not to be taken for one that names nothing
             **({} if found.read else {"read": False}),
-            **({} if found.related else {"relations_read": False}),
+            **({} if found.relations_read else {"relations_read": False}),
         }
     failed = row if isinstance(row, FailedPost) else found
     assert isinstance(failed, FailedPost)

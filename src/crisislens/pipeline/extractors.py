@@ -1,11 +1,10 @@
 """The extractors that ship, and a user's own, by name or folder."""
 
-import importlib.resources
 from functools import lru_cache
 from pathlib import Path
 
-from crisislens.core.errors import NotRegisteredError
 from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
+from crisislens.pipeline.packaged import named_or_folder, packaged
 
 __all__ = ["DEFAULT_ENTITIES", "DEFAULT_RELATIONS", "find_extractor", "packaged_extractors"]
 
@@ -20,8 +19,7 @@ def _loaded(folder: Path, stamp: int) -> LoadedExtractor:
 
 def packaged_extractors() -> dict[str, Path]:
     """The extractors that the package ships, by name."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "extractors"
-    return {p.name: p for p in sorted(root.iterdir()) if (p / "config.json").is_file()} if root.is_dir() else {}
+    return packaged("extractors", "config.json")
 
 
 def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
@@ -31,10 +29,6 @@ def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
         NotRegisteredError: If it is neither, with the names that exist.
         ModelError: If it is damaged.
     """
-    packaged = packaged_extractors()
-    folder = packaged.get(str(name_or_folder), Path(name_or_folder))
-    if not folder.is_dir():
-        known = ", ".join(packaged) or "none"
-        raise NotRegisteredError(f"no extractor named {str(name_or_folder)!r} and no such folder; extractors that ship: {known}")
+    folder = named_or_folder(name_or_folder, packaged_extractors(), "extractor")
     config = folder / "config.json"
     return _loaded(folder.resolve(), config.stat().st_mtime_ns if config.is_file() else 0)

@@ -63,13 +63,13 @@ class Found:
         entities: In the order of the text.
         relations: Between them, the most probable first.
         read: False where the text was left alone: it is empty, or in a language that the extractors do not know.
-        related: False where no relations were looked for, since their extractor alone does not know the language.
+        relations_read: False where no relations were looked for, since their extractor alone does not know the language.
     """
 
     entities: tuple[Entity, ...] = ()
     relations: tuple[Relation, ...] = ()
     read: bool = True
-    related: bool = True
+    relations_read: bool = True
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ class Finder:
             Found(
                 tuple(_entity(post[0], words[post], m, s) for m, s in zip(n.mentions, n.scores, strict=True)),
                 related[post],
-                related=all(texts_read[post[0]]),
+                relations_read=all(texts_read[post[0]]),
             )
             if (n := named.get(post))
             else Found(read=False)

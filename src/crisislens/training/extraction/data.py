@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
-from crisislens.data.annotated import one_row_a_pair
+from crisislens.data.annotated import AnnotatedTable, one_row_a_pair
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
 from crisislens.data.mner import TwitterMNER
@@ -136,10 +136,10 @@ def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPos
         if data.name != "table-pairs":
             return train, dev, test
         # where nobody looked for relations, having none says nothing
-        unread: list[frozenset[str]] = [getattr(file, "unrelated", frozenset()) for file in files]
         pairs = {
-            split: one_row_a_pair([p for p in file.posts if p.id not in ids])
-            for split, file, ids in zip(SPLITS, files, unread, strict=True)
+            split: one_row_a_pair([p for p in file.posts if p.id not in file.relations_unread])
+            for split, file in zip(SPLITS, files, strict=True)
+            if isinstance(file, AnnotatedTable)
         }
         if bare := [split for split, rows in pairs.items() if not any(p.links[0].type != NO_RELATION for p in rows)]:
             raise DataError(f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or take data.name=table")

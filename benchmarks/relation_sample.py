@@ -1,7 +1,7 @@
 """Draws relations that `crisislens extract --all-relations` found, for a person to judge: `relation_sample.py FOUND POSTS`.
 
-FOUND is what `extract` wrote, POSTS a TSV with the columns `image_id` and `tweet_text` (CrisisMMD's). Of each of the most frequent
-relations it draws the same number, each with its own pair of names.
+FOUND is what `extract --map id=image_id` wrote, POSTS a TSV with the columns `image_id` and `tweet_text` (CrisisMMD's). Of each of the
+most frequent relations it draws the same number, each with its own pair of names.
 """
 
 import argparse

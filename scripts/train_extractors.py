@@ -9,22 +9,18 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-
 import crisislens
-from crisislens.domain.extraction import NO_RELATION
-from crisislens.evaluation.extraction import ExtractionReport, entity_report, relation_report
 from crisislens.models.artifact import Card
-from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction
+from crisislens.models.extraction import ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.device import set_threads
+from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import Example, encode_posts, load_splits
-from crisislens.training.extraction.evaluate import post_of_pair, predict_examples
+from crisislens.training.extraction.data import encode_posts, load_splits
+from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.run import AUTO, with_labels_of
 
-_GRID = np.arange(0.0, 0.95, 0.05)
 # of the others most are wrong on crisis posts: benchmarks/relation_sample.py
 _TELLS = {"entities-compact": (), "relations-compact": ("/loc/loc/contain",)}
 # a model of places says so of any two; the product asks the gazetteer too
@@ -52,22 +48,6 @@ def runs(data: Path) -> dict[str, ExtractionRun]:
     }
 
 
-def accepted(extractor: Extractor, examples: list[Example], found: list[Prediction], above: float) -> ExtractionReport:
-    """The report of what is accepted above a probability."""
-    if extractor.spec.task == "relations":
-        said = [p.links[0].type if p.link_scores[0] >= above else NO_RELATION for p in found]
-        return relation_report([e.post.links[0].type for e in examples], said, posts=[post_of_pair(e.post) for e in examples])
-    kept = [[m for m, s in zip(p.mentions, p.scores, strict=True) if s >= above] for p in found]
-    return entity_report([e.post.mentions for e in examples], kept)
-
-
-def line(report: ExtractionReport, what: str) -> str:
-    m = report.micro
-    types = ", ".join(f"{kind} {100 * score.f1:.1f}" for kind, score in report.types.items() if score.marked >= 20)
-    head = f"{what}: micro F1 {100 * m.f1:.1f} [{100 * report.low:.1f}, {100 * report.high:.1f}], precision {100 * m.precision:.1f}, "
-    return head + f"recall {100 * m.recall:.1f} ({types})"
-
-
 def train(name: str, run: ExtractionRun, out: Path) -> Path:
     splits = load_splits(run.data)
     run = with_labels_of(run, splits)
@@ -81,13 +61,13 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
         reader = word_reader(extractor)
         dev, test = (encode_posts(splits.part(split), extractor, reader, {}) for split in ("dev", "test"))
         on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
-        above = float(max(_GRID, key=lambda t: accepted(extractor, dev, on_dev, float(t)).micro.f1))
+        above = best_threshold(extractor, dev, on_dev)
         what_rows = "posts" if name == "entities-compact" else "pairs"
         parts = {"MNRE v2 test": slice(None)}
         if name == "entities-compact":
             parts = {"Twitter-2015 test": slice(_TWITTER_2015_TEST), "Twitter-2017 test": slice(_TWITTER_2015_TEST, None)}
         numbers = [
-            line(accepted(extractor, test[rows], on_test[rows], above), f"{what}, {len(test[rows])} {what_rows}")
+            in_words(report_above(extractor, test[rows], on_test[rows], above), f"{what}, {len(test[rows])} {what_rows}")
             for what, rows in parts.items()
         ]
         print(*numbers, sep="\n", flush=True)
@@ -106,7 +86,7 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
     said = predict_examples(loaded.extractor, sample, with_scores=True)
     print(
         name,
-        line(accepted(loaded.extractor, sample, said, loaded.meta.accept_above), f"as shipped, last {_SAMPLE} of the test split"),
+        in_words(report_above(loaded.extractor, sample, said, loaded.meta.accept_above), f"as shipped, last {_SAMPLE} of the test split"),
         flush=True,
     )
     return folder

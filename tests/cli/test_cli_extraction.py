@@ -48,12 +48,31 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert trained.returncode == 0, trained.stderr
     assert "epoch 8" in trained.stderr
     assert re.search(r"PER\W+\d+\W+[\d.]+ \(1 seed\)", trained.stdout), trained.stdout
+    assert re.search(r"train\W+80 rows\W+dev\W+20 rows", trained.stdout), trained.stdout
     extractor = tmp_path / "runs" / "own-seed0"
+    least = json.loads((extractor / "config.json").read_text())["meta"]["accept_above"]
+    assert f"tells what is at least {100 * least:.0f} % probable" in trained.stdout
+    card = crisislens("models", "show", extractor)
+    assert card.returncode == 0, card.stderr
+    assert re.search(r"test, 20 posts, of what is told: micro F1 \d", card.stdout), card.stdout
+    assert f"leaves out below: {least:.2f}" in card.stdout
     done = crisislens("extract", folder / "posts.jsonl", "--entities", extractor, "--relations", "none", "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     assert "1 posts read, 0 rows failed: 2 entities, 0 relations" in done.stdout
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
+
+
+@pytest.mark.parametrize(
+    ("out", "told"), [("posts.jsonl", "is the file of posts; name another"), ("e.csv", "lines of JSON under the name of another kind")]
+)
+def test_extract_writes_over_no_posts_and_no_table(folder: Path, tmp_path: Path, out: str, told: str) -> None:
+    posts = tmp_path / "posts.jsonl"
+    posts.write_bytes((folder / "posts.jsonl").read_bytes())
+    done = crisislens("extract", posts, "--out", tmp_path / out)
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+    assert posts.read_bytes() == (folder / "posts.jsonl").read_bytes()
 
 
 def test_what_is_no_language_is_refused(folder: Path, tmp_path: Path) -> None:

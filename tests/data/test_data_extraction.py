@@ -97,6 +97,30 @@ def test_tables_of_marked_posts(tmp_path: Path, suffix: str) -> None:
     assert len(one_row_a_pair(found.posts, most_entities=0)) == 2
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_what_nobody_looked_for_stays_marked_in_every_kind_of_table(tmp_path: Path, suffix: str) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": "0", "text": "Ada left", "relations_read": True},
+        {"id": "0", "text": "Bob left", "relations_read": False},
+        {"id": "1", "text": "Carla left", "read": False},
+        {"id": "2", "text": "Dinesh left", "failed": {"reason": "no text"}},
+        {"id": "3", "text": "Eve left", "failed": False},
+    ]
+    path = tmp_path / f"train{suffix}"
+    if suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row | {"entities": []}) + "\n" for row in rows))
+    else:
+        columns = ["id", "text", "entities", "relations_read", "read", "failed"]
+        cells = [[v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in rows]
+        with path.open("w", newline="") as stream:
+            csv.writer(stream).writerows([columns, *cells])
+    found = read_annotated(path)
+    assert [p.words[0] for p in found.posts] == ["Ada", "Bob", "Eve"]
+    assert found.without_words == 2
+    # by their places: ids may repeat where people joined files
+    assert found.relations_unread == {1}
+
+
 @pytest.mark.parametrize(
     ("row", "told"),
     [

@@ -37,6 +37,9 @@ def test_what_a_word_is() -> None:
         "ok",
     ]
     assert cut("Port-au-Prince, São Paulo 7.1") == ["Port", "-", "au", "-", "Prince", ",", "São", "Paulo", "7", ".", "1"]
+    # vowel signs, viramas and points belong to their letters
+    for word in ("नेपाल", "বাংলাদেশ", "தமிழ்", "น้ำท่วม", "မြန်မာ", "ខ្មែរ", "مُحَمَّد", "שָׁלוֹם", "Cafe\u0301"):
+        assert cut(f"{word}! {word}") == [word, "!", word]
     assert cut("") == cut(" \n\t") == []
     assert len(placed_words("a " * 5000)) == 1000
 

@@ -343,6 +343,15 @@ def test_fusion_ignores_padding_and_neighbors_and_leaves_text_alone_without_more
         assert torch.allclose(alone[0], h[i], atol=1e-6)
 
 
+def test_a_picture_without_a_context_is_taken_whole() -> None:
+    scaled, plain = fusion(relevance=True), fusion()
+    text, context, image = tokens(2, 5, 8, [5, 3], 0), tokens(2, 4, 8, [0, 2], 1), tokens(2, 3, 6, [3, 3], 2)
+    plain.load_state_dict(scaled.state_dict(), strict=False)
+    a, b = scaled(*text, *context, *image), plain(*text, *context, *image)
+    assert torch.allclose(a[0], b[0], atol=1e-6)
+    assert not torch.allclose(a[1], b[1], atol=1e-3)
+
+
 def test_fusion_is_its_formula() -> None:
     fuse = fusion().double()
     (t, tm), (c, cm), (v, vm) = ((x.double(), m) for x, m in (tokens(1, 3, 8, [3], 0), tokens(1, 2, 8, [2], 1), tokens(1, 2, 6, [2], 2)))

@@ -56,6 +56,24 @@ def test_a_post_that_an_annotator_fails_on_says_so_and_keeps_the_rest(tmp_path: 
     assert [a.notes for a in found] == [(), ("languages could not be found for this post: RuntimeError: boom",), ()]
 
 
+class Remarks(Language):
+    def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
+        return [{"notes": (f"seen {post.id}",)} if post.id != "1" else {} for post in posts]
+
+
+class OneText(Remarks):
+    def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
+        return [{"notes": "letters"} for _ in posts]
+
+
+def test_what_annotators_remark_is_added_to_the_notes(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path)
+    found = Analyst.load(bundle, annotators=[Remarks(), Notes()]).assess(POSTS)
+    assert [a.notes for a in found] == [("seen 0",), ("languages could not be found for this post: RuntimeError: boom",), ("seen 2",)]
+    with pytest.raises(TypeError, match="notes are a tuple of sentences"):
+        Analyst.load(bundle, annotators=[OneText()]).assess(POSTS)
+
+
 def test_names_are_checked() -> None:
     with pytest.raises(NotRegisteredError, match="no annotator named 'plaices'"):
         selected(add=["plaices"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crisislens.core.errors import InputError, ModelError, NotRegisteredError
+from crisislens.core.errors import DataError, InputError, ModelError, NotRegisteredError
 from crisislens.data.annotated import read_annotated
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
@@ -216,14 +216,26 @@ def test_the_extractors_that_ship() -> None:
     assert {(e.type, e.text) for e in found[1].entities} == {("LOC", "Iran"), ("LOC", "Iraq")}
     told = {r.type for f in everything for r in f.relations}
     assert told > {CONTAINS}, "and what it does not tell by default"
-    assert not {name.rpartition("/")[2] for name in told} & WITHHELD
+    assert not any(word in name for name in told for word in WITHHELD)
 
 
 def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
     strict = LoadedExtractor(finder.entities.extractor, ExtractorMeta(name="strict", accept_above=1.0), "0")
     sure = [e for f in finder.find(TEXTS) for e in f.entities if e.score == 1]
     assert len([e for f in Finder(strict, None, languages=()).find(TEXTS) for e in f.entities]) <= len(sure)
-    assert not any(f.relations for f in Finder(finder.entities, None, languages=()).find(TEXTS))
+    alone = Finder(finder.entities, None, languages=()).find(TEXTS)
+    assert not any(f.relations for f in alone)
+    assert not any(f.relations_read for f in alone if f.read), "nobody looked"
+
+
+def test_what_is_never_told_is_so_by_any_name(finder: Finder) -> None:
+    assert finder.relations is not None
+    named = ("has_religion", "nationality_of", "hasRace", "/per/misc/religion/", "ETHNICITY", "/per/misc/religious_group")
+    for name in (*named, "/per/misc/embraces"):
+        other = copy.deepcopy(finder.relations.extractor)
+        other.spec = other.spec.model_copy(update={"relations": ("None", name)})
+        asked = Finder(finder.entities, LoadedExtractor(other, ExtractorMeta(name="own"), "0"), languages=(), all_relations=True)
+        assert (name in asked.tells) == (name not in named), name
 
 
 def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
@@ -257,9 +269,15 @@ def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
         done = extract_posts(read_posts(posts), reading, tmp_path / f"{split}.jsonl")
         assert (done.posts, done.relations_unread, done.left_alone) == (2, 1, 0)
     # no pair of the first post is learned as one without a relation
-    assert read_annotated(tmp_path / "dev.jsonl").relations_unread == {"1"}
+    assert read_annotated(tmp_path / "dev.jsonl").relations_unread == {0}
     pairs = load_splits(ExtractionData(name="table-pairs", root=str(tmp_path))).train
     assert {p.id for p in pairs} == {"2#0-1", "2#1-0"}
+    marked = ExtractionData(name="table", root=str(tmp_path))
+    assert [p.id for p in load_splits(marked, joint=True).dev] == ["2"]
+    assert [p.id for p in load_splits(marked).dev] == ["1", "2"]
+    (tmp_path / "dev.jsonl").write_text(json.dumps({"text": german, "entities": []}) + "\n")
+    with pytest.raises(DataError, match=r"no relation is marked in the files for dev .* set extractor.task to entities"):
+        load_splits(marked, joint=True)
 
 
 def test_extractors_are_checked(finder: Finder, tmp_path: Path) -> None:
@@ -423,3 +441,16 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert (properties["entities"], properties["relations"]) == ("LOC: Paris", None)
     assert [(n.kind, n.text) for n in named_of(found)] == [("person", "Anna"), ("place", "Paris")]
     assert (bare.entities, bare.relations) == ((), ())
+    assert not any("not looked for" in note for a in (found, bare) for note in a.notes)
+    # what was not read is not to be taken for what names nothing
+    german = Post(id="3", text="Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern auf Hilfe")
+    assert finder.relations is not None
+    english = finder.entities.meta.model_copy(update={"languages": ("en",)})
+    deaf = Finder(LoadedExtractor(finder.entities.extractor, english, "0"), finder.relations)
+    half = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, english, "0"))
+    for reading, told in ((deaf, "names and relations were not looked for"), (half, "relations were not looked for")):
+        [one] = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(reading)]).assess([german])
+        assert [note for note in one.notes if note.startswith(told)], one.notes
+    # nobody asked for relations: that is not worth a note a post
+    [one] = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(Finder(finder.entities))]).assess([german])
+    assert not any("not looked for" in note for note in one.notes)

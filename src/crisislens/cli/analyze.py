@@ -36,7 +36,8 @@ def analyze(
     title: Annotated[str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
     with_: Annotated[
-        list[str] | None, typer.Option("--with", help="Add an annotation that is not made by default; may be given again.")
+        list[str] | None,
+        typer.Option("--with", help="Add what is not made by default: `entities` or `rationale`; may be given again."),
     ] = None,
     explain: Annotated[
         bool, typer.Option("--explain", help="Add the evidence: words, parts of the photo, what each contributed (as --with rationale).")

@@ -15,7 +15,7 @@ __all__ = ["mie", "show_mie"]
 
 
 def mie(
-    data: Annotated[Path, typer.Argument(help="The folder that holds mner and mnre.")],
+    data: Annotated[Path, typer.Argument(help="The folder that holds mner and mnre; docs/benchmarks-extraction.md says what is in them.")],
     out: Annotated[Path, typer.Option(help="The folder of results; what was measured is not measured again.")] = Path("runs") / "mie",
     data_sets: Annotated[
         list[str] | None,

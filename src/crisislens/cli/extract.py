@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, say, table
+from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisislens.pipeline.extraction import ExtractionOutcome
@@ -59,6 +60,8 @@ def extract(
     from crisislens.pipeline.finder import Finder
 
     set_threads(threads)
+    if out.resolve() == posts.resolve():
+        raise InputError(f"--out {out} is the file of posts; name another, or what people corrected in it would be lost")
     source = read_posts(posts, columns_of(column or []) or None)
     found = find_extractor(entities)
     if relations is None and found.extractor.spec.task != "joint":
@@ -76,7 +79,7 @@ def extract(
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
-    _say(done)
+    _say(done, finder.seeks_relations)
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:
@@ -84,12 +87,12 @@ def extract(
     say(f"entities  {out}")
 
 
-def _say(done: "ExtractionOutcome") -> None:
+def _say(done: "ExtractionOutcome", relations: bool) -> None:
     """How many posts were read, and what came of them."""
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
     alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
     say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
-    if done.relations_unread:
+    if relations and done.relations_unread:
         say(
             f"relations were not looked for in {done.relations_unread} of them: their extractor does not know the language (--any-language)"
         )

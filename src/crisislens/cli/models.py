@@ -1,5 +1,6 @@
 """`crisislens models`: what ships and what can be trained."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,13 +34,15 @@ def list_models() -> None:
 
 
 @app.command("show")
-def show_model(name: Annotated[str, typer.Argument(help="Name of a model that ships, or the folder of a saved one.")]) -> None:
+def show_model(name: Annotated[str, typer.Argument(help="Name of a model or extractor that ships, or the folder of a saved one.")]) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
+    from crisislens.models.extractor_artifact import extractor_card, is_extractor
     from crisislens.pipeline.bundle import find_bundle
     from crisislens.pipeline.extractors import packaged_extractors
 
-    if name in packaged_extractors():
-        say((packaged_extractors()[name] / "README.md").read_text(encoding="utf-8"))
+    folder = packaged_extractors().get(name, Path(name))
+    if is_extractor(folder):
+        say(extractor_card(folder))
         return
     bundle = find_bundle(name)
     say(f"{bundle.config.name} {bundle.config.version}  fingerprint {bundle.fingerprint()}\n")

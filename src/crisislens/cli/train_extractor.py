@@ -29,11 +29,13 @@ def train_extractor(
     from crisislens.core.threads import limit_threads
 
     limit_threads()
+    from crisislens.data.own_files import SPLITS
     from crisislens.evaluation.significance import mean_interval
     from crisislens.models.artifact import Card
-    from crisislens.models.extractor_artifact import ExtractorMeta
+    from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor
     from crisislens.nn.device import set_threads
     from crisislens.training.extraction.config import ExtractionRun
+    from crisislens.training.extraction.data import load_splits
     from crisislens.training.extraction.run import run_extraction
 
     set_threads()
@@ -43,9 +45,13 @@ def train_extractor(
     card = Card(
         summary=f"Trained by the run file {config.name} on {config.data.name}.", data=(f"{config.data.name}: see its provider's terms",)
     )
+    splits = load_splits(config.data, joint=config.extractor.task == "joint")
+    for split in SPLITS:
+        say(f"{split:5}  {splits.described(split)}")
     results = run_extraction(
         config,
         out,
+        splits=splits,
         keep=ExtractorMeta(name=config.name, languages=tuple(code.lower() for code in language or ()), card=card),
         report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
     )
@@ -56,4 +62,5 @@ def train_extractor(
         rows.append([kind, str(scores[0].marked), f1])
     table(f"{config.name}: test, {len(results)} seed{'s' if len(results) > 1 else ''}", ["", "marked", "F1"], rows)
     for result in results:
-        say(f"extractor  {out / f'{config.name}-seed{result.seed}'}")
+        folder = out / f"{config.name}-seed{result.seed}"
+        say(f"extractor  {folder}  tells what is at least {100 * describe_extractor(folder)[1].accept_above:.0f} % probable")

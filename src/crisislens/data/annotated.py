@@ -34,13 +34,13 @@ class AnnotatedTable:
         posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        relations_unread: Ids of posts in which `extract` did not look for relations; having none there says nothing.
+        relations_unread: Places, among the posts, of those in which `extract` did not look for relations; having none there says nothing.
     """
 
     posts: list[AnnotatedPost]
     widened: int = 0
     without_words: int = 0
-    relations_unread: frozenset[str] = frozenset()
+    relations_unread: frozenset[int] = frozenset()
 
 
 def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
@@ -55,12 +55,12 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     """
     if not path.is_file():
         raise DataError(f"no table of marked posts at {path}; give a .jsonl, .csv or .tsv with text, entities and relations")
-    posts, relations_unread, widened, empty = list[AnnotatedPost](), set[str](), 0, 0
+    posts, relations_unread, widened, empty = list[AnnotatedPost](), set[int](), 0, 0
     for number, row in enumerate(table_rows(path), start=1):
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        left_out = bool(row.get("failed")) or row.get("read") is False
+        left_out = not _denied(row.get("failed") or False) or _denied(row.get("read"))
         text = "" if left_out else _text(row, where)
         words = placed_words(text)
         if not words:
@@ -80,11 +80,16 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
                 split=split,
             )
         )
-        if row.get("relations_read") is False and not links:
-            relations_unread.add(posts[-1].id)
+        if _denied(row.get("relations_read")) and not links:
+            relations_unread.add(len(posts) - 1)
     if not posts:
         raise DataError(f"{path} holds no words; {_EXPECTED}")
     return AnnotatedTable(posts, widened, empty, frozenset(relations_unread))
+
+
+def _denied(value: object) -> bool:
+    """Whether a field says no, in JSON or as a cell of a table."""
+    return value is False or (isinstance(value, str) and value.strip().lower() in {"false", "no", "0"})
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:

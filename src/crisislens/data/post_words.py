@@ -6,14 +6,17 @@ Twitter-2017's; `cut_anew` brings posts that people marked to it.
 """
 
 import re
+import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass, replace
+from functools import cache
 
 from crisislens.domain.extraction import AnnotatedPost, Mention
 
 __all__ = ["PlacedWord", "cut_anew", "placed_words"]
 
-_WORD = re.compile(r"https?://\S*|\w[\w\u0300-\u036f\u200c\u200d]*|[^\w\s]", re.IGNORECASE)
+# after which no mark stands but variation selectors that nobody writes
+_LAST_MARKS = 0x20000
 # `_` is a letter to \w, and no name has it between its words
 _PARTS = re.compile(r"_+|[^_]+")
 
@@ -44,7 +47,7 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
         most: How many words are read; a post has about twenty.
     """
     words: list[PlacedWord] = []
-    for match in _WORD.finditer(text):
+    for match in _word_pattern().finditer(text):
         if len(words) >= most:
             break
         if "_" in match.group() and not match.group().lower().startswith("http"):
@@ -52,6 +55,13 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
         else:
             words.append(PlacedWord(match.group(), match.start(), match.end()))
     return words[:most]
+
+
+@cache
+def _word_pattern() -> re.Pattern[str]:
+    r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese fall into single characters."""
+    marks = "".join(re.escape(chr(i)) for i in range(_LAST_MARKS) if unicodedata.category(chr(i)).startswith("M"))
+    return re.compile(rf"https?://\S*|\w[\w{marks}\u200c\u200d]*|[^\w\s]", re.IGNORECASE)
 
 
 def cut_anew(post: AnnotatedPost) -> AnnotatedPost:

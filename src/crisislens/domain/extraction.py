@@ -79,7 +79,11 @@ class Entity(BaseModel):
     text: str = Field(min_length=1, description="The characters of the post, as they stand there")
     start: int = Field(ge=0, description="The first character, counted from 0 in the text as posted")
     end: int = Field(gt=0, description="The character after the last one")
-    score: float = Field(ge=0, le=1, description="The model's probability that exactly these words are exactly such an entity")
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="The model's probability that exactly these words are such an entity (of a joint extractor a mean); not calibrated",
+    )
 
 
 class Relation(BaseModel):
@@ -90,4 +94,4 @@ class Relation(BaseModel):
     type: str = Field(description="The relation with the kinds of its ends, such as /per/loc/place_of_residence")
     head: int = Field(ge=0, description="Place of the head in the list of the post's entities, counted from 0")
     tail: int = Field(ge=0, description="Place of the tail, likewise")
-    score: float = Field(ge=0, le=1, description="The model's probability of the relation, given the two entities")
+    score: float = Field(ge=0, le=1, description="The model's probability of the relation, given the two entities; not calibrated")

@@ -128,6 +128,25 @@ class Prediction:
     links: tuple[Link, ...] = ()
     link_scores: tuple[float, ...] = ()
 
+    def above(self, least: float) -> "Prediction":
+        """What is at least so probable, relations only between entities that are; not for the task `relations`.
+
+        >>> Prediction((Mention(0, 1, "LOC"), Mention(2, 3, "LOC")), (0.4, 0.9)).above(0.5).mentions
+        (Mention(start=2, end=3, type='LOC'),)
+        """
+        places = {old: new for new, old in enumerate(i for i, score in enumerate(self.scores) if score >= least)}
+        links = [
+            (Link(places[link.head], places[link.tail], link.type), score)
+            for link, score in zip(self.links, self.link_scores, strict=True)
+            if score >= least and link.head in places and link.tail in places
+        ]
+        return Prediction(
+            tuple(self.mentions[i] for i in places),
+            tuple(self.scores[i] for i in places),
+            tuple(link for link, _ in links),
+            tuple(score for _, score in links),
+        )
+
 
 class Extractor(nn.Module):
     """A trunk and a head.

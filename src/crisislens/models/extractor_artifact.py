@@ -25,7 +25,16 @@ from crisislens.encoders.lora import fold_lora
 from crisislens.models.artifact import Card
 from crisislens.models.extraction import Extractor, ExtractorSpec
 
-__all__ = ["ExtractorMeta", "LoadedExtractor", "describe_extractor", "load_extractor", "save_extractor", "trained_state"]
+__all__ = [
+    "ExtractorMeta",
+    "LoadedExtractor",
+    "describe_extractor",
+    "extractor_card",
+    "is_extractor",
+    "load_extractor",
+    "save_extractor",
+    "trained_state",
+]
 
 _WEIGHTS, _CONFIG, _CARD = "extractor.safetensors", "config.json", "README.md"
 _FORMAT: Final = 1
@@ -143,6 +152,21 @@ def describe_extractor(folder: Path) -> tuple[ExtractorSpec, ExtractorMeta]:
     """
     config = _read_config(folder)
     return config.spec, config.meta
+
+
+def is_extractor(folder: Path) -> bool:
+    """Whether a folder holds an extractor, whole or damaged."""
+    return (folder / _WEIGHTS).is_file()
+
+
+def extractor_card(folder: Path) -> str:
+    """The model card of a saved extractor as it stands beside it, which people may have added to; made anew where it is gone.
+
+    Raises:
+        ModelError: If a file is missing or damaged.
+    """
+    made = _card(*describe_extractor(folder))
+    return (folder / _CARD).read_text(encoding="utf-8", errors="replace") if (folder / _CARD).is_file() else made
 
 
 def _read_config(folder: Path) -> _ExtractorConfig:

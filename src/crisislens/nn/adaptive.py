@@ -30,7 +30,7 @@ class AdaptiveFusion(nn.Module):
         width: Width $d$ of the words' and the context's states.
         image_width: Width of the patches.
         heads: Heads of the attention; divides the width.
-        relevance: Whether what comes in is scaled by the relevance of the context.
+        relevance: Whether what comes in is scaled by the relevance of the context; a post without one takes its picture unscaled.
     """
 
     def __init__(self, *, width: int, image_width: int, heads: int = 4, relevance: bool = False) -> None:
@@ -66,5 +66,7 @@ class AdaptiveFusion(nn.Module):
         taken = torch.sigmoid(self.gate(torch.cat([text, a], dim=-1))) * a
         if self.slope is not None and self.offset is not None:
             likeness = functional.cosine_similarity(masked_mean(context, context_mask), masked_mean(text, text_mask))
-            taken = torch.sigmoid(self.slope * (likeness - self.offset))[:, None, None] * taken
+            relevance = torch.sigmoid(self.slope * (likeness - self.offset))
+            # where there is no context, nothing says that the picture is beside the point
+            taken = torch.where(context_mask.any(1), relevance, 1.0)[:, None, None] * taken
         return text + taken * text_mask[..., None]

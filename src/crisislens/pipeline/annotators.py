@@ -8,7 +8,8 @@ An annotator fills fields of `Assessment` that are its own. To add one:
 4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
 An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again post by post and writes the
-reason into the assessment's notes.
+reason into the assessment's notes. What it has to say of a post itself, such as why a field is empty, it gives under `notes`; it is added
+to the others'.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -42,7 +43,7 @@ class Annotator(Protocol):
         ...
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
-        """For each post the fields of `Assessment` that it fills; an entry never depends on another post.
+        """For each post the fields of `Assessment` that it fills, and `notes` that are added; an entry never depends on another post.
 
         Arguments:
             posts: b posts.
@@ -62,7 +63,7 @@ class NeedsAnalyst(Protocol):
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")
 DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")
-_OF_THE_TASKS = {"post", "modalities", "notes", "language", "tasks", "urgency", "provenance"}
+_OF_THE_TASKS = {"post", "modalities", "language", "tasks", "urgency", "provenance"}
 
 
 def load_annotators(names: Sequence[str] = DEFAULT_ANNOTATORS) -> tuple[Annotator, ...]:
@@ -97,7 +98,7 @@ def _known() -> Registry[Callable[[], Annotator]]:
 
 
 def annotate(annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts) -> list[tuple[dict[str, object], list[str]]]:
-    """For each post the fields that all annotators fill, and a note for each that failed on it."""
+    """For each post the fields that all annotators fill, and their notes: what they remark, and why one failed on it."""
     found: list[tuple[dict[str, object], list[str]]] = [({}, []) for _ in posts]
     for annotator in annotators:
         for (fields, notes), one in zip(found, _fields(annotator, posts, encoded), strict=True):
@@ -106,8 +107,16 @@ def annotate(annotators: Sequence[Annotator], posts: Sequence[Post], encoded: En
                 continue
             if taken := set(one) & _OF_THE_TASKS:
                 raise TypeError(f"annotator {annotator.name!r} fills {', '.join(sorted(taken))}, which is not its own")
-            fields.update(one)
+            fields.update({name: value for name, value in one.items() if name != "notes"})
+            notes.extend(_remarks(one))
     return found
+
+
+def _remarks(fields: Mapping[str, object]) -> list[str]:
+    remarks = fields.get("notes", ())
+    if not isinstance(remarks, tuple | list) or not all(isinstance(remark, str) for remark in remarks):
+        raise TypeError(f"notes are a tuple of sentences, not {remarks!r:.100}")
+    return [str(remark) for remark in remarks]
 
 
 def _fields(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object] | Exception]:

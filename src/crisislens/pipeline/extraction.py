@@ -29,6 +29,7 @@ __all__ = ["EntityAnnotator", "ExtractionOutcome", "extract_posts"]
 
 # of the lines that are written
 _RECORD = 4
+_OTHER_KINDS = {".csv", ".tsv", ".parquet", ".xlsx", ".html", ".geojson"}
 
 
 @ANNOTATORS.register("entities")
@@ -50,8 +51,20 @@ class EntityAnnotator:
         return self.finder.fingerprint()
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
-        """Entities and relations in the text of each post, with their places in the text as posted."""
-        return [{"entities": f.entities, "relations": f.relations} for f in self.finder.find([post.text for post in posts])]
+        """Entities and relations in the text of each post, with their places in the text as posted; a note where none were looked for."""
+        found = self.finder.find([post.text for post in posts])
+        return [
+            {"entities": f.entities, "relations": f.relations, "notes": self._why_none(post, f)}
+            for post, f in zip(posts, found, strict=True)
+        ]
+
+    def _why_none(self, post: Post, found: Found) -> tuple[str, ...]:
+        """Nobody is to take a post that was not read for one that names nothing."""
+        if not post.text.strip() or (found.read and (found.relations_read or not self.finder.seeks_relations)):
+            return ()
+        if found.read:
+            return ("relations were not looked for: their extractor does not know the text's language",)
+        return ("names and relations were not looked for: the text has no words, or is in a language that the extractor does not know",)
 
 
 @dataclass(frozen=True)
@@ -67,7 +80,7 @@ class ExtractionOutcome:
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
         with_context: How many posts have one of the contexts that were given.
-        relations_unread: Posts whose entities alone were looked for: the extractor of relations does not know the language.
+        relations_unread: Posts whose entities alone were looked for: that of relations does not know the language, or there is none.
     """
 
     posts: int
@@ -127,11 +140,13 @@ def extract_posts(
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read, `out` is a folder, another run is writing it, or the contexts belong to no post or no
-            extractor.
+        InputError: If the source cannot be read, `out` is a folder or is named as a table, another run is writing it, or the contexts
+            belong to no post or no extractor.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names the file that is written")
+    if out.suffix.lower() in _OTHER_KINDS:
+        raise InputError(f"{out.name} would hold lines of JSON under the name of another kind of file; call it {out.stem}.jsonl")
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
     part, tally = out.with_name(f".{out.name}.{_key(source, finder, contexts)}.part"), _Tally()
     with sole_writer(out.parent, lock=f".{out.name}.lock"):

@@ -47,12 +47,14 @@ __all__ = [
 ]
 
 CONTAINS = "/loc/loc/contain"
-WITHHELD = frozenset({"race", "religion", "nationality"})
-"""What is never told of anybody: relations by the last part of their name."""
+WITHHELD = frozenset({"race", "racial", "religion", "religious", "nationality", "ethnicity", "ethnic"})
+"""What is never told of anybody: relations with one of these words in their name."""
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
-_REVISION = 5
+# has_religion and hasReligion alike
+_WORDS_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_REVISION = 6
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Found:
         entities: In the order of the text.
         relations: Between them, the most probable first.
         read: False where the text was left alone: it is empty, or in a language that the extractors do not know.
-        relations_read: False where no relations were looked for, since their extractor alone does not know the language.
+        relations_read: False where no relations were looked for: their extractor does not know the language, or there is none.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -126,7 +128,7 @@ class Finder:
         self._relating = None if no_relations else entities if entities.extractor.spec.task == "joint" else relations
         known = self._relating.extractor.spec.relations[1:] if self._relating else ()
         told = self._relating.meta.tells if self._relating and not all_relations else ()
-        self.tells = frozenset(name for name in told or known if name.rpartition("/")[2].lower() not in WITHHELD)
+        self.tells = frozenset(name for name in told or known if not _withheld(name))
         used = [entities, *([relations] if relations is not None and not no_relations else [])]
         self._readers = [_reader(loaded) for loaded in used]
         self._languages = [loaded.meta.languages if languages is None else languages for loaded in used]
@@ -159,6 +161,11 @@ class Finder:
         return tuple(sorted(name for name in self.tells if (kinds := types_of_relation(name)) != _ANY and not types.issuperset(kinds)))
 
     @property
+    def seeks_relations(self) -> bool:
+        """Whether relations are looked for at all."""
+        return self._relating is not None
+
+    @property
     def reads_contexts(self) -> bool:
         """Whether one of the extractors reads the contexts of pictures."""
         return any(reader.context_pieces for reader in self._readers)
@@ -186,7 +193,7 @@ class Finder:
             Found(
                 tuple(_entity(post[0], words[post], m, s) for m, s in zip(n.mentions, n.scores, strict=True)),
                 related[post],
-                relations_read=all(texts_read[post[0]]),
+                relations_read=self.seeks_relations and all(texts_read[post[0]]),
             )
             if (n := named.get(post))
             else Found(read=False)
@@ -200,18 +207,15 @@ class Finder:
 
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
-        above, found = self.entities.meta.accept_above, []
-        for p in predictions(self.entities.extractor, encoded):
-            places = {old: new for new, old in enumerate(i for i, s in enumerate(p.scores) if s >= above)}
-            links = zip(p.links, p.link_scores, strict=True)
-            found.append(
-                _Named(
-                    [p.mentions[i] for i in places],
-                    [p.scores[i] for i in places],
-                    [(places[x.head], places[x.tail], x.type, s) for x, s in links if x.head in places and x.tail in places],
-                )
+        found = [p.above(self.entities.meta.accept_above) for p in predictions(self.entities.extractor, encoded)]
+        return [
+            _Named(
+                [*p.mentions],
+                [*p.scores],
+                [(x.head, x.tail, x.type, score) for x, score in zip(p.links, p.link_scores, strict=True)],
             )
-        return found
+            for p in found
+        ]
 
     def _relations(
         self, posts: Sequence[_Read], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]
@@ -270,6 +274,15 @@ class Finder:
         outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
         follows = tail.end <= head.start and _COMMA.fullmatch(post.text[post.words[tail.end - 1].end : post.words[head.start].start])
         return load_gazetteer().contains(outer, inner, adjacent=bool(follows))
+
+
+def _withheld(name: str) -> bool:
+    """Whether a relation says of people what is never told.
+
+    >>> [_withheld(name) for name in ("/per/misc/race", "hasReligion", "nationality_of", "/loc/loc/contain")]
+    [True, True, True, False]
+    """
+    return not WITHHELD.isdisjoint(word.lower() for word in _WORDS_OF_A_NAME.findall(name))
 
 
 def _kinds(head: Mention, tail: Mention) -> tuple[str, str]:

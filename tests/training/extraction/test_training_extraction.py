@@ -10,14 +10,16 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError, InputError, ModelError
 from crisislens.core.files import sole_writer
+from crisislens.domain.extraction import AnnotatedPost, Link, Mention
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec, load_vision
-from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, TaskName
+from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.words import WordBatch
+from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
-from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval, retrieval_chance
+from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
@@ -150,6 +152,81 @@ def test_pairs_of_one_post_are_counted_together(folder: Path, splits: Extraction
     once = evaluate_extractor(extractor, twice[::2])
     assert measured.counts.tolist() == (2 * once.counts).tolist()
     assert (measured.report.low, measured.report.high, measured.report.posts) == (once.report.low, once.report.high, once.report.posts)
+
+
+def test_a_pair_out_of_reach_costs_itself_alone(folder: Path, splits: ExtractionSplits) -> None:
+    far = AnnotatedPost("far", ("help",) * 60 + ("Anna", "visits", "Paris"), (Mention(60, 61, "PER"), Mention(62, 63, "LOC")))
+    far = replace(far, links=(Link(0, 1, RELATIONS[1]),), image="far")
+    run = make(folder, "relations", epochs=1)
+    whole, history = fit_extractor(run, splits, seed=0)
+    with_far = replace(splits, train=[*splits.train, far])
+    learned, same = fit_extractor(run, with_far, seed=0)
+    assert [r.task_loss for r in history] == [r.task_loss for r in same], "nothing is learned from it"
+    examples = encode_posts([*splits.test, far], learned, word_reader(learned), {})
+    assert [e.out_of_reach for e in examples] == [*(False for _ in splits.test), True]
+    found = predict_examples(learned, examples, with_scores=True)
+    assert (found[-1].links, found[-1].link_scores) == ((Link(0, 1, "None"),), (1.0,))
+    # and it counts as missed
+    near, measured = evaluate_extractor(whole, examples[:-1]), evaluate_extractor(whole, examples)
+    assert measured.report.micro.marked == near.report.micro.marked + 1
+    assert measured.report.micro.found == near.report.micro.found
+    with pytest.raises(DataError, match="every pair stands behind"):
+        fit_extractor(run, replace(splits, train=[far]), seed=0)
+
+
+@pytest.mark.parametrize("scheme", ["bio", "bioes"])
+def test_an_entity_over_the_limit_of_what_is_read_ends_there(folder: Path, scheme: str) -> None:
+    extractor = Extractor(make(folder, scheme=scheme).extractor)
+    post = AnnotatedPost("1", (*("help",) * 44, *("Anna",) * 6), (Mention(44, 50, "PER"),))
+    [example] = encode_posts([post], extractor, word_reader(extractor), {})
+    read = len(example.words.starts)
+    assert 44 < read < 50
+    batch, y = collate_examples([example], extractor)
+    task, _ = extractor.loss(batch, y)
+    # a sequence of tags that may not stand costs ten thousand
+    assert 0 < task.item() < 1000
+    assert extractor.tags.decode(y[0].tolist()) == [Mention(44, read, "PER")]
+
+
+def prediction(*spans: tuple[int, str, float]) -> Prediction:
+    return Prediction(tuple(Mention(i, i + 1, kind) for i, kind, _ in spans), tuple(score for *_, score in spans))
+
+
+def test_the_threshold_is_the_best_one_on_development_posts(folder: Path, splits: ExtractionSplits) -> None:
+    extractor = Extractor(make(folder).extractor)
+    posts = [AnnotatedPost(str(i), ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC"))) for i in range(2)]
+    examples = encode_posts(posts, extractor, word_reader(extractor), {})
+    found = [prediction((0, "PER", 0.9), (1, "PER", 0.42)), prediction((0, "PER", 0.7), (1, "LOC", 0.33), (2, "LOC", 0.61))]
+    assert best_threshold(extractor, examples, found) == 0.45
+    report = report_above(extractor, examples, found, 0.45)
+    assert (report.micro.right, report.micro.found, report.micro.marked) == (3, 3, 4)
+    assert report_above(extractor, examples, found, 0.0).micro.found == 5
+    assert in_words(report, "dev").startswith("dev: micro F1 85.7 [")
+    # where nothing is to be gained nothing is left out
+    assert best_threshold(extractor, examples, [prediction((0, "PER", 0.1), (2, "LOC", 0.1))] * 2) == 0.0
+    pairs = encode_posts(splits.test, Extractor(make(folder, "relations").extractor), word_reader(extractor), {})
+    related = Extractor(make(folder, "relations").extractor)
+    said = [Prediction(links=(Link(0, 1, RELATIONS[1]),), link_scores=(0.8 if e.y else 0.57,)) for e in pairs]
+    assert best_threshold(related, pairs, said) == 0.6
+    assert report_above(related, pairs, said, 0.6).micro.f1 == 1.0
+
+
+def test_a_joint_prediction_loses_relations_with_their_ends() -> None:
+    mentions = (Mention(0, 1, "PER"), Mention(1, 2, "LOC"), Mention(2, 3, "LOC"))
+    whole = Prediction(mentions, (0.3, 0.8, 0.9), (Link(0, 1, "a"), Link(1, 2, "b"), Link(2, 1, "c")), (0.99, 0.7, 0.4))
+    assert whole.above(0.0) == whole
+    left = whole.above(0.5)
+    assert left == Prediction(mentions[1:], (0.8, 0.9), (Link(0, 1, "b"),), (0.7,))
+
+
+def test_labels_that_joint_training_could_not_tell_apart_are_refused(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    run = make(folder, "joint")
+    untyped = replace(splits, dev=[replace(splits.dev[0], mentions=(Mention(0, 1, ""),), links=())])
+    with pytest.raises(ConfigError, match="does not say the type of every entity"):
+        run_extraction(run, tmp_path, splits=untyped)
+    both = run.model_copy(update={"extractor": run.extractor.model_copy(update={"relations": ("None", "PER")})})
+    with pytest.raises(ConfigError, match="PER is the name of a type and of a relation"):
+        run_extraction(both, tmp_path, splits=splits)
 
 
 @pytest.mark.parametrize("joint", [False, True])

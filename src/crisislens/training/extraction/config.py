@@ -23,7 +23,7 @@ class ExtractionData(Config):
     contexts: Literal["none", "captions", "long", "file"] = "none"
     """Contexts of the pictures: none, the captions beside the data, the long ones where they exist, or a file of one's own."""
     context_file: str | None = None
-    """That file: lines `ID.jpg :text`, or a table with `image_id` and `context`."""
+    """That file: what `crisislens caption` wrote, lines `ID.jpg :text`, or a table with `image_id` and `context`."""
     image_root: str | None = None
     """The folder of the posts' photos (`ID.jpg`, or file names as in the data); without one, no picture is read. Photos become patches
     of the frozen compact encoder (set `extractor.image_width` to 1280), or pixels for `extractor.image_encoder`."""

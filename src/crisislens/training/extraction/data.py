@@ -10,6 +10,7 @@ from torch import Tensor
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
 from crisislens.data.annotated import AnnotatedTable, one_row_a_pair
+from crisislens.data.conll import ConllFile
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.jmere import JMERE, joined_stand_in
 from crisislens.data.mner import TwitterMNER
@@ -54,6 +55,12 @@ class ExtractionSplits:
         """The posts of `train`, `dev` or `test`."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
 
+    def described(self, split: str) -> str:
+        """How many posts a part has, and how many of them a context: contexts that belong to one part only are easily not noticed."""
+        posts = self.part(split)
+        beside = sum(1 for post in posts if context_of(self.contexts, post.image))
+        return f"{len(posts)} rows" + (f", {beside} with a context" if self.contexts else "")
+
     def posts_fingerprint(self) -> str:
         """16 hex digits over the posts of all parts with what people marked in them; contexts and photos are not in it."""
         return fingerprint_lines(repr(post) for part in (self.train, self.dev, self.test) for post in part)
@@ -74,6 +81,8 @@ class Example:
         post: What people marked.
         image: Patches of its picture, or None.
         photo: The picture's file, for an image encoder inside the graph, or None.
+        out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing is learned from it, and where scores are
+            made it counts as said to have no relation.
     """
 
     words: EncodedWords
@@ -81,17 +90,23 @@ class Example:
     post: AnnotatedPost
     image: Tensor | None = None
     photo: Path | None = None
+    out_of_reach: bool = False
 
 
-def load_splits(data: ExtractionData) -> ExtractionSplits:
+def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplits:
     """Reads a data set with its contexts.
+
+    Arguments:
+        data: Which one, and where.
+        joint: Whether entities and relations are learned from the same posts: of a table, those in which nobody looked for relations
+            are left out then, since having none there says nothing. Where entities alone are learned they stay.
 
     Raises:
         DataError: If files are missing or not as described, if a part has no post, or if no post has an entity, one of the contexts,
             or a photo.
         ConfigError: If contexts are asked for that the data set does not have.
     """
-    posts, contexts = _posts(data), _contexts(data)
+    posts, contexts = _posts(data, joint=joint), _contexts(data)
     if data.cut_anew:
         posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
     if empty := [split for split, part in zip(SPLITS, posts, strict=True) if not part]:
@@ -128,22 +143,22 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
     return [posts[i] for i in sorted(order[:count].tolist())]
 
 
-def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
+def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     root = Path(data.root)
     if data.name in {"conll", "table", "table-pairs"}:
         files = [read_own(root, split, "conll" if data.name == "conll" else "table") for split in SPLITS]
-        train, dev, test = (file.posts for file in files)
-        if data.name != "table-pairs":
+        if data.name == "conll" or (data.name == "table" and not joint):
+            train, dev, test = (file.posts for file in files)
             return train, dev, test
-        # where nobody looked for relations, having none says nothing
-        pairs = {
-            split: one_row_a_pair([p for p in file.posts if p.id not in file.relations_unread])
-            for split, file in zip(SPLITS, files, strict=True)
-            if isinstance(file, AnnotatedTable)
-        }
-        if bare := [split for split, rows in pairs.items() if not any(p.links[0].type != NO_RELATION for p in rows)]:
-            raise DataError(f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or take data.name=table")
-        return pairs["train"], pairs["dev"], pairs["test"]
+        pairs = data.name == "table-pairs"
+        parts = [_relations_read(file) for file in files]
+        train, dev, test = (one_row_a_pair(part) for part in parts) if pairs else parts
+        if bare := [split for split, part in zip(SPLITS, (train, dev, test), strict=True) if not _related(part)]:
+            raise DataError(
+                f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or "
+                + ("take data.name=table" if pairs else "set extractor.task to entities")
+            )
+        return train, dev, test
     if data.name == "stand-in":
         return _stand_in(root)
     if data.name == "twitter-both":
@@ -158,6 +173,17 @@ def _posts(data: ExtractionData) -> tuple[list[AnnotatedPost], list[AnnotatedPos
     else:
         source = TwitterMNER(root, data.name)
     return source.load("train"), source.load("dev"), source.load("test")
+
+
+def _relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
+    """The posts without those in which nobody looked for relations: having none there says nothing."""
+    unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
+    return [p for place, p in enumerate(file.posts) if place not in unread]
+
+
+def _related(posts: list[AnnotatedPost]) -> bool:
+    """Whether a relation is marked in any of them."""
+    return any(link.type != NO_RELATION for p in posts for link in p.links)
 
 
 def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
@@ -223,18 +249,22 @@ def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, cont
             raise DataError(f"post {post.id} has {len(post.links)} links; the task relations takes posts with one pair each")
         [link] = post.links
         pair = (post.mentions[link.head], post.mentions[link.tail])
-        if link.type not in spec.relations:
-            # a relation of the development or test split that training never saw counts as missed, not as an error
-            return Example(reader.read(post.words, context=context, pair=pair), torch.tensor(0), post)
-        return Example(reader.read(post.words, context=context, pair=pair), torch.tensor(spec.relations.index(link.type)), post)
+        # a relation of the development or test split that training never saw counts as missed, not as an error
+        y = torch.tensor(spec.relations.index(link.type) if link.type in spec.relations else 0)
+        try:
+            return Example(reader.read(post.words, context=context, pair=pair), y, post)
+        except DataError:
+            # the product does not ask about such a pair either
+            return Example(reader.read(post.words, context=context), y, post, out_of_reach=True)
     encoded = reader.read(post.words, context=context)
     n = len(encoded.starts)
     if spec.task == "joint":
         known = [link for link in post.links if link.type in spec.relations]
         grid = extractor.pairs.encode(post.mentions, known, words=len(post.words))
         return Example(encoded, torch.from_numpy(grid[:n, :n]), post)
-    tags = extractor.tags.encode(_apart(post), words=len(post.words))
-    return Example(encoded, torch.tensor([extractor.tags.numbers[tag] for tag in tags[:n]]), post)
+    # an entity that goes on behind what is read ends there, or its tags would be none that may end
+    read = [Mention(m.start, min(m.end, n), m.type) for m in _apart(post) if m.start < n]
+    return Example(encoded, torch.tensor([extractor.tags.numbers[tag] for tag in extractor.tags.encode(read, words=n)]), post)
 
 
 def _apart(post: AnnotatedPost) -> list[Mention]:

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from crisislens.core.errors import InputError
-from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link
 from crisislens.evaluation.extraction import (
     ExtractionReport,
     entity_report,
@@ -25,6 +25,7 @@ from crisislens.training.extraction.data import Example, collate_examples
 __all__ = ["Measured", "evaluate_extractor", "post_of_pair", "predict_examples", "retrieval", "retrieval_chance"]
 
 _BATCH = 64
+_NOTHING = Prediction(links=(Link(0, 1, NO_RELATION),), link_scores=(1.0,))
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,13 @@ class Measured:
 
 
 def predict_examples(extractor: Extractor, examples: Sequence[Example], *, with_scores: bool = False) -> list[Prediction]:
-    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but speed."""
+    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but speed.
+
+    Of a pair out of reach it says that there is no relation.
+    """
     extractor.eval()
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].words))
-    found: list[Prediction] = [Prediction()] * len(examples)
+    order = sorted((i for i, e in enumerate(examples) if not e.out_of_reach), key=lambda i: len(examples[i].words))
+    found: list[Prediction] = [_NOTHING if e.out_of_reach else Prediction() for e in examples]
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
         batch = _batch(extractor, [examples[i] for i in rows])
@@ -107,7 +111,7 @@ def retrieval(
         InputError: If there are fewer posts with a context than stand to choice.
     """
     extractor.eval()
-    usable = [e for e in examples if e.words.context_ids]
+    usable = [e for e in examples if e.words.context_ids and not e.out_of_reach]
     if len(usable) < batch_posts:
         raise InputError(f"{len(usable)} posts have a context, {batch_posts} are needed; read contexts by themselves, or lower batch_posts")
     places: dict[str, list[Tensor]] = {"text": [], "image": []}

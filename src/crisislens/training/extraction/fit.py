@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from crisislens.core.errors import ModelError
+from crisislens.core.errors import DataError, ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.features.words import WordReader
 from crisislens.models.extraction import Extractor
@@ -214,6 +214,9 @@ def fit_extractor(
     reader = word_reader(extractor)
     root = Path(run.data.image_root) if run.data.image_root else None
     train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("train", "dev"))
+    train = [e for e in train if not e.out_of_reach]
+    if not train:
+        raise DataError("every pair stands behind what the encoder reads of its post; give shorter texts, or a higher encoder.max_tokens")
     batches = LengthBatches(train, size=r.batch_posts, seed=seed, extractor=extractor)
     module = _Module(extractor, r, seed, len(batches) * r.epochs, f"{run_mark(run, splits)}-{seed}")
     trainer = quiet_trainer(

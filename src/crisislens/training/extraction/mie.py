@@ -48,7 +48,7 @@ class Comparison:
         data: The data set.
         system: The system.
         results: Its seeds.
-        f1: Micro F1 on the test posts as `percent` prints it.
+        f1: Micro F1 on the test posts in percent, with a t interval over seeds, or of one training with that over posts.
         against: The system that it is compared with; empty for the first.
         difference: Their paired difference over the seeds that both have; None for the first.
     """
@@ -190,9 +190,17 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
             text = re.sub(r"-text-long(?=-|$)", "-text", name.replace(_system(name, data), "text", 1), count=1)
             before = before or (text if _system(name, data) != "text" and text in runs else "")
             difference = compare(runs[name], runs[before], resamples=resamples) if before else None
-            f1 = mean_interval([r.test.micro.f1 for r in runs[name]]).percent()
-            compared.append(Comparison(data, name.removeprefix(f"{data}-"), runs[name], f1, before.removeprefix(f"{data}-"), difference))
+            shown = (name.removeprefix(f"{data}-"), runs[name], _f1(runs[name]), before.removeprefix(f"{data}-"))
+            compared.append(Comparison(data, *shown, difference))
     return compared
+
+
+def _f1(results: Sequence[SeedResult]) -> str:
+    """Micro F1 in percent: over seeds with a t interval, of a single training with its bootstrap interval over posts."""
+    if len(results) > 1:
+        return mean_interval([r.test.micro.f1 for r in results]).percent()
+    test = results[0].test
+    return f"{100 * test.micro.f1:.2f} [{100 * test.low:.2f}, {100 * test.high:.2f}] (1 seed)"
 
 
 def compare(a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000) -> PairedDifference | None:

@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write, sole_writer
+from crisislens.domain.extraction import NO_RELATION
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor, save_extractor
+from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
 from crisislens.training.extraction.config import ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits, encode_posts, load_splits
-from crisislens.training.extraction.evaluate import evaluate_extractor, retrieval
+from crisislens.training.extraction.data import Example, ExtractionSplits, encode_posts, load_splits
+from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
 
 __all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
@@ -75,7 +77,19 @@ def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRu
         changes["relations"] = splits.relations
     if task != "relations" and splits.types and not set(splits.types) <= set(run.extractor.types):
         changes["types"] = splits.types
-    return run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
+    run = run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
+    if task == "joint":
+        _check_joint(run, splits)
+    return run
+
+
+def _check_joint(run: ExtractionRun, splits: ExtractionSplits) -> None:
+    """Entities and relations share one list of labels there."""
+    if any(not m.type for part in (splits.train, splits.dev, splits.test) for p in part for m in p.mentions):
+        raise ConfigError(f"{run.data.name} does not say the type of every entity; set extractor.task to relations")
+    spec = run.extractor
+    if twice := sorted({*spec.types, NO_RELATION} & set(spec.relations[1:])) or [kind for kind in spec.types if kind == NO_RELATION]:
+        raise ConfigError(f"{twice[0]} is the name of a type and of a relation (or of none); call one of them otherwise in the data")
 
 
 def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
@@ -124,7 +138,8 @@ def run_extraction(
         run: The run.
         out: The folder of results and checkpoints.
         splits: Its data, read from where the run says if None.
-        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta.
+        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta; the least probability that is told is chosen on
+            development posts.
         report: Called after each epoch with the training's name.
 
     Raises:
@@ -134,7 +149,7 @@ def run_extraction(
         DataError: If the data cannot be read.
         ModelError: If training diverges.
     """
-    splits = load_splits(run.data) if splits is None else splits
+    splits = load_splits(run.data, joint=run.extractor.task == "joint") if splits is None else splits
     run = with_labels_of(run, splits)
     _check_inputs(run, splits)
     mark = run_mark(run, splits)
@@ -180,8 +195,8 @@ def _one_seed(
     dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("dev", "test"))
     measured = evaluate_extractor(extractor, test)
     if keep is not None:
-        save_extractor(out / path.stem, extractor, keep)
-    with_context = [e for e in test if e.words.context_ids]
+        save_extractor(out / path.stem, extractor, _meta(keep, extractor, dev, test))
+    with_context = [e for e in test if e.words.context_ids and not e.out_of_reach]
     return SeedResult(
         run=run,
         fingerprint=mark,
@@ -197,6 +212,15 @@ def _one_seed(
         seconds=time.perf_counter() - started,
         versions={"crisislens": version("crisislens"), "torch": torch.__version__, "python": platform.python_version()},
     )
+
+
+def _meta(meta: ExtractorMeta, extractor: Extractor, dev: list[Example], test: list[Example]) -> ExtractorMeta:
+    """The meta with the least probability that is told, chosen on the development posts, and test scores of what it leaves."""
+    on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
+    least = best_threshold(extractor, dev, on_dev)
+    what = f"test, {len(test)} {'pairs' if extractor.spec.task == 'relations' else 'posts'}, of what is told"
+    line = in_words(report_above(extractor, test, on_test, least), what)
+    return meta.model_copy(update={"accept_above": least, "card": meta.card.model_copy(update={"numbers": (*meta.card.numbers, line)})})
 
 
 def _trained(extractor: Extractor) -> int:

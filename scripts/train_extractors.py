@@ -8,19 +8,21 @@ one with the best F1 on development posts. `--install` writes the two artifacts 
 import argparse
 import json
 from pathlib import Path
+from typing import Literal
 
 import crisislens
 from crisislens.models.artifact import Card
 from crisislens.models.extraction import ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.device import set_threads
-from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
+from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import encode_posts, load_splits
 from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.run import AUTO, with_labels_of
 
+_ITEMS: dict[str, Literal["entities", "relations"]] = {"entities-compact": "entities", "relations-compact": "relations"}
 # of the others most are wrong on crisis posts: benchmarks/relation_sample.py
 _TELLS = {"entities-compact": (), "relations-compact": ("/loc/loc/contain",)}
 # a model of places says so of any two; the product asks the gazetteer too
@@ -55,19 +57,19 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
     def report(epoch: ExtractionEpoch) -> None:
         print(name, epoch.model_dump_json(), flush=True)
 
-    folder = out / name
+    folder, items = out / name, _ITEMS[name]
     if not (folder / "config.json").is_file():
         extractor, _ = fit_extractor(run, splits, seed=0, checkpoint=out / f"{name}.ckpt", after_epoch=report)
         reader = word_reader(extractor)
         dev, test = (encode_posts(splits.part(split), extractor, reader, {}) for split in ("dev", "test"))
         on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
-        above = best_threshold(extractor, dev, on_dev)
+        above = best_thresholds(items, dev, on_dev)[0]
         what_rows = "posts" if name == "entities-compact" else "pairs"
         parts = {"MNRE v2 test": slice(None)}
         if name == "entities-compact":
             parts = {"Twitter-2015 test": slice(_TWITTER_2015_TEST), "Twitter-2017 test": slice(_TWITTER_2015_TEST, None)}
         numbers = [
-            in_words(report_above(extractor, test[rows], on_test[rows], above), f"{what}, {len(test[rows])} {what_rows}")
+            in_words(report_above(test[rows], on_test[rows], items, above), f"{what}, {len(test[rows])} {what_rows}")
             for what, rows in parts.items()
         ]
         print(*numbers, sep="\n", flush=True)
@@ -86,7 +88,7 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
     said = predict_examples(loaded.extractor, sample, with_scores=True)
     print(
         name,
-        in_words(report_above(loaded.extractor, sample, said, loaded.meta.accept_above), f"as shipped, last {_SAMPLE} of the test split"),
+        in_words(report_above(sample, said, items, loaded.meta.accept_above), f"as shipped, last {_SAMPLE} of the test split"),
         flush=True,
     )
     return folder

@@ -54,7 +54,7 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert f"tells what is at least {100 * least:.0f} % probable" in trained.stdout
     card = crisislens("models", "show", extractor)
     assert card.returncode == 0, card.stderr
-    assert re.search(r"test, 20 posts, of what is told: micro F1 \d", card.stdout), card.stdout
+    assert re.search(r"test, 20 posts, entities above the threshold: micro F1 \d", card.stdout), card.stdout
     assert f"leaves out below: {least:.2f}" in card.stdout
     done = crisislens("extract", folder / "posts.jsonl", "--entities", extractor, "--relations", "none", "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr

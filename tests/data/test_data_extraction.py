@@ -105,20 +105,22 @@ def test_what_nobody_looked_for_stays_marked_in_every_kind_of_table(tmp_path: Pa
         {"id": "1", "text": "Carla left", "read": False},
         {"id": "2", "text": "Dinesh left", "failed": {"reason": "no text"}},
         {"id": "3", "text": "Eve left", "failed": False},
+        {"id": "4", "text": "Frank left", "relations_read": 0.0},
+        {"id": "5", "text": "Grace left", "read": False, "entities": [{"type": "PER", "start": 0, "end": 5}]},
     ]
     path = tmp_path / f"train{suffix}"
     if suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row | {"entities": []}) + "\n" for row in rows))
+        path.write_text("".join(json.dumps({"entities": []} | row) + "\n" for row in rows))
     else:
         columns = ["id", "text", "entities", "relations_read", "read", "failed"]
         cells = [[v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in rows]
         with path.open("w", newline="") as stream:
             csv.writer(stream).writerows([columns, *cells])
     found = read_annotated(path)
-    assert [p.words[0] for p in found.posts] == ["Ada", "Bob", "Eve"]
+    assert [p.words[0] for p in found.posts] == ["Ada", "Bob", "Eve", "Frank", "Grace"]
     assert found.without_words == 2
     # by their places: ids may repeat where people joined files
-    assert found.relations_unread == {1}
+    assert found.relations_unread == {1, 3}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def test_what_a_word_is() -> None:
     # vowel signs, viramas and points belong to their letters
     for word in ("नेपाल", "বাংলাদেশ", "தமிழ்", "น้ำท่วม", "မြန်မာ", "ខ្មែរ", "مُحَمَّد", "שָׁלוֹם", "Cafe\u0301"):
         assert cut(f"{word}! {word}") == [word, "!", word]
+    # what makes an emoji of a digit is no part of it, as in the posts that the extractors learned
+    assert cut("Route 1\ufe0f\u20e3 closed") == ["Route", "1", "\ufe0f", "\u20e3", "closed"]
     assert cut("") == cut(" \n\t") == []
     assert len(placed_words("a " * 5000)) == 1000
 

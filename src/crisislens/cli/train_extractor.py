@@ -1,12 +1,15 @@
 """`crisislens train-extractor`: an extractor of entities or relations from a run file."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crisislens.cli.console import say, say_progress, table
 from crisislens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from crisislens.models.extractor_artifact import ExtractorMeta
 
 __all__ = ["add_to"]
 
@@ -63,4 +66,10 @@ def train_extractor(
     table(f"{config.name}: test, {len(results)} seed{'s' if len(results) > 1 else ''}", ["", "marked", "F1"], rows)
     for result in results:
         folder = out / f"{config.name}-seed{result.seed}"
-        say(f"extractor  {folder}  tells what is at least {100 * describe_extractor(folder)[1].accept_above:.0f} % probable")
+        say(f"extractor  {folder}  tells what is at least {_least(describe_extractor(folder)[1])} % probable")
+
+
+def _least(meta: "ExtractorMeta") -> str:
+    """The thresholds in percent: of entities, and of relations where they have their own."""
+    least = [meta.accept_above] if meta.accept_relations_above is None else [meta.accept_above, meta.accept_relations_above]
+    return " (relations: ".join(f"{100 * p:.0f}" for p in least) + (")" if len(least) > 1 else "")

@@ -60,7 +60,9 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        left_out = not _denied(row.get("failed") or False) or _denied(row.get("read"))
+        # a person may have filled in what was not read
+        unread = _denied(row.get("read")) and not _list({"entities": [], **row}, "entities", where)
+        left_out = unread or not _denied(row.get("failed") or False)
         text = "" if left_out else _text(row, where)
         words = placed_words(text)
         if not words:
@@ -89,7 +91,10 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
 
 def _denied(value: object) -> bool:
     """Whether a field says no, in JSON or as a cell of a table."""
-    return value is False or (isinstance(value, str) and value.strip().lower() in {"false", "no", "0"})
+    if isinstance(value, str):
+        return value.strip().lower() in {"false", "no", "0", "0.0"}
+    # libraries of tables make 0.0 of it where other rows have none
+    return isinstance(value, int | float) and value == 0
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:

@@ -15,8 +15,10 @@ from crisislens.domain.extraction import AnnotatedPost, Mention
 
 __all__ = ["PlacedWord", "cut_anew", "placed_words"]
 
-# after which no mark stands but variation selectors that nobody writes
+# marks of letters end before it
 _LAST_MARKS = 0x20000
+# what makes an emoji of a digit or a sign: variation selectors
+_SELECTORS = range(0xFE00, 0xFE10)
 # `_` is a letter to \w, and no name has it between its words
 _PARTS = re.compile(r"_+|[^_]+")
 
@@ -60,7 +62,8 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
 @cache
 def _word_pattern() -> re.Pattern[str]:
     r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese fall into single characters."""
-    marks = "".join(re.escape(chr(i)) for i in range(_LAST_MARKS) if unicodedata.category(chr(i)).startswith("M"))
+    letters = (chr(i) for i in range(_LAST_MARKS) if i not in _SELECTORS)
+    marks = "".join(re.escape(c) for c in letters if unicodedata.category(c) in {"Mn", "Mc"})
     return re.compile(rf"https?://\S*|\w[\w{marks}\u200c\u200d]*|[^\w\s]", re.IGNORECASE)
 
 

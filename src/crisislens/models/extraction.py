@@ -128,17 +128,18 @@ class Prediction:
     links: tuple[Link, ...] = ()
     link_scores: tuple[float, ...] = ()
 
-    def above(self, least: float) -> "Prediction":
-        """What is at least so probable, relations only between entities that are; not for the task `relations`.
+    def above(self, least: float, least_links: float | None = None) -> "Prediction":
+        """Entities that are at least so probable, and relations between them that are (`least` again where None); not of given pairs.
 
         >>> Prediction((Mention(0, 1, "LOC"), Mention(2, 3, "LOC")), (0.4, 0.9)).above(0.5).mentions
         (Mention(start=2, end=3, type='LOC'),)
         """
         places = {old: new for new, old in enumerate(i for i, score in enumerate(self.scores) if score >= least)}
+        least_links = least if least_links is None else least_links
         links = [
             (Link(places[link.head], places[link.tail], link.type), score)
             for link, score in zip(self.links, self.link_scores, strict=True)
-            if score >= least and link.head in places and link.tail in places
+            if score >= least_links and link.head in places and link.tail in places
         ]
         return Prediction(
             tuple(self.mentions[i] for i in places),

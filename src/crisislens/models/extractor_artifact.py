@@ -49,6 +49,8 @@ class ExtractorMeta(Config):
     """Its version, set by whoever trains it."""
     accept_above: float = Field(default=0.0, ge=0, le=1)
     """Findings of a lower probability are left out by the product."""
+    accept_relations_above: float | None = Field(default=None, ge=0, le=1)
+    """Of an extractor of both, the same for its relations; `accept_above` where None."""
     tells: tuple[str, ...] = ()
     """Relations that the product tells by default; empty tells all that it knows."""
     gazetteer: tuple[str, ...] = ()
@@ -211,6 +213,7 @@ def _card(spec: ExtractorSpec, meta: ExtractorMeta) -> str:
         "finds": ", ".join(spec.relations or spec.types),
         "language model": spec.encoder.checkpoint,
         "leaves out below": f"{meta.accept_above:.2f}",
+        **({} if meta.accept_relations_above is None else {"relations below": f"{meta.accept_relations_above:.2f}"}),
         **({"tells by default": ", ".join(meta.tells)} if meta.tells else {}),
         **({"tells only with the gazetteer": ", ".join(meta.gazetteer)} if meta.gazetteer else {}),
         "languages": ", ".join(meta.languages) or "not stated, all are read",

@@ -64,7 +64,7 @@ class EntityAnnotator:
             return ()
         if found.read:
             return ("relations were not looked for: their extractor does not know the text's language",)
-        return ("names and relations were not looked for: the text has no words, or is in a language that the extractor does not know",)
+        return ("names and relations were not looked for: the extractor does not know the text's language",)
 
 
 @dataclass(frozen=True)

@@ -41,19 +41,17 @@ from crisislens.pipeline.language import detect_language
 
 __all__ = [
     "CONTAINS",
-    "WITHHELD",
     "Finder",
     "Found",
 ]
 
 CONTAINS = "/loc/loc/contain"
-WITHHELD = frozenset({"race", "racial", "religion", "religious", "nationality", "ethnicity", "ethnic"})
-"""What is never told of anybody: relations with one of these words in their name."""
+# what is never told of anybody: relations with one of these in their name
+_WITHHELD = re.compile(r"religio|nationalit|ethnic|racial|(?<![a-z])races?(?![a-z])")
 # of a relation whose name does not say which kinds it joins
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
-# has_religion and hasReligion alike
-_WORDS_OF_A_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _REVISION = 6
 
 
@@ -207,7 +205,8 @@ class Finder:
 
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
-        found = [p.above(self.entities.meta.accept_above) for p in predictions(self.entities.extractor, encoded)]
+        meta = self.entities.meta
+        found = [p.above(meta.accept_above, meta.accept_relations_above) for p in predictions(self.entities.extractor, encoded)]
         return [
             _Named(
                 [*p.mentions],
@@ -229,7 +228,7 @@ class Finder:
                     (
                         Relation(type=name, head=a, tail=b, score=round(p, 4))
                         for a, b, name, p in links
-                        if p >= self._relating.meta.accept_above and self._tells(name, post, n.mentions[a], n.mentions[b])
+                        if self._tells(name, post, n.mentions[a], n.mentions[b])
                     ),
                     key=lambda r: (-r.score, r.head, r.tail),
                 )
@@ -262,7 +261,7 @@ class Finder:
         allowed = [[0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in fits)] for fits in fitting]
         answers: list[list[tuple[int, int, str, float]]] = [[] for _ in posts]
         for (row, a, b), (name, p) in zip(asked, relations_of_pairs(extractor, encoded, allowed), strict=True):
-            if name:
+            if name and p >= self.relations.meta.accept_above:
                 answers[row].append((a, b, name, p))
         return answers
 
@@ -279,10 +278,10 @@ class Finder:
 def _withheld(name: str) -> bool:
     """Whether a relation says of people what is never told.
 
-    >>> [_withheld(name) for name in ("/per/misc/race", "hasReligion", "nationality_of", "/loc/loc/contain")]
+    >>> [_withheld(name) for name in ("/per/misc/race", "PERReligion", "has_nationalities", "embraces")]
     [True, True, True, False]
     """
-    return not WITHHELD.isdisjoint(word.lower() for word in _WORDS_OF_A_NAME.findall(name))
+    return bool(_WITHHELD.search(_HUMP.sub(" ", name).lower()))
 
 
 def _kinds(head: Mention, tail: Mention) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.words import WordBatch
-from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
+from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
@@ -197,24 +197,47 @@ def test_the_threshold_is_the_best_one_on_development_posts(folder: Path, splits
     posts = [AnnotatedPost(str(i), ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC"))) for i in range(2)]
     examples = encode_posts(posts, extractor, word_reader(extractor), {})
     found = [prediction((0, "PER", 0.9), (1, "PER", 0.42)), prediction((0, "PER", 0.7), (1, "LOC", 0.33), (2, "LOC", 0.61))]
-    assert best_threshold(extractor, examples, found) == 0.45
-    report = report_above(extractor, examples, found, 0.45)
+    assert best_thresholds("entities", examples, found) == (0.45, None)
+    report = report_above(examples, found, "entities", 0.45)
     assert (report.micro.right, report.micro.found, report.micro.marked) == (3, 3, 4)
-    assert report_above(extractor, examples, found, 0.0).micro.found == 5
+    assert report_above(examples, found, "entities", 0.0).micro.found == 5
     assert in_words(report, "dev").startswith("dev: micro F1 85.7 [")
     # where nothing is to be gained nothing is left out
-    assert best_threshold(extractor, examples, [prediction((0, "PER", 0.1), (2, "LOC", 0.1))] * 2) == 0.0
+    assert best_thresholds("entities", examples, [prediction((0, "PER", 0.1), (2, "LOC", 0.1))] * 2) == (0.0, None)
     pairs = encode_posts(splits.test, Extractor(make(folder, "relations").extractor), word_reader(extractor), {})
-    related = Extractor(make(folder, "relations").extractor)
     said = [Prediction(links=(Link(0, 1, RELATIONS[1]),), link_scores=(0.8 if e.y else 0.57,)) for e in pairs]
-    assert best_threshold(related, pairs, said) == 0.6
-    assert report_above(related, pairs, said, 0.6).micro.f1 == 1.0
+    assert best_thresholds("relations", pairs, said) == (0.6, None)
+    assert report_above(pairs, said, "relations", 0.6).micro.f1 == 1.0
+
+
+def test_joint_thresholds_are_chosen_for_entities_first(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    run = make(folder, "joint", epochs=1)
+    extractor = Extractor(run.extractor)
+    posts = [
+        AnnotatedPost("1", ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC")), (Link(0, 1, RELATIONS[1]),)),
+        AnnotatedPost("2", ("Paris", "or", "Quito"), (Mention(0, 1, "LOC"), Mention(2, 3, "LOC"))),
+    ]
+    examples = encode_posts(posts, extractor, word_reader(extractor), {})
+    found = [
+        Prediction(posts[0].mentions, (0.9, 0.6), (Link(0, 1, RELATIONS[1]),), (0.97,)),
+        Prediction((*posts[1].mentions, Mention(1, 2, "PER")), (0.6, 0.6, 0.2), (Link(0, 1, RELATIONS[1]),), (0.7,)),
+    ]
+    # that of relations would cost three entities of four, were it theirs too
+    assert best_thresholds("joint", examples, found) == (0.25, 0.75)
+    assert report_above(examples, found, "quintuples", 0.25, 0.75).micro.f1 == 1.0
+    assert report_above(examples, found, "entities", 0.25, 0.75).micro.f1 == 1.0
+    run_extraction(run, tmp_path, splits=splits, keep=ExtractorMeta(name="both"))
+    meta = load_extractor(tmp_path / "tiny-seed0").meta
+    assert meta.accept_relations_above is not None
+    assert [line.partition(" above")[0] for line in meta.card.numbers] == ["test, 24 posts, entities", "test, 24 posts, quintuples"]
 
 
 def test_a_joint_prediction_loses_relations_with_their_ends() -> None:
     mentions = (Mention(0, 1, "PER"), Mention(1, 2, "LOC"), Mention(2, 3, "LOC"))
     whole = Prediction(mentions, (0.3, 0.8, 0.9), (Link(0, 1, "a"), Link(1, 2, "b"), Link(2, 1, "c")), (0.99, 0.7, 0.4))
     assert whole.above(0.0) == whole
+    assert whole.above(0.5, 0.8).links == ()
+    assert whole.above(0.0, 0.5).links == whole.links[:2]
     left = whole.above(0.5)
     assert left == Prediction(mentions[1:], (0.8, 0.9), (Link(0, 1, "b"),), (0.7,))
 

@@ -6,61 +6,81 @@ the smallest of equal ones. Published scores take all that is found; the product
 rest is.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from crisislens.domain.extraction import NO_RELATION
 from crisislens.evaluation.extraction import ExtractionReport, entity_report, quintuple_report, quintuples, relation_report
-from crisislens.models.extraction import Extractor, Prediction
+from crisislens.models.extraction import Prediction, TaskName
 from crisislens.training.extraction.data import Example
 from crisislens.training.extraction.evaluate import post_of_pair
 
-__all__ = ["best_threshold", "in_words", "report_above"]
+__all__ = ["Items", "best_thresholds", "in_words", "report_above"]
 
-_GRID = np.arange(0.0, 0.95, 0.05)
+Items = Literal["entities", "relations", "quintuples"]
+"""What is counted."""
+
+_STEPS = 19
 _MARKED = 20
 
 
 def report_above(
-    extractor: Extractor, examples: Sequence[Example], found: Sequence[Prediction], above: float, *, resamples: int = 2000
+    examples: Sequence[Example],
+    found: Sequence[Prediction],
+    items: Items,
+    above: float,
+    above_links: float | None = None,
+    *,
+    resamples: int = 2000,
 ) -> ExtractionReport:
     """Scores of what is accepted.
 
     Arguments:
-        extractor: The extractor.
         examples: The posts, or pairs.
-        found: What it says of each, with probabilities.
+        found: What an extractor says of each, with probabilities.
+        items: What is counted: `entities`, the `relations` of given pairs, or `quintuples`.
         above: The least that is accepted.
+        above_links: Of `quintuples`, the least that a relation needs; `above` where None.
         resamples: Of the interval.
 
     Raises:
         InputError: If there are no posts.
     """
     posts = [e.post for e in examples]
-    if extractor.spec.task == "relations":
+    if items == "relations":
         said = [p.links[0].type if p.link_scores[0] >= above else NO_RELATION for p in found]
         return relation_report([p.links[0].type for p in posts], said, posts=[post_of_pair(p) for p in posts], resamples=resamples)
-    kept = [p.above(above) for p in found]
-    if extractor.spec.task == "entities":
+    kept = [p.above(above, above_links) for p in found]
+    if items == "entities":
         return entity_report([p.mentions for p in posts], [p.mentions for p in kept], resamples=resamples)
-    marked, said_of = ([quintuples(p.mentions, p.links) for p in rows] for rows in (posts, kept))
-    return quintuple_report(marked, said_of, resamples=resamples)
+    marked, told = ([quintuples(p.mentions, p.links) for p in rows] for rows in (posts, kept))
+    return quintuple_report(marked, told, resamples=resamples)
 
 
-def best_threshold(extractor: Extractor, examples: Sequence[Example], found: Sequence[Prediction]) -> float:
-    """The probability above which micro F1 is best: a multiple of 0.05, the smallest of equal ones.
+def best_thresholds(task: TaskName, examples: Sequence[Example], found: Sequence[Prediction]) -> tuple[float, float | None]:
+    """The probabilities above which micro F1 is best: of what the task finds, and of the relations of the task `joint`, else None.
+
+    Each is a multiple of 0.05, the smallest of equal ones. Those of `joint` are chosen one after the other: entities by themselves, since
+    most posts have no relation, then relations between the entities that are left.
 
     Arguments:
-        extractor: The extractor.
+        task: The extractor's task.
         examples: Development posts, or pairs.
         found: What it says of each, with probabilities.
 
     Raises:
         InputError: If there are no posts.
     """
+
     # intervals are not looked at here
-    return round(float(max(_GRID, key=lambda t: report_above(extractor, examples, found, float(t), resamples=2).micro.f1)), 2)
+    if task != "joint":
+        return _best(lambda t: report_above(examples, found, task, t, resamples=2)), None
+    entities = _best(lambda t: report_above(examples, found, "entities", t, resamples=2))
+    return entities, _best(lambda t: report_above(examples, found, "quintuples", entities, t, resamples=2))
+
+
+def _best(report: Callable[[float], ExtractionReport]) -> float:
+    return max((round(0.05 * i, 2) for i in range(_STEPS)), key=lambda t: report(t).micro.f1)
 
 
 def in_words(report: ExtractionReport, what: str) -> str:

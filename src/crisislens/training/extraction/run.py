@@ -17,7 +17,7 @@ from crisislens.domain.extraction import NO_RELATION
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor, save_extractor
-from crisislens.training.extraction.acceptance import best_threshold, in_words, report_above
+from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import Example, ExtractionSplits, encode_posts, load_splits
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
@@ -195,7 +195,7 @@ def _one_seed(
     dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("dev", "test"))
     measured = evaluate_extractor(extractor, test)
     if keep is not None:
-        save_extractor(out / path.stem, extractor, _meta(keep, extractor, dev, test))
+        save_extractor(out / path.stem, extractor, _meta(keep, run, extractor, dev, test))
     with_context = [e for e in test if e.words.context_ids and not e.out_of_reach]
     return SeedResult(
         run=run,
@@ -214,13 +214,19 @@ def _one_seed(
     )
 
 
-def _meta(meta: ExtractorMeta, extractor: Extractor, dev: list[Example], test: list[Example]) -> ExtractorMeta:
-    """The meta with the least probability that is told, chosen on the development posts, and test scores of what it leaves."""
+def _meta(meta: ExtractorMeta, run: ExtractionRun, extractor: Extractor, dev: list[Example], test: list[Example]) -> ExtractorMeta:
+    """The meta with the least probabilities that are told, chosen on the development posts, and test scores of what is above them."""
+    task = extractor.spec.task
     on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
-    least = best_threshold(extractor, dev, on_dev)
-    what = f"test, {len(test)} {'pairs' if extractor.spec.task == 'relations' else 'posts'}, of what is told"
-    line = in_words(report_above(extractor, test, on_test, least), what)
-    return meta.model_copy(update={"accept_above": least, "card": meta.card.model_copy(update={"numbers": (*meta.card.numbers, line)})})
+    least, least_links = best_thresholds(task, dev, on_dev)
+    counted: tuple[Items, ...] = ("entities", "quintuples") if task == "joint" else (task,)
+    rows = f"{len(test)} {'pairs' if task == 'relations' else 'posts'}"
+    lines = [
+        in_words(report_above(test, on_test, items, least, least_links), f"test, {rows}, {items} above the threshold") for items in counted
+    ]
+    limits = ("thresholds and scores were made with photos, which `extract` does not read",) if run.data.image_root else ()
+    card = meta.card.model_copy(update={"numbers": (*meta.card.numbers, *lines), "limits": (*meta.card.limits, *limits)})
+    return meta.model_copy(update={"accept_above": least, "accept_relations_above": least_links, "card": card})
 
 
 def _trained(extractor: Extractor) -> int:

@@ -3,7 +3,8 @@ r"""From which probability on what an extractor says is told, chosen on developm
 $$\theta = \arg\max_{t \in \{0, 0.05, \ldots, 0.9\}} F_1\bigl(\{x : p(x) \ge t\}\bigr),$$
 
 the smallest of equal ones. Published scores take all that is found; the product leaves out what is below $\theta$, and says how good the
-rest is.
+rest is. Probabilities $p$ are those of a CRF's span, of a pair's relation, or the mean over a block of word pairs (`models.extraction`).
+This is ours.
 """
 
 from collections.abc import Callable, Sequence

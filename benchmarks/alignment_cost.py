@@ -17,9 +17,10 @@ from torch import Tensor
 from crisislens.models.extraction import Extractor
 from crisislens.nn.device import set_threads
 from crisislens.nn.words import WordBatch
-from crisislens.training.extraction.data import LengthBatches, encode_posts, load_splits
+from crisislens.training.extraction.data import LengthBatches, encode_posts
 from crisislens.training.extraction.fit import word_reader
 from crisislens.training.extraction.mie import mie_run
+from crisislens.training.extraction.splits import load_splits
 
 SYSTEMS = ("context", "info_nce", "shap_ca")
 K, WIDTH = 32, 1280

@@ -13,10 +13,10 @@ from crisislens.encoders.language import load_language
 from crisislens.evaluation.significance import mean_interval
 from crisislens.features.words import WordReader
 from crisislens.nn.device import set_threads
-from crisislens.training.extraction.data import load_splits
 from crisislens.training.extraction.evaluate import retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.mie import PUBLISHED, compare, run_mie
+from crisislens.training.extraction.splits import load_splits
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ from crisislens.pipeline.finder import CONTAINS, Finder, Found
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits, load_splits
 from crisislens.training.extraction.fit import fit_extractor
+from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 from tiny_bundles import write_bundle
 from tiny_language import made_up_posts, write_tiny_bert
 

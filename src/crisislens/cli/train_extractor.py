@@ -38,8 +38,8 @@ def train_extractor(
     from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor
     from crisislens.nn.device import set_threads
     from crisislens.training.extraction.config import ExtractionRun
-    from crisislens.training.extraction.data import load_splits
     from crisislens.training.extraction.run import run_extraction
+    from crisislens.training.extraction.splits import load_splits
 
     set_threads()
     if wrong := [code for code in language or () if not (len(code) in {2, 3} and code.isascii() and code.isalpha())]:

@@ -1,6 +1,5 @@
 """Training of extractors on made-up posts: it learns, repeats, survives a kill, and is measured."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +17,12 @@ from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, 
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import ExtractionSplits, LengthBatches, collate_examples, encode_posts, load_splits
+from crisislens.training.extraction.data import LengthBatches, collate_examples, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
+from crisislens.training.extraction.splits import ExtractionSplits
 from tiny_language import made_up_posts, write_tiny_bert
 
 RELATIONS = ("None", "/per/loc/place_of_residence")
@@ -274,20 +274,6 @@ def test_contexts_are_hidden_wherever_they_stand(
     assert sum(seen) == 0
 
 
-def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
-    for split in ("train", "dev", "test"):
-        (tmp_path / f"{split}.txt").write_text("IMGID:1\nflood O\n")
-    with pytest.raises(DataError, match="no entity is marked"):
-        load_splits(ExtractionData(name="conll", root=str(tmp_path)))
-    (tmp_path / "train.txt").write_text("IMGID:1\nParis B-LOC\n")
-    (tmp_path / "contexts.txt").write_text("photo_1.jpg :water\n")
-    with_contexts = ExtractionData(name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt"))
-    with pytest.raises(DataError, match="none of the 1 contexts belongs to one of the 1 pictures"):
-        load_splits(with_contexts)
-    (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
-    assert load_splits(with_contexts).contexts == {"1": "water"}
-
-
 def test_inputs_that_are_not_there_or_not_read_are_refused(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
     bare = replace(splits, contexts={})
 
@@ -300,14 +286,6 @@ def test_inputs_that_are_not_there_or_not_read_are_refused(folder: Path, splits:
     refused(make(folder, context_pieces=8), splits, "contexts would be read and reach nothing")
     refused(make(folder), splits, "photos would be read and reach nothing", image_root="photos")
     refused(make(folder, image_width=1280, **ALIGNED), splits, "image_root names no folder")
-    for split in ("train", "dev", "test"):
-        (tmp_path / f"{split}.txt").write_text("IMGID:1\nParis B-LOC\n")
-    with pytest.raises(DataError, match="none of the 1 pictures that posts of conll name is in"):
-        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
-    for split in ("train", "dev", "test"):
-        (tmp_path / f"{split}.txt").write_text("Paris B-LOC\n")
-    with pytest.raises(DataError, match="no post names a picture"):
-        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
 
 
 def test_data_without_contexts_have_no_systems_that_need_them(tmp_path: Path) -> None:
@@ -319,16 +297,6 @@ def test_data_without_contexts_have_no_systems_that_need_them(tmp_path: Path) ->
     # and where text is asked for too, it is what is trained
     with pytest.raises(DataError, match=r"lacks .*mnre_train"):
         run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca", "text"])
-
-
-def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
-    row = {"token": ["Paris", "France"], "h": {"name": "Paris", "pos": [0, 1]}, "t": {"name": "France", "pos": [1, 2]}, "img_id": "1.jpg"}
-    (tmp_path / "v1").mkdir()
-    for split in ("train", "val", "test"):
-        line = json.dumps({**row, "relation": "/loc/loc/contain"}) + "\n"
-        (tmp_path / "v1" / f"ours_{split}.txt").write_text("" if split == "test" else line)
-    with pytest.raises(DataError, match="no post with words for test of mnre-v1"):
-        load_splits(ExtractionData(name="mnre-v1", root=str(tmp_path)))
 
 
 def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
@@ -475,19 +443,6 @@ def test_every_run_file_is_valid(path: Path) -> None:
     with pytest.raises(ConfigError, match="epochz"):
         ExtractionRun.load(path, ["recipe.epochz=1"])
     assert run.name
-
-
-def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) -> None:
-    for split, posts in (("train", 12), ("dev", 2), ("test", 2)):
-        (tmp_path / f"{split}.txt").write_text("\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8")
-    whole = load_splits(ExtractionData(name="conll", root=str(tmp_path)))
-    data = ExtractionData(name="conll", root=str(tmp_path), train_posts=5)
-    sample = load_splits(data)
-    assert len(sample.train) == 5 < len(whole.train)
-    assert [p.id for p in sample.train] == [p.id for p in load_splits(data).train]
-    assert all(p in whole.train for p in sample.train)
-    assert (sample.dev, sample.test, sample.types) == (whole.dev, whole.test, whole.types)
-    assert len(load_splits(data.model_copy(update={"train_posts": 10_000})).train) == len(whole.train)
 
 
 def test_benchmark_runs_are_valid(folder: Path) -> None:

@@ -27,8 +27,9 @@ from crisislens.features.words import WordReader
 from crisislens.models.extraction import Extractor
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.config import ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import Example, ExtractionSplits, LengthBatches, encode_posts
+from crisislens.training.extraction.data import Example, LengthBatches, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor
+from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.lightning_adapter import quiet_trainer
 
 __all__ = ["ExtractionEpoch", "fit_extractor", "run_mark", "word_reader"]

@@ -19,9 +19,10 @@ from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor, save_extractor
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionRun
-from crisislens.training.extraction.data import Example, ExtractionSplits, encode_posts, load_splits
+from crisislens.training.extraction.data import Example, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
+from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 
 __all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
 

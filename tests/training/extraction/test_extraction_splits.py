@@ -1,0 +1,58 @@
+"""Reading a data set in its parts: what does not fit together is refused before anything is trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crisislens.core.errors import DataError
+from crisislens.training.extraction.config import ExtractionData
+from crisislens.training.extraction.splits import load_splits
+
+
+def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("IMGID:1\nflood O\n")
+    with pytest.raises(DataError, match="no entity is marked"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path)))
+    (tmp_path / "train.txt").write_text("IMGID:1\nParis B-LOC\n")
+    (tmp_path / "contexts.txt").write_text("photo_1.jpg :water\n")
+    with_contexts = ExtractionData(name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt"))
+    with pytest.raises(DataError, match="none of the 1 contexts belongs to one of the 1 pictures"):
+        load_splits(with_contexts)
+    (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
+    assert load_splits(with_contexts).contexts == {"1": "water"}
+
+
+def test_photos_that_no_post_names_are_refused(tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("IMGID:1\nParis B-LOC\n")
+    with pytest.raises(DataError, match="none of the 1 pictures that posts of conll name is in"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.txt").write_text("Paris B-LOC\n")
+    with pytest.raises(DataError, match="no post names a picture"):
+        load_splits(ExtractionData(name="conll", root=str(tmp_path), image_root=str(tmp_path / "photos")))
+
+
+def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
+    row = {"token": ["Paris", "France"], "h": {"name": "Paris", "pos": [0, 1]}, "t": {"name": "France", "pos": [1, 2]}, "img_id": "1.jpg"}
+    (tmp_path / "v1").mkdir()
+    for split in ("train", "val", "test"):
+        line = json.dumps({**row, "relation": "/loc/loc/contain"}) + "\n"
+        (tmp_path / "v1" / f"ours_{split}.txt").write_text("" if split == "test" else line)
+    with pytest.raises(DataError, match="no post with words for test of mnre-v1"):
+        load_splits(ExtractionData(name="mnre-v1", root=str(tmp_path)))
+
+
+def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) -> None:
+    for split, posts in (("train", 12), ("dev", 2), ("test", 2)):
+        (tmp_path / f"{split}.txt").write_text("\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8")
+    whole = load_splits(ExtractionData(name="conll", root=str(tmp_path)))
+    data = ExtractionData(name="conll", root=str(tmp_path), train_posts=5)
+    sample = load_splits(data)
+    assert len(sample.train) == 5 < len(whole.train)
+    assert [p.id for p in sample.train] == [p.id for p in load_splits(data).train]
+    assert all(p in whole.train for p in sample.train)
+    assert (sample.dev, sample.test, sample.types) == (whole.dev, whole.test, whole.types)
+    assert len(load_splits(data.model_copy(update={"train_posts": 10_000})).train) == len(whole.train)

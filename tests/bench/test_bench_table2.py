@@ -14,9 +14,10 @@ import yaml
 from table2_cases import CONFIGS, OneRow
 from typer.testing import CliRunner
 
+from crisislens.bench.cells import Blocked
 from crisislens.bench.grid import SETTINGS, find_configs, load_grid, load_rows
 from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_results
-from crisislens.bench.run import Blocked, read_blocked, run_grid
+from crisislens.bench.run import read_blocked, run_grid
 from crisislens.bench.tables import build_tables
 from crisislens.bench.text import csv_text, latex_text, markdown_text
 from crisislens.cli.main import app
@@ -114,7 +115,7 @@ def test_what_other_code_finished_is_not_called_this_codes(
     one_row: OneRow, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid = one_row("compact_concat", more=SMALL)
-    monkeypatch.setattr("crisislens.bench.run.code_fingerprint", lambda: "older")
+    monkeypatch.setattr("crisislens.bench.cells.code_fingerprint", lambda: "older")
     run_grid(grid, out, cache=tmp_path / "cache")
     [metrics] = (out / "runs").rglob("metrics.json")
     metrics.write_text(metrics.read_text().replace('"seed": 0', '"seed": 7'))
@@ -178,7 +179,7 @@ def test_missing_photos_block_rows_with_published_numbers_only(one_row: OneRow, 
     cell = grid.cells[0]
     empty = tmp_path / "no-photos"
     empty.mkdir()
-    from crisislens.bench import run as room
+    from crisislens.bench import cells as room
 
     data = room.load_data(cell.run.data)
     bare = replace(data, image_root=empty)

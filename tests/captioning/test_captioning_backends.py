@@ -16,7 +16,8 @@ from crisislens.captioning import weak as weak_room
 from crisislens.captioning.base import CaptionerSpec, load_captioner
 from crisislens.captioning.labels import PHOTO_LABELS
 from crisislens.captioning.prompts import find_prompt
-from crisislens.captioning.run import CaptionRun, Limits, caption_posts
+from crisislens.captioning.records import CaptionRun, Limits
+from crisislens.captioning.run import caption_posts
 from crisislens.captioning.transformers_vlm import TransformersCaptioner
 from crisislens.captioning.weak import label_sentence
 from crisislens.cli.main import app

@@ -16,7 +16,8 @@ from PIL import Image
 from stub_server import Reply, Stub, completion, described
 
 from crisislens.captioning.prompts import find_prompt
-from crisislens.captioning.run import CaptionRun, Limits, caption_posts
+from crisislens.captioning.records import CaptionRun, Limits
+from crisislens.captioning.run import caption_posts
 from crisislens.captioning.server import ServerCaptioner, ServerOptions
 from crisislens.core.errors import InputError
 from crisislens.core.http import RequestError, ask_json

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from crisislens.captioning.run import CaptionRecord
+from crisislens.captioning.records import CaptionRecord
 from crisislens.core.errors import DataError
 from crisislens.data.annotated import one_row_a_pair, read_annotated
 from crisislens.data.conll import read_conll

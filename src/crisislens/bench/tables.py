@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from crisislens.bench.cells import Blocked
 from crisislens.bench.grid import SETTINGS
 from crisislens.bench.results import BenchResult
-from crisislens.bench.run import Blocked
 from crisislens.core.errors import CacheError
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mean_interval, paired_bootstrap

@@ -45,7 +45,8 @@ def caption(
     import crisislens.captioning  # noqa: F401 - registers the captioners
     from crisislens.captioning.base import CAPTIONERS, CaptionerSpec, load_captioner
     from crisislens.captioning.prompts import find_prompt
-    from crisislens.captioning.run import Limits, caption_posts, write_captions
+    from crisislens.captioning.records import Limits
+    from crisislens.captioning.run import caption_posts, write_captions
     from crisislens.core.store import Store
     from crisislens.data.tabular import read_posts
     from crisislens.domain.post import Post

@@ -1,0 +1,186 @@
+"""Asking a captioner many questions, several at a time: retries, waits and budgets.
+
+Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what the server asks for; a server
+that says it is overloaded (429, 503) is left alone by all workers, not only by the one that was told.
+"""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from crisislens.captioning.answers import AnswerError, caption_of_answer
+from crisislens.captioning.base import Captioner
+from crisislens.captioning.prompts import Prompt
+from crisislens.captioning.records import CaptionRun, Limits, Outcome, Question
+from crisislens.core.errors import ImageError
+from crisislens.core.http import RequestError
+from crisislens.core.store import Store
+from crisislens.data.images import ImageLimits, decode_image
+from crisislens.data.untrusted import plain_text
+
+__all__ = ["Asking"]
+
+# an address that does not exist or a key that is not taken will not do better for the next photo
+_HOPELESS = {401, 403, 404, 405}
+_OVERLOADED = {429, 503, 529}
+
+
+class Asking:
+    """The state that the workers of one run share.
+
+    Arguments:
+        captioner: What is asked.
+        prompt: What it is asked.
+        store: Where answers are kept.
+        image_limits: Within which photos are decoded.
+        limits: What it may cost.
+        run: Counts requests and tokens.
+        started: When the run began, of `time.monotonic`.
+    """
+
+    def __init__(
+        self, captioner: Captioner, prompt: Prompt, store: Store, image_limits: ImageLimits, limits: Limits, run: CaptionRun, started: float
+    ) -> None:
+        self.captioner, self.prompt, self.store = captioner, prompt, store
+        self.image_limits, self.limits, self.run, self.started = image_limits, limits, run, started
+        self.lock, self.stop = threading.Lock(), threading.Event()
+        self.quiet_until = 0.0
+        self.unreached = 0
+        self.random = random.Random(0)
+
+    def ask(self, questions: list[Question], answers: dict[str, Outcome], progress: Callable[[int, int], None] | None) -> None:
+        """Asks all questions, a few ahead of the workers, and fills in the answers.
+
+        Arguments:
+            questions: What the store could not answer.
+            answers: From a question's key to what came of it.
+            progress: Called with the questions that are answered and all questions.
+
+        Raises:
+            RequestError: If the captioner cannot be reached at all, with the reason; what was answered before is kept.
+        """
+        total = len(questions) + len(answers)
+        if progress is not None:
+            progress(len(answers), total)
+        waiting = iter(questions)
+        under_way: dict[Future[Outcome], Question] = {}
+        with ThreadPoolExecutor(self.captioner.workers, thread_name_prefix="caption") as pool:
+            try:
+                while True:
+                    while len(under_way) < 2 * self.captioner.workers and (q := next(waiting, None)) is not None:
+                        under_way[pool.submit(self._answer, q)] = q
+                    if not under_way:
+                        return
+                    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        answers[under_way.pop(future).key] = future.result()
+                        if progress is not None:
+                            progress(len(answers), total)
+            except BaseException:
+                # workers that wait must not hold up an interrupted run
+                self.stop.set()
+                for future in under_way:
+                    future.cancel()
+                raise
+
+    def _answer(self, q: Question) -> Outcome:
+        """One question, tried until it is answered, hopeless or too dear."""
+        if (spent := self._spent()) is not None:
+            return Outcome(status="budget", reason=spent)
+        pixels = None
+        if q.path is not None:
+            try:
+                pixels = decode_image(q.path, self.image_limits).pixels
+            except ImageError as error:
+                return Outcome(status="unreadable photo", reason=str(error))
+        rendered = self.prompt.render(q.post.text)
+        failures = refusals = 0
+        while True:
+            if not self._pause():
+                return Outcome(status="failed", reason="the run was stopped")
+            if (spent := self._begin()) is not None:
+                return Outcome(status="budget", reason=spent)
+            try:
+                answer = self.captioner.caption(q.post, pixels, rendered)
+                self._count(answer.tokens)
+                if self.captioner.prompted:
+                    caption = caption_of_answer(answer.text, self.prompt)
+                else:
+                    caption = plain_text(answer.text, max_characters=self.prompt.max_characters)
+            except AnswerError as error:
+                refusals += 1
+                if refusals > self.limits.answer_retries or not self.captioner.prompted:
+                    self._reached()
+                    return Outcome(status="failed", reason=str(error))
+                continue
+            except RequestError as error:
+                failures += 1
+                if error.status in _HOPELESS:
+                    raise
+                if not error.transient or failures > self.limits.retries:
+                    self._unreached(error)
+                    return Outcome(status="failed", reason=str(error))
+                self._wait(error, failures)
+                continue
+            except Exception as error:
+                # a model that breaks on one photo costs that photo; one that breaks on all ends the run
+                self._unreached(RequestError(f"{type(error).__name__}: {error}"))
+                return Outcome(status="failed", reason=f"the captioner broke on this photo ({type(error).__name__}: {str(error)[:120]})")
+            self._reached()
+            self.store.put(q.key, {"text": caption, "model": self.captioner.name, "tokens": answer.tokens})
+            return Outcome(caption)
+
+    def _spent(self) -> str | None:
+        """Which budget is used up, if any."""
+        limits, run = self.limits, self.run
+        if limits.max_requests is not None and run.requests >= limits.max_requests:
+            return f"the budget of {limits.max_requests} requests is used up; run again to go on"
+        if limits.max_tokens is not None and run.tokens >= limits.max_tokens:
+            return f"the budget of {limits.max_tokens} tokens is used up; run again to go on"
+        if limits.max_seconds is not None and time.monotonic() - self.started >= limits.max_seconds:
+            return f"the budget of {limits.max_seconds:g} s is used up; run again to go on"
+        return None
+
+    def _begin(self) -> str | None:
+        """Counts a request, unless a budget is used up."""
+        with self.lock:
+            if (spent := self._spent()) is None:
+                self.run.requests += 1
+            return spent
+
+    def _count(self, tokens: int) -> None:
+        with self.lock:
+            self.run.tokens += tokens
+
+    def _reached(self) -> None:
+        with self.lock:
+            self.unreached = 0
+
+    def _unreached(self, error: RequestError) -> None:
+        """Ends the run when nobody has answered for a while."""
+        with self.lock:
+            self.unreached += 1
+            if self.unreached >= self.limits.give_up_after:
+                raise RequestError(
+                    f"{self.unreached} photos in a row got no answer, the last because: {error}; what was answered is kept",
+                    status=error.status,
+                )
+
+    def _pause(self) -> bool:
+        """Waits while the server asks to be left alone; false if the run was stopped."""
+        while (left := self.quiet_until - time.monotonic()) > 0:
+            if self.stop.wait(min(left, 1.0)):
+                return False
+        return not self.stop.is_set()
+
+    def _wait(self, error: RequestError, failures: int) -> None:
+        limits = self.limits
+        with self.lock:
+            doubled = min(limits.longest_wait_s, limits.first_wait_s * 2 ** (failures - 1)) * self.random.uniform(0.5, 1.0)
+        seconds = doubled if error.wait_s is None else min(error.wait_s, limits.longest_wait_s)
+        if error.status in _OVERLOADED:
+            with self.lock:
+                self.quiet_until = max(self.quiet_until, time.monotonic() + seconds)
+        self.stop.wait(seconds)

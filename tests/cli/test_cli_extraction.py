@@ -61,6 +61,17 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert "1 posts read, 0 rows failed: 2 entities, 0 relations" in done.stdout
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
+    # and the same in assessments and report, which say by whom
+    own = ["--entities", extractor, "--relations", "none"]
+    done = crisislens("analyze", folder / "posts.jsonl", *own, "--out", tmp_path / "results")
+    assert done.returncode == 0, done.stderr
+    [assessed] = [json.loads(row) for row in (tmp_path / "results" / "assessments.jsonl").read_text().splitlines()]
+    assert assessed["entities"] == line["entities"]
+    assert {"entities", "places"} <= set(assessed["provenance"]["annotators"])
+    page = (tmp_path / "results" / "report.html").read_text()
+    assert "Names and relations come from own 1." in page
+    assert f"own 1, {assessed['provenance']['annotators']['entities']}" in page
+    assert f"--entities {extractor} --relations none" in page
 
 
 @pytest.mark.parametrize(
@@ -177,6 +188,8 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
     [
         (["extract", "nowhere.jsonl"], 2, r"nowhere\.jsonl"),
         (["extract", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
+        (["analyze", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
+        (["analyze", "{folder}/posts.jsonl", "--relations", "none", "--without", "entities"], 2, "give one of the two"),
         (["train-extractor", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["train-extractor", "{folder}/run.yaml", "--set", "recipe.epochs=0"], 2, "recipe.epochs"),
         (["train-extractor", "{folder}/run.yaml", "--set", "data.root=nowhere"], 3, "nowhere has no train file"),
@@ -189,7 +202,7 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
 def test_a_mistake_is_one_sentence(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
 ) -> None:
-    # in this process: nine starts of torch and lightning would take a minute
+    # in this process: eleven starts of torch and lightning would take a minute
     monkeypatch.setattr(sys, "argv", ["crisislens", *(a.format(folder=folder) for a in arguments)])
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as stopped:

@@ -430,6 +430,7 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     analyst = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(finder)])
     [found, bare] = analyst.assess([Post(id="1", text=TEXTS[0]), Post(id="2", text="")])
     assert type(found).model_validate_json(found.model_dump_json()) == found
+    assert found.provenance.annotators == {"entities": finder.fingerprint()}
     assert entity_texts(found) == ["PER: Anna", "LOC: Paris"]
     assert relation_texts(found) == ["Anna — place of residence — Paris"]
     placed = found.model_copy(update={"location": GeoLocation(lat=48.9, lon=2.4, source="text", confidence=1.0)})
@@ -439,6 +440,11 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert isinstance(properties, dict)
     # no name of a person on a map
     assert (properties["entities"], properties["relations"]) == ("LOC: Paris", None)
+    for kind, shown in (("Person", "LOC: Paris"), ("GROUP", "GROUP: Anna | LOC: Paris")):
+        of_ones_own = (found.entities[0].model_copy(update={"type": kind}), *found.entities[1:])
+        on_map = feature(placed.model_copy(update={"entities": of_ones_own}))
+        assert on_map is not None
+        assert on_map["properties"]["entities"] == shown  # type: ignore[index]
     assert [(n.kind, n.text) for n in named_of(found)] == [("person", "Anna"), ("place", "Paris")]
     assert (bare.entities, bare.relations) == ((), ())
     assert not any("not looked for" in note for a in (found, bare) for note in a.notes)

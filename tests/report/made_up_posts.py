@@ -113,6 +113,7 @@ def meta(**changes: object) -> ReportMeta:
         "model_description": "Guided cross attention over MiniLM and EfficientNet-lite features.",
         "languages": ("en",),
         "known_limits": ("The model was tuned on seven disasters of 2017; earthquakes were judged worst.",),
+        "added_by": {"entities": "entities-compact 1, 8796a5b4c3d2e1f0"},
         "data": {"Source fingerprint": "0f1e2d3c4b5a6978"},
         "files": ("assessments.jsonl", "assessments.csv"),
     }

@@ -38,7 +38,12 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Page:
     clusters = [ReportCluster(a.post.id, 2, (a.post.id, evil), "text") for a in hostile()[:2]]
     failed = [FailedPost(row=1, id=evil, reason=evil)]
     told = replace(
-        meta(title=evil, source_name=evil, command=evil), data={evil: evil}, languages=(evil,), files=(evil,), known_limits=(evil,)
+        meta(title=evil, source_name=evil, command=evil),
+        data={evil: evil},
+        added_by={evil: evil},
+        languages=(evil,),
+        files=(evil,),
+        known_limits=(evil,),
     )
     first = hostile()[0]
     damage = first.tasks["damage"].model_copy(update={"label": evil, "probabilities": {evil: 1.0}})
@@ -138,6 +143,7 @@ def test_a_card_shows_who_and_what_is_named_as_text(tmp_path: Path) -> None:
     text = page.card_text(0)
     assert "<b onclick=x()>Ada</b> — place of residence — Ponce" in text
     assert text.count("<b onclick=x()>Ada</b>") == 3  # the post, the name and the relation
+    assert next(a["title"] for tag, a in page.tags if tag == "li" and "title" in a) == "person, score 0.90, not calibrated"
     assert not any("onclick" in attributes for _, attributes in page.tags)
     # readers of words stand before each name
     assert "person" in text

@@ -2,13 +2,16 @@
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from crisislens.cli.console import progress, say
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
+
+if TYPE_CHECKING:
+    from crisislens.pipeline.annotators import Annotator
 
 __all__ = ["add_to", "columns_of", "run"]
 
@@ -43,6 +46,15 @@ def analyze(
         bool, typer.Option("--explain", help="Add the evidence: words, parts of the photo, what each contributed (as --with rationale).")
     ] = False,
     without: Annotated[list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")] = None,
+    entities: Annotated[
+        str | None, typer.Option(help="Name or folder of the extractor of entities (then --with entities). Default: entities-compact.")
+    ] = None,
+    relations: Annotated[
+        str | None,
+        typer.Option(
+            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that --entities finds itself."
+        ),
+    ] = None,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
     columns = columns_of(column or [])
@@ -62,6 +74,7 @@ def analyze(
         with_=[*(with_ or ()), *(["rationale"] if explain else ())],
         without=without,
         blur_locations=blur_locations,
+        extractors=(entities, relations),
     )
 
 
@@ -78,6 +91,7 @@ def run(
     with_: list[str] | None = None,
     without: list[str] | None = None,
     blur_locations: bool = False,
+    extractors: tuple[str | None, str | None] = (None, None),
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
@@ -88,7 +102,6 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.annotators import load_annotators, selected
     from crisislens.pipeline.batch import clear_work, run_analysis
     from crisislens.report.situation import write_outputs
 
@@ -98,9 +111,10 @@ def run(
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
         raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
-    annotators = load_annotators(selected(add=with_ or (), leave_out=without or ()))
+    annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
     given = [("--images", images or posts.parent), ("--out", out), ("--model", model), ("--title", title), ("--threads", threads)]
+    given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [("--map", [f"{k}={v}" for k, v in columns.items()]), ("--also", formats), ("--with", with_), ("--without", without)]
     pairs = [(flag, x) for flag, x in given if x is not None] + [(flag, x) for flag, several in lists for x in several or ()]
     flags = ["--blur-locations"] if blur_locations else []
@@ -118,6 +132,23 @@ def run(
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
     say(f"report       {report}")
+
+
+def _annotators(add: list[str], leave_out: list[str], entities: str | None, relations: str | None) -> "tuple[Annotator, ...]":
+    """What is added beside the tasks; names by the extractors that are asked for."""
+    from crisislens.cli.extractors import chosen_finder
+    from crisislens.pipeline.annotators import load_annotators, selected
+    from crisislens.pipeline.extraction import EntityAnnotator
+
+    if entities is None and relations is None:
+        return load_annotators(selected(add=add, leave_out=leave_out))
+    if EntityAnnotator.name in leave_out:
+        raise InputError("--entities and --relations say what finds names, and --without entities leaves them out; give one of the two")
+    others = load_annotators([name for name in selected(add=add, leave_out=leave_out) if name != EntityAnnotator.name])
+    finder = chosen_finder(entities, relations)
+    if finder.reads_contexts:
+        say("analyze gives extractors the text alone, also those trained with contexts of pictures; extract --contexts reads both")
+    return (*others, EntityAnnotator(finder))
 
 
 def columns_of(pairs: list[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, say, table
+from crisislens.cli.extractors import chosen_finder
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,26 +57,12 @@ def extract(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.extraction import extract_posts
-    from crisislens.pipeline.extractors import DEFAULT_RELATIONS, find_extractor
-    from crisislens.pipeline.finder import Finder
 
     set_threads(threads)
     if out.resolve() == posts.resolve():
         raise InputError(f"--out {out} is the file of posts; name another, or what people corrected in it would be lost")
     source = read_posts(posts, columns_of(column or []) or None)
-    found = find_extractor(entities)
-    if relations is None and found.extractor.spec.task != "joint":
-        relations = DEFAULT_RELATIONS
-    finder = Finder(
-        found,
-        find_extractor(relations) if relations and relations != "none" else None,
-        languages=() if any_language else None,
-        all_relations=all_relations,
-        no_relations=relations == "none",
-    )
-    if idle := finder.idle_relations:
-        some = f"{', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}"
-        say(f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other kinds than these entities are: {some}")
+    finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     with progress("extracting") as advance:
         done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))

@@ -43,6 +43,10 @@ class Provenance(BaseModel):
     encoder_fingerprint: str = Field(description="16 hex digits over the encoders' weights and preprocessing")
     crisislens_version: str = Field(description="The version of the package")
     analyzed_at: str = Field(description="When the run started, ISO 8601 UTC; one time for a whole run, however often resumed")
+    annotators: dict[str, str] = Field(
+        default_factory=dict,
+        description="From what is added beside the tasks (`entities`, …) to 16 hex digits over what added it",
+    )
 
 
 class Assessment(BaseModel):

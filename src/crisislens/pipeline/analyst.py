@@ -92,6 +92,7 @@ class Analyst:
         for annotator in self.annotators:
             if isinstance(annotator, NeedsAnalyst):
                 annotator.attach(self)
+        self._added_by = {annotator.name: annotator.fingerprint() for annotator in self.annotators}
 
     @classmethod
     def default(cls, *, image_root: Path | None = None) -> "Analyst":
@@ -159,6 +160,7 @@ class Analyst:
             encoder_fingerprint=self.encoder_fingerprint,
             crisislens_version=__version__,
             analyzed_at=analyzed_at,
+            annotators=self._added_by,
         )
         extras = annotate(self.annotators, posts, encoded)
         # in a crisis half of the posts repeat another one

@@ -23,7 +23,7 @@ from crisislens.features.encode import EncodedPosts
 if TYPE_CHECKING:
     from crisislens.pipeline.analyst import Analyst
 
-__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "NeedsAnalyst", "annotate", "load_annotators", "selected"]
+__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "HasCard", "NeedsAnalyst", "annotate", "load_annotators", "selected"]
 
 
 @runtime_checkable
@@ -59,6 +59,22 @@ class NeedsAnalyst(Protocol):
     def attach(self, analyst: "Analyst") -> None:
         """Called once, before anything is annotated."""
         ...
+
+
+@runtime_checkable
+class HasCard(Protocol):
+    """An annotator of whose models a reader of the report must know something.
+
+    Attributes:
+        title: Its models with their versions.
+        known_limits: What is known of their errors, one sentence each.
+    """
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def known_limits(self) -> tuple[str, ...]: ...
 
 
 ANNOTATORS: Registry[Callable[[], Annotator]] = Registry("annotator")

@@ -20,6 +20,7 @@ from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
+from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.finder import Finder, Found
@@ -45,6 +46,23 @@ class EntityAnnotator:
 
     def __init__(self, finder: Finder | None = None) -> None:
         self.finder = Finder.load() if finder is None else finder
+
+    @property
+    def title(self) -> str:
+        """The extractors with their versions."""
+        return " and ".join(f"{loaded.meta.name} {loaded.meta.version}" for loaded in self._used)
+
+    @property
+    def known_limits(self) -> tuple[str, ...]:
+        """What their cards say, and that their scores are no shares of right answers, as those of the tasks are."""
+        limits = dict.fromkeys(limit for loaded in self._used for limit in loaded.meta.card.limits)
+        known = f"Known of them: {'; '.join(limits)}." if limits else "Their cards say nothing of their limits."
+        return (f"Names and relations come from {self.title}. {known} Their scores are not calibrated: they order names, and no more.",)
+
+    @property
+    def _used(self) -> list[LoadedExtractor]:
+        finder = self.finder
+        return [finder.entities, *([finder.relations] if finder.relations is not None and finder.seeks_relations else [])]
 
     def fingerprint(self) -> str:
         """16 hex digits over the extractors."""

@@ -7,6 +7,7 @@ for them; names that are taken for people stay out, because a name on a map says
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from crisislens.report.named import entity_texts, relation_texts
 __all__ = ["feature", "write_geojson"]
 
 _DECIMALS = 5
-_NOT_ON_MAPS = ("PER",)
+# of types that people gave: PER, person, PERSONA, people, HUMAN, …
+_NOT_ON_MAPS = re.compile(r"per|people|human|victim|name", re.IGNORECASE)
 
 
 def feature(assessment: Assessment) -> dict[str, object] | None:

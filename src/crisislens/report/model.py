@@ -90,6 +90,7 @@ class ReportMeta:
         languages: ISO 639-1 codes of the languages that the model was trained on; empty where unknown.
         known_limits: What is known of the model's errors, one sentence each.
         urgency_note: How urgency is computed, for the reader.
+        added_by: From what was added beside the questions, such as names, to the models that added it and their fingerprint.
         data: Further rows on the data, from what to its value, such as the source's fingerprint.
         files: Names of the files beside the report that hold every post.
     """
@@ -108,5 +109,6 @@ class ReportMeta:
     languages: tuple[str, ...] = ()
     known_limits: tuple[str, ...] = ()
     urgency_note: str = ""
+    added_by: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ("assessments.jsonl",)

@@ -12,6 +12,7 @@ from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_assessments, read_failed
 from crisislens.report.build import write_report
 from crisislens.report.geojson import write_geojson
@@ -63,6 +64,7 @@ def write_outputs(
         ReportTask.of(LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
+    cards = [a for a in analyst.annotators if isinstance(a, HasCard)]
     meta = ReportMeta(
         title=title or f"Situation report: {source_name}",
         source_name=source_name,
@@ -77,7 +79,8 @@ def write_outputs(
         model_description=config.description,
         languages=config.languages,
         urgency_note=_URGENCY,
-        known_limits=config.limits_known,
+        known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
+        added_by={a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint() for a in analyst.annotators},
         data=data or {},
         files=(
             "assessments.jsonl",

@@ -56,7 +56,10 @@ _PLACE = {
     "place_type_confidence": "float",
     "place_type_not_sure": "bool",
 }
-_PROVENANCE = ("model", "model_version", "model_fingerprint", "encoder_fingerprint", "crisislens_version", "analyzed_at")
+_PROVENANCE = {
+    **dict.fromkeys(("model", "model_version", "model_fingerprint", "encoder_fingerprint", "crisislens_version", "analyzed_at"), "string"),
+    "annotators": "list",
+}
 
 
 def write_csv(assessments: Iterable[Assessment], path: Path) -> int:
@@ -120,7 +123,7 @@ def _table(assessments: Iterable[Assessment]) -> tuple[dict[str, str], Iterator[
     """The columns with their kinds, and the rows."""
     stream = iter(assessments)
     first = list(islice(stream, 1))
-    columns = _columns(first[0]) if first else {**_POST, **_PLACE, **dict.fromkeys(_PROVENANCE, "string")}
+    columns = _columns(first[0]) if first else {**_POST, **_PLACE, **_PROVENANCE}
     return columns, (_row(assessment, columns) for assessment in chain(first, stream))
 
 
@@ -131,7 +134,7 @@ def _columns(assessment: Assessment) -> dict[str, str]:
         columns |= {f"{name}_p_{label}": "float" for label in task.probabilities}
     # always there, since posts of one run differ in whether they have a place
     columns |= _PLACE
-    return columns | dict.fromkeys(_PROVENANCE, "string")
+    return columns | _PROVENANCE
 
 
 def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
@@ -153,6 +156,7 @@ def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         row |= {f"{name}_p_{label}": p for label, p in task.probabilities.items()}
     row |= _place(assessment)
     row |= assessment.provenance.model_dump()
+    row["annotators"] = [f"{name}: {mark}" for name, mark in assessment.provenance.annotators.items()]
     row = {name: _whole(value) for name, value in row.items()}
     if strange := row.keys() - columns.keys():
         names = ", ".join(sorted(strange)[:5])

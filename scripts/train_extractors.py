@@ -113,7 +113,7 @@ def card(name: str, numbers: list[str]) -> Card:
         numbers=(*numbers, "one training; words cut as the product cuts them, so not comparable with scores on the published cut"),
         limits=(
             "Trained on everyday English tweets of 2014 to 2018; never measured on other languages or other platforms",
-            *(["Never measured on crisis posts"] if entities else []),
+            *(["Never measured on crisis posts, where it often takes storms for people"] if entities else []),
             "It reads the text alone: neither the picture nor a caption of it",
             *(
                 []

@@ -56,6 +56,14 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert card.returncode == 0, card.stderr
     assert re.search(r"test, 20 posts, entities above the threshold: micro F1 \d", card.stdout), card.stdout
     assert f"leaves out below: {least:.2f}" in card.stdout
+    # short posts of few words: some of the test posts are training posts
+    assert re.search(r"flatter the scores: .*\d+ of test in train", trained.stdout.replace("\n", " ")), trained.stdout
+    measured = crisislens("evaluate-extractor", extractor, folder / "test.txt", "--json")
+    assert measured.returncode == 0, measured.stderr
+    micro = json.loads(measured.stdout)["reports"]["entities"]["micro"]
+    assert f"micro F1 {100 * micro['f1']:.1f} [" in card.stdout, "the card says the same"
+    shown = crisislens("evaluate-extractor", extractor, folder / "test.txt")
+    assert re.search(rf"all\W+40\W+{micro['found']}\W+{100 * micro['precision']:.1f}", shown.stdout), shown.stdout
     done = crisislens("extract", folder / "posts.jsonl", "--entities", extractor, "--relations", "none", "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     assert "1 posts read, 0 rows failed: 2 entities, 0 relations" in done.stdout
@@ -75,12 +83,18 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("out", "told"), [("posts.jsonl", "is the file of posts; name another"), ("e.csv", "lines of JSON under the name of another kind")]
+    ("out", "told"),
+    [
+        ("posts.jsonl", "is the file of posts; name another"),
+        ("contexts.jsonl", "is the file of contexts; name another"),
+        ("e.csv", "lines of JSON under the name of another kind"),
+    ],
 )
 def test_extract_writes_over_no_posts_and_no_table(folder: Path, tmp_path: Path, out: str, told: str) -> None:
     posts = tmp_path / "posts.jsonl"
     posts.write_bytes((folder / "posts.jsonl").read_bytes())
-    done = crisislens("extract", posts, "--out", tmp_path / out)
+    contexts = ["--contexts", tmp_path / "contexts.jsonl"] if out == "contexts.jsonl" else []
+    done = crisislens("extract", posts, *contexts, "--out", tmp_path / out)
     assert done.returncode == 2, done.stderr
     assert told in done.stderr
     assert posts.read_bytes() == (folder / "posts.jsonl").read_bytes()
@@ -190,6 +204,8 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
         (["extract", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
         (["analyze", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
         (["analyze", "{folder}/posts.jsonl", "--relations", "none", "--without", "entities"], 2, "give one of the two"),
+        (["evaluate-extractor", "entities-compact", "nowhere.jsonl"], 3, r"no table of marked posts at nowhere\.jsonl"),
+        (["evaluate-extractor", "relations-compact", "{folder}/test.txt"], 3, "no relation is marked"),
         (["train-extractor", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["train-extractor", "{folder}/run.yaml", "--set", "recipe.epochs=0"], 2, "recipe.epochs"),
         (["train-extractor", "{folder}/run.yaml", "--set", "data.root=nowhere"], 3, "nowhere has no train file"),
@@ -202,7 +218,7 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
 def test_a_mistake_is_one_sentence(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
 ) -> None:
-    # in this process: eleven starts of torch and lightning would take a minute
+    # in this process: thirteen starts of torch and lightning would take a minute
     monkeypatch.setattr(sys, "argv", ["crisislens", *(a.format(folder=folder) for a in arguments)])
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as stopped:

@@ -120,7 +120,17 @@ def test_what_nobody_looked_for_stays_marked_in_every_kind_of_table(tmp_path: Pa
     assert [p.words[0] for p in found.posts] == ["Ada", "Bob", "Eve", "Frank", "Grace"]
     assert found.without_words == 2
     # by their places: ids may repeat where people joined files
-    assert found.relations_unread == {1, 3}
+    assert found.relations_unread == {1, 3, 4}
+
+
+def test_a_name_that_is_struck_out_keeps_its_place_and_takes_its_relations_with_it(tmp_path: Path) -> None:
+    entities = [{"type": kind, "start": a, "end": a + 1} for kind, a in (("PER", 0), (None, 2), ("LOC", 4))]
+    relations = [{"type": "x", "head": 0, "tail": 2}, {"type": "y", "head": 1, "tail": 2}]
+    path = tmp_path / "train.jsonl"
+    path.write_text(json.dumps({"text": "A B C", "entities": entities, "relations": relations}) + "\n")
+    [post] = read_annotated(path).posts
+    assert post.mentions == (Mention(0, 1, "PER"), Mention(2, 3, "LOC"))
+    assert post.links == (Link(0, 1, "x"),)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +230,7 @@ def test_mnre_rows_and_traps(tmp_path: Path) -> None:
     check = source.check()
     assert check.wrong_names["train"] == check.overlaps["train"] == check.bare_numbers["train"] == 1
     assert check.shared_images == {"train-dev": 2, "train-test": 2, "dev-test": 2}
+    assert check.shared_texts == {"train-dev": 4, "train-test": 4, "dev-test": 4}
     assert not check.complete
     assert source.relations() == ("None", "/per/loc/place_of_residence")
 
@@ -368,6 +379,7 @@ def test_repeated_words_and_captions_are_told(tmp_path: Path) -> None:
 def test_mnre_counts_are_the_published_ones(shared_data: Path) -> None:
     check = MNRE(shared_data / "mnre", "v2").check()
     assert check.complete
+    assert check.shared_texts == {"train-dev": 6, "train-test": 2, "dev-test": 1}
     assert set(check.relations) == set(MNRE_RELATIONS)
     assert not replace(check, relations=check.relations | {"None": 9717, "/per/per/peer": 1237}).complete
     assert not replace(check, images=check.images | {"dev": 930}).complete

@@ -1,16 +1,21 @@
 """Language and vision checkpoints: tiny random ones from disk, what may be added, and what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
 from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.features.words import WordReader, collate_words
+from crisislens.models.extraction import Extractor, ExtractorSpec
+from tiny_checkpoints import write_tiny_electra
 from tiny_language import write_tiny_bert
 
 
@@ -93,6 +98,37 @@ def test_what_cannot_be_had_is_told(tmp_path: Path, folder: Path) -> None:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(ModelError, match="safetensors"):
         load_language(LanguageSpec(checkpoint=str(tmp_path)))
+
+
+def test_embeddings_may_be_narrower_than_states(tmp_path: Path) -> None:
+    encoder = load_language(LanguageSpec(checkpoint=str(write_tiny_electra(tmp_path)), max_tokens=32))
+    assert (encoder.embedding_width, encoder.width) == (12, 16)
+    extractor = Extractor(ExtractorSpec(types=("LOC",), encoder=LanguageSpec(checkpoint=str(tmp_path), max_tokens=32)))
+    reader = WordReader(extractor.encoder)
+    assert extractor.predict(collate_words([reader.read(["Flood", "in", "Paris"])], pad_id=extractor.encoder.pad_id))
+
+
+def test_a_checkpoint_in_parts_is_refused_and_so_is_what_marks_no_ends(folder: Path, tmp_path: Path) -> None:
+    for name in ("bare", "part", "other"):
+        shutil.copytree(folder, tmp_path / name)
+    rules = json.loads((folder / "tokenizer.json").read_text())
+    (tmp_path / "bare" / "tokenizer.json").write_text(json.dumps(rules | {"post_processor": None}))
+    with pytest.raises(ModelError, match="puts no special pieces around a text"):
+        load_language(LanguageSpec(checkpoint=str(tmp_path / "bare")))
+    tensors = load_file(folder / "model.safetensors")
+    one = next(name for name in tensors if name.endswith("layer.1.output.dense.weight"))
+    save_file({name: x for name, x in tensors.items() if name != one}, tmp_path / "part" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks 1 tensors of bert, such as encoder\.layer\.1\.output\.dense\.weight"):
+        load_language(LanguageSpec(checkpoint=str(tmp_path / "part")))
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "other" / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
+    with pytest.raises(ModelError, match="other"):
+        load_language(LanguageSpec(checkpoint=str(tmp_path / "other")))
+    vision = write_vision(tmp_path / "vit", "vit")
+    tensors = load_file(vision / "model.safetensors")
+    save_file({name: x for name, x in tensors.items() if "layernorm" not in name}, vision / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ModelError, match=r"lacks \d+ tensors of vit"):
+        load_vision(VisionSpec(checkpoint=str(vision)))
 
 
 def write_vision(folder: Path, kind: str) -> Path:

@@ -88,6 +88,7 @@ def test_null_players_get_nothing_and_change_nobody(k: int, seed: int, expectati
     phi = exact_shapley(s, present=present, expectation=expectation)
     assert (phi[~present] == 0).all()
     assert torch.allclose(phi[present], exact_shapley(s[present], expectation=expectation), atol=1e-12)
+    assert not exact_shapley(s, present=torch.zeros_like(present), expectation=expectation).any()
     orders = antithetic_permutations(4, k, torch.Generator().manual_seed(seed))
     for order in orders:
         assert (permutation_shapley(s, order[None], present=present, expectation=expectation)[~present] == 0).all()

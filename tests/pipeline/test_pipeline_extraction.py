@@ -4,11 +4,13 @@ import copy
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from crisislens.core.errors import DataError, InputError, ModelError, NotRegisteredError
 from crisislens.data.annotated import read_annotated
+from crisislens.data.post_words import placed_words
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.tabular import read_posts
 from crisislens.domain.extraction import Link, Mention
@@ -17,13 +19,14 @@ from crisislens.domain.post import Post
 from crisislens.domain.tags import TagScheme
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec
+from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.extractors import find_extractor
-from crisislens.pipeline.finder import CONTAINS, Finder, Found
+from crisislens.pipeline.finder import CONTAINS, Finder, Found, _Read
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
@@ -110,6 +113,33 @@ def test_the_gazetteer_is_asked_where_the_extractor_says_so(finder: Finder) -> N
     assert [r.type for r in own.find(TEXTS[:1])[0].relations] == [CONTAINS]
     meta = ExtractorMeta(name="own", gazetteer=(CONTAINS,))
     assert not Finder(own.entities, LoadedExtractor(places, meta, "0"), languages=()).find(TEXTS[:1])[0].relations
+
+
+def test_the_gazetteer_is_asked_for_names_as_posted(finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+    assert finder.relations is not None
+    places = copy.deepcopy(finder.relations.extractor)
+    places.spec = places.spec.model_copy(update={"relations": ("None", CONTAINS)})
+    meta = ExtractorMeta(name="own", gazetteer=(CONTAINS,))
+    own = Finder(named_as(finder.entities.extractor, "loc"), LoadedExtractor(places, meta, "0"), languages=())
+    gazetteer = load_gazetteer()
+
+    def contains(outer: str, inner: str, *, adjacent: bool = False) -> bool:
+        asked.append((outer, inner))
+        return gazetteer.contains(outer, inner, adjacent=adjacent)
+
+    monkeypatch.setattr("crisislens.pipeline.finder.load_gazetteer", lambda: SimpleNamespace(contains=contains))
+    text = "Flood in Coeur d'Alene, Idaho"
+    words = placed_words(text)
+    post = _Read(text, words, "")
+    inner, outer = Mention(2, 6, "LOC"), Mention(7, 8, "LOC")
+    assert own._tells(CONTAINS, post, outer, inner)
+    assert asked == [("Idaho", "Coeur d'Alene")]
+    # and in the words that the model read
+    text = "Flood in St.Louis, Missouri"
+    post = _Read(text, placed_words(text), "")
+    assert own._tells(CONTAINS, post, Mention(6, 7, "LOC"), Mention(2, 5, "LOC"))
+    assert asked[1:] == [("Missouri", "St.Louis"), ("Missouri", "St . Louis")]
 
 
 @pytest.mark.parametrize("name", ["/per/misc/race", "/PER/MISC/Religion", "/person/loc/nationality", "nationality"])
@@ -440,7 +470,7 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert isinstance(properties, dict)
     # no name of a person on a map
     assert (properties["entities"], properties["relations"]) == ("LOC: Paris", None)
-    for kind, shown in (("Person", "LOC: Paris"), ("GROUP", "GROUP: Anna | LOC: Paris")):
+    for kind, shown in (("Person", "LOC: Paris"), ("MISSING_CHILD", "LOC: Paris"), ("Org", "Org: Anna | LOC: Paris")):
         of_ones_own = (found.entities[0].model_copy(update={"type": kind}), *found.entities[1:])
         on_map = feature(placed.model_copy(update={"entities": of_ones_own}))
         assert on_map is not None

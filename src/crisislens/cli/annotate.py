@@ -29,7 +29,7 @@ def annotate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. Default: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Mark words and parts of photos on a local page; every change is saved, and train reads the file."""
+    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and train reads the file."""
     from crisislens.annotate.server import AnnotationServer
     from crisislens.annotate.store import AnnotationStore
     from crisislens.data.tabular import read_posts

@@ -30,15 +30,16 @@ def mie(
     train_posts: Annotated[int | None, typer.Option(min=1, help="At most so many training posts, drawn once; all without.")] = None,
     batch_posts: Annotated[int | None, typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without.")] = None,
     long_contexts: Annotated[bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
 ) -> None:
     """Train and measure extractors of entities and relations, system by system, with paired tests."""
     from crisislens.core.threads import limit_threads
 
-    limit_threads()
+    limit_threads(threads)
     from crisislens.nn.device import set_threads
     from crisislens.training.extraction.mie import WITHOUT_CONTEXTS, run_mie
 
-    set_threads()
+    set_threads(threads)
     rows = run_mie(
         data,
         out,

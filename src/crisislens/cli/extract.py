@@ -61,6 +61,8 @@ def extract(
     set_threads(threads)
     if out.resolve() == posts.resolve():
         raise InputError(f"--out {out} is the file of posts; name another, or what people corrected in it would be lost")
+    if contexts is not None and out.resolve() == contexts.resolve():
+        raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
     source = read_posts(posts, columns_of(column or []) or None)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None

@@ -36,6 +36,7 @@ def _gather() -> None:
         caption,
         data,
         demo,
+        evaluate_extractor,
         explain,
         extract,
         features,
@@ -52,6 +53,7 @@ def _gather() -> None:
     extract.add_to(app)
     train.add_to(app)
     train_extractor.add_to(app)
+    evaluate_extractor.add_to(app)
     features.add_to(app)
     app.add_typer(bench.app, name="bench")
     places.add_to(app)

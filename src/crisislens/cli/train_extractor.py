@@ -10,6 +10,7 @@ from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisislens.models.extractor_artifact import ExtractorMeta
+    from crisislens.training.extraction.config import ExtractionData
 
 __all__ = ["add_to"]
 
@@ -51,6 +52,7 @@ def train_extractor(
     splits = load_splits(config.data, joint=config.extractor.task == "joint")
     for split in SPLITS:
         say(f"{split:5}  {splits.described(split)}")
+    _tell_traps(config.data)
     results = run_extraction(
         config,
         out,
@@ -67,6 +69,20 @@ def train_extractor(
     for result in results:
         folder = out / f"{config.name}-seed{result.seed}"
         say(f"extractor  {folder}  tells what is at least {_least(describe_extractor(folder)[1])} % probable")
+
+
+def _tell_traps(data: "ExtractionData") -> None:
+    """What in files of a user's own makes labels or scores wrong without being an error."""
+    from crisislens.data.own_files import check_own
+
+    if data.name not in {"conll", "table", "table-pairs"}:
+        return
+    found = check_own(Path(data.root), "conll" if data.name == "conll" else "table")
+    if widened := sum(found.widened.values()):
+        say(f"{widened} entities began or ended within a word and take all of it; if these are many, places were not counted in characters")
+    if shared := {pair: n for pair, n in found.shared_texts.items() if n}:
+        parts = ", ".join(f"{n} of {pair.partition('-')[2]} in {pair.partition('-')[0]}" for pair, n in shared.items())
+        say(f"posts that stand in an earlier part too, word by word, flatter the scores: {parts}")
 
 
 def _least(meta: "ExtractorMeta") -> str:

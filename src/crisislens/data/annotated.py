@@ -5,9 +5,10 @@ A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cel
     {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end": 14}], "relations": []}
 
 `start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name `type`, `head` and `tail`, these
-by their places in `entities`, and leave out pairs without a relation. Further fields are left alone. Words are cut as the product cuts them
-(`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one whose places are not in the text, hold
-no word, or hold another `text` than the entity says, is an error: they are those of another text.
+by their places in `entities`, and leave out pairs without a relation. An entity whose `type` is null is struck out: it keeps its place in
+the list, so that relations go on meaning what they meant, and goes with the relations that it had. Further fields are left alone. Words are
+cut as the product cuts them (`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one whose
+places are not in the text, hold no word, or hold another `text` than the entity says, is an error: they are those of another text.
 """
 
 import json
@@ -34,7 +35,8 @@ class AnnotatedTable:
         posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        relations_unread: Places, among the posts, of those in which `extract` did not look for relations; having none there says nothing.
+        relations_unread: Places, among the posts, of those in which `extract` did not look for relations and nobody marked one; having none
+            there says nothing.
     """
 
     posts: list[AnnotatedPost]
@@ -68,9 +70,12 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         if not words:
             empty += 1
             continue
-        found = [_mention(entity, text, words, where) for entity in _list(row, "entities", where)]
+        entities = _list(row, "entities", where)
+        kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
+        found = [_mention(entities[i], text, words, where) for i in kept]
         widened += sum(wide for _, wide in found)
-        links = tuple(_link(relation, len(found), where) for relation in _list({"relations": [], **row}, "relations", where))
+        relations = [_link(relation, len(entities), where) for relation in _list({"relations": [], **row}, "relations", where)]
+        links = tuple(Link(kept.index(x.head), kept.index(x.tail), x.type) for x in relations if {x.head, x.tail} <= {*kept})
         image = row.get("image")
         posts.append(
             AnnotatedPost(
@@ -82,7 +87,7 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
                 split=split,
             )
         )
-        if _denied(row.get("relations_read")) and not links:
+        if (_denied(row.get("relations_read")) or _denied(row.get("read"))) and not links:
             relations_unread.add(len(posts) - 1)
     if not posts:
         raise DataError(f"{path} holds no words; {_EXPECTED}")

@@ -20,7 +20,7 @@ from typing import Any
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.contexts import image_key
-from crisislens.data.mner import shared_texts
+from crisislens.data.shared_texts import shared_texts
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["JMERE", "JMERECheck", "joined_stand_in"]

@@ -16,9 +16,10 @@ from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.conll import ConllFile, read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
+from crisislens.data.shared_texts import shared_texts
 from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 
-__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER", "shared_texts"]
+__all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
 _REPEATED = 0.01
@@ -85,13 +86,6 @@ class MNERCheck:
     def as_dict(self) -> dict[str, object]:
         """The same as plain values that JSON can hold."""
         return {**asdict(self), "complete": self.complete}
-
-
-def shared_texts(splits: Mapping[str, Sequence[AnnotatedPost]]) -> dict[str, int]:
-    """For each pair of splits, the earlier first, how many posts of the second stand in the first, in the same words but for case."""
-    folded = {split: [tuple(word.casefold() for word in post.words) for post in posts] for split, posts in splits.items()}
-    known = {split: set(texts) for split, texts in folded.items()}
-    return {f"{a}-{b}": sum(text in known[a] for text in folded[b]) for a, b in combinations(splits, 2)}
 
 
 def _repeated(contexts: Mapping[str, str], posts: Sequence[AnnotatedPost]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from typing import Any
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.shared_texts import shared_texts
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["MNRE", "MNRE_RELATIONS", "MNRECheck", "types_of_relation"]
@@ -82,6 +83,7 @@ class MNRECheck:
         wrong_names: Rows where a mention's name is not its words.
         overlaps: Rows whose two mentions share a word.
         shared_images: Pairs of splits and how many photos they share.
+        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in the same words but for case.
         photos_missing: Photos that are not in the image folder; None where no folder was given.
         bare_numbers: Rows whose photo is a bare number without `.jpg`.
         unreadable: Lines that are no row: a position outside of the words, a field that is missing.
@@ -95,6 +97,7 @@ class MNRECheck:
     wrong_names: dict[str, int]
     overlaps: dict[str, int]
     shared_images: dict[str, int]
+    shared_texts: dict[str, int]
     photos_missing: dict[str, int] | None
     bare_numbers: dict[str, int]
     unreadable: dict[str, int]
@@ -192,6 +195,7 @@ class MNRE:
             wrong_names={split: sum(_misnamed(row) for row in rows) for split, rows in splits.items()},
             overlaps={split: sum(_overlaps(_post(row, "row", split)) for row in rows) for split, rows in splits.items()},
             shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(splits, 2)},
+            shared_texts=shared_texts({split: [_post(row, "row", split) for row in rows] for split, rows in splits.items()}),
             photos_missing={s: sum(not self._has_photo(name) for name in names) for s, names in images.items()}
             if self.image_root
             else None,

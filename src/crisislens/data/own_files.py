@@ -11,7 +11,7 @@ from typing import Literal
 from crisislens.core.errors import DataError
 from crisislens.data.annotated import AnnotatedTable, read_annotated
 from crisislens.data.conll import ConllFile, read_conll
-from crisislens.data.mner import shared_texts
+from crisislens.data.shared_texts import shared_texts
 
 __all__ = ["SPLITS", "OwnCheck", "OwnKind", "check_own", "read_own"]
 

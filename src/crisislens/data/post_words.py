@@ -1,8 +1,9 @@
 """Words of a post as entity models read them, each with its place in the text as posted.
 
 A word is a link, a run of letters and digits (with marks that belong to letters), or any other single character; `#` and `@` stand by
-themselves, so that the name behind them can be an entity. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`) and about
-Twitter-2017's; `cut_anew` brings posts that people marked to it.
+themselves, so that the name behind them can be an entity. Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words:
+there each letter with its marks is a word, or a whole clause would be one. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`)
+and about Twitter-2017's; `cut_anew` brings posts that people marked to it.
 """
 
 import re
@@ -19,6 +20,11 @@ __all__ = ["PlacedWord", "cut_anew", "placed_words"]
 _LAST_MARKS = 0x20000
 # what makes an emoji of a digit or a sign: variation selectors
 _SELECTORS = range(0xFE00, 0xFE10)
+# letters of scripts without blanks between words: Thai and Lao, Burmese, Khmer, kana, Han
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
 # `_` is a letter to \w, and no name has it between its words
 _PARTS = re.compile(r"_+|[^_]+")
 
@@ -64,7 +70,10 @@ def _word_pattern() -> re.Pattern[str]:
     r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese fall into single characters."""
     letters = (chr(i) for i in range(_LAST_MARKS) if i not in _SELECTORS)
     marks = "".join(re.escape(c) for c in letters if unicodedata.category(c) in {"Mn", "Mc"})
-    return re.compile(rf"https?://\S*|\w[\w{marks}\u200c\u200d]*|[^\w\s]", re.IGNORECASE)
+    joined = f"{marks}\u200c\u200d"
+    # `[^\W…]` is a letter that is none of these
+    alone, run = rf"(?=\w)[{_UNSPACED}][{joined}]*", rf"[^\W{_UNSPACED}](?:[^\W{_UNSPACED}]+|[{joined}]+)*"
+    return re.compile(rf"https?://\S*|{alone}|{run}|[^\w\s]", re.IGNORECASE)
 
 
 def cut_anew(post: AnnotatedPost) -> AnnotatedPost:

@@ -4,9 +4,9 @@ Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the l
 pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told there how a word is spelled, which its tokenizer throws away
 and names hang on.
 
-A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, DeBERTa, …: whatever its automatic class
-builds); only safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python package and needs no hub
-(Wang et al., 2020, https://arxiv.org/abs/2002.10957).
+A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, ALBERT, DeBERTa and kin: encoders whose
+tokenizer puts special pieces around a text); only safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from
+its Python package and needs no hub (Wang et al., 2020, https://arxiv.org/abs/2002.10957).
 """
 
 import hashlib
@@ -25,13 +25,15 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import digest
+from crisislens.encoders.checkpoints import check_whole, digest
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
 
 __all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
 
 _PACKAGED = "minilm"
 _REVISION = 1
+# beginnings of names of tensors that a file may lack: nothing reads the pooler
+_SPARE = ("pooler.", "embeddings.position_ids")
 
 
 class LanguageSpec(Config):
@@ -56,6 +58,10 @@ class LanguageEncoder(TextEncoder):
         pad_id: The id of padding.
         base: What an adapter of it belongs to: the digest of its weights.
         vocabulary: From a word piece to its id, None where there is no such piece.
+
+    Attributes:
+        width: Width d of the states.
+        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small ELECTRA) project to d.
     """
 
     def __init__(
@@ -73,6 +79,7 @@ class LanguageEncoder(TextEncoder):
         self.piece_id = vocabulary
         self.name, self.max_tokens, self.pad_id, self.base = name, max_tokens, pad_id, base
         self.width = self.pooled_width = int(model.config.hidden_size)
+        self.embedding_width = int(model.get_input_embeddings().weight.shape[1])
         self.model = model
         self._tokenizer = tokenizer
         freeze(self)
@@ -86,7 +93,7 @@ class LanguageEncoder(TextEncoder):
         return self._tokenizer(texts)
 
     def forward(
-        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], added: Float[Tensor, "b t d"] | None = None
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], added: Float[Tensor, "b t a"] | None = None
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """States of the last layer, zeros on padding, and their mean.
 
@@ -107,7 +114,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     """A language model, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing, damaged, or not safetensors.
+        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or it is no encoder of the BERT family.
     """
     if spec.checkpoint == _PACKAGED:
         packaged = MiniLMText(max_tokens=spec.max_tokens)
@@ -129,6 +136,11 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         out = tokenizer(plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False)
         return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
 
+    if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
+        raise ModelError(
+            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no special pieces around a text; "
+            "name an encoder of the BERT family"
+        )
     return LanguageEncoder(
         name=Path(spec.checkpoint).name,
         model=model,
@@ -146,17 +158,23 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     models, tokenizers = cast("Any", transformers.AutoModel), cast("Any", transformers.AutoTokenizer)
     try:
         # fp32 whatever the file holds; a pooler that the file lacks would be drawn at random, and nothing reads it
-        model = models.from_pretrained(
-            spec.checkpoint, revision=spec.revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
+        model, info = models.from_pretrained(
+            spec.checkpoint,
+            revision=spec.revision,
+            use_safetensors=True,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
         tokenizer = tokenizers.from_pretrained(spec.checkpoint, revision=spec.revision, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
             f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error
+    check_whole(str(model.config.model_type), spec.checkpoint, info, spare=_SPARE)
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; convert it")
     if getattr(model, "pooler", None) is not None:

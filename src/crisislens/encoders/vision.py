@@ -21,7 +21,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import ImageEncoder, freeze
-from crisislens.encoders.checkpoints import digest
+from crisislens.encoders.checkpoints import check_whole, digest
 from crisislens.encoders.compact import EfficientNetImage
 
 __all__ = ["CheckpointImage", "VisionSpec", "load_vision"]
@@ -84,7 +84,7 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     """An image encoder, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing, damaged, not safetensors, or of another kind.
+        ModelError: If its weights are missing in whole or in part, damaged, not safetensors, or of another kind.
     """
     if spec.checkpoint == _PACKAGED:
         return EfficientNetImage()
@@ -92,10 +92,15 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
 
     models, mixin = cast("Any", transformers.AutoModel), cast("Any", transformers.image_processing_base.ImageProcessingMixin)
     try:
-        model = models.from_pretrained(
-            spec.checkpoint, revision=spec.revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False
+        model, info = models.from_pretrained(
+            spec.checkpoint,
+            revision=spec.revision,
+            use_safetensors=True,
+            dtype=torch.float32,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
             f"image encoder {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
@@ -104,6 +109,7 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
         ) from error
     if model.config.model_type not in {"vit", "resnet"}:
         raise ModelError(f"image encoder {spec.checkpoint} is a {model.config.model_type}; name a ViT or a ResNet")
+    check_whole(str(model.config.model_type), spec.checkpoint, info, spare=("pooler.",))
     try:
         recipe, _ = mixin.get_image_processor_dict(spec.checkpoint, revision=spec.revision)
     except OSError:

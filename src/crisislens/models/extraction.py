@@ -39,7 +39,8 @@ class AlignmentSpec(Config):
     """How contexts, texts and images of a batch are aligned; see `nn.alignment.Alignment`."""
 
     kind: AlignmentKind = "shapley_softmax"
-    """Shapley values in the margin or the softmax form, or plain InfoNCE."""
+    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form (the abstract's literal reading, and so
+    the default of `nn.alignment`), or plain InfoNCE."""
     weight: float = Field(default=0.2, ge=0)
     """λ of the loss."""
     width: int = Field(default=128, gt=0)
@@ -68,7 +69,7 @@ class ExtractorSpec(Config):
     task: TaskName = "entities"
     """What it finds."""
     types: tuple[str, ...] = ENTITY_TYPES
-    """Types of entities."""
+    """Types of entities; in a run file `[auto]` for those of the data."""
     relations: tuple[str, ...] = ()
     """Relations, `None` first; of the tasks `relations` and `joint`."""
     scheme: SchemeName = "bio"
@@ -170,6 +171,7 @@ class Extractor(nn.Module):
         self.trunk = ShapCA(
             encoder=encoder,
             width=width,
+            embedding_width=encoder.embedding_width,
             image_width=image_width,
             fusion=spec.fusion,
             relevance=spec.relevance,

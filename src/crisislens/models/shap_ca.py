@@ -60,6 +60,7 @@ class ShapCA(nn.Module):
     Arguments:
         encoder: From word pieces, a mask and what is added to their embeddings to states and a mean, as `encoders.language` has it.
         width: Width $d$ of its states.
+        embedding_width: Width of the embeddings that are added to; `width` where None.
         image_width: Width $e$ of the patches.
         fusion: Whether words take from context and patches; without it they only meet the context in a `joint` sequence.
         heads: Heads of the fusion's attention.
@@ -74,6 +75,7 @@ class ShapCA(nn.Module):
         encoder: nn.Module,
         width: int,
         image_width: int,
+        embedding_width: int | None = None,
         fusion: bool = True,
         heads: int = 4,
         relevance: bool = False,
@@ -82,7 +84,7 @@ class ShapCA(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.image_encoder, self.alignment = encoder, image_encoder, alignment
-        self.spelling = nn.Embedding(SHAPES, width)
+        self.spelling = nn.Embedding(SHAPES, embedding_width or width)
         nn.init.zeros_(self.spelling.weight)
         self.fusion = AdaptiveFusion(width=width, image_width=image_width, heads=heads, relevance=relevance) if fusion else None
 

@@ -95,20 +95,22 @@ def exact_shapley(
     k = len(taking_part)
     if k > _MAX_EXACT:
         raise ValueError(f"{k} players have {2**k} coalitions; enumeration is for at most {_MAX_EXACT}, take permutation_shapley")
+    phi = torch.zeros(s.shape, dtype=torch.float64, device=s.device)
+    if not taking_part:
+        return phi
     coalitions = [c for size in range(k + 1) for c in combinations(range(k), size)]
     members = torch.zeros(len(coalitions), k, dtype=torch.bool)
     for row, coalition in enumerate(coalitions):
         members[row, list(coalition)] = True
     value = coalition_values(s[taking_part], members.to(s.device), expectation=expectation, temperature=temperature)
     place = {coalition: row for row, coalition in enumerate(coalitions)}
-    phi = torch.zeros(s.shape, dtype=torch.float64, device=s.device)
     rows = []
     for i in range(k):
         without = [c for c in coalitions if i not in c]
         share = torch.tensor([factorial(len(c)) * factorial(k - len(c) - 1) / factorial(k) for c in without], dtype=torch.float64)
         joined = value[[place[tuple(sorted((*c, i)))] for c in without]]
         rows.append(share.to(s.device) @ (joined - value[[place[c] for c in without]]))
-    return phi.index_copy(0, torch.tensor(taking_part, device=s.device), torch.stack(rows)) if rows else phi
+    return phi.index_copy(0, torch.tensor(taking_part, device=s.device), torch.stack(rows))
 
 
 def permutation_shapley(

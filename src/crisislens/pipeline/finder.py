@@ -52,7 +52,7 @@ _WITHHELD = re.compile(r"religio|nationalit|ethnic|racial|(?<![a-z])races?(?![a-
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_REVISION = 6
+_REVISION = 7
 
 
 @dataclass(frozen=True)
@@ -270,9 +270,10 @@ class Finder:
         assert self._relating is not None
         if name not in self.tells or name not in self._relating.meta.gazetteer:
             return name in self.tells
-        outer, inner = (" ".join(post.spelled[m.start : m.end]).lstrip("#") for m in (head, tail))
         follows = tail.end <= head.start and _COMMA.fullmatch(post.text[post.words[tail.end - 1].end : post.words[head.start].start])
-        return load_gazetteer().contains(outer, inner, adjacent=bool(follows))
+        # as posted (Coeur d'Alene), and in the words that the model read (St.Louis)
+        spellings = dict.fromkeys(zip(*(_spellings(post, m) for m in (head, tail)), strict=True))
+        return any(load_gazetteer().contains(outer, inner, adjacent=bool(follows)) for outer, inner in spellings)
 
 
 def _withheld(name: str) -> bool:
@@ -282,6 +283,11 @@ def _withheld(name: str) -> bool:
     [True, True, True, False]
     """
     return bool(_WITHHELD.search(_HUMP.sub(" ", name).lower()))
+
+
+def _spellings(post: _Read, m: Mention) -> tuple[str, str]:
+    as_posted = post.text[post.words[m.start].start : post.words[m.end - 1].end]
+    return as_posted.lstrip("#"), " ".join(post.spelled[m.start : m.end]).lstrip("#")
 
 
 def _kinds(head: Mention, tail: Mention) -> tuple[str, str]:

@@ -2,12 +2,11 @@
 
 The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
 point is the middle of its people, not where anything happened. Entities and relations are null where the run found none or did not look
-for them; names that are taken for people stay out, because a name on a map says where somebody is.
+for them; only names of places, organizations and the like are there, because a person's name on a map says where somebody is.
 """
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,8 +16,11 @@ from crisislens.report.named import entity_texts, relation_texts
 __all__ = ["feature", "write_geojson"]
 
 _DECIMALS = 5
-# of types that people gave: PER, person, PERSONA, people, HUMAN, …
-_NOT_ON_MAPS = re.compile(r"per|people|human|victim|name", re.IGNORECASE)
+# a type that is not in this list may be one of people (MISSING_PERSON, CHILD, SURVIVOR, …), so it stays out
+_REGIONS = {"LOC", "LOCATION", "PLACE", "GPE", "COUNTRY", "STATE", "REGION", "DISTRICT", "CITY", "TOWN", "VILLAGE", "RIVER"}
+_BUILT = {"FAC", "FACILITY", "BUILDING", "ROAD", "STREET", "BRIDGE", "HOSPITAL", "SCHOOL", "SHELTER", "AIRPORT"}
+_OTHER = {"ORG", "ORGANIZATION", "ORGANISATION", "COMPANY", "AGENCY", "MISC", "EVENT", "HAZARD", "DISASTER", "PRODUCT"}
+_ON_MAPS = frozenset(_REGIONS | _BUILT | _OTHER)
 
 
 def feature(assessment: Assessment) -> dict[str, object] | None:
@@ -38,8 +40,8 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         "country": where.place.country if where.place else None,
         "urgency": assessment.urgency,
         # flat, because most map programs show nothing else
-        "entities": " | ".join(entity_texts(assessment, without=_NOT_ON_MAPS)) or None,
-        "relations": " | ".join(relation_texts(assessment, without=_NOT_ON_MAPS)) or None,
+        "entities": " | ".join(entity_texts(assessment, only=_ON_MAPS)) or None,
+        "relations": " | ".join(relation_texts(assessment, only=_ON_MAPS)) or None,
     }
     for name, task in {**assessment.tasks, "place_type": assessment.place_type}.items():
         properties |= _answer(name, task)

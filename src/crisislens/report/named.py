@@ -1,6 +1,5 @@
 """Entities and relations as a person, a spreadsheet or a map's label reads them."""
 
-import re
 from dataclasses import dataclass
 
 from crisislens.domain.assessment import Assessment
@@ -27,17 +26,18 @@ def named_of(assessment: Assessment) -> tuple[Named, ...]:
     return tuple(Named(_KINDS.get(e.type, e.type), " ".join(e.text.split()), f"{e.score:.2f}") for e in first)
 
 
-def entity_texts(assessment: Assessment, *, without: re.Pattern[str] | None = None) -> list[str]:
-    """Each entity as `LOC: Ponce`, in the order of the text, but for those whose type begins as `without` says."""
-    return [f"{e.type}: {' '.join(e.text.split())}" for e in assessment.entities if not (without and without.match(e.type))]
+def entity_texts(assessment: Assessment, *, only: frozenset[str] | None = None) -> list[str]:
+    """Each entity as `LOC: Ponce`, in the order of the text, or only those of certain types (upper case; None takes all)."""
+    return [f"{e.type}: {' '.join(e.text.split())}" for e in assessment.entities if only is None or e.type.upper() in only]
 
 
-def relation_texts(assessment: Assessment, *, without: re.Pattern[str] | None = None) -> list[str]:
-    """Each relation as `Ada — place of residence — Ponce`, but for those with an end whose type begins as `without` says.
+def relation_texts(assessment: Assessment, *, only: frozenset[str] | None = None) -> list[str]:
+    """Each relation as `Ada — place of residence — Ponce`, or only those with both ends of certain types.
 
     MNRE's `contain` is read as a verb.
     """
     ends = [" ".join(e.text.split()) for e in assessment.entities]
-    told = [r for r in assessment.relations if not (without and any(without.match(assessment.entities[i].type) for i in (r.head, r.tail)))]
+    shown = [only is None or e.type.upper() in only for e in assessment.entities]
+    told = [r for r in assessment.relations if shown[r.head] and shown[r.tail]]
     names = [r.type.rpartition("/")[2].replace("_", " ") for r in told]
     return [f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}" for r, name in zip(told, names, strict=True)]

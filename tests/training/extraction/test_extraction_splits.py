@@ -45,6 +45,18 @@ def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
         load_splits(ExtractionData(name="mnre-v1", root=str(tmp_path)))
 
 
+def test_two_relations_of_one_pair_are_refused_where_relations_are_learned(tmp_path: Path) -> None:
+    entities = [{"type": kind, "start": a, "end": a + 1} for kind, a in (("PER", 0), ("LOC", 2))]
+    links = [{"type": kind, "head": 0, "tail": 1} for kind in ("born_in", "lives_in")]
+    for split in ("train", "dev", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": "7", "text": "A B", "entities": entities, "relations": links}) + "\n")
+    data = ExtractionData(name="table-pairs", root=str(tmp_path))
+    for name, joint in (("table-pairs", False), ("table", True)):
+        with pytest.raises(DataError, match="post 7 has two relations from one entity to the same other one"):
+            load_splits(data.model_copy(update={"name": name}), joint=joint)
+    assert len(load_splits(data.model_copy(update={"name": "table"})).train) == 1
+
+
 def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) -> None:
     for split, posts in (("train", 12), ("dev", 2), ("test", 2)):
         (tmp_path / f"{split}.txt").write_text("\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8")

@@ -9,19 +9,21 @@ from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError, InputError, ModelError
 from crisislens.core.files import sole_writer
+from crisislens.data.annotated import one_row_a_pair
 from crisislens.domain.extraction import AnnotatedPost, Link, Mention
 from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec, Prediction, TaskName
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.words import WordBatch
-from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
+from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import LengthBatches, collate_examples, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction
+from crisislens.training.extraction.score import read_marked, score_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from tiny_language import made_up_posts, write_tiny_bert
 
@@ -312,6 +314,55 @@ def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: Extraction
     loaded = load_extractor(tmp_path / "tiny-seed0")
     examples = encode_posts(splits.test, loaded.extractor, word_reader(loaded.extractor), splits.contexts)
     assert evaluate_extractor(loaded.extractor, examples).report == result.test
+
+
+def test_types_are_those_that_were_asked_for_or_those_of_the_data(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"of the types LOC, which extractor.types does not name"):
+        run_extraction(make(folder, types=("PER",)), tmp_path, splits=splits)
+    [taken] = run_extraction(make(folder, epochs=1, types=AUTO), tmp_path, splits=splits)
+    assert taken.run.extractor.types == ("LOC", "PER")
+    run = make(folder)
+    pairs = run.model_copy(update={"data": run.data.model_copy(update={"name": "table-pairs"})})
+    with pytest.raises(ConfigError, match=r"entities takes data\.name=table"):
+        run_extraction(pairs, tmp_path, splits=splits)
+
+
+def test_a_name_is_no_path(folder: Path) -> None:
+    run = make(folder).model_dump(mode="json")
+    for name in ("team/own", "team\\own", ""):
+        with pytest.raises(ConfigError, match="name"):
+            ExtractionRun.parse(run | {"name": name}, where="a test")
+
+
+@pytest.mark.parametrize("task", ["entities", "relations", "joint"])
+def test_an_extractor_is_scored_on_marked_posts_as_on_its_test_part(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path, task: TaskName
+) -> None:
+    run = make(folder, task, epochs=6)
+    used = splits if task != "relations" else replace(splits, **{s: one_row_a_pair(splits.part(s)) for s in ("train", "dev", "test")})
+    run_extraction(run, tmp_path, splits=used, keep=ExtractorMeta(name="tiny"))
+    loaded = load_extractor(tmp_path / "tiny-seed0")
+    scored = score_extractor(loaded, splits.test)
+    for line in loaded.meta.card.numbers:
+        items: Items = "quintuples" if "quintuples" in line else "relations" if "relations" in line else "entities"
+        assert f"micro F1 {100 * scored.reports[items].micro.f1:.1f} [" in line
+    assert not scored.unknown
+    # what it does not know counts as missed, and breaks nothing
+    storms = [replace(p, mentions=tuple(Mention(m.start, m.end, "STORM") for m in p.mentions)) for p in splits.test]
+    other = score_extractor(loaded, [replace(p, links=tuple(Link(x.head, x.tail, "hits") for x in p.links)) for p in storms])
+    assert other.unknown == {"entities": ("STORM",), "relations": ("hits",), "joint": ("STORM", "hits")}[task]
+    assert all(report.micro.right == 0 < report.micro.marked for report in other.reports.values())
+
+
+def test_marked_posts_are_read_for_what_is_scored(tmp_path: Path) -> None:
+    entity = '"entities": [{"type": "PER", "start": 0, "end": 3}, {"type": "LOC", "start": 4, "end": 5}]'
+    link = '"relations": [{"type": "x", "head": 0, "tail": 1}]'
+    (tmp_path / "m.jsonl").write_text(f'{{"text": "Ada B", {entity}, {link}}}\n{{"text": "Bob C", {entity}, "relations_read": false}}\n')
+    assert [len(read_marked(tmp_path / "m.jsonl", relations=relations)) for relations in (False, True)] == [2, 1]
+    (tmp_path / "m.txt").write_text("#Ponce B-LOC\n")
+    assert [p.words for p in read_marked(tmp_path / "m.txt", relations=False)] == [("#", "Ponce")]
+    with pytest.raises(DataError, match="no relation is marked"):
+        read_marked(tmp_path / "m.txt", relations=True)
 
 
 def test_relations_of_the_data_are_taken(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:

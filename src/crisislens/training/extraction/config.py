@@ -61,8 +61,8 @@ class ExtractionRecipe(Config):
 class ExtractionRun(Config):
     """A whole run."""
 
-    name: str = Field(min_length=1)
-    """What the run is called in tables."""
+    name: str = Field(pattern=r"^[^/\\]+$")
+    """What the run is called in tables, and its files; no path."""
     data: ExtractionData
     """What is trained and measured on."""
     extractor: ExtractorSpec = ExtractorSpec()

@@ -20,6 +20,7 @@ from crisislens.models.extraction import AlignmentSpec, ExtractorSpec
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.run import AUTO, SeedResult, read_results, run_extraction
+from crisislens.training.extraction.splits import load_splits
 
 __all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "WITHOUT_CONTEXTS", "Comparison", "compare", "mie_run", "run_mie", "show_mie"]
 
@@ -144,6 +145,7 @@ def run_mie(
 
     Raises:
         InputError: As `mie_run` does, before anything is trained; of systems that need contexts where no data set has them.
+        DataError: If files are missing, before anything is trained.
     """
     asked = [(data, seed, system) for data in data_sets for seed in seeds for system in systems]
     # a name that is no system's stays, to be refused
@@ -163,8 +165,10 @@ def run_mie(
         )
         for data, seed, system in possible or asked
     ]
+    # all are read before anything is trained, or a missing file would be told after an hour
+    splits = {run.data: load_splits(run.data, joint=run.extractor.task == "joint") for run in runs}
     for run in runs:
-        run_extraction(run, out, report=report)
+        run_extraction(run, out, splits=splits[run.data], report=report)
     return show_mie(out)
 
 

@@ -27,7 +27,7 @@ from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 __all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
 
 AUTO = ("auto",)
-"""In place of an extractor's relations: those of the data."""
+"""In place of an extractor's relations, or of its types: those of the data."""
 _RETRIEVAL_POSTS = 64
 
 
@@ -67,8 +67,14 @@ def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
 
 
 def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRun:
-    """The run with the relations of its data, where its extractor needs them and the run file does not name any."""
+    """The run with the relations and types of its data, where its extractor needs them and the run file does not name any.
+
+    Raises:
+        ConfigError: If the task is none for these data, or they have types that the run file does not name.
+    """
     task, given = run.extractor.task, run.extractor.relations
+    if run.data.name == "table-pairs" and task != "relations":
+        raise ConfigError(f"data.name=table-pairs has a row for each pair, for extractor.task=relations; {task} takes data.name=table")
     if task != "entities" and not splits.relations:
         raise ConfigError(f"{run.data.name} has no relations; set extractor.task to entities, or take MNRE, JMERE or the stand-in")
     if task == "relations" and not all(len(p.links) == 1 for part in (splits.train, splits.dev, splits.test) for p in part):
@@ -76,7 +82,12 @@ def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRu
     changes: dict[str, object] = {}
     if task != "entities" and given == AUTO:
         changes["relations"] = splits.relations
-    if task != "relations" and splits.types and not set(splits.types) <= set(run.extractor.types):
+    if task != "relations" and splits.types and (unnamed := sorted(set(splits.types) - set(run.extractor.types))):
+        if "types" in run.extractor.model_fields_set and run.extractor.types != AUTO:
+            raise ConfigError(
+                f"the data have entities of the types {', '.join(unnamed[:8])}, which extractor.types does not name; "
+                "mend them, name them too, or set extractor.types=[auto]"
+            )
         changes["types"] = splits.types
     run = run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
     if task == "joint":

@@ -19,7 +19,7 @@ from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
 from crisislens.training.extraction.config import ExtractionData
 from crisislens.training.extraction.pictures import photo_of
 
-__all__ = ["ExtractionSplits", "load_splits"]
+__all__ = ["ExtractionSplits", "load_splits", "relations_read"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], l
             train, dev, test = (file.posts for file in files)
             return train, dev, test
         pairs = data.name == "table-pairs"
-        parts = [_relations_read(file) for file in files]
+        parts = [relations_read(file) for file in files]
         train, dev, test = (one_row_a_pair(part) for part in parts) if pairs else parts
         if bare := [split for split, part in zip(SPLITS, (train, dev, test), strict=True) if not _related(part)]:
             raise DataError(
@@ -144,10 +144,18 @@ def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], l
     return source.load("train"), source.load("dev"), source.load("test")
 
 
-def _relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
-    """The posts without those in which nobody looked for relations: having none there says nothing."""
+def relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
+    """The posts of a file without those in which nobody looked for relations: having none there says nothing.
+
+    Raises:
+        DataError: If a post has two relations between the same two entities, of which an extractor could learn one.
+    """
     unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
-    return [p for place, p in enumerate(file.posts) if place not in unread]
+    posts = [p for place, p in enumerate(file.posts) if place not in unread]
+    for post in posts:
+        if len({(link.head, link.tail) for link in post.links}) < len(post.links):
+            raise DataError(f"post {post.id} has two relations from one entity to the same other one; an extractor learns one, keep that")
+    return posts
 
 
 def _related(posts: list[AnnotatedPost]) -> bool:

@@ -41,6 +41,8 @@ __all__ = ["CHUNK_POSTS", "RunOutcome", "read_assessments", "read_failed", "run_
 
 # texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this times the cores (seconds)
 CHUNK_POSTS = 512
+# of the records: chunks of another form are not joined with these
+_RECORD = 2
 Progress = Callable[[int, int], None]
 
 
@@ -107,6 +109,7 @@ def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) 
     root = analyst.encoder.image_root
     identity = {
         "crisislens": __version__,
+        "record": _RECORD,
         "source": source.fingerprint(),
         "model": analyst.fingerprint,
         "features": analyst.encoder.fingerprint(),

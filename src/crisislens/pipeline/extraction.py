@@ -57,7 +57,8 @@ class EntityAnnotator:
         """What their cards say, and that their scores are no shares of right answers, as those of the tasks are."""
         limits = dict.fromkeys(limit for loaded in self._used for limit in loaded.meta.card.limits)
         known = f"Known of them: {'; '.join(limits)}." if limits else "Their cards say nothing of their limits."
-        return (f"Names and relations come from {self.title}. {known} Their scores are not calibrated: they order names, and no more.",)
+        what = "Names and relations" if self.finder.seeks_relations else "Names"
+        return (f"{what} come from {self.title}. {known} Their scores are not calibrated: they order names, and no more.",)
 
     @property
     def _used(self) -> list[LoadedExtractor]:

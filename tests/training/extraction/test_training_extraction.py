@@ -352,6 +352,17 @@ def test_an_extractor_is_scored_on_marked_posts_as_on_its_test_part(
     other = score_extractor(loaded, [replace(p, links=tuple(Link(x.head, x.tail, "hits") for x in p.links)) for p in storms])
     assert other.unknown == {"entities": ("STORM",), "relations": ("hits",), "joint": ("STORM", "hits")}[task]
     assert all(report.micro.right == 0 < report.micro.marked for report in other.reports.values())
+    with pytest.raises(InputError, match="tiny reads none"):
+        score_extractor(loaded, splits.test, contexts=splits.contexts)
+
+
+def test_contexts_of_marked_posts_are_read_and_must_be_theirs(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    [result] = run_extraction(make(folder, epochs=1, **ALIGNED), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+    loaded = load_extractor(tmp_path / "tiny-seed0")
+    everything = replace(loaded, meta=loaded.meta.model_copy(update={"accept_above": 0.0}))
+    assert score_extractor(everything, splits.test, contexts=splits.contexts).reports["entities"] == result.test
+    with pytest.raises(InputError, match="none of them belongs to a marked post's image"):
+        score_extractor(loaded, splits.test, contexts={"elsewhere": "water"})
 
 
 def test_marked_posts_are_read_for_what_is_scored(tmp_path: Path) -> None:

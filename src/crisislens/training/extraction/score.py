@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from crisislens.core.errors import DataError
+from crisislens.core.errors import DataError, InputError
 from crisislens.data.annotated import one_row_a_pair, read_annotated
 from crisislens.data.conll import read_conll
-from crisislens.data.contexts import Contexts
+from crisislens.data.contexts import Contexts, context_of
 from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import AnnotatedPost
 from crisislens.evaluation.extraction import ExtractionReport
@@ -73,8 +73,12 @@ def score_extractor(loaded: LoadedExtractor, posts: Sequence[AnnotatedPost], *, 
         contexts: From a picture's id to its context, for extractors that read them.
 
     Raises:
-        InputError: If there are no posts.
+        InputError: If there are no posts, or the contexts belong to none of them, or to an extractor that reads none.
     """
+    reads = loaded.extractor.spec.context_pieces > 0
+    if contexts is not None and not (reads and any(context_of(contexts, p.image) for p in posts)):
+        reason = "none of them belongs to a marked post's image" if reads else f"{loaded.meta.name} reads none"
+        raise InputError(f"{len(contexts)} contexts were given, and {reason}; leave them out, or give those of the posts")
     extractor, meta = loaded.extractor, loaded.meta
     spec = extractor.spec
     rows = one_row_a_pair([*posts]) if spec.task == "relations" else [*posts]

@@ -77,7 +77,7 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path) -> None:
     assert assessed["entities"] == line["entities"]
     assert {"entities", "places"} <= set(assessed["provenance"]["annotators"])
     page = (tmp_path / "results" / "report.html").read_text()
-    assert "Names come from own 1." in page
+    assert "Names come from own 1; their scores are not calibrated" in page
     assert f"own 1, {assessed['provenance']['annotators']['entities']}" in page
     assert f"--entities {extractor} --relations none" in page
 

@@ -24,6 +24,7 @@ from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, T
 from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.extractors import find_extractor
 from crisislens.pipeline.finder import CONTAINS, Finder, Found, _Read
@@ -461,6 +462,16 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     [found, bare] = analyst.assess([Post(id="1", text=TEXTS[0]), Post(id="2", text="")])
     assert type(found).model_validate_json(found.model_dump_json()) == found
     assert found.provenance.annotators == {"entities": finder.fingerprint()}
+    shipped = EntityAnnotator()
+    assert isinstance(shipped, HasCard)
+    assert shipped.title == "entities-compact 1 and relations-compact 1"
+    assert shipped.known_limits[0].startswith(
+        "Names come from entities-compact 1, relations from relations-compact 1; their scores are not"
+    )
+    assert "Never measured on crisis posts, where it often takes storms for people. It reads" in shipped.known_limits[0]
+    [bare_card] = EntityAnnotator(Finder(finder.entities)).known_limits
+    assert "relations" not in bare_card
+    assert "says nothing of its limits" in bare_card
     assert entity_texts(found) == ["PER: Anna", "LOC: Paris"]
     assert relation_texts(found) == ["Anna — place of residence — Paris"]
     placed = found.model_copy(update={"location": GeoLocation(lat=48.9, lon=2.4, source="text", confidence=1.0)})

@@ -54,11 +54,12 @@ class EntityAnnotator:
 
     @property
     def known_limits(self) -> tuple[str, ...]:
-        """What their cards say, and that their scores are no shares of right answers, as those of the tasks are."""
-        limits = dict.fromkeys(limit for loaded in self._used for limit in loaded.meta.card.limits)
-        known = f"Known of them: {'; '.join(limits)}." if limits else "Their cards say nothing of their limits."
-        what = "Names and relations" if self.finder.seeks_relations else "Names"
-        return (f"{what} come from {self.title}. {known} Their scores are not calibrated: they order names, and no more.",)
+        """What the card of the extractor of entities says, and that scores are no shares of right answers, as those of the tasks are."""
+        entities, *relations = self._used
+        beside = "".join(f", relations from {loaded.meta.name} {loaded.meta.version}" for loaded in relations)
+        limits = " ".join(f"{limit.rstrip('.')}." for limit in entities.meta.card.limits) or "Its card says nothing of its limits."
+        whom = f"Names come from {entities.meta.name} {entities.meta.version}{beside}"
+        return (f"{whom}; their scores are not calibrated, they order names and no more. {limits}",)
 
     @property
     def _used(self) -> list[LoadedExtractor]:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import torch
 from einops import reduce
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
@@ -27,7 +26,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import advice, check_whole, digest
+from crisislens.encoders.checkpoints import advice, automatic_model, check_whole, digest
 from crisislens.encoders.lora import merge_lora, read_lora
 
 __all__ = ["LanguageOptions", "LanguageText"]
@@ -129,13 +128,10 @@ def build_language(spec: EncoderSpec) -> LanguageText:
 def _load(options: LanguageOptions) -> tuple[Any, Any]:
     import transformers
 
-    models, tokenizers = cast("Any", transformers.AutoModel), cast("Any", transformers.AutoTokenizer)
+    tokenizers = cast("Any", transformers.AutoTokenizer)
     name, revision = options.checkpoint, options.revision
     try:
-        # fp32 whatever the file holds, so that a result does not depend on how it was stored
-        model, info = models.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
-        )
+        model, info = automatic_model(name, revision)
         tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("language", name, error)) from error

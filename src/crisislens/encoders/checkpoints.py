@@ -6,13 +6,14 @@ Only safetensors are read, and no code from a hub is ever run.
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from crisislens.core.errors import ModelError
 
-__all__ = ["advice", "check_whole", "digest", "recipe"]
+__all__ = ["advice", "automatic_model", "check_whole", "digest", "recipe"]
 
 
 def advice(kind: str, name: str, error: Exception) -> str:
@@ -32,6 +33,27 @@ def advice(kind: str, name: str, error: Exception) -> str:
         f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
         "without one, copy its folder here and give the folder's path as option checkpoint"
     )
+
+
+def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, Any]]:
+    """The model without a head that transformers' automatic class builds, in fp32 whatever the file holds, and its account of loading.
+
+    A result must not depend on how weights were stored. What the account says is for `check_whole`.
+
+    Arguments:
+        name: The hub name or folder.
+        revision: A commit of the hub repository; None for its newest.
+
+    Raises:
+        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it cannot be had or does not fit.
+    """
+    import transformers
+
+    models = cast("Any", transformers.AutoModel)
+    model, info = models.from_pretrained(
+        name, revision=revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+    )
+    return model, info
 
 
 def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[str, ...] = ()) -> None:

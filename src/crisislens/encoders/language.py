@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from einops import reduce
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
@@ -25,7 +24,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import check_whole, digest
+from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
 
 __all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
@@ -155,17 +154,9 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
 def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     import transformers
 
-    models, tokenizers = cast("Any", transformers.AutoModel), cast("Any", transformers.AutoTokenizer)
+    tokenizers = cast("Any", transformers.AutoTokenizer)
     try:
-        # fp32 whatever the file holds; a pooler that the file lacks would be drawn at random, and nothing reads it
-        model, info = models.from_pretrained(
-            spec.checkpoint,
-            revision=spec.revision,
-            use_safetensors=True,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        model, info = automatic_model(spec.checkpoint, spec.revision)
         tokenizer = tokenizers.from_pretrained(spec.checkpoint, revision=spec.revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -21,7 +21,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import ImageEncoder, freeze
-from crisislens.encoders.checkpoints import check_whole, digest
+from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
 from crisislens.encoders.compact import EfficientNetImage
 
 __all__ = ["CheckpointImage", "VisionSpec", "load_vision"]
@@ -90,16 +90,9 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
         return EfficientNetImage()
     import transformers
 
-    models, mixin = cast("Any", transformers.AutoModel), cast("Any", transformers.image_processing_base.ImageProcessingMixin)
+    mixin = cast("Any", transformers.image_processing_base.ImageProcessingMixin)
     try:
-        model, info = models.from_pretrained(
-            spec.checkpoint,
-            revision=spec.revision,
-            use_safetensors=True,
-            dtype=torch.float32,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        model, info = automatic_model(spec.checkpoint, spec.revision)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(

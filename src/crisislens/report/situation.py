@@ -59,13 +59,35 @@ def write_outputs(
         write_parquet(read_assessments(folder), folder / "assessments.parquet")
     if "geojson" in formats:
         write_geojson(read_assessments(folder), folder / "assessments.geojson")
+    meta = _meta(outcome, analyst, source_name=source_name, title=title, formats=formats, command=command, data=data or {})
+    return write_report(
+        folder / "report.html",
+        assessments=read_assessments(folder),
+        failed=read_failed(folder),
+        clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
+        thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
+        meta=meta,
+    )
+
+
+def _meta(
+    outcome: RunOutcome,
+    analyst: Analyst,
+    *,
+    source_name: str,
+    title: str | None,
+    formats: Sequence[str],
+    command: str,
+    data: dict[str, str],
+) -> ReportMeta:
+    """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
         ReportTask.of(LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]
-    meta = ReportMeta(
+    return ReportMeta(
         title=title or f"Situation report: {source_name}",
         source_name=source_name,
         model=config.name,
@@ -81,21 +103,13 @@ def write_outputs(
         urgency_note=_URGENCY,
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
         added_by={a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint() for a in analyst.annotators},
-        data=data or {},
+        data=data,
         files=(
             "assessments.jsonl",
             "failed.jsonl",
             "duplicates.jsonl",
             *(f"assessments.{name}" for name in ("csv", "parquet", "geojson") if name in formats),
         ),
-    )
-    return write_report(
-        folder / "report.html",
-        assessments=read_assessments(folder),
-        failed=read_failed(folder),
-        clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
-        thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
-        meta=meta,
     )
 
 

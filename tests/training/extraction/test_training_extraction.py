@@ -22,7 +22,7 @@ from crisislens.training.extraction.data import LengthBatches, collate_examples,
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
-from crisislens.training.extraction.run import AUTO, result_path, run_extraction
+from crisislens.training.extraction.run import AUTO, result_path, run_extraction, with_labels_of
 from crisislens.training.extraction.score import read_marked, score_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from tiny_language import made_up_posts, write_tiny_bert
@@ -321,10 +321,12 @@ def test_types_are_those_that_were_asked_for_or_those_of_the_data(folder: Path, 
         run_extraction(make(folder, types=("PER",)), tmp_path, splits=splits)
     [taken] = run_extraction(make(folder, epochs=1, types=AUTO), tmp_path, splits=splits)
     assert taken.run.extractor.types == ("LOC", "PER")
+    pairs = replace(splits, **{s: one_row_a_pair(splits.part(s)) for s in ("train", "dev", "test")})
+    assert with_labels_of(make(folder, "relations", types=AUTO), pairs).extractor.types == ("LOC", "PER")
     run = make(folder)
-    pairs = run.model_copy(update={"data": run.data.model_copy(update={"name": "table-pairs"})})
+    of_pairs = run.model_copy(update={"data": run.data.model_copy(update={"name": "table-pairs"})})
     with pytest.raises(ConfigError, match=r"entities takes data\.name=table"):
-        run_extraction(pairs, tmp_path, splits=splits)
+        run_extraction(of_pairs, tmp_path, splits=splits)
 
 
 def test_a_name_is_no_path(folder: Path) -> None:

@@ -82,8 +82,10 @@ def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRu
     changes: dict[str, object] = {}
     if task != "entities" and given == AUTO:
         changes["relations"] = splits.relations
-    if task != "relations" and splits.types and (unnamed := sorted(set(splits.types) - set(run.extractor.types))):
-        if "types" in run.extractor.model_fields_set and run.extractor.types != AUTO:
+    if run.extractor.types == AUTO:
+        changes["types"] = splits.types
+    elif task != "relations" and splits.types and (unnamed := sorted(set(splits.types) - set(run.extractor.types))):
+        if "types" in run.extractor.model_fields_set:
             raise ConfigError(
                 f"the data have entities of the types {', '.join(unnamed[:8])}, which extractor.types does not name; "
                 "mend them, name them too, or set extractor.types=[auto]"

@@ -1,9 +1,11 @@
 """What alignment costs a training step: `python benchmarks/alignment_cost.py DATA [--steps 12]`.
 
-DATA is the folder that holds `mner`. The same batches of 32 tweets of Twitter-2017 with their captions go through the extractor `context`
-(no alignment) and through InfoNCE and Shapley values (k = 32 players, M = 32 permutations, both directions between texts and contexts),
-forward, backward and AdamW; the systems take turns on each batch, so that a busy machine slows all of them. Printed is the median of the
-ratios to the system without alignment, with its quartiles. `--images` adds made-up patches, and with them the other two directions.
+DATA is the folder that holds `mner`. The same batches of 32 tweets of Twitter-2017 with their captions go
+through the extractor `context` (no alignment) and through InfoNCE and Shapley values (k = 32 players, M = 32
+permutations, both directions between texts and contexts), forward, backward and AdamW; the systems take turns
+on each batch, so that a busy machine slows all of them. Printed is the median of the ratios to the system
+without alignment, with its quartiles. `--images` adds made-up patches, and with them the other two
+directions.
 """
 
 import argparse
@@ -47,17 +49,24 @@ def main() -> None:
     runs = {name: mie_run("twitter2017", name, args.data) for name in SYSTEMS}
     splits = load_splits(runs["context"].data)
     change = {"image_width": WIDTH} if args.images else {}
-    extractors = {name: Extractor(run.extractor.model_copy(update=change)).train() for name, run in runs.items()}
-    optimizers = {
-        name: torch.optim.AdamW([p for p in x.parameters() if p.requires_grad], lr=1e-5, fused=True) for name, x in extractors.items()
+    extractors = {
+        name: Extractor(run.extractor.model_copy(update=change)).train() for name, run in runs.items()
     }
-    examples = encode_posts(splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts)
+    optimizers = {
+        name: torch.optim.AdamW([p for p in x.parameters() if p.requires_grad], lr=1e-5, fused=True)
+        for name, x in extractors.items()
+    }
+    examples = encode_posts(
+        splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts
+    )
     batches = iter(LengthBatches(examples, size=K, seed=0, extractor=extractors["context"]))
     seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for i in range(args.steps + 2):
         batch, y = next(batches)
         if args.images:
-            batch = batch.replace(image=torch.rand(K, 81, WIDTH), image_mask=torch.ones(K, 81, dtype=torch.bool))
+            batch = batch.replace(
+                image=torch.rand(K, 81, WIDTH), image_mask=torch.ones(K, 81, dtype=torch.bool)
+            )
         for name in SYSTEMS if i % 2 else SYSTEMS[::-1]:
             spent = step(extractors[name], optimizers[name], batch, y)
             # the first two steps warm caches up
@@ -68,7 +77,13 @@ def main() -> None:
         own = torch.tensor(seconds[name])
         low, middle, high = (own / plain).quantile(torch.tensor([0.25, 0.5, 0.75])).tolist()
         print(
-            json.dumps({"system": name, "step_ms": round(1000 * float(own.median())), "ratio": [round(x, 3) for x in (low, middle, high)]})
+            json.dumps(
+                {
+                    "system": name,
+                    "step_ms": round(1000 * float(own.median())),
+                    "ratio": [round(x, 3) for x in (low, middle, high)],
+                }
+            )
         )
 
 

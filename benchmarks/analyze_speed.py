@@ -1,11 +1,13 @@
-"""How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat: `python benchmarks/analyze_speed.py POSTS [--images
-DIR]`.
+"""How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat:
+`python benchmarks/analyze_speed.py POSTS [--images DIR]`.
 
-Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct photos go straight through the two
-encoders, nothing else, once with all threads on each operation and once with one thread on each batch and batches side by side; then the
-whole run (reading, cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over the same
-posts, in turn, in one process. With `--explain` the run is made once more with rationales, heat and contributions.
-Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted it.
+Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct photos go
+straight through the two encoders, nothing else, once with all threads on each operation and once with one
+thread on each batch and batches side by side; then the whole run (reading, cleaning, decoding, encoding,
+three models, language, signatures, duplicates, writing, report) over the same posts, in turn, in one process.
+With `--explain` the run is made once more with rationales, heat and contributions. Memory: whole `analyze`
+processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted
+it.
 """
 
 import argparse
@@ -42,14 +44,21 @@ print(json.dumps({"exit": code, "peak_mib": resource.getrusage(resource.RUSAGE_C
 """
 
 
-def bare(encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst) -> tuple[float, float, int, int]:
-    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand, in both ways; and how many they were."""
+def bare(
+    encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst
+) -> tuple[float, float, int, int]:
+    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand, in both
+    ways; and how many they were.
+    """
     texts = sorted({clean_text(p.text, analyst.bundle.config.rules) for p in posts} - {""})
     tokens = sorted(encoders.text.tokenize(texts), key=lambda x: len(x.ids))
     pixels = []
     for path in sorted({p.image.path for p in posts if p.image}):
         try:
-            decoded = decode_image(resolve_image(next(p.image for p in posts if p.image and p.image.path == path), root), analyst.limits)
+            decoded = decode_image(
+                resolve_image(next(p.image for p in posts if p.image and p.image.path == path), root),
+                analyst.limits,
+            )
         except ImageError:
             continue
         pixels.append(encoders.image.preprocess(decoded.pixels))
@@ -96,9 +105,12 @@ def peak_memory(rows: int) -> dict[str, float]:
                 stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
         started = time.perf_counter()
         command = [sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"]
-        # a process's peak starts at the size of the one that forked it, which here is large: a small one stands between
+        # a process's peak starts at the size of the one that forked it, which here is large: a small one
+        # stands between
         between = [sys.executable, "-c", _BETWEEN, *command]
-        result = json.loads(subprocess.run(between, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1])
+        result = json.loads(
+            subprocess.run(between, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]
+        )
         return {"rows": rows, **result, "seconds": time.perf_counter() - started}
 
 
@@ -122,20 +134,32 @@ def main() -> None:
     for _ in range(arguments.repeats):
         cores, side_by_side, texts, photos = bare(encoders, posts, root, analyst)
         # a fresh analyst: one that remembers photos would not decode and encode them again
-        run = whole(arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators()))
+        run = whole(
+            arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators())
+        )
         ratios.append(cores / run)
         strict.append(side_by_side / run)
         explained: dict[str, float] = {}
         if arguments.explain:
             names = selected(add=["rationale"])
             explained["explained_s"] = whole(
-                arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators(names))
+                arguments.posts,
+                Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators(names)),
             )
             slower.append(explained["explained_s"] / run)
         line = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
-        print(json.dumps({**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run, **explained}), flush=True)
+        print(
+            json.dumps(
+                {**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run, **explained}
+            ),
+            flush=True,
+        )
     summary = lambda x: {"median": statistics.median(x), "min": min(x), "max": max(x)}  # noqa: E731
-    print(json.dumps({"analyze rate / bare rate": summary(ratios), "of the bare rate side by side": summary(strict)}))
+    print(
+        json.dumps(
+            {"analyze rate / bare rate": summary(ratios), "of the bare rate side by side": summary(strict)}
+        )
+    )
     if slower:
         print(json.dumps({"time with --explain / time without": summary(slower)}))
     for rows in arguments.memory_rows:

@@ -1,8 +1,10 @@
-"""Does heat find the evidence? A photo of a disaster in one cell of a collage: `python benchmarks/collage_pointing.py DATA`.
+"""Does heat find the evidence? A photo of a disaster in one cell of a collage:
+`python benchmarks/collage_pointing.py DATA`.
 
 The held-out photos of `scripts/train_rationales.py` are taken. Each collage gets a tweet of the
-test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped rationale model's. The other cells hold
-everyday photos. The sink of the transport is chosen on collages of training photos (`--choose`).
+test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped rationale
+model's. The other cells hold everyday photos. The sink of the transport is chosen on collages of training
+photos (`--choose`).
 """
 
 import argparse
@@ -52,7 +54,12 @@ class Case:
 
 
 def collages(
-    photos: Sequence[PhotoRecord], tweets: dict[str, list[str]], pair: EncoderPair, root: Path, count: int, seed: int
+    photos: Sequence[PhotoRecord],
+    tweets: dict[str, list[str]],
+    pair: EncoderPair,
+    root: Path,
+    count: int,
+    seed: int,
 ) -> list[Case]:
     """Random collages of 2 × 2 and 3 × 3 photos."""
     draw = random.Random(seed)
@@ -70,7 +77,10 @@ def collages(
                 record = photo if c == cell else draw.choice(everyday)
                 y, x = divmod(c, grid)
                 part = Image.fromarray(decode_image(root / record.file, ImageLimits()).pixels)
-                page.paste(part.resize((edges[x + 1] - edges[x], edges[y + 1] - edges[y]), Image.Resampling.BICUBIC), (edges[x], edges[y]))
+                page.paste(
+                    part.resize((edges[x + 1] - edges[x], edges[y + 1] - edges[y]), Image.Resampling.BICUBIC),
+                    (edges[x], edges[y]),
+                )
             with torch.inference_mode():
                 patches = pair.image(pair.image.preprocess(np.asarray(page))[None])[0][0]
             cases.append(Case(grid, cell, photo.hazard, text, patches))
@@ -106,8 +116,12 @@ class Methods:
             }
             if len(self.joint.blocks):
                 flow = attention_rollout_rows(self.joint, aligned)
-                found["attention rollout of the joint encoder"] = unit_range(flow[:, 1 + words.shape[1] :], all_patches)
-        found["Grad-CAM of the similarity"] = unit_range(grad_cam(lambda y: self._similarity(words, mask, chosen, y), patches), all_patches)
+                found["attention rollout of the joint encoder"] = unit_range(
+                    flow[:, 1 + words.shape[1] :], all_patches
+                )
+        found["Grad-CAM of the similarity"] = unit_range(
+            grad_cam(lambda y: self._similarity(words, mask, chosen, y), patches), all_patches
+        )
         return {name: h[0].reshape(9, 9).double().numpy() for name, h in found.items()}
 
     def _similarity(self, words: Tensor, mask: Tensor, chosen: Tensor, patches: Tensor) -> Tensor:
@@ -135,15 +149,21 @@ def main() -> None:
     """Builds the collages and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", type=Path, default=Path("src/crisislens/assets/rationales/crisis-rationales"))
+    parser.add_argument(
+        "--model", type=Path, default=Path("src/crisislens/assets/rationales/crisis-rationales")
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/collage_pointing.json"))
     parser.add_argument("--count", type=int, default=300)
-    parser.add_argument("--choose", action="store_true", help="training photos and tweets: for choosing the sink")
+    parser.add_argument(
+        "--choose", action="store_true", help="training photos and tweets: for choosing the sink"
+    )
     args = parser.parse_args()
     set_threads(1)
     photos = [r for r in chosen_photos(args.data) if r.held_out != args.choose]
     tweets = hazard_tweets(args.data, "train" if args.choose else "test")
-    cases = collages(photos, tweets, load_encoders(EncoderSpec()), args.data / "photos", args.count, seed=int(args.choose))
+    cases = collages(
+        photos, tweets, load_encoders(EncoderSpec()), args.data / "photos", args.count, seed=int(args.choose)
+    )
     methods = Methods(args.model)
     sinks = SINKS if args.choose else (methods.loaded.config.transport.sink,)
     heats = [methods.heat(case, sinks) for case in cases]
@@ -153,9 +173,15 @@ def main() -> None:
         cells = np.array([cases[k].cell for k in picked])
         for name in heats[0]:
             p = pointing(np.stack([heats[k][name] for k in picked]), cells, grid)
-            rows[f"{grid}x{grid} {name}"] = {"hits": p.hits.percent(), "share": p.share.percent(), "chance": round(100 * p.chance, 2)}
+            rows[f"{grid}x{grid} {name}"] = {
+                "hits": p.hits.percent(),
+                "share": p.share.percent(),
+                "chance": round(100 * p.chance, 2),
+            }
             print(f"| {grid} × {grid} | {name} | {p.hits.percent()} | {p.share.percent()} |", flush=True)
-    atomic_write(args.out, json.dumps({"collages": len(cases) // 2, "choose": args.choose, "rows": rows}, indent=1))
+    atomic_write(
+        args.out, json.dumps({"collages": len(cases) // 2, "choose": args.choose, "rows": rows}, indent=1)
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Whether alignment lets contexts and photos find each other: `python benchmarks/context_image.py PHOTOS --cache FILE`.
+"""Whether alignment lets contexts and photos find each other:
+`python benchmarks/context_image.py PHOTOS --cache FILE`.
 
-PHOTOS is the folder with `manifest.tsv` and `captioned/`: photos with five captions each, of which one is the context. Encoders are frozen
-(MiniLM's mean, EfficientNet-lite2's mean); only the projections of `nn.alignment` learn, in batches of 32 pairs, from context and image
-alone. Near-duplicate photos (perceptual hash) are dropped before the split. Printed is R@k over all held-out photos, before training and
-after, with t intervals over seeds; chance is k / photos. CACHE keeps the features (safetensors), which take a minute.
+PHOTOS is the folder with `manifest.tsv` and `captioned/`: photos with five captions each, of which one is the
+context. Encoders are frozen (MiniLM's mean, EfficientNet-lite2's mean); only the projections of
+`nn.alignment` learn, in batches of 32 pairs, from context and image alone. Near-duplicate photos (perceptual
+hash) are dropped before the split. Printed is R@k over all held-out photos, before training and after, with t
+intervals over seeds; chance is k / photos. CACHE keeps the features (safetensors), which take a minute.
 """
 
 import argparse
@@ -57,7 +59,10 @@ def recall(align: Alignment, context: Tensor, image: Tensor) -> dict[str, float]
     """R@k of photos for contexts and of contexts for photos."""
     with torch.no_grad():
         s = align.similarities(align.context(context), align.image(image))
-    ranks = {"context_to_image": (s > s.diagonal()[:, None]).sum(1), "image_to_context": (s > s.diagonal()[None]).sum(0)}
+    ranks = {
+        "context_to_image": (s > s.diagonal()[:, None]).sum(1),
+        "image_to_context": (s > s.diagonal()[None]).sum(0),
+    }
     return {f"{side} r@{k}": float((rank < k).double().mean()) for side, rank in ranks.items() for k in RANKS}
 
 
@@ -104,7 +109,12 @@ def main() -> None:
     for kind in KINDS:
         runs = [one(kind, data, seed) for seed in args.seeds]
         for moment, scores in zip(("before", "after"), zip(*runs, strict=True), strict=True):
-            print(kind, moment, {name: mean_interval([s[name] for s in scores]).percent() for name in scores[0]}, flush=True)
+            print(
+                kind,
+                moment,
+                {name: mean_interval([s[name] for s in scores]).percent() for name in scores[0]},
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Damage severity on the official rows whose photo is at hand, several models, five seeds: `python benchmarks/damage_photos.py DATA`.
+"""Damage severity on the official rows whose photo is at hand, several models, five seeds:
+`python benchmarks/damage_photos.py DATA`.
 
-Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with the 299 photos that could be had
-here). All models see the same cached features and the same recipe; the epoch is chosen on the 36 development posts. Prints a JSON line a
-model: mean and 95 % t interval over seeds, and the paired difference (bootstrap over tweets, all seeds) from text only.
+Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with the 299
+photos that could be had here). All models see the same cached features and the same recipe; the epoch is
+chosen on the 36 development posts. Prints a JSON line a model: mean and 95 % t interval over seeds, and the
+paired difference (bootstrap over tweets, all seeds) from text only.
 """
 
 import argparse
@@ -43,7 +45,9 @@ def with_photo(data: TaskData) -> TaskData:
             return False
 
     return replace(
-        data, splits={name: [p for p in posts if there(p)] for name, posts in data.splits.items()}, fingerprint=data.fingerprint + "-photos"
+        data,
+        splits={name: [p for p in posts if there(p)] for name, posts in data.splits.items()},
+        fingerprint=data.fingerprint + "-photos",
     )
 
 
@@ -65,7 +69,13 @@ def main() -> None:
                     "data": {"root": str(arguments.data), "setting": "A3"},
                     "model": {"name": name, "options": {"as_published": True} if published else {}},
                     "as_published": published,
-                    "optimizer": {"name": "adamw", "learning_rate": 5e-4, "weight_decay": 0.05, "schedule": "linear", "warm_up": 0.05},
+                    "optimizer": {
+                        "name": "adamw",
+                        "learning_rate": 5e-4,
+                        "weight_decay": 0.05,
+                        "schedule": "linear",
+                        "warm_up": 0.05,
+                    },
                     "loss": {"smoothing": 0.05},
                     "epochs": 30,
                     "stopping": {"monitor": "weighted_f1", "patience": 10},
@@ -74,7 +84,8 @@ def main() -> None:
             )
             data = with_photo(load_data(run.data))
             runs[name] = [
-                fit(run, seed=s, out=Path(folder) / "out", cache=Path(folder) / "cache", data=data) for s in range(arguments.seeds)
+                fit(run, seed=s, out=Path(folder) / "out", cache=Path(folder) / "cache", data=data)
+                for s in range(arguments.seeds)
             ]
             print(json.dumps(row(name, runs, data)), flush=True)
 
@@ -82,9 +93,16 @@ def main() -> None:
 def row(name: str, runs: dict[str, list[RunResult]], data: TaskData) -> dict[str, object]:
     """What one model came to."""
     mine = runs[name]
-    metrics = {m: mean_interval([getattr(r.test.report, m).value for r in mine]).percent() for m in ("accuracy", "macro_f1", "weighted_f1")}
-    probabilities = [[softmax(r.logits["test"], r.test.temperature) for r in runs[n]] for n in (name, "text_only")]
-    difference = paired_bootstrap(data.labels("test"), *probabilities, "weighted_f1", clusters=data.tweets("test"), resamples=2000)
+    metrics = {
+        m: mean_interval([getattr(r.test.report, m).value for r in mine]).percent()
+        for m in ("accuracy", "macro_f1", "weighted_f1")
+    }
+    probabilities = [
+        [softmax(r.logits["test"], r.test.temperature) for r in runs[n]] for n in (name, "text_only")
+    ]
+    difference = paired_bootstrap(
+        data.labels("test"), *probabilities, "weighted_f1", clusters=data.tweets("test"), resamples=2000
+    )
     counts = {split: len(posts) for split, posts in data.splits.items()}
     return {"model": name, "posts": counts, **metrics, "weighted F1 minus text only": difference.model_dump()}
 

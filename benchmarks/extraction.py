@@ -1,7 +1,8 @@
-"""Entities and relations, system by system: `python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
+"""Entities and relations, system by system:
+`python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
 
-DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what is measured is read, what was killed
-goes on from its last epoch.
+DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what is
+measured is read, what was killed goes on from its last epoch.
 """
 
 import argparse
@@ -53,20 +54,34 @@ def main() -> None:
     )
     for row in rows:
         found = [r.retrieval for r in row.results]
-        ranks = {name: mean_interval([x[name] for x in found]).percent() for name in found[0] if all(name in x for x in found)}
+        ranks = {
+            name: mean_interval([x[name] for x in found]).percent()
+            for name in found[0]
+            if all(name in x for x in found)
+        }
         scores = [r.test.micro for r in row.results]
-        precision, recall = (100 * sum(values) / len(scores) for values in zip(*((s.precision, s.recall) for s in scores), strict=True))
+        precision, recall = (
+            100 * sum(values) / len(scores)
+            for values in zip(*((s.precision, s.recall) for s in scores), strict=True)
+        )
         print(row.data, row.system, f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}", ranks)
     for a, b in combinations(rows, 2):
         if a.data == b.data and (d := compare(b.results, a.results)):
             interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
-            print(f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} p={d.p_value:.3f}")
+            print(
+                f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} "
+                f"p={d.p_value:.3f}"
+            )
     for row in {row.data: row for row in rows if row.system != "text"}.values():
         splits = load_splits(row.results[0].run.data)
         spec = row.results[0].run.extractor
         reader = WordReader(load_language(spec.encoder), context_pieces=spec.context_pieces)
         # those that begin alike are one context, as `retrieval` has it
-        contexts = [reader.read(["-"], context=c).context_ids for post in splits.test if (c := context_of(splits.contexts, post.image))]
+        contexts = [
+            reader.read(["-"], context=c).context_ids
+            for post in splits.test
+            if (c := context_of(splits.contexts, post.image))
+        ]
         chance = {name: f"{100 * p:.1f}" for name, p in retrieval_chance(contexts).items()}
         print(f"{row.data}: {len(contexts)} test posts with a context, by chance {chance}")
     for data in {row.data for row in rows} & set(PUBLISHED):

@@ -1,13 +1,15 @@
-"""Precision and recall of named places on hand-checked tweets: `python benchmarks/gazetteer.py DATA [--half tune] [--errors]`.
+"""Precision and recall of named places on hand-checked tweets:
+`python benchmarks/gazetteer.py DATA [--half tune] [--errors]`.
 
-`gazetteer_tweets.tsv` holds ids and expected places, never a text. Strata: `random` are tweets drawn at random from five sets, `trap` were
-searched for names that deceive (Turkey, Jordan, #HoustonStrong, Mexico City and New Mexico, Washington Post, …), `fresh` were drawn and
-labeled after the rules were finished. The half `tune` was used to set weights, `held` was not.
+`gazetteer_tweets.tsv` holds ids and expected places, never a text. Strata: `random` are tweets drawn at
+random from five sets, `trap` were searched for names that deceive (Turkey, Jordan, #HoustonStrong, Mexico
+City and New Mexico, Washington Post, …), `fresh` were drawn and labeled after the rules were finished. The
+half `tune` was used to set weights, `held` was not.
 
-How to read `places`: one entry a place; `a|b` takes either; `?a` is neither asked for nor counted as wrong (a place inside the name of an
-organization, a wordplay); `other:NAME` is a place that the gazetteer does not have (a province, a sea). A mention counts once a post.
-Precision is over all places found; recall over all places asked for, and over those that the gazetteer has. Intervals: 95 % bootstrap
-over tweets.
+How to read `places`: one entry a place; `a|b` takes either; `?a` is neither asked for nor counted as wrong (a
+place inside the name of an organization, a wordplay); `other:NAME` is a place that the gazetteer does not
+have (a province, a sea). A mention counts once a post. Precision is over all places found; recall over all
+places asked for, and over those that the gazetteer has. Intervals: 95 % bootstrap over tweets.
 """
 
 import argparse
@@ -39,7 +41,9 @@ def texts(data: Path) -> dict[str, str]:
     for name in ("nepal_2015", "hagupit_2014"):
         with (data / "rationales" / f"{name}.csv").open(encoding="utf-8", newline="") as stream:
             found |= {row["tweet_id"].strip("'"): row["tweet_text"] for row in csv.DictReader(stream)}
-    return found | {row["file"]: row["text"] for row in tsv(data / "photos" / "manifest.tsv") if row["set"] == "everyday"}
+    return found | {
+        row["file"]: row["text"] for row in tsv(data / "photos" / "manifest.tsv") if row["set"] == "everyday"
+    }
 
 
 def counts(places: str, found: set[str]) -> tuple[int, int, int, int, int]:
@@ -73,7 +77,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--half", choices=("tune", "held"))
-    parser.add_argument("--errors", action="store_true", help="print the texts of posts that were not all right")
+    parser.add_argument(
+        "--errors", action="store_true", help="print the texts of posts that were not all right"
+    )
     arguments = parser.parse_args()
     known, gazetteer = texts(arguments.data), load_gazetteer()
     groups: dict[tuple[str, str], list[tuple[int, int, int, int, int, int]]] = {}
@@ -88,10 +94,30 @@ def main() -> None:
             for group in ((row["stratum"], row["half"]), ("all", row["half"])):
                 groups.setdefault(group, []).append((*result, asked))
             if arguments.errors and (result[1] or result[3] < result[4]):
-                named = [f"{m.text}={m.place.id}/{m.place.name},{m.place.admin} {m.confidence}" for m in mentions]
-                print(row["id"], row["places"], "|", known[row["id"]].replace("\n", " ")[:200], "=>", named, file=sys.stderr)
+                named = [
+                    f"{m.text}={m.place.id}/{m.place.name},{m.place.admin} {m.confidence}" for m in mentions
+                ]
+                print(
+                    row["id"],
+                    row["places"],
+                    "|",
+                    known[row["id"]].replace("\n", " ")[:200],
+                    "=>",
+                    named,
+                    file=sys.stderr,
+                )
     for (stratum, half), rows in sorted(groups.items()):
-        print(json.dumps({"stratum": stratum, "half": half, "tweets": len(rows), "places": sum(r[5] for r in rows), **summary(rows)}))
+        print(
+            json.dumps(
+                {
+                    "stratum": stratum,
+                    "half": half,
+                    "tweets": len(rows),
+                    "places": sum(r[5] for r in rows),
+                    **summary(rows),
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Injection into posts: `python benchmarks/injection.py CRISISMMD [--posts 200] [--seed 0]`.
 
-Pairs of additions (`bench.injection`), each malicious and benign, go into test rows of B2 and A1 (text and caption; drawn at random,
-without photo) and onto the photos of test rows of A1 and A3 (those that are there). Two things are measured: whether every prompt of the
-captioner keeps its structure, and how far the decisions of the shipped bundle move, malicious minus benign. No vision-language model is
-run. Prints JSON lines; the photos go into a temporary folder.
+Pairs of additions (`bench.injection`), each malicious and benign, go into test rows of B2 and A1 (text and
+caption; drawn at random, without photo) and onto the photos of test rows of A1 and A3 (those that are there).
+Two things are measured: whether every prompt of the captioner keeps its structure, and how far the decisions
+of the shipped bundle move, malicious minus benign. No vision-language model is run. Prints JSON lines; the
+photos go into a temporary folder.
 """
 
 import argparse
@@ -35,7 +36,10 @@ def main() -> None:
     arguments = parser.parse_args()
     set_threads(arguments.threads)
     texts, photos = text_posts(arguments.data, arguments.posts, arguments.seed), photo_posts(arguments.data)
-    print(json.dumps({"posts with text": len(texts), "posts with photo": len(photos), **on_prompts(texts)}), flush=True)
+    print(
+        json.dumps({"posts with text": len(texts), "posts with photo": len(photos), **on_prompts(texts)}),
+        flush=True,
+    )
     with tempfile.TemporaryDirectory() as folder:
         found, clusters = on_decisions(texts, photos, arguments.data, Path(folder))
     for shift in measure(found, clusters, seed=arguments.seed):
@@ -76,7 +80,14 @@ def on_prompts(posts: list[Post]) -> dict[str, object]:
                 for tweet in (condition.applied(post.text, malicious=True), condition.malicious):
                     count += 1
                     if found := violations(prompt, tweet):
-                        broken.append({"condition": condition.name, "prompt": name, "post": post.id, "violations": found})
+                        broken.append(
+                            {
+                                "condition": condition.name,
+                                "prompt": name,
+                                "post": post.id,
+                                "violations": found,
+                            }
+                        )
     return {"prompts rendered": count, "broken": len(broken), "first": broken[:5]}
 
 
@@ -91,7 +102,10 @@ def on_decisions(
     for c in CONDITIONS:
         if c.place == "photo":
             continue
-        versions = [[p.model_copy(update={"text": c.applied(p.text, malicious=m)}) for p in texts] for m in (True, False)]
+        versions = [
+            [p.model_copy(update={"text": c.applied(p.text, malicious=m)}) for p in texts]
+            for m in (True, False)
+        ]
         found[c.name] = (base, answers(reader, versions[0]), answers(reader, versions[1]))
         clusters[c.name] = np.array([p.id.split("_")[0] for p in texts])
     drawer = Analyst.load(DEFAULT_BUNDLE, image_root=folder)
@@ -109,7 +123,9 @@ def drawn(condition: Condition, post: Post, data: Path, folder: Path, *, malicio
     """The post with its photo written on."""
     pixels = decode_image(resolve_image(post.image or ImageRef(path=""), data)).pixels
     name = f"{post.id}-{malicious}.png"
-    Image.fromarray(write_on(pixels, condition.malicious if malicious else condition.benign)).save(folder / name)
+    Image.fromarray(write_on(pixels, condition.malicious if malicious else condition.benign)).save(
+        folder / name
+    )
     return post.model_copy(update={"image": ImageRef(path=name)})
 
 

@@ -1,13 +1,16 @@
-"""Kinds of places from text and photo on the stand-in, several models, five folds: `python benchmarks/place_types.py DATA --out DIR`.
+"""Kinds of places from text and photo on the stand-in, several models, five folds:
+`python benchmarks/place_types.py DATA --out DIR`.
 
-The stand-in is not SG-MFT's data (which is not public): captioned photos and everyday tweets with distant labels from place words that are
-masked in the text (`crisislens.data.places`), plus scene photos without text for training. Five folds, near-duplicates together; fold k is
-tested by seed k, so every post with both modalities is tested once. All models: width 64, the same features (EfficientNet's 9 × 9 grid
-averaged to 3 × 3 regions), the same recipe and number of epochs. Classes with fewer than 20 tested posts are left out.
+The stand-in is not SG-MFT's data (which is not public): captioned photos and everyday tweets with distant
+labels from place words that are masked in the text (`crisislens.data.places`), plus scene photos without text
+for training. Five folds, near-duplicates together; fold k is tested by seed k, so every post with both
+modalities is tested once. All models: width 64, the same features (EfficientNet's 9 × 9 grid averaged to 3 ×
+3 regions), the same recipe and number of epochs. Classes with fewer than 20 tested posts are left out.
 
-Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another post's), so a killed run goes on. The
-last step prints a JSON line a model: mean and 95 % t interval over folds, the paired bootstrap against SG-MFT over all tested posts, Holm-
-corrected, and parameters and milliseconds a post.
+Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another post's), so
+a killed run goes on. The last step prints a JSON line a model: mean and 95 % t interval over folds, the
+paired bootstrap against SG-MFT over all tested posts, Holm- corrected, and parameters and milliseconds a
+post.
 """
 
 import argparse
@@ -23,7 +26,13 @@ from einops import rearrange, reduce
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
-from crisislens.data.places import captioned_photos, folds, labeled_tweets, near_duplicate_groups, scene_photos
+from crisislens.data.places import (
+    captioned_photos,
+    folds,
+    labeled_tweets,
+    near_duplicate_groups,
+    scene_photos,
+)
 from crisislens.data.text import CleaningRules
 from crisislens.domain.place_types import PLACE_CRISIS
 from crisislens.encoders.base import EncoderSpec, load_encoders
@@ -78,7 +87,9 @@ class Regions:
         return self.posts.select(torch.as_tensor(rows))
 
 
-def load(data: Path, work: Path) -> tuple[Regions, FeatureWidths, np.ndarray, np.ndarray, np.ndarray, list[str]]:
+def load(
+    data: Path, work: Path
+) -> tuple[Regions, FeatureWidths, np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Features, widths, classes, folds, which posts are tested, and the names of the classes."""
     manifest = data / "photos" / "manifest.tsv"
     both = captioned_photos(manifest) + labeled_tweets(manifest)
@@ -91,12 +102,21 @@ def load(data: Path, work: Path) -> tuple[Regions, FeatureWidths, np.ndarray, np
     cache = extract(posts, encoder, work, source_fingerprint=fingerprint([p.id for p in posts]))
     parts = [cache.batch(range(i, min(i + 128, len(posts)))) for i in range(0, len(posts), 128)]
     longest = max(p.text.tokens.shape[1] for p in parts)
-    batch = FeatureBatch(text=join([widen(p.text, longest) for p in parts]), image=join([regions(p.image) for p in parts]))
+    batch = FeatureBatch(
+        text=join([widen(p.text, longest) for p in parts]), image=join([regions(p.image) for p in parts])
+    )
     owner = near_duplicate_groups(posts, data / "photos")
     labels = [p.label for p in labeled]
     fold = folds(labels, owner, count=FOLDS)
     tested = (batch.text.present & batch.image.present).numpy()
-    return Regions(batch), encoders.widths(), np.array([names.index(c) for c in labels]), np.array(fold), tested, names
+    return (
+        Regions(batch),
+        encoders.widths(),
+        np.array([names.index(c) for c in labels]),
+        np.array(fold),
+        tested,
+        names,
+    )
 
 
 def widen(x: ModalityBatch, n: int) -> ModalityBatch:
@@ -114,14 +134,18 @@ def regions(x: ModalityBatch) -> ModalityBatch:
 
 def join(parts: list[ModalityBatch]) -> ModalityBatch:
     """One batch of all."""
-    return ModalityBatch(*(torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "mask", "pooled", "present")))
+    return ModalityBatch(
+        *(torch.cat([getattr(p, name) for p in parts]) for name in ("tokens", "mask", "pooled", "present"))
+    )
 
 
 def changed(batch: FeatureBatch, condition: str, y: np.ndarray) -> FeatureBatch:
     """Test posts with a modality missing, or replaced by that of the next post of another class."""
     gone = torch.ones(len(batch), dtype=torch.bool)
     n = len(y)
-    other = torch.tensor([next(((i + k) % n for k in range(1, n) if y[(i + k) % n] != y[i]), i) for i in range(n)])
+    other = torch.tensor(
+        [next(((i + k) % n for k in range(1, n) if y[(i + k) % n] != y[i]), i) for i in range(n)]
+    )
     return {
         "whole": lambda: batch,
         "no text": lambda: batch.map(text=batch.text.without(gone)),
@@ -162,7 +186,9 @@ def run(name: str, data: tuple, out: Path) -> None:
         torch.manual_seed(k)
         model = spec.build(widths, len(names))
         rows = np.flatnonzero(fold != k)
-        train_head(model, features, rows.tolist(), y[rows].tolist(), [1.0] * len(rows), HeadConfig(seed=k, **RECIPE))
+        train_head(
+            model, features, rows.tolist(), y[rows].tolist(), [1.0] * len(rows), HeadConfig(seed=k, **RECIPE)
+        )
         at = np.flatnonzero((fold == k) & tested)
         for c in CONDITIONS:
             found[c][at] = logits_of(model, changed(features.batch(at), c, y[at]))
@@ -188,11 +214,28 @@ def table(data: tuple, out: Path) -> None:
         with np.load(out / (name.replace(" ", "_").replace(",", "") + ".npz")) as stored:
             found[name] = {c: stored[c] for c in CONDITIONS}
     p = {name: softmax(one["whole"][at]) for name, one in found.items()}
-    differences = {n: paired_bootstrap(y[at], p["SG-MFT"], p[n], "weighted_f1", resamples=2000) for n in MODELS if n != "SG-MFT"}
+    differences = {
+        n: paired_bootstrap(y[at], p["SG-MFT"], p[n], "weighted_f1", resamples=2000)
+        for n in MODELS
+        if n != "SG-MFT"
+    }
     corrected = holm({n: d.p_value for n, d in differences.items()})
-    print(json.dumps({"classes": dict(Counter(names[c] for c in y[at])), "tested": len(at), "posts": len(y), "folds": FOLDS, **RECIPE}))
+    print(
+        json.dumps(
+            {
+                "classes": dict(Counter(names[c] for c in y[at])),
+                "tested": len(at),
+                "posts": len(y),
+                "folds": FOLDS,
+                **RECIPE,
+            }
+        )
+    )
     for name, one in found.items():
-        row: dict[str, object] = {"model": name, **json.loads((out / (name.replace(" ", "_").replace(",", "") + ".json")).read_text())}
+        row: dict[str, object] = {
+            "model": name,
+            **json.loads((out / (name.replace(" ", "_").replace(",", "") + ".json")).read_text()),
+        }
         for c in CONDITIONS:
             scores = []
             for k in range(FOLDS):
@@ -202,7 +245,9 @@ def table(data: tuple, out: Path) -> None:
             row[c] = {m: mean_interval([getattr(s, m).value for s in scores]).percent() for m in metrics}
         if name in differences:
             d = differences[name]
-            row["SG-MFT minus it, weighted F1"] = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+            row["SG-MFT minus it, weighted F1"] = (
+                f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+            )
             row["Holm p"] = round(corrected[name], 4)
         print(json.dumps(row), flush=True)
 

@@ -1,10 +1,12 @@
 """Decisions on rationales alone: `python benchmarks/rationale_classification.py DATA [--out DIR]`.
 
-Text (setting B2, official split): the shipped rationale model marks every tweet, stage 2 learns on what a switch leaves of it
-(`explain.reduce`), three seeds. `separate`: the encoder of the bundle `crisis-compact`; `shared`: that of stage 1. Both are frozen; a
-late-fusion head is trained. Faithfulness: the full-post model of each seed sees rationales, complements, random words, and only `*`.
+Text (setting B2, official split): the shipped rationale model marks every tweet, stage 2 learns on what a
+switch leaves of it (`explain.reduce`), three seeds. `separate`: the encoder of the bundle `crisis-compact`;
+`shared`: that of stage 1. Both are frozen; a late-fusion head is trained. Faithfulness: the full-post model
+of each seed sees rationales, complements, random words, and only `*`.
 
-Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and both, and its curves on 60 of them.
+Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and both, and
+its curves on 60 of them.
 """
 
 import argparse
@@ -41,7 +43,9 @@ SEEDS = (0, 1, 2)
 SWITCHES = ("none", "both", "complement")
 PHOTO_POSTS, CURVE_POSTS = 150, 60
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
-HEAD = ModelSpec(name="late_fusion", options={"width": 128, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.0})
+HEAD = ModelSpec(
+    name="late_fusion", options={"width": 128, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.0}
+)
 
 
 def variants(posts: Sequence[Post], why: Sequence[PostRationale]) -> dict[str, list[Post]]:
@@ -51,7 +55,9 @@ def variants(posts: Sequence[Post], why: Sequence[PostRationale]) -> dict[str, l
         return [Post(id=post.id, text=text) for post, text in zip(posts, texts, strict=True)]
 
     found = {
-        switch: changed([reduce_text(p.text, w.words, w.chosen, switch) for p, w in zip(posts, why, strict=True)])  # type: ignore[arg-type]
+        switch: changed(
+            [reduce_text(p.text, w.words, w.chosen, switch) for p, w in zip(posts, why, strict=True)]
+        )  # type: ignore[arg-type]
         for switch in SWITCHES
     }
     for name, switch in (("random", "both"), ("without random", "complement")):
@@ -61,7 +67,12 @@ def variants(posts: Sequence[Post], why: Sequence[PostRationale]) -> dict[str, l
             drawn = random_like(np.array(w.chosen, dtype=bool), allowed=allowed, seed=k)
             texts.append(reduce_text(p.text, w.words, [bool(x) for x in drawn], switch))  # type: ignore[arg-type]
         found[name] = changed(texts)
-    found["nothing"] = changed([reduce_text(p.text, w.words, [False] * len(w.words), "both") for p, w in zip(posts, why, strict=True)])
+    found["nothing"] = changed(
+        [
+            reduce_text(p.text, w.words, [False] * len(w.words), "both")
+            for p, w in zip(posts, why, strict=True)
+        ]
+    )
     return found
 
 
@@ -83,7 +94,9 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
     why = rationalizer.find([row.post.text for row in every])
     analyst = Analyst.default()
     pair = analyst.encoder.encoders if which == "separate" else shared_encoders(rationalizer)
-    encoder = PostEncoder(pair, rules=analyst.encoder.rules, limits=analyst.limits, image_root=None, keep_tokens=())
+    encoder = PostEncoder(
+        pair, rules=analyst.encoder.rules, limits=analyst.limits, image_root=None, keep_tokens=()
+    )
     caches: dict[str, FeatureCache] = {}
     for name, posts in variants([row.post for row in every], why).items():
         unique = [post.model_copy(update={"id": f"{i}"}) for i, post in enumerate(posts)]
@@ -108,7 +121,14 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
 def _head(cache: FeatureCache, train: list[int], y: np.ndarray, pair: EncoderPair, seed: int) -> FusionModel:
     torch.manual_seed(seed)
     model = HEAD.build(pair.widths(), len(HUMANITARIAN_B2))
-    train_head(model, cache, train, [int(y[i]) for i in train], [1.0] * len(train), HeadConfig(seed=seed, balance="sqrt"))
+    train_head(
+        model,
+        cache,
+        train,
+        [int(y[i]) for i in train],
+        [1.0] * len(train),
+        HeadConfig(seed=seed, balance="sqrt"),
+    )
     return model
 
 
@@ -129,11 +149,15 @@ def _text_report(
     for name, runs in tables.items():
         scores = [evaluate(truth, p, HUMANITARIAN_B2.classes, clusters=clusters) for p in runs]
         report[name] = {
-            m: mean_interval([getattr(s, m).value for s in scores]).percent() for m in ("accuracy", "macro_f1", "weighted_f1")
+            m: mean_interval([getattr(s, m).value for s in scores]).percent()
+            for m in ("accuracy", "macro_f1", "weighted_f1")
         } | {"macro_f1 over tweets, seed 0": scores[0].macro_f1.percent()}
         if name != "none":
             d = paired_bootstrap(truth, runs, tables["none"], "macro_f1", clusters=clusters, resamples=2000)
-            report[name] |= {"macro_f1 against none": f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"}  # type: ignore[operator]
+            report[name] |= {
+                "macro_f1 against none": f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, "
+                f"{100 * d.high:+.2f}]"
+            }  # type: ignore[operator]
     full = np.mean(seen["none"], axis=0)
     for label, without, only in (
         ("rationales", "complement", "both"),
@@ -141,7 +165,10 @@ def _text_report(
         ("all words", "nothing", "none"),
     ):
         f = faithfulness(full, np.mean(seen[without], axis=0), np.mean(seen[only], axis=0))
-        report[f"faithfulness, {label}"] = {"comprehensiveness": f.comprehensiveness.percent(), "sufficiency": f.sufficiency.percent()}
+        report[f"faithfulness, {label}"] = {
+            "comprehensiveness": f.comprehensiveness.percent(),
+            "sufficiency": f.sufficiency.percent(),
+        }
     return report
 
 
@@ -160,7 +187,10 @@ def photo_part(data: Path) -> dict[str, object]:
         "posts": len(posts),
     }
     for task in tasks:
-        model, plain = analyst.models[task].model, [Shown(p.text, x) for p, x in zip(posts, pixels, strict=True)]
+        model, plain = (
+            analyst.models[task].model,
+            [Shown(p.text, x) for p, x in zip(posts, pixels, strict=True)],
+        )
         ask = lambda shown, model=model: probabilities(analyst.encoder, model, shown)  # noqa: E731
         full = ask(plain)
         report[task] = _faithful(posts, pixels, why, full, ask) | _curves(posts, pixels, why, full, ask)
@@ -195,9 +225,17 @@ def _faithful(posts, pixels, why, full, ask) -> dict[str, object]:  # type: igno
                     (soft_blur(x, 1 - heat) if heat.any() else x) if photo else x,
                 )
             )
-            only.append(Shown(reduce_text(post.text, w.words, chosen, "both") if text else post.text, _only(x, heat) if photo else x))
+            only.append(
+                Shown(
+                    reduce_text(post.text, w.words, chosen, "both") if text else post.text,
+                    _only(x, heat) if photo else x,
+                )
+            )
         f = faithfulness(full, ask(without), ask(only))
-        found[f"faithfulness, {name}"] = {"comprehensiveness": f.comprehensiveness.percent(), "sufficiency": f.sufficiency.percent()}
+        found[f"faithfulness, {name}"] = {
+            "comprehensiveness": f.comprehensiveness.percent(),
+            "sufficiency": f.sufficiency.percent(),
+        }
     return found
 
 
@@ -207,7 +245,9 @@ def _only(x: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def _curves(posts, pixels, why, full, ask) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """Areas under deletion (lower is better) and insertion (higher is better) of words and patches, rationales against random order."""
+    """Areas under deletion (lower is better) and insertion (higher is better) of words and patches,
+    rationales against random order.
+    """
     rows, best, found = np.arange(len(full)), full.argmax(1), {}
     some = rows[:CURVE_POSTS]
     rng = np.random.default_rng(1)
@@ -220,14 +260,22 @@ def _curves(posts, pixels, why, full, ask) -> dict[str, object]:  # type: ignore
                     for k in some:
                         post, x, w = posts[k], pixels[k], why[k]
                         p = np.array(w.probability) if order == "rationale" else rng.random(len(w.words))
-                        heat = (w.heat if w.heat is not None else np.zeros((9, 9))) if order == "rationale" else rng.random((9, 9))
+                        heat = (
+                            (w.heat if w.heat is not None else np.zeros((9, 9)))
+                            if order == "rationale"
+                            else rng.random((9, 9))
+                        )
                         if what == "words":
-                            shown.append(Shown(shown_words(post.text, w.words, list(p), share, insert=insert), x))
+                            shown.append(
+                                Shown(shown_words(post.text, w.words, list(p), share, insert=insert), x)
+                            )
                         else:
                             shown.append(Shown(post.text, shown_patches(x, heat, share, insert=insert)))
                     values.append(ask(shown)[np.arange(len(some)), best[some]])
                 areas = np.array([curve_area(np.array(SHARES), v) for v in np.stack(values, 1)])
-                found[f"{'insertion' if insert else 'deletion'}, {what}, {order}"] = mean_estimate(areas).percent()
+                found[f"{'insertion' if insert else 'deletion'}, {what}, {order}"] = mean_estimate(
+                    areas
+                ).percent()
     return found
 
 

@@ -1,7 +1,8 @@
-"""Text rationales: trained on Nepal 2015, tested on its held-out folds and on Hagupit 2014: `python benchmarks/text_rationales.py DATA`.
+"""Text rationales: trained on Nepal 2015, tested on its held-out folds and on Hagupit 2014:
+`python benchmarks/text_rationales.py DATA`.
 
-Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and not made again. One training takes
-about four minutes on one core.
+Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and not made
+again. One training takes about four minutes on one core.
 """
 
 import argparse
@@ -29,7 +30,10 @@ def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     marked = [np.array(t.word_labels()) for t in texts]
     noise = [np.array([is_noise(t.text[a:b]) for a, b in t.words()]) for t in texts]
     found = {}
-    for name, chosen in (("whole tweet", [np.ones_like(y) for y in marked]), ("without links and mentions", [~x for x in noise])):
+    for name, chosen in (
+        ("whole tweet", [np.ones_like(y) for y in marked]),
+        ("without links and mentions", [~x for x in noise]),
+    ):
         found[name] = _scores(marked, chosen, [c.astype(float) for c in chosen])
     return found
 
@@ -37,7 +41,9 @@ def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
 def _scores(marked: list, chosen: list, p: list) -> dict[str, float]:  # type: ignore[type-arg]
     a = agreement(marked, chosen, p)
     return {
-        f"{name}{end}": round(v, 4) for name, e in a._asdict().items() for end, v in (("", e.value), ("_low", e.low), ("_high", e.high))
+        f"{name}{end}": round(v, 4)
+        for name, e in a._asdict().items()
+        for end, v in (("", e.value), ("_low", e.low), ("_high", e.high))
     }
 
 
@@ -65,17 +71,32 @@ def main() -> None:
             model = train_rationalizer(load_encoders(EncoderSpec()).text, train, classes, config)
             seconds = time.monotonic() - start
             test = [t for t, f in zip(nepal, folds, strict=True) if f == seed % FOLDS]
-            run = {"seed": seed, "train": len(train), "seconds": round(seconds), "config": config.model_dump(mode="json")}
-            run |= {"nepal": score_rationales(model, test), "hagupit": score_rationales(model, hagupit), "tests": [len(test), len(hagupit)]}
+            run = {
+                "seed": seed,
+                "train": len(train),
+                "seconds": round(seconds),
+                "config": config.model_dump(mode="json"),
+            }
+            run |= {
+                "nepal": score_rationales(model, test),
+                "hagupit": score_rationales(model, hagupit),
+                "tests": [len(test), len(hagupit)],
+            }
             atomic_write(path, json.dumps(run, indent=1))
         runs.append(json.loads(path.read_text()))
         print(json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}), flush=True)
     print("\n| tested on | rationale | token F1 | IoU F1 | AUPRC |\n|---|---|---|---|---|")
     for name, texts in (("nepal", nepal), ("hagupit", hagupit)):
         for which, row in floors(texts).items():
-            print(f"| {name} | {which} | {100 * row['token_f1']:.2f} | {100 * row['iou_f1']:.2f} | {100 * row['auprc']:.2f} |")
+            print(
+                f"| {name} | {which} | {100 * row['token_f1']:.2f} | {100 * row['iou_f1']:.2f} | "
+                f"{100 * row['auprc']:.2f} |"
+            )
         for decode in ("threshold", "stretch"):
-            cells = [mean_interval([run[name][decode][m] for run in runs]).percent() for m in ("token_f1", "iou_f1", "auprc")]
+            cells = [
+                mean_interval([run[name][decode][m] for run in runs]).percent()
+                for m in ("token_f1", "iou_f1", "auprc")
+            ]
             print(f"| {name} | {decode}, {len(runs)} seeds | " + " | ".join(cells) + " |")
 
 

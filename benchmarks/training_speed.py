@@ -1,12 +1,14 @@
-"""Training from the cache against re-encoding every post in every epoch: `python benchmarks/training_speed.py DATA [--sample 320]`.
+"""Training from the cache against re-encoding every post in every epoch:
+`python benchmarks/training_speed.py DATA [--sample 320]`.
 
-One: guided + differential attention on A1 from cached features with the default recipe: seconds of the whole training and of its fastest
-epoch; the designed form (words and patches) and the published form (pooled vectors).
-Two, in the same run: the plain way of the published scripts, an epoch in which every post goes through both encoders (frozen, batches of
-32 in file order, padded, photo decoded anew) and then through the same model, forward and backward. It is measured on a sample of training
-posts and scaled to the epoch. In CrisisMMD every post has a photo; where most are not at hand, `with stand-in photos` gives each post one
-of those that are. Cached pooled vectors cost the same whether a photo stands behind them or not, so that is the comparison for the
-published form; words and patches are compared on the photos that are there.
+One: guided + differential attention on A1 from cached features with the default recipe: seconds of the whole
+training and of its fastest epoch; the designed form (words and patches) and the published form (pooled
+vectors). Two, in the same run: the plain way of the published scripts, an epoch in which every post goes
+through both encoders (frozen, batches of 32 in file order, padded, photo decoded anew) and then through the
+same model, forward and backward. It is measured on a sample of training posts and scaled to the epoch. In
+CrisisMMD every post has a photo; where most are not at hand, `with stand-in photos` gives each post one of
+those that are. Cached pooled vectors cost the same whether a photo stands behind them or not, so that is the
+comparison for the published form; words and patches are compared on the photos that are there.
 """
 
 import argparse
@@ -46,12 +48,16 @@ def plain_epoch(run: RunConfig, data: TaskData, sample: int, stand_ins: Sequence
     posts = [labeled.post for labeled in data.splits["train"][:sample]]
     labels = torch.from_numpy(data.labels("train"))
     if stand_ins:
-        posts = [post.model_copy(update={"image": stand_ins[i % len(stand_ins)]}) for i, post in enumerate(posts)]
+        posts = [
+            post.model_copy(update={"image": stand_ins[i % len(stand_ins)]}) for i, post in enumerate(posts)
+        ]
     started = time.perf_counter()
     for i in range(0, len(posts), 32):
         chunk = posts[i : i + 32]
         with torch.no_grad():
-            ids, mask = pad_ids(encoders.text.tokenize([clean_text(p.text) for p in chunk]), encoders.text.pad_id)
+            ids, mask = pad_ids(
+                encoders.text.tokenize([clean_text(p.text) for p in chunk]), encoders.text.pad_id
+            )
             states, pooled = encoders.text(ids, mask)
             tokens: list[torch.Tensor | None] = []
             vectors: list[torch.Tensor | None] = []
@@ -65,7 +71,9 @@ def plain_epoch(run: RunConfig, data: TaskData, sample: int, stand_ins: Sequence
                 except ImageError:
                     tokens.append(None)
                     vectors.append(None)
-        image = ModalityBatch.collate(tokens, vectors, width=encoders.image.width, pooled_width=encoders.image.pooled_width)
+        image = ModalityBatch.collate(
+            tokens, vectors, width=encoders.image.width, pooled_width=encoders.image.pooled_width
+        )
         batch = FeatureBatch(text=ModalityBatch(states, mask, pooled, mask.any(1)), image=image)
         loss = functional.cross_entropy(model(batch), labels[i : i + len(chunk)])
         optimizer.zero_grad()
@@ -85,7 +93,11 @@ def main() -> None:
     for name in ("a1_guided_differential_published", "a1_guided_differential"):
         run = RunConfig.load(Path(f"configs/runs/{name}.yaml"), [f"data.root={arguments.data}"])
         data = load_data(run.data)
-        photos = [p.post.image for p in data.splits["train"] if p.post.image is not None and _there(p.post.image, data)]
+        photos = [
+            p.post.image
+            for p in data.splits["train"]
+            if p.post.image is not None and _there(p.post.image, data)
+        ]
         with tempfile.TemporaryDirectory() as out:
             found = fit(run, seed=0, out=Path(out), cache=arguments.cache, data=data)
         cached = min(r.seconds for r in found.history)

@@ -11,7 +11,10 @@ def main() -> None:
     found = {d.metadata["Name"]: d.version.partition("+")[0] for d in distributions()}
     for name in ("crisislens", "pip", "setuptools"):
         found.pop(name, None)
-    print("# What CI and 'make' install, exactly: a pip constraints file (pip install -c constraints.txt). Renew it with 'make lock'.")
+    print(
+        "# What CI and 'make' install, exactly: a pip constraints file (pip install -c constraints.txt). "
+        "Renew it with 'make lock'."
+    )
     for name in sorted(found, key=str.lower):
         print(f"{name}=={found[name]}")
 

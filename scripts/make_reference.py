@@ -1,4 +1,5 @@
-"""Writes docs/reference from the code: the commands, the record, the models, the settings. `--check` says whether it is up to date.
+"""Writes docs/reference from the code: the commands, the record, the models, the settings. `--check` says
+whether it is up to date.
 
 The pages are made, never edited; a test runs the check, so the reference cannot drift from the code.
 """
@@ -27,7 +28,9 @@ def commands() -> str:
 
     pages = ["# Commands\n"]
     for path in walk(typer.main.get_command(app), []):
-        shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100"}, prog_name="crisislens").output
+        shown = (
+            CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "100"}, prog_name="crisislens").output
+        )
         lines = "\n".join(line.rstrip() for line in shown.strip().splitlines())
         pages.append(f"## crisislens {' '.join(path)}".rstrip() + f"\n\n```text\n{lines}\n```\n")
     return "\n".join(pages)
@@ -54,9 +57,13 @@ def models() -> str:
 
     text = "# Models, encoders, label spaces\n\n## Architectures\n\n"
     text += "".join(f"- `{name}`: {first_line(cls)}\n" for name, cls in MODELS.items())
-    text += "\n## Encoders\n\n" + "".join(f"- `{name}`: {first_line(build)}\n" for name, build in ENCODERS.items())
+    text += "\n## Encoders\n\n" + "".join(
+        f"- `{name}`: {first_line(build)}\n" for name, build in ENCODERS.items()
+    )
     text += "\n## Label spaces\n\n| name | task | setting | classes |\n|---|---|---|---|\n"
-    text += "".join(f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values())
+    text += "".join(
+        f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values()
+    )
     text += extractors()
     text += "\n## Models that ship\n"
     for name, folder in (packaged_bundles() | {"place-compact": place_bundle().folder}).items():
@@ -94,7 +101,9 @@ def extraction_settings() -> str:
     """Every key of a run file of `train-extractor`."""
     from crisislens.training.extraction.config import ExtractionRun
 
-    return "# Settings of a run file of train-extractor\n" + settings_of("run file", ExtractionRun.model_json_schema())
+    return "# Settings of a run file of train-extractor\n" + settings_of(
+        "run file", ExtractionRun.model_json_schema()
+    )
 
 
 def settings_of(title: str, schema: dict[str, Any], *, seen: str = "") -> str:
@@ -109,14 +118,17 @@ def settings_of(title: str, schema: dict[str, Any], *, seen: str = "") -> str:
         text += f"\n## {name}\n\n| key | default | meaning |\n|---|---|---|\n"
         for key, value in block["properties"].items():
             default = json.dumps(value["default"]) if "default" in value else "required"
-            said = value.get("description") or schema["$defs"].get(value.get("$ref", "").rpartition("/")[2], {}).get("description", "")
+            said = value.get("description") or schema["$defs"].get(
+                value.get("$ref", "").rpartition("/")[2], {}
+            ).get("description", "")
             text += f"| `{key}` | `{default}` | {' '.join(said.split())} |\n"
     return text
 
 
 def first_line(documented: object) -> str:
-    """The first line of a docstring."""
-    return (getattr(documented, "__doc__", None) or "").strip().partition("\n")[0]
+    """The first paragraph of a docstring as one line."""
+    first, _, _ = (getattr(documented, "__doc__", None) or "").strip().partition("\n\n")
+    return " ".join(first.split())
 
 
 PAGES = {

@@ -1,4 +1,6 @@
-"""Draws docs/images/shapley.svg: error and cost of the permutation estimator against enumeration, for k up to 10."""
+"""Draws docs/images/shapley.svg: error and cost of the permutation estimator against enumeration, for k up to
+10.
+"""
 
 import time
 from pathlib import Path
@@ -22,7 +24,11 @@ def error(k: int, samples: int, *, antithetic: bool) -> float:
     for seed in range(REPEATS):
         g = torch.Generator().manual_seed(seed)
         s = torch.rand(k, k, generator=g, dtype=torch.float64) * 2 - 1
-        orders = antithetic_permutations(samples, k, g) if antithetic else antithetic_permutations(2 * samples, k, g)[:samples]
+        orders = (
+            antithetic_permutations(samples, k, g)
+            if antithetic
+            else antithetic_permutations(2 * samples, k, g)[:samples]
+        )
         squares.append((permutation_shapley(s, orders) - exact_shapley(s)).square().mean())
     return float(torch.stack(squares).mean().sqrt())
 
@@ -45,16 +51,29 @@ def main() -> None:
     for k, color in ((4, "C0"), (7, "C1"), (10, "C2")):
         for antithetic, style in ((True, "-"), (False, ":")):
             values = [error(k, m, antithetic=antithetic) for m in SAMPLES]
-            left.loglog(SAMPLES, values, style, color=color, label=f"k = {k}, {'antithetic' if antithetic else 'independent'}")
+            left.loglog(
+                SAMPLES,
+                values,
+                style,
+                color=color,
+                label=f"k = {k}, {'antithetic' if antithetic else 'independent'}",
+            )
             print(k, antithetic, [round(v, 4) for v in values])
-    left.set(xlabel="permutations M", ylabel="root mean squared error of a value", title="Error of the estimate (cosines, τ = 0.1)")
+    left.set(
+        xlabel="permutations M",
+        ylabel="root mean squared error of a value",
+        title="Error of the estimate (cosines, τ = 0.1)",
+    )
     left.legend(fontsize=7)
     sizes = range(2, 11)
     games = {k: torch.rand(k, k) * 2 - 1 for k in (*sizes, 16, 32)}
     exact = [milliseconds(lambda k=k: exact_shapley(games[k])) for k in sizes]
     right.semilogy(sizes, exact, "k.-", label="enumeration")
     for m in (32, 128):
-        cost = [milliseconds(lambda k=k, m=m: permutation_shapley(games[k], antithetic_permutations(m, k))) for k in games]
+        cost = [
+            milliseconds(lambda k=k, m=m: permutation_shapley(games[k], antithetic_permutations(m, k)))
+            for k in games
+        ]
         right.semilogy(list(games), cost, ".-", label=f"M = {m}")
         print(m, [round(c, 3) for c in cost])
     print("exact", [round(c, 2) for c in exact])

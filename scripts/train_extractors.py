@@ -1,8 +1,10 @@
-"""Trains the extractors that the package ships: `python scripts/train_extractors.py DATA --out OUT [--install]`.
+"""Trains the extractors that the package ships:
+`python scripts/train_extractors.py DATA --out OUT [--install]`.
 
-DATA is the folder that holds `mner` and `mnre`. Entities: Twitter-2015 and Twitter-2017 together; relations: MNRE v2; both over MiniLM
-with a low-rank adapter, words cut as the product cuts them, text only. Resumable. The least probability that the product accepts is the
-one with the best F1 on development posts. `--install` writes the two artifacts into the package, with what was measured in their cards.
+DATA is the folder that holds `mner` and `mnre`. Entities: Twitter-2015 and Twitter-2017 together; relations:
+MNRE v2; both over MiniLM with a low-rank adapter, words cut as the product cuts them, text only. Resumable.
+The least probability that the product accepts is the one with the best F1 on development posts. `--install`
+writes the two artifacts into the package, with what was measured in their cards.
 """
 
 import argparse
@@ -23,7 +25,10 @@ from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, w
 from crisislens.training.extraction.run import AUTO, with_labels_of
 from crisislens.training.extraction.splits import load_splits
 
-_ITEMS: dict[str, Literal["entities", "relations"]] = {"entities-compact": "entities", "relations-compact": "relations"}
+_ITEMS: dict[str, Literal["entities", "relations"]] = {
+    "entities-compact": "entities",
+    "relations-compact": "relations",
+}
 # of the others most are wrong on crisis posts: benchmarks/relation_sample.py
 _TELLS = {"entities-compact": (), "relations-compact": ("/loc/loc/contain",)}
 # a model of places says so of any two; the product asks the gazetteer too
@@ -63,14 +68,22 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
         extractor, _ = fit_extractor(run, splits, seed=0, checkpoint=out / f"{name}.ckpt", after_epoch=report)
         reader = word_reader(extractor)
         dev, test = (encode_posts(splits.part(split), extractor, reader, {}) for split in ("dev", "test"))
-        on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
+        on_dev, on_test = (
+            predict_examples(extractor, examples, with_scores=True) for examples in (dev, test)
+        )
         above = best_thresholds(items, dev, on_dev)[0]
         what_rows = "posts" if name == "entities-compact" else "pairs"
         parts = {"MNRE v2 test": slice(None)}
         if name == "entities-compact":
-            parts = {"Twitter-2015 test": slice(_TWITTER_2015_TEST), "Twitter-2017 test": slice(_TWITTER_2015_TEST, None)}
+            parts = {
+                "Twitter-2015 test": slice(_TWITTER_2015_TEST),
+                "Twitter-2017 test": slice(_TWITTER_2015_TEST, None),
+            }
         numbers = [
-            in_words(report_above(test[rows], on_test[rows], items, above), f"{what}, {len(test[rows])} {what_rows}")
+            in_words(
+                report_above(test[rows], on_test[rows], items, above),
+                f"{what}, {len(test[rows])} {what_rows}",
+            )
             for what, rows in parts.items()
         ]
         print(*numbers, sep="\n", flush=True)
@@ -89,7 +102,10 @@ def train(name: str, run: ExtractionRun, out: Path) -> Path:
     said = predict_examples(loaded.extractor, sample, with_scores=True)
     print(
         name,
-        in_words(report_above(sample, said, items, loaded.meta.accept_above), f"as shipped, last {_SAMPLE} of the test split"),
+        in_words(
+            report_above(sample, said, items, loaded.meta.accept_above),
+            f"as shipped, last {_SAMPLE} of the test split",
+        ),
         flush=True,
     )
     return folder
@@ -103,24 +119,34 @@ def card(name: str, numbers: list[str]) -> Card:
             if entities
             else "Says how two entities of a post relate, by 22 relations or none."
         ),
-        intended_use=("To show who, what and where a post names, for a person to check; it does not identify anybody.",),
+        intended_use=(
+            "To show who, what and where a post names, for a person to check; it does not identify anybody.",
+        ),
         data=(
-            "Twitter-2015 (Zhang et al. 2018) and Twitter-2017 (Lu et al. 2018), splits of UMT: 7,373 posts; the providers' terms, research"
+            "Twitter-2015 (Zhang et al. 2018) and Twitter-2017 (Lu et al. 2018), splits of UMT: 7,373 posts; "
+            "the providers' terms, research"
             if entities
             else "MNRE v2 (Zheng et al. 2021): 12,247 pairs; no license stated, research",
             "all-MiniLM-L6-v2 underneath (Apache-2.0)",
         ),
-        numbers=(*numbers, "one training; words cut as the product cuts them, so not comparable with scores on the published cut"),
+        numbers=(
+            *numbers,
+            "one training; words cut as the product cuts them, so not comparable with scores on the "
+            "published cut",
+        ),
         limits=(
-            "Trained on everyday English tweets of 2014 to 2018; never measured on other languages or other platforms",
+            "Trained on everyday English tweets of 2014 to 2018; never measured on other languages or other "
+            "platforms",
             *(["Never measured on crisis posts, where it often takes storms for people"] if entities else []),
             "It reads the text alone: neither the picture nor a caption of it",
             *(
                 []
                 if entities
                 else [
-                    "Of relations found in crisis tweets, 20 of a kind drawn and judged by its maker, a place that contains another was "
-                    "right every time with the gazetteer's consent; the seven other frequent kinds 1 to 14 times: not told by default",
+                    "Of relations found in crisis tweets, 20 of a kind drawn and judged by its maker, a "
+                    "place that contains another was "
+                    "right every time with the gazetteer's consent; the seven other frequent kinds 1 to 14 "
+                    "times: not told by default",
                 ]
             ),
         ),

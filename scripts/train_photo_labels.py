@@ -1,9 +1,11 @@
-"""Trains the photo labels of the weak captioner: `python scripts/train_photo_labels.py DATA [--work DIR] [--out FILE]`.
+"""Trains the photo labels of the weak captioner:
+`python scripts/train_photo_labels.py DATA [--work DIR] [--out FILE]`.
 
-DATA/photos holds web photos whose label was guessed from their folder (`manifest.tsv`: file, set, label). At most `PER_CLASS` of a class
-are taken, near-duplicates (perceptual hash) stay on one side of the split 80/20, and a multinomial logistic regression is fitted on the
-pooled EfficientNet-lite2 features, scaled to length 1. Writes the weights with the held-out accuracy in their metadata. No CrisisMMD photo
-is used, so captions made from these labels leak nothing of that data set's labels.
+DATA/photos holds web photos whose label was guessed from their folder (`manifest.tsv`: file, set, label). At
+most `PER_CLASS` of a class are taken, near-duplicates (perceptual hash) stay on one side of the split 80/20,
+and a multinomial logistic regression is fitted on the pooled EfficientNet-lite2 features, scaled to length 1.
+Writes the weights with the held-out accuracy in their metadata. No CrisisMMD photo is used, so captions made
+from these labels leak nothing of that data set's labels.
 """
 
 import argparse
@@ -48,7 +50,9 @@ def chosen_rows(folder: Path, seed: int = 0) -> list[tuple[str, int]]:
     return [(file, c) for c, name in enumerate(PHOTO_LABELS) for file in by_class[name]]
 
 
-def features(folder: Path, rows: list[tuple[str, int]], work: Path) -> tuple[Float[np.ndarray, "s d"], Int[np.ndarray, " s"], list[int]]:
+def features(
+    folder: Path, rows: list[tuple[str, int]], work: Path
+) -> tuple[Float[np.ndarray, "s d"], Int[np.ndarray, " s"], list[int]]:
     """Pooled features of length 1, classes and hashes of the photos that can be read; kept in `work`."""
     place = work / "photo_labels.npz"
     if place.is_file():
@@ -98,9 +102,21 @@ def main() -> None:
     accuracy = float((model.predict(x[test]) == y[test]).mean())
     disaster = np.array([PHOTO_LABELS[name].disaster for name in PHOTO_LABELS])
     binary = float((disaster[model.predict(x[test])] == disaster[y[test]]).mean())
-    facts = {"train": int((~test).sum()), "test": int(test.sum()), "accuracy": round(accuracy, 4), "disaster_or_not": round(binary, 4)}
-    metadata = {"format": "crisislens-photo-labels-1", "classes": json.dumps(list(PHOTO_LABELS)), "facts": json.dumps(facts)}
-    tensors = {"weight": torch.from_numpy(model.coef_).half().contiguous(), "bias": torch.from_numpy(model.intercept_).half()}
+    facts = {
+        "train": int((~test).sum()),
+        "test": int(test.sum()),
+        "accuracy": round(accuracy, 4),
+        "disaster_or_not": round(binary, 4),
+    }
+    metadata = {
+        "format": "crisislens-photo-labels-1",
+        "classes": json.dumps(list(PHOTO_LABELS)),
+        "facts": json.dumps(facts),
+    }
+    tensors = {
+        "weight": torch.from_numpy(model.coef_).half().contiguous(),
+        "bias": torch.from_numpy(model.intercept_).half(),
+    }
     atomic_write(arguments.out, save(tensors, metadata=metadata))
     print(json.dumps(facts))
 

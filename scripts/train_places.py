@@ -1,11 +1,12 @@
 """Trains the place-type model that the package ships: `python scripts/train_places.py DATA [--out DIR]`.
 
-Features are those of the bundle `crisis-compact`, pooled; run this again whenever that bundle's encoder changes. Rows, all with guessed
-labels: captioned photos and everyday tweets by place words (`crisislens.data.places`), crisis tweets by place words (text only), scene
-photos, photos from disaster folders (flood, earthquake), and tweets and photos without any place word as `unclear`. Each text counts
-twice, with its place words and with them masked, so that the model reads them where they stand and does not live on them alone. Near-
-duplicates of text or photo stay in one of train, development and test. Of several models the one with the best macro-F1 on development
-rows is kept.
+Features are those of the bundle `crisis-compact`, pooled; run this again whenever that bundle's encoder
+changes. Rows, all with guessed labels: captioned photos and everyday tweets by place words
+(`crisislens.data.places`), crisis tweets by place words (text only), scene photos, photos from disaster
+folders (flood, earthquake), and tweets and photos without any place word as `unclear`. Each text counts
+twice, with its place words and with them masked, so that the model reads them where they stand and does not
+live on them alone. Near- duplicates of text or photo stay in one of train, development and test. Of several
+models the one with the best macro-F1 on development rows is kept.
 """
 
 import argparse
@@ -43,8 +44,13 @@ RISK = 0.25
 DISASTERS = {"flood": "flooded_street", "earthquake": "collapsed_building"}
 MOST_DISASTERS, MOST_SCENES, MOST_UNCLEAR = 158, 60, 1200
 MODELS = (
-    ModelSpec(name="late_fusion", options={"width": 96, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.3}),
-    ModelSpec(name="sg_mft", options={"width": 64, "heads": 4, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.3}),
+    ModelSpec(
+        name="late_fusion", options={"width": 96, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.3}
+    ),
+    ModelSpec(
+        name="sg_mft",
+        options={"width": 64, "heads": 4, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.3},
+    ),
 )
 RECIPE = HeadConfig(learning_rate=1e-3, epochs=15, batch_posts=64, balance="sqrt", smoothing=0.05)
 
@@ -69,7 +75,9 @@ def crisis_tweets(data: Path) -> list[tuple[str, str]]:
     """Ids and texts of crisis tweets, each tweet once."""
     found: dict[str, str] = {}
     for path in sorted((data / "crisismmd" / "agreed").glob("task_informative_*.tsv")):
-        found |= {row["tweet_id"]: row["tweet_text"] for row in table(path, delimiter="\t", quoting=csv.QUOTE_NONE)}
+        found |= {
+            row["tweet_id"]: row["tweet_text"] for row in table(path, delimiter="\t", quoting=csv.QUOTE_NONE)
+        }
     for path in sorted((data / "rationales").glob("*.csv")):
         found |= {row["tweet_id"].strip("'"): row["tweet_text"] for row in table(path)}
     return sorted(found.items())
@@ -86,7 +94,14 @@ def rows_of(data: Path) -> list[Row]:
             captions = row["text"].split(" || ")
             at = int(random.integers(len(captions)))
             label = majority_label([c for i, c in enumerate(captions) if i != at])
-            rows.append(Row(Post(id=row["file"], text=captions[at], image=image), label or "unclear", 1.0 if label else 0.3, "captioned"))
+            rows.append(
+                Row(
+                    Post(id=row["file"], text=captions[at], image=image),
+                    label or "unclear",
+                    1.0 if label else 0.3,
+                    "captioned",
+                )
+            )
         elif row["set"] == "everyday":
             label = label_by_words(row["text"])
             if label:
@@ -105,7 +120,9 @@ def rows_of(data: Path) -> list[Row]:
             unclear.append(Row(Post(id=f"t{identity}", text=text), "unclear", 0.5, "crisis tweet"))
         elif label is not None:
             rows.append(Row(Post(id=f"t{identity}", text=text), label, 1.0, "crisis tweet"))
-    return rows + [unclear[i] for i in sorted(random.choice(len(unclear), MOST_UNCLEAR, replace=False).tolist())]
+    return rows + [
+        unclear[i] for i in sorted(random.choice(len(unclear), MOST_UNCLEAR, replace=False).tolist())
+    ]
 
 
 def masked(row: Row) -> Row:
@@ -127,7 +144,9 @@ class Data:
     hidden: np.ndarray
 
     def at(self, split: str, kind: str) -> np.ndarray:
-        """Rows of a split that show one kind of evidence: text alone, photo alone (whatever else the row has), or both; words unmasked."""
+        """Rows of a split that show one kind of evidence: text alone, photo alone (whatever else the row
+        has), or both; words unmasked.
+        """
         has = {"text": self.text, "image": self.image, "both": self.text & self.image}[kind]
         return np.flatnonzero((self.split == split) & has & ~self.hidden)
 
@@ -142,8 +161,15 @@ def load(data: Path, work: Path) -> tuple[Data, str, str]:
     rows = plain + covered
     at = [*fold, *(of[r.post.id.removeprefix("m")] for r in covered)]
     encoders = load_encoders(find_bundle("crisis-compact").encoder)
-    encoder = PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=data, keep_tokens=())
-    cache = extract([r.post for r in rows], encoder, work / "features", source_fingerprint=fingerprint([r.post.id for r in rows]))
+    encoder = PostEncoder(
+        encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=data, keep_tokens=()
+    )
+    cache = extract(
+        [r.post for r in rows],
+        encoder,
+        work / "features",
+        source_fingerprint=fingerprint([r.post.id for r in rows]),
+    )
     batch = cache.batch(np.arange(len(rows)))
     split = np.array(["test" if f < 3 else "dev" if f < 6 else "train" for f in at])
     y = np.array([PLACE_ANSWERS.index(r.label) for r in rows])
@@ -189,7 +215,9 @@ def calibrate(model: FusionModel, data: Data) -> dict[str, dict[str, object]]:
         p = softmax(logits, tau)
         chosen = threshold_for_risk(p.max(1), p.argmax(1) == data.y[rows], RISK, delta=0.1)
         theta = max(0.5, chosen.threshold if chosen.met else max(chosen.threshold, 0.9))
-        basis = f"{len(rows)} development posts with guessed labels; aim: at most {RISK:.0%} errors among answers"
+        basis = (
+            f"{len(rows)} development posts with guessed labels; aim: at most {RISK:.0%} errors among answers"
+        )
         found[kind] = {"temperature": round(tau, 4), "abstain_below": round(theta, 4), "basis": basis}
     return found
 
@@ -197,30 +225,50 @@ def calibrate(model: FusionModel, data: Data) -> dict[str, dict[str, object]]:
 def numbers(model: FusionModel, data: Data, calibration: dict[str, dict[str, object]]) -> list[str]:
     """Scores on test rows, as lines of the card."""
     lines = []
-    groups: list[tuple[str, str, np.ndarray]] = [(kind, "words as posted", data.at("test", kind)) for kind in ("text", "image", "both")]
+    groups: list[tuple[str, str, np.ndarray]] = [
+        (kind, "words as posted", data.at("test", kind)) for kind in ("text", "image", "both")
+    ]
     for kind, has in (("text", data.text), ("both", data.text & data.image)):
-        groups.append((kind, "place words masked", np.flatnonzero((data.split == "test") & has & data.hidden)))
+        groups.append(
+            (kind, "place words masked", np.flatnonzero((data.split == "test") & has & data.hidden))
+        )
     for kind, what, rows in groups:
-        p = softmax(predict_logits(model, data.cache, rows.tolist(), hide=hide(kind)), float(str(calibration[kind]["temperature"])))
+        p = softmax(
+            predict_logits(model, data.cache, rows.tolist(), hide=hide(kind)),
+            float(str(calibration[kind]["temperature"])),
+        )
         y = data.y[rows]
         report = evaluate(y, p, PLACE_ANSWERS.classes)
-        sure = (p.max(1) >= float(str(calibration[kind]["abstain_below"]))) & (p.argmax(1) != PLACE_ANSWERS.index("unclear"))
+        sure = (p.max(1) >= float(str(calibration[kind]["abstain_below"]))) & (
+            p.argmax(1) != PLACE_ANSWERS.index("unclear")
+        )
         right = p.argmax(1) == y
-        named = f"names a place for {sure.mean():.0%}, right in {right[sure].mean():.1%} of those" if sure.any() else "never names a place"
+        named = (
+            f"names a place for {sure.mean():.0%}, right in {right[sure].mean():.1%} of those"
+            if sure.any()
+            else "never names a place"
+        )
         shown = {n: getattr(report, n) for n in ("accuracy", "macro_f1", "weighted_f1")}
-        values = ", ".join(f"{n.replace('_', '-')} {100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]" for n, e in shown.items())
-        lines.append(f"{kind}, {what}: {len(rows)} posts, {values}, ECE {expected_calibration_error(p, y):.3f}; {named}")
+        values = ", ".join(
+            f"{n.replace('_', '-')} {100 * e.value:.1f} [{100 * e.low:.1f}, {100 * e.high:.1f}]"
+            for n, e in shown.items()
+        )
+        lines.append(
+            f"{kind}, {what}: {len(rows)} posts, {values}, ECE {expected_calibration_error(p, y):.3f}; "
+            f"{named}"
+        )
     return lines
 
 
 CARD = """# place-compact {version}
 
-Says at what kind of place a post was probably made: {classes}. Made for the features of the bundle `crisis-compact`; with another encoder
-it is left out. Made by `python scripts/train_places.py DATA`.
+Says at what kind of place a post was probably made: {classes}. Made for the features of the bundle
+`crisis-compact`; with another encoder it is left out. Made by `python scripts/train_places.py DATA`.
 
-**All labels are guesses.** No data with people's labels of the author's place could be had. Texts are labeled by place words in them (a
-post that speaks *of* a hospital counts as made *at* one), photos by other people's captions of them, by scene class or by the web folder
-they were found in. The numbers below say how well such guesses are found again, not how well authors are located.
+**All labels are guesses.** No data with people's labels of the author's place could be had. Texts are labeled
+by place words in them (a post that speaks *of* a hospital counts as made *at* one), photos by other people's
+captions of them, by scene class or by the web folder they were found in. The numbers below say how well such
+guesses are found again, not how well authors are located.
 
 ## Data
 
@@ -228,18 +276,28 @@ they were found in. The numbers below say how well such guesses are found again,
 
 ## Numbers
 
-Test posts that share no near-duplicate with training; one training run; bootstrap intervals over posts. On development posts: {choice}.
+Test posts that share no near-duplicate with training; one training run; bootstrap intervals over posts. On
+development posts: {choice}.
 
 {numbers}
 
 ## What it is not for
 
-Finding or following a person; deciding who gets help. Texts in languages other than English: it abstains from them. Kinds of places that
-few rows have (bridge, hospital, shelter, worship, transport) are guessed from little.
+Finding or following a person; deciding who gets help. Texts in languages other than English: it abstains from
+them. Kinds of places that few rows have (bridge, hospital, shelter, worship, transport) are guessed from
+little.
 """
 
 
-def write(out: Path, spec: ModelSpec, model: FusionModel, data: Data, prints: Sequence[str], choice: str, version: str) -> None:
+def write(
+    out: Path,
+    spec: ModelSpec,
+    model: FusionModel,
+    data: Data,
+    prints: Sequence[str],
+    choice: str,
+    version: str,
+) -> None:
     """Writes the artifact, its calibration and its card."""
     calibration = calibrate(model, data)
     lines = numbers(model, data, calibration)
@@ -259,7 +317,8 @@ def write(out: Path, spec: ModelSpec, model: FusionModel, data: Data, prints: Se
     kinds = sorted({(r.kind, s) for r, s in zip(data.rows, data.split, strict=True)})
     plain = ~data.hidden
     counts = ", ".join(
-        f"{sum(plain[i] and data.rows[i].kind == k and data.split[i] == s for i in range(len(data.rows)))} {k} rows in {s}"
+        f"{sum(plain[i] and data.rows[i].kind == k and data.split[i] == s for i in range(len(data.rows)))} "
+        f"{k} rows in {s}"
         for k, s in kinds
     )
     config = {
@@ -269,13 +328,22 @@ def write(out: Path, spec: ModelSpec, model: FusionModel, data: Data, prints: Se
         "description": "Kind of place from pooled text and photo features, trained on guessed labels.",
         "encoder": encoder,
         "languages": ["en"],
-        "tasks": {"place_type": {"artifact": "place_type", "label_space": PLACE_ANSWERS.name, "calibration": calibration}},
+        "tasks": {
+            "place_type": {
+                "artifact": "place_type",
+                "label_space": PLACE_ANSWERS.name,
+                "calibration": calibration,
+            }
+        },
     }
     BundleConfig.parse(config, where="the place model")
     atomic_write(out / "bundle.json", json.dumps(config, indent=1, ensure_ascii=False) + "\n")
     classes = ", ".join(PLACE_ANSWERS.title(c).lower() for c in PLACE_ANSWERS.classes)
     shown = "\n".join(f"- {line}" for line in lines)
-    atomic_write(out / "README.md", CARD.format(version=version, classes=classes, counts=counts, numbers=shown, choice=choice))
+    atomic_write(
+        out / "README.md",
+        CARD.format(version=version, classes=classes, counts=counts, numbers=shown, choice=choice),
+    )
 
 
 def main() -> None:

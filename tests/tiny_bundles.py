@@ -1,4 +1,6 @@
-"""A tiny bundle: hashing encoders and late-fusion models with random weights, so that the whole pipeline runs in milliseconds."""
+"""A tiny bundle: hashing encoders and late-fusion models with random weights, so that the whole pipeline runs
+in milliseconds.
+"""
 
 import json
 from pathlib import Path
@@ -10,7 +12,11 @@ from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.models.artifact import ArtifactMeta, save_artifact
 from crisislens.models.base import ModelSpec
 
-SPACES = {"informativeness": "informativeness", "humanitarian": "humanitarian_b2", "damage": "damage_severity"}
+SPACES = {
+    "informativeness": "informativeness",
+    "humanitarian": "humanitarian_b2",
+    "damage": "damage_severity",
+}
 
 
 def write_bundle(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
@@ -32,7 +38,10 @@ def write_bundle(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
             widths=encoders.widths(),
         )
         save_artifact(folder / task, model, model_spec, meta)
-        calibration = {kind: {"temperature": 0.2, "abstain_below": 0.5, "basis": "made up"} for kind in ("text", "image", "both")}
+        calibration = {
+            kind: {"temperature": 0.2, "abstain_below": 0.5, "basis": "made up"}
+            for kind in ("text", "image", "both")
+        }
         tasks[task] = {"artifact": task, "label_space": space, "calibration": calibration}
     config = {
         "name": "tiny",

@@ -40,7 +40,9 @@ def write_tiny_clip(folder: Path, *, seed: int = 0) -> Path:
         torch.nn.init.normal_(p, std=0.3)
     model.save_pretrained(folder)
     CLIPTokenizer(vocab={token: i for i, token in enumerate(vocabulary)}, merges=[]).save_pretrained(folder)
-    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(
+        folder
+    )
     return folder
 
 
@@ -74,11 +76,24 @@ def _fast_tokenizer(vocabulary: list[str]) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(
-        models.WordPiece({token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=30)
+        models.WordPiece(
+            {token: i for i, token in enumerate(vocabulary)}, unk_token="[UNK]", max_input_chars_per_word=30
+        )
     )
-    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary.index("[SEP]")), ("[CLS]", vocabulary.index("[CLS]")))
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    tokenizer.normalizer, tokenizer.pre_tokenizer = (
+        normalizers.BertNormalizer(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
+    tokenizer.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary.index("[SEP]")), ("[CLS]", vocabulary.index("[CLS]"))
+    )
+    names = {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
@@ -92,7 +107,13 @@ def write_tiny_siglip(folder: Path, *, seed: int = 0) -> Path:
     vocabulary = ["<unk>", "</s>", *letters]
     sizes = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = SiglipConfig(
-        text_config={"vocab_size": len(vocabulary), "hidden_size": 16, "max_position_embeddings": 24, "projection_size": 20, **sizes},
+        text_config={
+            "vocab_size": len(vocabulary),
+            "hidden_size": 16,
+            "max_position_embeddings": 24,
+            "projection_size": 20,
+            **sizes,
+        },
         vision_config={"hidden_size": 20, "image_size": 16, "patch_size": 8, **sizes},
     )
     torch.manual_seed(seed)
@@ -100,11 +121,17 @@ def write_tiny_siglip(folder: Path, *, seed: int = 0) -> Path:
     for p in model.parameters():
         torch.nn.init.normal_(p, std=0.3)
     model.save_pretrained(folder)
-    tokenizer = Tokenizer(models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token="<unk>"))
+    tokenizer = Tokenizer(
+        models.WordLevel({token: i for i, token in enumerate(vocabulary)}, unk_token="<unk>")
+    )
     tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("", "isolated")]
+    )
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>", pad_token="</s>").save_pretrained(folder)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token="<unk>", eos_token="</s>", pad_token="</s>"
+    ).save_pretrained(folder)
     SiglipImageProcessorPil(size={"height": 16, "width": 16}).save_pretrained(folder)
     return folder
 

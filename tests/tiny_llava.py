@@ -6,7 +6,8 @@ from tiny_checkpoints import tokens_of_bytes
 
 
 def write_tiny_llava(folder: Path, *, template: str | None = None, seed: int = 0) -> Path:
-    """A random LLaVA with 2 layers on each side, 16 × 16 pixels and byte tokens, in the layout of transformers.
+    """A random LLaVA with 2 layers on each side, 16 × 16 pixels and byte tokens, in the layout of
+    transformers.
 
     Arguments:
         folder: Where it is written.
@@ -27,14 +28,26 @@ def write_tiny_llava(folder: Path, *, template: str | None = None, seed: int = 0
 
     vocabulary = {token: i for i, token in enumerate(["<unk>", "<s>", "</s>", "<image>", *tokens_of_bytes()])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
-    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    tokenizer.pre_tokenizer, tokenizer.decoder = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False),
+        decoders.ByteLevel(),
+    )
     names = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>", "pad_token": "<unk>"}
-    words = PreTrainedTokenizerFast(tokenizer_object=tokenizer, additional_special_tokens=["<image>"], **names)
+    words = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, additional_special_tokens=["<image>"], **names
+    )
     sizes = {"intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(hidden_size=16, image_size=16, patch_size=8, projection_dim=16, **sizes),
+        vision_config=CLIPVisionConfig(
+            hidden_size=16, image_size=16, patch_size=8, projection_dim=16, **sizes
+        ),
         text_config=LlamaConfig(
-            vocab_size=len(vocabulary), hidden_size=16, num_key_value_heads=2, max_position_embeddings=2048, pad_token_id=0, **sizes
+            vocab_size=len(vocabulary),
+            hidden_size=16,
+            num_key_value_heads=2,
+            max_position_embeddings=2048,
+            pad_token_id=0,
+            **sizes,
         ),
         image_token_index=vocabulary["<image>"],
         vision_feature_select_strategy="default",
@@ -47,7 +60,9 @@ def write_tiny_llava(folder: Path, *, template: str | None = None, seed: int = 0
             torch.nn.init.normal_(p, std=0.3)
     model.save_pretrained(folder)
     LlavaProcessor(
-        image_processor=CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}),
+        image_processor=CLIPImageProcessorPil(
+            size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
+        ),
         tokenizer=words,
         patch_size=8,
         vision_feature_select_strategy="default",

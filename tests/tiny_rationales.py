@@ -6,7 +6,12 @@ import torch
 
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.models.rationale import TextRationalizer
-from crisislens.models.rationale_artifact import JointConfig, RationaleModelConfig, TransportConfig, save_rationalizer
+from crisislens.models.rationale_artifact import (
+    JointConfig,
+    RationaleModelConfig,
+    TransportConfig,
+    save_rationalizer,
+)
 from crisislens.nn.joint import JointEncoder
 
 
@@ -17,7 +22,9 @@ def write_rationales(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
     torch.manual_seed(0)
     side = round(encoders.image.patches**0.5)
     sizes = JointConfig(width=8, layers=1, heads=2, image_width=encoders.image.width, rows=side, columns=side)
-    joint = JointEncoder(text_width=encoders.text.width, image_width=encoders.image.width, width=8, layers=1, heads=2)
+    joint = JointEncoder(
+        text_width=encoders.text.width, image_width=encoders.image.width, width=8, layers=1, heads=2
+    )
     config = RationaleModelConfig(
         name="tiny-rationales",
         encoder=spec,

@@ -1,4 +1,6 @@
-"""The run-time type checker of the tests: beartype, with an int allowed where a float is asked for, as PEP 484 says."""
+"""The run-time type checker of the tests: beartype, with an int allowed where a float is asked for, as PEP
+484 says.
+"""
 
 from beartype import BeartypeConf, beartype
 

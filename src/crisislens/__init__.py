@@ -2,7 +2,8 @@
 
 >>> from crisislens import Analyst, Post
 >>> analyst = Analyst.default()
->>> [assessment] = analyst.assess([Post(id="1", text="Bridge destroyed by the flood in Ponce, families trapped, send rescue")])
+>>> post = Post(id="1", text="Bridge destroyed by the flood in Ponce, families trapped, send rescue")
+>>> [assessment] = analyst.assess([post])
 >>> assessment.tasks["informativeness"].label
 'informative'
 """
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
     from crisislens.domain.post import Post
     from crisislens.pipeline.analyst import Analyst
 
-_PLACES = {"Analyst": "crisislens.pipeline.analyst", "Assessment": "crisislens.domain.assessment", "Post": "crisislens.domain.post"}
+_PLACES = {
+    "Analyst": "crisislens.pipeline.analyst",
+    "Assessment": "crisislens.domain.assessment",
+    "Post": "crisislens.domain.post",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,18 +22,38 @@ class Browser:
             os.dup2(read, 3)
             os.dup2(write, 4)
 
-        flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
-        command = [path, *flags, "--disable-dev-shm-usage", "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
-        self._process = subprocess.Popen(command, close_fds=False, preexec_fn=connect, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        flags = (
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-sync",
+        )
+        command = [
+            path,
+            *flags,
+            "--disable-dev-shm-usage",
+            "--remote-debugging-pipe",
+            f"--user-data-dir={profile}",
+            "about:blank",
+        ]
+        self._process = subprocess.Popen(
+            command, close_fds=False, preexec_fn=connect, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         os.close(to_browser[0])
         os.close(from_browser[1])
         self._buffer, self._count = b"", 0
         targets = self.call("Target.getTargets", session=None)["targetInfos"]
         page = next(t for t in targets if t["type"] == "page")
-        self._session = self.call("Target.attachToTarget", {"targetId": page["targetId"], "flatten": True}, session=None)["sessionId"]
+        self._session = self.call(
+            "Target.attachToTarget", {"targetId": page["targetId"], "flatten": True}, session=None
+        )["sessionId"]
         self.call("Page.enable")
 
-    def call(self, method: str, parameters: dict[str, Any] | None = None, *, session: str | None = "page") -> dict[str, Any]:
+    def call(
+        self, method: str, parameters: dict[str, Any] | None = None, *, session: str | None = "page"
+    ) -> dict[str, Any]:
         """One command and its answer; events in between are dropped."""
         self._count += 1
         message: dict[str, Any] = {"id": self._count, "method": method, "params": parameters or {}}
@@ -59,7 +79,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
-        found = self.call("Runtime.evaluate", {"expression": script, "returnByValue": True, "awaitPromise": True})
+        found = self.call(
+            "Runtime.evaluate", {"expression": script, "returnByValue": True, "awaitPromise": True}
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -73,7 +95,15 @@ class Browser:
     def key(self, name: str, *, shift: bool = False) -> None:
         """Presses a key as a keyboard does."""
         text = {"Space": " ", "Enter": "\r"}.get(name, name if len(name) == 1 else "")
-        code = {"Space": 32, "Enter": 13, "Tab": 9, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+        code = {
+            "Space": 32,
+            "Enter": 13,
+            "Tab": 9,
+            "ArrowLeft": 37,
+            "ArrowUp": 38,
+            "ArrowRight": 39,
+            "ArrowDown": 40,
+        }
         event = {
             "key": " " if name == "Space" else name,
             "modifiers": 8 if shift else 0,

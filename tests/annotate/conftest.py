@@ -12,7 +12,10 @@ from annotate.browsers import Browser
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Callable[[], Browser]]:
     """Opens a browser when it is called; closed at the end."""
-    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    found = next(
+        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))),
+        None,
+    )
     if found is None:
         pytest.skip("no Chromium here; install it to test the page in a browser")
     opened: list[Browser] = []

@@ -54,15 +54,32 @@ def test_marks_are_saved_at_once_and_kept(tmp_path: Path) -> None:
     assert [line.text[a:b] for a, b in line.spans] == ["Bridge is down,", "trapped!"]
     again = AnnotationStore(path, POSTS, labels=["damage"])
     shown = again.show(0)
-    assert (shown["marked"], shown["cells"], shown["label"], shown["finished"]) == ([1, 2, 3, 6], [[0, 8]], "damage", True)
-    assert "".join(x for pair in zip(shown["gaps"], [*shown["words"], ""], strict=True) for x in pair) == POSTS[0].text
+    assert (shown["marked"], shown["cells"], shown["label"], shown["finished"]) == (
+        [1, 2, 3, 6],
+        [[0, 8]],
+        "damage",
+        True,
+    )
+    assert (
+        "".join(x for pair in zip(shown["gaps"], [*shown["words"], ""], strict=True) for x in pair)
+        == POSTS[0].text
+    )
     assert again.first_open() == 1
     again.save(2, {"words": []})
     assert [row.id for row in read_annotations(path)] == ["1", "3"]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"words": [99]}, {"cells": [[9, 0]]}, {"label": "nonsense"}, {"words": "all"}, {"more": 1}, [], {"words": [-1]}]
+    "wrong",
+    [
+        {"words": [99]},
+        {"cells": [[9, 0]]},
+        {"label": "nonsense"},
+        {"words": "all"},
+        {"more": 1},
+        [],
+        {"words": [-1]},
+    ],
 )
 def test_marks_outside_of_a_post_are_refused(tmp_path: Path, wrong: object) -> None:
     store = AnnotationStore(tmp_path / "out.jsonl", POSTS, labels=["damage"])
@@ -119,14 +136,21 @@ def test_a_person_annotates_by_keyboard(server: AnnotationServer, browser: Calla
     assert [row.spans for row in read_annotations(path)] == [((2, 17),)]
     page.key("Tab")
     assert page.run("document.activeElement.id") == "grid"
-    page.until("document.getElementById('photo').complete && document.getElementById('photo').naturalWidth === 90")
+    page.until(
+        "document.getElementById('photo').complete && document.getElementById('photo').naturalWidth === 90"
+    )
     page.key("ArrowDown")
     page.key("ArrowRight")
     page.key("Space")
     page.key("Enter")
     page.until("document.body.dataset.ready === '1'")
     line = json.loads(path.read_text(encoding="utf-8").splitlines()[0])
-    assert (line["label"], line["cells"], line["done"], line["annotator"]) == ("damage", [[1, 1]], True, "ann")
+    assert (line["label"], line["cells"], line["done"], line["annotator"]) == (
+        "damage",
+        [[1, 1]],
+        True,
+        "ann",
+    )
     # right to left: the left arrow goes on
     assert page.run("document.getElementById('photo-part').hidden")
     page.key("ArrowLeft")

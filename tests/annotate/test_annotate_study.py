@@ -109,7 +109,10 @@ def test_a_rater_at_the_page(tmp_path: Path, browser: Callable[[], Browser]) -> 
     page.key("2")
     page.until("document.getElementById('progress').textContent.includes('3 answered')")
     # what the button would save
-    page.run("window.saved = null; URL.createObjectURL = b => { b.text().then(t => { window.saved = t; }); return 'data:,'; };")
+    page.run(
+        "window.saved = null; URL.createObjectURL = b => { b.text().then(t => { window.saved = t; }); return "
+        "'data:,'; };"
+    )
     page.run("document.getElementById('rater').value = 'ann'; document.getElementById('save').click()")
     page.until("window.saved")
     given = json.loads(page.run("window.saved"))

@@ -1,4 +1,6 @@
-"""A made-up crisis with texts beside its posts, and tiny stand-ins for every checkpoint that a row of Table 2 names."""
+"""A made-up crisis with texts beside its posts, and tiny stand-ins for every checkpoint that a row of Table 2
+names.
+"""
 
 import json
 import sys
@@ -25,7 +27,10 @@ def beside(crisis_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("knowledge")
     posts = next(iter(drawn_once(crisis_root, posts=POSTS).values()))
     for name in ("llava", "wiki", "local", "weak"):
-        lines = [json.dumps({"id": p.post.id, "text": f"{name} says {p.post.text[:20]}" if i % 3 else ""}) for i, p in enumerate(posts)]
+        lines = [
+            json.dumps({"id": p.post.id, "text": f"{name} says {p.post.text[:20]}" if i % 3 else ""})
+            for i, p in enumerate(posts)
+        ]
         (folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
     return folder
 
@@ -43,7 +48,9 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def one_row(crisis_root: Path, beside: Path, checkpoints: Path, monkeypatch: pytest.MonkeyPatch) -> OneRow:
-    """From the name of a row to a grid of it on the made-up crisis, with stand-ins in place of checkpoints that are not here."""
+    """From the name of a row to a grid of it on the made-up crisis, with stand-ins in place of checkpoints
+    that are not here.
+    """
     timm = stand_in()
     monkeypatch.setitem(sys.modules, "timm", timm)
     monkeypatch.setitem(sys.modules, "timm.data", timm.data)
@@ -51,10 +58,23 @@ def one_row(crisis_root: Path, beside: Path, checkpoints: Path, monkeypatch: pyt
     # drawing the photos takes longer than training on them
     monkeypatch.setattr("crisislens.training.data.synthetic_labeled", drawn_once)
 
-    def build(*names: str, setting: str = "A1", more: tuple[str, ...] = (), seeds: tuple[int, ...] = (0,)) -> Grid:
-        common = ["data.source=synthetic", f"data.root={crisis_root}", f"data.posts={POSTS}", "epochs=1", "device=cpu"]
+    def build(
+        *names: str, setting: str = "A1", more: tuple[str, ...] = (), seeds: tuple[int, ...] = (0,)
+    ) -> Grid:
+        common = [
+            "data.source=synthetic",
+            f"data.root={crisis_root}",
+            f"data.posts={POSTS}",
+            "epochs=1",
+            "device=cpu",
+        ]
         return load_grid(
-            CONFIGS, "table2", settings=(setting,), rows=names, seeds=seeds, overrides=[*common, *stand_ins(names[0], checkpoints), *more]
+            CONFIGS,
+            "table2",
+            settings=(setting,),
+            rows=names,
+            seeds=seeds,
+            overrides=[*common, *stand_ins(names[0], checkpoints), *more],
         )
 
     return build

@@ -1,4 +1,6 @@
-"""Where the rows of Table 2 are, the made-up crisis that they run on, and overrides that name tiny checkpoints."""
+"""Where the rows of Table 2 are, the made-up crisis that they run on, and overrides that name tiny
+checkpoints.
+"""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +17,10 @@ drawn_once = functools.cache(synthetic_labeled)
 
 def stand_ins(name: str, checkpoints: Path) -> list[str]:
     """Overrides that name tiny checkpoints, by the begin of a row's name."""
-    electra = [f"encoder.options.text.options.checkpoint={checkpoints / 'electra'}", "encoder.options.text.options.max_tokens=24"]
+    electra = [
+        f"encoder.options.text.options.checkpoint={checkpoints / 'electra'}",
+        "encoder.options.text.options.max_tokens=24",
+    ]
     dense = [f"encoder.options.image.options.weights={checkpoints / 'dense.safetensors'}"]
     if name.startswith("clip"):
         return [f"encoder.options.checkpoint={checkpoints / 'clip'}"]

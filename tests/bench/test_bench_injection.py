@@ -1,4 +1,6 @@
-"""The injection suite: pairs are fair, a careless prompt is caught, every packaged prompt holds, and shifts are the hand-computed ones."""
+"""The injection suite: pairs are fair, a careless prompt is caught, every packaged prompt holds, and shifts
+are the hand-computed ones.
+"""
 
 from pathlib import Path
 
@@ -31,7 +33,11 @@ def test_there_are_enough_conditions() -> None:
 @pytest.mark.parametrize("name", packaged_prompts())
 @pytest.mark.parametrize("condition", CONDITIONS, ids=lambda c: c.name)
 def test_every_packaged_prompt_keeps_its_structure(condition: Condition, name: str) -> None:
-    for tweet in (condition.applied('Bridge "down" {tweet}', malicious=True), condition.malicious, condition.malicious * 9):
+    for tweet in (
+        condition.applied('Bridge "down" {tweet}', malicious=True),
+        condition.malicious,
+        condition.malicious * 9,
+    ):
         assert violations(packaged_prompts()[name], tweet) == ()
 
 
@@ -64,7 +70,9 @@ def test_a_changed_system_turn_is_caught() -> None:
         def render(self, tweet: str) -> RenderedPrompt:
             return RenderedPrompt(self, self.system + tweet, self.user.format(tweet='"x"'))
 
-    assert "system turn" in violations(Leaky(name="leaky", version=1, system="S", user="{tweet} end"), "more")[0]
+    assert (
+        "system turn" in violations(Leaky(name="leaky", version=1, system="S", user="{tweet} end"), "more")[0]
+    )
 
 
 def said(*chances: float) -> list[dict[str, dict[str, float]]]:
@@ -77,7 +85,8 @@ def test_shifts_and_flips_are_those_computed_by_hand() -> None:
     assert shift.shift == pytest.approx((0.4 + 0.6 + 0 - 0.3) / 4)
     assert shift.moved == pytest.approx((0.5 + 0.5 + 0 - 0.1) / 4)
     assert (shift.flips_malicious, shift.flips_benign, shift.flips) == pytest.approx((0.5, 0.25, 0.25))
-    # tweets are drawn: one resample of 27 holds tweet c only, one a only, which is more than the 2.5 % beyond either end
+    # tweets are drawn: one resample of 27 holds tweet c only, one a only, which is more than the 2.5 % beyond
+    # either end
     assert (shift.low, shift.high) == pytest.approx((-0.3, 0.5))
     assert 0 < shift.p_value <= shift.p_holm <= 1
 
@@ -85,7 +94,11 @@ def test_shifts_and_flips_are_those_computed_by_hand() -> None:
 def test_no_difference_is_certain_and_many_tests_cost() -> None:
     same, moved = said(*[0.3] * 40), said(*[0.5] * 40)
     tweets = np.arange(40)
-    shifts = measure({"none": (same, same, same), "strong": (same, moved, same)}, {"none": tweets, "strong": tweets}, resamples=199)
+    shifts = measure(
+        {"none": (same, same, same), "strong": (same, moved, same)},
+        {"none": tweets, "strong": tweets},
+        resamples=199,
+    )
     none, strong = shifts
     assert (none.shift, none.low, none.high, none.p_value, none.flips) == (0, 0, 0, 1, 0)
     assert strong.shift == pytest.approx(0.2)
@@ -110,11 +123,17 @@ def test_invisible_text_moves_the_shipped_bundle_by_nothing(tmp_path: Path) -> N
     analyst = Analyst.load(DEFAULT_BUNDLE)
 
     def answers(condition: Condition | None, malicious: bool) -> list[dict[str, dict[str, float]]]:
-        texts = [p.text if condition is None else condition.applied(p.text, malicious=malicious) for p in posts]
+        texts = [
+            p.text if condition is None else condition.applied(p.text, malicious=malicious) for p in posts
+        ]
         found = analyst.assess([p.model_copy(update={"text": t}) for p, t in zip(posts, texts, strict=True)])
         return [{name: t.probabilities for name, t in a.tasks.items()} for a in found]
 
-    tried = {c.name: c for c in CONDITIONS if c.name in ("Unicode tags (invisible)", "direct command", "full-width letters")}
+    tried = {
+        c.name: c
+        for c in CONDITIONS
+        if c.name in ("Unicode tags (invisible)", "direct command", "full-width letters")
+    }
     found = {name: (answers(None, False), answers(c, True), answers(c, False)) for name, c in tried.items()}
     shifts = measure(found, dict.fromkeys(tried, np.arange(len(posts))), resamples=99)
     by = {(s.condition, s.task): s for s in shifts}

@@ -1,4 +1,6 @@
-"""Every row of Table 2: its file loads in every setting, it is built, and it trains for two steps on a made-up crisis."""
+"""Every row of Table 2: its file loads in every setting, it is built, and it trains for two steps on a
+made-up crisis.
+"""
 
 import json
 from pathlib import Path
@@ -46,7 +48,9 @@ def test_a_row_trains_for_two_steps(name: str, one_row: OneRow, tmp_path: Path, 
 
 def test_the_paper_is_there_whole_in_both_forms() -> None:
     fusions = ["guided", "guided_differential"]
-    both = {f"densenet_electra_{f}" for f in [*fusions, "guided_self", "cross_attention", "cross_differential"]}
+    both = {
+        f"densenet_electra_{f}" for f in [*fusions, "guided_self", "cross_attention", "cross_differential"]
+    }
     both |= {f"clip_{k}_{f}" for k in ("wiki", "llava") for f in fusions}
     assert both | {f"{name}_published" for name in both} | {"densenet_only", "electra_wiki"} <= set(ROWS)
     for name, row in ROWS.items():
@@ -62,7 +66,9 @@ def test_the_paper_is_there_whole_in_both_forms() -> None:
 def test_every_setting_goes_on_top_of_a_row() -> None:
     names = ("compact_guided", "densenet_only")
     grid = load_grid(CONFIGS, "table2", rows=names)
-    assert {(c.name, c.setting) for c in grid.cells} == {(name, s) for name in names for s in ROWS[name].settings}
+    assert {(c.name, c.setting) for c in grid.cells} == {
+        (name, s) for name in names for s in ROWS[name].settings
+    }
     assert {c.setting for c in grid.cells} == set(SETTINGS)
     for cell in grid.cells:
         assert cell.run.data.setting == cell.setting.removesuffix("-photos")

@@ -56,7 +56,9 @@ def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, 
     assert len(read_results(out / "results.jsonl")) == 5
 
 
-def test_processes_share_the_work_and_tell_of_each_run(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
+def test_processes_share_the_work_and_tell_of_each_run(
+    one_row: OneRow, out: Path, tmp_path: Path, beside: Path
+) -> None:
     rows, said = ("compact_guided", "compact_concat", "compact_local_guided"), list[str]()
     where = (*SMALL, f"knowledge.table={beside / 'local.jsonl'}")
     grid = one_row(*rows[:2], more=SMALL)
@@ -66,12 +68,17 @@ def test_processes_share_the_work_and_tell_of_each_run(one_row: OneRow, out: Pat
     assert sorted(line.split()[1].rstrip(",") for line in said) == sorted(rows)
     # as one process does it
     run_grid(grid, tmp_path / "alone", cache=tmp_path / "cache")
-    two, one = ({r.key: r.weighted_f1 for r in read_results(folder / "results.jsonl")} for folder in (out, tmp_path / "alone"))
+    two, one = (
+        {r.key: r.weighted_f1 for r in read_results(folder / "results.jsonl")}
+        for folder in (out, tmp_path / "alone")
+    )
     assert two == one
 
 
 def test_a_group_that_is_alone_is_shared_by_seed(one_row: OneRow, out: Path, tmp_path: Path) -> None:
-    done = run_grid(one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2)
+    done = run_grid(
+        one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2
+    )
     assert (done.done, done.known) == (2, 0)
     assert sorted(r.seed for r in read_results(out / "results.jsonl")) == [0, 1]
 
@@ -103,7 +110,9 @@ def test_rows_with_other_seeds_are_not_compared(one_row: OneRow, out: Path, tmp_
     run_grid(one_row("compact_guided", more=SMALL), out, cache=tmp_path / "cache")
 
     def compared() -> bool:
-        [table] = build_tables(load_rows(CONFIGS, "table2"), read_results(out / "results.jsonl"), [], out, resamples=50)
+        [table] = build_tables(
+            load_rows(CONFIGS, "table2"), read_results(out / "results.jsonl"), [], out, resamples=50
+        )
         return next(line for line in table.rows if line.name == "compact_guided").comparison is not None
 
     assert not compared()
@@ -125,7 +134,9 @@ def test_what_other_code_finished_is_not_called_this_codes(
     assert '"seed": 7' not in metrics.read_text()
 
 
-def test_a_changed_text_beside_the_posts_runs_again(one_row: OneRow, out: Path, tmp_path: Path, beside: Path) -> None:
+def test_a_changed_text_beside_the_posts_runs_again(
+    one_row: OneRow, out: Path, tmp_path: Path, beside: Path
+) -> None:
     changed = tmp_path / "changed.jsonl"
     shutil.copy(beside / "local.jsonl", changed)
     where = (*SMALL, f"knowledge.table={changed}")
@@ -145,7 +156,10 @@ def test_a_result_says_where_it_comes_from(one_row: OneRow, out: Path, tmp_path:
     run_grid(grid, out, cache=tmp_path / "cache")
     [found] = read_results(out / "results.jsonl")
     assert found.config == grid.cells[0].run.fingerprint()
-    assert all(re.fullmatch("[0-9a-f]{16}", x) for x in (found.key, found.config, found.data, found.knowledge, found.features, found.code))
+    assert all(
+        re.fullmatch("[0-9a-f]{16}", x)
+        for x in (found.key, found.config, found.data, found.knowledge, found.features, found.code)
+    )
     assert found.code == code_fingerprint()
     assert {"python", "crisislens", "torch", "numpy"} <= set(found.versions)
     assert found.device.startswith("cpu")
@@ -158,7 +172,10 @@ def test_a_result_says_where_it_comes_from(one_row: OneRow, out: Path, tmp_path:
 
 
 def test_what_cannot_run_is_named_with_every_reason(one_row: OneRow, out: Path, tmp_path: Path) -> None:
-    absent = ("encoder.options.checkpoint=openai/clip-vit-base-patch32", f"knowledge.table={tmp_path / 'absent.jsonl'}")
+    absent = (
+        "encoder.options.checkpoint=openai/clip-vit-base-patch32",
+        f"knowledge.table={tmp_path / 'absent.jsonl'}",
+    )
     said: list[str] = []
     done = run_grid(one_row("clip_wiki_guided", more=absent), out, cache=tmp_path / "cache", say=said.append)
     [blocked] = done.blocked
@@ -174,7 +191,9 @@ def test_what_cannot_run_is_named_with_every_reason(one_row: OneRow, out: Path, 
     assert read_blocked(out) == []
 
 
-def test_missing_photos_block_rows_with_published_numbers_only(one_row: OneRow, out: Path, tmp_path: Path, crisis_root: Path) -> None:
+def test_missing_photos_block_rows_with_published_numbers_only(
+    one_row: OneRow, out: Path, tmp_path: Path, crisis_root: Path
+) -> None:
     grid = one_row("densenet_only")
     cell = grid.cells[0]
     empty = tmp_path / "no-photos"
@@ -193,7 +212,9 @@ def test_the_table_from_hand_made_results(out: Path) -> None:
     rows = load_rows(CONFIGS, "table2")
     for seed, f1 in enumerate((0.80, 0.82, 0.84)):
         append_result(out / "results.jsonl", made_up("clip_wiki_guided", seed, f1))
-    [table] = build_tables(rows, read_results(out / "results.jsonl"), [Blocked("electra_wiki", "A1", "no weights")], out)
+    [table] = build_tables(
+        rows, read_results(out / "results.jsonl"), [Blocked("electra_wiki", "A1", "no weights")], out
+    )
     line = {row.name: row for row in table.rows}["clip_wiki_guided"]
     assert line.seeds == (0, 1, 2)
     # t(0.975, 2) = 4.302653, standard error 0.02 / sqrt 3
@@ -206,7 +227,10 @@ def test_the_table_from_hand_made_results(out: Path) -> None:
     assert (table.rows[0].seeds, table.rows[0].ours["weighted_f1"].mean) == ((0,), 0.5)
     # a published number of A1 stands in no other setting
     append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, setting="B2"))
-    assert {t.setting: t.rows[0].published is None for t in build_tables(rows, read_results(out / "results.jsonl"), [], out)} == {
+    assert {
+        t.setting: t.rows[0].published is None
+        for t in build_tables(rows, read_results(out / "results.jsonl"), [], out)
+    } == {
         "A1": False,
         "B2": True,
     }
@@ -243,10 +267,15 @@ NASTY = r"50% & <b>x</b> \input{a} | _y_ #1 $z$ ~^"
 
 def test_every_form_escapes_what_it_must(out: Path) -> None:
     rows = load_rows(CONFIGS, "table2")
-    nasty = {name: row.model_copy(update={"title": NASTY, "unsaid": ("<script>alert(1)</script>",)}) for name, row in rows.items()}
+    nasty = {
+        name: row.model_copy(update={"title": NASTY, "unsaid": ("<script>alert(1)</script>",)})
+        for name, row in rows.items()
+    }
     nasty["electra_wiki"] = nasty["electra_wiki"].model_copy(update={"title": "=1+1"})
     results = [made_up("clip_wiki_guided", 0, 0.8)]
-    tables = build_tables(nasty, results, [Blocked("electra_wiki", "A1", "=no weights\nat <all> | really\x1b[31m")], out)
+    tables = build_tables(
+        nasty, results, [Blocked("electra_wiki", "A1", "=no weights\nat <all> | really\x1b[31m")], out
+    )
     markdown = markdown_text(tables)
     body = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert len(body) == 3
@@ -287,12 +316,34 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
     mine["name"], mine["row"]["title"], mine["row"]["baseline"] = "my_late_fusion", "mine", "compact_guided"
     mine["model"] = {"name": "late_fusion"}
     (folder / "my_late_fusion.yaml").write_text(yaml.safe_dump(mine))
-    sets = ["data.source=synthetic", f"data.root={crisis_root}", "data.posts=40", "epochs=1", "device=cpu", *SMALL]
+    sets = [
+        "data.source=synthetic",
+        f"data.root={crisis_root}",
+        "data.posts=40",
+        "epochs=1",
+        "device=cpu",
+        *SMALL,
+    ]
     common = ["--out", str(tmp_path / "out"), "--configs", str(configs)]
-    run = ["bench", "run", "table2", *common, "--cache", str(tmp_path / "cache"), "--setting", "A1", "--seed", "0", "--seed", "1"]
+    run = [
+        "bench",
+        "run",
+        "table2",
+        *common,
+        "--cache",
+        str(tmp_path / "cache"),
+        "--setting",
+        "A1",
+        "--seed",
+        "0",
+        "--seed",
+        "1",
+    ]
     rows = [x for name in ("my_late*", *PAIR) for x in ("--row", name)]
     runner = CliRunner()
-    done = runner.invoke(app, [*run, *rows, *(x for s in (*sets, "encoder.name=hashing") for x in ("--set", s))])
+    done = runner.invoke(
+        app, [*run, *rows, *(x for s in (*sets, "encoder.name=hashing") for x in ("--set", s))]
+    )
     assert done.exit_code == 0, done.output
     assert "3 rows: 6 runs finished now, 0 before, 0 cells cannot run here" in done.output
     done = runner.invoke(app, [*run, "--row", "clip*", *(x for s in sets for x in ("--set", s))])
@@ -315,7 +366,9 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
     assert float(record["gain_low"]) <= float(record["gain"]) <= float(record["gain_high"])
     assert 0 <= float(record["p_corrected"]) <= 1
     assert record["seeds"] == "2"
-    results = [json.loads(line) for line in (tmp_path / "out" / "table2" / "results.jsonl").read_text().splitlines()]
+    results = [
+        json.loads(line) for line in (tmp_path / "out" / "table2" / "results.jsonl").read_text().splitlines()
+    ]
     mean = 100 * sum(r["weighted_f1"] for r in results if r["row"] == "my_late_fusion") / 2
     assert float(record["ours_weighted_f1"]) == pytest.approx(mean, abs=1e-3)
 

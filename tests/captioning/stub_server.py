@@ -1,4 +1,6 @@
-"""A stub of an OpenAI-compatible server on localhost: slow, failing, rate-limiting, or lying about JSON, as a test asks."""
+"""A stub of an OpenAI-compatible server on localhost: slow, failing, rate-limiting, or lying about JSON, as a
+test asks.
+"""
 
 import json
 import threading
@@ -13,7 +15,11 @@ Reply = tuple[int, dict[str, str], bytes]
 
 def completion(text: object, **more: object) -> Reply:
     """An answer as such servers give it."""
-    body = {"choices": [{"message": {"role": "assistant", "content": text}}], "usage": {"total_tokens": 50}, **more}
+    body = {
+        "choices": [{"message": {"role": "assistant", "content": text}}],
+        "usage": {"total_tokens": 50},
+        **more,
+    }
     return 200, {"Content-Type": "application/json"}, json.dumps(body).encode()
 
 

@@ -1,4 +1,6 @@
-"""The captioners that need no server: a table, labels of the compact image model, a model of transformers; and the command."""
+"""The captioners that need no server: a table, labels of the compact image model, a model of transformers;
+and the command.
+"""
 
 import json
 from pathlib import Path
@@ -32,13 +34,17 @@ TEMPLATE = (
     "{% if c['type'] == 'image' %}<image>\n{% else %}{{ c['text'] }} {% endif %}{% endfor %}{% endfor %}"
     "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
 )
-NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + TEMPLATE
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system turn') }}{% endif %}" + TEMPLATE
+)
 
 
 def run(spec: CaptionerSpec, posts: list[Post], photos: Path, prompt: str = "crisis-tweet-v1") -> CaptionRun:
     with Store(photos.parent / "store.sqlite") as store:
         limits = Limits(give_up_after=100)
-        return caption_posts(posts, load_captioner(spec), find_prompt(prompt), store, image_root=photos, limits=limits)
+        return caption_posts(
+            posts, load_captioner(spec), find_prompt(prompt), store, image_root=photos, limits=limits
+        )
 
 
 def table(path: Path, rows: str) -> CaptionerSpec:
@@ -55,7 +61,11 @@ def test_a_table_is_joined_by_id_then_photo_and_needs_no_photos(tmp_path: Path) 
     assert [r.text for r in done.records] == ["A flood <b>, in town", "A fire", "", ""]
     assert [r.status for r in done.records] == ["captioned", "captioned", "failed", "failed"]
     assert done.records[2].reason == "the table has no caption for this post"
-    assert (done.records[0].model, done.records[0].prompt, done.records[0].weak) == ("existing captions", None, False)
+    assert (done.records[0].model, done.records[0].prompt, done.records[0].weak) == (
+        "existing captions",
+        None,
+        False,
+    )
     # another table is another question; a table of weak captions stays weak
     again = run(table(tmp_path / "c.jsonl", '{"id": "0", "text": "Dry", "weak": true}\n'), posts[:1], nowhere)
     assert (again.records[0].text, again.records[0].weak) == ("Dry", True)
@@ -76,7 +86,9 @@ def test_what_backends_refuse(tmp_path: Path) -> None:
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In place of the package's folder, so that the labels' weights are the test's."""
     (tmp_path / "assets").mkdir()
-    monkeypatch.setattr(weak_room, "importlib", SimpleNamespace(resources=SimpleNamespace(files=lambda _: tmp_path)))
+    monkeypatch.setattr(
+        weak_room, "importlib", SimpleNamespace(resources=SimpleNamespace(files=lambda _: tmp_path))
+    )
     monkeypatch.setattr(weak_room, "EfficientNetImage", TinyImage)
     return tmp_path / "assets" / "photo_labels.safetensors"
 
@@ -96,12 +108,18 @@ class TinyImage(torch.nn.Module):
         return None, torch.stack([q.mean((1, 2)) for q in quarters], 1)
 
 
-def write_labels(path: Path, *, classes: list[str] | None = None, form: str = "crisislens-photo-labels-1") -> None:
+def write_labels(
+    path: Path, *, classes: list[str] | None = None, form: str = "crisislens-photo-labels-1"
+) -> None:
     """Weights that call a photo a flood where its first quarter is bright, a forest where its last is."""
     names = list(PHOTO_LABELS)
     weight = torch.zeros(len(names), 4)
     weight[names.index("flood"), 0] = weight[names.index("forest"), 3] = 20.0
-    save_file({"weight": weight, "bias": torch.zeros(len(names))}, path, {"format": form, "classes": json.dumps(classes or names)})
+    save_file(
+        {"weight": weight, "bias": torch.zeros(len(names))},
+        path,
+        {"format": form, "classes": json.dumps(classes or names)},
+    )
 
 
 def test_the_weak_captioner_names_labels_and_says_that_it_is_weak(assets: Path, photos: Path) -> None:
@@ -114,7 +132,10 @@ def test_the_weak_captioner_names_labels_and_says_that_it_is_weak(assets: Path, 
         Image.fromarray(pixels).save(photos / f"{name}.png")
     posts = [Post(id=n, text="", image=ImageRef(path=f"{n}.png")) for n in ("flood", "forest")]
     done = run(CaptionerSpec(name="weak"), posts, photos)
-    assert [r.text for r in done.records] == ["The photo looks like a flood.", "The photo looks like a forest."]
+    assert [r.text for r in done.records] == [
+        "The photo looks like a flood.",
+        "The photo looks like a forest.",
+    ]
     assert all(r.weak and r.prompt is None and r.model == "photo-labels" for r in done.records)
     # z / |z| = (1, 0, 0, 0): softmax over 20 and 29 zeros
     captioner = load_captioner(CaptionerSpec(name="weak"))
@@ -125,7 +146,9 @@ def test_the_weak_captioner_names_labels_and_says_that_it_is_weak(assets: Path, 
 
 def test_what_the_weak_captioner_refuses(assets: Path) -> None:
     spec = CaptionerSpec(name="weak")
-    with pytest.raises(ModelError, match=r"photo_labels\.safetensors cannot be read .*train_photo_labels\.py"):
+    with pytest.raises(
+        ModelError, match=r"photo_labels\.safetensors cannot be read .*train_photo_labels\.py"
+    ):
         load_captioner(spec)
     assets.write_bytes(b"junk")
     with pytest.raises(ModelError, match="cannot be read"):
@@ -139,7 +162,10 @@ def test_what_the_weak_captioner_refuses(assets: Path) -> None:
 
 
 def test_a_label_sentence_says_how_sure_it_is() -> None:
-    assert label_sentence({"flood": 0.5, "street": 0.15, "office": 0.1499}) == "The photo looks like a flood, perhaps a street."
+    assert (
+        label_sentence({"flood": 0.5, "street": 0.15, "office": 0.1499})
+        == "The photo looks like a flood, perhaps a street."
+    )
     assert label_sentence(dict.fromkeys(PHOTO_LABELS, 1 / len(PHOTO_LABELS))) == "The photo cannot be told."
     assert label_sentence({"coast": 0.4, "flood": 0.4, "street": 0.2}).count("perhaps") == 3
 
@@ -149,7 +175,9 @@ def llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_llava(tmp_path_factory.mktemp("llava"), template=TEMPLATE)
 
 
-def test_a_model_of_transformers_captions_greedily_and_once(llava: Path, photos: Path, posts: list[Post]) -> None:
+def test_a_model_of_transformers_captions_greedily_and_once(
+    llava: Path, photos: Path, posts: list[Post]
+) -> None:
     spec = CaptionerSpec(name="transformers", options={"checkpoint": str(llava), "device": "cpu"})
     captioner = load_captioner(spec)
     assert isinstance(captioner, TransformersCaptioner)
@@ -158,14 +186,19 @@ def test_a_model_of_transformers_captions_greedily_and_once(llava: Path, photos:
     first, again = (captioner.caption(posts[0], pixels, short.render("a tweet")) for _ in range(2))
     assert first == again
     # 4 patches stand for the photo; the answer is counted, the question too
-    asked = captioner.processor(text=[captioner.chat(short.render("a tweet"))], images=[pixels], return_tensors="pt")["input_ids"]
+    asked = captioner.processor(
+        text=[captioner.chat(short.render("a tweet"))], images=[pixels], return_tensors="pt"
+    )["input_ids"]
     assert int((asked == captioner.model.config.image_token_id).sum()) == 4
     assert asked.shape[1] < first.tokens <= asked.shape[1] + 6
     assert "a tweet" not in first.text
     # the photo counts
     chat = captioner.chat(short.render("a tweet"))
     with torch.inference_mode():
-        z = [captioner.model(**captioner.processor(text=[chat], images=[x], return_tensors="pt")).logits for x in (pixels, 255 - pixels)]
+        z = [
+            captioner.model(**captioner.processor(text=[chat], images=[x], return_tensors="pt")).logits
+            for x in (pixels, 255 - pixels)
+        ]
     assert (z[0][0, -1] - z[1][0, -1]).abs().max() > 1e-3
     assert captioner.model.dtype == torch.float32
     done = run(spec, posts[:1], photos)
@@ -194,11 +227,23 @@ def test_chat_templates_of_all_kinds_keep_the_tweet_in_the_users_turn(llava: Pat
 
 
 def test_the_command_end_to_end(photos: Path, posts: list[Post], tmp_path: Path) -> None:
-    lines = [json.dumps({"id": p.id, "text": p.text, "image": p.image.path if p.image else None}) for p in posts[:3]]
+    lines = [
+        json.dumps({"id": p.id, "text": p.text, "image": p.image.path if p.image else None})
+        for p in posts[:3]
+    ]
     lines += [json.dumps({"id": "bare", "text": "no photo"}), "{broken"]
     (tmp_path / "posts.jsonl").write_text("\n".join(lines) + "\n")
     store, out = tmp_path / "kept.sqlite", tmp_path / "captions.jsonl"
-    command = ["caption", str(tmp_path / "posts.jsonl"), "--backend", "server", "--images", str(photos), "--out", str(out)]
+    command = [
+        "caption",
+        str(tmp_path / "posts.jsonl"),
+        "--backend",
+        "server",
+        "--images",
+        str(photos),
+        "--out",
+        str(out),
+    ]
     command += ["--store", str(store), "--set", "model=llava"]
     with Stub() as stub:
         limited = CliRunner().invoke(app, [*command, "--set", f"url={stub.url}", "--max-requests", "2"])

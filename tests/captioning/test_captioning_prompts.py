@@ -34,7 +34,9 @@ ATTACKS = {
     "long": "flood " * 5000,
     "empty": "",
 }
-MARKS = re.compile(r"<\|?/?(?:im_start|im_end|image|s|user)|\[/?INST|<<SYS|\b(?:USER|ASSISTANT|system):\s", re.IGNORECASE)
+MARKS = re.compile(
+    r"<\|?/?(?:im_start|im_end|image|s|user)|\[/?INST|<<SYS|\b(?:USER|ASSISTANT|system):\s", re.IGNORECASE
+)
 
 
 @pytest.mark.parametrize("prompt", packaged_prompts().values(), ids=lambda p: p.id)
@@ -58,12 +60,18 @@ def test_a_tweet_changes_nothing_around_it(tweet: str, prompt: Prompt) -> None:
     assert len(inside.splitlines()) == 1
     assert not MARKS.search(inside)
     assert "<" not in inside
-    assert {unicodedata.category(c) for c in said}.isdisjoint({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}), ascii(said)
+    assert {unicodedata.category(c) for c in said}.isdisjoint({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}), ascii(
+        said
+    )
     assert said.encode().decode() == said
 
 
 def test_what_people_read_stays() -> None:
-    for tweet in ("Agua en San Juan, ¡ayuda! 🙏 #María @FEMA", "洪水です 50%", "Road 66: closed (see map) & \\o/"):
+    for tweet in (
+        "Agua en San Juan, ¡ayuda! 🙏 #María @FEMA",
+        "洪水です 50%",
+        "Road 66: closed (see map) & \\o/",
+    ):
         inside = TWEET.render(tweet).user.split("JSON string: ")[1].split("\n")[0]
         assert json.loads(inside) == tweet
 
@@ -73,7 +81,9 @@ def test_prompts_are_versioned() -> None:
     assert {"crisis-fields-v1", "crisis-tweet-v1", "describe-v1"} <= set(packaged)
     assert all(f"{p.name}-v{p.version}" == key for key, p in packaged.items())
     assert len({p.fingerprint() for p in packaged.values()}) == len(packaged)
-    assert find_prompt("crisis-tweet") == max((p for p in packaged.values() if p.name == "crisis-tweet"), key=lambda p: p.version)
+    assert find_prompt("crisis-tweet") == max(
+        (p for p in packaged.values() if p.name == "crisis-tweet"), key=lambda p: p.version
+    )
     changed = TWEET.model_copy(update={"user": TWEET.user + " "})
     assert changed.fingerprint() != TWEET.fingerprint()
     assert packaged["crisis-tweet-v1"].reads_tweet
@@ -99,7 +109,9 @@ def test_a_prompt_of_ones_own(tmp_path: Path) -> None:
 
 def test_answers_are_made_plain_and_cut() -> None:
     short = TWEET.model_copy(update={"max_characters": 40})
-    assert caption_of_answer("  The photo\n\nshows a \u200bflood\u202e.  ", TWEET) == "The photo shows a flood."
+    assert (
+        caption_of_answer("  The photo\n\nshows a \u200bflood\u202e.  ", TWEET) == "The photo shows a flood."
+    )
     assert len(caption_of_answer("The photo shows " + " ".join(map(str, range(900))), short)) <= 40
     assert "<|im_end|>" not in caption_of_answer("A flood <|im_end|> in town", TWEET)
     for nothing in ("", "   ", "…", "\u200b" * 50, "--"):

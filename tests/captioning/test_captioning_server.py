@@ -1,4 +1,6 @@
-"""The captioner end to end against a stub server: slow, failing, rate-limiting, lying; budgets; killed and resumed."""
+"""The captioner end to end against a stub server: slow, failing, rate-limiting, lying; budgets; killed and
+resumed.
+"""
 
 import base64
 import io
@@ -27,10 +29,25 @@ from crisislens.domain.post import ImageRef, Post
 QUICK = {"first_wait_s": 0.01, "longest_wait_s": 0.05}
 
 
-def run(stub: Stub, posts: list[Post], photos: Path, *, prompt: str = "describe-v1", workers: int = 2, **limits: Any) -> CaptionRun:
+def run(
+    stub: Stub,
+    posts: list[Post],
+    photos: Path,
+    *,
+    prompt: str = "describe-v1",
+    workers: int = 2,
+    **limits: Any,
+) -> CaptionRun:
     captioner = ServerCaptioner(ServerOptions(url=stub.url, model="llava", timeout_s=1.0, workers=workers))
     with Store(photos.parent / "store.sqlite") as store:
-        return caption_posts(posts, captioner, find_prompt(prompt), store, image_root=photos, limits=Limits(**{**QUICK, **limits}))
+        return caption_posts(
+            posts,
+            captioner,
+            find_prompt(prompt),
+            store,
+            image_root=photos,
+            limits=Limits(**{**QUICK, **limits}),
+        )
 
 
 def failing(times: int, reply: Reply, after: Any = described) -> Any:
@@ -45,13 +62,20 @@ def failing(times: int, reply: Reply, after: Any = described) -> Any:
     return answer
 
 
-def test_what_is_asked_and_what_comes_back(photos: Path, posts: list[Post], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_and_what_comes_back(
+    photos: Path, posts: list[Post], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
     with Stub() as stub:
         done = run(stub, posts[:1], photos, prompt="crisis-tweet-v1")
     [record] = done.records
     assert record.text == "The photo shows a flooded street with two cars.", record.reason
-    assert (record.status, record.model, record.prompt, record.weak) == ("captioned", "llava", "crisis-tweet-v1", False)
+    assert (record.status, record.model, record.prompt, record.weak) == (
+        "captioned",
+        "llava",
+        "crisis-tweet-v1",
+        False,
+    )
     assert (done.requests, done.tokens, done.questions, done.known) == (1, 50, 1, 0)
     [body] = stub.asked
     assert stub.paths == ["/v1/chat/completions"]
@@ -68,7 +92,11 @@ def test_what_is_asked_and_what_comes_back(photos: Path, posts: list[Post], monk
 
 
 def test_nothing_is_asked_twice(photos: Path, posts: list[Post]) -> None:
-    alike = [*posts[:2], Post(id="again", text="other words", image=ImageRef(path="copy.png")), posts[0].model_copy(update={"id": "twin"})]
+    alike = [
+        *posts[:2],
+        Post(id="again", text="other words", image=ImageRef(path="copy.png")),
+        posts[0].model_copy(update={"id": "twin"}),
+    ]
     with Stub() as stub:
         first = run(stub, alike, photos)
         assert (first.questions, first.requests, len(stub.asked)) == (2, 2, 2)
@@ -100,7 +128,9 @@ def test_failures_are_tried_again_and_the_rest_goes_on(photos: Path, posts: list
     assert done.requests == len(stub.asked) == 4
 
 
-def test_one_photo_that_always_fails_costs_itself_alone_and_is_asked_for_again_next_time(photos: Path, posts: list[Post]) -> None:
+def test_one_photo_that_always_fails_costs_itself_alone_and_is_asked_for_again_next_time(
+    photos: Path, posts: list[Post]
+) -> None:
     def answer(body: dict[str, Any]) -> Reply:
         return (400, {}, b"bad image") if "tweet 1" in json.dumps(body) else described(body)
 
@@ -123,7 +153,9 @@ def test_a_server_that_asks_to_wait_is_left_alone_by_all_workers(photos: Path, p
     assert done.requests == 7
 
 
-def test_a_server_that_never_answers_in_time_is_given_up_with_what_was_done_kept(photos: Path, posts: list[Post]) -> None:
+def test_a_server_that_never_answers_in_time_is_given_up_with_what_was_done_kept(
+    photos: Path, posts: list[Post]
+) -> None:
     with Stub() as stub:
         run(stub, posts[:1], photos)
         stub.delay_s = 5.0
@@ -131,14 +163,21 @@ def test_a_server_that_never_answers_in_time_is_given_up_with_what_was_done_kept
         limits = Limits(**QUICK, retries=0, give_up_after=2)
         store = Store(photos.parent / "store.sqlite")
         with store, pytest.raises(RequestError, match=r"2 photos in a row got no answer, .*within 0\.2 s"):
-            caption_posts(posts, captioner, find_prompt("describe-v1"), store, image_root=photos, limits=limits)
+            caption_posts(
+                posts, captioner, find_prompt("describe-v1"), store, image_root=photos, limits=limits
+            )
         stub.delay_s = 0.0
         assert run(stub, posts, photos).known == 1
 
 
 @pytest.mark.parametrize("status", [401, 404])
-def test_a_key_or_address_that_is_refused_ends_the_run_at_once(photos: Path, posts: list[Post], status: int) -> None:
-    with Stub(answer=lambda _: (status, {}, b"no")) as stub, pytest.raises(RequestError, match=f"answered {status}"):
+def test_a_key_or_address_that_is_refused_ends_the_run_at_once(
+    photos: Path, posts: list[Post], status: int
+) -> None:
+    with (
+        Stub(answer=lambda _: (status, {}, b"no")) as stub,
+        pytest.raises(RequestError, match=f"answered {status}"),
+    ):
         run(stub, posts, photos, workers=1)
     assert len(stub.asked) <= 2
 
@@ -170,7 +209,10 @@ FIELDS = {"description": "Water in a street", "damage": "mild", "people": True, 
     ("said", "caption"),
     [
         (json.dumps(FIELDS), 'Water in a street. Damage: mild. Written in the photo: "SOS".'),
-        ("```json\n" + json.dumps(FIELDS) + "\n```", 'Water in a street. Damage: mild. Written in the photo: "SOS".'),
+        (
+            "```json\n" + json.dumps(FIELDS) + "\n```",
+            'Water in a street. Damage: mild. Written in the photo: "SOS".',
+        ),
         ("Sure! Here is the JSON you asked for: {}", None),
         (json.dumps({**FIELDS, "damage": "NO DAMAGE AT ALL"}), None),
         (json.dumps({**FIELDS, "label": "not_informative"}), None),
@@ -179,7 +221,9 @@ FIELDS = {"description": "Water in a street", "damage": "mild", "people": True, 
         ("[" * 100_000, None),
     ],
 )
-def test_an_object_is_held_to_its_fields(photos: Path, posts: list[Post], said: str, caption: str | None) -> None:
+def test_an_object_is_held_to_its_fields(
+    photos: Path, posts: list[Post], said: str, caption: str | None
+) -> None:
     with Stub(answer=lambda _: completion(said)) as stub:
         done = run(stub, posts[:1], photos, prompt="crisis-fields-v1", answer_retries=0)
     assert stub.asked[0]["response_format"] == {"type": "json_object"}
@@ -195,9 +239,12 @@ def test_a_lie_that_is_followed_by_the_truth_is_forgiven(photos: Path, posts: li
 
 
 @pytest.mark.parametrize(
-    ("limits", "asked"), [({"max_requests": 2}, 2), ({"max_tokens": 100}, 2), ({"max_tokens": 101}, 3), ({"max_requests": 0}, 0)]
+    ("limits", "asked"),
+    [({"max_requests": 2}, 2), ({"max_tokens": 100}, 2), ({"max_tokens": 101}, 3), ({"max_requests": 0}, 0)],
 )
-def test_budgets_end_the_asking_and_the_same_command_goes_on(photos: Path, posts: list[Post], limits: dict[str, int], asked: int) -> None:
+def test_budgets_end_the_asking_and_the_same_command_goes_on(
+    photos: Path, posts: list[Post], limits: dict[str, int], asked: int
+) -> None:
     with Stub() as stub:
         done = run(stub, posts, photos, workers=1, **limits)
         assert (len(stub.asked), done.count("captioned"), done.count("budget")) == (asked, asked, 6 - asked)
@@ -224,18 +271,43 @@ def test_posts_without_a_readable_photo_are_recorded(photos: Path) -> None:
     ]
     with Stub() as stub:
         done = run(stub, some, photos)
-    assert [r.status for r in done.records] == ["no photo", "unreadable photo", "unreadable photo", "unreadable photo", "captioned"]
+    assert [r.status for r in done.records] == [
+        "no photo",
+        "unreadable photo",
+        "unreadable photo",
+        "unreadable photo",
+        "captioned",
+    ]
     assert len(stub.asked) == 1
 
 
-def test_killed_in_the_middle_and_resumed_without_a_second_request(photos: Path, posts: list[Post], tmp_path: Path) -> None:
+def test_killed_in_the_middle_and_resumed_without_a_second_request(
+    photos: Path, posts: list[Post], tmp_path: Path
+) -> None:
     table, out, store = tmp_path / "posts.jsonl", tmp_path / "captions.jsonl", tmp_path / "kept.sqlite"
-    table.write_text("".join(json.dumps({"id": p.id, "text": p.text, "image": p.image.path if p.image else None}) + "\n" for p in posts))
+    table.write_text(
+        "".join(
+            json.dumps({"id": p.id, "text": p.text, "image": p.image.path if p.image else None}) + "\n"
+            for p in posts
+        )
+    )
     with Stub(delay_s=0.3) as stub:
-        command = [sys.executable, "-m", "crisislens", "caption", str(table), "--backend", "server", "--images", str(photos)]
+        command = [
+            sys.executable,
+            "-m",
+            "crisislens",
+            "caption",
+            str(table),
+            "--backend",
+            "server",
+            "--images",
+            str(photos),
+        ]
         command += ["--out", str(out), "--store", str(store), "--prompt", "describe-v1"]
         command += ["--set", f"url={stub.url}", "--set", "model=llava", "--set", "workers=1"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HF_HUB_OFFLINE": "1"}
+        )
         while len(stub.asked) < 3 and process.poll() is None:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
@@ -251,7 +323,10 @@ def test_killed_in_the_middle_and_resumed_without_a_second_request(photos: Path,
         # the one that was under way when the process died may be asked again; nothing that was answered is
         assert len(stub.asked) - before == 6 - finished
         assert len(set(photos_asked)) == 6
-    assert f"6 of 6 posts captioned; 6 different questions, {finished} answered before, {6 - finished} requests" in done.stdout
+    assert (
+        f"6 of 6 posts captioned; 6 different questions, {finished} answered before, {6 - finished} requests"
+        in done.stdout
+    )
     records = [json.loads(line) for line in out.read_text().splitlines()]
     assert [r["id"] for r in records] == [p.id for p in posts]
     assert all(r["text"] for r in records)
@@ -299,5 +374,8 @@ def test_addresses_and_unreachable_servers() -> None:
 
 
 def test_an_endless_answer_is_cut_off() -> None:
-    with Stub(answer=lambda _: (200, {}, b"[" + b"0," * 600_000)) as stub, pytest.raises(RequestError, match="more than 100000 bytes"):
+    with (
+        Stub(answer=lambda _: (200, {}, b"[" + b"0," * 600_000)) as stub,
+        pytest.raises(RequestError, match="more than 100000 bytes"),
+    ):
         ask_json(stub.url, body={}, max_bytes=100_000)

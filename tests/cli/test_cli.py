@@ -11,7 +11,12 @@ import pytest
 
 from crisislens.domain.assessment import Assessment
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "SOURCE_DATE_EPOCH": "1790000000", "NO_COLOR": "1", "COLUMNS": "120"}
+ENVIRONMENT = os.environ | {
+    "OMP_NUM_THREADS": "1",
+    "SOURCE_DATE_EPOCH": "1790000000",
+    "NO_COLOR": "1",
+    "COLUMNS": "120",
+}
 
 
 def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -40,7 +45,11 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["analyze", "{posts}", "--map", "text=body"], 2, "body"),
         (["analyze", "{posts}", "--also", "docx"], 2, "--also docx is not known; it takes csv or parquet"),
         (["analyze", "{posts}", "--images", "nowhere"], 2, "--images nowhere is not a folder"),
-        (["analyze", "{posts}", "--model", "crisis-compakt"], 2, "no model named 'crisis-compakt'.*crisis-compact"),
+        (
+            ["analyze", "{posts}", "--model", "crisis-compakt"],
+            2,
+            "no model named 'crisis-compakt'.*crisis-compact",
+        ),
         (["models", "show", "nothing"], 2, "no model named 'nothing'"),
         (["data", "check", "nowhere"], 3, "lacks task_informative_text_img_train.tsv"),
         (["data", "check", "nowhere", "--variant", "settingZ"], 2, "expected one of settingA, agreed, full"),
@@ -49,7 +58,9 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["features", "{posts}", "--out", "cache", "--encoder", "clop"], 2, "did you mean 'clip'"),
     ],
 )
-def test_a_mistake_is_one_sentence(posts: Path, tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+def test_a_mistake_is_one_sentence(
+    posts: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
     done = crisislens(*(a.format(posts=posts) for a in arguments), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
     assert re.search(message, done.stderr), done.stderr
@@ -66,7 +77,8 @@ def test_help_loads_nothing_heavy_and_names_every_command() -> None:
         [
             sys.executable,
             "-c",
-            "import sys, crisislens.cli.main; print([m for m in ('torch', 'numpy', 'transformers', 'rich') if m in sys.modules])",
+            "import sys, crisislens.cli.main; print([m for m in ('torch', 'numpy', 'transformers', 'rich') "
+            "if m in sys.modules])",
         ],
         capture_output=True,
         text=True,
@@ -84,7 +96,14 @@ def test_analyze_writes_everything_and_says_where(posts: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert "3 posts assessed, 2 rows failed" in done.stdout
     names = {p.name for p in (tmp_path / "out").iterdir()}
-    expected = {"assessments.jsonl", "failed.jsonl", "duplicates.jsonl", "report.html", "assessments.csv", "assessments.parquet"}
+    expected = {
+        "assessments.jsonl",
+        "failed.jsonl",
+        "duplicates.jsonl",
+        "report.html",
+        "assessments.csv",
+        "assessments.parquet",
+    }
     assert names == expected
     lines = (tmp_path / "out" / "assessments.jsonl").read_text().splitlines()
     found = [Assessment.model_validate_json(line) for line in lines]

@@ -1,4 +1,6 @@
-"""Extraction on the command line: own posts to an extractor, the extractor to entities, checks, and what a mistake says."""
+"""Extraction on the command line: own posts to an extractor, the extractor to entities, checks, and what a
+mistake says.
+"""
 
 import json
 import os
@@ -27,7 +29,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
-    """The command in this process: a start of torch and lightning takes longer than most of what is asked of it."""
+    """The command in this process: a start of torch and lightning takes longer than most of what is asked of
+    it.
+    """
     threads = torch.get_num_threads()
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -56,8 +60,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = {
         "name": "own",
         "data": {"name": "conll", "root": str(root)},
-        "extractor": {"types": ["PER", "LOC"], "encoder": {"checkpoint": str(root / "bert"), "max_tokens": 48}},
-        "recipe": {"epochs": 8, "batch_posts": 8, "learning_rate": 3e-3, "head_learning_rate": 1e-2, "average": 0.9},
+        "extractor": {
+            "types": ["PER", "LOC"],
+            "encoder": {"checkpoint": str(root / "bert"), "max_tokens": 48},
+        },
+        "recipe": {
+            "epochs": 8,
+            "batch_posts": 8,
+            "learning_rate": 3e-3,
+            "head_learning_rate": 1e-2,
+            "average": 0.9,
+        },
         "device": "cpu",
     }
     (root / "run.yaml").write_text(json.dumps(run))
@@ -79,23 +92,41 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command)
     assert re.search(r"test, 20 posts, entities above the threshold: micro F1 \d", card.stdout), card.stdout
     assert f"leaves out below: {least:.2f}" in card.stdout
     # short posts of few words: some of the test posts are training posts
-    assert re.search(r"flatter the scores: .*\d+ of test in train", trained.stdout.replace("\n", " ")), trained.stdout
+    assert re.search(r"flatter the scores: .*\d+ of test in train", trained.stdout.replace("\n", " ")), (
+        trained.stdout
+    )
     measured = here("evaluate-extractor", extractor, folder / "test.txt", "--json")
     assert measured.returncode == 0, measured.stderr
     micro = json.loads(measured.stdout)["reports"]["entities"]["micro"]
     assert f"micro F1 {100 * micro['f1']:.1f} [" in card.stdout, "the card says the same"
     shown = here("evaluate-extractor", extractor, folder / "test.txt")
-    assert re.search(rf"all\W+40\W+{micro['found']}\W+{100 * micro['precision']:.1f}", shown.stdout), shown.stdout
-    done = crisislens("extract", folder / "posts.jsonl", "--entities", extractor, "--relations", "none", "--out", tmp_path / "e.jsonl")
+    assert re.search(rf"all\W+40\W+{micro['found']}\W+{100 * micro['precision']:.1f}", shown.stdout), (
+        shown.stdout
+    )
+    done = crisislens(
+        "extract",
+        folder / "posts.jsonl",
+        "--entities",
+        extractor,
+        "--relations",
+        "none",
+        "--out",
+        tmp_path / "e.jsonl",
+    )
     assert done.returncode == 0, done.stderr
     assert "1 posts read, 0 rows failed: 2 entities, 0 relations" in done.stdout
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
-    assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [("PER", "Anna", 0, 4), ("LOC", "Quito", 12, 17)]
+    assert [(e["type"], e["text"], e["start"], e["end"]) for e in line["entities"]] == [
+        ("PER", "Anna", 0, 4),
+        ("LOC", "Quito", 12, 17),
+    ]
     # and the same in assessments and report, which say by whom
     own = ["--entities", extractor, "--relations", "none"]
     done = crisislens("analyze", folder / "posts.jsonl", *own, "--out", tmp_path / "results")
     assert done.returncode == 0, done.stderr
-    [assessed] = [json.loads(row) for row in (tmp_path / "results" / "assessments.jsonl").read_text().splitlines()]
+    [assessed] = [
+        json.loads(row) for row in (tmp_path / "results" / "assessments.jsonl").read_text().splitlines()
+    ]
     assert assessed["entities"] == line["entities"]
     assert {"entities", "places"} <= set(assessed["provenance"]["annotators"])
     page = (tmp_path / "results" / "report.html").read_text()
@@ -112,7 +143,9 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command)
         ("e.csv", "lines of JSON under the name of another kind"),
     ],
 )
-def test_extract_writes_over_no_posts_and_no_table(folder: Path, tmp_path: Path, here: Command, out: str, told: str) -> None:
+def test_extract_writes_over_no_posts_and_no_table(
+    folder: Path, tmp_path: Path, here: Command, out: str, told: str
+) -> None:
     posts = tmp_path / "posts.jsonl"
     posts.write_bytes((folder / "posts.jsonl").read_bytes())
     contexts = ["--contexts", tmp_path / "contexts.jsonl"] if out == "contexts.jsonl" else []
@@ -141,26 +174,42 @@ def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path, here: Comma
     assert found["posts"] == {"train": 80, "dev": 20, "test": 20}
     assert sum(found["entities"]["dev"].values()) == 40
     assert found["lone_words"] == {"train": 0, "dev": 0, "test": 0}
-    rows = ['{"text": "Anna visits Quito", "entities": [{"type": "PER", "start": 1, "end": 4}]}', '{"text": " "}']
+    rows = [
+        '{"text": "Anna visits Quito", "entities": [{"type": "PER", "start": 1, "end": 4}]}',
+        '{"text": " "}',
+    ]
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
     table = here("data", "check", tmp_path, "--dataset", "table", "--json")
     found = json.loads(table.stdout)
-    assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["train-dev"]) == (1, 1, 1)
+    assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["train-dev"]) == (
+        1,
+        1,
+        1,
+    )
     shown = here("data", "check", tmp_path, "--dataset", "table")
     assert re.search(r"entities\W+PER 1", shown.stdout), shown.stdout
     assert "complete" not in shown.stdout
 
 
-def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(folder: Path, tmp_path: Path, here: Command) -> None:
+def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
+    folder: Path, tmp_path: Path, here: Command
+) -> None:
     for split, count, seed in (("train", 80, 0), ("dev", 20, 1), ("test", 20, 2)):
         rows = []
         for post in made_up_posts(count, seed=seed, split=split):
             text = " ".join(post.words)
             starts = [sum(len(w) + 1 for w in post.words[: m.start]) for m in post.mentions]
-            marked = [{"type": m.type, "start": a, "end": a + len(post.words[m.start])} for m, a in zip(post.mentions, starts, strict=True)]
+            marked = [
+                {"type": m.type, "start": a, "end": a + len(post.words[m.start])}
+                for m, a in zip(post.mentions, starts, strict=True)
+            ]
             links = [
-                {"type": link.type.replace("/per/loc/place_of_residence", "visits"), "head": link.head, "tail": link.tail}
+                {
+                    "type": link.type.replace("/per/loc/place_of_residence", "visits"),
+                    "head": link.head,
+                    "tail": link.tail,
+                }
                 for link in post.links
             ]
             rows.append({"id": post.id, "text": text, "entities": marked, "relations": links})
@@ -168,9 +217,20 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(fo
     for name, data, task in (("own-e", "table", "entities"), ("own-r", "table-pairs", "relations")):
         settings = [f"name={name}", f"data.name={data}", f"data.root={tmp_path}", f"extractor.task={task}"]
         settings += ["extractor.relations=[auto]"] if task == "relations" else []
-        done = here("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "runs")
+        done = here(
+            "train-extractor",
+            folder / "run.yaml",
+            *(x for s in settings for x in ("--set", s)),
+            "--out",
+            tmp_path / "runs",
+        )
         assert done.returncode == 0, done.stderr
-    extractors = ["--entities", tmp_path / "runs" / "own-e-seed0", "--relations", tmp_path / "runs" / "own-r-seed0"]
+    extractors = [
+        "--entities",
+        tmp_path / "runs" / "own-e-seed0",
+        "--relations",
+        tmp_path / "runs" / "own-r-seed0",
+    ]
     done = here("extract", folder / "posts.jsonl", *extractors, "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
@@ -179,13 +239,26 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(fo
     assert [(r["type"], r["head"], r["tail"]) for r in line["relations"]] == [("visits", 0, 1)]
     # without any relation there is nothing to learn
     (tmp_path / "dev.jsonl").write_text('{"text": "Anna", "entities": []}\n')
-    settings = [f"data.root={tmp_path}", "data.name=table-pairs", "extractor.task=relations", "extractor.relations=[auto]"]
-    done = here("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "x")
+    settings = [
+        f"data.root={tmp_path}",
+        "data.name=table-pairs",
+        "extractor.task=relations",
+        "extractor.relations=[auto]",
+    ]
+    done = here(
+        "train-extractor",
+        folder / "run.yaml",
+        *(x for s in settings for x in ("--set", s)),
+        "--out",
+        tmp_path / "x",
+    )
     assert done.returncode == 3
     assert "no relation is marked in the files for dev" in done.stderr
 
 
-def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp_path: Path, here: Command) -> None:
+def test_captions_become_contexts_of_training_and_of_new_posts(
+    folder: Path, tmp_path: Path, here: Command
+) -> None:
     photos = [f"train_{i}.jpg" for i in range(80)]
     (tmp_path / "posts.jsonl").write_text(
         "".join(json.dumps({"id": str(i), "text": "flood", "image": x}) + "\n" for i, x in enumerate(photos))
@@ -194,8 +267,17 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
     (tmp_path / "data").mkdir()
     for split in ("train", "dev", "test"):
         posts = (folder / f"{split}.txt").read_text().split("\n\n")
-        (tmp_path / "data" / f"{split}.txt").write_text("\n\n".join(f"IMGID:{split}_{i}\n{post}" for i, post in enumerate(posts)))
-    options = ["--backend", "table", "--set", f"table={tmp_path / 'theirs.csv'}", "--store", tmp_path / "kept.sqlite"]
+        (tmp_path / "data" / f"{split}.txt").write_text(
+            "\n\n".join(f"IMGID:{split}_{i}\n{post}" for i, post in enumerate(posts))
+        )
+    options = [
+        "--backend",
+        "table",
+        "--set",
+        f"table={tmp_path / 'theirs.csv'}",
+        "--store",
+        tmp_path / "kept.sqlite",
+    ]
     captioned = here("caption", tmp_path / "posts.jsonl", *options, "--out", tmp_path / "contexts.jsonl")
     assert captioned.returncode == 0, captioned.stderr
     settings = [
@@ -208,13 +290,33 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
         "recipe.image_dropout=0.3",
         "recipe.epochs=2",
     ]
-    trained = here("train-extractor", folder / "run.yaml", *(x for s in settings for x in ("--set", s)), "--out", tmp_path / "runs")
+    trained = here(
+        "train-extractor",
+        folder / "run.yaml",
+        *(x for s in settings for x in ("--set", s)),
+        "--out",
+        tmp_path / "runs",
+    )
     assert trained.returncode == 0, trained.stderr
-    command = ["extract", tmp_path / "posts.jsonl", "--entities", tmp_path / "runs" / "own-seed0", "--relations", "none"]
+    command = [
+        "extract",
+        tmp_path / "posts.jsonl",
+        "--entities",
+        tmp_path / "runs" / "own-seed0",
+        "--relations",
+        "none",
+    ]
     done = here(*command, "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     assert "80 posts read, 0 rows failed" in done.stdout
-    refused = here("extract", tmp_path / "posts.jsonl", "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "x.jsonl")
+    refused = here(
+        "extract",
+        tmp_path / "posts.jsonl",
+        "--contexts",
+        tmp_path / "contexts.jsonl",
+        "--out",
+        tmp_path / "x.jsonl",
+    )
     assert refused.returncode == 2
     assert "read the text alone" in refused.stderr
 
@@ -225,12 +327,24 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
         (["extract", "nowhere.jsonl"], 2, r"nowhere\.jsonl"),
         (["extract", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
         (["analyze", "{folder}/posts.jsonl", "--entities", "nothing"], 2, "no extractor named 'nothing'"),
-        (["analyze", "{folder}/posts.jsonl", "--relations", "none", "--without", "entities"], 2, "give one of the two"),
-        (["evaluate-extractor", "entities-compact", "nowhere.jsonl"], 3, r"no table of marked posts at nowhere\.jsonl"),
+        (
+            ["analyze", "{folder}/posts.jsonl", "--relations", "none", "--without", "entities"],
+            2,
+            "give one of the two",
+        ),
+        (
+            ["evaluate-extractor", "entities-compact", "nowhere.jsonl"],
+            3,
+            r"no table of marked posts at nowhere\.jsonl",
+        ),
         (["evaluate-extractor", "relations-compact", "{folder}/test.txt"], 3, "no relation is marked"),
         (["train-extractor", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["train-extractor", "{folder}/run.yaml", "--set", "recipe.epochs=0"], 2, "recipe.epochs"),
-        (["train-extractor", "{folder}/run.yaml", "--set", "data.root=nowhere"], 3, "nowhere has no train file"),
+        (
+            ["train-extractor", "{folder}/run.yaml", "--set", "data.root=nowhere"],
+            3,
+            "nowhere has no train file",
+        ),
         (["bench", "run", "mie", "nowhere", "--system", "best"], 2, "no benchmark of 'best'"),
         (["bench", "run", "mie", "nowhere"], 3, "lacks train.txt"),
         (["data", "check", "nowhere", "--dataset", "mner"], 2, "expected one of crisismmd, twitter2015"),
@@ -238,7 +352,12 @@ def test_captions_become_contexts_of_training_and_of_new_posts(folder: Path, tmp
     ],
 )
 def test_a_mistake_is_one_sentence(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
 ) -> None:
     # in this process: thirteen starts of torch and lightning would take a minute
     monkeypatch.setattr(sys, "argv", ["crisislens", *(a.format(folder=folder) for a in arguments)])

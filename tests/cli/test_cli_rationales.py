@@ -14,7 +14,12 @@ import pytest
 from tiny_bundles import write_bundle
 from tiny_rationales import write_rationales
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "SOURCE_DATE_EPOCH": "1790000000", "NO_COLOR": "1", "COLUMNS": "120"}
+ENVIRONMENT = os.environ | {
+    "OMP_NUM_THREADS": "1",
+    "SOURCE_DATE_EPOCH": "1790000000",
+    "NO_COLOR": "1",
+    "COLUMNS": "120",
+}
 
 
 def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -40,8 +45,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["explain", "posts.jsonl", "--method", "guess"], 2, "--method guess is not known; it takes rationales,"),
-        (["explain", "posts.jsonl", "--model", "bundle", "--method", "attention_rollout"], 4, "no attention to read"),
+        (
+            ["explain", "posts.jsonl", "--method", "guess"],
+            2,
+            "--method guess is not known; it takes rationales,",
+        ),
+        (
+            ["explain", "posts.jsonl", "--model", "bundle", "--method", "attention_rollout"],
+            4,
+            "no attention to read",
+        ),
         (["annotate", "nowhere.jsonl"], 2, "nowhere.jsonl"),
         (["study", "make", "a.jsonl", "b.jsonl"], 3, "no assessments at a.jsonl"),
         (["study", "make", "a.jsonl", "b.jsonl", "--name", "one"], 2, "give it twice"),
@@ -57,38 +70,80 @@ def test_a_mistake_is_one_sentence(folder: Path, arguments: list[str], code: int
 
 
 def test_two_methods_are_explained_and_compared(folder: Path) -> None:
-    done = crisislens("explain", "posts.jsonl", "--model", "bundle", "--rationales", "rationales", "--out", "a.jsonl", cwd=folder)
+    done = crisislens(
+        "explain",
+        "posts.jsonl",
+        "--model",
+        "bundle",
+        "--rationales",
+        "rationales",
+        "--out",
+        "a.jsonl",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     assert "3 posts explained, 0 failed" in done.stdout
     first = [json.loads(line) for line in (folder / "a.jsonl").read_text(encoding="utf-8").splitlines()]
     assert first[0]["rationale"]["text"]
     assert set(first[0]["rationale"]["contributions"]) == {"informativeness", "humanitarian", "damage"}
     assert first[2]["rationale"]["text"] == []
-    done = crisislens("explain", "posts.jsonl", "--method", "integrated_gradients", "--out", "b.jsonl", cwd=folder)
+    done = crisislens(
+        "explain", "posts.jsonl", "--method", "integrated_gradients", "--out", "b.jsonl", cwd=folder
+    )
     assert done.returncode == 0, done.stderr
     second = [json.loads(line) for line in (folder / "b.jsonl").read_text(encoding="utf-8").splitlines()]
     assert second[0]["rationale"]["post_hoc"] is True
     assert second[0]["rationale"]["text"]
-    done = crisislens("study", "make", "a.jsonl", "b.jsonl", "--name", "ours", "--name", "gradients", "--out", "study", cwd=folder)
+    done = crisislens(
+        "study",
+        "make",
+        "a.jsonl",
+        "b.jsonl",
+        "--name",
+        "ours",
+        "--name",
+        "gradients",
+        "--out",
+        "study",
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     kept = json.loads((folder / "study" / "key.json").read_text())
     answers = {item: "left" if sides["left"] == "ours" else "right" for item, sides in kept["key"].items()}
     for rater in ("ann", "bob"):
-        (folder / f"{rater}.json").write_text(json.dumps({"study": kept["study"], "rater": rater, "answers": answers}))
+        (folder / f"{rater}.json").write_text(
+            json.dumps({"study": kept["study"], "rater": rater, "answers": answers})
+        )
     done = crisislens("study", "score", "study", "ann.json", "bob.json", cwd=folder)
     assert "win rate of ours  100.00" in done.stdout
     assert "Fleiss' kappa  1.000" in done.stdout
 
 
 def test_annotate_serves_until_it_is_ended(folder: Path) -> None:
-    command = [sys.executable, "-m", "crisislens", "annotate", "posts.jsonl", "--no-open", "--out", "marks.jsonl"]
+    command = [
+        sys.executable,
+        "-m",
+        "crisislens",
+        "annotate",
+        "posts.jsonl",
+        "--no-open",
+        "--out",
+        "marks.jsonl",
+    ]
     process = subprocess.Popen(
-        command, cwd=folder, env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
         url = process.stdout.readline().split()[-1]
-        request = urllib.request.Request(url + "post/0", data=json.dumps({"words": [1, 2], "label": "not_humanitarian"}).encode())
+        request = urllib.request.Request(
+            url + "post/0", data=json.dumps({"words": [1, 2], "label": "not_humanitarian"}).encode()
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert json.loads(answer.read())["saved"] is True
         # killed in the middle of the work: what was marked is there

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from crisislens.core import errors
 from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError, CrisisLensError, InputError, MissingExtraError, NotRegisteredError
+from crisislens.core.errors import (
+    ConfigError,
+    CrisisLensError,
+    InputError,
+    MissingExtraError,
+    NotRegisteredError,
+)
 from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import fingerprint, fingerprint_file, fingerprint_lines, sha256_of_file
 from crisislens.core.optional import require
@@ -45,7 +51,9 @@ def test_a_failed_look_up_names_the_nearest() -> None:
     fruits: Registry[int] = Registry("fruit")
     fruits.register("apple")(1)
     fruits.register("pear")(2)
-    with pytest.raises(NotRegisteredError, match="no fruit named 'appel'; known: apple, pear; did you mean 'apple'"):
+    with pytest.raises(
+        NotRegisteredError, match="no fruit named 'appel'; known: apple, pear; did you mean 'apple'"
+    ):
         fruits["appel"]
     assert "apple" in fruits
     assert "appel" not in fruits
@@ -77,7 +85,10 @@ def test_file_digests_follow_the_bytes(tmp_path: Path) -> None:
     b.write_bytes(b"x" * 2_999_999 + b"y")
     assert fingerprint_file(a) != fingerprint_file(b)
     (tmp_path / "empty").write_bytes(b"")
-    assert sha256_of_file(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert (
+        sha256_of_file(tmp_path / "empty")
+        == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    )
 
 
 def test_atomic_write_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
@@ -127,9 +138,14 @@ def test_config_says_where_examples_are(tmp_path: Path) -> None:
 
 
 def test_threads_are_limited_before_the_libraries_load() -> None:
-    code = "from crisislens.core.threads import limit_threads; import os; limit_threads(1); print(os.environ['OMP_NUM_THREADS'])"
+    code = (
+        "from crisislens.core.threads import limit_threads; import os; limit_threads(1); "
+        "print(os.environ['OMP_NUM_THREADS'])"
+    )
     environment = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
     assert done.stdout.strip() == "1"
     assert limit_threads() == available_cores() >= 1
 
@@ -142,7 +158,8 @@ def test_one_run_writes_into_a_folder(tmp_path: Path) -> None:
             [
                 sys.executable,
                 "-c",
-                f"from crisislens.core.files import *; from pathlib import Path\nwith sole_writer(Path({str(out)!r})): pass",
+                f"from crisislens.core.files import *; from pathlib import Path\nwith "
+                f"sole_writer(Path({str(out)!r})): pass",
             ],
             capture_output=True,
             text=True,

@@ -45,7 +45,10 @@ def test_times(value: object) -> None:
     assert when(value).tzinfo is UTC
 
 
-@pytest.mark.parametrize("value", ["2015-03-20", "20150320", "2015/03/20", "20.03.2015", "20/03/2015", "3/20/2015", date(2015, 3, 20)])
+@pytest.mark.parametrize(
+    "value",
+    ["2015-03-20", "20150320", "2015/03/20", "20.03.2015", "20/03/2015", "3/20/2015", date(2015, 3, 20)],
+)
 def test_days(value: object) -> None:
     assert when(value) == datetime(2015, 3, 20, tzinfo=UTC)
 
@@ -83,7 +86,11 @@ def test_what_is_no_time_is_none(value: object) -> None:
     assert when(value) is None
 
 
-@given(st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans(), st.binary(), st.lists(st.text())))
+@given(
+    st.one_of(
+        st.text(), st.floats(), st.integers(), st.none(), st.booleans(), st.binary(), st.lists(st.text())
+    )
+)
 @settings(deadline=None)
 def test_no_value_is_too_odd(value: object) -> None:
     moment = when(value)
@@ -143,5 +150,7 @@ def test_the_first_image_of_a_cell(value: object, name: str | None) -> None:
         (10**400, 3, (None, None)),
     ],
 )
-def test_coordinates_are_both_or_none(lat: object, lon: object, place: tuple[float | None, float | None]) -> None:
+def test_coordinates_are_both_or_none(
+    lat: object, lon: object, place: tuple[float | None, float | None]
+) -> None:
     assert coordinates(lat, lon) == place

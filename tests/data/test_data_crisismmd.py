@@ -1,4 +1,6 @@
-"""The CrisisMMD reader: the published counts on the real tables, every promise of the docstrings on made-up ones."""
+"""The CrisisMMD reader: the published counts on the real tables, every promise of the docstrings on made-up
+ones.
+"""
 
 import json
 from collections import Counter
@@ -67,7 +69,9 @@ def test_a_real_row_is_read_as_it_stands(shared_data: Path) -> None:
 
 def row(image_id: str, label: str, text: str = 'a "quoted" text', folder: str = "2_9_2017") -> str:
     path = f"data_image/hurricane_irma/{folder}/{image_id}.jpg"
-    return f"hurricane_irma\t{image_id.split('_')[0]}\t{image_id}\t{text}\t{path}\t{label}\t{label}\tnot_{label}\tNegative"
+    tweet_id = image_id.split("_")[0]
+    fields = ("hurricane_irma", tweet_id, image_id, text, path, label, label, f"not_{label}", "Negative")
+    return "\t".join(fields)
 
 
 @pytest.fixture
@@ -83,7 +87,9 @@ def release(tmp_path: Path) -> Path:
     for task, names in labels.items():
         for k, split in enumerate(SPLITS):
             rows = [row(f"{k}{i}_0", name) for i, name in enumerate(names)]
-            (tables / f"task_{task}_text_img_{split}.tsv").write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+            (tables / f"task_{task}_text_img_{split}.tsv").write_text(
+                "\n".join([HEADER, *rows]) + "\n", encoding="utf-8"
+            )
     photo = tmp_path / "data_image" / "hurricane_irma" / "2_9_2017" / "00_0.jpg"
     photo.parent.mkdir(parents=True)
     photo.write_bytes(b"\xff\xd8")
@@ -93,10 +99,20 @@ def release(tmp_path: Path) -> Path:
 def test_the_layout_of_the_release(release: Path) -> None:
     source = CrisisMMD(release, setting="B2", variant="full")
     loaded = source.load("train")
-    assert [source.space.resolve(p.label) for p in loaded] == ["affected", "infrastructure_and_utility_damage", "not_humanitarian"]
+    assert [source.space.resolve(p.label) for p in loaded] == [
+        "affected",
+        "infrastructure_and_utility_damage",
+        "not_humanitarian",
+    ]
     assert loaded[0].post.text == 'a "quoted" text'
-    assert [p.label for p in CrisisMMD(release, setting="A2", variant="full").load("dev")] == ["injured_or_dead_people", "vehicle_damage"]
-    assert [p.label for p in CrisisMMD(release, setting="A3", variant="full").load("test")] == ["severe_damage", "mild_damage"]
+    assert [p.label for p in CrisisMMD(release, setting="A2", variant="full").load("dev")] == [
+        "injured_or_dead_people",
+        "vehicle_damage",
+    ]
+    assert [p.label for p in CrisisMMD(release, setting="A3", variant="full").load("test")] == [
+        "severe_damage",
+        "mild_damage",
+    ]
     check = CrisisMMD(release, setting="A1", variant="full").check()
     assert check.expected == {}
     assert check.rows == {"train": 2, "dev": 2, "test": 2}
@@ -127,7 +143,11 @@ def test_it_says_what_it_is(release: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "variant", "message"),
     [
-        ("B2", "settingA", "has no setting 'B2'; there are settingA: A1, A2, A3; agreed: A1, B2; full: A1, A2, A3, B2"),
+        (
+            "B2",
+            "settingA",
+            "has no setting 'B2'; there are settingA: A1, A2, A3; agreed: A1, B2; full: A1, A2, A3, B2",
+        ),
         ("A3", "agreed", "has no setting 'A3'"),
         ("A1", "nonsense", "variant 'nonsense' has no setting"),
         ("A1", "settingA", "lacks task_informative_text_img_train.tsv, .*; get CrisisMMD v2.0"),
@@ -144,13 +164,18 @@ def test_what_is_not_there_is_one_sentence(release: Path, setting: str, variant:
         ("", "lacks the columns event_name, image_id, tweet_text, image, label"),
         ("a\tb\n", "lacks the columns"),
         (HEADER + "\nx\ty\n", "row 0 of task_.* is broken: the row has 2 columns where the header has 9"),
-        (HEADER + "\n" + row("1_0", "informativ") + "\n", "1_0: label 'informativ' is not in informativeness"),
+        (
+            HEADER + "\n" + row("1_0", "informativ") + "\n",
+            "1_0: label 'informativ' is not in informativeness",
+        ),
         (HEADER + "\n" + row("", "informative") + "\n", r"is no post \(no id\)"),
         (HEADER + "\n" + row("1_0", "informative", folder="31_2_2017") + "\n", r"is no post \(1_0\)"),
     ],
 )
 def test_a_broken_table_is_one_sentence(release: Path, content: str, message: str) -> None:
-    (release / "crisismmd_datasplit_all" / "task_informative_text_img_train.tsv").write_text(content, encoding="utf-8")
+    (release / "crisismmd_datasplit_all" / "task_informative_text_img_train.tsv").write_text(
+        content, encoding="utf-8"
+    )
     with pytest.raises(DataError, match=message):
         CrisisMMD(release, setting="A1", variant="full").load("train")
 

@@ -1,4 +1,6 @@
-"""Near-duplicates: signatures estimate Jaccard; clusters are those of all pairs, in any order, and an avalanche costs little."""
+"""Near-duplicates: signatures estimate Jaccard; clusters are those of all pairs, in any order, and an
+avalanche costs little.
+"""
 
 import time
 
@@ -12,11 +14,16 @@ from crisislens.data.clusters import Cluster
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash, text_signature
 from crisislens.data.synthetic.pictures import SCENES, draw
 
-TWEET = "Flood water is rising near the old bridge in Lower Quay, people are on the roofs, send boats now please"
+TWEET = (
+    "Flood water is rising near the old bridge in Lower Quay, people are on the roofs, send boats now please"
+)
 
 
 def jaccard(a: str, b: str) -> float:
-    sets = [{text[i : i + 5] for i in range(len(text) - 4)} for text in (a.lower().replace(",", ""), b.lower().replace(",", ""))]
+    sets = [
+        {text[i : i + 5] for i in range(len(text) - 4)}
+        for text in (a.lower().replace(",", ""), b.lower().replace(",", ""))
+    ]
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
 
 
@@ -45,7 +52,9 @@ def test_what_does_not_count_changes_nothing(same: str) -> None:
     np.testing.assert_array_equal(text_signature(same), text_signature(TWEET))
 
 
-@pytest.mark.parametrize("text", ["", " ", "…", "👍👍", "@someone", "https://t.co/abc", "RT @a: https://t.co/x", "___", "\ud800"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "…", "👍👍", "@someone", "https://t.co/abc", "RT @a: https://t.co/x", "___", "\ud800"]
+)
 def test_a_text_without_words_has_no_signature(text: str) -> None:
     assert text_signature(text) is None
 
@@ -93,7 +102,9 @@ def test_a_flat_picture_has_no_hash() -> None:
     assert image_hash(gradient) is not None
 
 
-def brute(signatures: np.ndarray, hashes: np.ndarray, has_text: np.ndarray, has_photo: np.ndarray) -> list[Cluster]:
+def brute(
+    signatures: np.ndarray, hashes: np.ndarray, has_text: np.ndarray, has_photo: np.ndarray
+) -> list[Cluster]:
     """All pairs, as the definition says."""
     n = len(signatures)
     parents = {"text": list(range(n)), "photo": list(range(n)), "any": list(range(n))}
@@ -117,12 +128,16 @@ def brute(signatures: np.ndarray, hashes: np.ndarray, has_text: np.ndarray, has_
     for members in groups.values():
         if len(members) > 1:
             by = {kind: len({root(kind, i) for i in members}) < len(members) for kind in ("text", "photo")}
-            found.append(Cluster(tuple(members), "both" if all(by.values()) else "text" if by["text"] else "photo"))
+            found.append(
+                Cluster(tuple(members), "both" if all(by.values()) else "text" if by["text"] else "photo")
+            )
     return sorted(found, key=lambda c: (-len(c.members), c.members))
 
 
 def crowd(seed: int, n: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Posts around a few originals: signatures with up to 16 changed entries, hashes with up to 5 changed bits."""
+    """Posts around a few originals: signatures with up to 16 changed entries, hashes with up to 5 changed
+    bits.
+    """
     rng = np.random.default_rng(seed)
     originals = rng.integers(0, 2**32, (12, SIGNATURE_LENGTH), dtype=np.uint32)
     hashes = rng.integers(0, 2**64, 12, dtype=np.uint64)
@@ -195,7 +210,8 @@ def test_an_avalanche_is_one_cluster_and_look_alikes_cost_little() -> None:
     avalanche[change] = rng.integers(0, 2**32, change.sum(), dtype=np.uint32)
     every, zeros = np.ones(n, bool), np.zeros(n, np.uint64)
     (found,) = cluster(avalanche, every, zeros, ~every)
-    # all pairs would join 3,957; those it misses are alike to one or two others only, just above the threshold
+    # all pairs would join 3,957; those it misses are alike to one or two others only, just above the
+    # threshold
     assert 3_900 <= len(found.members) <= 3_957
     assert found.kind == "text"
     # signatures that share a band and nothing else: one huge bucket without a single match

@@ -20,7 +20,10 @@ from crisislens.domain.extraction import AnnotatedPost, Link, Mention
 
 def test_conll_with_images_and_tags_that_go_on_with_nothing(tmp_path: Path) -> None:
     path = tmp_path / "train.txt"
-    path.write_text("IMGID:7\nNew\tB-LOC\nYork\tI-LOC\n\nIMGID:8\nIn\tO\nQuito\tI-LOC\nIMGID:8\nlone\nx\tO\n", encoding="utf-8")
+    path.write_text(
+        "IMGID:7\nNew\tB-LOC\nYork\tI-LOC\n\nIMGID:8\nIn\tO\nQuito\tI-LOC\nIMGID:8\nlone\nx\tO\n",
+        encoding="utf-8",
+    )
     found = read_conll(path)
     assert [(p.id, p.image, p.words, p.mentions) for p in found.posts] == [
         ("7", "7", ("New", "York"), (Mention(0, 2, "LOC"),)),
@@ -32,13 +35,17 @@ def test_conll_with_images_and_tags_that_go_on_with_nothing(tmp_path: Path) -> N
 
 def test_conll_of_bioes_columns_and_other_names(tmp_path: Path) -> None:
     path = tmp_path / "own.conll"
-    path.write_text("-DOCSTART- O\n\nAda NNP S-person\nin IN O\nNew NNP B-place\nYork NNP E-place\n", encoding="utf-8")
+    path.write_text(
+        "-DOCSTART- O\n\nAda NNP S-person\nin IN O\nNew NNP B-place\nYork NNP E-place\n", encoding="utf-8"
+    )
     [post] = read_conll(path, split="dev", rename={"person": "PER", "place": "LOC"}).posts
     assert post.mentions == (Mention(0, 1, "PER"), Mention(2, 4, "LOC"))
     assert (post.id, post.split, post.image) == ("dev-000000", "dev", None)
 
 
-@pytest.mark.parametrize(("text", "told"), [("word\tX-PER\n", "X-PER"), ("word\tB-\n", "B-"), ("\n\n", "holds no words")])
+@pytest.mark.parametrize(
+    ("text", "told"), [("word\tX-PER\n", "X-PER"), ("word\tB-\n", "B-"), ("\n\n", "holds no words")]
+)
 def test_conll_refuses_what_is_no_tag(tmp_path: Path, text: str, told: str) -> None:
     path = tmp_path / "train.txt"
     path.write_text(text)
@@ -72,7 +79,9 @@ def test_tables_of_marked_posts(tmp_path: Path, suffix: str) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in MARKED))
     else:
         columns = ["id", "text", "image", "entities", "relations"]
-        cells = [[v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in MARKED]
+        cells = [
+            [v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in MARKED
+        ]
         with path.open("w", newline="") as stream:
             if suffix == ".csv":
                 csv.writer(stream).writerows([columns, *cells])
@@ -113,7 +122,9 @@ def test_what_nobody_looked_for_stays_marked_in_every_kind_of_table(tmp_path: Pa
         path.write_text("".join(json.dumps({"entities": []} | row) + "\n" for row in rows))
     else:
         columns = ["id", "text", "entities", "relations_read", "read", "failed"]
-        cells = [[v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in rows]
+        cells = [
+            [v if isinstance(v := row.get(c, ""), str) else json.dumps(v) for c in columns] for row in rows
+        ]
         with path.open("w", newline="") as stream:
             csv.writer(stream).writerows([columns, *cells])
     found = read_annotated(path)
@@ -141,11 +152,26 @@ def test_a_name_that_is_struck_out_keeps_its_place_and_takes_its_relations_with_
         ('{"text": "a b", "entities": "x"}', "entities is not JSON"),
         ('{"text": "a b", "entities": {"type": "LOC"}}', "not a list of objects"),
         ('{"text": "a b", "entities": [{"type": "LOC", "start": 0}]}', "lacks type, start or end"),
-        ('{"text": "a b", "entities": [{"type": "LOC", "start": 1, "end": 2}]}', "no word stands at the characters 1 to 2"),
-        ('{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 9}]}', "no word stands at the characters 2 to 9"),
-        ('{"text": "a b", "entities": [{"type": "LOC", "start": 3, "end": 2}]}', "no word stands at the characters 3 to 2"),
-        ('{"text": "a b", "entities": [{"type": "LOC", "start": -9, "end": 1}]}', "no word stands at the characters -9 to 1"),
-        ('{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 3, "text": "a"}]}', "not 'a' stands at the characters 2 to 3"),
+        (
+            '{"text": "a b", "entities": [{"type": "LOC", "start": 1, "end": 2}]}',
+            "no word stands at the characters 1 to 2",
+        ),
+        (
+            '{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 9}]}',
+            "no word stands at the characters 2 to 9",
+        ),
+        (
+            '{"text": "a b", "entities": [{"type": "LOC", "start": 3, "end": 2}]}',
+            "no word stands at the characters 3 to 2",
+        ),
+        (
+            '{"text": "a b", "entities": [{"type": "LOC", "start": -9, "end": 1}]}',
+            "no word stands at the characters -9 to 1",
+        ),
+        (
+            '{"text": "a b", "entities": [{"type": "LOC", "start": 2, "end": 3, "text": "a"}]}',
+            "not 'a' stands at the characters 2 to 3",
+        ),
         ('{"text": "a b"}', "has no entities, not even an empty list"),
         (
             '{"text": "a b", "entities": [], "relations": [{"type": "x", "head": 0, "tail": 1}]}',
@@ -163,8 +189,12 @@ def test_tables_of_marked_posts_say_what_is_wrong(tmp_path: Path, row: str, told
 
 
 def test_contexts_of_both_layouts(tmp_path: Path) -> None:
-    (tmp_path / "captions.txt").write_text("17_06_1.jpg :a  man :) \n9.jpg :\n3.png : a dog\n", encoding="utf-8")
-    (tmp_path / "long.tsv").write_text('image_id\tcontext\n17_06_1\tThe "image" shows\n4\tmore\n', encoding="utf-8")
+    (tmp_path / "captions.txt").write_text(
+        "17_06_1.jpg :a  man :) \n9.jpg :\n3.png : a dog\n", encoding="utf-8"
+    )
+    (tmp_path / "long.tsv").write_text(
+        'image_id\tcontext\n17_06_1\tThe "image" shows\n4\tmore\n', encoding="utf-8"
+    )
     found = read_contexts([tmp_path / "long.tsv", tmp_path / "captions.txt"])
     assert found == {"17_06_1": 'The "image" shows', "4": "more", "3": "a dog"}
     assert context_of(found, "images/3.JPG") == "a dog"
@@ -200,7 +230,10 @@ def test_contexts_refuse_other_files(tmp_path: Path) -> None:
 
 
 def write_mnre(folder: Path, rows: list[dict[str, object]], version: str = "v1") -> MNRE:
-    names = {"v1": ("ours_train.txt", "ours_val.txt", "ours_test.txt"), "v2": ("mnre_train.txt", "mnre_val.txt", "mnre_test.txt")}
+    names = {
+        "v1": ("ours_train.txt", "ours_val.txt", "ours_test.txt"),
+        "v2": ("mnre_train.txt", "mnre_val.txt", "mnre_test.txt"),
+    }
     (folder / version).mkdir()
     for name in names[version]:
         (folder / version / name).write_text("".join(f"{row!r}\n" for row in rows))
@@ -220,7 +253,10 @@ def row(**changes: object) -> dict[str, object]:
 
 def test_mnre_rows_and_traps(tmp_path: Path) -> None:
     wrong = {"name": "York", "pos": [2, 4]}
-    source = write_mnre(tmp_path, [row(), row(relation="none", img_id=8), row(t=wrong), row(t={"name": "Ada left", "pos": [0, 2]})])
+    source = write_mnre(
+        tmp_path,
+        [row(), row(relation="none", img_id=8), row(t=wrong), row(t={"name": "Ada left", "pos": [0, 2]})],
+    )
     first, second, *_ = source.load("train")
     assert first.mentions == (Mention(0, 1, "PER"), Mention(2, 4, "LOC"))
     assert first.links == (Link(0, 1, "/per/loc/place_of_residence"),)
@@ -299,7 +335,11 @@ def test_a_check_counts_what_cannot_be_read_and_goes_on(tmp_path: Path) -> None:
     outside["label_list"][0][0]["sec_ent"]["pos"] = [2, 9]
     (tmp_path / "val.json").write_text(json.dumps([outside, *rows, {}]))
     check = source.check()
-    assert (check.posts["dev"], check.entities["dev"], check.unreadable) == (3, 3, {"train": 0, "dev": 2, "test": 0})
+    assert (check.posts["dev"], check.entities["dev"], check.unreadable) == (
+        3,
+        3,
+        {"train": 0, "dev": 2, "test": 0},
+    )
     assert "position 2-9 is outside of 4 words" in check.first_unreadable["dev"]
     with pytest.raises(DataError, match="position 2-9"):
         source.load("dev")
@@ -309,7 +349,9 @@ def test_a_check_counts_what_cannot_be_read_and_goes_on(tmp_path: Path) -> None:
     assert "line 1 of ours_train.txt" in found.first_unreadable["train"]
 
 
-@pytest.mark.parametrize("content", ["[{}]", "{}", "[[", '[{"token": ["a"], "img_id": 1, "label_list": [[]]}]'])
+@pytest.mark.parametrize(
+    "content", ["[{}]", "{}", "[[", '[{"token": ["a"], "img_id": 1, "label_list": [[]]}]']
+)
 def test_jmere_refuses_other_files(tmp_path: Path, content: str) -> None:
     source = write_jmere(tmp_path)
     (tmp_path / "train.json").write_text(content)
@@ -319,15 +361,38 @@ def test_jmere_refuses_other_files(tmp_path: Path, content: str) -> None:
 
 def test_stand_in_joins_by_photo_and_characters() -> None:
     tagged = AnnotatedPost(
-        "1", ("RT", "@ada", ":", '"', "Ada", "left", "New", "York", '"', "http://x"), (Mention(4, 5, "PER"),), (), "1", "test"
+        "1",
+        ("RT", "@ada", ":", '"', "Ada", "left", "New", "York", '"', "http://x"),
+        (Mention(4, 5, "PER"),),
+        (),
+        "1",
+        "test",
     )
     words = ("RT", "@", "ada", ":", "``", "Ada", "left", "New", "York", "''")
     pairs = [
-        AnnotatedPost("a", words, (Mention(5, 6, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "1.jpg"),
+        AnnotatedPost(
+            "a",
+            words,
+            (Mention(5, 6, "PER"), Mention(7, 9, "LOC")),
+            (Link(0, 1, "/per/loc/place_of_birth"),),
+            "1.jpg",
+        ),
         # only a part of a word of the tagged post
-        AnnotatedPost("b", words, (Mention(2, 3, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "1.jpg"),
+        AnnotatedPost(
+            "b",
+            words,
+            (Mention(2, 3, "PER"), Mention(7, 9, "LOC")),
+            (Link(0, 1, "/per/loc/place_of_birth"),),
+            "1.jpg",
+        ),
         AnnotatedPost("c", words, (Mention(5, 6, ""), Mention(7, 8, "")), (Link(0, 1, "None"),), "1.jpg"),
-        AnnotatedPost("d", words, (Mention(5, 6, "PER"), Mention(7, 9, "LOC")), (Link(0, 1, "/per/loc/place_of_birth"),), "2.jpg"),
+        AnnotatedPost(
+            "d",
+            words,
+            (Mention(5, 6, "PER"), Mention(7, 9, "LOC")),
+            (Link(0, 1, "/per/loc/place_of_birth"),),
+            "2.jpg",
+        ),
     ]
     [joined] = joined_stand_in([tagged, AnnotatedPost("2", ("x",), (), (), "2")], pairs)
     assert joined.mentions == (Mention(4, 5, "PER"), Mention(6, 8, "LOC"))
@@ -336,7 +401,11 @@ def test_stand_in_joins_by_photo_and_characters() -> None:
 
 
 def test_folders_are_checked(tmp_path: Path) -> None:
-    for call in (lambda: TwitterMNER(tmp_path, "twitter2016"), lambda: TwitterMNER(tmp_path, "twitter2015"), lambda: JMERE(tmp_path)):
+    for call in (
+        lambda: TwitterMNER(tmp_path, "twitter2016"),
+        lambda: TwitterMNER(tmp_path, "twitter2015"),
+        lambda: JMERE(tmp_path),
+    ):
         with pytest.raises(DataError):
             call()
     with pytest.raises(DataError, match="v3"):
@@ -366,9 +435,16 @@ def test_repeated_words_and_captions_are_told(tmp_path: Path) -> None:
     folder = tmp_path / "twitter2017"
     folder.mkdir()
     for split, words in (("train", "Rain in Ponce"), ("valid", "Nothing here"), ("test", "rain IN ponce")):
-        posts = "\n".join(f"IMGID:{split}{i}\n" + "".join(f"{w}\tO\n" for w in (*words.split(), *["again"] * i)) for i in range(3))
+        posts = "\n".join(
+            f"IMGID:{split}{i}\n" + "".join(f"{w}\tO\n" for w in (*words.split(), *["again"] * i))
+            for i in range(3)
+        )
         (folder / f"{split}.txt").write_text(posts, encoding="utf-8")
-    captions = [f"{split}{i}.jpg :{'gray' if i < 2 else 'a dog'}" for split in ("train", "valid", "test") for i in range(3)]
+    captions = [
+        f"{split}{i}.jpg :{'gray' if i < 2 else 'a dog'}"
+        for split in ("train", "valid", "test")
+        for i in range(3)
+    ]
     (folder / "captions_blip2.txt").write_text("\n".join(captions), encoding="utf-8")
     check = TwitterMNER(tmp_path, "twitter2017").check()
     assert check.shared_texts == {"train-dev": 0, "train-test": 3, "dev-test": 0}

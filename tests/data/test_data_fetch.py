@@ -51,14 +51,26 @@ def tarred(files: dict[str, bytes], *more: tarfile.TarInfo) -> bytes:
 
 
 LABELS = {"informative": "informative", "humanitarian": "vehicle_damage", "damage": "severe_damage"}
-TABLES = {f"crisismmd_datasplit_all/task_{t}_text_img_{s}.tsv": table(label) for t, label in LABELS.items() for s in SPLITS}
+TABLES = {
+    f"crisismmd_datasplit_all/task_{t}_text_img_{s}.tsv": table(label)
+    for t, label in LABELS.items()
+    for s in SPLITS
+}
 FILES = {
     "CrisisMMD_v2.0/data_image/irma/2_9_2017/1_0.jpg": b"\xff\xd8",
     "CrisisMMD_v2.0/data_image/irma/2_9_2017/._1_0.jpg": b"debris",
     "CrisisMMD_v2.0/json/irma.json": b"{}",
-    "CrisisMMD_v2.0/crisismmd_datasplit_all.zip": zipped({**TABLES, "__MACOSX/task_damage_text_img_dev.tsv": b"debris"}),
+    "CrisisMMD_v2.0/crisismmd_datasplit_all.zip": zipped(
+        {**TABLES, "__MACOSX/task_damage_text_img_dev.tsv": b"debris"}
+    ),
 }
-AGREED_ZIP = zipped({f"x/task_{t}_text_img_agreed_lab_{s}.tsv": table(LABELS[t]) for t in ("informative", "humanitarian") for s in SPLITS})
+AGREED_ZIP = zipped(
+    {
+        f"x/task_{t}_text_img_agreed_lab_{s}.tsv": table(LABELS[t])
+        for t in ("informative", "humanitarian")
+        for s in SPLITS
+    }
+)
 SERVED = {RELEASE: tarred(FILES), AGREED: AGREED_ZIP}
 
 
@@ -110,7 +122,14 @@ def test_sizes_unknown_or_too_large_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.org/x", "http://127.0.0.1.example.org/x", "ftp://x/y", "file:///etc/passwd", "http://10.0.0.1/"]
+    "url",
+    [
+        "http://example.org/x",
+        "http://127.0.0.1.example.org/x",
+        "ftp://x/y",
+        "file:///etc/passwd",
+        "http://10.0.0.1/",
+    ],
 )
 def test_only_https_and_this_computer(url: str) -> None:
     with pytest.raises(InputError):
@@ -130,14 +149,20 @@ def test_end_to_end_then_read(tmp_path: Path) -> None:
         server.cuts = [200]
         arguments = ["data", "fetch", "crisismmd", "--to", str(tmp_path / "c"), "--mirror", server.url]
         done = [
-            subprocess.run([sys.executable, "-m", "crisislens", *arguments], capture_output=True, text=True, timeout=100) for _ in range(2)
+            subprocess.run(
+                [sys.executable, "-m", "crisislens", *arguments], capture_output=True, text=True, timeout=100
+            )
+            for _ in range(2)
         ]
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     assert "full B2: 1 train, 1 dev, 1 test; 0 without their photo" in done[0].stdout
     assert "could be compared with no digest" in done[0].stderr
     assert "already there" in done[1].stdout
     assert len(server.asked) == 3
-    for variant, setting in [("full", s) for s in ("A1", "A2", "A3", "B2")] + [("agreed", "A1"), ("agreed", "B2")]:
+    for variant, setting in [("full", s) for s in ("A1", "A2", "A3", "B2")] + [
+        ("agreed", "A1"),
+        ("agreed", "B2"),
+    ]:
         check = CrisisMMD(tmp_path / "c", setting=setting, variant=variant).check()
         assert sum(check.photos_missing.values()) == 0
         assert check.rows == dict.fromkeys(SPLITS, 1)
@@ -183,16 +208,28 @@ def endless_header() -> bytes:
 
 ATTACKS = {
     "traversal": (lambda: tarred({**FILES, "../data_image/evil.jpg": b"x"}), "leads outside"),
-    "inside a placed folder": (lambda: tarred({**FILES, "a/data_image/../../evil.jpg": b"x"}), "leads outside"),
+    "inside a placed folder": (
+        lambda: tarred({**FILES, "a/data_image/../../evil.jpg": b"x"}),
+        "leads outside",
+    ),
     "absolute": (lambda: tarred({**FILES, "/data_image/evil.jpg": b"x"}), "leads outside"),
     "symlink": (lambda: tarred(FILES, link("data_image/l", tarfile.SYMTYPE, "/etc")), "a link"),
     "hard link": (lambda: tarred(FILES, link("data_image/l", tarfile.LNKTYPE, "/etc/passwd")), "a link"),
     "device": (lambda: tarred(FILES, link("data_image/l", tarfile.CHRTYPE, "")), "a link"),
     "twice": (lambda: tarred({**FILES, "y/data_image/irma/2_9_2017/1_0.JPG": b"x"}), "two files"),
     "large file": (lambda: tarred({**FILES, "data_image/big.jpg": bytes(600_000)}), "one file may have"),
-    "bomb": (lambda: tarred({**FILES, **{f"data_image/{i}.jpg": bytes(400_000) for i in range(8)}}), "unpacks to more"),
-    "bomb left out": (lambda: tarred({**{f"other/{i}": bytes(400_000) for i in range(8)}, **FILES}), "unpacks to more"),
-    "many": (lambda: tarred({**FILES, **{f"data_image/{i}.jpg": b"" for i in range(50)}}), "more than 50 files"),
+    "bomb": (
+        lambda: tarred({**FILES, **{f"data_image/{i}.jpg": bytes(400_000) for i in range(8)}}),
+        "unpacks to more",
+    ),
+    "bomb left out": (
+        lambda: tarred({**{f"other/{i}": bytes(400_000) for i in range(8)}, **FILES}),
+        "unpacks to more",
+    ),
+    "many": (
+        lambda: tarred({**FILES, **{f"data_image/{i}.jpg": b"" for i in range(50)}}),
+        "more than 50 files",
+    ),
     "endless header": (endless_header, "header without end"),
     "cut off": (lambda: SERVED[RELEASE][:-200], "damaged"),
     "no archive": (lambda: b"<html>not found</html>", "damaged"),
@@ -202,7 +239,12 @@ ATTACKS = {
         "two files|leads outside",
     ),
     "zip within, bomb": (
-        lambda: tarred({**{k: v for k, v in FILES.items() if "zip" not in k}, fetch._INNER_ZIP: zipped({"a.tsv": bytes(600_000)})}),
+        lambda: tarred(
+            {
+                **{k: v for k, v in FILES.items() if "zip" not in k},
+                fetch._INNER_ZIP: zipped({"a.tsv": bytes(600_000)}),
+            }
+        ),
         "one file may have",
     ),
 }
@@ -228,9 +270,12 @@ def zip_link() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(zip_link, "a link"), (lambda: zipped({"/abs.tsv": b""}), "leads outside"), (lambda: b"PK", "damaged")]
+    ("make", "message"),
+    [(zip_link, "a link"), (lambda: zipped({"/abs.tsv": b""}), "leads outside"), (lambda: b"PK", "damaged")],
 )
-def test_a_dangerous_zip_leaves_nothing(tmp_path: Path, archives: tuple[Path, Path], make: Callable[[], bytes], message: str) -> None:
+def test_a_dangerous_zip_leaves_nothing(
+    tmp_path: Path, archives: tuple[Path, Path], make: Callable[[], bytes], message: str
+) -> None:
     archives[1].write_bytes(make())
     with pytest.raises(DataError, match=message):
         fetch_crisismmd(tmp_path / "c", archives=archives)
@@ -240,10 +285,19 @@ def test_a_dangerous_zip_leaves_nothing(tmp_path: Path, archives: tuple[Path, Pa
 def test_a_header_takes_no_memory_beyond_its_allowance(tmp_path: Path) -> None:
     (tmp_path / "a.tar.gz").write_bytes(endless_header())
     with pytest.raises(DataError):
-        unpack_tar(tmp_path / "a.tar.gz", tmp_path, lambda path: path, limits=ArchiveLimits(), tally=Tally(), progress=lambda _: None)
+        unpack_tar(
+            tmp_path / "a.tar.gz",
+            tmp_path,
+            lambda path: path,
+            limits=ArchiveLimits(),
+            tally=Tally(),
+            progress=lambda _: None,
+        )
 
 
-def test_killed_between_two_renames(tmp_path: Path, archives: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_between_two_renames(
+    tmp_path: Path, archives: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, moved = Path.rename, []
 
     def killed(self: Path, target: Path) -> Path:
@@ -262,7 +316,9 @@ def test_killed_between_two_renames(tmp_path: Path, archives: tuple[Path, Path],
     assert not (tmp_path / "c" / ".unpacking").exists()
 
 
-def test_the_agreed_tables_may_come_later_and_data_of_others_stays(tmp_path: Path, archives: tuple[Path, Path]) -> None:
+def test_the_agreed_tables_may_come_later_and_data_of_others_stays(
+    tmp_path: Path, archives: tuple[Path, Path]
+) -> None:
     fetch_crisismmd(tmp_path / "c", archives=archives[:1])
     assert not (tmp_path / "c" / "agreed").exists()
     assert fetch_crisismmd(tmp_path / "c", archives=archives).already is False
@@ -300,4 +356,7 @@ def test_the_check_goes_on_after_a_missing_setting(tmp_path: Path, archives: tup
         assert f"{setting}: every photo there" in done.stdout
     done = subprocess.run([*command, "agreed"], capture_output=True, text=True, timeout=100)
     assert done.returncode == 0
-    assert "A1: not complete: lacks 9600 rows in train, lacks 1572 rows in dev, lacks 1533 rows in test" in done.stdout
+    assert (
+        "A1: not complete: lacks 9600 rows in train, lacks 1572 rows in dev, lacks 1533 rows in test"
+        in done.stdout
+    )

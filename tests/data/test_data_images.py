@@ -1,4 +1,6 @@
-"""Every file is hostile: an attack ends in an `ImageError` with a sentence or in the very picture, never in a warning or half a picture."""
+"""Every file is hostile: an attack ends in an `ImageError` with a sentence or in the very picture, never in a
+warning or half a picture.
+"""
 
 import io
 import os
@@ -69,7 +71,9 @@ def decode(tmp_path: Path) -> Callable[..., DecodedImage]:
     return run
 
 
-def refused(decode: Callable[..., DecodedImage], data: bytes, *reasons: str, limits: ImageLimits = LIMITS) -> ImageError:
+def refused(
+    decode: Callable[..., DecodedImage], data: bytes, *reasons: str, limits: ImageLimits = LIMITS
+) -> ImageError:
     with pytest.raises(ImageError) as caught:
         decode(data, limits)
     message = str(caught.value)
@@ -94,7 +98,9 @@ def test_a_whole_picture_is_decoded(decode: Callable[..., DecodedImage], kind: s
 
 @pytest.mark.parametrize("part", [0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97, 0.999])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cut_picture_is_refused_or_whole(decode: Callable[..., DecodedImage], kind: str, part: float) -> None:
+def test_a_cut_picture_is_refused_or_whole(
+    decode: Callable[..., DecodedImage], kind: str, part: float
+) -> None:
     data = WHOLE[kind]
     whole = decode(data).pixels
     try:
@@ -107,7 +113,9 @@ def test_a_cut_picture_is_refused_or_whole(decode: Callable[..., DecodedImage], 
 
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("kind", KINDS)
-def test_flipped_bits_never_raise_anything_else(decode: Callable[..., DecodedImage], kind: str, seed: int) -> None:
+def test_flipped_bits_never_raise_anything_else(
+    decode: Callable[..., DecodedImage], kind: str, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     for flips in (1, 8, 64):
         data = bytearray(WHOLE[kind])
@@ -127,7 +135,9 @@ def test_flipped_bits_never_raise_anything_else(decode: Callable[..., DecodedIma
 def test_a_jpeg_with_a_false_end_is_no_half_gray_picture(
     decode: Callable[..., DecodedImage], part: float, flag: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", flag)  # what some other library of the process may have set
+    monkeypatch.setattr(
+        ImageFile, "LOAD_TRUNCATED_IMAGES", flag
+    )  # what some other library of the process may have set
     data = WHOLE["jpeg"]
     start = data.index(b"\xff\xda")
     cut = data[: start + int((len(data) - start) * part)].rstrip(b"\xff")
@@ -144,7 +154,9 @@ def test_a_picture_that_really_ends_in_gray_is_kept(decode: Callable[..., Decode
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_leniency_of_others_does_not_reach_us(decode: Callable[..., DecodedImage], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leniency_of_others_does_not_reach_us(
+    decode: Callable[..., DecodedImage], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     refused(decode, WHOLE[kind][: len(WHOLE[kind]) // 2], "truncated", "damaged")
 
@@ -239,21 +251,30 @@ BOMBS = {
     "png 7 x 7": (png(7, 7, IDAT), "too_small"),
     "png without pixels": (png(50, 50), "damaged"),
     "png with too few pixels": (png(900, 900, IDAT), "truncated"),
-    "png with two headers": (png(50, 50, png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)), IDAT), "damaged"),
+    "png with two headers": (
+        png(50, 50, png_chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)), IDAT),
+        "damaged",
+    ),
     "png in 100,001 chunks": (png(50, 50, png_chunk(b"IDAT", b"") * 100_001), "too_complex"),
     "png with a broken checksum": (png(50, 50, IDAT[:-1] + b"\0"), "damaged"),
     "png of unknown depth": (png(50, 50, IDAT, depth=3), "damaged"),
     "jpeg 60000 x 60000": (claim_jpeg(60_000, 60_000), "too_many_pixels"),
     "jpeg of height 0": (claim_jpeg(96, 0), "too_small"),
     "jpeg of many sizes": (sofs(50), "damaged"),
-    "jpeg of 500 scans": (WHOLE["progressive"][:-2] + b"\xff\xda\0\x08\1\1\0\0\0\0" * 500 + b"\xff\xd9", "too_complex"),
+    "jpeg of 500 scans": (
+        WHOLE["progressive"][:-2] + b"\xff\xda\0\x08\1\1\0\0\0\0" * 500 + b"\xff\xd9",
+        "too_complex",
+    ),
     "gif 65535 x 65535": (claim_gif(65_535, 65_535), "too_many_pixels"),
     "gif frame far outside": (gif_frame_outside(), "too_many_pixels"),
     "webp 16777216 x 16777216": (claim_webp(1 << 24, 1 << 24), "too_many_pixels"),
     "bmp 100000 x 100000": (claim_bmp(100_000, 100_000), "truncated"),
     "bmp of negative width": (claim_bmp(-96, 72), "truncated"),
     "bmp run-length coded": (WHOLE["bmp"][:30] + struct.pack("<I", 1) + WHOLE["bmp"][34:], "unknown_format"),
-    "apng of 5000 frames": (png(50, 50, png_chunk(b"acTL", struct.pack(">II", 5000, 0)), IDAT), "too_many_frames"),
+    "apng of 5000 frames": (
+        png(50, 50, png_chunk(b"acTL", struct.pack(">II", 5000, 0)), IDAT),
+        "too_many_frames",
+    ),
     "apng of 2^32 frames": (png(50, 50, png_chunk(b"acTL", b"\xff" * 8), IDAT), "too_many_frames"),
 }
 
@@ -263,7 +284,9 @@ def test_bombs_are_refused_before_they_are_decoded(decode: Callable[..., Decoded
     data, reason = BOMBS[name]
     start = time.process_time()
     refused(decode, data, reason)
-    assert time.process_time() - start < 2  # none is worth more; the allocation alone of the large ones would take longer
+    assert (
+        time.process_time() - start < 2
+    )  # none is worth more; the allocation alone of the large ones would take longer
 
 
 def animated(kind: str, frames: int) -> bytes:
@@ -276,10 +299,14 @@ def animated(kind: str, frames: int) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
-def test_of_an_animation_the_first_frame_is_used_and_said_so(decode: Callable[..., DecodedImage], kind: str) -> None:
+def test_of_an_animation_the_first_frame_is_used_and_said_so(
+    decode: Callable[..., DecodedImage], kind: str
+) -> None:
     found = decode(animated(kind, 5))
     assert "animated (5 frames)" in found.notes[0]
-    assert np.abs(found.pixels.astype(int) - np.asarray(texture(16, 16), int)).mean() < 16  # a palette of 256 colors
+    assert (
+        np.abs(found.pixels.astype(int) - np.asarray(texture(16, 16), int)).mean() < 16
+    )  # a palette of 256 colors
     refused(decode, animated(kind, 5), "too_many_frames", limits=ImageLimits(max_frames=4))
 
 
@@ -287,13 +314,23 @@ def test_a_gif_of_5000_frames_is_refused_quickly(decode: Callable[..., DecodedIm
     data = animated("GIF", 2)
     second = data.rindex(b"!\xf9")
     start = time.process_time()
-    refused(decode, data[:second] + data[second:-1] * 5_000 + b";", "too_many_frames", limits=ImageLimits(max_frames=1_000))
+    refused(
+        decode,
+        data[:second] + data[second:-1] * 5_000 + b";",
+        "too_many_frames",
+        limits=ImageLimits(max_frames=1_000),
+    )
     assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("tail", [b"PK\3\4 a zip", b"<script>alert(1)</script>", b"%PDF-1.7", bytes(5_000), b"\xff\xd8\xff\xe0 more"])
-def test_what_hides_behind_a_picture_changes_nothing(decode: Callable[..., DecodedImage], kind: str, tail: bytes) -> None:
+@pytest.mark.parametrize(
+    "tail",
+    [b"PK\3\4 a zip", b"<script>alert(1)</script>", b"%PDF-1.7", bytes(5_000), b"\xff\xd8\xff\xe0 more"],
+)
+def test_what_hides_behind_a_picture_changes_nothing(
+    decode: Callable[..., DecodedImage], kind: str, tail: bytes
+) -> None:
     np.testing.assert_array_equal(decode(WHOLE[kind] + tail).pixels, decode(WHOLE[kind]).pixels)
 
 
@@ -332,12 +369,23 @@ ORIENT = {1: "1234", 2: "2143", 3: "4321", 4: "3412", 5: "1324", 6: "3142", 7: "
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
-def test_exif_orientation_is_applied(decode: Callable[..., DecodedImage], orientation: int, order: str, kind: str) -> None:
+def test_exif_orientation_is_applied(
+    decode: Callable[..., DecodedImage], orientation: int, order: str, kind: str
+) -> None:
     levels = {"1": 20, "2": 90, "3": 160, "4": 230}
-    corners = Image.fromarray(np.kron([[20, 90], [160, 230]], np.ones((16, 24))).astype(np.uint8)).convert("RGB")
-    tiff = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+    corners = Image.fromarray(np.kron([[20, 90], [160, 230]], np.ones((16, 24))).astype(np.uint8)).convert(
+        "RGB"
+    )
+    tiff = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(
+        order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0
+    )
     buffer = io.BytesIO()
-    corners.save(buffer, kind, **({"lossless": True} if kind == "webp" else {}), exif=tiff if kind == "png" else b"Exif\0\0" + tiff)
+    corners.save(
+        buffer,
+        kind,
+        **({"lossless": True} if kind == "webp" else {}),
+        exif=tiff if kind == "png" else b"Exif\0\0" + tiff,
+    )
     found = decode(buffer.getvalue()).pixels
     assert found.shape == ((32, 48, 3) if orientation < 5 else (48, 32, 3))
     h, w = found.shape[:2]
@@ -366,7 +414,9 @@ def test_transparency_shows_white_paper(decode: Callable[..., DecodedImage]) -> 
 
 def test_unusual_modes_keep_their_brightness(decode: Callable[..., DecodedImage]) -> None:
     gray = np.linspace(0, 65535, 400).reshape(20, 20).astype(np.uint16)
-    np.testing.assert_array_equal(decode(saved(Image.fromarray(gray))).pixels[..., 0], (gray >> 8).astype(np.uint8))
+    np.testing.assert_array_equal(
+        decode(saved(Image.fromarray(gray))).pixels[..., 0], (gray >> 8).astype(np.uint8)
+    )
     assert (decode(saved(Image.new("1", (20, 20), 1))).pixels == 255).all()
     ink = decode(saved(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG")).pixels.reshape(-1, 3).mean(0)
     assert ink[0] > 200
@@ -376,14 +426,18 @@ def test_unusual_modes_keep_their_brightness(decode: Callable[..., DecodedImage]
 
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (128, 128, 128), (200, 10, 10)])
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-def test_a_picture_of_one_color_is_a_picture(decode: Callable[..., DecodedImage], color: tuple[int, int, int], kind: str) -> None:
+def test_a_picture_of_one_color_is_a_picture(
+    decode: Callable[..., DecodedImage], color: tuple[int, int, int], kind: str
+) -> None:
     found = decode(saved(Image.new("RGB", (40, 30), color), kind))
     assert found.pixels.shape == (30, 40, 3)
     assert np.abs(found.pixels.astype(int) - color).max() <= 3  # lossy codecs round the color once
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_large_pictures_are_scaled_to_the_shorter_side(decode: Callable[..., DecodedImage], kind: str) -> None:
+def test_large_pictures_are_scaled_to_the_shorter_side(
+    decode: Callable[..., DecodedImage], kind: str
+) -> None:
     data = saved(texture(1_000, 700), kind)
     found = decode(data, ImageLimits(decode_px=100))
     assert found.pixels.shape == (100, 143, 3)
@@ -394,7 +448,8 @@ def test_large_pictures_are_scaled_to_the_shorter_side(decode: Callable[..., Dec
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "shape"), [(4_000, 10, (2, 800, 3)), (10, 4_000, (800, 2, 3)), (900, 100, (89, 800, 3)), (16, 8, (8, 16, 3))]
+    ("width", "height", "shape"),
+    [(4_000, 10, (2, 800, 3)), (10, 4_000, (800, 2, 3)), (900, 100, (89, 800, 3)), (16, 8, (8, 16, 3))],
 )
 def test_extreme_shapes_stay_small_and_are_noted(
     decode: Callable[..., DecodedImage], width: int, height: int, shape: tuple[int, int, int]
@@ -415,7 +470,11 @@ def test_bytes_are_counted_before_they_are_read(tmp_path: Path) -> None:
 
 def test_odd_files_do_not_hold_the_run(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
-    for path, reason in ((tmp_path / "pipe.jpg", "not_a_file"), (tmp_path, "not_a_file"), (tmp_path / "no.jpg", "missing")):
+    for path, reason in (
+        (tmp_path / "pipe.jpg", "not_a_file"),
+        (tmp_path, "not_a_file"),
+        (tmp_path / "no.jpg", "missing"),
+    ):
         with pytest.raises(ImageError) as caught:
             decode_image(path)
         assert caught.value.reason in (reason, "unreadable")
@@ -530,7 +589,9 @@ def test_a_missing_folder_is_missing_pictures(tmp_path: Path) -> None:
 
 def test_hostile_files_cost_their_neighbors_nothing_in_any_thread(tmp_path: Path) -> None:
     files, good = [], []
-    bad = [data for data, _ in [*FOREIGN.values(), *BOMBS.values()]] + [WHOLE[k][: len(WHOLE[k]) // 2] for k in KINDS]
+    bad = [data for data, _ in [*FOREIGN.values(), *BOMBS.values()]] + [
+        WHOLE[k][: len(WHOLE[k]) // 2] for k in KINDS
+    ]
     for i, data in enumerate(bad):
         for name, content in ((f"{i}-bad.jpg", data), (f"{i}-good.jpg", WHOLE[KINDS[i % len(KINDS)]])):
             (tmp_path / name).write_bytes(content)

@@ -1,4 +1,6 @@
-"""Place words, and readers of posts with places: labels do not leak into the text, folds do not share near-duplicates."""
+"""Place words, and readers of posts with places: labels do not leak into the text, folds do not share
+near-duplicates.
+"""
 
 import json
 from collections import Counter
@@ -11,7 +13,14 @@ from hypothesis import strategies as st
 from crisislens.core.errors import DataError, InputError
 from crisislens.data.blur import BlurredSource
 from crisislens.data.place_words import MASK, PLACE_WORDS, label_by_words, majority_label, mask_places
-from crisislens.data.places import captioned_photos, folds, labeled_tweets, read_placed, read_poi, scene_photos
+from crisislens.data.places import (
+    captioned_photos,
+    folds,
+    labeled_tweets,
+    read_placed,
+    read_poi,
+    scene_photos,
+)
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.place_types import PLACE_CRISIS
@@ -49,7 +58,12 @@ def test_the_majority_of_captions() -> None:
     assert majority_label(["a beach", "a dog"], at_least=1) == "water"
 
 
-@given(st.lists(st.one_of(st.sampled_from(WORDS), st.sampled_from(["the", "dog", "runs", "near", "#", "our", "s"])), max_size=12))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(WORDS), st.sampled_from(["the", "dog", "runs", "near", "#", "our", "s"])),
+        max_size=12,
+    )
+)
 def test_what_is_masked_has_no_label(words: list[str]) -> None:
     masked = mask_places(" ".join(words))
     assert label_by_words(masked.replace(MASK, "")) is None or " " in masked
@@ -59,7 +73,12 @@ def test_what_is_masked_has_no_label(words: list[str]) -> None:
 
 def manifest(folder: Path) -> Path:
     rows = [
-        ("c/1.jpg", "captioned", "everyday", " || ".join(["a beach", "the ocean", "a dog at the sea", "a dog", "waves"])),
+        (
+            "c/1.jpg",
+            "captioned",
+            "everyday",
+            " || ".join(["a beach", "the ocean", "a dog at the sea", "a dog", "waves"]),
+        ),
         ("c/2.jpg", "captioned", "everyday", " || ".join(["a man", "a woman", "a dog", "a cat", "a hat"])),
         ("s/1.jpg", "scene", "kitchen", ""),
         ("s/2.jpg", "scene", "kitchen", ""),
@@ -78,7 +97,9 @@ def test_the_stand_in(tmp_path: Path) -> None:
         [photo] = captioned_photos(path, seed=seed)
         assert (photo.post.id, photo.label) == ("c/1.jpg", "water")
         assert label_by_words(photo.post.text) is None, "the label stands in the text"
-    assert [(p.post.text, p.label) for p in labeled_tweets(path)] == [("At the [place] again #fml", "transport")]
+    assert [(p.post.text, p.label) for p in labeled_tweets(path)] == [
+        ("At the [place] again #fml", "transport")
+    ]
     assert [p.label for p in scene_photos(path, most=1)] == ["home", "shop"]
     with pytest.raises(DataError, match="no manifest of photos at"):
         captioned_photos(tmp_path / "none.tsv")
@@ -97,7 +118,10 @@ def test_reads_a_table_with_places(tmp_path: Path) -> None:
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     posts, failed = read_placed(path, PLACE_CRISIS)
-    assert [(p.post.id, p.label, p.split) for p in posts] == [("1", "flooded_street", "dev"), ("4", "home", "test")]
+    assert [(p.post.id, p.label, p.split) for p in posts] == [
+        ("1", "flooded_street", "dev"),
+        ("4", "home", "test"),
+    ]
     assert [(f.row, f.id) for f in failed] == [(1, "2"), (2, "3")]
     assert "'moon' is not in place_crisis; expected one of home" in failed[0].reason
     with pytest.raises(InputError, match="has no column 'kind' with the kind of place; it has id, text"):
@@ -106,9 +130,14 @@ def test_reads_a_table_with_places(tmp_path: Path) -> None:
 
 def test_joins_poi_ids_to_texts(tmp_path: Path) -> None:
     path = tmp_path / "poi.csv"
-    path.write_text("tweet_id,category_name,split\n11,Arts & Entertainment,train\n12,Food,valid\n13,Shop & Service,test\n")
+    path.write_text(
+        "tweet_id,category_name,split\n11,Arts & Entertainment,train\n12,Food,valid\n13,Shop & Service,test\n"
+    )
     found, missing = read_poi(path, [Post(id="11", text="a"), Post(id="13", text="b")])
-    assert [(p.post.text, p.label, p.split) for p in found] == [("a", "arts_and_entertainment", "train"), ("b", "shop_and_service", "test")]
+    assert [(p.post.text, p.label, p.split) for p in found] == [
+        ("a", "arts_and_entertainment", "train"),
+        ("b", "shop_and_service", "test"),
+    ]
     assert missing == 1
     with pytest.raises(DataError, match="none of the 3 ids"):
         read_poi(path, [])
@@ -119,7 +148,10 @@ def test_joins_poi_ids_to_texts(tmp_path: Path) -> None:
         read_poi(path, [], label="place")
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), min_size=5, max_size=60), st.integers(0, 3))
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), min_size=5, max_size=60),
+    st.integers(0, 3),
+)
 def test_folds_keep_groups_together_and_use_every_fold(rows: list[tuple[str, int]], seed: int) -> None:
     labels, groups = [r[0] for r in rows], [r[1] for r in rows]
     if len(set(groups)) < 3:
@@ -134,7 +166,9 @@ def test_folds_keep_groups_together_and_use_every_fold(rows: list[tuple[str, int
 def test_folds_share_out_every_class() -> None:
     labels = ["a"] * 10 + ["b"] * 5
     found = folds(labels, list(range(15)), count=5)
-    assert Counter(zip(found, labels, strict=True)) == {(k, c): n for k in range(5) for c, n in (("a", 2), ("b", 1))}
+    assert Counter(zip(found, labels, strict=True)) == {
+        (k, c): n for k in range(5) for c, n in (("a", 2), ("b", 1))
+    }
 
 
 def test_blurred_coordinates_never_leave_the_source(tmp_path: Path) -> None:

@@ -36,7 +36,19 @@ def test_what_a_word_is() -> None:
         "HTTPS://t.co/x_1?y=2",
         "ok",
     ]
-    assert cut("Port-au-Prince, São Paulo 7.1") == ["Port", "-", "au", "-", "Prince", ",", "São", "Paulo", "7", ".", "1"]
+    assert cut("Port-au-Prince, São Paulo 7.1") == [
+        "Port",
+        "-",
+        "au",
+        "-",
+        "Prince",
+        ",",
+        "São",
+        "Paulo",
+        "7",
+        ".",
+        "1",
+    ]
     # vowel signs, viramas and points belong to their letters
     for word in ("नेपाल", "বাংলাদেশ", "தமிழ்", "مُحَمَّد", "שָׁלוֹם", "Cafe\u0301"):
         assert cut(f"{word}! {word}") == [word, "!", word]

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.core.errors import DataError
-from crisislens.data.rationales import AnnotatedText, duplicate_folds, find_snippets, read_annotations, read_snippet_table
+from crisislens.data.rationales import (
+    AnnotatedText,
+    duplicate_folds,
+    find_snippets,
+    read_annotations,
+    read_snippet_table,
+)
 from crisislens.data.words import is_noise, merge_spans, word_labels, word_spans
 
 
@@ -21,7 +27,12 @@ from crisislens.data.words import is_noise, merge_spans, word_labels, word_spans
         ("deadly quake leaves 5 dead", ["dead"], ["dead"], 0),
         ("a  b\nc", ["A B c"], ["a  b\nc"], 0),
         ("Families find shelter as they brace", ["Families find shelters"], ["Families find shelter"], 0),
-        ("No classes + upcoming typhoon", ["No classes upcoming typhoon"], ["No classes", "upcoming typhoon"], 0),
+        (
+            "No classes + upcoming typhoon",
+            ["No classes upcoming typhoon"],
+            ["No classes", "upcoming typhoon"],
+            0,
+        ),
         ("nothing like it", ["five people were rescued"], [], 1),
         ("help (urgent!) now", ["(urgent!)"], ["(urgent!)"], 0),
     ],
@@ -56,7 +67,9 @@ def test_half_a_word_is_enough() -> None:
     assert word_labels(words, [(1, 7)], text) == [True, False, False]
 
 
-@pytest.mark.parametrize("word", ["https://t.co/abc", "http://t…", "htt…", "@ann", "RT", "rt", "&", ".@ann:", "pic.twitter.com/x"])
+@pytest.mark.parametrize(
+    "word", ["https://t.co/abc", "http://t…", "htt…", "@ann", "RT", "rt", "&", ".@ann:", "pic.twitter.com/x"]
+)
 def test_noise(word: str) -> None:
     assert is_noise(word)
 
@@ -81,7 +94,8 @@ def test_near_duplicates_share_a_fold() -> None:
 def test_tables_are_read(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text(
-        'tweet_id,tweet_text,corrected_label,informative_content\n1\',"Bridge down, 5 dead",injured,"5 dead\nBridge down"\n2,ok,other,\n'
+        "tweet_id,tweet_text,corrected_label,informative_content\n"
+        '1\',"Bridge down, 5 dead",injured,"5 dead\nBridge down"\n2,ok,other,\n'
     )
     [row] = read_snippet_table(table)
     assert (row.id, row.label, row.spans) == ("1", "injured", ((0, 11), (13, 19)))
@@ -95,7 +109,9 @@ def test_tables_are_read(tmp_path: Path) -> None:
 
 def test_exports_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text(json.dumps({"id": "7", "text": "🌊 flood here", "label": "x", "spans": [[2, 7]]}) + "\n\n")
+    path.write_text(
+        json.dumps({"id": "7", "text": "🌊 flood here", "label": "x", "spans": [[2, 7]]}) + "\n\n"
+    )
     assert read_annotations(path) == [AnnotatedText("7", "🌊 flood here", "x", ((2, 7),))]
     for wrong, said in (
         ('{"text": "a"}', "line 1 is no annotation"),

@@ -1,4 +1,6 @@
-"""Leaks between splits: each kind is found, a clean split shares nothing, and the known leak of the damage task is there."""
+"""Leaks between splits: each kind is found, a clean split shares nothing, and the known leak of the damage
+task is there.
+"""
 
 import json
 from collections import Counter
@@ -58,7 +60,13 @@ def test_each_kind_of_leak_is_found(splits: dict[str, list[LabeledPost]], tmp_pa
     assert report.dirty("train") == {"1_0", "2_0", "3_0", "4_0"}
     assert report.photos_checked == 3
     assert calls[-1] == (12, 12)
-    assert report.as_dict()["leaked_posts"]["test"] == {"ids": 1, "texts": 1, "near_texts": 2, "near_photos": 1, "any": 4}
+    assert report.as_dict()["leaked_posts"]["test"] == {
+        "ids": 1,
+        "texts": 1,
+        "near_texts": 2,
+        "near_photos": 1,
+        "any": 4,
+    }
     json.dumps(report.as_dict())
 
 
@@ -77,7 +85,10 @@ def test_photos_are_compared_only_where_there_is_a_folder(splits: dict[str, list
 
 def test_duplicates_within_a_split_are_no_leak() -> None:
     report = check_splits(
-        {"train": [labeled("train", f"7_{i}", "again and again") for i in range(3)], "test": [labeled("test", "8_0", "other")]}
+        {
+            "train": [labeled("train", f"7_{i}", "again and again") for i in range(3)],
+            "test": [labeled("test", "8_0", "other")],
+        }
     )
     assert report.dirty("train") == frozenset() == report.dirty("test")
 
@@ -101,11 +112,23 @@ def test_the_known_leak_of_the_damage_task(shared_data: Path) -> None:
     source = CrisisMMD(root, setting="A3")
     splits = {name: source.load(name) for name in SPLITS}
     report = check_splits(splits, image_root=root)
-    assert {pair: kinds["ids"] for pair, kinds in report.shared.items()} == {"train-dev": 62, "train-test": 62, "dev-test": 16}
-    assert {pair: kinds["texts"] for pair, kinds in report.shared.items()} == {"train-dev": 62, "train-test": 62, "dev-test": 16}
+    assert {pair: kinds["ids"] for pair, kinds in report.shared.items()} == {
+        "train-dev": 62,
+        "train-test": 62,
+        "dev-test": 16,
+    }
+    assert {pair: kinds["texts"] for pair, kinds in report.shared.items()} == {
+        "train-dev": 62,
+        "train-test": 62,
+        "dev-test": 16,
+    }
     assert report.photos_checked == 299
     clean = clean_split(splits, "test", report)
     assert len(clean) == 456
     others = {tweet_id(p.post) for name in ("train", "dev") for p in splits[name]}
     assert not others & {tweet_id(p.post) for p in clean}
-    assert Counter(p.label for p in clean) == {"severe_damage": 300, "mild_damage": 99, "little_or_no_damage": 57}
+    assert Counter(p.label for p in clean) == {
+        "severe_damage": 300,
+        "mild_damage": 99,
+        "little_or_no_damage": 57,
+    }

@@ -1,4 +1,6 @@
-"""The made-up crisis: the same bytes each time, everything a demo and a test need, nothing that could be taken for real."""
+"""The made-up crisis: the same bytes each time, everything a demo and a test need, nothing that could be
+taken for real.
+"""
 
 import hashlib
 import json
@@ -20,7 +22,11 @@ from crisislens.domain.post import Post
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +74,9 @@ def test_it_holds_what_a_demo_needs(posts: list[Post]) -> None:
     assert sum(post.lat is not None for post in posts) >= 30
 
 
-def test_one_photo_is_missing_one_is_cut_and_the_rest_decode(crisis: tuple[Path, dict[str, list[LabeledPost]]], posts: list[Post]) -> None:
+def test_one_photo_is_missing_one_is_cut_and_the_rest_decode(
+    crisis: tuple[Path, dict[str, list[LabeledPost]]], posts: list[Post]
+) -> None:
     reasons: Counter[str] = Counter()
     for post in posts:
         if post.image:
@@ -91,7 +99,9 @@ def test_nothing_points_to_the_real_world(posts: list[Post]) -> None:
             assert -22 < post.lon < -21
 
 
-def test_every_label_belongs_to_its_task(crisis: tuple[Path, dict[str, list[LabeledPost]]], feed: list[Post]) -> None:
+def test_every_label_belongs_to_its_task(
+    crisis: tuple[Path, dict[str, list[LabeledPost]]], feed: list[Post]
+) -> None:
     folder, labeled = crisis
     spaces = {"informativeness": INFORMATIVENESS, "humanitarian": HUMANITARIAN_RAW, "damage": DAMAGE_SEVERITY}
     assert labeled.keys() == spaces.keys()
@@ -101,12 +111,16 @@ def test_every_label_belongs_to_its_task(crisis: tuple[Path, dict[str, list[Labe
         assert all(isinstance(row, LabeledPost) for row in rows)
     assert len(labeled["informativeness"]) == len(labeled["humanitarian"]) == 72
     assert all(row.post.image for row in labeled["damage"])
-    assert {HUMANITARIAN_B2.resolve(row.label) for row in labeled["humanitarian"]} == set(HUMANITARIAN_B2.classes)
+    assert {HUMANITARIAN_B2.resolve(row.label) for row in labeled["humanitarian"]} == set(
+        HUMANITARIAN_B2.classes
+    )
     by_id = {row.post.id: row for row in labeled["humanitarian"]}
     for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines():
         record = json.loads(line)
         assert by_id[record["id"]].label == record["humanitarian"]
-        assert (record["informativeness"] == "not_informative") == (record["humanitarian"] == "not_humanitarian")
+        assert (record["informativeness"] == "not_informative") == (
+            record["humanitarian"] == "not_humanitarian"
+        )
     assert [row.post for row in labeled["informativeness"]] == feed
 
 
@@ -115,7 +129,10 @@ def test_a_long_feed_comes_back_to_its_stories_with_other_words(feed: list[Post]
     assert len(feed) == len({post.id for post in feed}) == 72
     assert len(again) == 8
     # a story has eight streets or seven names to choose from, so now and then it comes back with the same
-    assert len({post.text for post in again if post.has_text} - {post.text for post in feed[: len(stories())]}) >= 4
+    assert (
+        len({post.text for post in again if post.has_text} - {post.text for post in feed[: len(stories())]})
+        >= 4
+    )
 
 
 def test_a_short_feed_has_some_of_everything(tmp_path: Path) -> None:
@@ -146,5 +163,7 @@ def test_every_scene_is_a_busy_picture(scene: str) -> None:
 
 
 def test_an_unknown_scene_is_one_sentence() -> None:
-    with pytest.raises(NotRegisteredError, match=r"no scene named 'flooded_stret'.*did you mean 'flooded_street'"):
+    with pytest.raises(
+        NotRegisteredError, match=r"no scene named 'flooded_stret'.*did you mean 'flooded_street'"
+    ):
         draw("flooded_stret", 0)

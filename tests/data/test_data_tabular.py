@@ -71,7 +71,11 @@ BAD_JSON_ROWS = {
 
 @pytest.mark.parametrize("name", BAD_JSON_ROWS)
 def test_a_bad_json_row_costs_only_itself(tmp_path: Path, name: str) -> None:
-    lines = [json.dumps(GOOD[0]).encode(), BAD_JSON_ROWS[name], *(json.dumps(row).encode() for row in GOOD[1:])]
+    lines = [
+        json.dumps(GOOD[0]).encode(),
+        BAD_JSON_ROWS[name],
+        *(json.dumps(row).encode() for row in GOOD[1:]),
+    ]
     source = read_posts(write(tmp_path / "posts.jsonl", b"\n".join(lines) + b"\n"))
     rows = list(source)
     assert [row.id for row in rows if isinstance(row, Post)] == ["good0", "good1", "good2"]
@@ -96,7 +100,10 @@ ODD_JSON_ROWS = {
     "latitude infinite": (b'{"id": "x", "text": "y", "lat": Infinity, "lon": 3}', {"lat": None, "lon": None}),
     "latitude alone": (b'{"id": "x", "text": "y", "lat": 9}', {"lat": None, "lon": None}),
     "latitude text": (b'{"id": "x", "text": "y", "lat": "north", "lon": 3}', {"lat": None, "lon": None}),
-    "coordinates as text": (b'{"id": "x", "text": "y", "lat": "18,25", "lon": " -66.5 "}', {"lat": 18.25, "lon": -66.5}),
+    "coordinates as text": (
+        b'{"id": "x", "text": "y", "lat": "18,25", "lon": " -66.5 "}',
+        {"lat": 18.25, "lon": -66.5},
+    ),
     "null island": (b'{"id": "x", "text": "y", "lat": 0, "lon": 0.0}', {"lat": None, "lon": None}),
     "time of nonsense": (b'{"id": "x", "text": "y", "created_at": "yesterday"}', {"created_at": None}),
     "time list": (b'{"id": "x", "text": "y", "created_at": [1]}', {"created_at": None}),
@@ -110,7 +117,10 @@ ODD_JSON_ROWS = {
     "image true": (b'{"id": "x", "text": "y", "image": true}', {"image": None}),
     "image nan": (b'{"id": "x", "text": "y", "image": "nan"}', {"image": None}),
     "a bad byte in UTF-8": ('{"id": "x", "text": "café '.encode() + b'\xff"}', {"text": "café \ufffd"}),
-    "a line of Windows-1252": ('{"id": "x", "text": "café – “ok”"}'.encode("cp1252"), {"text": "café – “ok”"}),
+    "a line of Windows-1252": (
+        '{"id": "x", "text": "café – “ok”"}'.encode("cp1252"),
+        {"text": "café – “ok”"},
+    ),
     "unknown keys": (b'{"id": "x", "text": "y", "__class__": "z", "user": {"name": "n"}}', {"text": "y"}),
     "the same key twice": (b'{"id": "x", "text": "a", "text": "b"}', {"text": "b"}),
 }
@@ -119,7 +129,16 @@ ODD_JSON_ROWS = {
 @pytest.mark.parametrize("name", ODD_JSON_ROWS)
 def test_an_odd_json_row_is_still_a_post(tmp_path: Path, name: str) -> None:
     row, expected = ODD_JSON_ROWS[name]
-    every = {"id": "e", "text": "e", "image": "e.jpg", "lat": 1, "lon": 1, "created_at": "2017-09-20", "lang": "en", "event": "e"}
+    every = {
+        "id": "e",
+        "text": "e",
+        "image": "e.jpg",
+        "lat": 1,
+        "lon": 1,
+        "created_at": "2017-09-20",
+        "lang": "en",
+        "event": "e",
+    }
     lines = [json.dumps(every).encode(), row, *(json.dumps(good).encode() for good in GOOD)]
     found = posts_of(read_posts(write(tmp_path / "posts.jsonl", b"\n".join(lines))))
     assert len(found) == 5
@@ -142,7 +161,11 @@ BAD_CSV_ROWS = {
 @pytest.mark.parametrize("name", BAD_CSV_ROWS)
 @pytest.mark.parametrize("place", ["before", "last"])
 def test_a_bad_csv_row_costs_only_itself(tmp_path: Path, name: str, place: str) -> None:
-    good = [b"good0,bridge is down,a.jpg\n", b'good1,"two\nlines, and a ""word""",\n', b'good2,"plain",b.jpg\n']
+    good = [
+        b"good0,bridge is down,a.jpg\n",
+        b'good1,"two\nlines, and a ""word""",\n',
+        b'good2,"plain",b.jpg\n',
+    ]
     lines = [good[0], BAD_CSV_ROWS[name], *good[1:]] if place == "before" else [*good, BAD_CSV_ROWS[name]]
     source = read_posts(write(tmp_path / "posts.csv", b"id,text,image\n" + b"".join(lines)))
     found = posts_of(source)
@@ -153,15 +176,25 @@ def test_a_bad_csv_row_costs_only_itself(tmp_path: Path, name: str, place: str) 
 
 
 def test_csv_as_spreadsheets_write_it(tmp_path: Path) -> None:
-    text = '\ufeffid;text;lat;lon\r\n1;"semi;colon, comma";18,5;-66,1\r\n\r\n2;5" pipe burst;;\r\n3;"he said ""go""" and left;;\r\n'
+    text = (
+        '\ufeffid;text;lat;lon\r\n1;"semi;colon, comma";18,5;-66,1\r\n\r\n'
+        '2;5" pipe burst;;\r\n3;"he said ""go""" and left;;\r\n'
+    )
     found = posts_of(read_posts(write(tmp_path / "posts.csv", text)))
     assert [post.text for post in found] == ["semi;colon, comma", '5" pipe burst', 'he said "go" and left']
     assert (found[0].lat, found[0].lon) == (18.5, -66.1)
 
 
-@given(st.lists(st.tuples(st.text(st.characters(exclude_characters="\0\r", codec="utf-8")), st.booleans()), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_characters="\0\r", codec="utf-8")), st.booleans()),
+        max_size=12,
+    )
+)
 @settings(max_examples=60, deadline=None)
-def test_any_text_survives_csv(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, bool]]) -> None:
+def test_any_text_survives_csv(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, bool]]
+) -> None:
     import csv
 
     path = tmp_path_factory.mktemp("csv") / "posts.csv"
@@ -174,15 +207,29 @@ def test_any_text_survives_csv(tmp_path_factory: pytest.TempPathFactory, rows: l
 
 @given(st.binary(max_size=2_000), st.sampled_from([".csv", ".tsv", ".jsonl"]))
 @settings(max_examples=150, deadline=None)
-def test_any_bytes_are_rows_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str) -> None:
+def test_any_bytes_are_rows_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, suffix: str
+) -> None:
     path = tmp_path_factory.mktemp("any") / f"posts{suffix}"
-    path.write_bytes((b'{"id": "1", "text": "t"}\n' if suffix == ".jsonl" else b"id,text\n" if suffix == ".csv" else b"id\ttext\n") + data)
+    path.write_bytes(
+        (
+            b'{"id": "1", "text": "t"}\n'
+            if suffix == ".jsonl"
+            else b"id,text\n"
+            if suffix == ".csv"
+            else b"id\ttext\n"
+        )
+        + data
+    )
     for row in read_posts(path):
         assert isinstance(row, Post | FailedPost)
 
 
 def test_tsv_is_read_without_quoting(tmp_path: Path) -> None:
-    text = 'tweetId\ttweetText\timageId(s)\n1\t"he said ""hi"" and left\tnepal_01 \n2\t"closed"\ta.jpg,b.jpg\n3\tcol\tx\ty\n'
+    text = (
+        "tweetId\ttweetText\timageId(s)\n"
+        '1\t"he said ""hi"" and left\tnepal_01 \n2\t"closed"\ta.jpg,b.jpg\n3\tcol\tx\ty\n'
+    )
     source = read_posts(write(tmp_path / "posts.tsv", text))
     found = posts_of(source)
     assert [post.text for post in found] == ['"he said ""hi"" and left', '"closed"']
@@ -194,7 +241,11 @@ def test_tsv_is_read_without_quoting(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl"])
 def test_encodings(tmp_path: Path, encoding: str, suffix: str) -> None:
     text, sign = "Überschwemmung in Ponce 😢 नमस्ते", {".csv": ",", ".tsv": "\t"}.get(suffix)
-    content = f"id{sign}text\r\n1{sign}{text}\r\n" if sign else json.dumps({"id": "1", "text": text}, ensure_ascii=False) + "\r\n"
+    content = (
+        f"id{sign}text\r\n1{sign}{text}\r\n"
+        if sign
+        else json.dumps({"id": "1", "text": text}, ensure_ascii=False) + "\r\n"
+    )
     mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
     (post,) = posts_of(read_posts(write(tmp_path / f"posts{suffix}", mark + content.encode(encoding))))
     assert post.text == text
@@ -210,7 +261,13 @@ def test_bad_bytes_are_judged_row_by_row(tmp_path: Path) -> None:
         b"5,\x81\x8d\x9d",
     ]
     found = posts_of(read_posts(write(tmp_path / "posts.csv", b"\n".join(rows))))
-    assert [post.text for post in found] == ["café", "café – ok", "café \ufffd\ufffd", "plain null", "\ufffd\ufffd\ufffd"]
+    assert [post.text for post in found] == [
+        "café",
+        "café – ok",
+        "café \ufffd\ufffd",
+        "plain null",
+        "\ufffd\ufffd\ufffd",
+    ]
 
 
 def test_overlong_lines_in_utf16_are_skipped(tmp_path: Path) -> None:
@@ -221,14 +278,18 @@ def test_overlong_lines_in_utf16_are_skipped(tmp_path: Path) -> None:
 
 
 def test_rows_without_an_id_column_get_one(tmp_path: Path) -> None:
-    source = read_posts(write(tmp_path / "posts.csv", "text,x\n" + "".join(f"post {i},\n" for i in range(13))))
+    source = read_posts(
+        write(tmp_path / "posts.csv", "text,x\n" + "".join(f"post {i},\n" for i in range(13)))
+    )
     assert [post.id for post in source][::12] == ["row-000000", "row-000012"]
     assert source.describe()["ids"] == "made from row numbers"
 
 
 def test_columns_are_found_by_name_or_named(tmp_path: Path) -> None:
     path = write(
-        tmp_path / "posts.csv", "Tweet Text,note,LNG,Latitude,event_name,language,Timestamp\nfire,other,-66.5,18.2,maria,es-PR,1505900000\n"
+        tmp_path / "posts.csv",
+        "Tweet Text,note,LNG,Latitude,event_name,language,Timestamp\n"
+        "fire,other,-66.5,18.2,maria,es-PR,1505900000\n",
     )
     (post,) = posts_of(read_posts(path))
     assert (post.text, post.lon, post.lat, post.event, post.lang) == ("fire", -66.5, 18.2, "maria", "es-PR")
@@ -247,7 +308,9 @@ def test_columns_are_found_by_name_or_named(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-def test_a_wrong_map_is_one_sentence(tmp_path: Path, columns: dict[str, str], message: str, suffix: str) -> None:
+def test_a_wrong_map_is_one_sentence(
+    tmp_path: Path, columns: dict[str, str], message: str, suffix: str
+) -> None:
     path, row = tmp_path / f"posts{suffix}", {"id": "1", "note": "a", "image": "b.jpg"}
     if suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist([row]), path)
@@ -270,14 +333,20 @@ def test_a_wrong_map_is_one_sentence(tmp_path: Path, columns: dict[str, str], me
         ("posts.csv", b"\xef\xbb\xbf", "is empty"),
         ("posts.jsonl", b"\n\n", "is empty"),
         ("posts.jsonl", b"a\nb\n", "no JSON object in its first 2 lines"),
-        ("posts.jsonl", b'{"a": 1}\n', r"no column for text or image; name one with --map text=COLUMN; its columns are a$"),
+        (
+            "posts.jsonl",
+            b'{"a": 1}\n',
+            r"no column for text or image; name one with --map text=COLUMN; its columns are a$",
+        ),
         ("posts.csv", b"a,b\n1,2\n", r"no column for text or image"),
         ("posts.csv", b"x" * (MAX_LINE + 2), "has no header line"),
         ("posts.parquet", b"PAR1", "cannot be read as Parquet"),
         ("posts.parquet", b"id,text\n1,2\n", "cannot be read as Parquet"),
     ],
 )
-def test_a_wrong_file_is_one_sentence(tmp_path: Path, name: str, content: bytes | str | None, message: str) -> None:
+def test_a_wrong_file_is_one_sentence(
+    tmp_path: Path, name: str, content: bytes | str | None, message: str
+) -> None:
     path = tmp_path / name
     if content == "folder":
         path.mkdir()
@@ -318,7 +387,11 @@ def test_a_failed_row_does_not_take_its_id(tmp_path: Path) -> None:
 
 
 def test_objects_may_differ_in_their_keys(tmp_path: Path) -> None:
-    rows = [{"id_str": "1", "text": "cut…"}, {"id_str": "2", "full_text": "whole"}, {"id_str": "3", "text": "", "full_text": "longer"}]
+    rows = [
+        {"id_str": "1", "text": "cut…"},
+        {"id_str": "2", "full_text": "whole"},
+        {"id_str": "3", "text": "", "full_text": "longer"},
+    ]
     path = write(tmp_path / "posts.jsonl", "\n".join(map(json.dumps, rows)))
     assert [post.text for post in posts_of(read_posts(path))] == ["cut…", "whole", "longer"]
 
@@ -383,8 +456,12 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_a_broken_row_group_costs_only_its_rest(tmp_path: Path) -> None:
     path = tmp_path / "posts.parquet"
-    table = pa.table({"id": [str(i) for i in range(30)], "text": [f"post number {i} of many" for i in range(30)]})
-    pq.write_table(table, path, row_group_size=10, compression="none", use_dictionary=False, column_encoding="PLAIN")
+    table = pa.table(
+        {"id": [str(i) for i in range(30)], "text": [f"post number {i} of many" for i in range(30)]}
+    )
+    pq.write_table(
+        table, path, row_group_size=10, compression="none", use_dictionary=False, column_encoding="PLAIN"
+    )
     data = bytearray(path.read_bytes())
     at = data.index(b"post number 10 of many") - 4
     data[at : at + 4] = b"\xff\xff\xff\x7f"
@@ -408,7 +485,9 @@ def test_the_verification_tweets_join_their_photos(shared_data: Path) -> None:
     for post in found:
         assert post.image is not None
         try:
-            nepal += resolve_image(post.image, shared_data / "verification" / "images").name.startswith("nepal")
+            nepal += resolve_image(post.image, shared_data / "verification" / "images").name.startswith(
+                "nepal"
+            )
         except ImageError as error:
             assert error.reason == "missing"  # noqa: PT017 - the videos have no photo
     assert nepal == 1_360
@@ -418,4 +497,9 @@ def test_the_verification_tweets_join_their_photos(shared_data: Path) -> None:
 def test_spreadsheet_damage_in_real_ids_is_found(shared_data: Path) -> None:
     rows = list(read_posts(shared_data / "rationales" / "hagupit_2014.csv"))
     assert len(rows) == 2_799
-    assert [row.id for row in rows if isinstance(row, FailedPost)] == ["5.41E+17", "5.41E+17", "5.41E+17", "5.40E+17"]
+    assert [row.id for row in rows if isinstance(row, FailedPost)] == [
+        "5.41E+17",
+        "5.41E+17",
+        "5.41E+17",
+        "5.40E+17",
+    ]

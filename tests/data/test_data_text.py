@@ -1,4 +1,6 @@
-"""What cleaning promises: repaired, link-free, visible, capped, the same the second time, and never an exception."""
+"""What cleaning promises: repaired, link-free, visible, capped, the same the second time, and never an
+exception.
+"""
 
 import html
 import unicodedata
@@ -21,7 +23,12 @@ pieces = st.lists(st.sampled_from(FRAGMENTS.split("~")), max_size=25).map("".joi
 @given(st.one_of(anything, pieces))
 @settings(max_examples=300, deadline=None)
 def test_cleaning_twice_is_cleaning_once(text: str) -> None:
-    for rules in (CleaningRules(), PUBLISHED_RULES, CleaningRules(max_characters=7), CleaningRules(urls="keep")):
+    for rules in (
+        CleaningRules(),
+        PUBLISHED_RULES,
+        CleaningRules(max_characters=7),
+        CleaningRules(urls="keep"),
+    ):
         once = clean_text(text, rules)
         assert clean_text(once, rules) == once
 
@@ -120,7 +127,9 @@ def test_rules_can_be_turned_off() -> None:
 
 def test_huge_hostile_texts_cost_little() -> None:
     for unit in ("&", "&amp;", "á½", "â€", "\u200d", "http", "&#", "RT ", "Ã¢â‚¬â„¢", "#\u202e"):
-        assert len(clean_text(unit * 200_000)) <= 10_000  # linear in the cap, whatever comes; a hang would show
+        assert (
+            len(clean_text(unit * 200_000)) <= 10_000
+        )  # linear in the cap, whatever comes; a hang would show
 
 
 def test_nested_escapes_are_undone_to_the_end() -> None:
@@ -136,7 +145,11 @@ def test_the_fingerprint_follows_the_rules() -> None:
 
 @pytest.mark.real
 def test_real_texts_lose_their_mojibake(shared_data) -> None:  # type: ignore[no-untyped-def]
-    lines = [line for path in sorted((shared_data / "crisismmd").glob("*/task*.tsv")) for line in path.read_text("utf-8").split("\n")[1:]]
+    lines = [
+        line
+        for path in sorted((shared_data / "crisismmd").glob("*/task*.tsv"))
+        for line in path.read_text("utf-8").split("\n")[1:]
+    ]
     texts = sorted({line.split("\t")[3] for line in lines if line})
     broken = ("â€", "Ã©", "‚Äì", "‚Äô", "á½", "ï¸", "\u1f62")
     before = sum(any(b in text for b in broken) for text in texts)
@@ -151,5 +164,9 @@ def test_real_texts_lose_their_mojibake(shared_data) -> None:  # type: ignore[no
 def test_the_published_rule_costs_words_that_ours_keeps(shared_data) -> None:  # type: ignore[no-untyped-def]
     table = (shared_data / "crisismmd" / "settingA" / "task_damage_text_img_test.tsv").read_text("utf-8")
     texts = [line.split("\t")[3] for line in table.split("\n")[1:] if line]
-    shorter = [t for t in texts if len(clean_text(t, PUBLISHED_RULES)) < len(clean_text(t, CleaningRules(repair_mojibake=False)))]
+    shorter = [
+        t
+        for t in texts
+        if len(clean_text(t, PUBLISHED_RULES)) < len(clean_text(t, CleaningRules(repair_mojibake=False)))
+    ]
     assert (len(shorter), len(texts)) == (81, 529)

@@ -5,14 +5,24 @@ from pydantic import ValidationError
 
 from crisislens.core.errors import DataError
 from crisislens.domain.assessment import Assessment, Provenance, TaskAssessment
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_A2, HUMANITARIAN_B2, HUMANITARIAN_RAW, LABEL_SPACES, LabelSpace
+from crisislens.domain.labels import (
+    DAMAGE_SEVERITY,
+    HUMANITARIAN_A2,
+    HUMANITARIAN_B2,
+    HUMANITARIAN_RAW,
+    LABEL_SPACES,
+    LabelSpace,
+)
 from crisislens.domain.post import ImageRef, Post
 
 
 def test_every_raw_class_has_a_place_in_b2_and_in_a2_or_is_dropped() -> None:
     assert len(HUMANITARIAN_RAW) == 8
     assert {HUMANITARIAN_B2.resolve(raw) for raw in HUMANITARIAN_RAW.classes} == set(HUMANITARIAN_B2.classes)
-    assert {HUMANITARIAN_A2.resolve(raw) for raw in HUMANITARIAN_RAW.classes} == {*HUMANITARIAN_A2.classes, None}
+    assert {HUMANITARIAN_A2.resolve(raw) for raw in HUMANITARIAN_RAW.classes} == {
+        *HUMANITARIAN_A2.classes,
+        None,
+    }
     assert HUMANITARIAN_A2.resolve("not_humanitarian") is None
 
 
@@ -30,7 +40,11 @@ def test_unknown_and_dropped_labels_are_told_apart() -> None:
 
 def test_damage_is_a_scale_from_little_to_severe() -> None:
     assert DAMAGE_SEVERITY.ordered
-    assert [DAMAGE_SEVERITY.index(c) for c in ("little_or_no_damage", "mild_damage", "severe_damage")] == [0, 1, 2]
+    assert [DAMAGE_SEVERITY.index(c) for c in ("little_or_no_damage", "mild_damage", "severe_damage")] == [
+        0,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("space", LABEL_SPACES.values(), ids=str)
@@ -38,7 +52,9 @@ def test_every_class_has_a_title(space: LabelSpace) -> None:
     assert all(space.title(c)[0].isupper() and "_" not in space.title(c) for c in space.classes)
 
 
-@pytest.mark.parametrize("change", [{"classes": ("a", "a")}, {"classes": ("a",)}, {"classes": ("a", "b"), "merges": {"x": "c"}}])
+@pytest.mark.parametrize(
+    "change", [{"classes": ("a", "a")}, {"classes": ("a",)}, {"classes": ("a", "b"), "merges": {"x": "c"}}]
+)
 def test_contradictory_label_spaces_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         LabelSpace(**{"name": "n", "task": "t", "setting": "s", **change})  # type: ignore[arg-type]
@@ -71,5 +87,11 @@ def test_an_assessment_reads_back_as_it_was_written() -> None:
         crisislens_version="0",
         analyzed_at="2026-01-01T00:00:00+00:00",
     )
-    record = Assessment(post=Post(id="1", text="\ud83d\ude00 ü"[2:]), modalities=("text",), tasks={"t": task}, urgency=0.5, provenance=made)
+    record = Assessment(
+        post=Post(id="1", text="\ud83d\ude00 ü"[2:]),
+        modalities=("text",),
+        tasks={"t": task},
+        urgency=0.5,
+        provenance=made,
+    )
     assert Assessment.model_validate_json(record.model_dump_json()) == record

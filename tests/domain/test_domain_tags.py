@@ -27,7 +27,9 @@ def marked(draw: st.DrawFn) -> tuple[int, list[Mention]]:
 
 
 @given(marked(), st.sampled_from(["bio", "bioes"]))
-def test_mentions_survive_the_tags_and_the_tags_are_allowed(post: tuple[int, list[Mention]], name: SchemeName) -> None:
+def test_mentions_survive_the_tags_and_the_tags_are_allowed(
+    post: tuple[int, list[Mention]], name: SchemeName
+) -> None:
     words, mentions = post
     scheme = TagScheme(name, TYPES)
     tags = scheme.encode(mentions, words=words)
@@ -46,8 +48,16 @@ def test_what_bioes_forbids() -> None:
     inside = {("B-PER", "I-PER"), ("B-PER", "E-PER"), ("I-PER", "I-PER"), ("I-PER", "E-PER")}
     outside = {(a, b) for a in ("O", "E-PER", "S-PER") for b in ("O", "B-PER", "S-PER")}
     assert allowed == inside | outside
-    assert [tag for tag, ok in zip(scheme.tags, scheme.may_start(), strict=True) if ok] == ["O", "B-PER", "S-PER"]
-    assert [tag for tag, ok in zip(scheme.tags, scheme.may_end(), strict=True) if ok] == ["O", "E-PER", "S-PER"]
+    assert [tag for tag, ok in zip(scheme.tags, scheme.may_start(), strict=True) if ok] == [
+        "O",
+        "B-PER",
+        "S-PER",
+    ]
+    assert [tag for tag, ok in zip(scheme.tags, scheme.may_end(), strict=True) if ok] == [
+        "O",
+        "E-PER",
+        "S-PER",
+    ]
 
 
 def test_bio_keeps_types_together() -> None:
@@ -59,7 +69,13 @@ def test_bio_keeps_types_together() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [[Mention(0, 0, "PER")], [Mention(0, 9, "PER")], [Mention(0, 1, "ORG")], [Mention(0, 2, "PER"), Mention(1, 3, "LOC")]]
+    "wrong",
+    [
+        [Mention(0, 0, "PER")],
+        [Mention(0, 9, "PER")],
+        [Mention(0, 1, "ORG")],
+        [Mention(0, 2, "PER"), Mention(1, 3, "LOC")],
+    ],
 )
 def test_what_does_not_fit_is_refused(wrong: list[Mention]) -> None:
     with pytest.raises(DataError):
@@ -92,6 +108,8 @@ def test_pairs_there_and_back(post: tuple[int, list[Mention]], data: st.DataObje
 def test_direction_of_a_relation_is_kept() -> None:
     scheme = PairScheme(("PER",), ("/per/per/parent",))
     mentions = [Mention(0, 1, "PER"), Mention(2, 3, "PER")]
-    one, other = (scheme.encode(mentions, [Link(a, b, "/per/per/parent")], words=3) for a, b in ((0, 1), (1, 0)))
+    one, other = (
+        scheme.encode(mentions, [Link(a, b, "/per/per/parent")], words=3) for a, b in ((0, 1), (1, 0))
+    )
     assert one[0, 2] == other[2, 0] == 2
     assert one[2, 0] == other[0, 2] == 0

@@ -1,4 +1,6 @@
-"""Taxonomies of places: mappings are total and lead into their target; every class can be said in a sentence."""
+"""Taxonomies of places: mappings are total and lead into their target; every class can be said in a
+sentence.
+"""
 
 import pytest
 
@@ -25,7 +27,10 @@ def test_mappings_name_every_class_and_lead_into_the_target(name: str) -> None:
 
 def test_scene_to_paper_goes_through_crisis() -> None:
     for scene in PLACE_SCENE.classes:
-        direct, crisis = map_place(scene, PLACE_SCENE, PLACE_PAPER), map_place(scene, PLACE_SCENE, PLACE_CRISIS)
+        direct, crisis = (
+            map_place(scene, PLACE_SCENE, PLACE_PAPER),
+            map_place(scene, PLACE_SCENE, PLACE_CRISIS),
+        )
         assert crisis is not None
         assert direct is None or direct == map_place(crisis, PLACE_CRISIS, PLACE_PAPER)
 

@@ -25,13 +25,18 @@ def reference(folder: Path) -> tuple[object, dict[str, Tensor], Tensor]:
 
     model = CLIPModel.from_pretrained(folder).eval()
     inputs = CLIPTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
-    pixels = CLIPImageProcessorPil.from_pretrained(folder)(images=pictures(), return_tensors="pt")["pixel_values"]
+    pixels = CLIPImageProcessorPil.from_pretrained(folder)(images=pictures(), return_tensors="pt")[
+        "pixel_values"
+    ]
     return model, dict(inputs), pixels
 
 
 def pictures() -> list[np.ndarray]:
     random = np.random.default_rng(0)
-    return [random.integers(0, 256, (20, 30, 3), dtype=np.uint8), random.integers(0, 256, (50, 16, 3), dtype=np.uint8)]
+    return [
+        random.integers(0, 256, (20, 30, 3), dtype=np.uint8),
+        random.integers(0, 256, (50, 16, 3), dtype=np.uint8),
+    ]
 
 
 @torch.no_grad()
@@ -48,7 +53,9 @@ def test_text_equals_transformers(tiny_clip: Path) -> None:
         states, z = encoder(ids, mask)
         # the same operations on the same numbers
         torch.testing.assert_close(z, expected, atol=1e-6, rtol=0)
-        torch.testing.assert_close(states[mask], model.text_model(**inputs).last_hidden_state[mask], atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            states[mask], model.text_model(**inputs).last_hidden_state[mask], atol=1e-6, rtol=0
+        )
 
 
 @torch.no_grad()
@@ -63,7 +70,9 @@ def test_image_equals_transformers(tiny_clip: Path) -> None:
         torch.testing.assert_close(made, pixels, atol=0, rtol=0)
         patches, z = encoder(made)
         torch.testing.assert_close(z, expected, atol=1e-6, rtol=0)
-        torch.testing.assert_close(patches, model.vision_model(pixel_values=pixels).last_hidden_state[:, 1:], atol=1e-6, rtol=0)
+        torch.testing.assert_close(
+            patches, model.vision_model(pixel_values=pixels).last_hidden_state[:, 1:], atol=1e-6, rtol=0
+        )
 
 
 def test_pooled_is_the_state_at_the_end_of_the_text(tiny_clip: Path) -> None:
@@ -103,12 +112,17 @@ def test_preprocessing_of_another_size_is_refused(tiny_clip: Path, tmp_path: Pat
     copied = shutil.copytree(tiny_clip, tmp_path / "copy")
     path = copied / "preprocessor_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "crop_size": {"height": 12, "width": 12}}))
-    with pytest.raises(ModelError, match=r"of shape \(3, 12, 12\), its weights take side 16; correct size and crop_size"):
+    with pytest.raises(
+        ModelError, match=r"of shape \(3, 12, 12\), its weights take side 16; correct size and crop_size"
+    ):
         load(copied)
 
 
 def test_offline_it_says_what_to_do() -> None:
-    with pytest.raises(ModelError, match=r"nobody/no-clip cannot be had .*HF_HUB_OFFLINE.*hf download nobody/no-clip.*option checkpoint"):
+    with pytest.raises(
+        ModelError,
+        match=r"nobody/no-clip cannot be had .*HF_HUB_OFFLINE.*hf download nobody/no-clip.*option checkpoint",
+    ):
         load_encoders(EncoderSpec(name="clip", options={"checkpoint": "nobody/no-clip"}))
 
 

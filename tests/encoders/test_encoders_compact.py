@@ -23,8 +23,20 @@ def test_text_equals_sentence_transformers(text: MiniLMText) -> None:
     # sentence-transformers 6.2 on the same weights in double precision, scaled to length 1
     expected = torch.tensor(
         [
-            [-0.040026874278198774, 0.06502793728578729, 0.055042436564679935, -0.029421557440172896, -0.04008695970274883],
-            [-0.018404344901338344, 0.048578582289697504, -0.0009624349062798278, 0.055759376833541784, -0.018863935792533267],
+            [
+                -0.040026874278198774,
+                0.06502793728578729,
+                0.055042436564679935,
+                -0.029421557440172896,
+                -0.04008695970274883,
+            ],
+            [
+                -0.018404344901338344,
+                0.048578582289697504,
+                -0.0009624349062798278,
+                0.055759376833541784,
+                -0.018863935792533267,
+            ],
         ]
     )
     _, z = text(*pad_ids(text.tokenize(TEXTS), text.pad_id))
@@ -47,9 +59,17 @@ def test_picture_equals_the_original_implementation() -> None:
     pixels = np.stack([x * 255 // 259, y * 255 // 259, (x * y) % 256], -1).astype(np.uint8)
     encoder = EfficientNetImage()
     tokens, z = encoder(encoder.preprocess(pixels)[None])
-    # efficientnet_lite_pytorch 0.1.0 on the same weights in double precision; folding rounds each weight once: 2e-5 on values up to 6
+    # efficientnet_lite_pytorch 0.1.0 on the same weights in double precision; folding rounds each weight
+    # once: 2e-5 on values up to 6
     expected = torch.tensor(
-        [0.0, 0.0037148060079853296, 0.019555957047305807, 0.04546088410505135, 0.07494244487600316, 2.4906500453619014]
+        [
+            0.0,
+            0.0037148060079853296,
+            0.019555957047305807,
+            0.04546088410505135,
+            0.07494244487600316,
+            2.4906500453619014,
+        ]
     )
     torch.testing.assert_close(z[0, :6], expected, atol=2e-5, rtol=0)
     assert float(z.norm()) == pytest.approx(15.416963409, abs=1e-4)
@@ -66,7 +86,9 @@ def test_fit_crops_the_middle_or_squeezes_the_whole() -> None:
     assert squeezed[0, 130, 130] == 1.0
 
 
-def write_adapter(folder: Path, *, name: str = "adapter.safetensors", seed: int = 0, base: str = MINILM_WEIGHTS.sha256) -> Path:
+def write_adapter(
+    folder: Path, *, name: str = "adapter.safetensors", seed: int = 0, base: str = MINILM_WEIGHTS.sha256
+) -> Path:
     trained = MiniLMText()
     torch.manual_seed(seed)
     add_lora(trained, rank=4, alpha=8, targets=["bert.encoder.*"])
@@ -79,7 +101,9 @@ def write_adapter(folder: Path, *, name: str = "adapter.safetensors", seed: int 
     return folder / name
 
 
-def test_an_adapter_changes_texts_and_the_fingerprint_but_not_pictures(tmp_path: Path, text: MiniLMText) -> None:
+def test_an_adapter_changes_texts_and_the_fingerprint_but_not_pictures(
+    tmp_path: Path, text: MiniLMText
+) -> None:
     path = write_adapter(tmp_path)
     adapted = load_encoders(EncoderSpec(options={"adapter": str(path)}))
     plain = load_encoders(EncoderSpec())
@@ -101,7 +125,9 @@ def test_the_fingerprint_follows_the_adapters_bytes_not_its_place(tmp_path: Path
 
 def test_an_adapter_of_other_weights_is_refused(tmp_path: Path) -> None:
     path = write_adapter(tmp_path, base="0" * 64)
-    with pytest.raises(ModelError, match=r"adapts other weights \(0000.*use the encoder that it was trained on"):
+    with pytest.raises(
+        ModelError, match=r"adapts other weights \(0000.*use the encoder that it was trained on"
+    ):
         MiniLMText(adapter=str(path))
 
 
@@ -112,6 +138,8 @@ def test_an_adapter_that_does_not_exist_is_named() -> None:
 
 def test_an_adapter_for_another_module_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "strange.safetensors"
-    write_lora(path, LoraState({"vit.layer.lora_a": torch.zeros(2, 3), "vit.layer.lora_b": torch.zeros(3, 2)}, 1.0))
+    write_lora(
+        path, LoraState({"vit.layer.lora_a": torch.zeros(2, 3), "vit.layer.lora_b": torch.zeros(3, 2)}, 1.0)
+    )
     with pytest.raises(ModelError, match=r"changes vit.layer.weight, which this encoder does not have"):
         MiniLMText(adapter=str(path))

@@ -16,7 +16,9 @@ def same(x: Tensor, w: Tensor, stride: int = 1, *, depthwise: bool = False) -> T
     k, n = w.shape[-1], x.shape[-1]
     total = max((-(-n // stride) - 1) * stride + k - n, 0)
     before, after = total // 2, total - total // 2
-    return functional.conv2d(functional.pad(x, (before, after, before, after)), w, stride=stride, groups=len(w) if depthwise else 1)
+    return functional.conv2d(
+        functional.pad(x, (before, after, before, after)), w, stride=stride, groups=len(w) if depthwise else 1
+    )
 
 
 def checkpoint(width: float) -> dict[str, Tensor]:
@@ -66,7 +68,10 @@ def plain(state: dict[str, Tensor], x: Tensor) -> Tensor:
             if expansion > 1:
                 y = norm(same(y, state[f"{name}._expand_conv.weight"]), f"{name}._bn0").clamp(0, 6)
             y = same(y, state[f"{name}._depthwise_conv.weight"], stride if r == 0 else 1, depthwise=True)
-            y = norm(same(norm(y, f"{name}._bn1").clamp(0, 6), state[f"{name}._project_conv.weight"]), f"{name}._bn2")
+            y = norm(
+                same(norm(y, f"{name}._bn1").clamp(0, 6), state[f"{name}._project_conv.weight"]),
+                f"{name}._bn2",
+            )
             x = x + y if r > 0 else y
             i += 1
     return norm(same(x, state["_conv_head.weight"]), "_bn1").clamp(0, 6)
@@ -86,7 +91,8 @@ def test_equals_the_unfolded_network(side: int) -> None:
 
 def test_lite2_has_its_published_size() -> None:
     network = EfficientNetLite(width=1.1, depth=1.2)
-    # 6.09 M with the classifier's 1.281 M (the lite repository's table); batch norm's two vectors are one bias here
+    # 6.09 M with the classifier's 1.281 M (the lite repository's table); batch norm's two vectors are one
+    # bias here
     weights = sum(p.numel() for name, p in network.named_parameters() if name.endswith("weight"))
     biases = sum(p.numel() for name, p in network.named_parameters() if name.endswith("bias"))
     assert weights + 2 * biases + 1280 * 1000 + 1000 == 6_092_072

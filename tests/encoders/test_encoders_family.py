@@ -1,4 +1,6 @@
-"""ELECTRA and SigLIP against transformers' own forward in fp64, CLIP too; timm's backbones through a stand-in of that package."""
+"""ELECTRA and SigLIP against transformers' own forward in fp64, CLIP too; timm's backbones through a stand-in
+of that package.
+"""
 
 import sys
 from pathlib import Path
@@ -52,20 +54,28 @@ def test_clip_equals_transformers_in_fp64(tiny_clip: Path) -> None:
     reference = CLIPModel.from_pretrained(tiny_clip).double().eval()
     pixels = torch.randn(2, 3, 16, 16).double()
     for pooled in ("projected", "pre_projection"):
-        pair = load_encoders(EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip), "pooled": pooled}))
+        pair = load_encoders(
+            EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip), "pooled": pooled})
+        )
         image, text = pair.image.double(), pair.text.double()
         patches, z_i = image(pixels)
         seen = reference.vision_model(pixel_values=pixels)
         torch.testing.assert_close(patches, seen.last_hidden_state[:, 1:], atol=TINY, rtol=0)
         torch.testing.assert_close(
-            z_i, reference.visual_projection(seen.pooler_output) if pooled == "projected" else seen.pooler_output, atol=TINY, rtol=0
+            z_i,
+            reference.visual_projection(seen.pooler_output) if pooled == "projected" else seen.pooler_output,
+            atol=TINY,
+            rtol=0,
         )
         ids, mask = pad_ids(text.tokenize(TEXTS), text.pad_id)
         states, z_t = text(ids, mask)
         read = reference.text_model(input_ids=ids, attention_mask=mask)
         torch.testing.assert_close(states[mask], read.last_hidden_state[mask], atol=TINY, rtol=0)
         torch.testing.assert_close(
-            z_t, reference.text_projection(read.pooler_output) if pooled == "projected" else read.pooler_output, atol=TINY, rtol=0
+            z_t,
+            reference.text_projection(read.pooler_output) if pooled == "projected" else read.pooler_output,
+            atol=TINY,
+            rtol=0,
         )
 
 
@@ -75,13 +85,17 @@ def test_siglip_equals_transformers_with_its_own_padding(tiny_siglip: Path) -> N
 
     reference = SiglipModel.from_pretrained(tiny_siglip).double().eval()
     pair = load_encoders(EncoderSpec(name="siglip", options={"checkpoint": str(tiny_siglip)}))
-    full = AutoTokenizer.from_pretrained(tiny_siglip)(TEXTS, padding="max_length", max_length=24, truncation=True, return_tensors="pt")
+    full = AutoTokenizer.from_pretrained(tiny_siglip)(
+        TEXTS, padding="max_length", max_length=24, truncation=True, return_tensors="pt"
+    )
     expected = reference.text_model(input_ids=full["input_ids"])
     text = pair.text.double()
     ids, mask = pad_ids(text.tokenize(TEXTS), text.pad_id)
     states, z_t = text(ids, mask)
     torch.testing.assert_close(z_t, expected.pooler_output, atol=TINY, rtol=0)
-    torch.testing.assert_close(states[mask], expected.last_hidden_state[:, : ids.shape[1]][mask], atol=TINY, rtol=0)
+    torch.testing.assert_close(
+        states[mask], expected.last_hidden_state[:, : ids.shape[1]][mask], atol=TINY, rtol=0
+    )
     pixels = torch.randn(2, 3, 16, 16).double()
     patches, z_i = pair.image.double()(pixels)
     seen = reference.vision_model(pixel_values=pixels)
@@ -152,7 +166,9 @@ def _absent(name: str) -> ModuleType:
     raise ModuleNotFoundError(name)
 
 
-def test_what_was_learned_comes_back_as_an_adapter_norms_included(tmp_path: Path, timm: ModuleType, tiny_electra: Path) -> None:
+def test_what_was_learned_comes_back_as_an_adapter_norms_included(
+    tmp_path: Path, timm: ModuleType, tiny_electra: Path
+) -> None:
     options = VisionOptions(weights=str(dense_weights(tmp_path)))
     image, text = VisionImage(options), electra(tiny_electra)
     for n, encoder in enumerate((image, text)):
@@ -169,7 +185,9 @@ def test_what_was_learned_comes_back_as_an_adapter_norms_included(tmp_path: Path
     pixels = torch.randn(2, 3, 16, 16)
     assert torch.equal(again(pixels)[1], image(pixels)[1])
     ids, mask = pad_ids(text.tokenize(TEXTS), text.pad_id)
-    assert torch.equal(electra(tiny_electra, adapter=str(tmp_path / "1.safetensors"))(ids, mask)[1], text(ids, mask)[1])
+    assert torch.equal(
+        electra(tiny_electra, adapter=str(tmp_path / "1.safetensors"))(ids, mask)[1], text(ids, mask)[1]
+    )
     with pytest.raises(ModelError, match="adapts other weights"):
         electra(tiny_electra, adapter=str(tmp_path / "0.safetensors"))
     with pytest.raises(ModelError, match="adapts other weights"):
@@ -221,6 +239,10 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(tiny_electra: Path, tmp_path
     shutil.copytree(tiny_electra, tmp_path / "e")
     state: dict[str, Tensor] = load_file(tmp_path / "e" / "model.safetensors")
     gone = next(name for name in state if "attention" in name)
-    save_file({k: v for k, v in state.items() if k != gone}, tmp_path / "e" / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: v for k, v in state.items() if k != gone},
+        tmp_path / "e" / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(ModelError, match="lacks 1 tensors of electra"):
         electra(tmp_path / "e")

@@ -81,7 +81,9 @@ def test_minilm_from_its_package_is_the_compact_encoder() -> None:
     assert encoder.width == 384
 
 
-def test_fingerprint_follows_weights_and_length(folder: Path, encoder: LanguageEncoder, tmp_path: Path) -> None:
+def test_fingerprint_follows_weights_and_length(
+    folder: Path, encoder: LanguageEncoder, tmp_path: Path
+) -> None:
     other = load_language(LanguageSpec(checkpoint=str(write_tiny_bert(tmp_path, seed=1)), max_tokens=32))
     longer = load_language(LanguageSpec(checkpoint=str(folder), max_tokens=33))
     again = load_language(LanguageSpec(checkpoint=str(folder), max_tokens=32))
@@ -103,9 +105,13 @@ def test_what_cannot_be_had_is_told(tmp_path: Path, folder: Path) -> None:
 def test_embeddings_may_be_narrower_than_states(tmp_path: Path) -> None:
     encoder = load_language(LanguageSpec(checkpoint=str(write_tiny_electra(tmp_path)), max_tokens=32))
     assert (encoder.embedding_width, encoder.width) == (12, 16)
-    extractor = Extractor(ExtractorSpec(types=("LOC",), encoder=LanguageSpec(checkpoint=str(tmp_path), max_tokens=32)))
+    extractor = Extractor(
+        ExtractorSpec(types=("LOC",), encoder=LanguageSpec(checkpoint=str(tmp_path), max_tokens=32))
+    )
     reader = WordReader(extractor.encoder)
-    assert extractor.predict(collate_words([reader.read(["Flood", "in", "Paris"])], pad_id=extractor.encoder.pad_id))
+    assert extractor.predict(
+        collate_words([reader.read(["Flood", "in", "Paris"])], pad_id=extractor.encoder.pad_id)
+    )
 
 
 def test_a_checkpoint_in_parts_is_refused_and_so_is_what_marks_no_ends(folder: Path, tmp_path: Path) -> None:
@@ -117,8 +123,14 @@ def test_a_checkpoint_in_parts_is_refused_and_so_is_what_marks_no_ends(folder: P
         load_language(LanguageSpec(checkpoint=str(tmp_path / "bare")))
     tensors = load_file(folder / "model.safetensors")
     one = next(name for name in tensors if name.endswith("layer.1.output.dense.weight"))
-    save_file({name: x for name, x in tensors.items() if name != one}, tmp_path / "part" / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match=r"lacks 1 tensors of bert, such as encoder\.layer\.1\.output\.dense\.weight"):
+    save_file(
+        {name: x for name, x in tensors.items() if name != one},
+        tmp_path / "part" / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(
+        ModelError, match=r"lacks 1 tensors of bert, such as encoder\.layer\.1\.output\.dense\.weight"
+    ):
         load_language(LanguageSpec(checkpoint=str(tmp_path / "part")))
     config = json.loads((folder / "config.json").read_text())
     (tmp_path / "other" / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}))
@@ -126,7 +138,11 @@ def test_a_checkpoint_in_parts_is_refused_and_so_is_what_marks_no_ends(folder: P
         load_language(LanguageSpec(checkpoint=str(tmp_path / "other")))
     vision = write_vision(tmp_path / "vit", "vit")
     tensors = load_file(vision / "model.safetensors")
-    save_file({name: x for name, x in tensors.items() if "layernorm" not in name}, vision / "model.safetensors", {"format": "pt"})
+    save_file(
+        {name: x for name, x in tensors.items() if "layernorm" not in name},
+        vision / "model.safetensors",
+        {"format": "pt"},
+    )
     with pytest.raises(ModelError, match=r"lacks \d+ tensors of vit"):
         load_vision(VisionSpec(checkpoint=str(vision)))
 
@@ -137,12 +153,21 @@ def write_vision(folder: Path, kind: str) -> Path:
     torch.manual_seed(0)
     if kind == "vit":
         model = ViTModel(
-            ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8)
+            ViTConfig(
+                hidden_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                intermediate_size=32,
+                image_size=32,
+                patch_size=8,
+            )
         )
     else:
         model = ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 12], depths=[1, 1, 1, 1]))
     model.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]}))
+    (folder / "preprocessor_config.json").write_text(
+        json.dumps({"image_mean": [0.4, 0.5, 0.6], "image_std": [0.2, 0.2, 0.2]})
+    )
     return folder
 
 

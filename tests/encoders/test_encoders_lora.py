@@ -9,7 +9,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
-from crisislens.encoders.lora import LoraLinear, LoraState, add_lora, lora_state, merge_lora, read_lora, write_lora
+from crisislens.encoders.lora import (
+    LoraLinear,
+    LoraState,
+    add_lora,
+    lora_state,
+    merge_lora,
+    read_lora,
+    write_lora,
+)
 
 
 class Net(nn.Module):
@@ -60,7 +68,14 @@ def test_is_the_formula(net: Net) -> None:
 def test_only_the_difference_and_what_was_freed_learns(net: Net) -> None:
     adapted = adapt(net)
     trained = {name for name, p in adapted.named_parameters() if p.requires_grad}
-    assert trained == {"inner.query.a", "inner.query.b", "inner.value.a", "inner.value.b", "norm.weight", "norm.bias"}
+    assert trained == {
+        "inner.query.a",
+        "inner.query.b",
+        "inner.value.a",
+        "inner.value.b",
+        "norm.weight",
+        "norm.bias",
+    }
     for name, p in adapted.named_parameters():
         assert (p.grad is not None and p.grad.abs().max() > 0) == (name in trained), name
     assert torch.equal(adapted.inner["query"].base.weight, net.inner["query"].weight)
@@ -90,7 +105,9 @@ def test_dropout_acts_in_training_only(net: Net) -> None:
 
 
 def test_a_pattern_without_a_match_lists_names(net: Net) -> None:
-    with pytest.raises(ModelError, match=r"no linear map matches \['attention.*'\]; their names are like first, inner.query"):
+    with pytest.raises(
+        ModelError, match=r"no linear map matches \['attention.*'\]; their names are like first, inner.query"
+    ):
         add_lora(net, rank=2, alpha=2, targets=["attention.*"])
 
 
@@ -113,7 +130,9 @@ def test_nothing_adapted_has_no_state(net: Net) -> None:
         ({"first.lora_a": torch.zeros(2, 6), "first.lora_b": torch.zeros(8, 3)}, "ranks differ"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_changes_nothing(net: Net, tensors: dict[str, Tensor], message: str) -> None:
+def test_what_does_not_fit_is_refused_and_changes_nothing(
+    net: Net, tensors: dict[str, Tensor], message: str
+) -> None:
     before = copy.deepcopy(net.state_dict())
     with pytest.raises(ModelError, match=message):
         merge_lora(net, LoraState({"norm.weight": torch.full((8,), 9.0), **tensors}, 1.0))

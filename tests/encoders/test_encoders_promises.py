@@ -80,7 +80,9 @@ def test_different_inputs_differ(pair: EncoderPair) -> None:
     assert torch.cdist(whole, whole).fill_diagonal_(9).min() > 1e-3
 
 
-def test_a_second_load_is_the_same_encoder(case: str, pair: EncoderPair, specs: dict[str, EncoderSpec]) -> None:
+def test_a_second_load_is_the_same_encoder(
+    case: str, pair: EncoderPair, specs: dict[str, EncoderSpec]
+) -> None:
     again = load_encoders(specs[case])
     assert again.fingerprint() == pair.fingerprint()
     ids, mask = pad_ids(tokens(pair), pair.text.pad_id)
@@ -180,9 +182,15 @@ def test_any_picture_size_is_prepared(pair: EncoderPair, shape: tuple[int, int])
     ],
 )
 def test_an_option_changes_the_fingerprint(
-    name: str, options: dict[str, object], which: str, loaded: dict[str, EncoderPair], specs: dict[str, EncoderSpec]
+    name: str,
+    options: dict[str, object],
+    which: str,
+    loaded: dict[str, EncoderPair],
+    specs: dict[str, EncoderSpec],
 ) -> None:
-    changed = load_encoders(EncoderSpec.model_validate({"name": name, "options": {**specs[name].options, **options}}))
+    changed = load_encoders(
+        EncoderSpec.model_validate({"name": name, "options": {**specs[name].options, **options}})
+    )
     assert (changed.text.fingerprint() != loaded[name].text.fingerprint()) is (which in ("text", "both"))
     assert (changed.image.fingerprint() != loaded[name].image.fingerprint()) is (which in ("image", "both"))
     assert changed.fingerprint() != loaded[name].fingerprint()

@@ -1,4 +1,6 @@
-"""ViLT against transformers on a tiny random checkpoint; independence, dropped patches, and what a user is told."""
+"""ViLT against transformers on a tiny random checkpoint; independence, dropped patches, and what a user is
+told.
+"""
 
 from pathlib import Path
 
@@ -104,7 +106,11 @@ def test_a_half_checkpoint_is_refused(checkpoint: Path, tmp_path: Path) -> None:
 
     shutil.copytree(checkpoint, tmp_path / "half")
     weights = load_file(checkpoint / "model.safetensors")
-    save_file({k: v for k, v in weights.items() if "layer.1" not in k}, tmp_path / "half" / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {k: v for k, v in weights.items() if "layer.1" not in k},
+        tmp_path / "half" / "model.safetensors",
+        metadata={"format": "pt"},
+    )
     with pytest.raises(ModelError, match=r"lacks \d+ tensors of ViLT"):
         load_vilt(str(tmp_path / "half"))
     headless = {k: v for k, v in weights.items() if not k.startswith("pooler")}

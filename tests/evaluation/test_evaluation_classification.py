@@ -1,4 +1,6 @@
-"""Scores equal scikit-learn's, also in resamples; intervals contain their value, shrink with posts and respect clusters."""
+"""Scores equal scikit-learn's, also in resamples; intervals contain their value, shrink with posts and
+respect clusters.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ from crisislens.evaluation.resampling import cluster_counts, interval, resample_
 from crisislens.evaluation.scores import SCORES, confusion_cells
 
 
-def predictions(posts: int = 200, classes: int = 3, seed: int = 0, skill: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+def predictions(
+    posts: int = 200, classes: int = 3, seed: int = 0, skill: float = 2.0
+) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     y = random.integers(classes, size=posts)
     logits = random.normal(size=(posts, classes)) + skill * np.eye(classes)[y]
@@ -37,13 +41,19 @@ def test_every_score_equals_scikit_learns(name: str, posts: int, classes: int) -
     for seed in range(5):
         y, p = predictions(posts, classes, seed, skill=1.0)
         predicted = p.argmax(1)
-        n = np.bincount(confusion_cells(y, predicted, classes), minlength=classes**2).reshape(classes, classes).astype(float)
+        n = (
+            np.bincount(confusion_cells(y, predicted, classes), minlength=classes**2)
+            .reshape(classes, classes)
+            .astype(float)
+        )
         # sums of up to 500 terms in another order
         assert float(SCORES[name](n)) == pytest.approx(of_sklearn(name, y, predicted, classes), abs=1e-12)
 
 
 def test_a_class_that_never_occurs_does_not_enter_the_macro_mean() -> None:
-    report = evaluate(np.array([0, 1]), np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]]), ["a", "b", "never"], resamples=10)
+    report = evaluate(
+        np.array([0, 1]), np.array([[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]]), ["a", "b", "never"], resamples=10
+    )
     assert report.macro_f1.value == 1.0
     assert report.per_class["never"].support == report.per_class["never"].predicted == 0
 
@@ -56,7 +66,11 @@ def test_report_by_hand() -> None:
     assert report.accuracy.value == pytest.approx(4 / 6)
     assert report.per_class["a"].precision == pytest.approx(2 / 3)
     assert report.per_class["b"].f1 == pytest.approx(0.8)
-    assert (report.per_class["c"].f1, report.per_class["c"].support, report.per_class["c"].predicted) == (0.0, 1, 0)
+    assert (report.per_class["c"].f1, report.per_class["c"].support, report.per_class["c"].predicted) == (
+        0.0,
+        1,
+        0,
+    )
     assert report.macro_f1.value == pytest.approx((2 / 3 + 0.8) / 3)
     assert report.weighted_f1.value == pytest.approx((3 * 2 / 3 + 2 * 0.8) / 6)
 
@@ -67,7 +81,9 @@ def test_resampling_cells_is_resampling_posts() -> None:
     predicted, random = p.argmax(1), np.random.default_rng(1)
     rows = random.integers(60, size=(2000, 60))
     plain = np.array([f1_score(y[r], predicted[r], average="macro", zero_division=0) for r in rows[:400]])
-    drawn = resample_cells(confusion_cells(y, predicted, 3), 9, clusters=None, resamples=4000, seed=0).reshape(-1, 3, 3)
+    drawn = resample_cells(
+        confusion_cells(y, predicted, 3), 9, clusters=None, resamples=4000, seed=0
+    ).reshape(-1, 3, 3)
     ours = SCORES["macro_f1"](drawn)
     # standard error of the mean of 400 values with spread 0.06
     assert ours.mean() == pytest.approx(plain.mean(), abs=4 * plain.std() / 20)
@@ -78,7 +94,9 @@ def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(100):
         right = np.random.default_rng(seed).random(150) < 0.8
-        report = evaluate(np.zeros(150, int), np.eye(2)[(~right).astype(int)], ["a", "b"], resamples=300, seed=seed)
+        report = evaluate(
+            np.zeros(150, int), np.eye(2)[(~right).astype(int)], ["a", "b"], resamples=300, seed=seed
+        )
         covered += report.accuracy.low <= 0.8 <= report.accuracy.high
     # 100 runs at 95 %: between 0.87 and 1 but for one chance in some hundred
     assert 0.87 <= covered / 100 <= 0.995
@@ -126,13 +144,17 @@ def test_ordered_classes_get_their_scores() -> None:
     y, p = predictions(120, 3, seed=9, skill=1.0)
     report = evaluate(y, p, ["little", "mild", "severe"], ordered=True)
     assert report.ordinal is not None
-    assert report.ordinal.quadratic_kappa.value == pytest.approx(cohen_kappa_score(y, p.argmax(1), weights="quadratic"))
+    assert report.ordinal.quadratic_kappa.value == pytest.approx(
+        cohen_kappa_score(y, p.argmax(1), weights="quadratic")
+    )
     assert report.ordinal.mean_absolute_error.value == pytest.approx(mean_absolute_error(y, p.argmax(1)))
     assert evaluate(y, p, ["little", "mild", "severe"]).ordinal is None
 
 
 def test_kappa_of_one_class_only_is_perfect() -> None:
-    report = evaluate(np.zeros(5, int), np.eye(3)[np.zeros(5, int)], ["a", "b", "c"], ordered=True, resamples=20)
+    report = evaluate(
+        np.zeros(5, int), np.eye(3)[np.zeros(5, int)], ["a", "b", "c"], ordered=True, resamples=20
+    )
     assert report.ordinal is not None
     assert report.ordinal.quadratic_kappa.value == report.ordinal.quadratic_kappa.low == 1.0
 
@@ -154,7 +176,9 @@ def test_equal_seeds_give_equal_intervals_and_no_resamples_none() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 40), st.integers(2, 6), st.integers(0, 10_000), st.floats(0, 4))
-def test_scores_stay_in_range_and_intervals_in_order(posts: int, classes: int, seed: int, skill: float) -> None:
+def test_scores_stay_in_range_and_intervals_in_order(
+    posts: int, classes: int, seed: int, skill: float
+) -> None:
     y, p = predictions(posts, classes, seed, skill)
     report = evaluate(y, p, [str(i) for i in range(classes)], ordered=True, resamples=30, seed=seed)
     for estimate in (report.accuracy, report.macro_f1, report.weighted_f1):
@@ -163,9 +187,13 @@ def test_scores_stay_in_range_and_intervals_in_order(posts: int, classes: int, s
     assert report.ordinal is not None
     assert -1 <= report.ordinal.quadratic_kappa.value <= 1
     assert 0 <= report.ordinal.mean_absolute_error.value <= classes - 1
-    assert np.array_equal(np.array(report.confusion), confusion_matrix(y, p.argmax(1), labels=list(range(classes))))
+    assert np.array_equal(
+        np.array(report.confusion), confusion_matrix(y, p.argmax(1), labels=list(range(classes)))
+    )
     # accuracy is micro-averaged recall
-    assert report.accuracy.value == pytest.approx(sum(c.recall * c.support for c in report.per_class.values()) / posts)
+    assert report.accuracy.value == pytest.approx(
+        sum(c.recall * c.support for c in report.per_class.values()) / posts
+    )
 
 
 def test_interval_is_the_middle_95_percent() -> None:

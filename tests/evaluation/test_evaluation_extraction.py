@@ -12,7 +12,14 @@ from crisislens.core.errors import InputError
 from crisislens.data.mnre import MNRE
 from crisislens.domain.extraction import NO_RELATION, Link, Mention
 from crisislens.domain.tags import spans_of_bio
-from crisislens.evaluation.extraction import entity_report, paired_f1, post_counts, quintuple_report, quintuples, relation_report
+from crisislens.evaluation.extraction import (
+    entity_report,
+    paired_f1,
+    post_counts,
+    quintuple_report,
+    quintuples,
+    relation_report,
+)
 
 TAGS = ["O", "O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 
@@ -37,7 +44,9 @@ def test_entities_are_scored_as_seqeval_does(files: tuple[list[list[str]], list[
     lines = classification_report(gold, said, output_dict=True, zero_division=0) if report.types else {}
     for kind, score in report.types.items():
         if score.marked or kind in lines:
-            assert [score.precision, score.recall, score.f1] == pytest.approx([lines[kind][k] for k in ("precision", "recall", "f1-score")])
+            assert [score.precision, score.recall, score.f1] == pytest.approx(
+                [lines[kind][k] for k in ("precision", "recall", "f1-score")]
+            )
 
 
 @pytest.mark.real
@@ -46,23 +55,38 @@ def test_a_published_file_is_scored_as_seqeval_does(shared_data: Path, name: str
     from seqeval.metrics import classification_report
 
     blocks = (shared_data / "mner" / name / "test.txt").read_text(encoding="utf-8").split("IMGID:")[1:]
-    gold = [[line.split("\t")[-1].strip() for line in block.splitlines()[1:] if "\t" in line] for block in blocks]
+    gold = [
+        [line.split("\t")[-1].strip() for line in block.splitlines()[1:] if "\t" in line] for block in blocks
+    ]
     draw = random.Random(0)
     # what a poor model would say: some tags lost, some of another kind
-    said = [["O" if draw.random() < 0.15 else tag.replace("PER", "ORG") if draw.random() < 0.1 else tag for tag in tags] for tags in gold]
+    said = [
+        [
+            "O" if draw.random() < 0.15 else tag.replace("PER", "ORG") if draw.random() < 0.1 else tag
+            for tag in tags
+        ]
+        for tags in gold
+    ]
     report = entity_report([spans_of_bio(t) for t in gold], [spans_of_bio(t) for t in said], resamples=2)
     assert report.posts == len(blocks) > 700
     assert 0.5 < report.micro.f1 < 0.95
     kept = classification_report(gold, said, output_dict=True)
-    for score, line in [(report.micro, kept["micro avg"]), *((report.types[kind], kept[kind]) for kind in report.types)]:
-        assert [score.precision, score.recall, score.f1] == pytest.approx([line[k] for k in ("precision", "recall", "f1-score")])
+    for score, line in [
+        (report.micro, kept["micro avg"]),
+        *((report.types[kind], kept[kind]) for kind in report.types),
+    ]:
+        assert [score.precision, score.recall, score.f1] == pytest.approx(
+            [line[k] for k in ("precision", "recall", "f1-score")]
+        )
         assert score.marked == line["support"]
     assert len(report.types) == 4
 
 
 @pytest.mark.real
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_a_published_file_of_relations_is_scored_as_scikit_learn_does(shared_data: Path, version: str) -> None:
+def test_a_published_file_of_relations_is_scored_as_scikit_learn_does(
+    shared_data: Path, version: str
+) -> None:
     from sklearn.metrics import precision_recall_fscore_support
 
     source = MNRE(shared_data / "mnre", version)
@@ -95,7 +119,9 @@ def test_pairs_of_one_post_are_resampled_together() -> None:
     # ten posts with eight equal answers each: as many independent answers as posts, not eight times as many
     names = ["/a/b/c"] * 80
     said = [name if i // 8 % 2 else "None" for i, name in enumerate(names)]
-    alone, together = (relation_report(names, said, posts=posts) for posts in (None, [i // 8 for i in range(80)]))
+    alone, together = (
+        relation_report(names, said, posts=posts) for posts in (None, [i // 8 for i in range(80)])
+    )
     assert alone.micro == together.micro
     assert together.high - together.low > 2 * (alone.high - alone.low)
     assert (alone.posts, together.posts) == (80, 10)

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.evaluation.rationale import agreement, curve_area, faithfulness, iou_counts, pointing, random_like, token_f1
+from crisislens.evaluation.rationale import (
+    agreement,
+    curve_area,
+    faithfulness,
+    iou_counts,
+    pointing,
+    random_like,
+    token_f1,
+)
 
 bools = st.lists(st.booleans(), min_size=1, max_size=12)
 

@@ -35,7 +35,12 @@ def test_a_real_difference_is_found_with_its_sign(metric: str) -> None:
 def test_chance_is_called_chance() -> None:
     y, alarms = labels(200), 0
     for seed in range(200):
-        alarms += paired_bootstrap(y, system(y, 0.8, 2 * seed), system(y, 0.8, 2 * seed + 1), "accuracy", resamples=300).p_value < 0.05
+        alarms += (
+            paired_bootstrap(
+                y, system(y, 0.8, 2 * seed), system(y, 0.8, 2 * seed + 1), "accuracy", resamples=300
+            ).p_value
+            < 0.05
+        )
     # 5 % of 200 are 10; more than 20 happen once in a thousand
     assert 1 <= alarms <= 20
 
@@ -72,7 +77,10 @@ def test_seeds_are_averaged_over_the_same_posts() -> None:
 
 def test_clusters_widen_the_interval_of_copied_posts() -> None:
     y = np.repeat(labels(100), 4)
-    a, b = np.repeat(system(labels(100), 0.9, 0), 4, axis=0), np.repeat(system(labels(100), 0.8, 1), 4, axis=0)
+    a, b = (
+        np.repeat(system(labels(100), 0.9, 0), 4, axis=0),
+        np.repeat(system(labels(100), 0.8, 1), 4, axis=0),
+    )
     naive = paired_bootstrap(y, a, b, "accuracy", resamples=2000)
     honest = paired_bootstrap(y, a, b, "accuracy", clusters=np.repeat(np.arange(100), 4), resamples=2000)
     assert honest.high - honest.low == pytest.approx(2 * (naive.high - naive.low), rel=0.15)
@@ -119,7 +127,11 @@ def test_holm_is_never_below_raw_nor_above_bonferroni(p: dict[str, float]) -> No
     [
         (lambda: paired_bootstrap(labels(4), system(labels(4), 1, 0), []), InputError, "no probabilities"),
         (lambda: paired_bootstrap(labels(2), np.eye(2), np.eye(2), resamples=0), InputError, "0 resamples"),
-        (lambda: paired_bootstrap(labels(2), np.eye(2), np.eye(2), "acuracy"), NotRegisteredError, "did you mean 'accuracy'"),
+        (
+            lambda: paired_bootstrap(labels(2), np.eye(2), np.eye(2), "acuracy"),
+            NotRegisteredError,
+            "did you mean 'accuracy'",
+        ),
         (lambda: mean_interval([]), InputError, "no values"),
     ],
 )

@@ -6,13 +6,20 @@ import torch
 from crisislens.core.errors import ModelError
 from crisislens.encoders.attention import text_attentions
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.explain.attribution import attention_rollout, embeddings_of, grad_cam, injected, integrated_gradients
+from crisislens.explain.attribution import (
+    attention_rollout,
+    embeddings_of,
+    grad_cam,
+    injected,
+    integrated_gradients,
+)
 
 
 def test_integrated_gradients_of_a_polynomial() -> None:
     x, baseline = torch.tensor([1.0, 2.0, -1.0]), torch.tensor([0.0, 1.0, 0.0])
     found = integrated_gradients(lambda z: z[:, 0] * 3 + z[:, 1] ** 2, x, baseline, steps=64)
-    # a linear term gives its own difference, a square one the difference of squares (the midpoint rule is exact for it)
+    # a linear term gives its own difference, a square one the difference of squares (the midpoint rule is
+    # exact for it)
     assert found.tolist() == pytest.approx([3.0, 3.0, 0.0])
 
 

@@ -8,7 +8,14 @@ from crisislens.data.text import CleaningRules
 from crisislens.data.words import word_spans
 from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.explain.faithfulness import Shown, encode_shown, most_important, probabilities, shown_patches, shown_words
+from crisislens.explain.faithfulness import (
+    Shown,
+    encode_shown,
+    most_important,
+    probabilities,
+    shown_patches,
+    shown_words,
+)
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.base import ModelSpec
 

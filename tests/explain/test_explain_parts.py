@@ -38,7 +38,9 @@ def test_a_modality_that_is_absent_contributes_nothing() -> None:
     widths = FeatureWidths(text=4, text_pooled=4, image=3, image_pooled=3)
     torch.manual_seed(0)
     model = ModelSpec(name="late_fusion").build(widths, 3).eval()
-    text = ModalityBatch.collate([torch.randn(2, 4), torch.randn(3, 4)], [torch.randn(4), torch.randn(4)], width=4, pooled_width=4)
+    text = ModalityBatch.collate(
+        [torch.randn(2, 4), torch.randn(3, 4)], [torch.randn(4), torch.randn(4)], width=4, pooled_width=4
+    )
     image = ModalityBatch.collate([torch.randn(2, 3), None], [torch.randn(3), None], width=3, pooled_width=3)
     logits = coalition_logits(model, FeatureBatch(text=text, image=image))
     assert len(logits) == 4
@@ -49,12 +51,16 @@ def test_a_modality_that_is_absent_contributes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "words"), [((0, 0), "upper left"), ((4, 4), "center"), ((8, 4), "lower center"), ((0, 8), "upper right")]
+    ("place", "words"),
+    [((0, 0), "upper left"), ((4, 4), "center"), ((8, 4), "lower center"), ((0, 8), "upper right")],
 )
 def test_heat_in_words(place: tuple[int, int], words: str) -> None:
     heat = np.zeros((9, 9))
     heat[place] = 1
-    assert describe_heat(heat) == f"most of the evidence lies in the {words}; 1 of 81 parts of the photo is marked"
+    assert (
+        describe_heat(heat)
+        == f"most of the evidence lies in the {words}; 1 of 81 parts of the photo is marked"
+    )
     assert describe_heat(np.zeros((9, 9))) == "no part of the photo stands out"
 
 
@@ -81,7 +87,9 @@ def test_the_hottest_patches_are_kept() -> None:
 
 def test_complement_is_what_the_rationale_leaves() -> None:
     heat = np.arange(12.0).reshape(3, 4) / 11
-    inside, outside = (reduce_pixels(NOISE, heat, switch, hard_share=0.25) for switch in ("both", "complement"))
+    inside, outside = (
+        reduce_pixels(NOISE, heat, switch, hard_share=0.25) for switch in ("both", "complement")
+    )
     assert inside is not None
     assert outside is not None
     mean = np.rint(NOISE.reshape(-1, 3).mean(0))
@@ -98,10 +106,13 @@ def test_complement_is_what_the_rationale_leaves() -> None:
 
 
 def states() -> JointStates:
-    # three words along three axes; patch 0 looks like word 0, patches 1 and 2 like word 1, patch 3 like nothing
+    # three words along three axes; patch 0 looks like word 0, patches 1 and 2 like word 1, patch 3 like
+    # nothing
     text = torch.eye(4)[None, :3]
     image = torch.tensor([[[1.0, 0.1, 0, 0], [0, 1, 0, 0], [0, 1, 0.1, 0], [0, 0, 0, 1]]])
-    return JointStates(text, torch.ones(1, 3, dtype=torch.bool), image, torch.ones(1, 4, dtype=torch.bool), text[:, 0])
+    return JointStates(
+        text, torch.ones(1, 3, dtype=torch.bool), image, torch.ones(1, 4, dtype=torch.bool), text[:, 0]
+    )
 
 
 def test_evidence_in_words_heats_their_patches() -> None:

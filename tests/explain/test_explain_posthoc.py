@@ -1,4 +1,6 @@
-"""Attribution of a bundle's answers: words where they were posted, marked as post-hoc; what an encoder cannot give is told."""
+"""Attribution of a bundle's answers: words where they were posted, marked as post-hoc; what an encoder cannot
+give is told.
+"""
 
 from pathlib import Path
 
@@ -65,11 +67,20 @@ def test_gradients_find_the_word_and_the_half_of_the_picture(compact: EncoderPai
         plain = compact.image(compact.image.preprocess(np.full((90, 90, 3), 127, np.uint8))[None])[1][0]
     # the sum of the word's direction less that of a plain sentence: what only the word brings
     wanted = direction(compact, "flood") - direction(compact, "nice day")
-    why = PostHoc(compact, Wants(wanted, (image - plain).clone()), rules=RULES, limits=ImageLimits(), name="made up", steps=8)
+    why = PostHoc(
+        compact,
+        Wants(wanted, (image - plain).clone()),
+        rules=RULES,
+        limits=ImageLimits(),
+        name="made up",
+        steps=8,
+    )
     post = Post(id="1", text="RT @ann: #flood  today https://t.co/x", image=ImageRef(path="a.png"))
     found = why.explain(post, "integrated_gradients", image_root=tmp_path)
     assert found.post_hoc
-    assert "#flood" in [post.text[s.start : s.end] for s in found.text] or any("flood" in post.text[s.start : s.end] for s in found.text)
+    assert "#flood" in [post.text[s.start : s.end] for s in found.text] or any(
+        "flood" in post.text[s.start : s.end] for s in found.text
+    )
     assert found.image is not None
     heat = np.array(found.image.heat).reshape(found.image.rows, found.image.columns)
     assert heat.shape == (9, 9)

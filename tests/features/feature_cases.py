@@ -30,14 +30,32 @@ def write_picture(path: Path, seed: int) -> None:
 
 
 def make_posts(root: Path, count: int = 40) -> list[Post]:
-    """Posts with text, picture, both or neither; pictures 0 and 5 have the same bytes, one is broken and one is missing."""
+    """Posts with text, picture, both or neither; pictures 0 and 5 have the same bytes, one is broken and one
+    is missing.
+    """
     for seed in range(5):
         write_picture(root / f"{seed}.png", seed)
     (root / "5.png").write_bytes((root / "0.png").read_bytes())
     (root / "broken.png").write_bytes((root / "1.png").read_bytes()[:200])
-    names = ["0.png", None, "1.png", "5.png", "broken.png", "2.png", "missing.png", None, "3.png", "0.png", "4.png"]
+    names = [
+        "0.png",
+        None,
+        "1.png",
+        "5.png",
+        "broken.png",
+        "2.png",
+        "missing.png",
+        None,
+        "3.png",
+        "0.png",
+        "4.png",
+    ]
     return [
-        Post(id=str(i), text=f"{TEXTS[i % 7]} {'again ' * (i % 5)}".strip(), image=ImageRef(path=name) if name else None)
+        Post(
+            id=str(i),
+            text=f"{TEXTS[i % 7]} {'again ' * (i % 5)}".strip(),
+            image=ImageRef(path=name) if name else None,
+        )
         for i in range(count)
         for name in [names[i % 11]]
     ]

@@ -1,4 +1,6 @@
-"""The feature cache: it holds what the encoder makes, survives kills and damage, and is never taken for another."""
+"""The feature cache: it holds what the encoder makes, survives kills and damage, and is never taken for
+another.
+"""
 
 import os
 import signal
@@ -41,7 +43,9 @@ def assert_equal(a: FeatureBatch, b: FeatureBatch, tolerance: float = 0.0) -> No
 
 
 @pytest.mark.parametrize("keep", [("text", "image"), ("text",), ()])
-def test_holds_what_the_encoder_makes(keep: tuple[str, ...], posts: list[Post], hashing: EncoderPair, root: Path, caches: Path) -> None:
+def test_holds_what_the_encoder_makes(
+    keep: tuple[str, ...], posts: list[Post], hashing: EncoderPair, root: Path, caches: Path
+) -> None:
     encoder = make_encoder(hashing, root, keep_tokens=keep)
     cache = make(posts, encoder, caches, token_dtype="float32")
     live = encoder.encode(posts)
@@ -62,11 +66,15 @@ def test_float16_keeps_three_digits(posts: list[Post], encoder: PostEncoder, cac
     assert batch.text.tokens.dtype == torch.float32
 
 
-def test_what_float16_cannot_hold_is_refused(posts: list[Post], hashing: EncoderPair, root: Path, caches: Path) -> None:
+def test_what_float16_cannot_hold_is_refused(
+    posts: list[Post], hashing: EncoderPair, root: Path, caches: Path
+) -> None:
     pair = load_encoders(EncoderSpec(name="hashing"))
     with torch.no_grad():
         pair.image.cells.weight.mul_(1e6)
-    with pytest.raises(CacheError, match="image_tokens hold values that float16 cannot; extract with token_dtype float32"):
+    with pytest.raises(
+        CacheError, match="image_tokens hold values that float16 cannot; extract with token_dtype float32"
+    ):
         make(posts, make_encoder(pair, root), caches)
 
 
@@ -101,8 +109,15 @@ def test_a_finished_cache_is_opened_not_made(
     assert seen == [(16, 40), (32, 40), (40, 40)]
 
 
-def test_whatever_features_depend_on_names_the_folder(posts: list[Post], hashing: EncoderPair, root: Path, caches: Path) -> None:
-    def place(posts: list[Post] = posts, pair: EncoderPair = hashing, rules: CleaningRules = CleaningRules(), **options: object) -> Path:  # noqa: B008
+def test_whatever_features_depend_on_names_the_folder(
+    posts: list[Post], hashing: EncoderPair, root: Path, caches: Path
+) -> None:
+    def place(
+        posts: list[Post] = posts,
+        pair: EncoderPair = hashing,
+        rules: CleaningRules = CleaningRules(),
+        **options: object,
+    ) -> Path:
         keep = options.pop("keep", ("text", "image"))
         encoder = make_encoder(pair, root, keep_tokens=keep) if rules == CleaningRules() else None
         if encoder is None:
@@ -126,7 +141,9 @@ def test_whatever_features_depend_on_names_the_folder(posts: list[Post], hashing
     write_picture(root / "missing.png", seed=50)
     arrived = place()
     assert arrived not in folders
-    assert len({*FeatureCache.open(arrived).notes} & {*FeatureCache.open(folders[0]).notes}) < len({*FeatureCache.open(folders[0]).notes})
+    assert len({*FeatureCache.open(arrived).notes} & {*FeatureCache.open(folders[0]).notes}) < len(
+        {*FeatureCache.open(folders[0]).notes}
+    )
 
 
 CHILD = """
@@ -153,7 +170,9 @@ def test_a_killed_extraction_goes_on_where_it_stopped(
     (root / "posts.jsonl").write_text("".join(post.model_dump_json() + "\n" for post in posts))
     # -c keeps the child free of pytest; it imports this folder's feature_cases
     arguments = [sys.executable, "-c", CHILD, str(root), str(caches), str(Path(__file__).parent)]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}) as child:
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as child:
         assert child.stdout is not None
         assert [child.stdout.readline().strip() for _ in range(3)] == ["4", "8", "12"]
         child.send_signal(signal.SIGKILL)
@@ -162,7 +181,8 @@ def test_a_killed_extraction_goes_on_where_it_stopped(
     assert 3 <= len(done) < 10
     with pytest.raises(CacheError, match=rf"has {len(done)} of 10 shards; extract again"):
         FeatureCache.open(folder)
-    # what a kill in the middle of a write leaves behind: half a shard without an entry, and an old temporary file
+    # what a kill in the middle of a write leaves behind: half a shard without an entry, and an old temporary
+    # file
     shard_path(folder, len(done)).write_bytes(b"half")
     part = folder / ".shard-00009.safetensors.x.part"
     part.write_bytes(b"half")
@@ -179,7 +199,9 @@ def test_a_killed_extraction_goes_on_where_it_stopped(
 
 @pytest.mark.parametrize("shard", [0, 1, 2])
 @pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
-def test_a_damaged_shard_is_refused_and_rebuilt(damage: str, shard: int, posts: list[Post], encoder: PostEncoder, caches: Path) -> None:
+def test_a_damaged_shard_is_refused_and_rebuilt(
+    damage: str, shard: int, posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
     cache = make(posts, encoder, caches)
     expected = cache.batch(range(40))
     path = shard_path(cache.folder, shard)
@@ -201,18 +223,27 @@ def test_a_rebuilt_shard_without_its_picture_takes_those_along_that_lean_on_it(
 ) -> None:
     # the same size, so that the cache cannot see the change
     write_picture(root / "a.bmp", 1)
-    shown = [Post(id="0", text="x", image=ImageRef(path="a.bmp")), Post(id="1", text="y", image=ImageRef(path="a.bmp"))]
+    shown = [
+        Post(id="0", text="x", image=ImageRef(path="a.bmp")),
+        Post(id="1", text="y", image=ImageRef(path="a.bmp")),
+    ]
     cache = make(shown, encoder, caches, shard_posts=1)
     assert cache.describe()["stored_images"] == 1
     write_picture(root / "a.bmp", 2)
     shard_path(cache.folder, 0).unlink()
     rebuilt = make(shown, make_encoder(encoder.encoders, root), caches, shard_posts=1)
-    assert_equal(rebuilt.batch([0]), collate(make_encoder(encoder.encoders, root).encode(shown[:1]).features, cache.widths), 2**-11)
+    assert_equal(
+        rebuilt.batch([0]),
+        collate(make_encoder(encoder.encoders, root).encode(shown[:1]).features, cache.widths),
+        2**-11,
+    )
     assert torch.equal(rebuilt.batch([0]).image.pooled, rebuilt.batch([1]).image.pooled)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"key": "x"}', b"\xff\xfe"])
-def test_a_damaged_manifest_is_refused_and_replaced(content: bytes, posts: list[Post], encoder: PostEncoder, caches: Path) -> None:
+def test_a_damaged_manifest_is_refused_and_replaced(
+    content: bytes, posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
     cache = make(posts, encoder, caches)
     (cache.folder / "manifest.json").write_bytes(content)
     with pytest.raises(CacheError, match="is damaged or of another version"):
@@ -232,7 +263,9 @@ def test_a_folder_without_a_cache_is_named(tmp_path: Path) -> None:
         FeatureCache.open(tmp_path)
 
 
-def test_opening_without_verifying_reads_no_shard_whole(posts: list[Post], encoder: PostEncoder, caches: Path) -> None:
+def test_opening_without_verifying_reads_no_shard_whole(
+    posts: list[Post], encoder: PostEncoder, caches: Path
+) -> None:
     cache = make(posts, encoder, caches)
     path = shard_path(cache.folder, 1)
     data = bytearray(path.read_bytes())

@@ -31,7 +31,9 @@ def difference(a: PostFeatures, b: PostFeatures) -> float:
     return worst
 
 
-def test_a_post_gets_what_the_encoders_make_of_it(encoder: PostEncoder, posts: list[Post], root: Path) -> None:
+def test_a_post_gets_what_the_encoders_make_of_it(
+    encoder: PostEncoder, posts: list[Post], root: Path
+) -> None:
     encoded = encoder.encode(posts)
     text, image = encoder.encoders.text, encoder.encoders.image
     for i in (1, 5, 8):
@@ -49,12 +51,15 @@ def test_a_post_gets_what_the_encoders_make_of_it(encoder: PostEncoder, posts: l
     assert found.image_hash == image_hash(pixels) is not None
 
 
-def test_neighbors_and_group_size_change_nothing(encoder: PostEncoder, posts: list[Post], hashing: EncoderPair, root: Path) -> None:
+def test_neighbors_and_group_size_change_nothing(
+    encoder: PostEncoder, posts: list[Post], hashing: EncoderPair, root: Path
+) -> None:
     together = encoder.encode(posts).features
     small = make_encoder(hashing, root, batch_posts=3).encode(posts).features
     for i, post in enumerate(posts):
         [alone] = make_encoder(hashing, root).encode([post]).features
-        # groups have equal lengths, so a post's sums are made in the same order: a bit in the last place at most
+        # groups have equal lengths, so a post's sums are made in the same order: a bit in the last place at
+        # most
         assert difference(alone, together[i]) <= 1e-5
         assert difference(alone, small[i]) <= 1e-5
 
@@ -117,7 +122,9 @@ def test_no_posts_is_no_features(encoder: PostEncoder) -> None:
     assert len(collate([], encoder.encoders.widths())) == 0
 
 
-def test_pooled_vectors_alone_leave_the_modality_there(hashing: EncoderPair, root: Path, posts: list[Post]) -> None:
+def test_pooled_vectors_alone_leave_the_modality_there(
+    hashing: EncoderPair, root: Path, posts: list[Post]
+) -> None:
     full = make_encoder(hashing, root).encode(posts).features
     for keep in ((), ("text",), ("image",)):
         found = make_encoder(hashing, root, keep_tokens=keep).encode(posts).features
@@ -167,13 +174,24 @@ def test_encoders_in_training_mode_are_left_so_but_do_not_drop(posts: list[Post]
     assert pair.text.bert.encoder.layer[1].training
 
 
-def test_the_fingerprint_follows_encoders_rules_and_limits(encoder: PostEncoder, hashing: EncoderPair, root: Path) -> None:
-    def made(pair: EncoderPair = hashing, rules: CleaningRules = CleaningRules(), limits: ImageLimits = ImageLimits()) -> str:  # noqa: B008
+def test_the_fingerprint_follows_encoders_rules_and_limits(
+    encoder: PostEncoder, hashing: EncoderPair, root: Path
+) -> None:
+    def made(
+        pair: EncoderPair = hashing,
+        rules: CleaningRules = CleaningRules(),
+        limits: ImageLimits = ImageLimits(),
+    ) -> str:
         return PostEncoder(pair, rules=rules, limits=limits, image_root=None).fingerprint()
 
     assert made() == encoder.fingerprint()
     other = load_encoders(EncoderSpec(name="hashing", options={"seed": 3}))
-    prints = {made(), made(other), made(rules=CleaningRules(urls="keep")), made(limits=ImageLimits(decode_px=200))}
+    prints = {
+        made(),
+        made(other),
+        made(rules=CleaningRules(urls="keep")),
+        made(limits=ImageLimits(decode_px=200)),
+    }
     assert len(prints) == 4
 
 
@@ -191,9 +209,13 @@ def counted(hashing: EncoderPair, root: Path) -> tuple[PostEncoder, dict[str, in
     return make_encoder(pair, root, remembered_images=3), rows
 
 
-def test_equal_texts_and_bytes_are_encoded_once(counted: tuple[PostEncoder, dict[str, int]], posts: list[Post]) -> None:
+def test_equal_texts_and_bytes_are_encoded_once(
+    counted: tuple[PostEncoder, dict[str, int]], posts: list[Post]
+) -> None:
     encoder, rows = counted
-    same = [posts[0].model_copy(update={"id": str(i)}) for i in range(9)] + [posts[3].model_copy(update={"text": posts[0].text})]
+    same = [posts[0].model_copy(update={"id": str(i)}) for i in range(9)] + [
+        posts[3].model_copy(update={"text": posts[0].text})
+    ]
     features = encoder.encode(same).features
     assert rows == {"text": 1, "image": 1}
     assert features[9].image_fingerprint == features[0].image_fingerprint
@@ -217,7 +239,9 @@ def test_pictures_are_remembered_across_calls_and_forgotten_by_number(
     assert show("1.png") == 1
 
 
-def test_a_picture_that_changed_is_read_again(counted: tuple[PostEncoder, dict[str, int]], posts: list[Post], root: Path) -> None:
+def test_a_picture_that_changed_is_read_again(
+    counted: tuple[PostEncoder, dict[str, int]], posts: list[Post], root: Path
+) -> None:
     encoder, rows = counted
     post = Post(id="1", image=ImageRef(path="0.png"))
     [before] = encoder.encode([post]).features
@@ -227,7 +251,9 @@ def test_a_picture_that_changed_is_read_again(counted: tuple[PostEncoder, dict[s
     assert not torch.equal(before.image_pooled, after.image_pooled)
 
 
-def test_an_encoder_that_was_trained_further_forgets(counted: tuple[PostEncoder, dict[str, int]], posts: list[Post]) -> None:
+def test_an_encoder_that_was_trained_further_forgets(
+    counted: tuple[PostEncoder, dict[str, int]], posts: list[Post]
+) -> None:
     encoder, _ = counted
     post = Post(id="1", image=ImageRef(path="0.png"))
     [before] = encoder.encode([post]).features
@@ -237,7 +263,9 @@ def test_an_encoder_that_was_trained_further_forgets(counted: tuple[PostEncoder,
     torch.testing.assert_close(after.image_pooled, 2 * before.image_pooled, atol=1e-5, rtol=0)
 
 
-def test_equal_broken_bytes_fail_under_their_own_names(encoder: PostEncoder, root: Path, posts: list[Post]) -> None:
+def test_equal_broken_bytes_fail_under_their_own_names(
+    encoder: PostEncoder, root: Path, posts: list[Post]
+) -> None:
     (root / "big.png").write_bytes(b"")
     names = ["broken.png", "copy.png", "big.png", "../out.png"]
     (root / "copy.png").write_bytes((root / "broken.png").read_bytes())
@@ -265,7 +293,9 @@ def test_many_pictures_keep_their_order(encoder: PostEncoder, root: Path) -> Non
 @pytest.mark.real
 def test_real_tweets_keep_apart(shared_data: Path) -> None:
     folder = shared_data / "verification"
-    rows = [line.split("\t") for line in (folder / "tweets.tsv").read_text(encoding="utf-8").splitlines()[1::150]]
+    rows = [
+        line.split("\t") for line in (folder / "tweets.tsv").read_text(encoding="utf-8").splitlines()[1::150]
+    ]
     tweets = [Post(id=row[0], text=row[1], image=ImageRef(path=row[2].split(",")[0].strip())) for row in rows]
     pair = load_encoders(EncoderSpec())
     together = make_encoder(pair, folder / "images").encode(tweets)

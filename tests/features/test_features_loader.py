@@ -39,7 +39,9 @@ def test_features_and_labels_belong_together(cache: FeatureCache) -> None:
 
 def test_every_post_once_an_epoch_and_the_order_follows_seed_and_epoch(cache: FeatureCache) -> None:
     def order(seed: int, epoch: int) -> list[list[int]]:
-        return rows(FeatureLoader(cache, torch.arange(230), batch_posts=16, shuffle=True, seed=seed, epoch=epoch))
+        return rows(
+            FeatureLoader(cache, torch.arange(230), batch_posts=16, shuffle=True, seed=seed, epoch=epoch)
+        )
 
     first = order(0, 0)
     assert sorted(i for batch in first for i in batch) == list(range(230))
@@ -53,7 +55,8 @@ def test_every_post_once_an_epoch_and_the_order_follows_seed_and_epoch(cache: Fe
 def test_similar_lengths_share_a_batch(cache: FeatureCache) -> None:
     loader = FeatureLoader(cache, torch.arange(230), batch_posts=16, shuffle=True)
     spreads = [np.ptp(cache.lengths[batch]) for batch in rows(loader)]
-    # 230 posts of 23 lengths: a batch of 16 sorted posts spans three lengths at most (0 and 2 are neighbors: no text has no start token)
+    # 230 posts of 23 lengths: a batch of 16 sorted posts spans three lengths at most (0 and 2 are neighbors:
+    # no text has no start token)
     assert max(spreads) <= 3
     # and neither the batches nor the posts within equal lengths are in order
     flat = [i for batch in rows(loader) for i in batch]
@@ -62,7 +65,9 @@ def test_similar_lengths_share_a_batch(cache: FeatureCache) -> None:
 
 def test_a_part_of_the_posts(cache: FeatureCache) -> None:
     wanted = [5, 200, 7, 7]
-    loader = FeatureLoader(cache, torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [2.0, 2.0]]), batch_posts=3, indices=wanted)
+    loader = FeatureLoader(
+        cache, torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5], [2.0, 2.0]]), batch_posts=3, indices=wanted
+    )
     batches = list(loader)
     assert [len(b) for b, _ in batches] == [3, 1]
     assert torch.equal(batches[0][0].text.pooled, cache.batch(wanted[:3]).text.pooled)

@@ -12,7 +12,9 @@ from tiny_language import write_tiny_bert
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> LanguageEncoder:
-    return load_language(LanguageSpec(checkpoint=str(write_tiny_bert(tmp_path_factory.mktemp("bert"))), max_tokens=16))
+    return load_language(
+        LanguageSpec(checkpoint=str(write_tiny_bert(tmp_path_factory.mktemp("bert"))), max_tokens=16)
+    )
 
 
 def pieces(encoder: LanguageEncoder, ids: tuple[int, ...]) -> list[str]:
@@ -22,7 +24,9 @@ def pieces(encoder: LanguageEncoder, ids: tuple[int, ...]) -> list[str]:
 
 
 def test_words_pieces_and_context(encoder: LanguageEncoder) -> None:
-    read = WordReader(encoder, pieces_a_word=2).read(["Flood", "xyz", "https://t.co/abc"], context="water in Paris")
+    read = WordReader(encoder, pieces_a_word=2).read(
+        ["Flood", "xyz", "https://t.co/abc"], context="water in Paris"
+    )
     assert pieces(encoder, read.ids) == ["[CLS]", "flood", "x", "##y", "http", "[SEP]"]
     assert read.starts == (1, 2, 4)
     assert read.shapes == (0, 8, 10, 10, 1, 0)
@@ -42,19 +46,43 @@ def test_joint_sequences_hold_the_context_behind_the_text(encoder: LanguageEncod
 
 def test_markers_stand_around_head_and_tail(encoder: LanguageEncoder) -> None:
     reader = WordReader(encoder)
-    read = reader.read(["anna", "visits", "paris", "today"], pair=(Mention(2, 4, "LOC"), Mention(0, 1, "PER")))
+    read = reader.read(
+        ["anna", "visits", "paris", "today"], pair=(Mention(2, 4, "LOC"), Mention(0, 1, "PER"))
+    )
     assert pieces(encoder, read.ids) == (
-        ["[CLS]", "[unused2]", "anna", "[unused3]", "visits", "[unused0]", "paris", "today", "[unused1]", "[SEP]"]
+        [
+            "[CLS]",
+            "[unused2]",
+            "anna",
+            "[unused3]",
+            "visits",
+            "[unused0]",
+            "paris",
+            "today",
+            "[unused1]",
+            "[SEP]",
+        ]
     )
     assert read.ends == (5, 1)
     assert read.starts == (2, 4, 6, 7)
     overlapping = reader.read(["anna", "visits"], pair=(Mention(0, 2, "PER"), Mention(0, 1, "PER")))
-    assert pieces(encoder, overlapping.ids) == ["[CLS]", "[unused0]", "[unused2]", "anna", "[unused3]", "visits", "[unused1]", "[SEP]"]
+    assert pieces(encoder, overlapping.ids) == [
+        "[CLS]",
+        "[unused0]",
+        "[unused2]",
+        "anna",
+        "[unused3]",
+        "visits",
+        "[unused1]",
+        "[SEP]",
+    ]
 
 
 def test_markers_of_a_packaged_vocabulary_are_its_unused_pieces() -> None:
     encoder = load_language(LanguageSpec())
-    read = WordReader(encoder).read(["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC")))
+    read = WordReader(encoder).read(
+        ["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC"))
+    )
     marks = [encoder.piece_id(f"[unused{i}]") for i in range(4)]
     assert None not in marks
     assert [read.ids[1], read.ids[3], read.ids[5], read.ids[7]] == marks
@@ -65,7 +93,9 @@ def test_markers_of_a_vocabulary_without_unused_pieces_are_no_special_ones(
 ) -> None:
     rows = int(encoder.model.get_input_embeddings().weight.shape[0])
     monkeypatch.setattr(encoder, "piece_id", lambda piece: rows - 1 if piece == "<mask>" else None)
-    read = WordReader(encoder).read(["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC")))
+    read = WordReader(encoder).read(
+        ["anna", "visits", "paris"], pair=(Mention(0, 1, "PER"), Mention(2, 3, "LOC"))
+    )
     marks = [read.ids[1], read.ids[3], read.ids[5], read.ids[7]]
     assert len(set(marks)) == 4
     assert not set(marks) & {rows - 1, read.ids[0], read.ids[-1], encoder.pad_id}

@@ -1,4 +1,6 @@
-"""Named places: traps, choices among places of one name, positions in the text; and the floor on hand-checked tweets."""
+"""Named places: traps, choices among places of one name, positions in the text; and the floor on hand-checked
+tweets.
+"""
 
 import csv
 import importlib.util

@@ -87,11 +87,21 @@ def test_a_table_matches_whole_names_the_longest_first(tmp_path: Path) -> None:
 def test_the_table_that_ships_knows_the_seven_disasters() -> None:
     source = TableSource(TableOptions())
     assert source.name == "table crises-2017"
-    for text in ("#HurricaneHarvey", "Hurricane Irma", "hurricane maria", "Mexico earthquake", "California wildfires", "Sri Lanka floods"):
+    for text in (
+        "#HurricaneHarvey",
+        "Hurricane Irma",
+        "hurricane maria",
+        "Mexico earthquake",
+        "California wildfires",
+        "Sri Lanka floods",
+    ):
         assert source.pages(text), text
 
 
-@pytest.mark.parametrize("row", ["{", "[1]", '{"title": "x"}', '{"title": "x", "summary": 1}', '{"title": "x", "summary": "", "odd": 1}'])
+@pytest.mark.parametrize(
+    "row",
+    ["{", "[1]", '{"title": "x"}', '{"title": "x", "summary": 1}', '{"title": "x", "summary": "", "odd": 1}'],
+)
 def test_a_row_that_is_no_page_is_named(row: str, tmp_path: Path) -> None:
     path = write_table(tmp_path / "p.jsonl")
     path.write_text(path.read_text() + row + "\n")
@@ -165,7 +175,13 @@ def wiki() -> Iterator[Wiki]:
 
 
 def source(wiki: Wiki, tmp_path: Path, **options: Any) -> WikipediaSource:
-    quick: dict[str, Any] = {"pause_s": 0.0, "first_wait_s": 0.01, "timeout_s": 2.0, "retries": 2, "store": str(tmp_path / "wiki.sqlite")}
+    quick: dict[str, Any] = {
+        "pause_s": 0.0,
+        "first_wait_s": 0.01,
+        "timeout_s": 2.0,
+        "retries": 2,
+        "store": str(tmp_path / "wiki.sqlite"),
+    }
     return WikipediaSource(WikipediaOptions(url=wiki.url, **{**quick, **options}))
 
 
@@ -181,7 +197,13 @@ def test_one_request_a_name_and_none_for_what_is_known(wiki: Wiki, tmp_path: Pat
     assert wiki.names() == ["Puerto Rico", "Zorblax", "Houston"]
     assert first.requests == 3
     query = wiki.asked[0]
-    assert (query["action"], query["format"], query["gsrlimit"], query["exsentences"], query["maxlag"]) == ("query", "json", "1", "2", "5")
+    assert (query["action"], query["format"], query["gsrlimit"], query["exsentences"], query["maxlag"]) == (
+        "query",
+        "json",
+        "1",
+        "2",
+        "5",
+    )
     assert wiki.agents[0] == "crisislens (https://github.com/crisislens)"
     # that there is no page is an answer too
     second = source(wiki, tmp_path)
@@ -236,7 +258,9 @@ def failing(times: int, reply: Reply) -> Callable[[str], Reply]:
         (200, {}, b"<html>"),
     ],
 )
-def test_transient_failures_are_tried_again_and_then_given_up(wiki: Wiki, tmp_path: Path, reply: Reply) -> None:
+def test_transient_failures_are_tried_again_and_then_given_up(
+    wiki: Wiki, tmp_path: Path, reply: Reply
+) -> None:
     wiki.answer = failing(2, reply)
     assert source(wiki, tmp_path).page("Houston") is not None
     assert len(wiki.asked) == 3
@@ -266,7 +290,9 @@ def test_lasting_failures_are_not_tried_again(wiki: Wiki, tmp_path: Path, reply:
 
 def test_a_post_that_fails_is_recorded_and_a_dead_wiki_ends_the_run(wiki: Wiki, tmp_path: Path) -> None:
     wiki.answer = lambda name: (403, {}, b"no") if name == "Paris" else echo(name)
-    posts = [Post(id=str(i), text=f"in {name}") for i, name in enumerate(("Houston", "Paris", "Rome", "Rome"))]
+    posts = [
+        Post(id=str(i), text=f"in {name}") for i, name in enumerate(("Houston", "Paris", "Rome", "Rome"))
+    ]
     told: list[int] = []
     records = know_posts(posts, source(wiki, tmp_path), progress=lambda done, _: told.append(done))
     assert [r.text for r in records] == ["Houston is known.", "", "Rome is known.", "Rome is known."]
@@ -306,6 +332,8 @@ def test_the_command_end_to_end(wiki: Wiki, tmp_path: Path) -> None:
     beside = Sidecar.read(out)
     assert beside.of(Post(id="2", text="")) == "Puerto Rico is known. Houston is known."
     assert beside.of(Post(id="1", text="")) == ""
-    offline = CliRunner().invoke(app, [*command[:2], "--backend", "table", "--out", str(tmp_path / "local.jsonl")])
+    offline = CliRunner().invoke(
+        app, [*command[:2], "--backend", "table", "--out", str(tmp_path / "local.jsonl")]
+    )
     assert offline.exit_code == 0, offline.output
     assert "that table crises-2017 knows" in offline.output

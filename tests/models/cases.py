@@ -1,4 +1,6 @@
-"""Batches and options with which every registered model is tested; a registered model without options here fails the test."""
+"""Batches and options with which every registered model is tested; a registered model without options here
+fails the test.
+"""
 
 import torch
 
@@ -60,7 +62,9 @@ def modality(lengths: list[int], width: int, pooled: int, seed: int) -> Modality
 
 
 def posts(
-    text: tuple[int, ...] = (5, 3, 0, 1, 0), image: tuple[int, ...] = (4, 0, 4, 4, 0), caption: tuple[int, ...] = (6, 0, 2, 0, 0)
+    text: tuple[int, ...] = (5, 3, 0, 1, 0),
+    image: tuple[int, ...] = (4, 0, 4, 4, 0),
+    caption: tuple[int, ...] = (6, 0, 2, 0, 0),
 ) -> FeatureBatch:
     """Posts with both, text only, image only, one token, and nothing; two of them have a caption."""
     return FeatureBatch(
@@ -77,7 +81,10 @@ def padded(batch: FeatureBatch, extra: int, junk: float) -> FeatureBatch:
         more = torch.full((len(m), extra, m.tokens.shape[2]), junk, dtype=m.tokens.dtype)
         tokens = torch.where(m.mask[..., None], m.tokens, junk)
         return ModalityBatch(
-            torch.cat([tokens, more], 1), torch.cat([m.mask, torch.zeros(len(m), extra, dtype=torch.bool)], 1), m.pooled, m.present
+            torch.cat([tokens, more], 1),
+            torch.cat([m.mask, torch.zeros(len(m), extra, dtype=torch.bool)], 1),
+            m.pooled,
+            m.present,
         )
 
     return FeatureBatch(**{name: pad(m) for name, m in batch.modalities().items()})

@@ -1,4 +1,6 @@
-"""Extractors: what a post is told never depends on its neighbors or padding, everything learns, and saving gives equal results."""
+"""Extractors: what a post is told never depends on its neighbors or padding, everything learns, and saving
+gives equal results.
+"""
 
 import json
 from pathlib import Path
@@ -50,7 +52,10 @@ def test_specifications_that_do_not_fit_are_refused() -> None:
         ({"context_pieces": 127}, "at most 126 fit"),
         ({"alignment": AlignmentSpec()}, "need contexts"),
         (
-            {"context_pieces": 8, "alignment": {"kind": "shapley_margin", "expectation": "uniform", "learn_temperature": True}},
+            {
+                "context_pieces": 8,
+                "alignment": {"kind": "shapley_margin", "expectation": "uniform", "learn_temperature": True},
+            },
             "no temperature",
         ),
     ):
@@ -62,8 +67,13 @@ def inputs(extractor: Extractor, posts: list[AnnotatedPost]) -> WordBatch:
     reader = WordReader(extractor.encoder, context_pieces=8, joint=extractor.spec.joint_sequence)
     pairs = [(p.mentions[0], p.mentions[1]) if extractor.spec.task == "relations" else None for p in posts]
     contexts = ["water today" if int(p.id.rpartition("-")[2]) % 3 else "" for p in posts]
-    images = [torch.randn(2, IMAGE_WIDTH, generator=torch.Generator().manual_seed(i)) if i % 2 else None for i in range(len(posts))]
-    read = [reader.read(p.words, context=c, pair=pair) for p, c, pair in zip(posts, contexts, pairs, strict=True)]
+    images = [
+        torch.randn(2, IMAGE_WIDTH, generator=torch.Generator().manual_seed(i)) if i % 2 else None
+        for i in range(len(posts))
+    ]
+    read = [
+        reader.read(p.words, context=c, pair=pair) for p, c, pair in zip(posts, contexts, pairs, strict=True)
+    ]
     return collate_words(read, pad_id=0, images=images, image_width=IMAGE_WIDTH)
 
 
@@ -76,7 +86,9 @@ def labels(extractor: Extractor, posts: list[AnnotatedPost], words: int) -> torc
         if extractor.spec.task == "joint":
             y[row, :n, :n] = torch.from_numpy(extractor.pairs.encode(p.mentions, p.links, words=n))
         else:
-            y[row, :n] = torch.tensor([extractor.tags.numbers[tag] for tag in extractor.tags.encode(p.mentions, words=n)])
+            y[row, :n] = torch.tensor(
+                [extractor.tags.numbers[tag] for tag in extractor.tags.encode(p.mentions, words=n)]
+            )
     return y
 
 
@@ -101,11 +113,19 @@ def test_a_post_is_told_the_same_alone(folder: Path, task: TaskName, joint: bool
                 context_mask=one.context_mask[:, :n],
             )
             alone = extractor.scores(cut, extractor.trunk(cut))[0]
-            same = together[i] if task == "relations" else together[i, :w] if task == "entities" else together[i, :w, :w]
+            same = (
+                together[i]
+                if task == "relations"
+                else together[i, :w]
+                if task == "entities"
+                else together[i, :w, :w]
+            )
             # sums over other padding are made in another order
             assert torch.allclose(alone, same, atol=1e-5)
     every = extractor.predict(batch)
-    assert [p.mentions for p in every] == [extractor.predict(batch.select(torch.tensor([i])))[0].mentions for i in range(7)]
+    assert [p.mentions for p in every] == [
+        extractor.predict(batch.select(torch.tensor([i])))[0].mentions for i in range(7)
+    ]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -117,10 +137,13 @@ def test_everything_learns(folder: Path, task: TaskName, rank: int) -> None:
         if name.endswith(".b") or "spelling" in name or "crf" in name:
             torch.nn.init.normal_(p.data, std=0.1)
     batch = inputs(extractor, posts)
-    task_loss, align = extractor.loss(batch, labels(extractor, posts, batch.starts.shape[1]), torch.Generator().manual_seed(0))
+    task_loss, align = extractor.loss(
+        batch, labels(extractor, posts, batch.starts.shape[1]), torch.Generator().manual_seed(0)
+    )
     assert align.item() != 0
     (task_loss + align).backward()
-    # nothing of it is used: attention's last layer norm of positions, kinds of sequences, the tag that never ends a sequence
+    # nothing of it is used: attention's last layer norm of positions, kinds of sequences, the tag that never
+    # ends a sequence
     spared = {"trunk.encoder.model.embeddings.word_embeddings.weight"}
     for name, p in extractor.named_parameters():
         if p.requires_grad:
@@ -129,14 +152,21 @@ def test_everything_learns(folder: Path, task: TaskName, rank: int) -> None:
             # a bias of keys shifts all scores of a query alike
             assert p.grad.abs().sum() > 0 or name.endswith("key.bias"), name
         elif rank == 0:
-            assert name in {*spared, "trunk.alignment.log_temperature", "trunk.alignment.log_contrast_temperature"}, name
+            assert name in {
+                *spared,
+                "trunk.alignment.log_temperature",
+                "trunk.alignment.log_contrast_temperature",
+            }, name
 
 
 def test_batch_order_changes_no_loss(folder: Path) -> None:
     extractor, posts = make(folder, "entities").eval(), made_up_posts(8)
     batch = inputs(extractor, posts)
     y, order = labels(extractor, posts, batch.starts.shape[1]), torch.tensor([5, 2, 7, 0, 1, 6, 4, 3])
-    first, again = (extractor.loss(b, t, torch.Generator().manual_seed(3)) for b, t in ((batch, y), (batch.select(order), y[order])))
+    first, again = (
+        extractor.loss(b, t, torch.Generator().manual_seed(3))
+        for b, t in ((batch, y), (batch.select(order), y[order]))
+    )
     assert torch.allclose(first[0], again[0], atol=1e-5)
     assert torch.allclose(first[1], again[1], atol=1e-5)
 
@@ -156,7 +186,9 @@ def test_scores_of_entities_are_probabilities_of_enumeration(folder: Path, schem
         n = int(batch.word_mask[i].sum())
         y = torch.tensor(list(product(range(len(tags.tags)), repeat=n)))
         with torch.no_grad():
-            p = crf.log_likelihood(emissions[i : i + 1, :n].expand(len(y), -1, -1), y, torch.ones(len(y), n, dtype=torch.bool)).exp()
+            p = crf.log_likelihood(
+                emissions[i : i + 1, :n].expand(len(y), -1, -1), y, torch.ones(len(y), n, dtype=torch.bool)
+            ).exp()
         has = torch.tensor([first in tags.decode(q) for q in y.tolist()])
         assert score == pytest.approx(float(p[has].sum()), abs=1e-9)
 
@@ -182,7 +214,11 @@ def test_pair_loss_is_its_formula() -> None:
     expected = 0.0
     for row, n in enumerate(words):
         log_p = logits[row].log_softmax(-1).tolist()
-        terms = [(0.3 if y[row, i, j] == 0 else 1.0) * -log_p[i][j][int(y[row, i, j])] for i in range(n) for j in range(n)]
+        terms = [
+            (0.3 if y[row, i, j] == 0 else 1.0) * -log_p[i][j][int(y[row, i, j])]
+            for i in range(n)
+            for j in range(n)
+        ]
         expected += sum(terms) / n / 2
     assert head.loss(logits, y, mask).item() == pytest.approx(expected, abs=1e-12)
     assert torch.autograd.gradcheck(lambda x: head.loss(x, y, mask), (logits,))

@@ -1,4 +1,6 @@
-"""SG-MFT's switches: each takes away what it names and nothing else; the pooled form and its one-token reading."""
+"""SG-MFT's switches: each takes away what it names and nothing else; the pooled form and its one-token
+reading.
+"""
 
 import pytest
 import torch
@@ -52,11 +54,17 @@ def test_a_switch_takes_away_its_part_only(options: dict[str, object], gone: str
 def test_every_variant_learns_and_keeps_posts_apart(options: dict[str, object]) -> None:
     model, batch = build(**options), posts()
     logits = model(batch)
-    (logits.tanh() * torch.randn(logits.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))).sum().backward()
+    (
+        logits.tanh()
+        * torch.randn(logits.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    ).sum().backward()
     silent = {n for n, p in model.named_parameters() if p.grad is None or p.grad.abs().max() < 1e-15}
     if options.get("pooled_tokens") == 1:
-        # the literal reading: softmax over one key is 1, so SFM's queries and keys learn nothing; SIM has two keys, which do
-        assert silent == {f"join.cross_{m}.{x}" for m in ("text", "image") for x in ("q.weight", "q.bias", "k.weight")}
+        # the literal reading: softmax over one key is 1, so SFM's queries and keys learn nothing; SIM has two
+        # keys, which do
+        assert silent == {
+            f"join.cross_{m}.{x}" for m in ("text", "image") for x in ("q.weight", "q.bias", "k.weight")
+        }
     else:
         assert silent == set()
     model.eval()
@@ -78,7 +86,11 @@ def test_one_modality_only_does_not_see_the_other(only: str, hidden: str) -> Non
 def test_the_pooled_form_does_not_read_tokens() -> None:
     model, batch = build(source="pooled").eval(), posts()
     assert not model.reads_tokens
-    other = batch.map(text=batch.text.__class__(batch.text.tokens + 1, batch.text.mask, batch.text.pooled, batch.text.present))
+    other = batch.map(
+        text=batch.text.__class__(
+            batch.text.tokens + 1, batch.text.mask, batch.text.pooled, batch.text.present
+        )
+    )
     assert torch.equal(model(other), model(batch))
 
 

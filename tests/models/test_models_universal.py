@@ -1,4 +1,6 @@
-"""What every registered model promises, one promise a test; the published forms' broken promises are stated, not hidden."""
+"""What every registered model promises, one promise a test; the published forms' broken promises are stated,
+not hidden.
+"""
 
 from pathlib import Path
 
@@ -13,17 +15,22 @@ from crisislens.models.base import ModelSpec
 from crisislens.nn.batch import FeatureBatch
 
 DESIGNED = sorted(set(OPTIONS) - PUBLISHED)
-# published: softmax over one key is 1 whatever query and key are, so they get no gradient (λ, which the norm cancels up to its ε, gets next
-# to none: see the test below); in the cross-differential row the text's half is nothing but a query, so all that makes it is silent too
+# published: softmax over one key is 1 whatever query and key are, so they get no gradient (λ, which the norm
+# cancels up to its ε, gets next to none: see the test below); in the cross-differential row the text's half
+# is nothing but a query, so all that makes it is silent too
 _ONE_KEY = {"attend.q.weight", "attend.k.weight"}
 _ONE_KEY_BIASED = _ONE_KEY | {"attend.q.bias", "attend.k.bias"}
-_TEXT_HALF = {f"fuse.{part}.{kind}" for part in ("value_text", "gate_image", "norm_text") for kind in ("weight", "bias")}
+_TEXT_HALF = {
+    f"fuse.{part}.{kind}" for part in ("value_text", "gate_image", "norm_text") for kind in ("weight", "bias")
+}
 SILENT: dict[str, set[str]] = {
     "guided_differential_published": _ONE_KEY,
     "vector_guided_differential_published": _ONE_KEY,
     "vector_cross_differential_published": _ONE_KEY | _TEXT_HALF,
     "vector_guided_self_published": _ONE_KEY_BIASED,
-    "vector_cross_published": {f"{part}.{x}.{kind}" for part in ("to_image", "to_text") for x in "qk" for kind in ("weight", "bias")},
+    "vector_cross_published": {
+        f"{part}.{x}.{kind}" for part in ("to_image", "to_text") for x in "qk" for kind in ("weight", "bias")
+    },
 }
 META = ArtifactMeta(
     label_space="damage_severity",
@@ -32,7 +39,9 @@ META = ArtifactMeta(
     encoder_fingerprint="e",
     features_fingerprint="f",
     widths=WIDTHS,
-    card=Card(summary="Made for a test.", data=("nothing, no license",), limits=("anything",), numbers=("A3 0.5",)),
+    card=Card(
+        summary="Made for a test.", data=("nothing, no license",), limits=("anything",), numbers=("A3 0.5",)
+    ),
 )
 # fp64: sums of a few dozen terms in another order
 TINY = 1e-10
@@ -55,12 +64,18 @@ def test_every_parameter_learns(name: str) -> None:
     torch.manual_seed(3)
     weights = torch.randn(5, CLASSES, dtype=torch.float64)
     (model(posts()).tanh() * weights).sum().backward()
-    silent = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0}
+    silent = {
+        n
+        for n, p in model.named_parameters()
+        if p.grad is None or not p.grad.isfinite().all() or p.grad.abs().max() == 0
+    }
     assert silent == SILENT.get(name, set())
 
 
 @pytest.mark.parametrize("name", sorted(name for name in PUBLISHED if "differential" in name))
-def test_in_published_differential_attention_queries_and_keys_get_no_gradient_and_lambda_next_to_none(name: str) -> None:
+def test_in_published_differential_attention_queries_and_keys_get_no_gradient_and_lambda_next_to_none(
+    name: str,
+) -> None:
     model = build(name)
     torch.manual_seed(3)
     (model(posts()).tanh() * torch.randn(5, CLASSES, dtype=torch.float64)).sum().backward()
@@ -79,10 +94,17 @@ def test_every_parameter_of_a_model_that_is_asked_to_read_captions_learns(name: 
     model = build(name, options=WITH_CAPTIONS[name])
     torch.manual_seed(3)
     (model(posts()).tanh() * torch.randn(5, CLASSES, dtype=torch.float64)).sum().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.abs().max() > 0 for p in model.parameters())
+    assert all(
+        p.grad is not None and p.grad.isfinite().all() and p.grad.abs().max() > 0 for p in model.parameters()
+    )
 
 
-@pytest.mark.parametrize("name", sorted(name for name in (*OPTIONS, *WITH_CAPTIONS) if name in WITH_CAPTIONS or build(name).reads_captions))
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        name for name in (*OPTIONS, *WITH_CAPTIONS) if name in WITH_CAPTIONS or build(name).reads_captions
+    ),
+)
 def test_a_caption_counts_and_a_batch_without_any_is_one_in_which_no_post_has_one(name: str) -> None:
     model, batch = build(name, options=WITH_CAPTIONS.get(name)).eval(), posts()
     assert model.reads_captions
@@ -104,7 +126,13 @@ def test_the_gates_of_late_fusion_share_out_one_among_the_sources_that_are_there
     model, batch = build("gated_late_fusion").eval(), posts()
     gates, voices = model.voices(batch)  # type: ignore[operator]
     assert voices.shape == (5, 3, CLASSES)
-    assert (gates > 0).tolist() == [[True, True, True], [True, False, False], [False, True, True], [True, True, False], [False] * 3]
+    assert (gates > 0).tolist() == [
+        [True, True, True],
+        [True, False, False],
+        [False, True, True],
+        [True, True, False],
+        [False] * 3,
+    ]
     torch.testing.assert_close(gates.sum(1), torch.tensor([1.0, 1, 1, 1, 0], dtype=torch.float64))
     # hand-computed: alone, a source has the whole gate, and a post with nothing gets the prior
     torch.testing.assert_close(model(batch)[1], model.prior + voices[1, 0])  # type: ignore[arg-type, operator]
@@ -123,13 +151,17 @@ def test_neighbors_change_nothing(name: str) -> None:
     together = model(batch)
     for i in range(5):
         torch.testing.assert_close(model(batch.select(torch.tensor([i])))[0], together[i], atol=TINY, rtol=0)
-    torch.testing.assert_close(model(batch.select(torch.tensor([4, 1, 0])))[1], together[1], atol=TINY, rtol=0)
+    torch.testing.assert_close(
+        model(batch.select(torch.tensor([4, 1, 0])))[1], together[1], atol=TINY, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
 def test_in_the_published_form_neighbors_do_change_a_result(name: str) -> None:
     model, batch = build(name).eval(), posts(text=(5, 3, 2, 1, 4), image=(4, 4, 4, 4, 4))
-    assert (model(batch.select(torch.tensor([0])))[0] - model(batch)[0]).abs().max() > 1e-9  # fp64 noise is a million times smaller
+    assert (
+        model(batch.select(torch.tensor([0])))[0] - model(batch)[0]
+    ).abs().max() > 1e-9  # fp64 noise is a million times smaller
 
 
 @pytest.mark.parametrize("name", DESIGNED)
@@ -168,7 +200,10 @@ def test_bfloat16_stays_near(name: str) -> None:
 
 
 def test_the_weights_in_float16_are_half_the_size_and_near(tmp_path: Path) -> None:
-    model, spec = build("late_fusion").float().eval(), ModelSpec(name="late_fusion", options=OPTIONS["late_fusion"])  # type: ignore[arg-type]
+    model, spec = (
+        build("late_fusion").float().eval(),
+        ModelSpec(name="late_fusion", options=OPTIONS["late_fusion"]),
+    )  # type: ignore[arg-type]
     save_artifact(tmp_path / "full", model, spec, META)
     save_artifact(tmp_path / "half", model, spec, META, dtype="float16")
     batch = posts().to(dtype=torch.float32)
@@ -216,7 +251,9 @@ def test_options_are_checked() -> None:
         ModelSpec(name="giuded").build(WIDTHS, 2)
 
 
-@pytest.mark.parametrize(("name", "count"), [("guided_published", 1_905_414), ("guided_differential_published", 2_167_750)])
+@pytest.mark.parametrize(
+    ("name", "count"), [("guided_published", 1_905_414), ("guided_differential_published", 2_167_750)]
+)
 def test_published_models_have_the_parameters_of_the_originals(name: str, count: int) -> None:
     from crisislens.nn.widths import FeatureWidths
 

@@ -15,7 +15,9 @@ TRANSITIONS = [[True, True, False], [True, True, True], [True, True, True]]
 
 
 def crf(*, ends: tuple[bool, ...] = (True, True, True), seed: int = 0) -> LinearChainCRF:
-    field = LinearChainCRF(transitions_allowed=TRANSITIONS, starts_allowed=[True, True, False], ends_allowed=[*ends]).double()
+    field = LinearChainCRF(
+        transitions_allowed=TRANSITIONS, starts_allowed=[True, True, False], ends_allowed=[*ends]
+    ).double()
     generator = torch.Generator().manual_seed(seed)
     for p in field.parameters():
         p.data = torch.randn(p.shape, generator=generator, dtype=torch.float64)
@@ -24,7 +26,9 @@ def crf(*, ends: tuple[bool, ...] = (True, True, True), seed: int = 0) -> Linear
 
 def batch(b: int = 4, t: int = 4, seed: int = 1) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([4, 1, 3, 2])[:b]
-    return torch.randn(b, t, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64), torch.arange(t) < lengths[:, None]
+    return torch.randn(
+        b, t, C, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+    ), torch.arange(t) < lengths[:, None]
 
 
 def allowed(field: LinearChainCRF, y: tuple[int, ...]) -> bool:
@@ -56,7 +60,9 @@ def test_partition_likelihood_and_decoding_are_those_of_enumeration(ends: tuple[
         y[i, :n] = torch.tensor(best)
     likelihood = field.log_likelihood(e, y, mask).detach()
     for i, n in enumerate(mask.sum(1).tolist()):
-        assert float(likelihood[i]) == pytest.approx(slow_score(field, e[i], tuple(decoded[i])) - float(z[i]), abs=1e-10)
+        assert float(likelihood[i]) == pytest.approx(
+            slow_score(field, e[i], tuple(decoded[i])) - float(z[i]), abs=1e-10
+        )
         assert n == len(decoded[i])
 
 
@@ -94,8 +100,14 @@ def test_span_probability_is_that_of_enumeration() -> None:
     found = field.span_log_probability(e[rows], mask[rows], y, inside, after).exp().detach()
     for s, (row, start, end) in enumerate(spans):
         scores = sequences(field, e[row], int(mask[row].sum()))
-        agree = [v for q, v in scores.items() if q[start:end] == (1, *[2] * (end - start - 1)) and (end == len(q) or q[end] != 2)]
-        assert float(found[s]) == pytest.approx(sum(map(math.exp, agree)) / sum(map(math.exp, scores.values())), abs=1e-10)
+        agree = [
+            v
+            for q, v in scores.items()
+            if q[start:end] == (1, *[2] * (end - start - 1)) and (end == len(q) or q[end] != 2)
+        ]
+        assert float(found[s]) == pytest.approx(
+            sum(map(math.exp, agree)) / sum(map(math.exp, scores.values())), abs=1e-10
+        )
 
 
 def test_gradients() -> None:
@@ -105,7 +117,9 @@ def test_gradients() -> None:
     names = ("starts", "transitions", "ends")
 
     def call(emissions: Tensor, *parameters: Tensor) -> Tensor:
-        return torch.func.functional_call(field, dict(zip(names, parameters, strict=True)), (emissions, y, mask))
+        return torch.func.functional_call(
+            field, dict(zip(names, parameters, strict=True)), (emissions, y, mask)
+        )
 
     field.forward = field.log_likelihood  # type: ignore[method-assign, assignment]
     own = dict(field.named_parameters())

@@ -1,4 +1,6 @@
-"""Differential attention between and within sequences against plain formulas in fp64, and the published single-key layers."""
+"""Differential attention between and within sequences against plain formulas in fp64, and the published
+single-key layers.
+"""
 
 import math
 
@@ -21,7 +23,15 @@ def plain_softmax(scores: list[float]) -> list[float]:
 
 
 def plain(
-    x: Tensor, y: Tensor, w_q: Tensor, w_k: Tensor, w_v: Tensor, w_o: Tensor, gain: Tensor, lambdas: list[float], lambda_0: float
+    x: Tensor,
+    y: Tensor,
+    w_q: Tensor,
+    w_k: Tensor,
+    w_v: Tensor,
+    w_o: Tensor,
+    gain: Tensor,
+    lambdas: list[float],
+    lambda_0: float,
 ) -> Tensor:
     """The formula with loops over heads, queries and keys; no code of ours."""
     heads, width = len(lambdas), x.shape[1]
@@ -35,7 +45,10 @@ def plain(
             for two in range(2):
                 at = slice(h * 2 * e + two * e, h * 2 * e + (two + 1) * e)
                 maps.append(plain_softmax([float(q[i, at] @ k[j, at]) / math.sqrt(e) for j in range(len(y))]))
-            value = sum((maps[0][j] - lambdas[h] * maps[1][j]) * v[j, h * 2 * e : (h + 1) * 2 * e] for j in range(len(y)))
+            value = sum(
+                (maps[0][j] - lambdas[h] * maps[1][j]) * v[j, h * 2 * e : (h + 1) * 2 * e]
+                for j in range(len(y))
+            )
             assert isinstance(value, Tensor)
             parts.append((1 - lambda_0) * value / torch.sqrt(value.square().mean() + 1e-5) * gain)
         rows.append(torch.cat(parts) @ w_o.T)
@@ -45,7 +58,8 @@ def plain(
 def lambdas_of(layer: DifferentialAttention | DifferentialCrossAttention) -> list[float]:
     q_1, k_1, q_2, k_2 = layer.lambda_terms.detach()
     return [
-        math.exp(float(q_1[h] @ k_1[h])) - math.exp(float(q_2[h] @ k_2[h])) + 0.8 - 0.6 * math.exp(-0.3 * 1) for h in range(layer.heads)
+        math.exp(float(q_1[h] @ k_1[h])) - math.exp(float(q_2[h] @ k_2[h])) + 0.8 - 0.6 * math.exp(-0.3 * 1)
+        for h in range(layer.heads)
     ]
 
 
@@ -57,9 +71,19 @@ def test_cross_attention_is_the_plain_formula(n: int, m: int, heads: int) -> Non
     x, y = torch.randn(1, n, 16).double(), torch.randn(1, m, 16).double()
     w_k, w_v = layer.k_v.weight.chunk(2)
     expected = plain(
-        x[0], y[0], layer.q.weight, w_k, w_v, layer.out.weight, layer.norm.weight, lambdas_of(layer), 0.8 - 0.6 * math.exp(-0.3)
+        x[0],
+        y[0],
+        layer.q.weight,
+        w_k,
+        w_v,
+        layer.out.weight,
+        layer.norm.weight,
+        lambdas_of(layer),
+        0.8 - 0.6 * math.exp(-0.3),
     )
-    torch.testing.assert_close(layer(x, y, torch.ones(1, m, dtype=torch.bool))[0], expected, atol=TINY, rtol=0)
+    torch.testing.assert_close(
+        layer(x, y, torch.ones(1, m, dtype=torch.bool))[0], expected, atol=TINY, rtol=0
+    )
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
@@ -69,7 +93,17 @@ def test_self_attention_is_the_plain_formula(heads: int) -> None:
     torch.nn.init.normal_(layer.norm.weight)
     x = torch.randn(1, 4, 16).double()
     w_q, w_k, w_v = layer.q_k_v.weight.chunk(3)
-    expected = plain(x[0], x[0], w_q, w_k, w_v, layer.out.weight, layer.norm.weight, lambdas_of(layer), 0.8 - 0.6 * math.exp(-0.3))
+    expected = plain(
+        x[0],
+        x[0],
+        w_q,
+        w_k,
+        w_v,
+        layer.out.weight,
+        layer.norm.weight,
+        lambdas_of(layer),
+        0.8 - 0.6 * math.exp(-0.3),
+    )
     torch.testing.assert_close(layer(x, torch.ones(1, 4, dtype=torch.bool))[0], expected, atol=TINY, rtol=0)
 
 

@@ -11,7 +11,9 @@ def encoder() -> JointEncoder:
     return JointEncoder(text_width=6, image_width=5, width=8, layers=2, heads=2).eval()
 
 
-def post(b: int, t: int, p: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def post(
+    b: int, t: int, p: int, seed: int = 1
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     random = torch.Generator().manual_seed(seed)
     masks = torch.ones(b, t, dtype=torch.bool), torch.ones(b, p, dtype=torch.bool)
     return torch.randn(b, t, 6, generator=random), masks[0], torch.randn(b, p, 5, generator=random), masks[1]
@@ -36,7 +38,11 @@ def test_every_weight_learns() -> None:
     module = encoder()
     aligned = module.aligned(*post(3, 4, 5))
     mixed = module.mix(aligned)
-    loss = alignment_loss(alignment_scores(aligned), torch.tensor([0, 1, 2])) + (mixed.pooled**3).sum() + (mixed.image**3).sum()
+    loss = (
+        alignment_loss(alignment_scores(aligned), torch.tensor([0, 1, 2]))
+        + (mixed.pooled**3).sum()
+        + (mixed.image**3).sum()
+    )
     loss.backward()
     for name, parameter in module.named_parameters():
         assert parameter.grad is not None, name
@@ -51,7 +57,8 @@ def test_similarity_is_the_mean_of_each_words_best_patch() -> None:
     image_mask = torch.tensor([[True, True], [True, False]])
     scores = alignment_scores(JointStates(text, text_mask, image, image_mask, text[:, 0]))
     half = 2**-0.5
-    # text 0, picture 0: the first word has a patch of its own direction, the second one at 45°; picture 1 has one opposite patch
+    # text 0, picture 0: the first word has a patch of its own direction, the second one at 45°; picture 1 has
+    # one opposite patch
     assert scores[0].tolist() == pytest.approx([(1 + half) / 2, -0.5])
     assert scores[1].tolist() == pytest.approx([1.0, -half])
 

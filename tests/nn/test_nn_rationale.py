@@ -1,4 +1,6 @@
-"""The rationale head: decoding against enumeration, marginals, losses by hand, gradients, independence of neighbors and padding."""
+"""The rationale head: decoding against enumeration, marginals, losses by hand, gradients, independence of
+neighbors and padding.
+"""
 
 import math
 
@@ -90,15 +92,19 @@ def test_every_weight_learns_and_losses_are_finite() -> None:
 def test_the_loss_is_the_papers_by_hand() -> None:
     logits = torch.tensor([[0.0, math.log(3.0), 9.0]])
     mask = torch.tensor([[True, True, False]])
-    # p = 1/2 for a word that is none and 3/4 for one that is: each class has one word of two, so weights are 1
+    # p = 1/2 for a word that is none and 3/4 for one that is: each class has one word of two, so weights are
+    # 1
     scores = WordScores(logits, torch.zeros(1, 3, 3))
     words, _ = rationale_loss(scores, torch.tensor([[0.0, 1.0, 0.0]]), torch.zeros(1, 3, 3), mask)
     assert float(words) == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
     logits = torch.zeros(1, 4)
     whole = torch.ones(1, 4, dtype=torch.bool)
     y = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
-    balanced, _ = rationale_loss(WordScores(logits, torch.zeros(1, 4, 4)), y, torch.zeros(1, 4, 4), whole, balance=1.0)
-    # weights 4/2 and 4/6 for one and three words of loss log 2: both classes count alike, and the mean weight is 1
+    balanced, _ = rationale_loss(
+        WordScores(logits, torch.zeros(1, 4, 4)), y, torch.zeros(1, 4, 4), whole, balance=1.0
+    )
+    # weights 4/2 and 4/6 for one and three words of loss log 2: both classes count alike, and the mean weight
+    # is 1
     assert float(balanced) == pytest.approx(math.log(2))
 
 

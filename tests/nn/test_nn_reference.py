@@ -1,4 +1,6 @@
-"""The formulas of the modules by another, slower road, in fp64: head by head and post by post, as the papers write them."""
+"""The formulas of the modules by another, slower road, in fp64: head by head and post by post, as the papers
+write them.
+"""
 
 import math
 
@@ -114,7 +116,9 @@ def test_guided_cross_attention_is_the_formula() -> None:
 
 def test_published_fusion_is_the_authors_computation() -> None:
     torch.manual_seed(0)
-    m = PublishedGuidedFusion(image_pooled_width=6, text_pooled_width=5, projection=4, hidden=8, width=3).double()
+    m = PublishedGuidedFusion(
+        image_pooled_width=6, text_pooled_width=5, projection=4, hidden=8, width=3
+    ).double()
     image, text = torch.randn(7, 6, dtype=torch.float64), torch.randn(7, 5, dtype=torch.float64)
     m(image, text)  # moves the running statistics away from their start
     m.eval()
@@ -128,7 +132,9 @@ def test_published_fusion_is_the_authors_computation() -> None:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         z = (value(f) - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
-        mixed = torch.stack([sum(w * row for w, row in zip(torch.softmax(other @ x, 0), other, strict=True)) for x in other])  # type: ignore[misc]
+        mixed = torch.stack(
+            [sum(w * row for w, row in zip(torch.softmax(other @ x, 0), other, strict=True)) for x in other]
+        )  # type: ignore[misc]
         halves.append(torch.sigmoid(gate(mixed)) * z.clamp(min=0))
     torch.testing.assert_close(m(image, text), torch.cat(halves, -1), **EXACT)
 
@@ -155,7 +161,12 @@ def test_the_missing_token_stands_in_for_nothing_but_what_is_missing() -> None:
 
 def batch(b: int = 2000) -> FeatureBatch:
     def full(there: torch.Tensor) -> ModalityBatch:
-        return ModalityBatch(torch.ones(b, 1, 2) * there[:, None, None], there[:, None], torch.ones(b, 2) * there[:, None], there)
+        return ModalityBatch(
+            torch.ones(b, 1, 2) * there[:, None, None],
+            there[:, None],
+            torch.ones(b, 2) * there[:, None],
+            there,
+        )
 
     index = torch.arange(b)
     return FeatureBatch(text=full(index % 4 != 0), image=full(index % 4 != 1))
@@ -166,7 +177,9 @@ def test_modality_dropout_hides_one_of_two_and_never_the_last() -> None:
     hide, given_posts = ModalityDropout(rate=0.4), batch()
     hidden = hide(given_posts)
     both = given_posts.text.present & given_posts.image.present
-    assert (hidden.text.present | hidden.image.present).equal(given_posts.text.present | given_posts.image.present)
+    assert (hidden.text.present | hidden.image.present).equal(
+        given_posts.text.present | given_posts.image.present
+    )
     for m in ("text", "image"):
         lost = getattr(given_posts, m).present & ~getattr(hidden, m).present
         assert not (lost & ~both).any()
@@ -200,7 +213,11 @@ def test_masked_mean_of_nothing_is_zero() -> None:
 
 def test_a_batch_is_padded_selected_and_refused_when_ragged() -> None:
     part = ModalityBatch.collate([torch.ones(2, 3), None], [torch.ones(4), None], width=3, pooled_width=4)
-    assert (part.tokens.shape, part.mask.tolist(), part.present.tolist()) == ((2, 2, 3), [[True, True], [False, False]], [True, False])
+    assert (part.tokens.shape, part.mask.tolist(), part.present.tolist()) == (
+        (2, 2, 3),
+        [[True, True], [False, False]],
+        [True, False],
+    )
     whole = FeatureBatch(text=part, image=part)
     assert len(whole.select(torch.tensor([1]))) == 1
     with pytest.raises(ValueError, match=r"same number of posts, got \[1, 2\]"):

@@ -1,4 +1,6 @@
-"""Shapley values, contrast, alignment and fusion against slow reference code in double precision, and by their axioms."""
+"""Shapley values, contrast, alignment and fusion against slow reference code in double precision, and by
+their axioms.
+"""
 
 import math
 from itertools import permutations
@@ -12,7 +14,13 @@ from torch import Tensor
 from crisislens.nn.adaptive import AdaptiveFusion
 from crisislens.nn.alignment import Alignment, AlignmentKind
 from crisislens.nn.contrast import margin_loss, softmax_loss
-from crisislens.nn.shapley import Expectation, antithetic_permutations, coalition_values, exact_shapley, permutation_shapley
+from crisislens.nn.shapley import (
+    Expectation,
+    antithetic_permutations,
+    coalition_values,
+    exact_shapley,
+    permutation_shapley,
+)
 
 EXPECTATIONS: tuple[Expectation, ...] = ("softmax", "uniform")
 KINDS: tuple[AlignmentKind, ...] = ("shapley_margin", "shapley_softmax", "info_nce")
@@ -46,7 +54,9 @@ def test_exact_values_are_the_mean_over_all_orders(expectation: Expectation) -> 
     phi = exact_shapley(s, expectation=expectation, temperature=0.2)
     orders = list(permutations(range(5)))
     for j in range(3):
-        assert phi[:, j].tolist() == pytest.approx(slow_shapley(s[:, j].tolist(), orders, expectation, 0.2), abs=1e-12)
+        assert phi[:, j].tolist() == pytest.approx(
+            slow_shapley(s[:, j].tolist(), orders, expectation, 0.2), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("expectation", EXPECTATIONS)
@@ -59,11 +69,21 @@ def test_estimate_is_the_slow_mean_over_the_same_orders(expectation: Expectation
         assert phi[:, j].tolist() == pytest.approx(slow, abs=1e-12)
 
 
-@given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 10_000), st.sampled_from(EXPECTATIONS), st.sampled_from([0.02, 0.1, 1.0]))
+@given(
+    st.integers(1, 9),
+    st.integers(1, 4),
+    st.integers(0, 10_000),
+    st.sampled_from(EXPECTATIONS),
+    st.sampled_from([0.02, 0.1, 1.0]),
+)
 @settings(max_examples=60, deadline=None)
-def test_efficiency_holds_for_every_single_permutation(k: int, n: int, seed: int, expectation: Expectation, tau: float) -> None:
+def test_efficiency_holds_for_every_single_permutation(
+    k: int, n: int, seed: int, expectation: Expectation, tau: float
+) -> None:
     s = similarities(k, n, seed)
-    whole = coalition_values(s, torch.ones(1, k, dtype=torch.bool), expectation=expectation, temperature=tau)[0]
+    whole = coalition_values(s, torch.ones(1, k, dtype=torch.bool), expectation=expectation, temperature=tau)[
+        0
+    ]
     for order in antithetic_permutations(3, k, torch.Generator().manual_seed(seed)):
         phi = permutation_shapley(s, order[None], expectation=expectation, temperature=tau)
         assert torch.allclose(phi.sum(0), whole, atol=1e-12)
@@ -91,23 +111,29 @@ def test_null_players_get_nothing_and_change_nobody(k: int, seed: int, expectati
     assert not exact_shapley(s, present=torch.zeros_like(present), expectation=expectation).any()
     orders = antithetic_permutations(4, k, torch.Generator().manual_seed(seed))
     for order in orders:
-        assert (permutation_shapley(s, order[None], present=present, expectation=expectation)[~present] == 0).all()
+        assert (
+            permutation_shapley(s, order[None], present=present, expectation=expectation)[~present] == 0
+        ).all()
     estimate = permutation_shapley(s, orders, present=present, expectation=expectation)
     # the same orders without the absent player, in the numbering of those who are left
     left = {int(i): rank for rank, i in enumerate(present.nonzero()[:, 0])}
     fewer = torch.tensor([[left[i] for i in order if i in left] for order in orders.tolist()])
-    assert torch.allclose(estimate[present], permutation_shapley(s[present], fewer, expectation=expectation), atol=1e-12)
+    assert torch.allclose(
+        estimate[present], permutation_shapley(s[present], fewer, expectation=expectation), atol=1e-12
+    )
 
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.integers(0, 6))
 @settings(max_examples=40, deadline=None)
 def test_a_player_of_no_weight_counts_only_where_it_comes_first(k: int, seed: int, place: int) -> None:
-    # at τ = 0.01 a similarity of −1 weighs at most e^-100 of any other here: it changes no coalition but the empty one,
-    # which it joins in one order of k, so that it is worth its similarity divided by k
+    # at τ = 0.01 a similarity of −1 weighs at most e^-100 of any other here: it changes no coalition but the
+    # empty one, which it joins in one order of k, so that it is worth its similarity divided by k
     i = place % k
     s = similarities(k, 2, seed).abs()
     s[i] = -1.0
-    assert torch.allclose(exact_shapley(s, temperature=0.01)[i], torch.full((2,), -1.0 / k, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(
+        exact_shapley(s, temperature=0.01)[i], torch.full((2,), -1.0 / k, dtype=torch.float64), atol=1e-12
+    )
     for order in antithetic_permutations(6, k, torch.Generator().manual_seed(seed)):
         phi = permutation_shapley(s, order[None], temperature=0.01)[i]
         expected = -1.0 if order[0] == i else 0.0
@@ -161,7 +187,13 @@ def test_losses_by_hand() -> None:
     phi = torch.tensor([[0.5, 0.1, 9.0], [0.2, 0.4, 9.0], [9.0, 9.0, 9.0]])
     pairs = torch.tensor([True, True, False])
     assert float(margin_loss(phi, pairs)) == pytest.approx(-((0.5 - 0.2) + (0.4 - 0.1)) / 2)
-    expected = -(math.log(math.exp(5) / (math.exp(5) + math.exp(2))) + math.log(math.exp(4) / (math.exp(4) + math.exp(1)))) / 2
+    expected = (
+        -(
+            math.log(math.exp(5) / (math.exp(5) + math.exp(2)))
+            + math.log(math.exp(4) / (math.exp(4) + math.exp(1)))
+        )
+        / 2
+    )
     assert float(softmax_loss(phi, pairs, 0.1)) == pytest.approx(expected, rel=1e-5)
     alone = torch.tensor([True, False, False])
     assert float(margin_loss(phi, alone)) == 0
@@ -180,7 +212,9 @@ def slow_losses(phi: list[list[float]], pairs: list[bool], tau: float) -> tuple[
 
 @given(st.integers(2, 7), st.integers(0, 10_000), st.sampled_from([0.05, 0.1, 1.0]))
 @settings(max_examples=40, deadline=None)
-def test_losses_equal_slow_ones_and_their_gradients_are_those_of_differences(k: int, seed: int, tau: float) -> None:
+def test_losses_equal_slow_ones_and_their_gradients_are_those_of_differences(
+    k: int, seed: int, tau: float
+) -> None:
     phi = similarities(k, k, seed).requires_grad_()
     pairs = torch.rand(k, generator=torch.Generator().manual_seed(seed)) < 0.7
     pairs[:2] = True
@@ -200,7 +234,9 @@ def test_a_direction_equals_the_slow_one(kind: AlignmentKind, expectation: Expec
     found = align.direction(s, torch.ones(5, dtype=torch.bool), torch.Generator().manual_seed(2)).item()
     orders = antithetic_permutations(8, 5, torch.Generator().manual_seed(2))
     ranked = s.diagonal().argsort()[orders].tolist()
-    columns = [slow_shapley(s[:, j].tolist(), ranked, expectation, align.temperature.item()) for j in range(5)]
+    columns = [
+        slow_shapley(s[:, j].tolist(), ranked, expectation, align.temperature.item()) for j in range(5)
+    ]
     values = s.tolist() if kind == "info_nce" else [list(row) for row in zip(*columns, strict=True)]
     tau = align.temperature if kind == "info_nce" else align.contrast_temperature
     margin, softmax = slow_losses(values, [True] * 5, tau.item())
@@ -220,8 +256,14 @@ def test_equal_players_get_the_same_from_all_orders_together(expectation: Expect
 def test_gradients_of_the_fusion(*, relevance: bool) -> None:
     torch.manual_seed(0)
     fuse = AdaptiveFusion(width=4, image_width=3, heads=2, relevance=relevance).double()
-    text, context, image = (torch.randn(2, n, w, dtype=torch.float64, requires_grad=True) for n, w in ((3, 4), (2, 4), (2, 3)))
-    masks = (torch.ones(2, 3, dtype=torch.bool), torch.tensor([[True, False], [False, False]]), torch.ones(2, 2, dtype=torch.bool))
+    text, context, image = (
+        torch.randn(2, n, w, dtype=torch.float64, requires_grad=True) for n, w in ((3, 4), (2, 4), (2, 3))
+    )
+    masks = (
+        torch.ones(2, 3, dtype=torch.bool),
+        torch.tensor([[True, False], [False, False]]),
+        torch.ones(2, 2, dtype=torch.bool),
+    )
 
     def call(t: Tensor, c: Tensor, v: Tensor) -> Tensor:
         return fuse(t, masks[0], c, masks[1], v, masks[2])
@@ -240,7 +282,13 @@ def inputs(b: int = 6, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor, T
     g = torch.Generator().manual_seed(seed)
     has_context, has_image = torch.ones(b, dtype=torch.bool), torch.ones(b, dtype=torch.bool)
     has_context[1] = has_image[2] = False
-    return torch.randn(b, 8, generator=g), torch.randn(b, 8, generator=g), torch.randn(b, 12, generator=g), has_context, has_image
+    return (
+        torch.randn(b, 8, generator=g),
+        torch.randn(b, 8, generator=g),
+        torch.randn(b, 12, generator=g),
+        has_context,
+        has_image,
+    )
 
 
 def make(kind: AlignmentKind, **options: object) -> Alignment:
@@ -250,7 +298,9 @@ def make(kind: AlignmentKind, **options: object) -> Alignment:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("expectation", EXPECTATIONS)
-def test_alignment_does_not_depend_on_the_order_of_the_batch(kind: AlignmentKind, expectation: Expectation) -> None:
+def test_alignment_does_not_depend_on_the_order_of_the_batch(
+    kind: AlignmentKind, expectation: Expectation
+) -> None:
     align, batch, order = make(kind, expectation=expectation), inputs(), torch.tensor([3, 1, 5, 0, 4, 2])
     first = align(*batch, torch.Generator().manual_seed(1))
     again = align(*(x[order] for x in batch), torch.Generator().manual_seed(1))
@@ -305,9 +355,15 @@ def test_alignment_teaches_every_weight_and_falls(kind: AlignmentKind) -> None:
 def test_directions_are_the_four_of_the_paper() -> None:
     align, (text, context, image, _, _) = make("info_nce"), inputs()
     everyone = torch.ones(6, dtype=torch.bool)
-    c, t, v = (torch.nn.functional.normalize(x, dim=-1) for x in (align.context(context), align.text(text), align.image(image)))
+    c, t, v = (
+        torch.nn.functional.normalize(x, dim=-1)
+        for x in (align.context(context), align.text(text), align.image(image))
+    )
     y = torch.arange(6)
-    terms = [torch.nn.functional.cross_entropy((a @ b.T).double() / 0.1, y) for a, b in ((t, c), (c, t), (v, c), (c, v))]
+    terms = [
+        torch.nn.functional.cross_entropy((a @ b.T).double() / 0.1, y)
+        for a, b in ((t, c), (c, t), (v, c), (c, v))
+    ]
     loss = align(text, context, image, everyone, everyone)
     # cosines in single precision divided by 0.1
     assert loss.item() == pytest.approx(torch.stack(terms).mean().item(), abs=1e-5)
@@ -331,7 +387,11 @@ def tokens(b: int, n: int, d: int, lengths: list[int], seed: int) -> tuple[Tenso
 @pytest.mark.parametrize("relevance", [False, True])
 def test_fusion_ignores_padding_and_neighbors_and_leaves_text_alone_without_more(relevance: bool) -> None:
     fuse = fusion(relevance=relevance)
-    text, context, image = tokens(3, 5, 8, [5, 3, 4], 0), tokens(3, 4, 8, [4, 0, 2], 1), tokens(3, 3, 6, [3, 0, 0], 2)
+    text, context, image = (
+        tokens(3, 5, 8, [5, 3, 4], 0),
+        tokens(3, 4, 8, [4, 0, 2], 1),
+        tokens(3, 3, 6, [3, 0, 0], 2),
+    )
     h = fuse(*text, *context, *image)
     assert torch.equal(h[1], text[0][1])
     assert not torch.allclose(h[2], text[0][2])
@@ -355,7 +415,10 @@ def test_a_picture_without_a_context_is_taken_whole() -> None:
 
 def test_fusion_is_its_formula() -> None:
     fuse = fusion().double()
-    (t, tm), (c, cm), (v, vm) = ((x.double(), m) for x, m in (tokens(1, 3, 8, [3], 0), tokens(1, 2, 8, [2], 1), tokens(1, 2, 6, [2], 2)))
+    (t, tm), (c, cm), (v, vm) = (
+        (x.double(), m)
+        for x, m in (tokens(1, 3, 8, [3], 0), tokens(1, 2, 8, [2], 1), tokens(1, 2, 6, [2], 2))
+    )
     keys = torch.cat([c[0], fuse.patches(v[0])])
     heads = []
     q, k, val = fuse.attention.q(t[0]), fuse.attention.k(keys), fuse.attention.v(keys)
@@ -369,7 +432,9 @@ def test_fusion_is_its_formula() -> None:
 @pytest.mark.parametrize("relevance", [False, True])
 def test_fusion_teaches_every_weight(relevance: bool) -> None:
     fuse = fusion(relevance=relevance)
-    fuse(*tokens(3, 5, 8, [5, 3, 4], 0), *tokens(3, 4, 8, [4, 0, 2], 1), *tokens(3, 3, 6, [3, 0, 2], 2)).square().sum().backward()
+    fuse(
+        *tokens(3, 5, 8, [5, 3, 4], 0), *tokens(3, 4, 8, [4, 0, 2], 1), *tokens(3, 3, 6, [3, 0, 2], 2)
+    ).square().sum().backward()
     for name, p in fuse.named_parameters():
         assert p.grad is not None, name
         assert p.grad.isfinite().all(), name

@@ -1,4 +1,6 @@
-"""Similarity guidance by another, slower road, in fp64: post by post, head by head, component by component; then the promises."""
+"""Similarity guidance by another, slower road, in fp64: post by post, head by head, component by component;
+then the promises.
+"""
 
 import math
 
@@ -54,7 +56,9 @@ def plain_mean(rows: list[list[float]]) -> list[float]:
 
 
 def plain_similarity(text: list[list[float]], image: list[list[float]]) -> list[float]:
-    return [a * b for a, b in zip(plain_normal(plain_mean(text)), plain_normal(plain_mean(image)), strict=True)]
+    return [
+        a * b for a, b in zip(plain_normal(plain_mean(text)), plain_normal(plain_mean(image)), strict=True)
+    ]
 
 
 def plain_softmax(x: list[float]) -> list[float]:
@@ -106,12 +110,28 @@ def plain_interaction(m: SimilarityInteraction, text: Tensor, image: Tensor) -> 
         context = attend.norm(x)
         if attend.interpolate is not None:
             gate = attend.interpolate
-            g = gate.beta if gate.map is None else 1 / (1 + torch.exp(-gate.map(torch.cat([x, s.expand_as(x)], -1))))
+            g = (
+                gate.beta
+                if gate.map is None
+                else 1 / (1 + torch.exp(-gate.map(torch.cat([x, s.expand_as(x)], -1))))
+            )
             context = torch.cat([context, attend.norm(g * x + (1 - g) * s)])
         out.append(x + plain_attention(attend.attention, attend.norm(x), context))
     a, b = out
-    c_t = torch.tensor(plain_context(a.tolist(), b.tolist(), m.elements), dtype=torch.float64).reshape(-1, WIDTH) if m.fine else None
-    c_v = torch.tensor(plain_context(b.tolist(), a.tolist(), m.elements), dtype=torch.float64).reshape(-1, WIDTH) if m.fine else None
+    c_t = (
+        torch.tensor(plain_context(a.tolist(), b.tolist(), m.elements), dtype=torch.float64).reshape(
+            -1, WIDTH
+        )
+        if m.fine
+        else None
+    )
+    c_v = (
+        torch.tensor(plain_context(b.tolist(), a.tolist(), m.elements), dtype=torch.float64).reshape(
+            -1, WIDTH
+        )
+        if m.fine
+        else None
+    )
     return plain_feed(m.feed_text, a, c_t), plain_feed(m.feed_image, b, c_v)
 
 
@@ -124,14 +144,19 @@ def test_similarities_are_the_formulas() -> None:
         for elements in ("tokens", "components"):
             c = element_context(text, text_mask, image, image_mask, elements)[i]
             rows = plain_context(text[i, :n].tolist(), image[i, :p].tolist(), elements)
-            torch.testing.assert_close(c[: len(rows)], torch.tensor(rows, dtype=torch.float64).reshape(-1, WIDTH), **EXACT)
+            torch.testing.assert_close(
+                c[: len(rows)], torch.tensor(rows, dtype=torch.float64).reshape(-1, WIDTH), **EXACT
+            )
 
 
 def test_by_hand() -> None:
-    # n((1, −1)) = (1, −1) up to the norm's 1e-5, so a post is alike with itself in every component and S_m is (1, 1)
+    # n((1, −1)) = (1, −1) up to the norm's 1e-5, so a post is alike with itself in every component and S_m is
+    # (1, 1)
     x = torch.tensor([[[1.0, -1.0]]], dtype=torch.float64)
     y, there = torch.tensor([[[3.0, 1.0]]], dtype=torch.float64), torch.ones(1, 1, dtype=torch.bool)
-    torch.testing.assert_close(modality_similarity(x, there, x, there), torch.ones(1, 2, dtype=torch.float64), atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        modality_similarity(x, there, x, there), torch.ones(1, 2, dtype=torch.float64), atol=2e-5, rtol=0
+    )
     # components of x: scores ±1/√2 against those of y, whose mean is y = (3, 1)
     high = math.exp(1 / math.sqrt(2)) / (math.exp(1 / math.sqrt(2)) + math.exp(-1 / math.sqrt(2)))
     expected = torch.tensor([[[3 * high + 1 - high, 3 * (1 - high) + high]]], dtype=torch.float64)
@@ -139,7 +164,10 @@ def test_by_hand() -> None:
     # one key: all weight on it
     assert torch.equal(element_context(x, there, y, there), y)
     fixed = FeatureInterpolation(width=2, gate="fixed", beta=0.25)
-    assert torch.equal(fixed(x, torch.tensor([[2.0, 2.0]], dtype=torch.float64)), torch.tensor([[[1.75, 1.25]]], dtype=torch.float64))
+    assert torch.equal(
+        fixed(x, torch.tensor([[2.0, 2.0]], dtype=torch.float64)),
+        torch.tensor([[[1.75, 1.25]]], dtype=torch.float64),
+    )
 
 
 @pytest.mark.parametrize("coarse", [True, False])
@@ -148,7 +176,9 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("gate", ["learned", "fixed"])
 def test_interaction_is_the_formula(coarse: bool, fine: bool, elements: Elements, gate: str) -> None:
     m = made(
-        SimilarityInteraction(width=WIDTH, heads=HEADS, expansion=2, coarse=coarse, fine=fine, elements=elements, gate=gate)  # type: ignore[arg-type]
+        SimilarityInteraction(
+            width=WIDTH, heads=HEADS, expansion=2, coarse=coarse, fine=fine, elements=elements, gate=gate
+        )  # type: ignore[arg-type]
     )
     assert isinstance(m, SimilarityInteraction)
     text, text_mask, image, image_mask = both()
@@ -176,7 +206,9 @@ def test_fusion_is_the_formula() -> None:
 
 def test_the_rivals_are_their_formulas() -> None:
     text, text_mask, image, image_mask = both()
-    hybrid, cross = (made(kind(width=WIDTH, heads=HEADS, expansion=2)) for kind in (CorrelationLayer, CrossAttentionLayer))
+    hybrid, cross = (
+        made(kind(width=WIDTH, heads=HEADS, expansion=2)) for kind in (CorrelationLayer, CrossAttentionLayer)
+    )
     assert isinstance(hybrid, CorrelationLayer)
     assert isinstance(cross, CrossAttentionLayer)
     h_t, h_v = hybrid(text, text_mask, image, image_mask)
@@ -187,24 +219,35 @@ def test_the_rivals_are_their_formulas() -> None:
         v_1 = v + plain_attention(hybrid.mix_image, own, torch.cat([own, hybrid.norm_prefix(t)]))
         z = hybrid.mix_text.norm(t)
         t_1 = t + plain_attention(hybrid.mix_text.attention, z, z)
-        context = torch.tensor(plain_context(t_1.tolist(), v_1.tolist(), "tokens"), dtype=torch.float64).reshape(-1, WIDTH)
+        context = torch.tensor(
+            plain_context(t_1.tolist(), v_1.tolist(), "tokens"), dtype=torch.float64
+        ).reshape(-1, WIDTH)
         torch.testing.assert_close(h_t[i, :n], plain_feed(hybrid.feed_text, t_1, context), **EXACT)
         torch.testing.assert_close(h_v[i, :p], plain_feed(hybrid.feed_image, v_1, None), **EXACT)
         n_t, n_v = cross.norm_text(t), cross.norm_image(v)
-        t_2, v_2 = t + plain_attention(cross.cross_text, n_t, n_v), v + plain_attention(cross.cross_image, n_v, n_t)
+        t_2, v_2 = (
+            t + plain_attention(cross.cross_text, n_t, n_v),
+            v + plain_attention(cross.cross_image, n_v, n_t),
+        )
         for x, mix, feed, found in (
             (t_2, cross.mix_text, cross.feed_text, c_t[i, :n]),
             (v_2, cross.mix_image, cross.feed_image, c_v[i, :p]),
         ):
             z = mix.norm(x)
-            torch.testing.assert_close(found, plain_feed(feed, x + plain_attention(mix.attention, z, z), None), **EXACT)
+            torch.testing.assert_close(
+                found, plain_feed(feed, x + plain_attention(mix.attention, z, z), None), **EXACT
+            )
 
 
-@pytest.mark.parametrize("make", [SimilarityInteraction, CorrelationLayer, CrossAttentionLayer, SimilarityFusion])
+@pytest.mark.parametrize(
+    "make", [SimilarityInteraction, CorrelationLayer, CrossAttentionLayer, SimilarityFusion]
+)
 def test_padding_and_neighbors_change_nothing(make: type[nn.Module]) -> None:
     m = made(make(width=WIDTH, heads=HEADS))
     text, text_mask, image, image_mask = both()
-    junk_text, junk_image = (torch.where(k[..., None], x, 1e3) for x, k in ((text, text_mask), (image, image_mask)))
+    junk_text, junk_image = (
+        torch.where(k[..., None], x, 1e3) for x, k in ((text, text_mask), (image, image_mask))
+    )
 
     def real(out: Tensor | tuple[Tensor, Tensor], i: int) -> list[Tensor]:
         return [out[i]] if isinstance(out, Tensor) else [out[0][i, : TEXT[i]], out[1][i, : IMAGE[i]]]
@@ -212,7 +255,9 @@ def test_padding_and_neighbors_change_nothing(make: type[nn.Module]) -> None:
     together, junk = m(text, text_mask, image, image_mask), m(junk_text, text_mask, junk_image, image_mask)
     for i in range(4):
         alone = m(text[i : i + 1], text_mask[i : i + 1], image[i : i + 1], image_mask[i : i + 1])
-        for a, b, c in zip(real(together, i), real(junk, i), [x[0] for x in real_alone(alone, i)], strict=True):
+        for a, b, c in zip(
+            real(together, i), real(junk, i), [x[0] for x in real_alone(alone, i)], strict=True
+        ):
             torch.testing.assert_close(b, a, **EXACT)
             torch.testing.assert_close(c, a, **EXACT)
 
@@ -226,10 +271,17 @@ def test_gradients_are_those_of_differences(make: type[nn.Module]) -> None:
     m = made(make(width=4, heads=2))
     g = torch.Generator().manual_seed(3)
     text, image = (torch.randn(2, n, 4, dtype=torch.float64, generator=g, requires_grad=True) for n in (3, 2))
-    text_mask, image_mask = torch.tensor([[True, True, True], [True, False, False]]), torch.tensor([[True, True], [True, True]])
+    text_mask, image_mask = (
+        torch.tensor([[True, True, True], [True, False, False]]),
+        torch.tensor([[True, True], [True, True]]),
+    )
 
     def real(t: Tensor, v: Tensor) -> Tensor:
         out = m(t, text_mask, v, image_mask)
-        return out if isinstance(out, Tensor) else (out[0] * text_mask[..., None]).sum() + (out[1] * image_mask[..., None]).square().sum()
+        return (
+            out
+            if isinstance(out, Tensor)
+            else (out[0] * text_mask[..., None]).sum() + (out[1] * image_mask[..., None]).square().sum()
+        )
 
     assert torch.autograd.gradcheck(real, (text, image))

@@ -28,18 +28,22 @@ def everything(cost: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @settings(max_examples=8, deadline=None)
-@given(p=st.integers(1, 7), t=st.integers(1, 7), seed=st.integers(0, 10_000), beta=st.sampled_from([0.1, 0.5]))
+@given(
+    p=st.integers(1, 7), t=st.integers(1, 7), seed=st.integers(0, 10_000), beta=st.sampled_from([0.1, 0.5])
+)
 def test_the_plan_is_the_linear_programs(p: int, t: int, seed: int, beta: float) -> None:
     cost = torch.rand(1, p, t, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2
     plan = ipot(cost, *everything(cost), beta=beta, steps=2000)
-    # 2,000 steps bring these problems within a thousandth; where two plans cost nearly the same the method is slow to choose
+    # 2,000 steps bring these problems within a thousandth; where two plans cost nearly the same the method is
+    # slow to choose
     assert float((plan * cost).sum()) == pytest.approx(exact_cost(cost[0].numpy()), abs=1e-3)
     assert torch.allclose(plan.sum(1), torch.full((1, t), 1 / t, dtype=torch.float64), atol=1e-12)
     assert torch.allclose(plan.sum(2), torch.full((1, p), 1 / p, dtype=torch.float64), atol=1e-3)
 
 
 def test_sinkhorn_is_not_what_is_done() -> None:
-    # at β = 0.5 a kernel that is never updated blurs the plan; the proximal method still finds the permutation
+    # at β = 0.5 a kernel that is never updated blurs the plan; the proximal method still finds the
+    # permutation
     cost = torch.tensor([[[0.0, 0.5, 1.0], [0.5, 0.0, 0.5], [1.0, 0.5, 0.0]]])
     plan = ipot(cost, *everything(cost), beta=0.5, steps=200)
     assert torch.allclose(plan, torch.eye(3)[None] / 3, atol=1e-4)
@@ -97,4 +101,9 @@ def test_cost_of_equal_and_opposite_directions() -> None:
 @pytest.mark.parametrize("wrong", [{"beta": 0.0}, {"steps": 0}, {"inner": 0}])
 def test_wrong_settings_are_told(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="ipot needs"):
-        ipot(torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool), torch.ones(1, 1, dtype=torch.bool), **wrong)  # type: ignore[arg-type]
+        ipot(
+            torch.zeros(1, 1, 1),
+            torch.ones(1, 1, dtype=torch.bool),
+            torch.ones(1, 1, dtype=torch.bool),
+            **wrong,
+        )  # type: ignore[arg-type]

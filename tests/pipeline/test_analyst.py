@@ -32,12 +32,17 @@ def same(a: Assessment, b: Assessment) -> bool:
     return all(
         a.tasks[k].label == b.tasks[k].label
         and a.tasks[k].abstained == b.tasks[k].abstained
-        and all(abs(a.tasks[k].probabilities[c] - b.tasks[k].probabilities[c]) < 2e-4 for c in a.tasks[k].probabilities)
+        and all(
+            abs(a.tasks[k].probabilities[c] - b.tasks[k].probabilities[c]) < 2e-4
+            for c in a.tasks[k].probabilities
+        )
         for k in a.tasks
     )
 
 
-def test_every_post_gets_every_task_and_its_provenance(tiny_bundle: Path, crisis: Path, posts: list[Post]) -> None:
+def test_every_post_gets_every_task_and_its_provenance(
+    tiny_bundle: Path, crisis: Path, posts: list[Post]
+) -> None:
     analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
     found = analyst.assess(posts)
     assert [a.post for a in found] == posts
@@ -50,7 +55,9 @@ def test_every_post_gets_every_task_and_its_provenance(tiny_bundle: Path, crisis
     assert {("text",), ("image",), ("text", "image")} <= kinds
 
 
-def test_a_result_does_not_depend_on_the_other_posts(tiny_bundle: Path, crisis: Path, posts: list[Post]) -> None:
+def test_a_result_does_not_depend_on_the_other_posts(
+    tiny_bundle: Path, crisis: Path, posts: list[Post]
+) -> None:
     analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
     together = analyst.assess(posts)
     assert all(same(analyst.assess([post])[0], a) for post, a in zip(posts, together, strict=True))
@@ -61,9 +68,14 @@ def test_a_result_does_not_depend_on_the_other_posts(tiny_bundle: Path, crisis: 
 def test_a_photo_that_cannot_be_read_is_missing_and_said(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not a photo")
     text = "Flood on Main Street, people on roofs"
-    bad = [ImageRef(path=p) for p in ("broken.jpg", "nowhere.jpg", "../outside.jpg", "/etc/passwd", "https://example.org/a.jpg")]
+    bad = [
+        ImageRef(path=p)
+        for p in ("broken.jpg", "nowhere.jpg", "../outside.jpg", "/etc/passwd", "https://example.org/a.jpg")
+    ]
     analyst = Analyst.load(tiny_bundle, image_root=tmp_path)
-    alone, *rest = analyst.assess([Post(id="0", text=text), *(Post(id=str(i), text=text, image=ref) for i, ref in enumerate(bad, 1))])
+    alone, *rest = analyst.assess(
+        [Post(id="0", text=text), *(Post(id=str(i), text=text, image=ref) for i, ref in enumerate(bad, 1))]
+    )
     for a in rest:
         assert a.modalities == ("text",)
         assert a.tasks == alone.tasks
@@ -82,7 +94,9 @@ def test_no_posts_are_no_assessments(tiny_bundle: Path) -> None:
 
 def test_a_foreign_text_is_not_sure(tmp_path: Path) -> None:
     analyst = Analyst.load(write_bundle(tmp_path, languages=("en",)))
-    spanish = Post(id="1", text="El puente se ha caído y muchas familias necesitan agua y comida en el pueblo")
+    spanish = Post(
+        id="1", text="El puente se ha caído y muchas familias necesitan agua y comida en el pueblo"
+    )
     english = Post(id="2", text="The bridge has collapsed and many families need water and food in the town")
     found = analyst.assess([spanish, english])
     assert [a.language for a in found] == ["es", "en"]
@@ -91,7 +105,9 @@ def test_a_foreign_text_is_not_sure(tmp_path: Path) -> None:
 
 
 def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotRegisteredError, match="no model named 'tinny' and no such folder; models that ship"):
+    with pytest.raises(
+        NotRegisteredError, match="no model named 'tinny' and no such folder; models that ship"
+    ):
         find_bundle("tinny")
     with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
         Bundle(tmp_path)

@@ -1,4 +1,6 @@
-"""Annotators fill their own fields of each assessment; one that fails costs its field of that post and nothing else."""
+"""Annotators fill their own fields of each assessment; one that fails costs its field of that post and
+nothing else.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +15,10 @@ from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import selected
 from tiny_bundles import write_bundle
 
-POSTS = [Post(id=str(i), text=f"The bridge on Mill Road {word} today") for i, word in enumerate(["fell", "boom", "stands"])]
+POSTS = [
+    Post(id=str(i), text=f"The bridge on Mill Road {word} today")
+    for i, word in enumerate(["fell", "boom", "stands"])
+]
 
 
 class Language:
@@ -53,7 +58,11 @@ def test_a_post_that_an_annotator_fails_on_says_so_and_keeps_the_rest(tmp_path: 
     plain = Analyst.load(bundle).assess(POSTS)
     found = Analyst.load(bundle, annotators=[Notes()]).assess(POSTS)
     assert [a.tasks for a in found] == [a.tasks for a in plain]
-    assert [a.notes for a in found] == [(), ("languages could not be found for this post: RuntimeError: boom",), ()]
+    assert [a.notes for a in found] == [
+        (),
+        ("languages could not be found for this post: RuntimeError: boom",),
+        (),
+    ]
 
 
 class Remarks(Language):
@@ -69,7 +78,11 @@ class OneText(Remarks):
 def test_what_annotators_remark_is_added_to_the_notes(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path)
     found = Analyst.load(bundle, annotators=[Remarks(), Notes()]).assess(POSTS)
-    assert [a.notes for a in found] == [("seen 0",), ("languages could not be found for this post: RuntimeError: boom",), ("seen 2",)]
+    assert [a.notes for a in found] == [
+        ("seen 0",),
+        ("languages could not be found for this post: RuntimeError: boom",),
+        ("seen 2",),
+    ]
     with pytest.raises(TypeError, match="notes are a tuple of sentences"):
         Analyst.load(bundle, annotators=[OneText()]).assess(POSTS)
 

@@ -51,8 +51,12 @@ def fixed_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("fixed_time")
-def test_a_run_writes_every_post_once_and_every_bad_row(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
-    outcome = run_analysis(read_posts(crisis), Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out")
+def test_a_run_writes_every_post_once_and_every_bad_row(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
+    outcome = run_analysis(
+        read_posts(crisis), Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out"
+    )
     rows = list(read_posts(crisis))
     posts = [row for row in rows if isinstance(row, Post)]
     assert [a.post for a in read_assessments(tmp_path / "out")] == posts
@@ -63,9 +67,15 @@ def test_a_run_writes_every_post_once_and_every_bad_row(tiny_bundle: Path, crisi
 
 
 @pytest.mark.usefixtures("fixed_time")
-def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_run(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_run(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tiny_bundle), str(crisis)]
-    run = lambda out: subprocess.Popen([*command, str(out)], stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"})  # noqa: E731
+
+    def run(out: Path) -> subprocess.Popen[bytes]:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.Popen([*command, str(out)], stdout=subprocess.PIPE, env=environment)
+
     undisturbed = run(tmp_path / "a")
     undisturbed.communicate(timeout=120)
     assert undisturbed.returncode == 0
@@ -87,7 +97,9 @@ def test_killed_at_random_points_it_ends_with_the_bytes_of_an_undisturbed_run(ti
 
 
 @pytest.mark.usefixtures("fixed_time")
-def test_a_second_start_redoes_no_finished_chunk(tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_start_redoes_no_finished_chunk(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
     first = run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
     before = outputs(tmp_path)
@@ -108,7 +120,12 @@ def test_the_chunk_size_changes_no_label(tiny_bundle: Path, crisis: Path, tmp_pa
     answers = []
     for size in (1, 4, 256):
         run_analysis(read_posts(crisis), analyst, tmp_path / str(size), chunk_posts=size)
-        answers.append([{k: (t.label, t.abstained) for k, t in a.tasks.items()} for a in read_assessments(tmp_path / str(size))])
+        answers.append(
+            [
+                {k: (t.label, t.abstained) for k, t in a.tasks.items()}
+                for a in read_assessments(tmp_path / str(size))
+            ]
+        )
     assert answers[0] == answers[1] == answers[2]
 
 
@@ -145,20 +162,28 @@ def test_the_number_of_workers_changes_no_byte(tiny_bundle: Path, crisis: Path, 
     assert outputs(tmp_path / "1") == outputs(tmp_path / "3")
 
 
-def test_a_failed_post_is_named_by_its_row_in_the_source(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_post_is_named_by_its_row_in_the_source(
+    tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "posts.jsonl"
     rows = [json.dumps({"id": str(i), "text": f"Bridge {i} is down"}) for i in range(7)]
     source.write_text("\n".join([*rows[:4], "{broken", *rows[4:]]))
     analyst = Analyst.load(tiny_bundle)
     find = analyst.find
     monkeypatch.setattr(
-        analyst, "find", lambda posts, *, analyzed_at: 1 / 0 if any(p.id == "6" for p in posts) else find(posts, analyzed_at=analyzed_at)
+        analyst,
+        "find",
+        lambda posts, *, analyzed_at: (
+            1 / 0 if any(p.id == "6" for p in posts) else find(posts, analyzed_at=analyzed_at)
+        ),
     )
     run_analysis(read_posts(source), analyst, tmp_path / "out", chunk_posts=3)
     assert [(f.row, f.id) for f in read_failed(tmp_path / "out")] == [(4, None), (7, "6")]
 
 
-def test_chunks_of_another_run_are_never_taken_for_finished_work(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+def test_chunks_of_another_run_are_never_taken_for_finished_work(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
     analyst, other = Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "other.jsonl"
     other.write_text("\n".join(json.dumps({"id": f"o{i}", "text": f"Bridge {i} is down"}) for i in range(3)))
     run_analysis(read_posts(other), analyst, tmp_path / "out", chunk_posts=7)
@@ -166,10 +191,14 @@ def test_chunks_of_another_run_are_never_taken_for_finished_work(tiny_bundle: Pa
         manifest.unlink()  # as a kill in the middle of clearing up leaves it
     outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", chunk_posts=7)
     assert outcome.resumed == 0
-    assert [a.post for a in read_assessments(tmp_path / "out")] == [row for row in read_posts(crisis) if isinstance(row, Post)]
+    assert [a.post for a in read_assessments(tmp_path / "out")] == [
+        row for row in read_posts(crisis) if isinstance(row, Post)
+    ]
 
 
-def test_a_kill_before_anything_was_written_can_be_started_again(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+def test_a_kill_before_anything_was_written_can_be_started_again(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
     (tmp_path / "out" / "work").mkdir(parents=True)
     assert run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), tmp_path / "out").assessed > 0
 

@@ -1,4 +1,6 @@
-"""Abstention gives its reason; calibration is applied by the kind of evidence; urgency is what its docstring says."""
+"""Abstention gives its reason; calibration is applied by the kind of evidence; urgency is what its docstring
+says.
+"""
 
 import numpy as np
 import pytest
@@ -21,7 +23,9 @@ TASK = TaskConfig(
 
 
 def answer(logits: list[float], evidence: Evidence | None, foreign: str | None = None) -> TaskAssessment:
-    return judge(np.array(logits, np.float32), space=DAMAGE_SEVERITY, task=TASK, evidence=evidence, foreign=foreign)
+    return judge(
+        np.array(logits, np.float32), space=DAMAGE_SEVERITY, task=TASK, evidence=evidence, foreign=foreign
+    )
 
 
 def test_temperature_follows_the_evidence() -> None:
@@ -42,7 +46,9 @@ def test_temperature_follows_the_evidence() -> None:
         ([0, 0, 9], None, None, "no readable text or photo"),
     ],
 )
-def test_each_abstention_says_why(logits: list[float], evidence: Evidence | None, foreign: str | None, reason: str | None) -> None:
+def test_each_abstention_says_why(
+    logits: list[float], evidence: Evidence | None, foreign: str | None, reason: str | None
+) -> None:
     found = answer(logits, evidence, foreign)
     assert found.label == "severe_damage"
     assert found.abstained == (reason is not None)
@@ -68,7 +74,9 @@ def test_evidence_is_what_could_be_read() -> None:
 
 def certain(space: object, label: str) -> TaskAssessment:
     classes = space.classes  # type: ignore[attr-defined]
-    return TaskAssessment(label=label, confidence=1, probabilities={c: float(c == label) for c in classes}, abstained=False)
+    return TaskAssessment(
+        label=label, confidence=1, probabilities={c: float(c == label) for c in classes}, abstained=False
+    )
 
 
 def test_urgency_is_the_formula() -> None:
@@ -80,5 +88,7 @@ def test_urgency_is_the_formula() -> None:
     assert urgency(worst) == 1
     assert urgency({**worst, "informativeness": certain(INFORMATIVENESS, "not_informative")}) == 0
     assert urgency({**worst, "damage": certain(DAMAGE_SEVERITY, "mild_damage")}) == pytest.approx(0.7 + 0.15)
-    assert urgency({**worst, "humanitarian": certain(HUMANITARIAN_B2, "not_humanitarian")}) == pytest.approx(0.3)
+    assert urgency({**worst, "humanitarian": certain(HUMANITARIAN_B2, "not_humanitarian")}) == pytest.approx(
+        0.3
+    )
     assert urgency({}) == 0

@@ -1,4 +1,6 @@
-"""Entities and relations of posts: places in the text as posted, independence, thresholds, languages, files, assessments."""
+"""Entities and relations of posts: places in the text as posted, independence, thresholds, languages, files,
+assessments.
+"""
 
 import copy
 import json
@@ -21,7 +23,12 @@ from crisislens.encoders.language import LanguageSpec
 from crisislens.encoders.vision import VisionSpec
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.models.extraction import Extractor, ExtractorSpec, Prediction, TaskName
-from crisislens.models.extractor_artifact import ExtractorMeta, LoadedExtractor, load_extractor, save_extractor
+from crisislens.models.extractor_artifact import (
+    ExtractorMeta,
+    LoadedExtractor,
+    load_extractor,
+    save_extractor,
+)
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
@@ -37,7 +44,14 @@ from tiny_bundles import write_bundle
 from tiny_language import made_up_posts, write_tiny_bert
 
 RELATIONS = ("None", "/per/loc/place_of_residence")
-TEXTS = ["today Anna visits Paris", "flood in Quito the #Bob help!", "help help", "", "visits", "water Carla visits   Dhaka"]
+TEXTS = [
+    "today Anna visits Paris",
+    "flood in Quito the #Bob help!",
+    "help help",
+    "",
+    "visits",
+    "water Carla visits   Dhaka",
+]
 
 
 def trained(folder: Path, task: TaskName, *, above: float = 0.0, contexts: bool = False) -> LoadedExtractor:
@@ -51,9 +65,19 @@ def trained(folder: Path, task: TaskName, *, above: float = 0.0, contexts: bool 
         encoder=LanguageSpec(checkpoint=str(write_tiny_bert(folder / "bert")), max_tokens=48),
     )
     beside = {f"train_{i}": "water today" for i in range(0, 80, 2)} if contexts else {}
-    recipe = ExtractionRecipe(epochs=16 if task == "joint" else 8, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
-    run = ExtractionRun(name="tiny", data=ExtractionData(name="conll"), extractor=spec, recipe=recipe, device="cpu")
-    splits = ExtractionSplits(made_up_posts(80), made_up_posts(20, seed=1), [], beside, spec.relations, spec.types)
+    recipe = ExtractionRecipe(
+        epochs=16 if task == "joint" else 8,
+        batch_posts=8,
+        learning_rate=3e-3,
+        head_learning_rate=1e-2,
+        average=0.9,
+    )
+    run = ExtractionRun(
+        name="tiny", data=ExtractionData(name="conll"), extractor=spec, recipe=recipe, device="cpu"
+    )
+    splits = ExtractionSplits(
+        made_up_posts(80), made_up_posts(20, seed=1), [], beside, spec.relations, spec.types
+    )
     extractor, _ = fit_extractor(run, splits, seed=0)
     save_extractor(folder / task, extractor, ExtractorMeta(name=f"tiny-{task}", accept_above=above))
     return load_extractor(folder / task)
@@ -98,7 +122,9 @@ def test_relations_are_told_as_their_extractor_says(finder: Finder) -> None:
     meta = finder.relations.meta.model_copy(update={"tells": ("/per/loc/place_of_birth",)})
     reticent = LoadedExtractor(finder.relations.extractor, meta, "0")
     assert not any(f.relations for f in Finder(finder.entities, reticent, languages=()).find(TEXTS))
-    assert Finder(finder.entities, reticent, languages=(), all_relations=True).find(TEXTS) == finder.find(TEXTS)
+    assert Finder(finder.entities, reticent, languages=(), all_relations=True).find(TEXTS) == finder.find(
+        TEXTS
+    )
 
 
 def test_the_gazetteer_is_asked_where_the_extractor_says_so(finder: Finder) -> None:
@@ -110,10 +136,18 @@ def test_the_gazetteer_is_asked_where_the_extractor_says_so(finder: Finder) -> N
     # and only there: a user's own is believed
     places = copy.deepcopy(finder.relations.extractor)
     places.spec = places.spec.model_copy(update={"relations": ("None", CONTAINS)})
-    own = Finder(named_as(finder.entities.extractor, "loc"), LoadedExtractor(places, ExtractorMeta(name="own"), "0"), languages=())
+    own = Finder(
+        named_as(finder.entities.extractor, "loc"),
+        LoadedExtractor(places, ExtractorMeta(name="own"), "0"),
+        languages=(),
+    )
     assert [r.type for r in own.find(TEXTS[:1])[0].relations] == [CONTAINS]
     meta = ExtractorMeta(name="own", gazetteer=(CONTAINS,))
-    assert not Finder(own.entities, LoadedExtractor(places, meta, "0"), languages=()).find(TEXTS[:1])[0].relations
+    assert (
+        not Finder(own.entities, LoadedExtractor(places, meta, "0"), languages=())
+        .find(TEXTS[:1])[0]
+        .relations
+    )
 
 
 def test_the_gazetteer_is_asked_for_names_as_posted(finder: Finder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +163,9 @@ def test_the_gazetteer_is_asked_for_names_as_posted(finder: Finder, monkeypatch:
         asked.append((outer, inner))
         return gazetteer.contains(outer, inner, adjacent=adjacent)
 
-    monkeypatch.setattr("crisislens.pipeline.finder.load_gazetteer", lambda: SimpleNamespace(contains=contains))
+    monkeypatch.setattr(
+        "crisislens.pipeline.finder.load_gazetteer", lambda: SimpleNamespace(contains=contains)
+    )
     text = "Flood in Coeur d'Alene, Idaho"
     words = placed_words(text)
     post = _Read(text, words, "")
@@ -143,14 +179,18 @@ def test_the_gazetteer_is_asked_for_names_as_posted(finder: Finder, monkeypatch:
     assert asked[1:] == [("Missouri", "St.Louis"), ("Missouri", "St . Louis")]
 
 
-@pytest.mark.parametrize("name", ["/per/misc/race", "/PER/MISC/Religion", "/person/loc/nationality", "nationality"])
+@pytest.mark.parametrize(
+    "name", ["/per/misc/race", "/PER/MISC/Religion", "/person/loc/nationality", "nationality"]
+)
 def test_some_things_are_told_by_no_extractor(finder: Finder, name: str) -> None:
     assert finder.relations is not None
     own = copy.deepcopy(finder.relations.extractor)
     own.spec = own.spec.model_copy(update={"relations": ("None", name)})
     meta = ExtractorMeta(name="own", tells=(name,))
     for everything in (False, True):
-        asked = Finder(finder.entities, LoadedExtractor(own, meta, "0"), languages=(), all_relations=everything)
+        asked = Finder(
+            finder.entities, LoadedExtractor(own, meta, "0"), languages=(), all_relations=everything
+        )
         assert not asked.tells
         assert not any(f.relations for f in asked.find(TEXTS))
 
@@ -170,10 +210,15 @@ def test_kinds_are_compared_without_case_and_idle_relations_are_named(finder: Fi
     assert lower.find(TEXTS)[0].entities[0].type == "per"
     assert not lower.idle_relations
     own.spec = own.spec.model_copy(update={"types": ("disease", "drug")})
-    assert Finder(LoadedExtractor(own, finder.entities.meta, "0"), finder.relations).idle_relations == RELATIONS[1:]
+    assert (
+        Finder(LoadedExtractor(own, finder.entities.meta, "0"), finder.relations).idle_relations
+        == RELATIONS[1:]
+    )
 
 
-def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extractor_of_both_finds_both(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     both = Finder(trained(tmp_path, "joint"))
     with one_thread_each():
         found = both.find(TEXTS)
@@ -183,7 +228,9 @@ def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path, monkeyp
     # what is left out takes its relations with it, and places in the list are those of what is left
     scores = [e.score for e in found[0].entities]
     for above in (min(scores) + 1e-4, 1.0):
-        strict = LoadedExtractor(both.entities.extractor, ExtractorMeta(name="strict", accept_above=above), "0")
+        strict = LoadedExtractor(
+            both.entities.extractor, ExtractorMeta(name="strict", accept_above=above), "0"
+        )
         kept = Finder(strict).find(TEXTS[:1])[0]
         assert [e.score for e in kept.entities] == [s for s in scores if s >= above]
         assert not kept.relations
@@ -209,7 +256,14 @@ def test_an_extractor_of_both_finds_both(finder: Finder, tmp_path: Path, monkeyp
 def test_an_extractor_with_an_image_encoder_reads_posts_without_pictures(tmp_path: Path) -> None:
     from transformers import ViTConfig, ViTModel
 
-    config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8)
+    config = ViTConfig(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        image_size=16,
+        patch_size=8,
+    )
     ViTModel(config).save_pretrained(tmp_path / "vision")
     spec = ExtractorSpec(
         types=("PER", "LOC"),
@@ -220,7 +274,9 @@ def test_an_extractor_with_an_image_encoder_reads_posts_without_pictures(tmp_pat
     extractor = Extractor(spec).eval()
     assert (extractor.patch_width, spec.image_width) == (8, 1)
     reading = Finder(LoadedExtractor(extractor, ExtractorMeta(name="seeing"), "0"))
-    (tmp_path / "posts.jsonl").write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS)))
+    (tmp_path / "posts.jsonl").write_text(
+        "".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS))
+    )
     done = extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "e.jsonl")
     assert (done.posts, done.left_alone, done.failed) == (len(TEXTS) - 1, 1, 0)
 
@@ -238,8 +294,11 @@ def test_the_extractors_that_ship() -> None:
         found = shipped.find(texts)
         assert [shipped.find([text])[0] for text in texts] == found
         everything = Finder(shipped.entities, shipped.relations, all_relations=True).find(texts)
-    # no place of a name is meant where the region stands in a list, on another line, or as a hashtag of its own
-    assert not any(f.relations for f in shipped.find(["Pray for #London #USA", "Flood in Paris\nTexas sends help"]))
+    # no place of a name is meant where the region stands in a list, on another line, or as a hashtag of its
+    # own
+    assert not any(
+        f.relations for f in shipped.find(["Pray for #London #USA", "Flood in Paris\nTexas sends help"])
+    )
     names = [[(f.entities[r.head].text, r.type, f.entities[r.tail].text) for r in f.relations] for f in found]
     assert names[0] == [("Mexico", CONTAINS, "Jojutla")]
     assert names[1] == names[2] == names[4] == []
@@ -261,11 +320,25 @@ def test_thresholds_leave_out(tmp_path: Path, finder: Finder) -> None:
 
 def test_what_is_never_told_is_so_by_any_name(finder: Finder) -> None:
     assert finder.relations is not None
-    named = ("has_religion", "nationalities_of", "hasRace", "/per/misc/religion/", "ETHNICITY", "PERReligion", "hasIDNationality", "race2")
+    named = (
+        "has_religion",
+        "nationalities_of",
+        "hasRace",
+        "/per/misc/religion/",
+        "ETHNICITY",
+        "PERReligion",
+        "hasIDNationality",
+        "race2",
+    )
     for name in (*named, "/per/misc/embraces", "traced"):
         other = copy.deepcopy(finder.relations.extractor)
         other.spec = other.spec.model_copy(update={"relations": ("None", name)})
-        asked = Finder(finder.entities, LoadedExtractor(other, ExtractorMeta(name="own"), "0"), languages=(), all_relations=True)
+        asked = Finder(
+            finder.entities,
+            LoadedExtractor(other, ExtractorMeta(name="own"), "0"),
+            languages=(),
+            all_relations=True,
+        )
         assert (name in asked.tells) == (name not in named), name
 
 
@@ -273,7 +346,10 @@ def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     learned = finder.entities.meta.model_copy(update={"languages": ("en",)})
     english = Finder(LoadedExtractor(finder.entities.extractor, learned, "0"))
     assert [
-        f.read for f in english.find(["Anna visits Paris", "", "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern"])
+        f.read
+        for f in english.find(
+            ["Anna visits Paris", "", "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern"]
+        )
     ] == [
         True,
         False,
@@ -282,11 +358,14 @@ def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     german = "Die Brücke in Paris ist eingestürzt und Anna wartet seit gestern auf Hilfe"
     assert not english.find([german])[0].entities
     assert (
-        Finder(finder.entities, None, languages=("de",)).find([german])[0] == Finder(finder.entities, None, languages=()).find([german])[0]
+        Finder(finder.entities, None, languages=("de",)).find([german])[0]
+        == Finder(finder.entities, None, languages=()).find([german])[0]
     )
     assert english.find(TEXTS[:1])[0].entities, "too short to tell"
     # an extractor that says nothing of languages reads all, and each of two extractors by itself
-    assert Finder(finder.entities).find([german])[0] == Finder(finder.entities, languages=()).find([german])[0]
+    assert (
+        Finder(finder.entities).find([german])[0] == Finder(finder.entities, languages=()).find([german])[0]
+    )
     assert finder.relations is not None
     reading = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, learned, "0"))
     assert reading.find([german])[0].read
@@ -307,7 +386,9 @@ def test_other_languages_are_left_alone(finder: Finder, tmp_path: Path) -> None:
     assert [p.id for p in load_splits(marked, joint=True).dev] == ["2"]
     assert [p.id for p in load_splits(marked).dev] == ["1", "2"]
     (tmp_path / "dev.jsonl").write_text(json.dumps({"text": german, "entities": []}) + "\n")
-    with pytest.raises(DataError, match=r"no relation is marked in the files for dev .* set extractor.task to entities"):
+    with pytest.raises(
+        DataError, match=r"no relation is marked in the files for dev .* set extractor.task to entities"
+    ):
         load_splits(marked, joint=True)
 
 
@@ -322,14 +403,25 @@ def test_extractors_are_checked(finder: Finder, tmp_path: Path) -> None:
 
 
 def test_hostile_texts(finder: Finder) -> None:
-    texts = ["\ud800\udfff half", "a" * 50_000, "word " * 5_000, "\u202e\x00\u200b", "Anna visits Paris " * 40]
+    texts = [
+        "\ud800\udfff half",
+        "a" * 50_000,
+        "word " * 5_000,
+        "\u202e\x00\u200b",
+        "Anna visits Paris " * 40,
+    ]
     found = finder.find(texts)
     for text, f in zip(texts, found, strict=True):
         assert all(text[e.start : e.end] == e.text for e in f.entities)
 
 
 def test_files(finder: Finder, tmp_path: Path) -> None:
-    rows = [{"id": "1", "text": TEXTS[0]}, {"id": "2", "text": ""}, {"id": "1", "text": "again"}, {"id": "3", "text": "Bob visits Ponce"}]
+    rows = [
+        {"id": "1", "text": TEXTS[0]},
+        {"id": "2", "text": ""},
+        {"id": "1", "text": "again"},
+        {"id": "3", "text": "Bob visits Ponce"},
+    ]
     (tmp_path / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path / "out" / "e.jsonl", chunk=2)
     lines = [json.loads(line) for line in (tmp_path / "out" / "e.jsonl").read_text().splitlines()]
@@ -341,7 +433,13 @@ def test_files(finder: Finder, tmp_path: Path) -> None:
     assert (len(again.posts), again.widened, again.without_words) == (2, 0, 2)
     assert [[m.type for m in p.mentions] for p in again.posts] == [["PER", "LOC"], ["PER", "LOC"]]
     assert again.posts[0].links[0].type == RELATIONS[1]
-    assert lines[0]["entities"][1] == {"type": "LOC", "text": "Paris", "start": 18, "end": 23, "score": lines[0]["entities"][1]["score"]}
+    assert lines[0]["entities"][1] == {
+        "type": "LOC",
+        "text": "Paris",
+        "start": 18,
+        "end": 23,
+        "score": lines[0]["entities"][1]["score"],
+    }
     assert dict(done.frequent)[("LOC", "Ponce")] == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["e.jsonl"]
 
@@ -350,7 +448,9 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
     reading = Finder(trained(tmp_path, "entities", contexts=True), languages=())
     rows = [{"id": str(i), "text": text, "image": f"{i}.jpg"} for i, text in enumerate(TEXTS)]
     (tmp_path / "posts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "captions.jsonl").write_text("".join(json.dumps({"id": str(i), "text": "water today in Paris"}) + "\n" for i in (0, 2, 4)))
+    (tmp_path / "captions.jsonl").write_text(
+        "".join(json.dumps({"id": str(i), "text": "water today in Paris"}) + "\n" for i in (0, 2, 4))
+    )
     contexts = Sidecar.read(tmp_path / "captions.jsonl")
     given = ["water today in Paris" if i in (0, 2, 4) else "" for i in range(len(TEXTS))]
     with one_thread_each():
@@ -360,7 +460,9 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
     assert [a == b for a, b in zip(bare, together, strict=True) if a.entities] == [
         not c for c, b in zip(given, bare, strict=True) if b.entities
     ]
-    extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "e.jsonl", contexts=contexts, chunk=2)
+    extract_posts(
+        read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "e.jsonl", contexts=contexts, chunk=2
+    )
     lines = [json.loads(line)["entities"] for line in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert lines == [[e.model_dump() for e in f.entities] for f in together]
     with pytest.raises(InputError, match="read the text alone"):
@@ -369,7 +471,12 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
     with pytest.raises(InputError, match="is a folder"):
         extract_posts(read_posts(tmp_path / "posts.jsonl"), finder, tmp_path)
     with pytest.raises(InputError, match="none of the 1 contexts belongs to one of the posts"):
-        extract_posts(read_posts(tmp_path / "posts.jsonl"), reading, tmp_path / "x.jsonl", contexts=Sidecar.read(tmp_path / "others.jsonl"))
+        extract_posts(
+            read_posts(tmp_path / "posts.jsonl"),
+            reading,
+            tmp_path / "x.jsonl",
+            contexts=Sidecar.read(tmp_path / "others.jsonl"),
+        )
     with pytest.raises(InputError, match="1 contexts were given for 2 texts"):
         reading.find(TEXTS[:2], ["one"])
 
@@ -378,7 +485,9 @@ def test_contexts_are_read_where_the_extractor_knows_them(finder: Finder, tmp_pa
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, cut: int
 ) -> None:
-    rows = [{"id": str(i), "text": f"{TEXTS[i % 2]} {'help ' * (i % 5)}"} for i in range(40)] + [{"id": "7", "text": "again"}]
+    rows = [{"id": str(i), "text": f"{TEXTS[i % 2]} {'help ' * (i % 5)}"} for i in range(40)] + [
+        {"id": "7", "text": "again"}
+    ]
     posts = tmp_path / "posts.jsonl"
     posts.write_text("".join(json.dumps(row) + "\n" for row in rows))
     whole = extract_posts(read_posts(posts), finder, tmp_path / "whole.jsonl", chunk=64, workers=1)
@@ -401,7 +510,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     other.write_text("theirs")
     read: list[str] = []
     find = finder.find
-    monkeypatch.setattr(finder, "find", lambda texts, contexts=(): read.extend(texts) or find(texts, contexts))
+    monkeypatch.setattr(
+        finder, "find", lambda texts, contexts=(): read.extend(texts) or find(texts, contexts)
+    )
     done = extract_posts(read_posts(posts), finder, out, chunk=8, workers=2)
     assert done.resumed == (16 if cut == 0 else 15)
     assert len(read) == 40 - done.resumed
@@ -415,7 +526,9 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert {p.name for p in out.parent.iterdir()} == {"e.jsonl", other.name}
 
 
-def test_a_run_that_the_machine_ends_goes_on(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_the_machine_ends_goes_on(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     posts = tmp_path / "posts.jsonl"
     posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(TEXTS)))
     find, asked = finder.find, []
@@ -434,9 +547,16 @@ def test_a_run_that_the_machine_ends_goes_on(finder: Finder, tmp_path: Path, mon
     assert (done.resumed, done.posts, done.left_alone, done.failed) == (2, len(TEXTS) - 1, 1, 0)
 
 
-def test_one_post_never_costs_another(finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_post_never_costs_another(
+    finder: Finder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     posts = tmp_path / "posts.jsonl"
-    posts.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate([*TEXTS, "poison", "Anna \ud800"])))
+    posts.write_text(
+        "".join(
+            json.dumps({"id": str(i), "text": text}) + "\n"
+            for i, text in enumerate([*TEXTS, "poison", "Anna \ud800"])
+        )
+    )
     find = finder.find
 
     def touchy(texts: list[str], contexts: list[str]) -> list[Found]:
@@ -468,20 +588,29 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     assert shipped.known_limits[0].startswith(
         "Names come from entities-compact 1, relations from relations-compact 1; their scores are not"
     )
-    assert "Never measured on crisis posts, where it often takes storms for people. It reads" in shipped.known_limits[0]
+    assert (
+        "Never measured on crisis posts, where it often takes storms for people. It reads"
+        in shipped.known_limits[0]
+    )
     [bare_card] = EntityAnnotator(Finder(finder.entities)).known_limits
     assert "relations" not in bare_card
     assert "says nothing of its limits" in bare_card
     assert entity_texts(found) == ["PER: Anna", "LOC: Paris"]
     assert relation_texts(found) == ["Anna — place of residence — Paris"]
-    placed = found.model_copy(update={"location": GeoLocation(lat=48.9, lon=2.4, source="text", confidence=1.0)})
+    placed = found.model_copy(
+        update={"location": GeoLocation(lat=48.9, lon=2.4, source="text", confidence=1.0)}
+    )
     on_map = feature(placed)
     assert on_map is not None
     properties = on_map["properties"]
     assert isinstance(properties, dict)
     # no name of a person on a map
     assert (properties["entities"], properties["relations"]) == ("LOC: Paris", None)
-    for kind, shown in (("Person", "LOC: Paris"), ("MISSING_CHILD", "LOC: Paris"), ("Org", "Org: Anna | LOC: Paris")):
+    for kind, shown in (
+        ("Person", "LOC: Paris"),
+        ("MISSING_CHILD", "LOC: Paris"),
+        ("Org", "Org: Anna | LOC: Paris"),
+    ):
         of_ones_own = (found.entities[0].model_copy(update={"type": kind}), *found.entities[1:])
         on_map = feature(placed.model_copy(update={"entities": of_ones_own}))
         assert on_map is not None
@@ -495,9 +624,14 @@ def test_assessments_carry_and_tables_show_them(finder: Finder, tmp_path: Path) 
     english = finder.entities.meta.model_copy(update={"languages": ("en",)})
     deaf = Finder(LoadedExtractor(finder.entities.extractor, english, "0"), finder.relations)
     half = Finder(finder.entities, LoadedExtractor(finder.relations.extractor, english, "0"))
-    for reading, told in ((deaf, "names and relations were not looked for"), (half, "relations were not looked for")):
+    for reading, told in (
+        (deaf, "names and relations were not looked for"),
+        (half, "relations were not looked for"),
+    ):
         [one] = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(reading)]).assess([german])
         assert [note for note in one.notes if note.startswith(told)], one.notes
     # nobody asked for relations: that is not worth a note a post
-    [one] = Analyst.load(write_bundle(tmp_path), annotators=[EntityAnnotator(Finder(finder.entities))]).assess([german])
+    [one] = Analyst.load(
+        write_bundle(tmp_path), annotators=[EntityAnnotator(Finder(finder.entities))]
+    ).assess([german])
     assert not any("not looked for" in note for note in one.notes)

@@ -1,4 +1,6 @@
-"""Places in `analyze`: named places and the point for every post, the kind of place where the encoder fits."""
+"""Places in `analyze`: named places and the point for every post, the kind of place where the encoder
+fits.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,12 @@ from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.places import Places, PlaceTypes
 from tiny_bundles import write_bundle
 
-TEXTS = ["Bridge collapsed in San Juan, Puerto Rico", "We are at the hospital with the kids, no power here", "stay safe everyone", ""]
+TEXTS = [
+    "Bridge collapsed in San Juan, Puerto Rico",
+    "We are at the hospital with the kids, no power here",
+    "stay safe everyone",
+    "",
+]
 POSTS = [Post(id=str(i), text=text) for i, text in enumerate(TEXTS)]
 
 
@@ -22,7 +29,13 @@ def places() -> Places:
 def test_places_and_point_of_each_post(tmp_path: Path, places: Places) -> None:
     analyst = Analyst.load(write_bundle(tmp_path), annotators=[places])
     found = analyst.assess([*POSTS, Post(id="own", text="in Houston", lat=1.0, lon=2.0)])
-    assert [[m.place.name for m in a.places] for a in found] == [["San Juan", "Puerto Rico"], [], [], [], ["Houston"]]
+    assert [[m.place.name for m in a.places] for a in found] == [
+        ["San Juan", "Puerto Rico"],
+        [],
+        [],
+        [],
+        ["Houston"],
+    ]
     assert found[0].location is not None
     assert found[0].location.place is not None
     assert found[0].location.place.name == "San Juan"
@@ -44,7 +57,9 @@ def test_the_shipped_model_answers_with_probabilities_and_abstains() -> None:
     found = analyst.assess(POSTS)
     assert PlaceTypes().bundle.fingerprint() == PlaceTypes().bundle.fingerprint()
     for a in found:
-        assert a.place_type is not None, "train_places.py must be run again: the encoder of crisis-compact has changed"
+        assert a.place_type is not None, (
+            "train_places.py must be run again: the encoder of crisis-compact has changed"
+        )
         assert tuple(a.place_type.probabilities) == PLACE_ANSWERS.classes
         assert sum(a.place_type.probabilities.values()) == pytest.approx(1, abs=2e-3)
         assert a.place_type.abstained == (a.place_type.reason is not None)

@@ -30,13 +30,19 @@ STRANGE = [
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     root = tmp_path_factory.mktemp("rationales")
     (root / "bundle").mkdir()
-    return write_bundle(root / "bundle"), write_rationales(root / "rationales"), write_synthetic_crisis(root / "crisis")
+    return (
+        write_bundle(root / "bundle"),
+        write_rationales(root / "rationales"),
+        write_synthetic_crisis(root / "crisis"),
+    )
 
 
 @pytest.fixture(scope="module")
 def analyst(folders: tuple[Path, Path, Path]) -> Analyst:
     bundle, rationales, crisis = folders
-    return Analyst.load(bundle, image_root=crisis.parent, annotators=[RationaleAnnotator(Rationalizer.load(rationales))])
+    return Analyst.load(
+        bundle, image_root=crisis.parent, annotators=[RationaleAnnotator(Rationalizer.load(rationales))]
+    )
 
 
 def rationale(analyst: Analyst, post: Post) -> Rationale:
@@ -109,7 +115,10 @@ def test_another_image_encoder_gives_no_heat(folders: tuple[Path, Path, Path]) -
 def test_a_foreign_text_is_not_marked(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     only_english = write_rationales(tmp_path / "english", languages=("en",))
     analyst = Analyst.load(folders[0], annotators=[RationaleAnnotator(Rationalizer.load(only_english))])
-    found = rationale(analyst, Post(id="1", text="Las inundaciones destruyeron el puente y muchas familias necesitan ayuda urgente"))
+    found = rationale(
+        analyst,
+        Post(id="1", text="Las inundaciones destruyeron el puente y muchas familias necesitan ayuda urgente"),
+    )
     assert found.text == ()
     assert found.note is not None
     assert "(es)" in found.note
@@ -129,9 +138,15 @@ def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, P
 
 
 def test_the_shipped_model_finds_the_evidence_and_no_post_hangs_on_its_neighbors(tmp_path: Path) -> None:
-    posts = [post for post in read_posts(write_synthetic_crisis(tmp_path / "crisis")) if isinstance(post, Post)][:12]
-    shipped = Analyst.load("crisis-compact", image_root=tmp_path / "crisis", annotators=[RationaleAnnotator(Rationalizer.load())])
-    evidence = Post(id="x", text="Good morning from my desk. Two people died when the bridge collapsed in Harrow")
+    posts = [
+        post for post in read_posts(write_synthetic_crisis(tmp_path / "crisis")) if isinstance(post, Post)
+    ][:12]
+    shipped = Analyst.load(
+        "crisis-compact", image_root=tmp_path / "crisis", annotators=[RationaleAnnotator(Rationalizer.load())]
+    )
+    evidence = Post(
+        id="x", text="Good morning from my desk. Two people died when the bridge collapsed in Harrow"
+    )
     found = rationale(shipped, evidence)
     assert any("people died" in evidence.text[s.start : s.end] for s in found.text)
     assert not any("desk" in evidence.text[s.start : s.end] for s in found.text)

@@ -6,7 +6,9 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: opens the report in a real browser (skipped where Chromium is absent)")
+    config.addinivalue_line(
+        "markers", "browser: opens the report in a real browser (skipped where Chromium is absent)"
+    )
 
 
 @pytest.fixture(scope="session")

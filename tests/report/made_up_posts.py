@@ -1,4 +1,6 @@
-"""A made-up crisis for the tests of the report: about 300 assessments with drawn pictures, near-duplicates, odd dates and hostile posts."""
+"""A made-up crisis for the tests of the report: about 300 assessments with drawn pictures, near-duplicates,
+odd dates and hostile posts.
+"""
 
 import io
 import random
@@ -28,24 +30,46 @@ TEXTS = (
     (
         "en",
         "affected",
-        "Family of five on a roof near the {place} school, water still rising, please send a boat #Maria http://t.co/x1y2z3",
+        "Family of five on a roof near the {place} school, water still rising, please send a boat #Maria "
+        "http://t.co/x1y2z3",
     ),
-    ("en", "affected", "My grandmother is missing since last night in {place}. She is 78, wears a green coat. Please share."),
-    ("es", "affected", "Necesitamos ayuda en {place}, hay heridos y no llega nadie. No tenemos agua ni luz desde el miércoles."),
+    (
+        "en",
+        "affected",
+        "My grandmother is missing since last night in {place}. She is 78, wears a green coat. Please share.",
+    ),
+    (
+        "es",
+        "affected",
+        "Necesitamos ayuda en {place}, hay heridos y no llega nadie. No tenemos agua ni luz desde el "
+        "miércoles.",
+    ),
     (
         "en",
         "infrastructure_and_utility_damage",
         "The bridge to {place} has collapsed, road closed in both directions https://example.org/a?b=c&d=e",
     ),
-    ("en", "infrastructure_and_utility_damage", "No power and no signal in {place}, poles down across the whole street"),
+    (
+        "en",
+        "infrastructure_and_utility_damage",
+        "No power and no signal in {place}, poles down across the whole street",
+    ),
     ("es", "infrastructure_and_utility_damage", "Se cayó el puente de {place}. La carretera está cerrada."),
     (
         "en",
         "rescue_volunteering_or_donation_effort",
         "Volunteers are handing out water and diapers at the {place} gym until 8 pm. Bring what you can.",
     ),
-    ("en", "rescue_volunteering_or_donation_effort", "Text RELIEF to 90999 to give 10 dollars to the victims in {place}"),
-    ("en", "other_relevant_information", "The storm is now a category 4 and moves to {place} with 12 knots, says the weather service."),
+    (
+        "en",
+        "rescue_volunteering_or_donation_effort",
+        "Text RELIEF to 90999 to give 10 dollars to the victims in {place}",
+    ),
+    (
+        "en",
+        "other_relevant_information",
+        "The storm is now a category 4 and moves to {place} with 12 knots, says the weather service.",
+    ),
     ("en", "not_humanitarian", "Thoughts and prayers for {place} tonight"),
     ("ar", "affected", "نحن محاصرون في {place} والمياه ترتفع، نرجو المساعدة"),
     ("en", "not_humanitarian", "lol the new season is out and I am in {place} without wifi"),
@@ -60,12 +84,15 @@ def task(space: LabelSpace, label: str, confidence: float, *, threshold: float =
     share = (1 - confidence) / len(others)
     abstained = confidence < threshold
     reason = (
-        f"Leaning to “{space.title(label)}” at {confidence:.0%}, below the {threshold:.0%} needed for this kind of post."
+        f"Leaning to “{space.title(label)}” at {confidence:.0%}, below the {threshold:.0%} needed for this "
+        f"kind of post."
         if abstained
         else None
     )
     probabilities = {name: round(confidence if name == label else share, 4) for name in space.classes}
-    return TaskAssessment(label=label, confidence=confidence, probabilities=probabilities, abstained=abstained, reason=reason)
+    return TaskAssessment(
+        label=label, confidence=confidence, probabilities=probabilities, abstained=abstained, reason=reason
+    )
 
 
 def assessment(
@@ -84,8 +111,18 @@ def assessment(
     threshold = THRESHOLDS.get("both" if len(modalities) > 1 else "".join(modalities), 1.0)
     labels = {"informativeness": informative, "humanitarian": humanitarian, "damage": damage}
     sure = confidence if isinstance(confidence, Mapping) else dict.fromkeys(labels, confidence)
-    tasks = {name: task(SPACES[name], label, sure[name], threshold=threshold) for name, label in labels.items()}
-    return Assessment(post=post, modalities=modalities, notes=notes, language=language, tasks=tasks, urgency=urgency, provenance=PROVENANCE)
+    tasks = {
+        name: task(SPACES[name], label, sure[name], threshold=threshold) for name, label in labels.items()
+    }
+    return Assessment(
+        post=post,
+        modalities=modalities,
+        notes=notes,
+        language=language,
+        tasks=tasks,
+        urgency=urgency,
+        provenance=PROVENANCE,
+    )
 
 
 def naming(post: Post) -> Assessment:
@@ -131,11 +168,15 @@ def picture(seed: int, size: tuple[int, int] = (280, 210)) -> bytes:
         x, y, w = rng.randrange(width - 60), rng.randrange(40, height - 60), rng.randrange(30, 70)
         lean = rng.randint(-14, 14)
         draw.polygon(
-            ((x, y + w), (x + lean, y), (x + w + lean, y + rng.randint(-8, 8)), (x + w, y + w)), fill=rng.choice(COLORS), outline="black"
+            ((x, y + w), (x + lean, y), (x + w + lean, y + rng.randint(-8, 8)), (x + w, y + w)),
+            fill=rng.choice(COLORS),
+            outline="black",
         )
     for _ in range(60):
         x, y = rng.randrange(width), rng.randrange(height)
-        draw.line((x, y, x + rng.randint(-25, 25), y + rng.randint(-25, 25)), fill=rng.choice(COLORS), width=2)
+        draw.line(
+            (x, y, x + rng.randint(-25, 25), y + rng.randint(-25, 25)), fill=rng.choice(COLORS), width=2
+        )
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)
     return buffer.getvalue()
@@ -150,7 +191,8 @@ def thumbnails(post: Post) -> bytes | None:
 
 HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)> </style></title> {{ 7 * 7 }} javascript:alert(3)",
-    "Send money to \u202egro.ssorcder\u202c now\u2066 \u200b\u200b\u200b nul\x00 bell\x07 sep\u2028para\u2029end",
+    "Send money to \u202egro.ssorcder\u202c now\u2066 \u200b\u200b\u200b nul\x00 bell\x07 "
+    "sep\u2028para\u2029end",
     "W" * 10_000,
     "'\"><svg onload=alert(4)> &amp; &lt;b&gt; data:text/html,<script>alert(5)</script>",
     "z\u0300\u0301\u0302\u0303\u0304\u0305\u0306\u0307\u0308" * 40,
@@ -168,7 +210,15 @@ def hostile() -> list[Assessment]:
             event="ev'\"><b onclick=alert(6)>",
             image=ImageRef(path=f"../{text[:20]}.jpg"),
         )
-        found.append(assessment(post, urgency=0.99 - i / 100, notes=(f"note {text[:50]}",), language="en", modalities=("text", "image")))
+        found.append(
+            assessment(
+                post,
+                urgency=0.99 - i / 100,
+                notes=(f"note {text[:50]}",),
+                language="en",
+                modalities=("text", "image"),
+            )
+        )
     return found
 
 
@@ -182,7 +232,11 @@ def crisis(posts: int = 300, seed: int = 0) -> tuple[list[Assessment], list[Fail
         if first + size < posts
     ]
     failed = [
-        FailedPost(row=posts + i, id=f"broken-{i}" if i % 2 else None, reason="text is missing; expected a string in 'text'")
+        FailedPost(
+            row=posts + i,
+            id=f"broken-{i}" if i % 2 else None,
+            reason="text is missing; expected a string in 'text'",
+        )
         for i in range(7)
     ]
     return found, failed, clusters
@@ -218,9 +272,13 @@ def _one(i: int, rng: random.Random) -> Assessment:
         "not_humanitarian": 0.05,
     }
     urgency = confidence["informativeness"] * (
-        0.7 * need.get(category, 0.2) * confidence["humanitarian"] + 0.3 * confidence["damage"] * (damage == "severe_damage")
+        0.7 * need.get(category, 0.2) * confidence["humanitarian"]
+        + 0.3 * confidence["damage"] * (damage == "severe_damage")
     )
-    modalities: tuple[Modality, ...] = (*(("text",) if post.text else ()), *(("image",) if photo and not broken else ()))  # type: ignore[assignment]
+    modalities: tuple[Modality, ...] = (
+        *(("text",) if post.text else ()),
+        *(("image",) if photo and not broken else ()),
+    )  # type: ignore[assignment]
     notes = ("photo could not be used: the file ends before the picture does",) if broken else ()
     return assessment(
         post,

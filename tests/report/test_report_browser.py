@@ -13,7 +13,8 @@ from crisislens.report.build import write_report
 pytestmark = pytest.mark.browser
 
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--dump-dom",
 )  # fmt: skip
 
@@ -22,7 +23,9 @@ FLAGS = (
 def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     found, failed, clusters = crisis(80)
-    return write_report(path, assessments=found, failed=failed, clusters=clusters, thumbnails=thumbnails, meta=meta())
+    return write_report(
+        path, assessments=found, failed=failed, clusters=clusters, thumbnails=thumbnails, meta=meta()
+    )
 
 
 @pytest.fixture
@@ -65,7 +68,9 @@ def test_the_address_sets_the_filters(made_up: Path, opened: Callable[[Path, str
         ("#posts", lambda a: True),
     ],
 )
-def test_single_filters(made_up: Path, opened: Callable[[Path, str], Page], address: str, fits: Callable[[dict[str, str]], bool]) -> None:
+def test_single_filters(
+    made_up: Path, opened: Callable[[Path, str], Page], address: str, fits: Callable[[dict[str, str]], bool]
+) -> None:
     expected = [a["data-rank"] for a, _ in Page.at(made_up).cards if fits(a)]
     assert [a["data-rank"] for a in opened(made_up, address).shown()] == expected
     assert expected
@@ -83,7 +88,12 @@ def test_words_are_found_without_case_and_accents(made_up: Path, opened: Callabl
 def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[[Path, str], Page]) -> None:
     path = tmp_path / "hostile.html"
     write_report(
-        path, assessments=hostile(), failed=[], clusters=[], thumbnails=thumbnails, meta=meta(title="<img src=x onerror=alert(1)>")
+        path,
+        assessments=hostile(),
+        failed=[],
+        clusters=[],
+        thumbnails=thumbnails,
+        meta=meta(title="<img src=x onerror=alert(1)>"),
     )
     page = opened(path, "#q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
     assert len(page.scripts) == 1
@@ -91,15 +101,26 @@ def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[[Path, str], 
     assert not [tag for tag, a in page.tags if tag == "b" or any(key.startswith("on") for key in a)]
 
 
-def test_the_map_is_drawn_and_its_circles_lead_to_posts(tmp_path: Path, opened: Callable[[Path, str], Page]) -> None:
+def test_the_map_is_drawn_and_its_circles_lead_to_posts(
+    tmp_path: Path, opened: Callable[[Path, str], Page]
+) -> None:
     from crisislens.domain.place import GeoLocation
 
     found, _, _ = crisis(30)
     placed = [
-        a.model_copy(update={"location": GeoLocation(lat=18.0 + i / 10, lon=-66.5, source="post", confidence=1.0)})
+        a.model_copy(
+            update={"location": GeoLocation(lat=18.0 + i / 10, lon=-66.5, source="post", confidence=1.0)}
+        )
         for i, a in enumerate(found)
     ]
-    path = write_report(tmp_path / "places.html", assessments=placed, failed=[], clusters=[], thumbnails=thumbnails, meta=meta())
+    path = write_report(
+        tmp_path / "places.html",
+        assessments=placed,
+        failed=[],
+        clusters=[],
+        thumbnails=thumbnails,
+        meta=meta(),
+    )
     page = opened(path, "#map")
     circles = [a for tag, a in page.tags if tag == "circle"]
     land = [a["d"] for tag, a in page.tags if tag == "path" and a.get("class") == "land"]

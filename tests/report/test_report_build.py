@@ -1,4 +1,6 @@
-"""The report as a file: safe with hostile posts, complete without scripts, small, and the same bytes from the same run."""
+"""The report as a file: safe with hostile posts, complete without scripts, small, and the same bytes from the
+same run.
+"""
 
 import base64
 import gc
@@ -6,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -20,9 +23,19 @@ from crisislens.report.model import ReportCluster, ReportTask
 
 
 def report(
-    path: Path, found: list[Assessment], failed: list[FailedPost] | None = None, clusters: list[ReportCluster] | None = None
+    path: Path,
+    found: list[Assessment],
+    failed: list[FailedPost] | None = None,
+    clusters: list[ReportCluster] | None = None,
 ) -> Page:
-    write_report(path, assessments=iter(found), failed=iter(failed or []), clusters=clusters or [], thumbnails=thumbnails, meta=meta())
+    write_report(
+        path,
+        assessments=iter(found),
+        failed=iter(failed or []),
+        clusters=clusters or [],
+        thumbnails=thumbnails,
+        meta=meta(),
+    )
     return Page.at(path)
 
 
@@ -55,16 +68,30 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 @pytest.mark.parametrize("name", ["made_up", "attacked"])
-def test_nothing_can_be_loaded_or_run_but_our_style_and_script(name: str, request: pytest.FixtureRequest) -> None:
+def test_nothing_can_be_loaded_or_run_but_our_style_and_script(
+    name: str, request: pytest.FixtureRequest
+) -> None:
     page: Page = request.getfixturevalue(name)
     assert len(page.scripts) == len(page.styles) == 1
-    style, script = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (page.styles[0], page.scripts[0]))
+    style, script = (
+        base64.b64encode(hashlib.sha256(t.encode()).digest()).decode()
+        for t in (page.styles[0], page.scripts[0])
+    )
     [policy] = [a["content"] for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
-    assert policy.split("; ")[:4] == ["default-src 'none'", "img-src data:", f"style-src 'sha256-{style}'", f"script-src 'sha256-{script}'"]
+    assert policy.split("; ")[:4] == [
+        "default-src 'none'",
+        "img-src data:",
+        f"style-src 'sha256-{style}'",
+        f"script-src 'sha256-{script}'",
+    ]
     assert "unsafe" not in policy
     for tag, attributes in page.tags:
         assert tag not in {"iframe", "object", "embed", "base", "link", "b"}
-        assert not [key for key in attributes if key.startswith("on") or key in {"style", "srcset", "action", "formaction", "xlink:href"}]
+        assert not [
+            key
+            for key in attributes
+            if key.startswith("on") or key in {"style", "srcset", "action", "formaction", "xlink:href"}
+        ]
         assert attributes.get("href", "#").startswith("#")
         assert attributes.get("src", "data:image/jpeg;base64,").startswith("data:image/jpeg;base64,")
     assert not re.search(r"url\(|@import", page.styles[0])
@@ -78,7 +105,11 @@ def test_hostile_posts_are_shown_as_text(attacked: Page) -> None:
     assert not re.search("[\x00-\x08\x0b-\x1f\u200b\u2028\u202a-\u202e\u2066-\u2069]", attacked.text)
     assert "gro.ssorcder" in attacked.card_text(2)
     assert "5 invisible or direction-changing characters in the text were taken out" in attacked.card_text(2)
-    assert all(not re.search("[\x00\u202e]", value) for _, attributes in attacked.tags for value in attributes.values())
+    assert all(
+        not re.search("[\x00\u202e]", value)
+        for _, attributes in attacked.tags
+        for value in attributes.values()
+    )
 
 
 def test_long_posts_are_cut_and_say_so(attacked: Page) -> None:
@@ -90,7 +121,15 @@ def test_long_posts_are_cut_and_say_so(attacked: Page) -> None:
 
 def test_the_page_says_what_the_run_was(made_up: Page, attacked: Page) -> None:
     told = meta()
-    for part in (told.title, told.source_name, told.model_fingerprint, told.encoder_fingerprint, told.command, "0f1e2d3c4b5a6978", "55%"):
+    for part in (
+        told.title,
+        told.source_name,
+        told.model_fingerprint,
+        told.encoder_fingerprint,
+        told.command,
+        "0f1e2d3c4b5a6978",
+        "55%",
+    ):
         assert part in made_up.text
     assert "Automatic and not verified." in made_up.text
     assert "Listed are the 200 most urgent posts" in made_up.text
@@ -103,9 +142,15 @@ def test_a_cluster_is_one_card_with_its_size(made_up: Page) -> None:
     found, _, clusters = crisis(300)
     by_id = {a.post.id: a for a in found}
     best = max((by_id[m] for m in clusters[0].members), key=lambda a: a.urgency)
-    listed = {m for m in clusters[0].members for i in range(len(made_up.cards)) if f"id {m}" in made_up.card_text(i)}
+    listed = {
+        m for m in clusters[0].members for i in range(len(made_up.cards)) if f"id {m}" in made_up.card_text(i)
+    }
     assert listed == {best.post.id}
-    [card] = [made_up.card_text(i) for i in range(len(made_up.cards)) if f"id {best.post.id}" in made_up.card_text(i)]
+    [card] = [
+        made_up.card_text(i)
+        for i in range(len(made_up.cards))
+        if f"id {best.post.id}" in made_up.card_text(i)
+    ]
     assert "+12 near-duplicates" in card
 
 
@@ -117,9 +162,14 @@ def test_cards_stand_by_urgency_and_show_everything_without_scripts(made_up: Pag
 
 
 def test_a_card_says_all_about_its_post(tmp_path: Path) -> None:
-    post = Post(id="p1", text="La inundación", image=ImageRef(path="x.jpg"), lat=18.20004, lon=-66.5, event="maria")
+    post = Post(
+        id="p1", text="La inundación", image=ImageRef(path="x.jpg"), lat=18.20004, lon=-66.5, event="maria"
+    )
     sure = {"informativeness": 0.97, "humanitarian": 0.41, "damage": 0.999}
-    page = report(tmp_path / "r.html", [assessment(post, confidence=sure, language="es", notes=("photo could not be used: truncated",))])
+    page = report(
+        tmp_path / "r.html",
+        [assessment(post, confidence=sure, language="es", notes=("photo could not be used: truncated",))],
+    )
     text = page.card_text(0)
     for part in (
         "Photo could not be used",
@@ -143,7 +193,10 @@ def test_a_card_shows_who_and_what_is_named_as_text(tmp_path: Path) -> None:
     text = page.card_text(0)
     assert "<b onclick=x()>Ada</b> — place of residence — Ponce" in text
     assert text.count("<b onclick=x()>Ada</b>") == 3  # the post, the name and the relation
-    assert next(a["title"] for tag, a in page.tags if tag == "li" and "title" in a) == "person, score 0.90, not calibrated"
+    assert (
+        next(a["title"] for tag, a in page.tags if tag == "li" and "title" in a)
+        == "person, score 0.90, not calibrated"
+    )
     assert not any("onclick" in attributes for _, attributes in page.tags)
     # readers of words stand before each name
     assert "person" in text
@@ -152,10 +205,19 @@ def test_a_card_shows_who_and_what_is_named_as_text(tmp_path: Path) -> None:
 
 def test_pictures_come_only_from_the_decoder_and_within_bounds(tmp_path: Path) -> None:
     posts = [Post(id=str(i), text="t", image=ImageRef(path=f"{i}.jpg")) for i in range(4)]
-    found = [assessment(post, modalities=("text", "image"), urgency=0.9 - int(post.id) / 10) for post in posts]
-    answers = {"0": picture(1), "1": b"<svg onload=alert(1)>", "2": None, "3": b"\xff\xd8\xff" + bytes(200_000)}
+    found = [
+        assessment(post, modalities=("text", "image"), urgency=0.9 - int(post.id) / 10) for post in posts
+    ]
+    answers = {
+        "0": picture(1),
+        "1": b"<svg onload=alert(1)>",
+        "2": None,
+        "3": b"\xff\xd8\xff" + bytes(200_000),
+    }
     path = tmp_path / "r.html"
-    write_report(path, assessments=found, failed=[], clusters=[], thumbnails=lambda post: answers[post.id], meta=meta())
+    write_report(
+        path, assessments=found, failed=[], clusters=[], thumbnails=lambda post: answers[post.id], meta=meta()
+    )
     page = Page.at(path)
     [src] = [attributes["src"] for tag, attributes in page.tags if tag == "img"]
     assert base64.b64decode(src.partition(",")[2]) == answers["0"]
@@ -163,7 +225,12 @@ def test_pictures_come_only_from_the_decoder_and_within_bounds(tmp_path: Path) -
 
 
 def test_pictures_are_left_out_when_the_file_would_grow_too_large(tmp_path: Path) -> None:
-    found = [assessment(Post(id=str(i), text="t", image=ImageRef(path="a.jpg")), modalities=("image",), urgency=0.5) for i in range(60)]
+    found = [
+        assessment(
+            Post(id=str(i), text="t", image=ImageRef(path="a.jpg")), modalities=("image",), urgency=0.5
+        )
+        for i in range(60)
+    ]
     path = tmp_path / "r.html"
     data = b"\xff\xd8\xff" + bytes(140_000)
     write_report(path, assessments=found, failed=[], clusters=[], thumbnails=lambda post: data, meta=meta())
@@ -179,8 +246,13 @@ def test_the_photo_is_not_asked_for_where_it_could_not_be_used(tmp_path: Path) -
     def remember(post: Post) -> None:
         asked.append(post.id)
 
-    posts = [assessment(Post(id="broken", image=ImageRef(path="a.jpg")), modalities=()), assessment(Post(id="bare", text="x"))]
-    write_report(tmp_path / "r.html", assessments=posts, failed=[], clusters=[], thumbnails=remember, meta=meta())
+    posts = [
+        assessment(Post(id="broken", image=ImageRef(path="a.jpg")), modalities=()),
+        assessment(Post(id="bare", text="x")),
+    ]
+    write_report(
+        tmp_path / "r.html", assessments=posts, failed=[], clusters=[], thumbnails=remember, meta=meta()
+    )
     assert asked == []
 
 
@@ -189,13 +261,17 @@ def test_an_empty_run_and_a_model_of_one_task_make_a_page(tmp_path: Path) -> Non
     assert "There are no posts." in page.text
     one: tuple[ReportTask, ...] = meta().tasks[:1]
     path = tmp_path / "one.html"
-    write_report(path, assessments=hostile(), failed=[], clusters=[], thumbnails=thumbnails, meta=meta(tasks=one))
+    write_report(
+        path, assessments=hostile(), failed=[], clusters=[], thumbnails=thumbnails, meta=meta(tasks=one)
+    )
     assert "Category and severity" not in Page.at(path).text
 
 
 def test_only_the_first_failed_rows_are_listed_but_all_counted(tmp_path: Path) -> None:
     failed = (FailedPost(row=i, id=f"lost-{i}", reason="text is missing") for i in range(1234))
-    write_report(tmp_path / "r.html", assessments=[], failed=failed, clusters=[], thumbnails=thumbnails, meta=meta())
+    write_report(
+        tmp_path / "r.html", assessments=[], failed=failed, clusters=[], thumbnails=thumbnails, meta=meta()
+    )
     text = Page.at(tmp_path / "r.html").text
     assert "1,234 rows of the source could not become assessments" in text
     assert "lost-199" in text
@@ -205,7 +281,9 @@ def test_only_the_first_failed_rows_are_listed_but_all_counted(tmp_path: Path) -
 def test_every_filter_link_names_filters_and_answers_that_exist(made_up: Page) -> None:
     names = {attributes["name"] for tag, attributes in made_up.tags if tag in {"select", "input"}}
     values = {attributes["value"] for tag, attributes in made_up.tags if tag == "option"}
-    links = [attributes["href"][1:] for tag, attributes in made_up.tags if tag == "a" and "=" in attributes["href"]]
+    links = [
+        attributes["href"][1:] for tag, attributes in made_up.tags if tag == "a" and "=" in attributes["href"]
+    ]
     assert len(links) > 20
     for key, value in (pair for link in links for pair in parse_qsl(link)):
         assert key in names
@@ -218,10 +296,15 @@ def test_a_language_that_no_listed_post_has_is_not_a_link(tmp_path: Path) -> Non
         for i, (u, code) in enumerate(((0.9, "en"), (0.8, "es"), (0.1, "fr")))
     ]
     path = tmp_path / "r.html"
-    write_report(path, assessments=found, failed=[], clusters=[], thumbnails=thumbnails, meta=meta(), top=2, per_cell=0)
+    write_report(
+        path, assessments=found, failed=[], clusters=[], thumbnails=thumbnails, meta=meta(), top=2, per_cell=0
+    )
     page = Page.at(path)
     assert "French" in page.text
-    assert {a["href"] for tag, a in page.tags if tag == "a" and "language" in a["href"]} == {"#language=en", "#language=es"}
+    assert {a["href"] for tag, a in page.tags if tag == "a" and "language" in a["href"]} == {
+        "#language=en",
+        "#language=es",
+    }
 
 
 def test_every_control_has_a_label_and_every_anchor_a_target(made_up: Page) -> None:
@@ -256,7 +339,14 @@ def test_a_report_of_3800_posts_is_small_and_holds_few_of_them_in_memory(tmp_pat
 
     before = sum(isinstance(thing, Assessment) for thing in gc.get_objects())
     photo = picture(3, (320, 240))
-    write_report(tmp_path / "r.html", assessments=stream(), failed=[], clusters=[], thumbnails=lambda post: photo, meta=meta())
+    write_report(
+        tmp_path / "r.html",
+        assessments=stream(),
+        failed=[],
+        clusters=[],
+        thumbnails=lambda post: photo,
+        meta=meta(),
+    )
     # 200 most urgent, 8 of the one cell (the same), 3 of the template and the one in flight
     assert max(alive) - before <= 212
     assert (tmp_path / "r.html").stat().st_size < 10_000_000
@@ -273,7 +363,7 @@ def _luminance(color: str) -> float:
 @pytest.mark.parametrize(
     ("ink", "ground"),
     [
-        *((ink, ground) for ink in ("ink", "muted", "accent") for ground in ("page", "surface", "sunken", "accent-soft")),
+        *product(("ink", "muted", "accent"), ("page", "surface", "sunken", "accent-soft")),
         ("grave", "grave-soft"), ("warm", "warm-soft"), ("warm", "surface"), ("unsure", "unsure-soft"),
         ("ink", "heat-1"), ("ink", "heat-2"), ("ink", "heat-3"), ("on-heat", "heat-4"), ("on-heat", "heat-5"),
     ],
@@ -287,6 +377,8 @@ def test_contrast_is_wcag_aa(made_up: Page, theme: int, ink: str, ground: str) -
 
 def test_both_dark_themes_are_the_same(made_up: Page) -> None:
     _, system, choice, *_ = (
-        re.sub(r"\s+", " ", b).strip() for b in re.findall(r":root[^{,]*\{([^}]*)\}", made_up.styles[0]) if "--page" in b
+        re.sub(r"\s+", " ", b).strip()
+        for b in re.findall(r":root[^{,]*\{([^}]*)\}", made_up.styles[0])
+        if "--page" in b
     )
     assert system == choice

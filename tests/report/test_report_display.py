@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from crisislens.report.display import clip, count_hidden, moment, number, percent, utc, visible
 
-FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]")
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,16 @@ def test_times_are_utc_and_survive_the_ends_of_the_calendar() -> None:
 
 
 @pytest.mark.parametrize(
-    ("p", "expected"), [(0.0, "0%"), (1.0, "100%"), (0.99999, ">99%"), (0.00001, "<1%"), (0.994, "99%"), (0.005, "0%"), (0.5, "50%")]
+    ("p", "expected"),
+    [
+        (0.0, "0%"),
+        (1.0, "100%"),
+        (0.99999, ">99%"),
+        (0.00001, "<1%"),
+        (0.994, "99%"),
+        (0.005, "0%"),
+        (0.5, "50%"),
+    ],
 )
 def test_percent_never_claims_certainty(p: float, expected: str) -> None:
     assert percent(p) == expected

@@ -1,4 +1,6 @@
-"""Rationales on the page: marks at the right letters whatever is cut or cleaned, heat over the photo, words for both."""
+"""Rationales on the page: marks at the right letters whatever is cut or cleaned, heat over the photo, words
+for both.
+"""
 
 from pathlib import Path
 
@@ -14,13 +16,22 @@ from crisislens.report.evidence import evidence_of, marked_text, segments
 
 
 def rationale(*spans: tuple[int, int], heat: bool = False) -> Rationale:
-    grid = PatchHeat(rows=2, columns=3, heat=(0.0, 0.1, 1.0, 0.0, 0.5, 0.0), description="most of the evidence lies in the upper right")
+    grid = PatchHeat(
+        rows=2,
+        columns=3,
+        heat=(0.0, 0.1, 1.0, 0.0, 0.5, 0.0),
+        description="most of the evidence lies in the upper right",
+    )
     return Rationale(
         method="rationales",
         model="made up",
         text=tuple(TextSpan(start=a, end=b, score=0.5) for a, b in spans),
         image=grid if heat else None,
-        contributions={"informativeness": Contribution(label="informative", base=0.1, values={"text": 2.0, "image": -0.5})},
+        contributions={
+            "informativeness": Contribution(
+                label="informative", base=0.1, values={"text": 2.0, "image": -0.5}
+            )
+        },
     )
 
 
@@ -33,7 +44,9 @@ def test_marks_come_out_where_they_went_in(text: str, data: st.DataObject) -> No
     start, inside = segments(marked[:at])
     rest, _ = segments(marked[at:], inside=inside)
     flags = [s.marked for s in (*start, *rest) for _ in s.text]
-    assert "".join(s.text for s in (*start, *rest)) == text.replace("\ue000", "\ufffd").replace("\ue001", "\ufffd")
+    assert "".join(s.text for s in (*start, *rest)) == text.replace("\ue000", "\ufffd").replace(
+        "\ue001", "\ufffd"
+    )
     assert flags == [any(a <= i < b for a, b in spans) for i in range(len(text))]
 
 
@@ -42,7 +55,9 @@ def test_the_page_shows_evidence(tmp_path: Path) -> None:
     text = "<b>Bridge</b> is down \u202eand 5 people are trapped " + "word " * 120
     first = next(a for a in found if "image" in a.modalities)
     post = first.post.model_copy(update={"text": text})
-    explained = first.model_copy(update={"post": post, "rationale": rationale((0, 13), (22, 45), heat=True), "urgency": 1.0})
+    explained = first.model_copy(
+        update={"post": post, "rationale": rationale((0, 13), (22, 45), heat=True), "urgency": 1.0}
+    )
     path = write_report(
         tmp_path / "r.html",
         assessments=[explained if a is first else a for a in found],
@@ -77,6 +92,17 @@ def test_bars_meet_in_the_middle() -> None:
 @pytest.mark.parametrize("note", [None, "text seems to be in another language"])
 def test_no_evidence_is_said(tmp_path: Path, note: str | None) -> None:
     found, failed, clusters = crisis(6)
-    explained = [a.model_copy(update={"rationale": rationale().model_copy(update={"note": note})}) for a in found]
-    path = write_report(tmp_path / "r.html", assessments=explained, failed=failed, clusters=clusters, thumbnails=thumbnails, meta=meta())
-    assert ("Text seems to be in another language." if note else "No evidence in the text.") in Page.at(path).text
+    explained = [
+        a.model_copy(update={"rationale": rationale().model_copy(update={"note": note})}) for a in found
+    ]
+    path = write_report(
+        tmp_path / "r.html",
+        assessments=explained,
+        failed=failed,
+        clusters=clusters,
+        thumbnails=thumbnails,
+        meta=meta(),
+    )
+    assert ("Text seems to be in another language." if note else "No evidence in the text.") in Page.at(
+        path
+    ).text

@@ -21,9 +21,13 @@ from crisislens.report.tables import write_csv, write_parquet
 from crisislens.report.worldmap import draw_map
 
 PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61, population=150_000)
-HOSTILE = Place(id="city:2", name='<img src=x onerror="alert(1)">', kind="city", country="PR", lat=18.2, lon=-66.0)
+HOSTILE = Place(
+    id="city:2", name='<img src=x onerror="alert(1)">', kind="city", country="PR", lat=18.2, lon=-66.0
+)
 REGION = Place(id="country:PR", name="Puerto Rico", kind="country", country="PR", lat=18.3, lon=-66.3)
-SURE = TaskAssessment(label="hospital", confidence=0.8, probabilities={"hospital": 0.8, "home": 0.2}, abstained=False)
+SURE = TaskAssessment(
+    label="hospital", confidence=0.8, probabilities={"hospital": 0.8, "home": 0.2}, abstained=False
+)
 UNSURE = SURE.model_copy(update={"abstained": True, "reason": "No."})
 
 
@@ -42,7 +46,12 @@ def posts() -> list[Assessment]:
     for i, a in enumerate(found):
         own = GeoLocation(lat=18.0 + i / 1000, lon=-66.6, source="post", confidence=1.0)
         out.append(
-            [at(PONCE, a, place_type=SURE), at(HOSTILE, a, place_type=UNSURE), at(REGION, a), a.model_copy(update={"location": own})][i % 4]
+            [
+                at(PONCE, a, place_type=SURE),
+                at(HOSTILE, a, place_type=UNSURE),
+                at(REGION, a),
+                a.model_copy(update={"location": own}),
+            ][i % 4]
         )
     return out
 
@@ -73,9 +82,17 @@ def test_the_map_counts_every_placed_post_once(posts: list[Assessment]) -> None:
 def test_dense_points_are_joined_and_far_ones_are_not() -> None:
     geography, base = Geography(), crisis(1)[0][0]
     for i in range(50):
-        geography.add(base.model_copy(update={"location": GeoLocation(lat=18 + i / 5000, lon=-66, source="post", confidence=1)}))
-    geography.add(base.model_copy(update={"location": GeoLocation(lat=18.5, lon=-66, source="post", confidence=1)}))
-    geography.add(base.model_copy(update={"location": GeoLocation(lat=28, lon=84, source="post", confidence=1)}))
+        geography.add(
+            base.model_copy(
+                update={"location": GeoLocation(lat=18 + i / 5000, lon=-66, source="post", confidence=1)}
+            )
+        )
+    geography.add(
+        base.model_copy(update={"location": GeoLocation(lat=18.5, lon=-66, source="post", confidence=1)})
+    )
+    geography.add(
+        base.model_copy(update={"location": GeoLocation(lat=28, lon=84, source="post", confidence=1)})
+    )
     drawn = draw_map(geography, {})
     assert drawn is not None
     detailed, world = drawn
@@ -142,11 +159,17 @@ def test_tables_have_places_whatever_the_first_post_has(posts: list[Assessment],
     with (tmp_path / "a.csv").open(encoding="utf-8-sig", newline="") as stream:
         table = list(csv.DictReader(stream))
     assert table[0]["location_place"] == ""
-    assert (table[1]["location_place"], table[1]["place_type_label"], table[1]["places"]) == ("Ponce", "hospital", "Ponce")
+    assert (table[1]["location_place"], table[1]["place_type_label"], table[1]["places"]) == (
+        "Ponce",
+        "hospital",
+        "Ponce",
+    )
 
 
 def test_the_page_shows_places_and_no_name_becomes_code(posts: list[Assessment], tmp_path: Path) -> None:
-    path = write_report(tmp_path / "r.html", assessments=posts, failed=[], clusters=[], thumbnails=thumbnails, meta=meta())
+    path = write_report(
+        tmp_path / "r.html", assessments=posts, failed=[], clusters=[], thumbnails=thumbnails, meta=meta()
+    )
     page = Page.at(path)
     assert "Ponce" in page.text
     assert "Hospital or clinic" in page.text

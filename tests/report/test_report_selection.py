@@ -15,7 +15,9 @@ from crisislens.report.tally import Tally
 
 POOL = [
     assessment(Post(id=str(i)), urgency=u, damage=damage)
-    for i, (u, damage) in enumerate((u, damage) for u in (0.1, 0.3, 0.3, 0.7, 0.9) for damage in ("severe_damage", "mild_damage"))
+    for i, (u, damage) in enumerate(
+        (u, damage) for u in (0.1, 0.3, 0.3, 0.7, 0.9) for damage in ("severe_damage", "mild_damage")
+    )
 ]
 
 
@@ -23,7 +25,9 @@ def brute(found: list[Assessment], clusters: list[ReportCluster], top: int) -> l
     """The ids of the `top` most urgent posts, each cluster by its most urgent member, from the whole list."""
     cluster_of = {member: i for i, cluster in enumerate(clusters) for member in cluster.members}
     heads = {cluster.representative for cluster in clusters}
-    order = sorted(enumerate(found), key=lambda item: (item[1].urgency, item[1].post.id in heads, -item[0]), reverse=True)
+    order = sorted(
+        enumerate(found), key=lambda item: (item[1].urgency, item[1].post.id in heads, -item[0]), reverse=True
+    )
     seen: set[int] = set()
     ids = []
     for _, a in order:
@@ -64,7 +68,9 @@ def test_a_cluster_is_shown_by_its_most_urgent_post_once() -> None:
     selection = Selection([cluster], top=5, per_cell=5, top_clusters=5)
     for a in (calm, loud):
         selection.add(a, ("affected", "severe_damage"))
-    assert [(listed.assessment.post.id, listed.cluster) for listed in selection.listed()] == [("loud", cluster)]
+    assert [(listed.assessment.post.id, listed.cluster) for listed in selection.listed()] == [
+        ("loud", cluster)
+    ]
     assert selection.clusters[0].best is loud
 
 
@@ -81,10 +87,14 @@ def test_totals_count_every_post() -> None:
     for a in found:
         tally.add(a)
     assert tally.posts == sum(tally.pairs.values()) == sum(tally.languages.values()) == 400
-    assert tally.photos_unusable == sum(a.post.image is not None and "image" not in a.modalities for a in found)
+    assert tally.photos_unusable == sum(
+        a.post.image is not None and "image" not in a.modalities for a in found
+    )
     assert tally.unsure == sum(any(task.abstained for task in a.tasks.values()) for a in found)
     assert tally.undated == sum(a.post.created_at is None for a in found)
-    severe = sum(a.tasks["damage"].label == "severe_damage" and not a.tasks["damage"].abstained for a in found)
+    severe = sum(
+        a.tasks["damage"].label == "severe_damage" and not a.tasks["damage"].abstained for a in found
+    )
     by_title = {tile.title: tile.value for tile in tiles(tally, len(failed))}
     assert by_title["Severe damage"] == str(severe)
     assert by_title["Rows that failed"] == "7"
@@ -100,7 +110,9 @@ def test_the_sums_of_the_matrix_add_up() -> None:
     *rows, (last, sums) = table.rows
     assert last == "All"
     assert all(sum(cell.count for cell in cells[:-1]) == cells[-1].count for _, cells in table.rows)
-    assert [sum(cells[i].count for _, cells in rows) for i in range(len(table.columns))] == [cell.count for cell in sums]
+    assert [sum(cells[i].count for _, cells in rows) for i in range(len(table.columns))] == [
+        cell.count for cell in sums
+    ]
     assert all((cell.link == "") == (cell.count == 0) for _, cells in rows for cell in cells)
 
 
@@ -110,7 +122,9 @@ def test_a_model_without_severity_gets_one_column_and_one_without_both_none() ->
     tally.add(random.Random(0).choice(POOL))
     table = matrix(tally, [by_name["humanitarian"]])
     assert table is not None
-    assert [sum(cell.count for cell in cells) for name, cells in table.rows if name.startswith("Affected")] == [2]
+    assert [
+        sum(cell.count for cell in cells) for name, cells in table.rows if name.startswith("Affected")
+    ] == [2]
     assert matrix(Tally([]), []) is None
 
 

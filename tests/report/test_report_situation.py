@@ -24,7 +24,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     crisis = write_synthetic_crisis(folder / "crisis")
     analyst = Analyst.load(write_bundle(folder / "bundle"), image_root=crisis.parent)
     outcome = run_analysis(read_posts(crisis), analyst, folder / "out")
-    report = write_outputs(outcome, analyst, source_name="a <b>storm</b>.jsonl", formats=["csv", "parquet"], command="crisislens analyze x")
+    report = write_outputs(
+        outcome,
+        analyst,
+        source_name="a <b>storm</b>.jsonl",
+        formats=["csv", "parquet"],
+        command="crisislens analyze x",
+    )
     assert report == folder / "out" / "report.html"
     return folder / "out"
 
@@ -41,7 +47,11 @@ def test_the_report_names_what_made_it(run: Path) -> None:
         assert part in page
     assert "<b>storm</b>" not in page, "the name of a file is text, not markup"
     assert "data:image/jpeg;base64," in page, "photos are part of the file"
-    assert not [word for word in ("http://", "https://") if f'src="{word}' in page or f'href="{word}' in page.split("<main")[0]]
+    assert not [
+        word
+        for word in ("http://", "https://")
+        if f'src="{word}' in page or f'href="{word}' in page.split("<main")[0]
+    ]
 
 
 def test_the_tables_hold_every_post(run: Path) -> None:

@@ -39,7 +39,10 @@ def test_tables_hold_entities_and_relations(tmp_path: Path, name: str) -> None:
     assert (second["entities"], second["relations"]) == ("", "")
     write_parquet(found, tmp_path / "a.parquet")
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
-    assert (rows[0]["entities"], rows[0]["relations"]) == ([f"PER: {name}", "LOC: Ponce"], [f"{name} — place of residence — Ponce"])
+    assert (rows[0]["entities"], rows[0]["relations"]) == (
+        [f"PER: {name}", "LOC: Ponce"],
+        [f"{name} — place of residence — Ponce"],
+    )
 
 
 def test_csv_holds_every_answer(tmp_path: Path) -> None:
@@ -61,7 +64,10 @@ def test_parquet_gives_back_what_was_written(tmp_path: Path) -> None:
     assert write_parquet(iter(found), tmp_path / "a.parquet") == 2300
     rows = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert [row["id"] for row in rows] == [a.post.id for a in found]
-    assert all(row["created_at"] == a.post.created_at and row["lat"] == a.post.lat for row, a in zip(rows, found, strict=True))
+    assert all(
+        row["created_at"] == a.post.created_at and row["lat"] == a.post.lat
+        for row, a in zip(rows, found, strict=True)
+    )
     assert rows[7]["modalities"] == list(found[7].modalities)
     assert rows[7]["damage_p_mild_damage"] == found[7].tasks["damage"].probabilities["mild_damage"]
     # three batches: the whole run is never held
@@ -78,7 +84,9 @@ def test_hostile_posts_and_none_at_all_can_be_written(tmp_path: Path, write: Cal
 
 
 @pytest.mark.parametrize("write", [write_csv, write_parquet])
-def test_a_second_kind_of_assessment_is_refused_and_leaves_the_old_file(tmp_path: Path, write: Callable[..., int]) -> None:
+def test_a_second_kind_of_assessment_is_refused_and_leaves_the_old_file(
+    tmp_path: Path, write: Callable[..., int]
+) -> None:
     path = tmp_path / "table"
     path.write_text("old")
     first = assessment(Post(id="1"))

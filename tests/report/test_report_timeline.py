@@ -45,7 +45,14 @@ def test_the_width_of_a_bar_follows_the_span(span: timedelta, width: str) -> Non
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=9)), timezone(timedelta(hours=-11))])), min_size=1))
+@given(
+    st.lists(
+        st.datetimes(
+            timezones=st.sampled_from([UTC, timezone(timedelta(hours=9)), timezone(timedelta(hours=-11))])
+        ),
+        min_size=1,
+    )
+)
 def test_every_post_is_in_a_bar_or_said_to_be_outside(times: list[datetime]) -> None:
     found = timeline(times)
     assert sum(bar.total for bar in found.bars) + found.outside == len(times)
@@ -53,7 +60,10 @@ def test_every_post_is_in_a_bar_or_said_to_be_outside(times: list[datetime]) -> 
     assert all(a.end == b.start for a, b in zip(found.bars, found.bars[1:], strict=False))
     assert found.top >= max(bar.total for bar in found.bars)
     chart = draw(found)
-    assert all(0 <= bar.y <= 100 and abs(bar.y + bar.height - 100) < 0.02 and bar.informative <= bar.total for bar in chart.bars)
+    assert all(
+        0 <= bar.y <= 100 and abs(bar.y + bar.height - 100) < 0.02 and bar.informative <= bar.total
+        for bar in chart.bars
+    )
 
 
 def test_joining_bins_is_exact_for_more_minutes_than_are_kept() -> None:

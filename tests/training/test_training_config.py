@@ -18,9 +18,20 @@ COMPACT = FeatureWidths(text=384, text_pooled=384, image=1280, image_pooled=1280
 
 def test_there_is_a_run_of_every_setting_and_model() -> None:
     names = {p.stem for p in RUNS}
-    models = ("text_finetune", "concat", "guided", "guided_differential", "guided_published", "guided_differential_published")
+    models = (
+        "text_finetune",
+        "concat",
+        "guided",
+        "guided_differential",
+        "guided_published",
+        "guided_differential_published",
+    )
     assert names >= {f"{s}_{m}" for s in ("a1", "a2", "a3", "b2") for m in models}
-    assert names >= {f"{s}_{m}_paper" for s in ("a1", "a2", "a3", "b2") for m in ("concat", "guided", "guided_differential")}
+    assert names >= {
+        f"{s}_{m}_paper"
+        for s in ("a1", "a2", "a3", "b2")
+        for m in ("concat", "guided", "guided_differential")
+    }
 
 
 @pytest.mark.parametrize("path", RUNS, ids=lambda p: p.stem)
@@ -34,8 +45,19 @@ def test_every_run_file_is_valid(path: Path) -> None:
     assert len(run.seeds) >= 3
     if path.stem.endswith("_paper") or run.as_published:
         o = run.optimizer
-        assert (o.name, o.learning_rate, o.momentum, o.weight_decay, o.gradient_clip) == ("sgd", 1e-3, 0, 0, None)
-        assert (run.batch_posts, run.epochs, run.stopping.monitor, run.stopping.patience) == (32, 50, "loss", 5)
+        assert (o.name, o.learning_rate, o.momentum, o.weight_decay, o.gradient_clip) == (
+            "sgd",
+            1e-3,
+            0,
+            0,
+            None,
+        )
+        assert (run.batch_posts, run.epochs, run.stopping.monitor, run.stopping.patience) == (
+            32,
+            50,
+            "loss",
+            5,
+        )
         assert (run.loss.balance, run.loss.smoothing) == ("none", 0)
 
 
@@ -49,10 +71,13 @@ def test_published_numbers_come_from_the_setting_alone(setting: str) -> None:
 
 def test_own_keys_win_over_includes_and_overrides_over_all(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
-    (tmp_path / "parts" / "a.yaml").write_text("epochs: 3\nbatch_posts: 7\noptimizer: {name: sgd, momentum: 0.5}\n")
+    (tmp_path / "parts" / "a.yaml").write_text(
+        "epochs: 3\nbatch_posts: 7\noptimizer: {name: sgd, momentum: 0.5}\n"
+    )
     (tmp_path / "parts" / "b.yaml").write_text("include: [a.yaml]\nbatch_posts: 8\n")
     (tmp_path / "run.yaml").write_text(
-        "include: [parts/b.yaml]\nname: x\ndata: {root: d, setting: A1}\nmodel: {name: concat}\noptimizer: {name: adamw}\n"
+        "include: [parts/b.yaml]\nname: x\ndata: {root: d, setting: A1}\nmodel: {name: concat}\noptimizer: "
+        "{name: adamw}\n"
     )
     run = RunConfig.load(tmp_path / "run.yaml", ["optimizer.learning_rate=0.5"])
     assert (run.epochs, run.batch_posts) == (3, 8)
@@ -66,8 +91,14 @@ def test_own_keys_win_over_includes_and_overrides_over_all(tmp_path: Path) -> No
         ("include: [gone.yaml]\n", r"no run file at .*gone\.yaml"),
         ("- 1\n", "must hold keys and values"),
         ("name: [\n", "cannot be read as YAML"),
-        ("name: x\nepoch: 3\ndata: {root: d, setting: A1}\nmodel: {name: concat}\n", "epoch: Extra inputs are not permitted"),
-        ("name: x\ndata: {root: d, setting: Z9}\nmodel: {name: concat}\n", "data.setting: Input should be 'A1', 'A2', 'A3' or 'B2'"),
+        (
+            "name: x\nepoch: 3\ndata: {root: d, setting: A1}\nmodel: {name: concat}\n",
+            "epoch: Extra inputs are not permitted",
+        ),
+        (
+            "name: x\ndata: {root: d, setting: Z9}\nmodel: {name: concat}\n",
+            "data.setting: Input should be 'A1', 'A2', 'A3' or 'B2'",
+        ),
     ],
 )
 def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -80,11 +111,17 @@ def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model": {"name": "guided_published"}}, "reproduces published code, quirks included; say as_published: true"),
+        (
+            {"model": {"name": "guided_published"}},
+            "reproduces published code, quirks included; say as_published: true",
+        ),
         ({"as_published": True}, "as_published is true, but model 'concat' is our own form"),
         ({"lora": {"rank": 4}}, "mode 'frozen' does not; set mode: finetune"),
         ({"mode": "finetune", "modalities": ["image"]}, "make tune a part of them"),
-        ({"mode": "finetune", "encoder": {"name": "compact", "options": {"adapter": "x"}}}, "starts from the plain encoder"),
+        (
+            {"mode": "finetune", "encoder": {"name": "compact", "options": {"adapter": "x"}}},
+            "starts from the plain encoder",
+        ),
         ({"seeds": [1, 1]}, "seeds must differ"),
         ({"seeds": []}, "seeds: Tuple should have at least 1 item"),
         ({"name": "../up"}, "name: String should match pattern"),
@@ -92,7 +129,9 @@ def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str
         ({"stopping": {"monitor": "recall"}}, "stopping.monitor: Input should be 'loss'"),
     ],
 )
-def test_what_does_not_fit_together_is_one_sentence(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_what_does_not_fit_together_is_one_sentence(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         small_run(tmp_path, **changes)
     assert "\n" not in str(caught.value)
@@ -104,14 +143,25 @@ def test_an_unknown_model_is_named_with_the_nearest(tmp_path: Path) -> None:
 
 
 def test_fingerprint_is_of_what_decides_a_result() -> None:
-    here, there = small_run(Path("here")), small_run(Path("there"), seeds=[5], published=[{"system": "s", "source": "t"}])
+    here, there = (
+        small_run(Path("here")),
+        small_run(Path("there"), seeds=[5], published=[{"system": "s", "source": "t"}]),
+    )
     assert here.fingerprint() == there.fingerprint()
     assert here.fingerprint() != small_run(Path("here"), epochs=5).fingerprint()
-    assert here.fingerprint() != small_run(Path("here"), data={**small_values(Path("here"))["data"], "setting": "B2"}).fingerprint()
+    assert (
+        here.fingerprint()
+        != small_run(Path("here"), data={**small_values(Path("here"))["data"], "setting": "B2"}).fingerprint()
+    )
 
 
 def test_every_key_is_documented() -> None:
     schema = RunConfig.model_json_schema()
     blocks = [schema, *(b for name, b in schema["$defs"].items() if name != "JsonValue")]
-    silent = [k for b in blocks for k, v in b.get("properties", {}).items() if not v.get("description") and "$ref" not in v]
+    silent = [
+        k
+        for b in blocks
+        for k, v in b.get("properties", {}).items()
+        if not v.get("description") and "$ref" not in v
+    ]
     assert silent == []

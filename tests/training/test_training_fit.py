@@ -1,4 +1,6 @@
-"""Fitting: beats chance, repeats, goes on after a kill as if nothing had been, and what it writes gives its numbers again."""
+"""Fitting: beats chance, repeats, goes on after a kill as if nothing had been, and what it writes gives its
+numbers again.
+"""
 
 import json
 import signal
@@ -26,7 +28,9 @@ class Killed(Exception):
 
 
 @pytest.fixture(scope="module")
-def result(crisis_root: Path, crisis: TaskData, features: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+def result(
+    crisis_root: Path, crisis: TaskData, features: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunResult:
     return fit(small_run(crisis_root), out=tmp_path_factory.mktemp("out"), cache=features, data=crisis)
 
 
@@ -63,7 +67,11 @@ def test_equal_seeds_give_equal_numbers_and_others_do_not(
 def test_a_killed_run_goes_on_to_the_same_numbers(
     crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, schedule: str
 ) -> None:
-    run = small_run(crisis_root, optimizer={"learning_rate": 3e-3, "schedule": schedule, "warm_up": 0.1}, stopping={"patience": 3})
+    run = small_run(
+        crisis_root,
+        optimizer={"learning_rate": 3e-3, "schedule": schedule, "warm_up": 0.1},
+        stopping={"patience": 3},
+    )
     whole = fit(run, out=tmp_path / "whole", cache=features, data=crisis)
 
     def kill(record: EpochRecord) -> None:
@@ -73,16 +81,27 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
     with pytest.raises(Killed):
         fit(run, out=tmp_path / "killed", cache=features, data=crisis, on_epoch=kill)
     epochs: list[int] = []
-    resumed = fit(run, out=tmp_path / "killed", cache=features, data=crisis, resume=True, on_epoch=lambda r: epochs.append(r.epoch))
+    resumed = fit(
+        run,
+        out=tmp_path / "killed",
+        cache=features,
+        data=crisis,
+        resume=True,
+        on_epoch=lambda r: epochs.append(r.epoch),
+    )
     assert epochs == [3, 4]
     assert np.array_equal(resumed.logits["test"], whole.logits["test"])
     same = {"epoch", "train_loss", "dev_loss", "dev_weighted_f1"}
-    assert [r.model_dump(include=same) for r in resumed.history] == [r.model_dump(include=same) for r in whole.history]
+    assert [r.model_dump(include=same) for r in resumed.history] == [
+        r.model_dump(include=same) for r in whole.history
+    ]
     assert resumed.best_epoch == whole.best_epoch
     assert not (resumed.folder / "checkpoint.ckpt").exists()
 
 
-def test_ctrl_c_is_an_interrupt_and_stays_one(run: RunConfig, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+def test_ctrl_c_is_an_interrupt_and_stays_one(
+    run: RunConfig, crisis: TaskData, features: Path, tmp_path: Path
+) -> None:
     def interrupt(record: EpochRecord) -> None:
         raise KeyboardInterrupt
 
@@ -92,17 +111,23 @@ def test_ctrl_c_is_an_interrupt_and_stays_one(run: RunConfig, crisis: TaskData, 
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_a_checkpoint_of_another_recipe_is_refused(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_recipe_is_refused(
+    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+) -> None:
     def kill(record: EpochRecord) -> None:
         raise Killed
 
     with pytest.raises(Killed):
         fit(small_run(crisis_root), out=tmp_path, cache=features, data=crisis, on_epoch=kill)
-    with pytest.raises(ModelError, match="belongs to another run file; resume with the one it was started with"):
+    with pytest.raises(
+        ModelError, match="belongs to another run file; resume with the one it was started with"
+    ):
         fit(small_run(crisis_root, batch_posts=16), out=tmp_path, cache=features, data=crisis, resume=True)
 
 
-def test_a_finished_run_is_read_not_trained_again(run: RunConfig, result: RunResult, crisis: TaskData, features: Path) -> None:
+def test_a_finished_run_is_read_not_trained_again(
+    run: RunConfig, result: RunResult, crisis: TaskData, features: Path
+) -> None:
     def never(record: EpochRecord) -> None:
         raise AssertionError("trained again")
 
@@ -130,7 +155,9 @@ def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, cris
     assert "another event is another distribution" in card
 
 
-def test_other_features_and_other_classes_are_refused(result: RunResult, crisis: TaskData, crisis_root: Path) -> None:
+def test_other_features_and_other_classes_are_refused(
+    result: RunResult, crisis: TaskData, crisis_root: Path
+) -> None:
     from crisislens.data.text import PUBLISHED_RULES
     from crisislens.training.data import load_data
 
@@ -143,13 +170,17 @@ def test_other_features_and_other_classes_are_refused(result: RunResult, crisis:
 
 def test_predictions_hold_what_was_said_of_each_post(result: RunResult, crisis: TaskData) -> None:
     table = pq.read_table(result.folder / "predictions.parquet").to_pylist()
-    assert [row["id"] for row in table if row["split"] == "test"] == [p.post.id for p in crisis.splits["test"]]
+    assert [row["id"] for row in table if row["split"] == "test"] == [
+        p.post.id for p in crisis.splits["test"]
+    ]
     p = softmax(result.logits["test"], result.test.temperature)
     test = [row for row in table if row["split"] == "test"]
     assert [row["confidence"] for row in test] == pytest.approx(p.max(1).tolist(), abs=1e-6)
     assert [row["answer"] for row in test] == [crisis.space.classes[i] for i in p.argmax(1)]
     assert [row["abstained"] for row in test] == (p.max(1) < result.abstention.threshold).tolist()
-    assert sum(row["label"] == row["answer"] for row in test) / len(test) == pytest.approx(result.test.report.accuracy.value)
+    assert sum(row["label"] == row["answer"] for row in test) / len(test) == pytest.approx(
+        result.test.report.accuracy.value
+    )
 
 
 def test_metrics_are_json_with_provenance(result: RunResult) -> None:
@@ -170,7 +201,12 @@ def test_markdown_shows_published_numbers_beside_ours(result: RunResult) -> None
 
 def test_early_stopping_stops(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:
     # a rate that makes nothing better after the first epochs
-    run = small_run(crisis_root, epochs=40, stopping={"monitor": "weighted_f1", "patience": 2}, optimizer={"learning_rate": 1e-6})
+    run = small_run(
+        crisis_root,
+        epochs=40,
+        stopping={"monitor": "weighted_f1", "patience": 2},
+        optimizer={"learning_rate": 1e-6},
+    )
     found = fit(run, out=tmp_path, cache=features, data=crisis)
     assert len(found.history) == found.best_epoch + 2
 
@@ -181,19 +217,27 @@ def test_a_diverging_run_says_so(crisis_root: Path, crisis: TaskData, features: 
         fit(run, out=tmp_path, cache=features, data=crisis)
 
 
-def test_class_weights_move_the_answers_to_the_rare_class(crisis_root: Path, features: Path, tmp_path: Path) -> None:
+def test_class_weights_move_the_answers_to_the_rare_class(
+    crisis_root: Path, features: Path, tmp_path: Path
+) -> None:
     data = telling_posts((0.05, 0.2375, 0.2375, 0.2375, 0.2375), noise=0.5)
     given = {}
     for balance in ("none", "sqrt", "balanced"):
         run = small_run(crisis_root, name=balance, loss={"balance": balance}, epochs=6)
-        given[balance] = softmax(fit(run, out=tmp_path, cache=features, data=data).logits["test"])[:, 0].mean()
+        given[balance] = softmax(fit(run, out=tmp_path, cache=features, data=data).logits["test"])[
+            :, 0
+        ].mean()
     # labels are half noise, so the rare class is believed in about as often as it weighs
     assert given["none"] < given["sqrt"] < given["balanced"]
     assert given["balanced"] > 2 * given["none"]
 
 
-@pytest.mark.parametrize("name", ["text_only", "image_only", "late_fusion", "guided_published", "guided_differential_published"])
-def test_models_train_and_load(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["text_only", "image_only", "late_fusion", "guided_published", "guided_differential_published"]
+)
+def test_models_train_and_load(
+    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, name: str
+) -> None:
     published = name.endswith("_published")
     run = small_run(
         crisis_root,
@@ -207,7 +251,9 @@ def test_models_train_and_load(crisis_root: Path, crisis: TaskData, features: Pa
     assert load_artifact(found.folder / "artifact").spec.name == name
 
 
-def test_only_encoders_with_adapters_can_be_fine_tuned(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+def test_only_encoders_with_adapters_can_be_fine_tuned(
+    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+) -> None:
     run = small_run(crisis_root, mode="finetune")
     with pytest.raises(ConfigError, match="takes no adapter, so training it would be lost"):
         fit(run, out=tmp_path, cache=features, data=crisis)
@@ -233,7 +279,10 @@ def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
     found = fit(run, out=tmp_path, cache=features, data=crisis)
     artifact = found.folder / "artifact"
     assert (artifact / "adapter.safetensors").is_file()
-    assert json.loads((artifact / "config.json").read_text())["meta"]["encoder"]["options"]["adapter"] == "adapter.safetensors"
+    assert (
+        json.loads((artifact / "config.json").read_text())["meta"]["encoder"]["options"]["adapter"]
+        == "adapter.safetensors"
+    )
     from crisislens.encoders.base import load_encoders
     from crisislens.training.evaluate import artifact_encoder
 
@@ -250,7 +299,12 @@ def test_a_run_that_stopped_early_and_was_killed_before_its_numbers_stays_stoppe
     crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a rate of nearly zero: nothing gets better, so patience is used up after two epochs
-    run = small_run(crisis_root, epochs=6, optimizer={"learning_rate": 1e-12}, stopping={"monitor": "weighted_f1", "patience": 1})
+    run = small_run(
+        crisis_root,
+        epochs=6,
+        optimizer={"learning_rate": 1e-12},
+        stopping={"monitor": "weighted_f1", "patience": 1},
+    )
     whole = fit(run, out=tmp_path / "whole", cache=features, data=crisis)
     assert len(whole.history) < 6
     with monkeypatch.context() as patch:
@@ -262,7 +316,9 @@ def test_a_run_that_stopped_early_and_was_killed_before_its_numbers_stays_stoppe
     assert np.array_equal(resumed.logits["test"], whole.logits["test"])
 
 
-def test_results_and_checkpoints_of_other_data_are_refused(crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path) -> None:
+def test_results_and_checkpoints_of_other_data_are_refused(
+    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path
+) -> None:
     run = small_run(crisis_root, epochs=1)
     fit(run, out=tmp_path, cache=features, data=crisis)
     with pytest.raises(CacheError, match="was made from other data"):
@@ -270,6 +326,8 @@ def test_results_and_checkpoints_of_other_data_are_refused(crisis: TaskData, cri
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device")
-def test_a_device_that_is_not_there_is_one_clear_error(crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_one_clear_error(
+    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="device cuda is not available here"):
         fit(small_run(crisis_root, device="cuda"), out=tmp_path, cache=features, data=crisis)

@@ -31,7 +31,9 @@ def test_batches_equal_the_caches(crisis: TaskData, features: Path, keep: tuple[
     cache = extract([p.post for p in crisis.splits["train"]], encoder, features, source_fingerprint="x")
     inputs = CachedInputs(cache)
     everything = cache.batch(range(len(cache)))
-    assert np.array_equal(inputs.lengths, everything.text.mask.sum(1) + everything.image.mask.sum(1)), "tokens of both modalities"
+    assert np.array_equal(inputs.lengths, everything.text.mask.sum(1) + everything.image.mask.sum(1)), (
+        "tokens of both modalities"
+    )
     for rows in (np.array([3, 0, 7, 1]), np.array([5]), np.arange(len(cache))):
         ours, theirs = inputs.batch(rows), cache.batch(rows)
         for name, m in theirs.modalities().items():
@@ -71,7 +73,9 @@ def test_a_post_without_words_has_no_text_in_the_tuned_network(crisis: TaskData,
     posts = [p.post for p in crisis.splits["train"][:4]]
     encoder = PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=None)
     photos = CachedInputs(extract(posts, encoder, features, source_fingerprint="y"))
-    inputs = TokenInputs(encoders.text.tokenize(["flood water", "", "help", "  "]), encoders.text.pad_id, photos)
+    inputs = TokenInputs(
+        encoders.text.tokenize(["flood water", "", "help", "  "]), encoders.text.pad_id, photos
+    )
     seen: list[FeatureBatch] = []
 
     class Spy(FusionModel):

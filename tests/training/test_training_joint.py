@@ -34,7 +34,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
             Image.fromarray(pixels).save(folder / f"{name}{k}.png")
             posts.append(Post(id=f"{name}{k}", image=ImageRef(path=f"{name}{k}.png")))
     encoder = PostEncoder(
-        load_encoders(EncoderSpec(name="hashing")), rules=CleaningRules(), limits=ImageLimits(), image_root=folder, keep_tokens=("image",)
+        load_encoders(EncoderSpec(name="hashing")),
+        rules=CleaningRules(),
+        limits=ImageLimits(),
+        image_root=folder,
+        keep_tokens=("image",),
     )
     return extract(posts, encoder, folder / "cache", source_fingerprint="colors")
 
@@ -50,7 +54,9 @@ def pairs() -> list[JointPair]:
 
 
 def test_words_find_their_patches(photos: FeatureCache) -> None:
-    config = JointTraining(width=16, layers=1, heads=2, dropout=0.0, batch_pairs=10, epochs=25, learning_rate=1e-2)
+    config = JointTraining(
+        width=16, layers=1, heads=2, dropout=0.0, batch_pairs=10, epochs=25, learning_rate=1e-2
+    )
     joint = train_joint(pairs(), photos, config)
     said = words()
     # half of a made-up picture is red, half blue: the word decides which half is warm

@@ -18,7 +18,10 @@ def test_the_ends_are_the_classifiers_and_the_middle_is_their_geometric_mean() -
 
 def test_the_weight_is_that_of_the_best_pool_and_the_smallest_of_equals() -> None:
     y = np.array([0, 0, 1, 1])
-    wrong, right = np.array([[0.4, 0.6], [0.4, 0.6], [0.6, 0.4], [0.6, 0.4]]), np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]])
+    wrong, right = (
+        np.array([[0.4, 0.6], [0.4, 0.6], [0.6, 0.4], [0.6, 0.4]]),
+        np.array([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.1, 0.9]]),
+    )
     assert choose_weight(y, [right], right) == 0.0
     # 0.4 * 9^w > 0.6 * ... from log(1.5) / (log(1.5) + log(9)) = 0.16 on
     assert choose_weight(y, [wrong, wrong], right) == 0.2

@@ -20,7 +20,9 @@ from crisislens.training.multitask import AdapterConfig, LabeledText, train_adap
 
 FLOOD, PARTY = "flood water rising rescue needed bridge", "party music cake birthday friends tonight"
 TEXTS = [
-    LabeledText(f"{text} {i}", {"a": k} if i % 3 else {"a": k, "b": 1 - k}) for i in range(12) for k, text in enumerate((PARTY, FLOOD))
+    LabeledText(f"{text} {i}", {"a": k} if i % 3 else {"a": k, "b": 1 - k})
+    for i in range(12)
+    for k, text in enumerate((PARTY, FLOOD))
 ]
 TASKS = {"a": 2, "b": 2}
 
@@ -43,7 +45,9 @@ def test_the_adapter_learns_every_task_and_merges_to_the_same_states(tmp_path: P
 
 
 def test_a_text_classifier_tells_floods_from_parties_and_does_not_mind_neighbors() -> None:
-    model = train_text_classifier(load_encoders(EncoderSpec()).text, TEXTS, TASKS, AdapterConfig(rank=4, epochs=3, batch_posts=8))
+    model = train_text_classifier(
+        load_encoders(EncoderSpec()).text, TEXTS, TASKS, AdapterConfig(rank=4, epochs=3, batch_posts=8)
+    )
     new = ["the river is rising, we need rescue", "cake and music with friends"]
     together = model.logits("a", new)
     assert together.argmax(1).tolist() == [1, 0]
@@ -54,13 +58,20 @@ def test_a_text_classifier_tells_floods_from_parties_and_does_not_mind_neighbors
 
 def test_equal_seeds_train_equal_adapters() -> None:
     config = AdapterConfig(rank=2, epochs=1, batch_posts=12)
-    a, b = (train_adapter(load_encoders(EncoderSpec()).text, TEXTS[:12], TASKS, config).tensors for _ in range(2))
+    a, b = (
+        train_adapter(load_encoders(EncoderSpec()).text, TEXTS[:12], TASKS, config).tensors for _ in range(2)
+    )
     assert all(torch.equal(a[name], b[name]) for name in a)
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
-    encoder = PostEncoder(load_encoders(EncoderSpec(name="hashing")), rules=CleaningRules(), limits=ImageLimits(), image_root=None)
+    encoder = PostEncoder(
+        load_encoders(EncoderSpec(name="hashing")),
+        rules=CleaningRules(),
+        limits=ImageLimits(),
+        image_root=None,
+    )
     posts = [Post(id=str(i), text=t.text) for i, t in enumerate(TEXTS)]
     return extract(posts, encoder, tmp_path_factory.mktemp("cache"), source_fingerprint="made up")
 
@@ -68,7 +79,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> FeatureCache:
 def fitted(cache: FeatureCache, weights: list[float], labels: list[int]) -> np.ndarray:
     torch.manual_seed(0)
     model = ModelSpec(name="late_fusion", options={"width": 16, "source": "pooled"}).build(cache.widths, 2)
-    train_head(model, cache, range(len(TEXTS)), labels, weights, HeadConfig(epochs=20, batch_posts=8, learning_rate=1e-2))
+    train_head(
+        model,
+        cache,
+        range(len(TEXTS)),
+        labels,
+        weights,
+        HeadConfig(epochs=20, batch_posts=8, learning_rate=1e-2),
+    )
     assert not model.training
     return predict_logits(model, cache, range(len(TEXTS))).argmax(1)
 
@@ -87,7 +105,9 @@ def test_posts_of_little_weight_do_not_decide(cache: FeatureCache) -> None:
 
 
 def test_a_hidden_modality_is_not_used(cache: FeatureCache) -> None:
-    model = ModelSpec(name="late_fusion", options={"width": 16, "source": "pooled"}).build(cache.widths, 2).eval()
+    model = (
+        ModelSpec(name="late_fusion", options={"width": 16, "source": "pooled"}).build(cache.widths, 2).eval()
+    )
     blind = predict_logits(model, cache, range(4), hide="text")
     assert np.ptp(blind, axis=0).max() == 0
     assert np.ptp(predict_logits(model, cache, range(4)), axis=0).max() > 0

@@ -1,4 +1,6 @@
-"""Training of rationale models on made-up texts in which one kind of word is evidence; saving; the run file and its command."""
+"""Training of rationale models on made-up texts in which one kind of word is evidence; saving; the run file
+and its command.
+"""
 
 import json
 import os
@@ -22,16 +24,23 @@ from crisislens.models.rationale_artifact import RationaleModelConfig, load_rati
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run
 
-SMALL = RationaleConfig(rank=0, hidden=16, pair_width=8, dropout=0.0, epochs=12, batch_texts=8, head_learning_rate=1e-2)
+SMALL = RationaleConfig(
+    rank=0, hidden=16, pair_width=8, dropout=0.0, epochs=12, batch_texts=8, head_learning_rate=1e-2
+)
 
 
 def made_up(count: int, seed: int = 0) -> list[AnnotatedText]:
     """Texts of plain words with one stretch of disaster words."""
     random = np.random.default_rng(seed)
-    plain, evidence = ("today", "the", "people", "said", "near", "here", "so", "and"), ("flood", "dead", "damage", "trapped")
+    plain, evidence = (
+        ("today", "the", "people", "said", "near", "here", "so", "and"),
+        ("flood", "dead", "damage", "trapped"),
+    )
     rows = []
     for i in range(count):
-        before, inside, after = ([*random.choice(pool, n)] for pool, n in ((plain, 4), (evidence, 2 + i % 2), (plain, 3)))
+        before, inside, after = (
+            [*random.choice(pool, n)] for pool, n in ((plain, 4), (evidence, 2 + i % 2), (plain, 3))
+        )
         text = " ".join([*before, *inside, *after, f"http://t.co/{i}"])
         spans, _ = find_snippets(text, [" ".join(inside)])
         rows.append(AnnotatedText(str(i), text, "a" if i % 2 else "b", tuple(spans)))
@@ -53,14 +62,19 @@ def test_it_learns_which_words_are_evidence() -> None:
 def test_seeds_repeat() -> None:
     fast = SMALL.model_copy(update={"epochs": 1, "dropout": 0.3})
     found = [
-        train_rationalizer(load_encoders(EncoderSpec(name="hashing")).text, made_up(16), ("a", "b"), fast).state_dict() for _ in range(2)
+        train_rationalizer(
+            load_encoders(EncoderSpec(name="hashing")).text, made_up(16), ("a", "b"), fast
+        ).state_dict()
+        for _ in range(2)
     ]
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
 
 
 def test_texts_without_marks_are_told() -> None:
     with pytest.raises(DataError, match="no text has a marked word"):
-        train_rationalizer(load_encoders(EncoderSpec(name="hashing")).text, [AnnotatedText("1", "a b", "", ())], (), SMALL)
+        train_rationalizer(
+            load_encoders(EncoderSpec(name="hashing")).text, [AnnotatedText("1", "a b", "", ())], (), SMALL
+        )
 
 
 def test_the_adapted_default_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -70,7 +84,9 @@ def test_the_adapted_default_is_saved_and_loaded(tmp_path: Path) -> None:
     assert all("layer.5." in name for name in trained)
     assert any("LayerNorm" in name for name in trained)
     config = RationaleModelConfig(name="x", encoder=EncoderSpec(), classes=("a", "b"), hidden=8, pair_width=4)
-    save_rationalizer(tmp_path, model, lora_state(model.encoder, base=MINILM_WEIGHTS.sha256), config, card="# x\n")
+    save_rationalizer(
+        tmp_path, model, lora_state(model.encoder, base=MINILM_WEIGHTS.sha256), config, card="# x\n"
+    )
     loaded = load_rationalizer(tmp_path)
     windows = [WordCutter(model.encoder).cut("flood damage in the town")[0]]
     batch = collate_words(windows, 0)
@@ -83,7 +99,9 @@ def test_the_adapted_default_is_saved_and_loaded(tmp_path: Path) -> None:
 
 @pytest.fixture
 def run_file(tmp_path: Path) -> Path:
-    lines = [json.dumps({"id": t.id, "text": t.text, "label": t.label, "spans": t.spans}) for t in made_up(30)]
+    lines = [
+        json.dumps({"id": t.id, "text": t.text, "label": t.label, "spans": t.spans}) for t in made_up(30)
+    ]
     (tmp_path / "annotations.jsonl").write_text("\n".join(lines))
     (tmp_path / "run.yaml").write_text(
         "name: mine\nrationales: [annotations.jsonl]\nfolds: 3\nencoder: {name: hashing}\n"
@@ -92,7 +110,9 @@ def run_file(tmp_path: Path) -> Path:
     return tmp_path / "run.yaml"
 
 
-def test_a_run_writes_a_model_and_its_scores(run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_writes_a_model_and_its_scores(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert is_rationale_run(run_file)
     scores = fit_rationales(RationaleRun.load(run_file), seed=1, out=tmp_path / "runs")
@@ -106,7 +126,17 @@ def test_a_run_writes_a_model_and_its_scores(run_file: Path, tmp_path: Path, mon
 
 
 def test_train_reads_what_annotate_exports(run_file: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "crisislens", "train", str(run_file), "--out", "runs", "--set", "training.epochs=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "crisislens",
+        "train",
+        str(run_file),
+        "--out",
+        "runs",
+        "--set",
+        "training.epochs=1",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "140"}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == 0, done.stderr

@@ -36,13 +36,21 @@ def small_run(root: Path, **changes: Any) -> RunConfig:
     return RunConfig.parse({**small_values(root), **changes}, where="test")
 
 
-def telling_posts(shares: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2), *, noise: float = 0.0, posts: int = 240) -> TaskData:
-    """Posts of B2 without photos; each holds one word of its class among others, or, with probability `noise`, of a random class."""
+def telling_posts(
+    shares: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2), *, noise: float = 0.0, posts: int = 240
+) -> TaskData:
+    """Posts of B2 without photos; each holds one word of its class among others, or, with probability
+    `noise`, of a random class.
+    """
     random, splits = np.random.default_rng(0), dict[str, list[LabeledPost]](train=[], dev=[], test=[])
     for i in range(posts):
         c = int(random.choice(5, p=shares))
         shown = int(random.integers(5)) if random.random() < noise else c
         words = [*random.choice(_WORDS, 4), random.choice(_TELLING[shown].split())]
         split = ("train", "train", "train", "dev", "test")[i % 5]
-        splits[split].append(LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), HUMANITARIAN_B2.classes[c], split))
-    return TaskData(HUMANITARIAN_B2, splits, Path("nowhere"), f"telling-{shares}-{noise}", {"kind": "telling words"})
+        splits[split].append(
+            LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), HUMANITARIAN_B2.classes[c], split)
+        )
+    return TaskData(
+        HUMANITARIAN_B2, splits, Path("nowhere"), f"telling-{shares}-{noise}", {"kind": "telling words"}
+    )

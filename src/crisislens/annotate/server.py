@@ -1,7 +1,8 @@
-"""The local annotation page: served to this computer only, behind an address that nobody can guess, with no request to anywhere else.
+"""The local annotation page: served to this computer only, behind an address that nobody can guess, with no
+request to anywhere else.
 
-Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content security policy that allows
-its own script and nothing else.
+Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content
+security policy that allows its own script and nothing else.
 """
 
 import importlib.resources
@@ -23,7 +24,10 @@ __all__ = ["AnnotationServer"]
 
 _PHOTO_PX = 900
 _MOST_BODY_BYTES = 1_000_000
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri "
+    "'none'; form-action 'none'"
+)
 _FILES = {
     "": ("annotate.html", "text/html"),
     "annotate.js": ("annotate.js", "text/javascript"),
@@ -68,7 +72,9 @@ class AnnotationServer:
         post = self.store.posts[index]
         if post.image is None:
             raise ImageError("missing", f"post {post.id!r} has no photo")
-        picture = Image.fromarray(decode_image(resolve_image(post.image, self.image_root), ImageLimits()).pixels)
+        picture = Image.fromarray(
+            decode_image(resolve_image(post.image, self.image_root), ImageLimits()).pixels
+        )
         picture.thumbnail((_PHOTO_PX, _PHOTO_PX))
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=85)
@@ -86,10 +92,16 @@ class _Handler(BaseHTTPRequestHandler):
         name, _, rest = path.partition("/")
         if path in _FILES:
             file, kind = _FILES[path]
-            self._send(HTTPStatus.OK, (importlib.resources.files("crisislens.annotate") / "templates" / file).read_bytes(), kind)
+            self._send(
+                HTTPStatus.OK,
+                (importlib.resources.files("crisislens.annotate") / "templates" / file).read_bytes(),
+                kind,
+            )
         elif path == "setup":
             store = self.site.store
-            self._json({"start": store.first_open(), "total": len(store.posts), "labels": store.labels, "grid": GRID})
+            self._json(
+                {"start": store.first_open(), "total": len(store.posts), "labels": store.labels, "grid": GRID}
+            )
         elif name == "post" and (index := self._index(rest)) is not None:
             self._json(self.site.store.show(index))
         elif name == "photo" and (index := self._index(rest)) is not None:
@@ -126,11 +138,17 @@ class _Handler(BaseHTTPRequestHandler):
         # the host check keeps a page of another site from talking to this one through a name of its own
         if host in ("127.0.0.1", "localhost") and path.startswith(start):
             return path[len(start) :]
-        self._fail(HTTPStatus.NOT_FOUND, "nothing stands at this address; use the one that the command printed")
+        self._fail(
+            HTTPStatus.NOT_FOUND, "nothing stands at this address; use the one that the command printed"
+        )
         return None
 
     def _index(self, text: str) -> int | None:
-        return int(text) if text.isdecimal() and len(text) < 9 and int(text) < len(self.site.store.posts) else None
+        return (
+            int(text)
+            if text.isdecimal() and len(text) < 9 and int(text) < len(self.site.store.posts)
+            else None
+        )
 
     def _json(self, values: dict[str, Any]) -> None:
         self._send(HTTPStatus.OK, json.dumps(values).encode(), "application/json")

@@ -1,10 +1,12 @@
-"""Annotations on disk: one JSON object a line, one line a post, in the order of the posts; written anew and atomically at each change.
+"""Annotations on disk: one JSON object a line, one line a post, in the order of the posts; written anew and
+atomically at each change.
 
-    {"id": "7", "text": "Bridge is down", "label": "damage", "spans": [[0, 6]], "cells": [[0, 1]], "grid": [9, 9], "done": true,
+    {"id": "7", "text": "Bridge is down", "label": "damage", "spans": [[0, 6]], "cells": [[0, 1]], "grid": [9,
+    9], "done": true,
      "annotator": "ann"}
 
-`spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked parts of the photo on a grid over the
-whole photo. `data.rationales.read_annotations` reads the file for training.
+`spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked parts of the
+photo on a grid over the whole photo. `data.rationales.read_annotations` reads the file for training.
 """
 
 import json
@@ -32,7 +34,9 @@ class Marks(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     words: tuple[int, ...] = Field(default=(), description="Indices of marked words")
-    cells: tuple[tuple[int, int], ...] = Field(default=(), description="Row and column of marked parts of the photo")
+    cells: tuple[tuple[int, int], ...] = Field(
+        default=(), description="Row and column of marked parts of the photo"
+    )
     label: str = Field(default="", max_length=200)
     done: bool = Field(default=False, description="Whether the person went on to the next post")
 
@@ -51,7 +55,9 @@ class AnnotationStore:
         DataError: If the file is no annotation file, or its texts are not those of the posts.
     """
 
-    def __init__(self, path: Path, posts: Sequence[Post], *, labels: Sequence[str] = (), annotator: str = "") -> None:
+    def __init__(
+        self, path: Path, posts: Sequence[Post], *, labels: Sequence[str] = (), annotator: str = ""
+    ) -> None:
         if not posts:
             raise InputError("there is no post to annotate; give a file with at least one readable row")
         self.path, self.posts, self.labels, self.annotator = path, list(posts), tuple(labels), annotator
@@ -68,15 +74,23 @@ class AnnotationStore:
                 values = json.loads(line)
                 name, text, _ = str(values["id"]), values["text"], values["spans"]
             except (ValueError, KeyError, TypeError) as error:
-                raise DataError(f"{self.path}, line {number} is no annotation ({error}); give another --out") from error
+                raise DataError(
+                    f"{self.path}, line {number} is no annotation ({error}); give another --out"
+                ) from error
             if texts.get(name, text) != text:
-                raise DataError(f"{self.path} holds post {name!r} with another text; it belongs to other posts, give another --out")
+                raise DataError(
+                    f"{self.path} holds post {name!r} with another text; it belongs to other posts, give "
+                    f"another --out"
+                )
             found[name] = values
         return found
 
     def first_open(self) -> int:
         """The first post that is not done; the last one where all are."""
-        return next((i for i, post in enumerate(self.posts) if not self._lines.get(post.id, {}).get("done")), len(self.posts) - 1)
+        return next(
+            (i for i, post in enumerate(self.posts) if not self._lines.get(post.id, {}).get("done")),
+            len(self.posts) - 1,
+        )
 
     def done(self) -> int:
         """How many posts are done."""
@@ -95,7 +109,10 @@ class AnnotationStore:
             "id": post.id,
             # pieces instead of offsets: a browser counts characters otherwise
             "words": [post.text[a:b] for a, b in words],
-            "gaps": [post.text[b:a] for (_, b), (a, _) in zip([(0, 0), *words], [*words, (len(post.text),) * 2], strict=True)],
+            "gaps": [
+                post.text[b:a]
+                for (_, b), (a, _) in zip([(0, 0), *words], [*words, (len(post.text),) * 2], strict=True)
+            ],
             "marked": [i for i, m in enumerate(marked) if m],
             "photo": post.image is not None,
             "cells": line.get("cells", []),
@@ -115,7 +132,9 @@ class AnnotationStore:
             marks = Marks.model_validate(values)
         except ValidationError as error:
             raise InputError(f"these are no marks: {error.errors()[0]['msg']}") from error
-        if any(not 0 <= w < len(words) for w in marks.words) or any(not (0 <= r < GRID[0] and 0 <= c < GRID[1]) for r, c in marks.cells):
+        if any(not 0 <= w < len(words) for w in marks.words) or any(
+            not (0 <= r < GRID[0] and 0 <= c < GRID[1]) for r, c in marks.cells
+        ):
             raise InputError(f"a mark lies outside of post {post.id!r}; reload the page")
         if marks.label and self.labels and marks.label not in self.labels:
             raise InputError(f"the label {marks.label!r} is none of {', '.join(self.labels)}")
@@ -135,5 +154,7 @@ class AnnotationStore:
             self._lines[post.id] = line
             known = [self._lines[p.id] for p in self.posts if p.id in self._lines]
             other = [x for name, x in self._lines.items() if name not in {p.id for p in self.posts}]
-            atomic_write(self.path, "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in (*known, *other)))
+            atomic_write(
+                self.path, "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in (*known, *other))
+            )
         return line

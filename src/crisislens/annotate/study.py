@@ -1,7 +1,9 @@
-"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was whose, and the score of their answers.
+"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was whose, and
+the score of their answers.
 
-Which method stands left is drawn for each post by itself; nothing on the page names a method. A rater opens the page, chooses by key or
-click, and saves the answers as a file. The page is one file without requests: photos are fresh JPEGs, texts are escaped.
+Which method stands left is drawn for each post by itself; nothing on the page names a method. A rater opens
+the page, chooses by key or click, and saves the answers as a file. The page is one file without requests:
+photos are fresh JPEGs, texts are escaped.
 """
 
 import base64
@@ -65,7 +67,8 @@ class StudyScore:
 
 
 def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
-    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with something to show.
+    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with something to
+    show.
 
     Raises:
         DataError: If the file is missing or a line is no record.
@@ -80,9 +83,14 @@ def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
                 assessment = Assessment.model_validate(values)
                 post, rationale = assessment.post, assessment.rationale
             else:
-                post, rationale = Post.model_validate(values["post"]), Rationale.model_validate(values["rationale"])
+                post, rationale = (
+                    Post.model_validate(values["post"]),
+                    Rationale.model_validate(values["rationale"]),
+                )
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}, line {number} is no assessment of this version: {str(error).splitlines()[0]}") from error
+            raise DataError(
+                f"{path}, line {number} is no assessment of this version: {str(error).splitlines()[0]}"
+            ) from error
         if rationale is not None and (rationale.text or rationale.image):
             found[post.id] = (post, rationale)
     return found
@@ -122,10 +130,23 @@ def make_study(
     for k, (name, swap) in enumerate(zip(chosen, swapped, strict=True)):
         pair = (second[name], first[name]) if swap else (first[name], second[name])
         photo = _photo(pair[0][0], image_root)
-        shown.append({"item": str(k), "photo": photo, "sides": [_side(post, rationale, photo) for post, rationale in pair]})
-        key[str(k)] = {"post": name, "left": names[1] if swap else names[0], "right": names[0] if swap else names[1]}
+        shown.append(
+            {
+                "item": str(k),
+                "photo": photo,
+                "sides": [_side(post, rationale, photo) for post, rationale in pair],
+            }
+        )
+        key[str(k)] = {
+            "post": name,
+            "left": names[1] if swap else names[0],
+            "right": names[0] if swap else names[1],
+        }
     study = fingerprint({"key": key, "names": list(names)})
-    atomic_write(folder / "key.json", json.dumps({"study": study, "names": list(names), "key": key}, indent=1, ensure_ascii=False))
+    atomic_write(
+        folder / "key.json",
+        json.dumps({"study": study, "names": list(names), "key": key}, indent=1, ensure_ascii=False),
+    )
     atomic_write(folder / "study.html", _page(study, shown))
     return folder / "study.html"
 
@@ -151,11 +172,20 @@ def _side(post: Post, rationale: Rationale, photo: str) -> dict[str, Any]:
     pieces.append((post.text[at:], False))
     heat = rationale.image if photo else None
     cells = (
-        [{"x": k % heat.columns, "y": k // heat.columns, "opacity": round(0.6 * h, 2)} for k, h in enumerate(heat.heat) if h > 0]
+        [
+            {"x": k % heat.columns, "y": k // heat.columns, "opacity": round(0.6 * h, 2)}
+            for k, h in enumerate(heat.heat)
+            if h > 0
+        ]
         if heat
         else []
     )
-    return {"pieces": [p for p in pieces if p[0]], "cells": cells, "rows": heat.rows if heat else 1, "columns": heat.columns if heat else 1}
+    return {
+        "pieces": [p for p in pieces if p[0]],
+        "cells": cells,
+        "rows": heat.rows if heat else 1,
+        "columns": heat.columns if heat else 1,
+    }
 
 
 def _page(study: str, items: Sequence[Mapping[str, Any]]) -> str:
@@ -163,11 +193,16 @@ def _page(study: str, items: Sequence[Mapping[str, Any]]) -> str:
     from markupsafe import Markup
 
     def asset(name: str) -> str:
-        return (importlib.resources.files("crisislens.annotate") / "templates" / name).read_text(encoding="utf-8")
+        return (importlib.resources.files("crisislens.annotate") / "templates" / name).read_text(
+            encoding="utf-8"
+        )
 
     style, script = asset("study.css"), asset("study.js")
     digests = [base64.b64encode(hashlib.sha256(x.encode()).digest()).decode() for x in (style, script)]
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src 'sha256-{digests[1]}'; base-uri 'none'"
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digests[0]}'; script-src "
+        f"'sha256-{digests[1]}'; base-uri 'none'"
+    )
     environment = Environment(autoescape=True, loader=DictLoader({"study.html": asset("study.html")}))
     page = environment.get_template("study.html")
     return page.render(study=study, items=items, style=Markup(style), script=Markup(script), policy=policy)
@@ -184,18 +219,28 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
         kept = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         names, key = tuple(kept["names"]), kept["key"]
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{folder} holds no readable key.json; give the folder that crisislens study make wrote") from error
+        raise DataError(
+            f"{folder} holds no readable key.json; give the folder that crisislens study make wrote"
+        ) from error
     ratings: dict[str, dict[str, float]] = {}
     raters: list[str] = []
     for path in files:
         given = _answers(path, kept["study"])
-        rater = given.rater if given.rater and given.rater not in raters else f"{given.rater or 'rater'} {len(raters) + 1}"
+        rater = (
+            given.rater
+            if given.rater and given.rater not in raters
+            else f"{given.rater or 'rater'} {len(raters) + 1}"
+        )
         raters.append(rater)
         for item, side in given.answers.items():
             if item in key and side in (*_SIDES, "same"):
-                ratings.setdefault(item, {})[rater] = 0.5 if side == "same" else float(key[item][side] == names[0])
+                ratings.setdefault(item, {})[rater] = (
+                    0.5 if side == "same" else float(key[item][side] == names[0])
+                )
     whole = [given for given in ratings.values() if len(given) == len(raters)]
-    counts = np.array([[sum(v == x for v in given.values()) for x in (1.0, 0.0, 0.5)] for given in whole], dtype=int).reshape(-1, 3)
+    counts = np.array(
+        [[sum(v == x for v in given.values()) for x in (1.0, 0.0, 0.5)] for given in whole], dtype=int
+    ).reshape(-1, 3)
     kappa = fleiss_kappa(counts) if len(raters) > 1 and len(whole) else None
     return StudyScore(names[0], names[1], preference(ratings), kappa, tuple(raters), len(ratings))
 
@@ -206,5 +251,8 @@ def _answers(path: Path, study: str) -> Answers:
     except (OSError, ValidationError) as error:
         raise DataError(f"{path} holds no answers of a study; give the files that raters saved") from error
     if given.study != study:
-        raise DataError(f"{path} answers another study ({given.study}) than this one ({study}); give the folder that it belongs to")
+        raise DataError(
+            f"{path} answers another study ({given.study}) than this one ({study}); give the folder that it "
+            f"belongs to"
+        )
     return given

@@ -1,12 +1,28 @@
-"""One group of cells: what they need, their trainings one after the other on shared features, and what is kept of each."""
+"""One group of cells: what they need, their trainings one after the other on shared features, and what is
+kept of each.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crisislens.bench.grid import Cell
-from crisislens.bench.results import BenchResult, append_result, code_fingerprint, key_of, provenance, read_results
-from crisislens.core.errors import CacheError, ConfigError, DataError, ImageError, MissingExtraError, ModelError
+from crisislens.bench.results import (
+    BenchResult,
+    append_result,
+    code_fingerprint,
+    key_of,
+    provenance,
+    read_results,
+)
+from crisislens.core.errors import (
+    CacheError,
+    ConfigError,
+    DataError,
+    ImageError,
+    MissingExtraError,
+    ModelError,
+)
 from crisislens.core.files import atomic_write
 from crisislens.data.images import resolve_image
 from crisislens.encoders.base import EncoderPair, load_encoders
@@ -53,7 +69,8 @@ class GridRun:
 
 
 def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Say) -> GridRun:
-    """Runs cells that train on the same features; those that cannot run, and those that fail, stand in `blocked` with the reason.
+    """Runs cells that train on the same features; those that cannot run, and those that fail, stand in
+    `blocked` with the reason.
 
     Arguments:
         table: The grid's table.
@@ -87,7 +104,9 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
                 part.blocked.append(Blocked(cell.name, cell.setting, str(error)))
                 say(f"{cell.setting} {cell.name}, seed {seed}: failed: {error}")
                 break
-            append_result(out / "results.jsonl", _result(table, cell, seed, key, result, data, knowledge, features))
+            append_result(
+                out / "results.jsonl", _result(table, cell, seed, key, result, data, knowledge, features)
+            )
             part.done += 1
             score = 100 * result.test.report.weighted_f1.value
             say(f"{cell.setting} {cell.name}, seed {seed}: weighted F1 {score:.2f}, {result.seconds:.0f} s")
@@ -116,8 +135,12 @@ def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None,
     return (data, knowledge, encoders), ""
 
 
-def _fit(run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None) -> RunResult:
-    """One run, gone on with where an earlier start of the same experiment left it; what another one left in its folder is replaced."""
+def _fit(
+    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None
+) -> RunResult:
+    """One run, gone on with where an earlier start of the same experiment left it; what another one left in
+    its folder is replaced.
+    """
     mark = run_folder(out, run, seed) / "key"
     # what older code began or finished is not called this code's
     marked = f"{key} {code_fingerprint()}"
@@ -127,7 +150,16 @@ def _fit(run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: Task
     return fit(run, seed=seed, out=out, cache=cache, resume=same, data=data, prepared=prepared)
 
 
-def _result(table: str, cell: Cell, seed: int, key: str, found: RunResult, data: TaskData, knowledge: str, features: str) -> BenchResult:
+def _result(
+    table: str,
+    cell: Cell,
+    seed: int,
+    key: str,
+    found: RunResult,
+    data: TaskData,
+    knowledge: str,
+    features: str,
+) -> BenchResult:
     report = found.test.report
     clean = found.clean_test.report if found.clean_test else None
     beside = None if cell.run.knowledge is None else read_knowledge(cell.run.knowledge)
@@ -150,7 +182,9 @@ def _result(table: str, cell: Cell, seed: int, key: str, found: RunResult, data:
             if beside is None
             else {name: sum(bool(beside.of(p.post)) for p in posts) for name, posts in data.splits.items()},
             **{name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
-            "clean": None if clean is None else {name: getattr(clean, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
+            "clean": None
+            if clean is None
+            else {name: getattr(clean, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
             "folder": f"runs/{cell.run.name}/seed-{seed}",
         }
     )
@@ -191,7 +225,8 @@ def _check_photos(cell: Cell, data: TaskData) -> None:
     there = sum(_photos(data).values())
     if there < _LEAST_PHOTOS * named:
         raise DataError(
-            f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`; they belong in {data.image_root}"
+            f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`; they "
+            f"belong in {data.image_root}"
         )
 
 

@@ -1,7 +1,8 @@
 """A grid: the rows of a table (one run file each) times settings times seeds.
 
-A table is a folder of run files, each with a `row` section. A row is run in the settings that it names, by putting the setting's file
-(`configs/settings/*.yaml`) on top of the run file; a setting's file may hold more than data, such as the epochs that a small one needs.
+A table is a folder of run files, each with a `row` section. A row is run in the settings that it names, by
+putting the setting's file (`configs/settings/*.yaml`) on top of the run file; a setting's file may hold more
+than data, such as the epochs that a small one needs.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,10 @@ def find_configs(given: Path | None) -> Path:
     tried = [given] if given is not None else [Path("configs"), checkout]
     found = next((path for path in tried if (path / "runs").is_dir() and (path / "settings").is_dir()), None)
     if found is None:
-        raise InputError(f"no run files in {', '.join(map(str, tried))}; give the folder configs of a checkout with --configs")
+        raise InputError(
+            f"no run files in {', '.join(map(str, tried))}; give the folder configs of a checkout with "
+            f"--configs"
+        )
     return found
 
 
@@ -100,7 +104,9 @@ def load_grid(
             raise InputError(f"--setting {name} is not known; expected one of {', '.join(SETTINGS)}")
     wanted = [path for path in files if not rows or any(_fits(path.stem, pattern) for pattern in rows)]
     if not wanted:
-        raise InputError(f"no row of {table} fits {', '.join(rows)}; rows: {', '.join(path.stem for path in files)}")
+        raise InputError(
+            f"no row of {table} fits {', '.join(rows)}; rows: {', '.join(path.stem for path in files)}"
+        )
     every = load_rows(configs, table)
     extra = [*overrides, *([f"seeds=[{','.join(map(str, seeds))}]"] if seeds else [])]
     cells = [
@@ -139,13 +145,18 @@ def _row(path: Path, table: str) -> RowConfig:
         raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
     section = own.get("row") if isinstance(own, dict) else None
     if not isinstance(section, dict) or section.get("table") != table or own.get("name") != path.stem:
-        raise ConfigError(f"{path} is no row of {table}; it must have name: {path.stem} and a section row with table: {table}")
+        raise ConfigError(
+            f"{path} is no row of {table}; it must have name: {path.stem} and a section row with table: "
+            f"{table}"
+        )
     return RowConfig.parse(section, where=f"{path}, row")
 
 
 def _run(path: Path, configs: Path, setting: str, overrides: list[str]) -> RunConfig:
     name = f"{setting.lower()}_{path.stem}"
-    return RunConfig.load(path, [f"name={name}", *overrides], on_top=[configs / "settings" / SETTINGS[setting]])
+    return RunConfig.load(
+        path, [f"name={name}", *overrides], on_top=[configs / "settings" / SETTINGS[setting]]
+    )
 
 
 def _fits(name: str, pattern: str) -> bool:

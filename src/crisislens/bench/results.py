@@ -1,7 +1,9 @@
-"""Results of a grid: one JSON object a finished run, appended and never changed, with all that is needed to judge and repeat it.
+"""Results of a grid: one JSON object a finished run, appended and never changed, with all that is needed to
+judge and repeat it.
 
-A result's key is over configuration, data, knowledge, features and seed: the same key is the same experiment. The fingerprint of the code
-stands beside it, not in it; tables say where results of different code stand together.
+A result's key is over configuration, data, knowledge, features and seed: the same key is the same experiment.
+The fingerprint of the code stands beside it, not in it; tables say where results of different code stand
+together.
 """
 
 import json
@@ -95,7 +97,9 @@ def read_results(path: Path) -> list[BenchResult]:
     if not path.is_file():
         return []
     try:
-        lines = [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+        lines = [
+            line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
+        ]
     except OSError as error:
         raise CacheError(f"{path} cannot be read ({error}); check the path and its rights") from error
     found, broken = [], 0
@@ -105,7 +109,9 @@ def read_results(path: Path) -> list[BenchResult]:
         except ValueError:
             broken += 1
     if broken and not found:
-        raise CacheError(f"{path} holds no results; give the file results.jsonl that `crisislens bench run` wrote")
+        raise CacheError(
+            f"{path} holds no results; give the file results.jsonl that `crisislens bench run` wrote"
+        )
     return found
 
 

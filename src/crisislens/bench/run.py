@@ -1,7 +1,8 @@
 """Runs a grid: what can run here is run once, what cannot is named with the reason, what is done is skipped.
 
-Cells that train on the same features share them in memory, and are run one after the other by one process; several processes may share the
-work. A killed grid loses the epoch that it was in: finished runs are known by their key, and the run under way goes on from its checkpoint.
+Cells that train on the same features share them in memory, and are run one after the other by one process;
+several processes may share the work. A killed grid loses the epoch that it was in: finished runs are known by
+their key, and the run under way goes on from its checkpoint.
 """
 
 import json
@@ -41,7 +42,8 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
         say: Told of every finished run and every blocked cell.
 
     Raises:
-        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs into the folder.
+        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs into the
+            folder.
     """
     total, groups = GridRun(), list(_groups(grid.cells).values())
     if len(groups) < jobs:
@@ -60,12 +62,19 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
         for cell in grid.cells:
             kept.pop((cell.name, cell.setting), None)
         kept.update({(b.row, b.setting): b for b in total.blocked})
-        atomic_write(out / "blocked.json", json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False) + "\n")
+        atomic_write(
+            out / "blocked.json",
+            json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False) + "\n",
+        )
     return total
 
 
-def _share(table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun) -> None:
-    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on from their checkpoints."""
+def _share(
+    table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun
+) -> None:
+    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on from
+    their checkpoints.
+    """
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()
 
@@ -73,7 +82,9 @@ def _share(table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, job
         while not lines.empty():
             say(lines.get())
 
-    pool = ProcessPoolExecutor(min(jobs, len(groups)), mp_context=context, initializer=_start, initargs=(lines,))
+    pool = ProcessPoolExecutor(
+        min(jobs, len(groups)), mp_context=context, initializer=_start, initargs=(lines,)
+    )
     try:
         waiting = {pool.submit(_in_a_process, table, group, out, cache) for group in groups}
         while waiting:
@@ -88,7 +99,9 @@ def _share(table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, job
         pool.shutdown(cancel_futures=True)
         listen()
         if isinstance(error, BrokenProcessPool):
-            raise ModelError("a process of the grid was killed (too little memory?); start it again with fewer --jobs") from error
+            raise ModelError(
+                "a process of the grid was killed (too little memory?); start it again with fewer --jobs"
+            ) from error
         raise
     pool.shutdown()
 
@@ -115,7 +128,18 @@ def _groups(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     groups: dict[str, list[Cell]] = {}
     for cell in cells:
         run = cell.run.model_dump(
-            mode="json", include={"data", "rules", "limits", "encoder", "mode", "tune", "modalities", "keep_tokens", "knowledge"}
+            mode="json",
+            include={
+                "data",
+                "rules",
+                "limits",
+                "encoder",
+                "mode",
+                "tune",
+                "modalities",
+                "keep_tokens",
+                "knowledge",
+            },
         )
         # networks with encoders share nothing; rows with published numbers need more photos than others
         alone = cell.name if cell.run.mode == "finetune" else str(bool(cell.row.published))
@@ -128,7 +152,9 @@ def _by_seed(group: Sequence[Cell]) -> list[list[Cell]]:
     parts: dict[int, list[Cell]] = {}
     for cell in group:
         for seed in cell.run.seeds:
-            parts.setdefault(seed, []).append(replace(cell, run=cell.run.model_copy(update={"seeds": (seed,)})))
+            parts.setdefault(seed, []).append(
+                replace(cell, run=cell.run.model_copy(update={"seeds": (seed,)}))
+            )
     return list(parts.values())
 
 

@@ -1,9 +1,11 @@
-r"""From results to a table: published beside ours with the difference, and each row beside the one that it is compared with.
+r"""From results to a table: published beside ours with the difference, and each row beside the one that it is
+compared with.
 
-Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the same test posts: the difference of weighted
-F1 with a 95 % interval from a paired bootstrap over tweets, and its p-value after Holm's correction over all comparisons of the setting.
-A published number stands only in the setting that it was published for; the paper gives no interval, so a difference has none of its own,
-and the test split's own noise is printed with the setting.
+Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the same test
+posts: the difference of weighted F1 with a 95 % interval from a paired bootstrap over tweets, and its p-value
+after Holm's correction over all comparisons of the setting. A published number stands only in the setting
+that it was published for; the paper gives no interval, so a difference has none of its own, and the test
+split's own noise is printed with the setting.
 """
 
 from collections import defaultdict
@@ -19,7 +21,13 @@ from crisislens.bench.grid import SETTINGS
 from crisislens.bench.results import BenchResult
 from crisislens.core.errors import CacheError
 from crisislens.evaluation.calibration import softmax
-from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mean_interval, paired_bootstrap
+from crisislens.evaluation.significance import (
+    MeanInterval,
+    PairedDifference,
+    holm,
+    mean_interval,
+    paired_bootstrap,
+)
 from crisislens.training.config import RowConfig
 
 __all__ = ["METRICS", "Comparison", "SettingTable", "TableRow", "build_tables"]
@@ -105,13 +113,19 @@ class SettingTable:
 
 
 def build_tables(
-    rows: dict[str, RowConfig], results: Sequence[BenchResult], blocked: Sequence[Blocked], root: Path, *, resamples: int = _RESAMPLES
+    rows: dict[str, RowConfig],
+    results: Sequence[BenchResult],
+    blocked: Sequence[Blocked],
+    root: Path,
+    *,
+    resamples: int = _RESAMPLES,
 ) -> list[SettingTable]:
     """One table a setting that any row ran in or was blocked in.
 
     Arguments:
         rows: Every row of the table, in order.
-        results: Results; of one experiment that ran twice the last counts, and of one cell the experiments of the last configuration.
+        results: Results; of one experiment that ran twice the last counts, and of one cell the experiments of
+            the last configuration.
         blocked: Cells that could not run.
         root: The folder that results name theirs from.
         resamples: Of the paired bootstraps.
@@ -122,7 +136,9 @@ def build_tables(
     return [_setting(s, rows, by_cell, reasons, root, resamples) for s in settings]
 
 
-def _latest(results: Sequence[BenchResult], rows: dict[str, RowConfig]) -> dict[tuple[str, str], list[BenchResult]]:
+def _latest(
+    results: Sequence[BenchResult], rows: dict[str, RowConfig]
+) -> dict[tuple[str, str], list[BenchResult]]:
     """The seeds of each cell, all of the configuration, data, knowledge and features that ran last."""
     found: dict[tuple[str, str], list[BenchResult]] = {}
     for cell, group in _grouped(results).items():
@@ -173,22 +189,38 @@ def _setting(
 
 def _caveats(setting: str, results: Sequence[BenchResult]) -> list[str]:
     notes = []
-    if results and (photos := results[0].with_photo) and sum(photos.values()) < 0.9 * sum(results[0].posts.values()):
+    if (
+        results
+        and (photos := results[0].with_photo)
+        and sum(photos.values()) < 0.9 * sum(results[0].posts.values())
+    ):
         notes.append(
-            f"only {sum(photos.values())} of {sum(results[0].posts.values())} posts have their photo here: what photos bring cannot show"
+            f"only {sum(photos.values())} of {sum(results[0].posts.values())} posts have their photo here: "
+            f"what photos bring cannot show"
         )
     if setting == "A3":
         notes.append("62 tweets stand in train and test; scores on the test without them are in the results")
     if setting == "A2":
-        notes.append("the test has 9 affected and 3 vehicle posts: one vehicle post moves macro-F1 by up to 6.7 points")
+        notes.append(
+            "the test has 9 affected and 3 vehicle posts: one vehicle post moves macro-F1 by up to 6.7 points"
+        )
     if setting == "A3-photos":
         notes.append("a subset of A3; no published number belongs to it")
     if len({r.code for r in results}) > 1:
-        notes.append("results of different states of the code stand together; run into another --out for one state")
+        notes.append(
+            "results of different states of the code stand together; run into another --out for one state"
+        )
     return notes
 
 
-def _line(setting: str, name: str, row: RowConfig, seeds: list[BenchResult], compared: Comparison | None, reason: str) -> TableRow:
+def _line(
+    setting: str,
+    name: str,
+    row: RowConfig,
+    seeds: list[BenchResult],
+    compared: Comparison | None,
+    reason: str,
+) -> TableRow:
     clean = [r.clean["weighted_f1"] for r in seeds if r.clean]
     return TableRow(
         name=name,
@@ -203,9 +235,14 @@ def _line(setting: str, name: str, row: RowConfig, seeds: list[BenchResult], com
     )
 
 
-def _comparisons(rows: dict[str, RowConfig], there: dict[str, list[BenchResult]], root: Path, resamples: int) -> dict[str, Comparison]:
+def _comparisons(
+    rows: dict[str, RowConfig], there: dict[str, list[BenchResult]], root: Path, resamples: int
+) -> dict[str, Comparison]:
     pairs = {name: row.baseline for name, row in rows.items() if row.baseline in there and name in there}
-    read = {name: [_read(root / r.folder / "predictions.parquet") for r in there[name]] for name in {*pairs, *filter(None, pairs.values())}}
+    read = {
+        name: [_read(root / r.folder / "predictions.parquet") for r in there[name]]
+        for name in {*pairs, *filter(None, pairs.values())}
+    }
     found: dict[str, PairedDifference] = {}
     for name, base in pairs.items():
         assert base is not None
@@ -223,7 +260,9 @@ def _comparisons(rows: dict[str, RowConfig], there: dict[str, list[BenchResult]]
     return {name: Comparison(rows[str(pairs[name])].title, d, corrected[name]) for name, d in found.items()}
 
 
-def _read(path: Path) -> tuple[Int[np.ndarray, " s"], Shaped[np.ndarray, " s"], Float[np.ndarray, "s c"]] | None:
+def _read(
+    path: Path,
+) -> tuple[Int[np.ndarray, " s"], Shaped[np.ndarray, " s"], Float[np.ndarray, "s c"]] | None:
     """Classes, tweets and probabilities of the test posts of a run; None where its folder is gone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -236,7 +275,9 @@ def _read(path: Path) -> tuple[Int[np.ndarray, " s"], Shaped[np.ndarray, " s"], 
         names = [name.removeprefix("logit_") for name in table.column_names if name.startswith("logit_")]
         z = np.stack([table[f"logit_{name}"].to_numpy()[test] for name in names], axis=1).astype(np.float64)
         y = np.array([names.index(label) for label in np.array(table["label"].to_pylist())[test]], np.int64)
-        tweets = np.array([str(i).rpartition("_")[0] or str(i) for i in np.array(table["id"].to_pylist())[test]])
+        tweets = np.array(
+            [str(i).rpartition("_")[0] or str(i) for i in np.array(table["id"].to_pylist())[test]]
+        )
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise CacheError(f"{path} cannot be read as predictions ({error}); run the row again") from error
     return y, tweets, softmax(z)

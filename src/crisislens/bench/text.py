@@ -36,7 +36,10 @@ def cells(row: TableRow) -> tuple[str, ...]:
     against, p = "", ""
     if row.comparison is not None:
         d = row.comparison.difference
-        against = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}] against {row.comparison.baseline}"
+        against = (
+            f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}] against "
+            f"{row.comparison.baseline}"
+        )
         p = f"{row.comparison.corrected_p:.3f}"
     return (row.row.title, row.row.form, _published(row), ours, gap, against, p)
 
@@ -90,7 +93,14 @@ def csv_text(tables: Sequence[SettingTable]) -> str:
                 ]
             c = row.comparison
             gain = (
-                [None] * 4 if c is None else [100 * c.difference.difference, 100 * c.difference.low, 100 * c.difference.high, c.corrected_p]
+                [None] * 4
+                if c is None
+                else [
+                    100 * c.difference.difference,
+                    100 * c.difference.low,
+                    100 * c.difference.high,
+                    c.corrected_p,
+                ]
             )
             writer.writerow(
                 [
@@ -113,8 +123,24 @@ def latex_text(tables: Sequence[SettingTable]) -> str:
     """All settings as LaTeX tables for the package booktabs."""
     parts = []
     for table in tables:
-        head = " & ".join(("Row", "Published", *(f"Ours, {_TITLES[m]}" for m in METRICS), "Difference", "Against baseline", "$p$"))
-        lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{llrrrrlr}", r"\toprule", head + r" \\", r"\midrule"]
+        head = " & ".join(
+            (
+                "Row",
+                "Published",
+                *(f"Ours, {_TITLES[m]}" for m in METRICS),
+                "Difference",
+                "Against baseline",
+                "$p$",
+            )
+        )
+        lines = [
+            r"\begin{table}",
+            r"\centering",
+            r"\begin{tabular}{llrrrrlr}",
+            r"\toprule",
+            head + r" \\",
+            r"\midrule",
+        ]
         for row in table.rows:
             title, _, theirs, *_, against, p = (_latex(cell) or "--" for cell in cells(row))
             ours = [_latex(row.ours[m].percent()) if row.ours else "--" for m in METRICS]
@@ -134,7 +160,11 @@ def latex_text(tables: Sequence[SettingTable]) -> str:
 
 def _reasons(table: SettingTable) -> list[str]:
     """Below a LaTeX table, whose columns are too narrow for sentences."""
-    return [rf"\par\footnotesize {_latex(row.row.title)}: {_latex(cells(row)[3])}." for row in table.rows if not row.ours]
+    return [
+        rf"\par\footnotesize {_latex(row.row.title)}: {_latex(cells(row)[3])}."
+        for row in table.rows
+        if not row.ours
+    ]
 
 
 def _line(text: str) -> str:
@@ -149,7 +179,8 @@ def _published(row: TableRow) -> str:
 def _facts(table: SettingTable) -> str:
     counts = ", ".join(f"{name} {n}" for name, n in table.posts.items())
     return (
-        f"Accuracy / macro-F1 / weighted F1 in percent, mean and 95 % t interval over seeds. Posts: {counts or 'none were run'}. "
+        f"Accuracy / macro-F1 / weighted F1 in percent, mean and 95 % t interval over seeds. Posts: "
+        f"{counts or 'none were run'}. "
         f"The test's own noise is ±{table.noise:.1f} points of accuracy."
     )
 

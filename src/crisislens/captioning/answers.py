@@ -1,8 +1,9 @@
-"""What a model answered, checked before anything believes it: a caption is plain text of limited length, or an object of fixed fields.
+"""What a model answered, checked before anything believes it: a caption is plain text of limited length, or
+an object of fixed fields.
 
-Models break their promises: they wrap JSON in prose or code fences, answer in an empty string, repeat one word for ever, or echo the
-prompt. What can be mended without guessing is mended (fences, white space, invisible characters, length); the rest is refused with a
-reason, and the caller may ask again.
+Models break their promises: they wrap JSON in prose or code fences, answer in an empty string, repeat one
+word for ever, or echo the prompt. What can be mended without guessing is mended (fences, white space,
+invisible characters, length); the rest is refused with a reason, and the caller may ask again.
 """
 
 import json
@@ -58,7 +59,9 @@ def caption_of_answer(answer: str, prompt: Prompt) -> str:
     """
     raw = answer[:_RAW_CHARACTERS]
     text = _fields(raw).sentence() if prompt.answer == "fields" else raw
-    caption = plain_text(disarmed(text, max_characters=prompt.max_characters), max_characters=prompt.max_characters)
+    caption = plain_text(
+        disarmed(text, max_characters=prompt.max_characters), max_characters=prompt.max_characters
+    )
     if len(re.findall(r"\w", caption)) < 3:
         raise AnswerError(f"the model answered nothing that could be a caption ({answer[:40]!r})")
     if _REPEATED.search(caption):
@@ -72,4 +75,6 @@ def _fields(raw: str) -> Fields:
         return Fields.model_validate(json.loads(fenced[1] if fenced else raw))
     except (ValueError, RecursionError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is not JSON"
-        raise AnswerError(f"the answer is not the object that was asked for: {reason} ({raw[:40]!r})") from error
+        raise AnswerError(
+            f"the answer is not the object that was asked for: {reason} ({raw[:40]!r})"
+        ) from error

@@ -1,7 +1,8 @@
 """Asking a captioner many questions, several at a time: retries, waits and budgets.
 
-Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what the server asks for; a server
-that says it is overloaded (429, 503) is left alone by all workers, not only by the one that was told.
+Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what
+the server asks for; a server that says it is overloaded (429, 503) is left alone by all workers, not only by
+the one that was told.
 """
 
 import random
@@ -41,7 +42,14 @@ class Asking:
     """
 
     def __init__(
-        self, captioner: Captioner, prompt: Prompt, store: Store, image_limits: ImageLimits, limits: Limits, run: CaptionRun, started: float
+        self,
+        captioner: Captioner,
+        prompt: Prompt,
+        store: Store,
+        image_limits: ImageLimits,
+        limits: Limits,
+        run: CaptionRun,
+        started: float,
     ) -> None:
         self.captioner, self.prompt, self.store = captioner, prompt, store
         self.image_limits, self.limits, self.run, self.started = image_limits, limits, run, started
@@ -50,7 +58,12 @@ class Asking:
         self.unreached = 0
         self.random = random.Random(0)
 
-    def ask(self, questions: list[Question], answers: dict[str, Outcome], progress: Callable[[int, int], None] | None) -> None:
+    def ask(
+        self,
+        questions: list[Question],
+        answers: dict[str, Outcome],
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
         """Asks all questions, a few ahead of the workers, and fills in the answers.
 
         Arguments:
@@ -59,7 +72,8 @@ class Asking:
             progress: Called with the questions that are answered and all questions.
 
         Raises:
-            RequestError: If the captioner cannot be reached at all, with the reason; what was answered before is kept.
+            RequestError: If the captioner cannot be reached at all, with the reason; what was answered before
+                is kept.
         """
         total = len(questions) + len(answers)
         if progress is not None:
@@ -69,7 +83,9 @@ class Asking:
         with ThreadPoolExecutor(self.captioner.workers, thread_name_prefix="caption") as pool:
             try:
                 while True:
-                    while len(under_way) < 2 * self.captioner.workers and (q := next(waiting, None)) is not None:
+                    while (
+                        len(under_way) < 2 * self.captioner.workers and (q := next(waiting, None)) is not None
+                    ):
                         under_way[pool.submit(self._answer, q)] = q
                     if not under_way:
                         return
@@ -127,7 +143,10 @@ class Asking:
             except Exception as error:
                 # a model that breaks on one photo costs that photo; one that breaks on all ends the run
                 self._unreached(RequestError(f"{type(error).__name__}: {error}"))
-                return Outcome(status="failed", reason=f"the captioner broke on this photo ({type(error).__name__}: {str(error)[:120]})")
+                return Outcome(
+                    status="failed",
+                    reason=f"the captioner broke on this photo ({type(error).__name__}: {str(error)[:120]})",
+                )
             self._reached()
             self.store.put(q.key, {"text": caption, "model": self.captioner.name, "tokens": answer.tokens})
             return Outcome(caption)
@@ -164,7 +183,8 @@ class Asking:
             self.unreached += 1
             if self.unreached >= self.limits.give_up_after:
                 raise RequestError(
-                    f"{self.unreached} photos in a row got no answer, the last because: {error}; what was answered is kept",
+                    f"{self.unreached} photos in a row got no answer, the last because: {error}; what was "
+                    f"answered is kept",
                     status=error.status,
                 )
 
@@ -178,7 +198,9 @@ class Asking:
     def _wait(self, error: RequestError, failures: int) -> None:
         limits = self.limits
         with self.lock:
-            doubled = min(limits.longest_wait_s, limits.first_wait_s * 2 ** (failures - 1)) * self.random.uniform(0.5, 1.0)
+            doubled = min(
+                limits.longest_wait_s, limits.first_wait_s * 2 ** (failures - 1)
+            ) * self.random.uniform(0.5, 1.0)
         seconds = doubled if error.wait_s is None else min(error.wait_s, limits.longest_wait_s)
         if error.status in _OVERLOADED:
             with self.lock:

@@ -1,4 +1,6 @@
-"""What a captioner is: one photo and one rendered prompt in, one answer out. Waiting, retrying, keeping and counting are the runner's."""
+"""What a captioner is: one photo and one rendered prompt in, one answer out. Waiting, retrying, keeping and
+counting are the runner's.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -22,7 +24,8 @@ class Answer:
 
     Attributes:
         text: The caption as the model gave it, unchecked.
-        tokens: Tokens that it cost, as the server counts or as they can be estimated; 0 where nothing was generated.
+        tokens: Tokens that it cost, as the server counts or as they can be estimated; 0 where nothing was
+            generated.
     """
 
     text: str
@@ -51,7 +54,9 @@ class Captioner(ABC):
         """Everything but photo and prompt that an answer depends on; part of the store's key."""
 
     @abstractmethod
-    def caption(self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt) -> Answer:
+    def caption(
+        self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt
+    ) -> Answer:
         """Captions one photo; called from several threads at once where `workers` is more than 1.
 
         Arguments:

@@ -1,12 +1,15 @@
 r"""Prompts as versioned data: files under `assets/prompts`, each named, numbered and fingerprinted.
 
-$$x' = \operatorname{VLM}\big(I(x),\ \text{photo}\big), \qquad \text{the instruction } I \text{ holding the tweet } x$$
+$$x' = \operatorname{VLM}\big(I(x),\ \text{photo}\big), \qquad \text{the instruction } I \text{ holding the
+tweet } x$$
 
-(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of others in a prompt. It enters as a JSON
-string of disarmed text (`data.untrusted`): on one line, in quotation marks that it cannot close, without chat marks, with angle brackets
-escaped. So whatever it says, the turns of the conversation and the words around it stay what the file says.
+(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of others in a
+prompt. It enters as a JSON string of disarmed text (`data.untrusted`): on one line, in quotation marks that
+it cannot close, without chat marks, with angle brackets escaped. So whatever it says, the turns of the
+conversation and the words around it stay what the file says.
 
-A change of wording is a new version: captions of different versions are different captions, and the store keeps them apart.
+A change of wording is a new version: captions of different versions are different captions, and the store
+keeps them apart.
 """
 
 import importlib.resources
@@ -67,7 +70,9 @@ class Prompt(Config):
         try:
             value.format(tweet="")
         except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"the user turn may hold {{tweet}} and nothing else in braces ({error}); double other braces") from error
+            raise ValueError(
+                f"the user turn may hold {{tweet}} and nothing else in braces ({error}); double other braces"
+            ) from error
         return value
 
     @property
@@ -111,7 +116,9 @@ def find_prompt(name_or_path: str) -> Prompt:
     path = Path(name_or_path)
     if path.is_file():
         return _read(path)
-    raise InputError(f"no prompt named {name_or_path!r} and no such file; prompts that ship: {', '.join(packaged)}")
+    raise InputError(
+        f"no prompt named {name_or_path!r} and no such file; prompts that ship: {', '.join(packaged)}"
+    )
 
 
 def packaged_prompts() -> dict[str, Prompt]:
@@ -125,5 +132,8 @@ def _read(path: Path) -> Prompt:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as a prompt ({str(error).splitlines()[0]}); see assets/prompts for examples") from error
+        raise ConfigError(
+            f"{path} cannot be read as a prompt ({str(error).splitlines()[0]}); see assets/prompts for "
+            f"examples"
+        ) from error
     return Prompt.parse(values, where=str(path))

@@ -1,8 +1,10 @@
-"""Captions of many posts: each distinct question once, several at a time, with retries, budgets, and a store that outlives a kill.
+"""Captions of many posts: each distinct question once, several at a time, with retries, budgets, and a store
+that outlives a kill.
 
-Posts whose photo, prompt and captioner are the same ask the same question and share one answer, now and in every later run. A question that
-fails is not kept: the next run asks again. A budget that is used up ends the asking, not the run: every post gets a record, the unanswered
-ones with the reason, and the same command goes on later.
+Posts whose photo, prompt and captioner are the same ask the same question and share one answer, now and in
+every later run. A question that fails is not kept: the next run asks again. A budget that is used up ends the
+asking, not the run: every post gets a record, the unanswered ones with the reason, and the same command goes
+on later.
 """
 
 import time
@@ -47,12 +49,15 @@ def caption_posts(
         progress: Called with the questions that are answered and all questions.
 
     Raises:
-        RequestError: If the captioner cannot be reached at all, with the reason; what was answered before is kept.
+        RequestError: If the captioner cannot be reached at all, with the reason; what was answered before is
+            kept.
     """
     started = time.monotonic()
     image_limits = image_limits or ImageLimits(decode_px=768)
     posts = list(posts)
-    plan: list[Question | Outcome] = [_question(post, captioner, prompt, image_root, image_limits) for post in posts]
+    plan: list[Question | Outcome] = [
+        _question(post, captioner, prompt, image_root, image_limits) for post in posts
+    ]
     questions = {q.key: q for q in plan if isinstance(q, Question)}
     answers: dict[str, Outcome] = {}
     for key in questions:
@@ -74,7 +79,9 @@ def write_captions(path: Path, records: Iterable[CaptionRecord]) -> None:
     atomic_write(path, "".join(record.model_dump_json() + "\n" for record in records))
 
 
-def _question(post: Post, captioner: Captioner, prompt: Prompt, root: Path, limits: ImageLimits) -> Question | Outcome:
+def _question(
+    post: Post, captioner: Captioner, prompt: Prompt, root: Path, limits: ImageLimits
+) -> Question | Outcome:
     path, photo = None, ""
     if captioner.needs_photo:
         if post.image is None:

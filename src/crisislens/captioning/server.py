@@ -1,7 +1,9 @@
-"""Captions from any server that speaks the OpenAI chat interface: vLLM, llama.cpp, Ollama, LM Studio, or the service itself.
+"""Captions from any server that speaks the OpenAI chat interface: vLLM, llama.cpp, Ollama, LM Studio, or the
+service itself.
 
-The photo goes as a JPEG that was decoded and encoded anew (no metadata, no trick of a format survives), inline in the request. The key is
-read from an environment variable when a request is made; it is in no record, store, message or file.
+The photo goes as a JPEG that was decoded and encoded anew (no metadata, no trick of a format survives),
+inline in the request. The key is read from an environment variable when a request is made; it is in no
+record, store, message or file.
 """
 
 import base64
@@ -63,11 +65,16 @@ class ServerCaptioner(Captioner):
         o = self.options
         return {"captioner": "server", "model": o.model, "side_px": o.side_px, "temperature": o.temperature}
 
-    def caption(self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt) -> Answer:
+    def caption(
+        self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt
+    ) -> Answer:
         """One request."""
         assert pixels is not None
         key = os.environ.get(self.options.key_variable)
-        photo: object = {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64," + _jpeg(pixels, self.options.side_px)}}
+        photo: object = {
+            "type": "image_url",
+            "image_url": {"url": "data:image/jpeg;base64," + _jpeg(pixels, self.options.side_px)},
+        }
         body: dict[str, object] = {
             "model": self.options.model,
             "messages": [
@@ -114,6 +121,11 @@ def _answer(value: Any) -> Answer:
         raise AnswerError(f"the server's answer holds no text ({str(message)[:60]!r})")
     usage = value.get("usage")
     counted = usage.get("total_tokens") if isinstance(usage, dict) else None
-    # a server that does not count, or counts nonsense, is counted roughly: four characters a token, a photo as 600
-    tokens = counted if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7 else 600 + len(message) // 4
+    # a server that does not count, or counts nonsense, is counted roughly: four characters a token, a photo
+    # as 600
+    tokens = (
+        counted
+        if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7
+        else 600 + len(message) // 4
+    )
     return Answer(message, tokens)

@@ -1,4 +1,6 @@
-"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made plain and cut like any other."""
+"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made plain and
+cut like any other.
+"""
 
 from pathlib import Path
 
@@ -44,9 +46,16 @@ class TableCaptioner(Captioner):
 
     def identity(self, post: Post) -> object:
         """The file's content and the post."""
-        return {"captioner": "table", "table": self._mark, "post": post.id, "photo": post.image.path if post.image else ""}
+        return {
+            "captioner": "table",
+            "table": self._mark,
+            "post": post.id,
+            "photo": post.image.path if post.image else "",
+        }
 
-    def caption(self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt) -> Answer:
+    def caption(
+        self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt
+    ) -> Answer:
         """The row of the post."""
         found = self.captions.of(post)
         if not found:

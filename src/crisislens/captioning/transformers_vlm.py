@@ -1,7 +1,9 @@
-"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT, Qwen-VL and kin.
+"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT, Qwen-VL
+and kin.
 
-A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is run. Decoding is greedy, so a caption can
-be made again. The chat template is the checkpoint's own; where it has none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
+A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is run.
+Decoding is greedy, so a caption can be made again. The chat template is the checkpoint's own; where it has
+none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
 """
 
 from typing import Any, Literal, cast
@@ -54,13 +56,22 @@ class TransformersCaptioner(Captioner):
 
     def identity(self, post: Post) -> object:
         """Checkpoint, commit and precision."""
-        return {"captioner": "transformers", "model": self.name, "revision": self._revision, "dtype": str(self.model.dtype)}
+        return {
+            "captioner": "transformers",
+            "model": self.name,
+            "revision": self._revision,
+            "dtype": str(self.model.dtype),
+        }
 
-    def caption(self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt) -> Answer:
+    def caption(
+        self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt
+    ) -> Answer:
         """Generates greedily."""
         assert pixels is not None
         text = self.chat(prompt)
-        inputs = self.processor(images=[Image.fromarray(pixels)], text=[text], return_tensors="pt").to(self.device)
+        inputs = self.processor(images=[Image.fromarray(pixels)], text=[text], return_tensors="pt").to(
+            self.device
+        )
         for name, x in inputs.items():
             if x.is_floating_point():
                 inputs[name] = x.to(self.model.dtype)
@@ -71,19 +82,25 @@ class TransformersCaptioner(Captioner):
         return Answer(answer.strip(), int(made.shape[1]))
 
     def chat(self, prompt: RenderedPrompt) -> str:
-        """The conversation as the model's template writes it, the system turn inside the user's where a template knows none."""
+        """The conversation as the model's template writes it, the system turn inside the user's where a
+        template knows none.
+        """
         if getattr(self.processor, "chat_template", None) is None:
             return f"USER: {self.processor.image_token}\n{prompt.system} {prompt.user} ASSISTANT:"
         words = [{"type": "image"}, {"type": "text", "text": prompt.user}]
         system = {"role": "system", "content": [{"type": "text", "text": prompt.system}]}
         try:
-            shown = self.processor.apply_chat_template([system, {"role": "user", "content": words}], add_generation_prompt=True)
+            shown = self.processor.apply_chat_template(
+                [system, {"role": "user", "content": words}], add_generation_prompt=True
+            )
         except Exception:
             # templates refuse a system turn by whatever error their author thought of
             shown = ""
         if prompt.system[:40] not in shown:
             words[1] = {"type": "text", "text": f"{prompt.system}\n{prompt.user}"}
-            shown = self.processor.apply_chat_template([{"role": "user", "content": words}], add_generation_prompt=True)
+            shown = self.processor.apply_chat_template(
+                [{"role": "user", "content": words}], add_generation_prompt=True
+            )
         return str(shown)
 
 
@@ -101,12 +118,20 @@ def build_transformers(spec: CaptionerSpec) -> TransformersCaptioner:
 def _load(options: TransformersOptions) -> tuple[Any, Any]:
     import transformers
 
-    models, processors = cast("Any", transformers.AutoModelForImageTextToText), cast("Any", transformers.AutoProcessor)
+    models, processors = (
+        cast("Any", transformers.AutoModelForImageTextToText),
+        cast("Any", transformers.AutoProcessor),
+    )
     name, revision = options.checkpoint, options.revision
     dtype = getattr(torch, options.dtype) if _device(options.device) != "cpu" else torch.float32
     try:
         model, info = models.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=dtype, trust_remote_code=False, output_loading_info=True
+            name,
+            revision=revision,
+            use_safetensors=True,
+            dtype=dtype,
+            trust_remote_code=False,
+            output_loading_info=True,
         )
         processor = processors.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:

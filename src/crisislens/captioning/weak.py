@@ -1,13 +1,17 @@
-r"""The offline captioner: labels of the compact image model put into a sentence, and text read in the photo. Weak, and says so.
+r"""The offline captioner: labels of the compact image model put into a sentence, and text read in the photo.
+Weak, and says so.
 
-With the pooled EfficientNet-lite2 vector $z$ and a linear head trained on web photos of 30 classes (`scripts/train_photo_labels.py`),
+With the pooled EfficientNet-lite2 vector $z$ and a linear head trained on web photos of 30 classes
+(`scripts/train_photo_labels.py`),
 
 $$p = \operatorname{softmax}\big(W z / \lVert z \rVert + b\big),$$
 
-the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows nothing else: not how many people, not how
-bad the damage, nothing outside its classes. Every record that it makes is marked weak, and no table mixes them with a describing model's.
+the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows nothing else:
+not how many people, not how bad the damage, nothing outside its classes. Every record that it makes is marked
+weak, and no table mixes them with a describing model's.
 
-Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like the tweet.
+Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like the
+tweet.
 """
 
 import importlib.resources
@@ -80,7 +84,9 @@ class WeakCaptioner(Captioner):
         """Encoder, labels and options."""
         return {"captioner": "weak", "weights": self._mark, **self.options.model_dump(mode="json")}
 
-    def caption(self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt) -> Answer:
+    def caption(
+        self, post: Post, pixels: UInt8[np.ndarray, "h w 3"] | None, prompt: RenderedPrompt
+    ) -> Answer:
         """The sentence of labels, and what is written in the photo."""
         assert pixels is not None
         with torch.inference_mode():
@@ -99,7 +105,9 @@ class WeakCaptioner(Captioner):
             return ""
         # the reader takes BGR
         lines = self._reader(np.ascontiguousarray(pixels[..., ::-1]))[0] or []
-        sure = [str(text) for _, text, confidence in lines if float(confidence) >= self.options.least_confidence]
+        sure = [
+            str(text) for _, text, confidence in lines if float(confidence) >= self.options.least_confidence
+        ]
         return re.sub(r'[\s"]+', " ", " ".join(sure)).strip()[: self.options.max_read_characters]
 
 
@@ -135,7 +143,12 @@ def _read(path: Path) -> tuple[Float[Tensor, "l d"], Float[Tensor, " l"]]:
             metadata = file.metadata() or {}
             weight, bias = file.get_tensor("weight").float(), file.get_tensor("bias").float()
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); install crisislens again, or run scripts/train_photo_labels.py") from error
+        raise ModelError(
+            f"{path} cannot be read ({error}); install crisislens again, or run scripts/train_photo_labels.py"
+        ) from error
     if metadata.get("format") != _FORMAT or json.loads(metadata.get("classes", "[]")) != list(PHOTO_LABELS):
-        raise ModelError(f"{path} does not belong to this version of crisislens; install it again, or run scripts/train_photo_labels.py")
+        raise ModelError(
+            f"{path} does not belong to this version of crisislens; install it again, or run "
+            f"scripts/train_photo_labels.py"
+        )
     return weight, bias

@@ -26,33 +26,66 @@ def add_to(app: typer.Typer) -> None:
 
 def analyze(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")] = DEFAULT_OUT,
-    model: Annotated[str, typer.Option(help="Name of a bundle that ships, or the folder of one.")] = "crisis-compact",
-    column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")
+    ] = DEFAULT_OUT,
+    model: Annotated[
+        str, typer.Option(help="Name of a bundle that ships, or the folder of one.")
+    ] = "crisis-compact",
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+    ] = None,
     also: Annotated[
-        list[str] | None, typer.Option("--also", help="Write the assessments as csv, parquet or geojson too; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--also", help="Write the assessments as csv, parquet or geojson too; may be given again."
+        ),
     ] = None,
     blur_locations: Annotated[
-        bool, typer.Option("--blur-locations", help="Round the posts' coordinates to 0.1 degree (11 km) in everything that is written.")
+        bool,
+        typer.Option(
+            "--blur-locations",
+            help="Round the posts' coordinates to 0.1 degree (11 km) in everything that is written.",
+        ),
     ] = False,
-    title: Annotated[str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Title of the report. Default: the name of POSTS.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
+    ] = None,
     with_: Annotated[
         list[str] | None,
-        typer.Option("--with", help="Add what is not made by default: `entities` or `rationale`; may be given again."),
+        typer.Option(
+            "--with", help="Add what is not made by default: `entities` or `rationale`; may be given again."
+        ),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Add the evidence: words, parts of the photo, what each contributed (as --with rationale).")
+        bool,
+        typer.Option(
+            "--explain",
+            help="Add the evidence: words, parts of the photo, what each contributed (as --with rationale).",
+        ),
     ] = False,
-    without: Annotated[list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")
+    ] = None,
     entities: Annotated[
-        str | None, typer.Option(help="Name or folder of the extractor of entities (then --with entities). Default: entities-compact.")
+        str | None,
+        typer.Option(
+            help="Name or folder of the extractor of entities (then --with entities). Default: "
+            "entities-compact."
+        ),
     ] = None,
     relations: Annotated[
         str | None,
         typer.Option(
-            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that --entities finds itself."
+            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that "
+            "--entities finds itself."
         ),
     ] = None,
 ) -> None:
@@ -110,20 +143,43 @@ def run(
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
-        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+        raise InputError(
+            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
+        )
     annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
-    given = [("--images", images or posts.parent), ("--out", out), ("--model", model), ("--title", title), ("--threads", threads)]
+    given = [
+        ("--images", images or posts.parent),
+        ("--out", out),
+        ("--model", model),
+        ("--title", title),
+        ("--threads", threads),
+    ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
-    lists = [("--map", [f"{k}={v}" for k, v in columns.items()]), ("--also", formats), ("--with", with_), ("--without", without)]
-    pairs = [(flag, x) for flag, x in given if x is not None] + [(flag, x) for flag, several in lists for x in several or ()]
+    lists = [
+        ("--map", [f"{k}={v}" for k, v in columns.items()]),
+        ("--also", formats),
+        ("--with", with_),
+        ("--without", without),
+    ]
+    pairs = [(flag, x) for flag, x in given if x is not None] + [
+        (flag, x) for flag, several in lists for x in several or ()
+    ]
     flags = ["--blur-locations"] if blur_locations else []
-    command = shlex.join(["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags])
+    command = shlex.join(
+        ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
+    )
     with sole_writer(out):
         with progress("analyzing") as advance:
             outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
         report = write_outputs(
-            outcome, analyst, source_name=posts.name, title=title, formats=formats, command=command, data=_described(source.describe())
+            outcome,
+            analyst,
+            source_name=posts.name,
+            title=title,
+            formats=formats,
+            command=command,
+            data=_described(source.describe()),
         )
         clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
@@ -134,7 +190,9 @@ def run(
     say(f"report       {report}")
 
 
-def _annotators(add: list[str], leave_out: list[str], entities: str | None, relations: str | None) -> "tuple[Annotator, ...]":
+def _annotators(
+    add: list[str], leave_out: list[str], entities: str | None, relations: str | None
+) -> "tuple[Annotator, ...]":
     """What is added beside the tasks; names by the extractors that are asked for."""
     from crisislens.cli.extractors import chosen_finder
     from crisislens.pipeline.annotators import load_annotators, selected
@@ -143,11 +201,19 @@ def _annotators(add: list[str], leave_out: list[str], entities: str | None, rela
     if entities is None and relations is None:
         return load_annotators(selected(add=add, leave_out=leave_out))
     if EntityAnnotator.name in leave_out:
-        raise InputError("--entities and --relations say what finds names, and --without entities leaves them out; give one of the two")
-    others = load_annotators([name for name in selected(add=add, leave_out=leave_out) if name != EntityAnnotator.name])
+        raise InputError(
+            "--entities and --relations say what finds names, and --without entities leaves them out; give "
+            "one of the two"
+        )
+    others = load_annotators(
+        [name for name in selected(add=add, leave_out=leave_out) if name != EntityAnnotator.name]
+    )
     finder = chosen_finder(entities, relations)
     if finder.reads_contexts:
-        say("analyze gives extractors the text alone, also those trained with contexts of pictures; extract --contexts reads both")
+        say(
+            "analyze gives extractors the text alone, also those trained with contexts of pictures; extract "
+            "--contexts reads both"
+        )
     return (*others, EntityAnnotator(finder))
 
 
@@ -165,7 +231,11 @@ def columns_of(pairs: list[str]) -> dict[str, str]:
 def _described(source: dict[str, object]) -> dict[str, str]:
     """What the report's footer says of the source."""
     columns = source.get("columns")
-    named = {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()} if isinstance(columns, dict) else {}
+    named = (
+        {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()}
+        if isinstance(columns, dict)
+        else {}
+    )
     return {
         "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
         "Ids": str(source.get("ids", "from the file")),

@@ -20,16 +20,26 @@ def add_to(app: typer.Typer) -> None:
 
 def annotate(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    out: Annotated[Path, typer.Option(help="The annotations; those that it holds are kept.")] = Path("annotations.jsonl"),
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    out: Annotated[Path, typer.Option(help="The annotations; those that it holds are kept.")] = Path(
+        "annotations.jsonl"
+    ),
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
     label: Annotated[
-        list[str] | None, typer.Option("--label", help="A label to choose from; may be given again. Default: the humanitarian categories.")
+        list[str] | None,
+        typer.Option(
+            "--label",
+            help="A label to choose from; may be given again. Default: the humanitarian categories.",
+        ),
     ] = None,
     annotator: Annotated[str, typer.Option(help="Who annotates; written beside each annotation.")] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. Default: a free one.")] = 0,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and train reads the file."""
+    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and train reads
+    the file.
+    """
     from crisislens.annotate.server import AnnotationServer
     from crisislens.annotate.store import AnnotationStore
     from crisislens.data.tabular import read_posts

@@ -6,8 +6,12 @@ from crisislens.cli import bench_mie, bench_table2
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Benchmarks: tables of what was measured, published numbers beside.", no_args_is_help=True)
-run = typer.Typer(help="Run a benchmark; what was measured before is not measured again.", no_args_is_help=True)
+app = typer.Typer(
+    help="Benchmarks: tables of what was measured, published numbers beside.", no_args_is_help=True
+)
+run = typer.Typer(
+    help="Run a benchmark; what was measured before is not measured again.", no_args_is_help=True
+)
 show = typer.Typer(help="Show what a benchmark measured.", no_args_is_help=True)
 app.add_typer(run, name="run")
 app.add_typer(show, name="show")

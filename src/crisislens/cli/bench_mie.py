@@ -1,4 +1,6 @@
-"""`bench run mie`: what context, InfoNCE and Shapley values each add to entities and relations, printed as a table."""
+"""`bench run mie`: what context, InfoNCE and Shapley values each add to entities and relations, printed as a
+table.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,22 +17,49 @@ __all__ = ["mie", "show_mie"]
 
 
 def mie(
-    data: Annotated[Path, typer.Argument(help="The folder that holds mner and mnre; docs/benchmarks-extraction.md says what is in them.")],
-    out: Annotated[Path, typer.Option(help="The folder of results; what was measured is not measured again.")] = Path("runs") / "mie",
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder that holds mner and mnre; docs/benchmarks-extraction.md says what is in them."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The folder of results; what was measured is not measured again.")
+    ] = Path("runs") / "mie",
     data_sets: Annotated[
         list[str] | None,
-        typer.Option("--data-set", help="twitter2015, twitter2017, mnre-v1, mnre-v2, jmere or stand-in; may be given again."),
+        typer.Option(
+            "--data-set",
+            help="twitter2015, twitter2017, mnre-v1, mnre-v2, jmere or stand-in; may be given again.",
+        ),
     ] = None,
     systems: Annotated[
-        list[str] | None, typer.Option("--system", help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--system", help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again."
+        ),
     ] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="May be given again. Default: 0, 1 and 2.")] = None,
-    encoder: Annotated[str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")] = "minilm",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training posts; the benchmark's own without.")] = None,
-    train_posts: Annotated[int | None, typer.Option(min=1, help="At most so many training posts, drawn once; all without.")] = None,
-    batch_posts: Annotated[int | None, typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without.")] = None,
-    long_contexts: Annotated[bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="May be given again. Default: 0, 1 and 2.")
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")
+    ] = "minilm",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the training posts; the benchmark's own without.")
+    ] = None,
+    train_posts: Annotated[
+        int | None, typer.Option(min=1, help="At most so many training posts, drawn once; all without.")
+    ] = None,
+    batch_posts: Annotated[
+        int | None, typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without.")
+    ] = None,
+    long_contexts: Annotated[
+        bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
+    ] = None,
 ) -> None:
     """Train and measure extractors of entities and relations, system by system, with paired tests."""
     from crisislens.core.threads import limit_threads
@@ -51,7 +80,9 @@ def mie(
         epochs=epochs,
         train_posts=train_posts,
         batch_posts=batch_posts,
-        report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
+        report=lambda name, epoch: say_progress(
+            f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+        ),
     )
     _print(rows)
     for name in WITHOUT_CONTEXTS:
@@ -60,7 +91,8 @@ def mie(
 
 
 def show_mie(
-    out: Annotated[Path, typer.Option(help="The folder that `bench run mie` wrote into.")] = Path("runs") / "mie",
+    out: Annotated[Path, typer.Option(help="The folder that `bench run mie` wrote into.")] = Path("runs")
+    / "mie",
 ) -> None:
     """Print what stands in OUT and train nothing."""
     from crisislens.training.extraction.mie import show_mie as read
@@ -78,11 +110,32 @@ def _print(rows: "list[Comparison]") -> None:
         lines = []
         for row in (r for r in rows if r.data == data):
             d, scores = row.difference, [r.test.micro for r in row.results]
-            mean = [100 * sum(values) / len(scores) for values in zip(*((s.precision, s.recall) for s in scores), strict=True)]
-            beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}], p {d.p_value:.3f}" if d else ""
+            mean = [
+                100 * sum(values) / len(scores)
+                for values in zip(*((s.precision, s.recall) for s in scores), strict=True)
+            ]
+            beside = (
+                f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}], p {d.p_value:.3f}"
+                if d
+                else ""
+            )
             found = [r.retrieval.get("text_r@1") for r in row.results]
-            recall = f"{100 * sum(x for x in found if x is not None) / len(found):.1f}" if all(x is not None for x in found) else ""
-            lines.append([row.system, str(len(scores)), row.f1, f"{mean[0]:.1f} / {mean[1]:.1f}", beside, row.against, recall])
+            recall = (
+                f"{100 * sum(x for x in found if x is not None) / len(found):.1f}"
+                if all(x is not None for x in found)
+                else ""
+            )
+            lines.append(
+                [
+                    row.system,
+                    str(len(scores)),
+                    row.f1,
+                    f"{mean[0]:.1f} / {mean[1]:.1f}",
+                    beside,
+                    row.against,
+                    recall,
+                ]
+            )
         head = ["system", "seeds", "micro F1", "P / R", "difference, 95 %", "against", "context R@1 of 64"]
         table(f"{data}: test", head, lines)
         if data in PUBLISHED:

@@ -14,23 +14,40 @@ NAME = "table2"
 
 
 def table2(
-    setting: Annotated[list[str] | None, typer.Option("--setting", help="A1, A2, B2, A3 or A3-photos; may be given again.")] = None,
-    row: Annotated[list[str] | None, typer.Option("--row", help="A row, or several with * in it; may be given again.")] = None,
-    seed: Annotated[list[int] | None, typer.Option("--seed", help="Seed; may be given again. Default: those of the run files.")] = None,
-    override: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE for all rows, as in data.root=DIR; may be given again.")
+    setting: Annotated[
+        list[str] | None, typer.Option("--setting", help="A1, A2, B2, A3 or A3-photos; may be given again.")
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with crisismmd in it. Default: CRISISLENS_DATA, or ./data.")] = None,
+    row: Annotated[
+        list[str] | None, typer.Option("--row", help="A row, or several with * in it; may be given again.")
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option("--seed", help="Seed; may be given again. Default: those of the run files."),
+    ] = None,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE for all rows, as in data.root=DIR; may be given again."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with crisismmd in it. Default: CRISISLENS_DATA, or ./data.")
+    ] = None,
     knowledge: Annotated[
         Path | None,
-        typer.Option(help="Folder of llava.jsonl, wiki.jsonl, local.jsonl and weak.jsonl. Default: CRISISLENS_KNOWLEDGE, or ./knowledge."),
+        typer.Option(
+            help="Folder of llava.jsonl, wiki.jsonl, local.jsonl and weak.jsonl. Default: "
+            "CRISISLENS_KNOWLEDGE, or ./knowledge."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Results go to OUT/NAME/results.jsonl.")] = OUT,
     cache: Annotated[Path, typer.Option(help="Root of the feature caches.")] = Path(".cache") / "features",
-    configs: Annotated[Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")] = None,
+    configs: Annotated[
+        Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
 ) -> None:
-    """Run every row, setting and seed that is not done yet; rows that cannot run here are named with the reason."""
+    """Run every row, setting and seed that is not done yet; rows that cannot run here are named with the
+    reason.
+    """
     import os
 
     if data is not None:
@@ -43,22 +60,40 @@ def table2(
     from crisislens.bench.grid import find_configs, load_grid
     from crisislens.bench.run import run_grid
 
-    grid = load_grid(find_configs(configs), NAME, settings=setting or (), rows=row or (), seeds=seed or (), overrides=override or ())
+    grid = load_grid(
+        find_configs(configs),
+        NAME,
+        settings=setting or (),
+        rows=row or (),
+        seeds=seed or (),
+        overrides=override or (),
+    )
     done = run_grid(grid, out / NAME, cache=cache, jobs=jobs, say=say)
     rows = len({cell.name for cell in grid.cells})
-    say(f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} cells cannot run here")
+    say(
+        f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} cells cannot "
+        f"run here"
+    )
     say(f"results  {out / NAME / 'results.jsonl'}; show them with: crisislens bench show {NAME} --out {out}")
 
 
 def show_table2(
     out: Annotated[Path, typer.Option(help="The folder that `bench run` wrote into.")] = OUT,
-    configs: Annotated[Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")] = None,
+    configs: Annotated[
+        Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")
+    ] = None,
     write: Annotated[
-        list[str] | None, typer.Option("--write", help="markdown, csv, latex or html, into the folder of the results; may be given again.")
+        list[str] | None,
+        typer.Option(
+            "--write",
+            help="markdown, csv, latex or html, into the folder of the results; may be given again.",
+        ),
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstraps.")] = 4000,
 ) -> None:
-    """Show published, ours and the difference, with intervals and paired tests; the same as files with --write."""
+    """Show published, ours and the difference, with intervals and paired tests; the same as files with
+    --write.
+    """
     from crisislens.bench.grid import find_configs, load_rows
     from crisislens.bench.results import read_results
     from crisislens.bench.run import read_blocked
@@ -86,7 +121,9 @@ def show_table2(
         if kind == "html":
             from crisislens.report.table_page import table_page
 
-            text = table_page("Table 2 of arXiv 2507.05165", tables, rows, f"{len(results)} runs in results.jsonl")
+            text = table_page(
+                "Table 2 of arXiv 2507.05165", tables, rows, f"{len(results)} runs in results.jsonl"
+            )
         else:
             text = {"markdown": markdown_text, "csv": csv_text, "latex": latex_text}[kind](tables)
         atomic_write(path, text)

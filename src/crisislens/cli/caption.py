@@ -1,4 +1,6 @@
-"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing table or the offline labels."""
+"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing table or the
+offline labels.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,22 +21,42 @@ def add_to(app: typer.Typer) -> None:
 
 def caption(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    backend: Annotated[str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")],
-    out: Annotated[Path, typer.Option(help="Where the captions go, one JSON object a post.")] = Path("captions.jsonl"),
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    backend: Annotated[
+        str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the captions go, one JSON object a post.")] = Path(
+        "captions.jsonl"
+    ),
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
     prompt: Annotated[
-        str, typer.Option(help="Name of a prompt that ships (describe-v1, crisis-tweet-v1, crisis-fields-v1), or a file.")
+        str,
+        typer.Option(
+            help="Name of a prompt that ships (describe-v1, crisis-tweet-v1, crisis-fields-v1), or a file."
+        ),
     ] = "crisis-tweet-v1",
     option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE for the backend, as in model=llava; may be given again.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE for the backend, as in model=llava; may be given again."),
     ] = None,
-    store: Annotated[Path, typer.Option(help="What was answered before; nothing in it is asked again.")] = DEFAULT_STORE,
-    max_requests: Annotated[int | None, typer.Option(min=0, help="Requests, retries included. Default: no limit.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit.")] = None,
-    max_seconds: Annotated[float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")] = None,
+    store: Annotated[
+        Path, typer.Option(help="What was answered before; nothing in it is asked again.")
+    ] = DEFAULT_STORE,
+    max_requests: Annotated[
+        int | None, typer.Option(min=0, help="Requests, retries included. Default: no limit.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")
+    ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a transient failure is tried again.")] = 5,
 ) -> None:
-    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no photo is captioned twice."""
+    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no photo is
+    captioned twice.
+    """
     from crisislens.core.errors import InputError
 
     if max_seconds is not None and max_seconds <= 0:
@@ -57,21 +79,31 @@ def caption(
     good = [row for row in rows if isinstance(row, Post)]
     root = images or posts.resolve().parent
     if not root.is_dir():
-        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+        raise InputError(
+            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
+        )
     captioner = load_captioner(CaptionerSpec(name=backend, options=options_of(option or [])))
-    limits = Limits(max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries)
+    limits = Limits(
+        max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries
+    )
     try:
         with Store(store) as answers, progress("captioning") as advance:
-            run = caption_posts(good, captioner, words, answers, image_root=root, limits=limits, progress=advance)
+            run = caption_posts(
+                good, captioner, words, answers, image_root=root, limits=limits, progress=advance
+            )
     finally:
         captioner.close()
     write_captions(out, run.records)
     if len(rows) > len(good):
-        say_error(f"{len(rows) - len(good)} rows could not be read and have no caption; `crisislens analyze` names them")
+        say_error(
+            f"{len(rows) - len(good)} rows could not be read and have no caption; `crisislens analyze` names "
+            f"them"
+        )
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     say(
-        f"{run.count('captioned')} of {len(good)} posts captioned; {run.questions} different questions, {run.known} answered before, "
+        f"{run.count('captioned')} of {len(good)} posts captioned; {run.questions} different questions, "
+        f"{run.known} answered before, "
         f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
     )
     reasons = {

@@ -25,7 +25,9 @@ def say_progress(text: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], *, words: bool = False) -> None:
-    """Prints a table that a terminal shows well and that stays whole in a pipe; `words` where its cells are text, not numbers."""
+    """Prints a table that a terminal shows well and that stays whole in a pipe; `words` where its cells are
+    text, not numbers.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -39,9 +41,18 @@ def table(title: str, columns: list[str], rows: list[list[str]], *, words: bool 
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on standard error; yields `advance(done, total)`, with total None where it is unknown. Silent where nobody watches."""
+    """A progress bar on standard error; yields `advance(done, total)`, with total None where it is unknown.
+    Silent where nobody watches.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     bar = Progress(
         SpinnerColumn(),

@@ -27,20 +27,32 @@ def _group() -> None:
 
 @app.command("check")
 def check(
-    root: Annotated[Path, typer.Argument(help="Folder of the data set; of CrisisMMD v2.0 the tables' folder and data_image.")],
+    root: Annotated[
+        Path,
+        typer.Argument(help="Folder of the data set; of CrisisMMD v2.0 the tables' folder and data_image."),
+    ],
     dataset: Annotated[
         str,
         typer.Option(
-            help="crisismmd; twitter2015, twitter2017, mnre-v1, mnre-v2, jmere (ROOT holds twitter2015 … or v1); conll or table, your own."
+            help="crisismmd; twitter2015, twitter2017, mnre-v1, mnre-v2, jmere (ROOT holds twitter2015 … or "
+            "v1); conll or table, your own."
         ),
     ] = "crisismmd",
     variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
-    setting: Annotated[str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")] = None,
-    photos: Annotated[bool, typer.Option(help="Decode the photos too and compare them across splits.")] = False,
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos of a data set of entities or relations.")] = None,
+    setting: Annotated[
+        str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")
+    ] = None,
+    photos: Annotated[
+        bool, typer.Option(help="Decode the photos too and compare them across splits.")
+    ] = False,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos of a data set of entities or relations.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Count rows against the published tables, name missing photos, and report what splits share and other traps."""
+    """Count rows against the published tables, name missing photos, and report what splits share and other
+    traps.
+    """
     from crisislens.core.errors import DataError, InputError
 
     if dataset not in DATASETS:
@@ -84,14 +96,20 @@ def _verdict(found: object) -> str:
 
     assert isinstance(found, CrisisMMDCheck)
     if found.complete:
-        return "complete: rows as published, every photo there" if found.expected else "every photo there; no counts are published for it"
+        return (
+            "complete: rows as published, every photo there"
+            if found.expected
+            else "every photo there; no counts are published for it"
+        )
     lacking = [
         f"{n - found.rows[s]:+d} rows in {s}".replace("+", "lacks ").replace("-", "too many: ")
         for s, n in found.expected.items()
         if n != found.rows[s]
     ]
     photos = sum(found.photos_missing.values())
-    return "not complete: " + ", ".join([*lacking, *([f"{photos} rows without their photo"] if photos else [])])
+    return "not complete: " + ", ".join(
+        [*lacking, *([f"{photos} rows without their photo"] if photos else [])]
+    )
 
 
 def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bool) -> None:
@@ -104,7 +122,10 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
 
     if dataset == "conll" or dataset == "table":
         if images is not None:
-            raise InputError("--images is of no use here: the photos of your own posts are named in the run file (data.image_root)")
+            raise InputError(
+                "--images is of no use here: the photos of your own posts are named in the run file "
+                "(data.image_root)"
+            )
         found = check_own(root, "conll" if dataset == "conll" else "table").as_dict()
     elif dataset == "jmere":
         found = JMERE(root, images).check().as_dict()
@@ -119,18 +140,26 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     rows = []
     for name, counts in found.items():
         if isinstance(counts, dict) and set(counts) == set(splits):
-            cells = [", ".join(f"{k} {v}" for k, v in c.items()) if isinstance(c := counts[s], dict) else str(c) for s in splits]
+            cells = [
+                ", ".join(f"{k} {v}" for k, v in c.items()) if isinstance(c := counts[s], dict) else str(c)
+                for s in splits
+            ]
             rows.append([name.replace("_", " "), *cells])
     table(f"{dataset}: counts and traps", ["", *splits], rows)
     for name, counts in found.items():
         if isinstance(counts, dict) and counts and set(counts) != set(splits):
             say(f"{name.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
     if "complete" in found:
-        photos = "photos were not looked for, --images names their folder" if images is None else "every photo there"
+        photos = (
+            "photos were not looked for, --images names their folder"
+            if images is None
+            else "every photo there"
+        )
         say(
             f"complete: as published; {photos}"
             if found["complete"]
-            else "not complete: counts differ from the published ones, splits share photos, or posts or photos are missing or unreadable"
+            else "not complete: counts differ from the published ones, splits share photos, or posts or "
+            "photos are missing or unreadable"
         )
 
 
@@ -141,8 +170,22 @@ def _show_counts(name: str, found: object) -> None:
     rows = []
     for split, count in found.rows.items():
         expected = found.expected.get(split)
-        verdict = "no published count" if expected is None else "as published" if expected == count else f"{count - expected:+d}"
-        rows.append([split, str(count), "" if expected is None else str(expected), verdict, str(found.photos_missing[split])])
+        verdict = (
+            "no published count"
+            if expected is None
+            else "as published"
+            if expected == count
+            else f"{count - expected:+d}"
+        )
+        rows.append(
+            [
+                split,
+                str(count),
+                "" if expected is None else str(expected),
+                verdict,
+                str(found.photos_missing[split]),
+            ]
+        )
     table(f"{name}: rows", ["split", "here", "published", "", "photos missing"], rows)
 
 
@@ -151,4 +194,8 @@ def _show_leaks(name: str, leaks: object) -> None:
 
     assert isinstance(leaks, SplitReport)
     columns = ["splits", *(kind.replace("_", " ") for kind in KINDS)]
-    table(f"{name}: shared between splits", columns, [[pair, *(str(kinds[k]) for k in KINDS)] for pair, kinds in leaks.shared.items()])
+    table(
+        f"{name}: shared between splits",
+        columns,
+        [[pair, *(str(kinds[k]) for k in KINDS)] for pair, kinds in leaks.shared.items()],
+    )

@@ -16,36 +16,53 @@ def add_to(app: typer.Typer) -> None:
 
 
 def fetch(
-    dataset: Annotated[str, typer.Argument(help="crisismmd (CrisisMMD v2.0, about 1.8 GB, CC BY-NC-SA 4.0).")],
-    to: Annotated[Path, typer.Option(help="Folder for the data set; give it to `data check` afterwards.")] = Path("crisismmd"),
+    dataset: Annotated[
+        str, typer.Argument(help="crisismmd (CrisisMMD v2.0, about 1.8 GB, CC BY-NC-SA 4.0).")
+    ],
+    to: Annotated[
+        Path, typer.Option(help="Folder for the data set; give it to `data check` afterwards.")
+    ] = Path("crisismmd"),
     archive: Annotated[
         list[Path] | None,
-        typer.Option(help="A file that is here already: CrisisMMD_v2.0.tar.gz, perhaps crisismmd_datasplit_agreed_label.zip. No network."),
+        typer.Option(
+            help="A file that is here already: CrisisMMD_v2.0.tar.gz, perhaps "
+            "crisismmd_datasplit_agreed_label.zip. No network."
+        ),
     ] = None,
     sha256: Annotated[
         str | None,
         typer.Option(
-            help="Digest that CrisisMMD_v2.0.tar.gz must have. The publisher states none that we could find: without this option the first "
+            help="Digest that CrisisMMD_v2.0.tar.gz must have. The publisher states none that we could find: "
+            "without this option the first "
             "digest is trusted, recorded beside the archive and compared with on every later use."
         ),
     ] = None,
-    sha256_agreed: Annotated[str | None, typer.Option(help="The same for crisismmd_datasplit_agreed_label.zip.")] = None,
+    sha256_agreed: Annotated[
+        str | None, typer.Option(help="The same for crisismmd_datasplit_agreed_label.zip.")
+    ] = None,
     agreed: Annotated[bool, typer.Option(help="Get the tables of the rows whose labels agree too.")] = True,
     mirror: Annotated[
         str | None,
-        typer.Option(help="Address of a folder that holds the files, https only (http from this computer). Default: the official."),
+        typer.Option(
+            help="Address of a folder that holds the files, https only (http from this computer). Default: "
+            "the official."
+        ),
     ] = None,
 ) -> None:
     """Download a data set, or the rest of it after a kill; verify its size and digest and unpack it safely.
 
-    Sizes are held against what the server announces. Links, paths that lead outside and archives that grow beyond limits are refused.
+    Sizes are held against what the server announces. Links, paths that lead outside and archives that grow
+    beyond limits are refused.
     """
     from crisislens.core.errors import InputError
     from crisislens.data.crisismmd import SPLITS, CrisisMMD
     from crisislens.data.fetch import OFFICIAL, fetch_crisismmd
 
     if dataset != "crisismmd":
-        raise InputError(f"{dataset!r} cannot be fetched; expected crisismmd. The other data sets are to be had from their authors")
+        raise InputError(
+            f"{dataset!r} cannot be fetched; expected crisismmd. The other data sets are to be had from "
+            f"their authors"
+        )
     with progress("CrisisMMD v2.0 (bytes or files)") as advance:
         found = fetch_crisismmd(
             to,
@@ -56,7 +73,10 @@ def fetch(
             mirror=mirror or OFFICIAL,
             progress=lambda _, done, total: advance(done, total),
         )
-    say(f"{found.root}: " + ("already there, nothing to do" if found.already else f"{found.files} files in place"))
+    say(
+        f"{found.root}: "
+        + ("already there, nothing to do" if found.already else f"{found.files} files in place")
+    )
     for name, digest in found.digests.items():
         say(f"SHA-256 of {name}: {digest}")
     if found.unverified:

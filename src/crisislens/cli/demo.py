@@ -16,7 +16,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the posts, the assessments and the report.")] = Path("crisislens-out") / "demo",
+    out: Annotated[Path, typer.Option(help="Folder for the posts, the assessments and the report.")] = Path(
+        "crisislens-out"
+    )
+    / "demo",
     show: Annotated[int, typer.Option(min=0, help="How many of the most urgent posts to print.")] = 5,
 ) -> None:
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
@@ -40,7 +43,10 @@ def demo(
     )
     urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
     if urgent:
-        rows = [[f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)] for a in urgent]
+        rows = [
+            [f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)]
+            for a in urgent
+        ]
         table("the most urgent posts", ["urgency", "text", *urgent[0].tasks], rows, words=True)
     say("Open the report in any browser; it needs no server and no network.")
 

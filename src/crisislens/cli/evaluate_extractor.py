@@ -20,16 +20,30 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate_extractor(
-    extractor: Annotated[str, typer.Argument(help="Name of an extractor that ships (entities-compact, relations-compact), or a folder.")],
+    extractor: Annotated[
+        str,
+        typer.Argument(
+            help="Name of an extractor that ships (entities-compact, relations-compact), or a folder."
+        ),
+    ],
     marked: Annotated[
-        Path, typer.Argument(help="Posts with marked entities, and relations: a .jsonl, .csv or .tsv as `extract` writes, or CoNLL words.")
+        Path,
+        typer.Argument(
+            help="Posts with marked entities, and relations: a .jsonl, .csv or .tsv as `extract` writes, or "
+            "CoNLL words."
+        ),
     ],
     contexts: Annotated[
-        Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
+        Path | None,
+        typer.Option(
+            help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells, by type."""
+    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells, by
+    type.
+    """
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -44,21 +58,40 @@ def evaluate_extractor(
     scored = score_extractor(loaded, posts, contexts=read_contexts([contexts]) if contexts else None)
     if as_json:
         reports = {name: report.model_dump(mode="json") for name, report in scored.reports.items()}
-        typer.echo(json.dumps({"reports": reports, "unknown": scored.unknown, "out_of_reach": scored.out_of_reach}, indent=2))
+        typer.echo(
+            json.dumps(
+                {"reports": reports, "unknown": scored.unknown, "out_of_reach": scored.out_of_reach}, indent=2
+            )
+        )
         return
     for name, report in scored.reports.items():
         rows = [_row("all", report.micro), *(_row(kind, score) for kind, score in report.types.items())]
-        table(f"{loaded.meta.name}: {name} of {report.posts} posts", ["", "marked", "found", "precision", "recall", "F1"], rows)
+        table(
+            f"{loaded.meta.name}: {name} of {report.posts} posts",
+            ["", "marked", "found", "precision", "recall", "F1"],
+            rows,
+        )
         say(_interval(report))
     if scored.unknown:
         say(f"it does not know {', '.join(scored.unknown)}: these count as missed")
     if scored.out_of_reach:
-        say(f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as said to have no relation")
+        say(
+            f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as said to have "
+            f"no relation"
+        )
 
 
 def _row(name: str, score: "ExtractionScore") -> list[str]:
-    return [name, str(score.marked), str(score.found), *(f"{100 * x:.1f}" for x in (score.precision, score.recall, score.f1))]
+    return [
+        name,
+        str(score.marked),
+        str(score.found),
+        *(f"{100 * x:.1f}" for x in (score.precision, score.recall, score.f1)),
+    ]
 
 
 def _interval(report: "ExtractionReport") -> str:
-    return f"micro F1 {100 * report.micro.f1:.1f}, 95 % interval over posts [{100 * report.low:.1f}, {100 * report.high:.1f}]"
+    return (
+        f"micro F1 {100 * report.micro.f1:.1f}, 95 % interval over posts [{100 * report.low:.1f}, "
+        f"{100 * report.high:.1f}]"
+    )

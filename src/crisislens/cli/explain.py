@@ -20,14 +20,22 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    method: Annotated[str, typer.Option(help="rationales, integrated_gradients or attention_rollout.")] = "rationales",
+    method: Annotated[
+        str, typer.Option(help="rationales, integrated_gradients or attention_rollout.")
+    ] = "rationales",
     task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = "informativeness",
-    model: Annotated[str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")] = "crisis-compact",
+    model: Annotated[
+        str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")
+    ] = "crisis-compact",
     rationales: Annotated[
         str, typer.Option(help="Name of a rationale model that ships, or the folder of a trained one.")
     ] = "crisis-rationales",
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
-    out: Annotated[Path, typer.Option(help="The explanations, one JSON object a line.")] = Path("explanations.jsonl"),
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The explanations, one JSON object a line.")] = Path(
+        "explanations.jsonl"
+    ),
 ) -> None:
     """Write the evidence of each post; attribution is marked as post-hoc."""
     import json
@@ -45,7 +53,9 @@ def explain(
 
     set_threads()
     rows = [row for row in read_posts(posts) if isinstance(row, Post)]
-    why = explainer(method, task=task, model=model, rationales=rationales, image_root=images or posts.resolve().parent)
+    why = explainer(
+        method, task=task, model=model, rationales=rationales, image_root=images or posts.resolve().parent
+    )
     lines, failed = [], 0
     with progress("explaining") as advance:
         for i, post in enumerate(rows, 1):

@@ -22,30 +22,47 @@ def add_to(app: typer.Typer) -> None:
 
 def extract(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    out: Annotated[Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")] = Path(
-        "entities.jsonl"
-    ),
-    column: Annotated[list[str] | None, typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again.")] = None,
-    entities: Annotated[str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")] = "entities-compact",
+    out: Annotated[
+        Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")
+    ] = Path("entities.jsonl"),
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+    ] = None,
+    entities: Annotated[
+        str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")
+    ] = "entities-compact",
     relations: Annotated[
         str | None,
         typer.Option(
-            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that --entities finds itself."
+            help="The same for relations; `none` leaves them out. Default: relations-compact, or those that "
+            "--entities finds itself."
         ),
     ] = None,
     contexts: Annotated[
-        Path | None, typer.Option(help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts.")
+        Path | None,
+        typer.Option(
+            help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts."
+        ),
     ] = None,
     all_relations: Annotated[
         bool,
         typer.Option(
-            "--all-relations", help="Tell also the relations that are left out by default; most of those are wrong on crisis posts."
+            "--all-relations",
+            help="Tell also the relations that are left out by default; most of those are wrong on crisis "
+            "posts.",
         ),
     ] = False,
     any_language: Annotated[
-        bool, typer.Option("--any-language", help="Read posts in every language, not only in those that the extractors learned.")
+        bool,
+        typer.Option(
+            "--any-language",
+            help="Read posts in every language, not only in those that the extractors learned.",
+        ),
     ] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
+    ] = None,
 ) -> None:
     """Find people, places, organizations and other names in posts, and how they relate."""
     from crisislens.core.threads import limit_threads
@@ -60,7 +77,9 @@ def extract(
 
     set_threads(threads)
     if out.resolve() == posts.resolve():
-        raise InputError(f"--out {out} is the file of posts; name another, or what people corrected in it would be lost")
+        raise InputError(
+            f"--out {out} is the file of posts; name another, or what people corrected in it would be lost"
+        )
     if contexts is not None and out.resolve() == contexts.resolve():
         raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
     source = read_posts(posts, columns_of(column or []) or None)
@@ -72,16 +91,26 @@ def extract(
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:
-        table("named most often", ["name", "kind", "posts"], [[text, kind, str(count)] for (kind, text), count in done.frequent])
+        table(
+            "named most often",
+            ["name", "kind", "posts"],
+            [[text, kind, str(count)] for (kind, text), count in done.frequent],
+        )
     say(f"entities  {out}")
 
 
 def _say(done: "ExtractionOutcome", relations: bool) -> None:
     """How many posts were read, and what came of them."""
     resumed = f" ({done.resumed} rows taken over from an earlier start)" if done.resumed else ""
-    alone = f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
-    say(f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, {done.relations} relations")
+    alone = (
+        f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
+    )
+    say(
+        f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, "
+        f"{done.relations} relations"
+    )
     if relations and done.relations_unread:
         say(
-            f"relations were not looked for in {done.relations_unread} of them: their extractor does not know the language (--any-language)"
+            f"relations were not looked for in {done.relations_unread} of them: their extractor does not "
+            f"know the language (--any-language)"
         )

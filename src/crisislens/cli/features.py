@@ -17,12 +17,22 @@ def add_to(app: typer.Typer) -> None:
 
 def features(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
-    out: Annotated[Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")],
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
-    encoder: Annotated[str, typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint.")] = "compact",
-    checkpoint: Annotated[str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint.")
+    ] = "compact",
+    checkpoint: Annotated[
+        str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")
+    ] = None,
 ) -> None:
-    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule starts another cache."""
+    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule
+    starts another cache.
+    """
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -38,14 +48,24 @@ def features(
 
     set_threads()
     if images is not None and not images.is_dir():
-        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+        raise InputError(
+            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
+        )
     source = read_posts(posts)
     rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
-    maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=images or posts.resolve().parent)
+    maker = PostEncoder(
+        load_encoders(spec),
+        rules=CleaningRules(),
+        limits=ImageLimits(),
+        image_root=images or posts.resolve().parent,
+    )
     with progress("encoding") as advance:
         cache = extract(good, maker, out, source_fingerprint=source.fingerprint(), progress=advance)
     if len(rows) > len(good):
-        say_error(f"{len(rows) - len(good)} rows could not be read and are not in the cache; `crisislens analyze` names them")
+        say_error(
+            f"{len(rows) - len(good)} rows could not be read and are not in the cache; `crisislens analyze` "
+            f"names them"
+        )
     say(f"{len(cache)} posts in {out / cache.fingerprint}")

@@ -18,9 +18,12 @@ def add_to(app: typer.Typer) -> None:
 def knowledge(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
     backend: Annotated[str, typer.Option(help="wikipedia, or table (offline).")],
-    out: Annotated[Path, typer.Option(help="Where the summaries go, one JSON object a post.")] = Path("knowledge.jsonl"),
+    out: Annotated[Path, typer.Option(help="Where the summaries go, one JSON object a post.")] = Path(
+        "knowledge.jsonl"
+    ),
     option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE for the backend, as in table=pages.jsonl; may be given again.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE for the backend, as in table=pages.jsonl; may be given again."),
     ] = None,
 ) -> None:
     """Look up the names in posts; what was answered once is kept and not asked again."""
@@ -38,8 +41,14 @@ def knowledge(
         records = know_posts(good, source, progress=advance)
     write_knowledge(out, records)
     if len(rows) > len(good):
-        say_error(f"{len(rows) - len(good)} rows could not be read and have no knowledge; `crisislens analyze` names them")
+        say_error(
+            f"{len(rows) - len(good)} rows could not be read and have no knowledge; `crisislens analyze` "
+            f"names them"
+        )
     found = sum(bool(record.text) for record in records)
     failed = sum(record.reason is not None for record in records)
-    say(f"{found} of {len(good)} posts name something that {source.name} knows{f'; {failed} could not be asked' if failed else ''}")
+    say(
+        f"{found} of {len(good)} posts name something that {source.name} "
+        f"knows{f'; {failed} could not be asked' if failed else ''}"
+    )
     say(f"knowledge  {out}")

@@ -1,5 +1,6 @@
 """The `crisislens` command: gathers the commands and turns errors into one line and an exit code."""
 
+import inspect
 import sys
 
 import typer
@@ -11,7 +12,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="crisislens",
-    help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how severe, and how sure.",
+    help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how "
+    "severe, and how sure.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -20,7 +22,9 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True)) -> None:
+def _root(
+    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+) -> None:
     if version:
         from crisislens import __version__
 
@@ -66,14 +70,25 @@ def _gather() -> None:
     app.add_typer(study.app, name="study")
 
 
+def _one_line_help(commands: typer.Typer) -> None:
+    """Undoes the line breaks of docstrings: a terminal wraps help at its own width."""
+    for command in commands.registered_commands:
+        paragraphs = inspect.cleandoc(command.callback.__doc__ or "").split("\n\n")
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _one_line_help(group.typer_instance)
+
+
 _gather()
+_one_line_help(app)
 
 
 def main() -> None:
     """Runs the command line.
 
-    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache, 6 a missing optional package,
-    130 interrupted.
+    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache,
+    6 a missing optional package, 130 interrupted.
     """
     try:
         app()
@@ -84,7 +99,10 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):
             sys.stderr.close()
             sys.exit(0)
-        say_error(f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists and that you may read and write it")
+        say_error(
+            f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists and that "
+            f"you may read and write it"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         say_error("interrupted; start the same command again to go on from here")

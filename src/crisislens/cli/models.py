@@ -29,12 +29,26 @@ def list_models() -> None:
     extractors = [(name, *describe_extractor(folder)) for name, folder in packaged_extractors().items()]
     found = [[name, meta.version, spec.task, spec.encoder.checkpoint] for name, spec, meta in extractors]
     table("extractors that ship", ["name", "version", "task", "encoder"], found, words=True)
-    table("architectures", ["name", "what it is"], [[name, _first_line(cls)] for name, cls in MODELS.items()], words=True)
-    table("encoders", ["name", "what it is"], [[name, _first_line(build)] for name, build in ENCODERS.items()], words=True)
+    table(
+        "architectures",
+        ["name", "what it is"],
+        [[name, _first_line(cls)] for name, cls in MODELS.items()],
+        words=True,
+    )
+    table(
+        "encoders",
+        ["name", "what it is"],
+        [[name, _first_line(build)] for name, build in ENCODERS.items()],
+        words=True,
+    )
 
 
 @app.command("show")
-def show_model(name: Annotated[str, typer.Argument(help="Name of a model or extractor that ships, or the folder of a saved one.")]) -> None:
+def show_model(
+    name: Annotated[
+        str, typer.Argument(help="Name of a model or extractor that ships, or the folder of a saved one.")
+    ],
+) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
     from crisislens.models.extractor_artifact import extractor_card, is_extractor
     from crisislens.pipeline.bundle import find_bundle

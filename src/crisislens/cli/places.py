@@ -1,4 +1,6 @@
-"""`crisislens place-types`: kinds of places without training, with CLIP or another encoder that texts and pictures share."""
+"""`crisislens place-types`: kinds of places without training, with CLIP or another encoder that texts and
+pictures share.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +23,16 @@ def add_to(app: typer.Typer) -> None:
 def place_types(
     posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
     out: Annotated[Path, typer.Option(help="The JSONL file to write: id and place_type of each post.")],
-    checkpoint: Annotated[str, typer.Option(help="CLIP: a folder with its files, or a name on the hub.")] = "openai/clip-vit-base-patch32",
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")] = None,
+    checkpoint: Annotated[
+        str, typer.Option(help="CLIP: a folder with its files, or a name on the hub.")
+    ] = "openai/clip-vit-base-patch32",
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
+    ] = None,
 ) -> None:
-    """Say at what kind of place each post was probably made, zero-shot; the probabilities are not calibrated."""
+    """Say at what kind of place each post was probably made, zero-shot; the probabilities are not
+    calibrated.
+    """
     import json
 
     from crisislens.core.files import atomic_write
@@ -39,17 +47,23 @@ def place_types(
 
     source = read_posts(posts)
     if images is not None and not images.is_dir():
-        raise InputError(f"--images {images} is not a folder; give the folder that the posts' image paths start from")
+        raise InputError(
+            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
+        )
     root = images or posts.resolve().parent
     encoders = load_encoders(EncoderSpec(name="clip", options={"checkpoint": checkpoint}))
-    places = ZeroShotPlaces(PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=root, keep_tokens=()))
+    places = ZeroShotPlaces(
+        PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=root, keep_tokens=())
+    )
     lines: list[str] = []
     chunk: list[Post] = []
     failed = 0
 
     def answer() -> None:
         found = places.assess(chunk)
-        lines.extend(json.dumps({"id": p.id, "place_type": a.model_dump()}) for p, a in zip(chunk, found, strict=True))
+        lines.extend(
+            json.dumps({"id": p.id, "place_type": a.model_dump()}) for p, a in zip(chunk, found, strict=True)
+        )
         chunk.clear()
 
     with progress("looking") as advance:

@@ -14,12 +14,18 @@ app = typer.Typer(help="Compare the evidence of two methods, blind.", no_args_is
 
 @app.command("make")
 def make(
-    first: Annotated[Path, typer.Argument(help="assessments.jsonl of analyze --explain, or explanations.jsonl of explain.")],
+    first: Annotated[
+        Path, typer.Argument(help="assessments.jsonl of analyze --explain, or explanations.jsonl of explain.")
+    ],
     second: Annotated[Path, typer.Argument(help="The same posts, explained by another method.")],
     out: Annotated[Path, typer.Option(help="Folder for study.html and key.json.")] = Path("study"),
-    name: Annotated[list[str] | None, typer.Option("--name", help="What a method is called in the score; give two.")] = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", help="What a method is called in the score; give two.")
+    ] = None,
     items: Annotated[int, typer.Option(min=1, help="Posts on the page, at most.")] = 100,
-    images: Annotated[Path | None, typer.Option(help="Folder of the photos; without it, only texts are shown.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the photos; without it, only texts are shown.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw and of the sides.")] = 0,
 ) -> None:
     """Write a page for raters, with the sides drawn by lot, and the key."""
@@ -30,7 +36,13 @@ def make(
     if len(names) != 2 or names[0] == names[1]:
         raise InputError(f"--name was given {len(names)} time(s); give it twice, with two different names")
     page = make_study(
-        read_explained(first), read_explained(second), out, names=(names[0], names[1]), items=items, seed=seed, image_root=images
+        read_explained(first),
+        read_explained(second),
+        out,
+        names=(names[0], names[1]),
+        items=items,
+        seed=seed,
+        image_root=images,
     )
     say(f"page  {page}  (give it to raters)")
     say(f"key   {out / 'key.json'}  (keep it from them)")
@@ -47,6 +59,9 @@ def score(
     found = score_study(folder, answers)
     p = found.preference
     say(f"{found.first} against {found.second}: {found.items} posts, raters: {', '.join(found.raters)}")
-    say(f"win rate of {found.first}  {p.win_rate.percent()} %  ({p.wins} wins, {p.losses} losses, {p.ties} ties)")
+    say(
+        f"win rate of {found.first}  {p.win_rate.percent()} %  ({p.wins} wins, {p.losses} losses, {p.ties} "
+        f"ties)"
+    )
     say(f"sign test  p = {p.p_value:.3g}")
     say("kappa  needs two raters or more" if found.kappa is None else f"Fleiss' kappa  {found.kappa:.3f}")

@@ -22,14 +22,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales.")],
+    run: Annotated[
+        Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales.")
+    ],
     override: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=1e-3; may be given again.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE, as in optimizer.learning_rate=1e-3; may be given again."),
     ] = None,
-    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Seed; may be given again. Default: those of the run file.")] = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option("--seed", help="Seed; may be given again. Default: those of the run file."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Results go to OUT/NAME/seed-N.")] = Path("runs"),
     cache: Annotated[Path, typer.Option(help="Root of the feature caches.")] = Path(".cache") / "features",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed run was; finished seeds are not trained again.")] = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on where a killed run was; finished seeds are not trained again."),
+    ] = False,
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
     from crisislens.core.threads import limit_threads
@@ -50,7 +59,9 @@ def train(
     results = []
     for seed in seeds or config.seeds:
         with progress(f"features for seed {seed}") as advance:
-            found = fit(config, seed=seed, out=out, cache=cache, resume=resume, data=posts, on_features=advance)
+            found = fit(
+                config, seed=seed, out=out, cache=cache, resume=resume, data=posts, on_features=advance
+            )
         results.append(found)
         say(f"seed {seed}: epoch {found.best_epoch} kept, {found.seconds:.0f} s; {found.test.headline()}")
     say("")
@@ -67,11 +78,15 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     rows = []
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
-            scores = fit_rationales(config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs))
+            scores = fit_rationales(
+                config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs)
+            )
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
             for decode, s in found.items():
                 names = ("token_f1", "iou_f1", "auprc")
-                cells = [f"{100 * s[n]:.2f} [{100 * s[n + '_low']:.2f}, {100 * s[n + '_high']:.2f}]" for n in names]
+                cells = [
+                    f"{100 * s[n]:.2f} [{100 * s[n + '_low']:.2f}, {100 * s[n + '_high']:.2f}]" for n in names
+                ]
                 rows.append([f"seed {seed}, {test}, {decode}", *cells])
     if rows:
         table(f"{config.name}, against people", ["", "token F1", "IoU F1", "AUPRC"], rows)
@@ -93,26 +108,37 @@ def _show_seeds(runs: "list[RunResult]") -> None:
         rows.append([p.system, *("" if x is None else f"{x:.2f}" for x in given), p.source])
         gaps = [None if x is None else 100 * mine.mean - x for x, mine in zip(given, ours, strict=True)]
         rows.append(["difference", *("" if x is None else f"{x:+.2f}" for x in gaps), ""])
-    table(f"{runs[0].run.name}, setting {runs[0].test.setting}", ["system", "accuracy", "macro-F1", "weighted F1", "source"], rows)
+    table(
+        f"{runs[0].run.name}, setting {runs[0].test.setting}",
+        ["system", "accuracy", "macro-F1", "weighted F1", "source"],
+        rows,
+    )
 
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Folder of a trained model: OUT/NAME/seed-N/artifact.")],
-    data: Annotated[Path | None, typer.Option(help="Folder of CrisisMMD. Default: as in the run file beside the model.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of CrisisMMD. Default: as in the run file beside the model.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Evaluate a trained model on labeled posts: scores with intervals, classes, events, calibration, abstention."""
+    """Evaluate a trained model on labeled posts: scores with intervals, classes, events, calibration,
+    abstention.
+    """
     import json
 
     from crisislens.core.errors import InputError, ModelError
     from crisislens.core.threads import limit_threads
 
     if not (model / "config.json").is_file():
-        raise ModelError(f"{model} holds no trained model (config.json is missing); give a folder OUT/NAME/seed-N/artifact")
+        raise ModelError(
+            f"{model} holds no trained model (config.json is missing); give a folder OUT/NAME/seed-N/artifact"
+        )
     if not (model.parent / "run.yaml").is_file():
         raise ModelError(
-            f"{model.parent} holds no run.yaml, which says how texts are cleaned; give the folder that `crisislens train` wrote"
+            f"{model.parent} holds no run.yaml, which says how texts are cleaned; give the folder that "
+            f"`crisislens train` wrote"
         )
     if split not in ("train", "dev", "test"):
         raise InputError(f"--split {split} is not known; expected train, dev or test")
@@ -124,5 +150,16 @@ def evaluate(
 
     set_threads()
     config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
-    found = evaluate_artifact(model, load_data(config.data), split, rules=config.rules, limits=config.limits, knowledge=config.knowledge)
-    say(json.dumps(found.as_dict(), indent=1) if as_json else found.markdown(config.published if split == "test" else ()))
+    found = evaluate_artifact(
+        model,
+        load_data(config.data),
+        split,
+        rules=config.rules,
+        limits=config.limits,
+        knowledge=config.knowledge,
+    )
+    say(
+        json.dumps(found.as_dict(), indent=1)
+        if as_json
+        else found.markdown(config.published if split == "test" else ())
+    )

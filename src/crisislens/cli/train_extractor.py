@@ -22,14 +22,23 @@ def add_to(app: typer.Typer) -> None:
 
 def train_extractor(
     run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/extraction.")],
-    override: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again.")] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again.")
+    ] = None,
     language: Annotated[
         list[str] | None,
-        typer.Option(help="ISO 639-1 code of a language of the posts; `extract` then leaves posts in others alone. May be given again."),
+        typer.Option(
+            help="ISO 639-1 code of a language of the posts; `extract` then leaves posts in others alone. "
+            "May be given again."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")] = Path("runs"),
+    out: Annotated[
+        Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")
+    ] = Path("runs"),
 ) -> None:
-    """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the extractors."""
+    """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the
+    extractors.
+    """
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -43,11 +52,16 @@ def train_extractor(
     from crisislens.training.extraction.splits import load_splits
 
     set_threads()
-    if wrong := [code for code in language or () if not (len(code) in {2, 3} and code.isascii() and code.isalpha())]:
-        raise InputError(f"--language {wrong[0]} is no code of a language; expected two or three letters, as in en or es")
+    if wrong := [
+        code for code in language or () if not (len(code) in {2, 3} and code.isascii() and code.isalpha())
+    ]:
+        raise InputError(
+            f"--language {wrong[0]} is no code of a language; expected two or three letters, as in en or es"
+        )
     config = ExtractionRun.load(run, override)
     card = Card(
-        summary=f"Trained by the run file {config.name} on {config.data.name}.", data=(f"{config.data.name}: see its provider's terms",)
+        summary=f"Trained by the run file {config.name} on {config.data.name}.",
+        data=(f"{config.data.name}: see its provider's terms",),
     )
     splits = load_splits(config.data, joint=config.extractor.task == "joint")
     for split in SPLITS:
@@ -57,15 +71,27 @@ def train_extractor(
         config,
         out,
         splits=splits,
-        keep=ExtractorMeta(name=config.name, languages=tuple(code.lower() for code in language or ()), card=card),
-        report=lambda name, epoch: say_progress(f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"),
+        keep=ExtractorMeta(
+            name=config.name, languages=tuple(code.lower() for code in language or ()), card=card
+        ),
+        report=lambda name, epoch: say_progress(
+            f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+        ),
     )
     rows = []
     for kind in ["all", *results[0].test.types]:
-        scores = [r.test.micro if kind == "all" else r.test.types[kind] for r in results if kind == "all" or kind in r.test.types]
+        scores = [
+            r.test.micro if kind == "all" else r.test.types[kind]
+            for r in results
+            if kind == "all" or kind in r.test.types
+        ]
         f1 = mean_interval([s.f1 for s in scores]).percent()
         rows.append([kind, str(scores[0].marked), f1])
-    table(f"{config.name}: test, {len(results)} seed{'s' if len(results) > 1 else ''}", ["", "marked", "F1"], rows)
+    table(
+        f"{config.name}: test, {len(results)} seed{'s' if len(results) > 1 else ''}",
+        ["", "marked", "F1"],
+        rows,
+    )
     for result in results:
         folder = out / f"{config.name}-seed{result.seed}"
         say(f"extractor  {folder}  tells what is at least {_least(describe_extractor(folder)[1])} % probable")
@@ -79,13 +105,22 @@ def _tell_traps(data: "ExtractionData") -> None:
         return
     found = check_own(Path(data.root), "conll" if data.name == "conll" else "table")
     if widened := sum(found.widened.values()):
-        say(f"{widened} entities began or ended within a word and take all of it; if these are many, places were not counted in characters")
+        say(
+            f"{widened} entities began or ended within a word and take all of it; if these are many, places "
+            f"were not counted in characters"
+        )
     if shared := {pair: n for pair, n in found.shared_texts.items() if n}:
-        parts = ", ".join(f"{n} of {pair.partition('-')[2]} in {pair.partition('-')[0]}" for pair, n in shared.items())
+        parts = ", ".join(
+            f"{n} of {pair.partition('-')[2]} in {pair.partition('-')[0]}" for pair, n in shared.items()
+        )
         say(f"posts that stand in an earlier part too, word by word, flatter the scores: {parts}")
 
 
 def _least(meta: "ExtractorMeta") -> str:
     """The thresholds in percent: of entities, and of relations where they have their own."""
-    least = [meta.accept_above] if meta.accept_relations_above is None else [meta.accept_above, meta.accept_relations_above]
+    least = (
+        [meta.accept_above]
+        if meta.accept_relations_above is None
+        else [meta.accept_above, meta.accept_relations_above]
+    )
     return " (relations: ".join(f"{100 * p:.0f}" for p in least) + (")" if len(least) > 1 else "")

@@ -1,7 +1,8 @@
-"""Configuration: frozen, strict, with units in the docstrings; read from YAML and overridden by `key.sub=value`.
+"""Configuration: frozen, strict, with units in the docstrings; read from YAML and overridden by
+`key.sub=value`.
 
-Values pass through omegaconf (which merges the file and the overrides) into pydantic (which checks them), so a wrong key or type is one
-sentence naming the key, never a stack trace.
+Values pass through omegaconf (which merges the file and the overrides) into pydantic (which checks them), so
+a wrong key or type is one sentence naming the key, never a stack trace.
 """
 
 from pathlib import Path
@@ -35,12 +36,16 @@ class Config(BaseModel):
         from yaml import YAMLError
 
         if not path.is_file():
-            raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
+            raise ConfigError(
+                f"no run file at {path}; give the path of a YAML file (examples stand in configs/)"
+            )
         try:
             merged = OmegaConf.merge(OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides or [])))
             values: Any = OmegaConf.to_container(merged, resolve=True)
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}") from error
+            raise ConfigError(
+                f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}"
+            ) from error
         return cls.parse(values, where=str(path))
 
     @classmethod
@@ -53,7 +58,9 @@ class Config(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            faults = "; ".join(_fault(".".join(str(key) for key in e["loc"]), e["msg"], e["input"]) for e in error.errors())
+            faults = "; ".join(
+                _fault(".".join(str(key) for key in e["loc"]), e["msg"], e["input"]) for e in error.errors()
+            )
             raise ConfigError(f"{where} does not fit {cls.__name__}: {faults}") from error
 
     def fingerprint(self) -> str:

@@ -1,8 +1,9 @@
 """Large files from a server: resumed where they were cut off, never taken for whole before they are.
 
-What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or Last-Modified) and how large the whole is. A
-restart asks for the rest with `Range` and `If-Range`, so a server whose file has changed sends it anew instead of the end of another one.
-The file gets its name when its size is the one that the server told; what is *in* it only a digest can tell.
+What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or Last-Modified) and
+how large the whole is. A restart asks for the rest with `Range` and `If-Range`, so a server whose file has
+changed sends it anew instead of the end of another one. The file gets its name when its size is the one that
+the server told; what is *in* it only a digest can tell.
 """
 
 import ipaddress
@@ -54,7 +55,10 @@ def check_download_address(url: str) -> str:
     parts = urlsplit(check_address(url))
     if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
         return url
-    raise InputError(f"{shown_address(url)} is not https; downloads are taken over https only (http from this computer itself)")
+    raise InputError(
+        f"{shown_address(url)} is not https; downloads are taken over https only (http from this computer "
+        f"itself)"
+    )
 
 
 def download(
@@ -74,8 +78,10 @@ def download(
         to: Where the file goes; `NAME.part` and `NAME.part.json` lie beside it until it is whole.
         max_bytes: The largest file that is taken.
         block_timeout_s: Deadline of each block of 1 MiB, in seconds.
-        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets the count back.
-        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks for more gets it, up to a minute.
+        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets the count
+            back.
+        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks for more
+            gets it, up to a minute.
         progress: Told the bytes so far and the total.
 
     Returns:
@@ -93,9 +99,12 @@ def download(
     most = _size(part)
     while True:
         try:
-            version = _fetch(url, part, max_bytes=max_bytes, block_timeout_s=block_timeout_s, progress=progress)
+            version = _fetch(
+                url, part, max_bytes=max_bytes, block_timeout_s=block_timeout_s, progress=progress
+            )
         except RequestError as error:
-            # more than ever, not more than before: a server that cuts off and starts anew for ever would never be given up
+            # more than ever, not more than before: a server that cuts off and starts anew for ever would
+            # never be given up
             failures = 1 if _size(part) > most else failures + 1
             most = max(most, _size(part))
             if not error.transient or failures >= attempts:
@@ -106,7 +115,9 @@ def download(
     found = _size(part)
     if found != version.total:
         _forget(part)
-        raise RequestError(f"{shown_address(url)} sent {found} bytes and announced {version.total}; start again")
+        raise RequestError(
+            f"{shown_address(url)} sent {found} bytes and announced {version.total}; start again"
+        )
     part.replace(to)
     _forget(part)
     return to
@@ -127,20 +138,32 @@ def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, prog
     except RequestError as error:
         if error.status == 416 and have:
             _forget(part)
-            raise RequestError(f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True) from None
+            raise RequestError(
+                f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True
+            ) from None
         raise
     with answer:
         check_download_address(answer.geturl())
         if (coding := answer.headers.get("Content-Encoding", "identity")) != "identity":
-            raise RequestError(f"{shown_address(url)} answers in the coding {coding!r:.40}, which was not asked for")
+            raise RequestError(
+                f"{shown_address(url)} answers in the coding {coding!r:.40}, which was not asked for"
+            )
         start, total = _announced(answer, url)
         if start not in (0, have) or (known is not None and start and total != known.total):
             _forget(part)
-            raise RequestError(f"{shown_address(url)} sent another part than was asked for; it starts anew", transient=True)
+            raise RequestError(
+                f"{shown_address(url)} sent another part than was asked for; it starts anew", transient=True
+            )
         if total > max_bytes:
-            raise RequestError(f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the right address?")
+            raise RequestError(
+                f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the "
+                f"right address?"
+            )
         if (free := shutil.disk_usage(part.parent).free) < total - start + _SPARE_BYTES:
-            raise InputError(f"{part.parent} has {free} bytes free and the download needs {total - start}; give a folder with more room")
+            raise InputError(
+                f"{part.parent} has {free} bytes free and the download needs {total - start}; give a folder "
+                f"with more room"
+            )
         version = _Version(url, _mark(answer), total)
         with part.open("r+b" if start else "wb") as stream:
             # the note after the cut: a note about a new version must not stand beside the bytes of an old one
@@ -153,7 +176,13 @@ def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, prog
 
 
 def _copy(
-    answer: HTTPResponse, write: Callable[[bytes], int], url: str, start: int, total: int, timeout_s: float, progress: Progress
+    answer: HTTPResponse,
+    write: Callable[[bytes], int],
+    url: str,
+    start: int,
+    total: int,
+    timeout_s: float,
+    progress: Progress,
 ) -> None:
     """Writes block by block; a block that takes longer than its deadline ends it."""
     done = start
@@ -164,11 +193,16 @@ def _copy(
             with translated(url, timeout_s):
                 piece = answer.read1(min(_BLOCK_BYTES - block, total - done))
             if not piece:
-                raise RequestError(f"{shown_address(url)} was cut off after {done} of {total} bytes", transient=True)
+                raise RequestError(
+                    f"{shown_address(url)} was cut off after {done} of {total} bytes", transient=True
+                )
             write(piece)
             block, done = block + len(piece), done + len(piece)
             if time.monotonic() > deadline and block < _BLOCK_BYTES and done < total:
-                raise RequestError(f"{shown_address(url)} sent {block} bytes in {timeout_s:g} s; it is too slow", transient=True)
+                raise RequestError(
+                    f"{shown_address(url)} sent {block} bytes in {timeout_s:g} s; it is too slow",
+                    transient=True,
+                )
         progress(done, total)
 
 
@@ -187,7 +221,9 @@ def _announced(answer: HTTPResponse, url: str) -> tuple[int, int]:
             raise ValueError(total)
         return 0, int(total)
     except (TypeError, ValueError):
-        raise RequestError(f"{shown_address(url)} does not say how large it is; whether all of it arrives could not be told") from None
+        raise RequestError(
+            f"{shown_address(url)} does not say how large it is; whether all of it arrives could not be told"
+        ) from None
 
 
 def _mark(answer: HTTPResponse) -> str:
@@ -202,7 +238,11 @@ def _known(part: Path, url: str) -> _Version | None:
         version = _Version(**json.loads(_note(part).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-    return version if version.url == url and isinstance(version.total, int) and isinstance(version.mark, str) else None
+    return (
+        version
+        if version.url == url and isinstance(version.total, int) and isinstance(version.mark, str)
+        else None
+    )
 
 
 def _is_loopback(host: str) -> bool:

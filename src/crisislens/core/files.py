@@ -1,4 +1,6 @@
-"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is killed; and one writer a folder."""
+"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is killed;
+and one writer a folder.
+"""
 
 import os
 import tempfile
@@ -18,7 +20,8 @@ LOCK = ".crisislens.lock"
 
 @contextmanager
 def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
-    """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process is killed.
+    """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process
+    is killed.
 
     Arguments:
         folder: The folder.
@@ -32,11 +35,17 @@ def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
         held = FileLock(folder / lock, timeout=0)
         held.acquire()
     except Timeout:
-        raise InputError(f"another run is writing into {folder}; wait until it is done, or give another --out") from None
+        raise InputError(
+            f"another run is writing into {folder}; wait until it is done, or give another --out"
+        ) from None
     except FileExistsError:
-        raise InputError(f"{folder} is a file, and a folder is needed for the output; give another --out") from None
+        raise InputError(
+            f"{folder} is a file, and a folder is needed for the output; give another --out"
+        ) from None
     except OSError as error:
-        raise InputError(f"cannot write into {folder} ({error.strerror or error}); give another --out") from error
+        raise InputError(
+            f"cannot write into {folder} ({error.strerror or error}); give another --out"
+        ) from error
     try:
         yield
     finally:
@@ -48,7 +57,9 @@ def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place, flushes it to disk and renames it; makes missing parent folders. Text is UTF-8."""
+    """Writes a file beside its place, flushes it to disk and renames it; makes missing parent folders. Text
+    is UTF-8.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

@@ -1,7 +1,8 @@
-"""The one door to the network: requests with a deadline, a size cap and typed failures; no redirect to another kind of address.
+"""The one door to the network: requests with a deadline, a size cap and typed failures; no redirect to
+another kind of address.
 
-A deadline holds for the whole answer, so a server that sends one byte a second does not hold a worker for ever. What a server says is
-untrusted: bodies are cut off at a cap, JSON is parsed and nothing else.
+A deadline holds for the whole answer, so a server that sends one byte a second does not hold a worker for
+ever. What a server says is untrusted: bodies are cut off at a cap, JSON is parsed and nothing else.
 """
 
 import http.client
@@ -14,10 +15,19 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from crisislens.core.errors import CrisisLensError, InputError
 
-__all__ = ["RequestError", "Response", "ask_json", "check_address", "open_stream", "shown_address", "translated"]
+__all__ = [
+    "RequestError",
+    "Response",
+    "ask_json",
+    "check_address",
+    "open_stream",
+    "shown_address",
+    "translated",
+]
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
 _BLOCK_BYTES = 1 << 16
@@ -36,7 +46,9 @@ class RequestError(CrisisLensError):
 
     http_status = 502
 
-    def __init__(self, message: str, *, status: int = 0, transient: bool = False, wait_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, transient: bool = False, wait_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.transient, self.wait_s = status, transient, wait_s
 
@@ -57,12 +69,17 @@ class Response:
 class _NoStrangeRedirect(urllib.request.HTTPRedirectHandler):
     """Follows redirects within http and https, and never from https to http."""
 
-    def redirect_request(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
         """The request to follow, or none."""
-        if not newurl.startswith("https://") and not (newurl.startswith("http://") and req.full_url.startswith("http://")):
+        if not newurl.startswith("https://") and not (
+            newurl.startswith("http://") and req.full_url.startswith("http://")
+        ):
             raise urllib.error.HTTPError(req.full_url, code, f"redirected to {newurl[:80]}", headers, fp)
         found = super().redirect_request(req, fp, code, msg, headers, newurl)
-        if found is not None and urllib.request.urlparse(newurl).netloc != urllib.request.urlparse(req.full_url).netloc:  # type: ignore[attr-defined]
+        elsewhere = urlsplit(newurl).netloc != urlsplit(req.full_url).netloc
+        if found is not None and elsewhere:
             # a key is meant for the server that it was given for
             found.remove_header("Authorization")
         return found
@@ -115,19 +132,24 @@ def ask_json(
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise RequestError(
-            f"{shown_address(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?", transient=True
+            f"{shown_address(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?",
+            transient=True,
         ) from error
     return Response(value, time.monotonic() - started)
 
 
-def open_stream(url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> http.client.HTTPResponse:
+def open_stream(
+    url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 60.0
+) -> http.client.HTTPResponse:
     """Opens an answer for reading in blocks, as for a download; `timeout_s` holds for each block.
 
     Raises:
         InputError: If the address is none.
         RequestError: If it cannot be opened.
     """
-    request = urllib.request.Request(check_address(url), headers={"User-Agent": "crisislens", **(headers or {})})
+    request = urllib.request.Request(
+        check_address(url), headers={"User-Agent": "crisislens", **(headers or {})}
+    )
     with translated(url, timeout_s):
         return _OPENER.open(request, timeout=timeout_s)  # type: ignore[no-any-return]
 
@@ -138,9 +160,13 @@ def _read(answer: http.client.HTTPResponse, url: str, deadline: float, max_bytes
         parts.append(block)
         size += len(block)
         if size > max_bytes:
-            raise RequestError(f"{shown_address(url)} answers with more than {max_bytes} bytes; is it the right address?")
+            raise RequestError(
+                f"{shown_address(url)} answers with more than {max_bytes} bytes; is it the right address?"
+            )
         if time.monotonic() > deadline:
-            raise RequestError(f"{shown_address(url)} did not finish its answer in time; raise the timeout", transient=True)
+            raise RequestError(
+                f"{shown_address(url)} did not finish its answer in time; raise the timeout", transient=True
+            )
     return b"".join(parts)
 
 
@@ -158,19 +184,26 @@ class translated:
             with error:
                 said = " ".join(error.read(400).decode("utf-8", "replace").split())[:160]
             raise RequestError(
-                f"{shown_address(self.url)} answered {error.code} {error.reason}{f': {said}' if said else ''}",
+                f"{shown_address(self.url)} answered {error.code} "
+                f"{error.reason}{f': {said}' if said else ''}",
                 status=error.code,
                 transient=error.code in _TRANSIENT,
                 wait_s=_wait_s(error.headers.get("Retry-After")),
             ) from None
-        if isinstance(error, TimeoutError | socket.timeout) or "timed out" in str(getattr(error, "reason", "")):
+        if isinstance(error, TimeoutError | socket.timeout) or "timed out" in str(
+            getattr(error, "reason", "")
+        ):
             raise RequestError(
-                f"{shown_address(self.url)} did not answer within {self.timeout_s:g} s; raise the timeout", transient=True
+                f"{shown_address(self.url)} did not answer within {self.timeout_s:g} s; raise the timeout",
+                transient=True,
             ) from None
-        if isinstance(error, urllib.error.URLError | http.client.HTTPException | ssl.SSLError | ConnectionError):
+        if isinstance(
+            error, urllib.error.URLError | http.client.HTTPException | ssl.SSLError | ConnectionError
+        ):
             reason = getattr(error, "reason", error)
             raise RequestError(
-                f"{shown_address(self.url)} cannot be reached ({reason}); is it running, is there a network?", transient=True
+                f"{shown_address(self.url)} cannot be reached ({reason}); is it running, is there a network?",
+                transient=True,
             ) from None
 
 
@@ -183,6 +216,8 @@ def _wait_s(given: str | None) -> float | None:
 
 
 def shown_address(url: str) -> str:
-    """Scheme, host and path of an address: neither a password nor a key of the query belongs into a message."""
-    parts = urllib.request.urlparse(url)  # type: ignore[attr-defined]
+    """Scheme, host and path of an address: neither a password nor a key of the query belongs into a
+    message.
+    """
+    parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

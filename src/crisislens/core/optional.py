@@ -21,4 +21,6 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise MissingExtraError(f"{module} is not installed; install it with: pip install 'crisislens[{extra}]'") from error
+        raise MissingExtraError(
+            f"{module} is not installed; install it with: pip install 'crisislens[{extra}]'"
+        ) from error

@@ -53,7 +53,9 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._entries[name]
         near = difflib.get_close_matches(name, self._entries, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise NotRegisteredError(f"no {self.kind} named {name!r}; known: {', '.join(self._entries) or 'none'}{hint}")
+        raise NotRegisteredError(
+            f"no {self.kind} named {name!r}; known: {', '.join(self._entries) or 'none'}{hint}"
+        )
 
     def __contains__(self, name: object) -> bool:
         return name in self._entries

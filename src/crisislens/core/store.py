@@ -1,7 +1,9 @@
-"""A store of what was once asked of somebody else: keyed by the content of the question, so that nothing is ever asked twice.
+"""A store of what was once asked of somebody else: keyed by the content of the question, so that nothing is
+ever asked twice.
 
-One SQLite file; values are JSON. Several threads and processes may use it at once; what `put` returned from is on disk, whenever the
-process is killed. Keys are made by `content_key`: SHA-256 over canonical JSON, wide enough that nobody can make two questions share one.
+One SQLite file; values are JSON. Several threads and processes may use it at once; what `put` returned from
+is on disk, whenever the process is killed. Keys are made by `content_key`: SHA-256 over canonical JSON, wide
+enough that nobody can make two questions share one.
 """
 
 import hashlib
@@ -54,9 +56,14 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
             self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s REAL NOT NULL)")
+            self._base.execute(
+                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s REAL "
+                "NOT NULL)"
+            )
         except (sqlite3.Error, OSError) as error:
-            raise CacheError(f"{path} cannot be used as a store ({error}); name another file, or delete it to start anew") from error
+            raise CacheError(
+                f"{path} cannot be used as a store ({error}); name another file, or delete it to start anew"
+            ) from error
 
     def get(self, key: str) -> Any:
         """The value of a key; None where there is none or it cannot be read, so that it is asked for again.
@@ -106,4 +113,6 @@ class Store:
             with self._lock:
                 yield
         except sqlite3.Error as error:
-            raise CacheError(f"{self.path} cannot be used as a store ({error}); is the disk full, or the file another's?") from error
+            raise CacheError(
+                f"{self.path} cannot be used as a store ({error}); is the disk full, or the file another's?"
+            ) from error

@@ -1,14 +1,18 @@
-"""Posts of one's own with their entities and relations marked by characters: what `crisislens extract` writes, corrected by a person.
+"""Posts of one's own with their entities and relations marked by characters: what `crisislens extract`
+writes, corrected by a person.
 
 A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a row a post:
 
-    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end": 14}], "relations": []}
+    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end":
+    14}], "relations": []}
 
-`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name `type`, `head` and `tail`, these
-by their places in `entities`, and leave out pairs without a relation. An entity whose `type` is null is struck out: it keeps its place in
-the list, so that relations go on meaning what they meant, and goes with the relations that it had. Further fields are left alone. Words are
-cut as the product cuts them (`data.post_words`). An entity that begins or ends within a word takes all of it and is counted; one whose
-places are not in the text, hold no word, or hold another `text` than the entity says, is an error: they are those of another text.
+`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name
+`type`, `head` and `tail`, these by their places in `entities`, and leave out pairs without a relation. An
+entity whose `type` is null is struck out: it keeps its place in the list, so that relations go on meaning
+what they meant, and goes with the relations that it had. Further fields are left alone. Words are cut as the
+product cuts them (`data.post_words`). An entity that begins or ends within a word takes all of it and is
+counted; one whose places are not in the text, hold no word, or hold another `text` than the entity says, is
+an error: they are those of another text.
 """
 
 import json
@@ -32,11 +36,12 @@ class AnnotatedTable:
     """One file, read.
 
     Attributes:
-        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not read, are left out.
+        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not
+            read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        relations_unread: Places, among the posts, of those in which `extract` did not look for relations and nobody marked one; having none
-            there says nothing.
+        relations_unread: Places, among the posts, of those in which `extract` did not look for relations and
+            nobody marked one; having none there says nothing.
     """
 
     posts: list[AnnotatedPost]
@@ -56,7 +61,10 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         DataError: If the file is missing or of another kind, or a row is not as described.
     """
     if not path.is_file():
-        raise DataError(f"no table of marked posts at {path}; give a .jsonl, .csv or .tsv with text, entities and relations")
+        raise DataError(
+            f"no table of marked posts at {path}; give a .jsonl, .csv or .tsv with text, entities and "
+            f"relations"
+        )
     posts, relations_unread, widened, empty = list[AnnotatedPost](), set[int](), 0, 0
     for number, row in enumerate(table_rows(path), start=1):
         where = f"row {number} of {path.name}"
@@ -74,8 +82,15 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
         found = [_mention(entities[i], text, words, where) for i in kept]
         widened += sum(wide for _, wide in found)
-        relations = [_link(relation, len(entities), where) for relation in _list({"relations": [], **row}, "relations", where)]
-        links = tuple(Link(kept.index(x.head), kept.index(x.tail), x.type) for x in relations if {x.head, x.tail} <= {*kept})
+        relations = [
+            _link(relation, len(entities), where)
+            for relation in _list({"relations": [], **row}, "relations", where)
+        ]
+        links = tuple(
+            Link(kept.index(x.head), kept.index(x.tail), x.type)
+            for x in relations
+            if {x.head, x.tail} <= {*kept}
+        )
         image = row.get("image")
         posts.append(
             AnnotatedPost(
@@ -103,16 +118,24 @@ def _denied(value: object) -> bool:
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:
-    """Each ordered pair of entities as a post of its own with two mentions and one link, as the task `relations` takes them.
+    """Each ordered pair of entities as a post of its own with two mentions and one link, as the task
+    `relations` takes them.
 
-    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has one.
+    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has
+    one.
 
     Arguments:
         posts: Posts with entities and relations.
-        most_entities: Of how many entities of a post pairs are made, as the product asks for them; marked pairs are always there.
+        most_entities: Of how many entities of a post pairs are made, as the product asks for them; marked
+            pairs are always there.
     """
     return [
-        replace(p, id=f"{p.id}#{head}-{tail}", mentions=(p.mentions[head], p.mentions[tail]), links=(Link(0, 1, kind),))
+        replace(
+            p,
+            id=f"{p.id}#{head}-{tail}",
+            mentions=(p.mentions[head], p.mentions[tail]),
+            links=(Link(0, 1, kind),),
+        )
         for p in posts
         for (head, tail), kind in _pairs(p, most_entities).items()
     ]
@@ -146,7 +169,9 @@ def _list(row: Mapping[str, object], name: str, where: str) -> list[Mapping[str,
     return value
 
 
-def _mention(entity: Mapping[str, object], text: str, words: list[PlacedWord], where: str) -> tuple[Mention, bool]:
+def _mention(
+    entity: Mapping[str, object], text: str, words: list[PlacedWord], where: str
+) -> tuple[Mention, bool]:
     kind, start, end = entity.get("type"), entity.get("start"), entity.get("end")
     if not isinstance(kind, str) or not kind or not isinstance(start, int) or not isinstance(end, int):
         raise DataError(f"{where}: the entity {str(dict(entity))[:80]} lacks type, start or end; {_EXPECTED}")
@@ -164,6 +189,7 @@ def _link(relation: Mapping[str, object], entities: int, where: str) -> Link:
     ends = [end for end in (head, tail) if isinstance(end, int) and 0 <= end < entities]
     if not isinstance(kind, str) or not kind or len(ends) != 2 or head == tail:
         raise DataError(
-            f"{where}: {str(dict(relation))[:80]} does not join two of the row's {entities} entities by a type (a text); {_EXPECTED}"
+            f"{where}: {str(dict(relation))[:80]} does not join two of the row's {entities} entities by a "
+            f"type (a text); {_EXPECTED}"
         )
     return Link(ends[0], ends[1], kind)

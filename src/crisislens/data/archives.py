@@ -1,9 +1,10 @@
 """Archives of others, unpacked so that nothing in them chooses where it lands or how large it grows.
 
-A member is a plain file or a folder, under a relative path without `..`, or the whole archive is refused: links, devices, sparse files
-and absolute paths have no place in a data set. The caller says where each file goes (`place`), so a name in the archive is looked up,
-never obeyed. Numbers and bytes are limited before anything is written and while it is. A gzip stream is read under an allowance: what a
-header claims, or a header that never ends, cannot make it deliver more than the limits.
+A member is a plain file or a folder, under a relative path without `..`, or the whole archive is refused:
+links, devices, sparse files and absolute paths have no place in a data set. The caller says where each file
+goes (`place`), so a name in the archive is looked up, never obeyed. Numbers and bytes are limited before
+anything is written and while it is. A gzip stream is read under an allowance: what a header claims, or a
+header that never ends, cannot make it deliver more than the limits.
 """
 
 import gzip
@@ -68,14 +69,30 @@ class Tally:
         """
         self.members, self.total_bytes = self.members + 1, self.total_bytes + size
         if self.members > limits.members:
-            raise DataError(f"{where} holds more than {limits.members} files; it is not the archive expected here")
+            raise DataError(
+                f"{where} holds more than {limits.members} files; it is not the archive expected here"
+            )
         if size > limits.file_bytes or size < 0:
-            raise DataError(f"{where} holds {name!r:.80} of {size} bytes; one file may have {limits.file_bytes}")
+            raise DataError(
+                f"{where} holds {name!r:.80} of {size} bytes; one file may have {limits.file_bytes}"
+            )
         if self.total_bytes > limits.total_bytes:
-            raise DataError(f"{where} unpacks to more than {limits.total_bytes} bytes; it is not the archive expected here")
+            raise DataError(
+                f"{where} unpacks to more than {limits.total_bytes} bytes; it is not the archive expected "
+                f"here"
+            )
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or _DRIVE in name or any(ord(c) < 32 for c in name):
-            raise DataError(f"{where} holds the path {name!r:.80}, which leads outside or hides something; nothing of it is used")
+        if (
+            path.is_absolute()
+            or ".." in path.parts
+            or "\\" in name
+            or _DRIVE in name
+            or any(ord(c) < 32 for c in name)
+        ):
+            raise DataError(
+                f"{where} holds the path {name!r:.80}, which leads outside or hides something; nothing of it "
+                f"is used"
+            )
         return path
 
     def take(self, target: PurePosixPath, where: str) -> None:
@@ -91,7 +108,15 @@ class Tally:
         self.written += 1
 
 
-def unpack_tar(archive: Path, to: Path, place: Place, *, limits: ArchiveLimits, tally: Tally, progress: Callable[[int], None]) -> None:
+def unpack_tar(
+    archive: Path,
+    to: Path,
+    place: Place,
+    *,
+    limits: ArchiveLimits,
+    tally: Tally,
+    progress: Callable[[int], None],
+) -> None:
     """Unpacks a `.tar.gz` in one pass.
 
     Arguments:
@@ -113,7 +138,8 @@ def unpack_tar(archive: Path, to: Path, place: Place, *, limits: ArchiveLimits, 
                 path = tally.admit(member.name, member.size, limits, archive.name)
                 if not (member.isreg() or member.isdir()) or member.issparse():
                     raise DataError(
-                        f"{archive.name} holds {member.name!r:.80}, a link or another thing that is no file; nothing of it is used"
+                        f"{archive.name} holds {member.name!r:.80}, a link or another thing that is no file; "
+                        f"nothing of it is used"
                     )
                 tarfile.data_filter(member, str(to))
                 stream.allow(member.size + _HEADER_BYTES)
@@ -133,7 +159,10 @@ def unpack_zip(archive: Path, to: Path, place: Place, *, limits: ArchiveLimits, 
             path = tally.admit(member.filename, member.file_size, limits, archive.name)
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & 1:
-                raise DataError(f"{archive.name} holds {member.filename!r:.80}, a link or an encrypted file; nothing of it is used")
+                raise DataError(
+                    f"{archive.name} holds {member.filename!r:.80}, a link or an encrypted file; nothing of "
+                    f"it is used"
+                )
             target = None if member.is_dir() else place(path)
             if target is not None:
                 tally.take(target, archive.name)
@@ -181,5 +210,13 @@ def _readable(archive: Path) -> Iterator[None]:
         yield
     except tarfile.FilterError as error:
         raise DataError(f"{archive.name} holds what it must not ({error}); nothing of it is used") from error
-    except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        gzip.BadGzipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        UnicodeError,
+    ) as error:
         raise DataError(f"{archive.name} is damaged or no such archive ({error}); get it again") from error

@@ -1,8 +1,9 @@
-"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong time, place or language is left out.
+"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong time, place
+or language is left out.
 
-A responder is better served by a post without a time than by one with a wrong time, and by a post without coordinates than by no post. So
-what cannot be read for certain becomes None: 3/4/2017 (March or April?), a latitude of 91, a place at exactly (0, 0), which is what
-missing coordinates become in many exports.
+A responder is better served by a post without a time than by one with a wrong time, and by a post without
+coordinates than by no post. So what cannot be read for certain becomes None: 3/4/2017 (March or April?), a
+latitude of 91, a place at exactly (0, 0), which is what missing coordinates become in many exports.
 """
 
 import math
@@ -13,16 +14,34 @@ from pathlib import PurePath
 
 from crisislens.data.images import EXTENSIONS
 
-__all__ = ["coordinates", "first_image", "identifier", "language", "short_text", "text_of", "valid_unicode", "when"]
+__all__ = [
+    "coordinates",
+    "first_image",
+    "identifier",
+    "language",
+    "short_text",
+    "text_of",
+    "valid_unicode",
+    "when",
+]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
-_TWITTER_TIME = re.compile(r"[A-Za-z]{3},? +([A-Za-z]{3}) +(\d{1,2}) +(\d{1,2}:\d\d:\d\d) +([+-]\d{4}) +(\d{4})")
-_MAIL_TIME = re.compile(r"(?:[A-Za-z]{3}, *)?(\d{1,2}) +([A-Za-z]{3}) +(\d{4}) +(\d{1,2}:\d\d(?::\d\d)?) *([+-]\d{4}|GMT|UTC)?")
+_TWITTER_TIME = re.compile(
+    r"[A-Za-z]{3},? +([A-Za-z]{3}) +(\d{1,2}) +(\d{1,2}:\d\d:\d\d) +([+-]\d{4}) +(\d{4})"
+)
+_MAIL_TIME = re.compile(
+    r"(?:[A-Za-z]{3}, *)?(\d{1,2}) +([A-Za-z]{3}) +(\d{4}) +(\d{1,2}:\d\d(?::\d\d)?) *([+-]\d{4}|GMT|UTC)?"
+)
 _DAY_TIME = re.compile(r"(\d{1,2})([/.])(\d{1,2})[/.](\d{4})(?:[ ,T]+(\d{1,2}:\d\d(?::\d\d)?))?")
-_MONTHS = {name: i + 1 for i, name in enumerate(("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"))}
+_MONTHS = {
+    name: i + 1
+    for i, name in enumerate(
+        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+    )
+}
 _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,17 +49,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def valid_unicode(text: str) -> str:
     """The text without NUL; halves of surrogate pairs are joined, lone ones become U+FFFD."""
     text = text.replace("\0", "")
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace") if _SURROGATE.search(text) else text
+    return (
+        text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        if _SURROGATE.search(text)
+        else text
+    )
 
 
 def _is_nothing(value: object) -> bool:
     return (
-        value is None or (isinstance(value, float) and math.isnan(value)) or (isinstance(value, str) and value.strip().lower() in _NOTHING)
+        value is None
+        or (isinstance(value, float) and math.isnan(value))
+        or (isinstance(value, str) and value.strip().lower() in _NOTHING)
     )
 
 
 def identifier(value: object) -> str | None:
-    """An id as text, or None where there is none. A number that a float cannot hold exactly is none: its last digits are lost."""
+    """An id as text, or None where there is none. A number that a float cannot hold exactly is none: its last
+    digits are lost.
+    """
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
@@ -73,7 +100,9 @@ def language(value: object) -> str | None:
 
 
 def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees, or both None where either is missing or out of range, or both are exactly 0."""
+    """Latitude and longitude in degrees, or both None where either is missing or out of range, or both are
+    exactly 0.
+    """
     y, x = _degrees(lat, 90), _degrees(lon, 180)
     return (None, None) if y is None or x is None or y == x == 0 else (y, x)
 
@@ -94,17 +123,20 @@ def _degrees(value: object, limit: int) -> float | None:
 def first_image(value: object) -> str | None:
     """The path of the first image that a cell names, or None.
 
-    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as text, and names separated by a
-    comma, semicolon or bar. A comma inside one name (`flood, main street.jpg`) is kept: a name is only cut where the first part has an
-    extension or none has.
+    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as text, and
+    names separated by a comma, semicolon or bar. A comma inside one name (`flood, main street.jpg`) is kept:
+    a name is only cut where the first part has an extension or none has.
 
-    >>> first_image("samurai_01,samurai_02 "), first_image("flood, main street.jpg"), first_image("['a.jpg', 'b.jpg']")
+    >>> cells = ["samurai_01,samurai_02 ", "flood, main street.jpg", "['a.jpg', 'b.jpg']"]
+    >>> tuple(first_image(cell) for cell in cells)
     ('samurai_01', 'flood, main street.jpg', 'a.jpg')
     """
     if isinstance(value, list | tuple):
         return next((found for item in value if (found := first_image(item))), None)
     if isinstance(value, Mapping):
-        return next((found for key in ("path", "file", "url") if (found := first_image(value.get(key)))), None)
+        return next(
+            (found for key in ("path", "file", "url") if (found := first_image(value.get(key)))), None
+        )
     if _is_nothing(value) or isinstance(value, bool) or not isinstance(value, str | int):
         return None
     name = valid_unicode(str(value)).strip()
@@ -120,8 +152,9 @@ def first_image(value: object) -> str | None:
 def when(value: object) -> datetime | None:
     """A time in UTC, or None where the value is none or can be read in two ways.
 
-    Read are: datetimes and dates, ISO 8601, Twitter's `Fri Mar 20 09:45:43 +0000 2015`, mail's `20 Mar 2015 09:45:43 +0000`, `2015/03/20
-    09:45`, `20.3.2015`, `20/3/2015` and `3/20/2015` where only one reading exists, and seconds, milli-, micro- or nanoseconds since
+    Read are: datetimes and dates, ISO 8601, Twitter's `Fri Mar 20 09:45:43 +0000 2015`, mail's
+    `20 Mar 2015 09:45:43 +0000`, `2015/03/20 09:45`, `20.3.2015`, `20/3/2015` and `3/20/2015` where only one
+    reading exists, and seconds, milli-, micro- or nanoseconds since
     1970. Without a zone it is UTC. Times outside 1990 to 2100 are taken for errors.
 
     >>> when("Fri Mar 20 09:45:43 +0000 2015") == when(1426844743) == when("2015-03-20T10:45:43+01:00")
@@ -155,10 +188,14 @@ def _moment(value: object) -> datetime | None:
         return datetime.fromisoformat(f"{_day(year, month, day)}T{time.zfill(8)}{zone}")
     if match := _MAIL_TIME.fullmatch(text):
         day, month, year, time, zone = match.groups()
-        return datetime.fromisoformat(f"{_day(year, month, day)}T{_time(time)}{'' if zone in (None, 'GMT', 'UTC') else zone}")
+        return datetime.fromisoformat(
+            f"{_day(year, month, day)}T{_time(time)}{'' if zone in (None, 'GMT', 'UTC') else zone}"
+        )
     if match := _DAY_TIME.fullmatch(text):
         return _day_first_or_last(*match.groups())
-    return datetime.fromisoformat(re.sub(r"\s*(?:UTC|GMT)$", "", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text)))
+    return datetime.fromisoformat(
+        re.sub(r"\s*(?:UTC|GMT)$", "", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text))
+    )
 
 
 def _since_epoch(number: float) -> datetime:

@@ -1,16 +1,20 @@
-r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and little memory.
+r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and
+little memory.
 
-Equal rows are joined first. The different ones are compared where they fall into one bucket: texts whose signatures agree in all 4
-entries of one of 16 bands (at Jaccard $J$ with probability $1 - (1 - J^4)^{16}$: 0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in
-one of $d + 1$ bands (by the pigeonhole principle every pair within Hamming distance $d$ does). Each candidate pair is verified on the whole
-signature or hash, and verified pairs are joined into components, texts and photos separately and then together.
+Equal rows are joined first. The different ones are compared where they fall into one bucket: texts whose
+signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability $1 - (1 - J^4)^{16}$:
+0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in one of $d + 1$ bands (by the pigeonhole principle
+every pair within Hamming distance $d$ does). Each candidate pair is verified on the whole signature or hash,
+and verified pairs are joined into components, texts and photos separately and then together.
 
-A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of similar posts makes, a row is compared
-with the next `_BUCKET` in the order of content and with the bucket's first (of 4,000 versions of one text that are 80 % alike on average,
-3,935 are joined, of 3,957 that all pairs would join). Rows are ordered by content and never by position, so the
-clusters are the same in whatever order the posts come.
+A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of similar
+posts makes, a row is compared with the next `_BUCKET` in the order of content and with the bucket's first (of
+4,000 versions of one text that are 80 % alike on average, 3,935 are joined, of 3,957 that all pairs would
+join). Rows are ordered by content and never by position, so the clusters are the same in whatever order the
+posts come.
 
-Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing here keeps Python objects per post.
+Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing here keeps
+Python objects per post.
 """
 
 from collections.abc import Callable, Iterator
@@ -72,7 +76,9 @@ def cluster(
         ValueError: If a threshold is out of its range.
     """
     if not 0 < jaccard <= 1 or not 0 <= max_distance <= 16:
-        raise ValueError(f"jaccard must be in (0, 1] and max_distance in 0..16, got {jaccard} and {max_distance}")
+        raise ValueError(
+            f"jaccard must be in (0, 1] and max_distance in 0..16, got {jaccard} and {max_distance}"
+        )
     texts = _spread(_text_labels(signatures[has_text], jaccard), has_text)
     photos = _spread(_photo_labels(hashes[has_photo], max_distance), has_photo)
     labels = _join(_join(np.arange(len(signatures)), *_edges(texts)), *_edges(photos))
@@ -127,7 +133,9 @@ def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matche
 
 
 def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]]:
-    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and each row with the first of its bucket."""
+    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and each row with
+    the first of its bucket.
+    """
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     first = np.searchsorted(ordered, ordered)  # where the bucket of each row starts
@@ -139,7 +147,9 @@ def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"
         yield order[equal], order[equal + step]
 
 
-def _join(labels: Int[np.ndarray, " n"], i: Int[np.ndarray, " m"], j: Int[np.ndarray, " m"]) -> Int[np.ndarray, " n"]:
+def _join(
+    labels: Int[np.ndarray, " n"], i: Int[np.ndarray, " m"], j: Int[np.ndarray, " m"]
+) -> Int[np.ndarray, " n"]:
     """The labels after joining the components of each pair."""
     if not len(i):
         return labels
@@ -163,7 +173,9 @@ def _edges(labels: Int[np.ndarray, " b"]) -> tuple[Int[np.ndarray, " e"], Int[np
     return order[linked], order[linked + 1]
 
 
-def _clusters(labels: Int[np.ndarray, " b"], texts: Int[np.ndarray, " b"], photos: Int[np.ndarray, " b"]) -> list[Cluster]:
+def _clusters(
+    labels: Int[np.ndarray, " b"], texts: Int[np.ndarray, " b"], photos: Int[np.ndarray, " b"]
+) -> list[Cluster]:
     order = np.argsort(labels, kind="stable")
     starts = np.flatnonzero(np.diff(labels[order], prepend=-1, append=len(labels)))
     found = []
@@ -172,7 +184,9 @@ def _clusters(labels: Int[np.ndarray, " b"], texts: Int[np.ndarray, " b"], photo
             continue
         members = np.sort(order[start:end])
         by_text, by_photo = (_repeats(x[members]) for x in (texts, photos))
-        kind: Literal["text", "photo", "both"] = "both" if by_text and by_photo else "text" if by_text else "photo"
+        kind: Literal["text", "photo", "both"] = (
+            "both" if by_text and by_photo else "text" if by_text else "photo"
+        )
         found.append(Cluster(tuple(members.tolist()), kind))
     return sorted(found, key=lambda c: (-len(c.members), c.members))
 

@@ -1,7 +1,8 @@
 """Which column of a table is which field of a post: by name, unless the user says otherwise.
 
-Names are compared without case, spaces, `_`, `-` and `.`, so `tweetText`, `tweet_text` and `Tweet Text` are one. Where a table has several
-columns for one field, the first in the order below that is not empty in a row counts.
+Names are compared without case, spaces, `_`, `-` and `.`, so `tweetText`, `tweet_text` and `Tweet Text` are
+one. Where a table has several columns for one field, the first in the order below that is not empty in a row
+counts.
 """
 
 import difflib
@@ -38,7 +39,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _FOLDED = re.compile(r"[\s_.-]+")
 
 
-def choose_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, where: str) -> dict[str, tuple[str, ...]]:
+def choose_columns(
+    names: Iterable[str], explicit: Mapping[str, str] | None, *, where: str
+) -> dict[str, tuple[str, ...]]:
     """The columns of each field, the preferred first; fields without a column are left out.
 
     >>> choose_columns(["tweetId", "Text", "lng"], {"event": "Text"}, where="a.csv")
@@ -50,13 +53,16 @@ def choose_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, 
         where: What the table is called in errors.
 
     Raises:
-        InputError: If `explicit` names a field or column that does not exist, or nothing serves as text or image.
+        InputError: If `explicit` names a field or column that does not exist, or nothing serves as text or
+            image.
     """
     there = list(dict.fromkeys(names))
     chosen: dict[str, tuple[str, ...]] = {}
     for field in explicit or {}:
         if field not in FIELDS:
-            raise InputError(f"no field named {field!r}; a post has {', '.join(FIELDS)}{_nearest(field, FIELDS)}")
+            raise InputError(
+                f"no field named {field!r}; a post has {', '.join(FIELDS)}{_nearest(field, FIELDS)}"
+            )
     for field, aliases in FIELDS.items():
         if explicit and field in explicit:
             chosen[field] = (_find(explicit[field], there, where),)
@@ -65,7 +71,10 @@ def choose_columns(names: Iterable[str], explicit: Mapping[str, str] | None, *, 
         if found:
             chosen[field] = tuple(found)
     if "text" not in chosen and "image" not in chosen:
-        raise InputError(f"{where} has no column for text or image; name one with --map text=COLUMN; its columns are {_listed(there)}")
+        raise InputError(
+            f"{where} has no column for text or image; name one with --map text=COLUMN; its columns are "
+            f"{_listed(there)}"
+        )
     return chosen
 
 
@@ -75,7 +84,9 @@ def _find(name: str, there: list[str], where: str) -> str:
     alike = [column for column in there if _fold(column) == _fold(name)]
     if len(alike) == 1:
         return alike[0]
-    raise InputError(f"{where} has no column {name!r}; its columns are {_listed(there)}{_nearest(name, there)}")
+    raise InputError(
+        f"{where} has no column {name!r}; its columns are {_listed(there)}{_nearest(name, there)}"
+    )
 
 
 def _fold(name: str) -> str:

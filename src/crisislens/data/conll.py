@@ -1,9 +1,9 @@
 """Words with tags, one a line, in the layouts of CoNLL: Twitter-2015, Twitter-2017 and a user's own files.
 
-A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last the tag); a blank line ends a post; a
-line `IMGID:17_06_12483` names the picture of the post that it begins. Tags are BIO or BIOES, which are told by their letters. What the
-tags get wrong is mended and counted, never dropped: an `I-` that goes on with nothing begins a mention (186 in Twitter-2015's train split,
-counted).
+A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last the tag); a
+blank line ends a post; a line `IMGID:17_06_12483` names the picture of the post that it begins. Tags are BIO
+or BIOES, which are told by their letters. What the tags get wrong is mended and counted, never dropped: an
+`I-` that goes on with nothing begins a mention (186 in Twitter-2015's train split, counted).
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,7 +58,9 @@ def read_conll(path: Path, *, split: str = "train", rename: Mapping[str, str] | 
         DataError: If the file is missing, a line cannot be read, or a tag is not of BIO or BIOES.
     """
     if not path.is_file():
-        raise DataError(f"no file of words and tags at {path}; give a file with a word and its tag on each line")
+        raise DataError(
+            f"no file of words and tags at {path}; give a file with a word and its tag on each line"
+        )
     lone, mended, posts, seen = 0, 0, list[AnnotatedPost](), dict[str, int]()
     for block in _blocks(path):
         lone += sum(tag == "" for tag in block.tags)
@@ -67,7 +69,15 @@ def read_conll(path: Path, *, split: str = "train", rename: Mapping[str, str] | 
         name = block.image or f"{split}-{len(posts):06d}"
         seen[name] = seen.get(name, 0) + 1
         unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        posts.append(AnnotatedPost(id=unique, words=tuple(block.words), mentions=tuple(spans_of_bio(tags)), image=block.image, split=split))
+        posts.append(
+            AnnotatedPost(
+                id=unique,
+                words=tuple(block.words),
+                mentions=tuple(spans_of_bio(tags)),
+                image=block.image,
+                split=split,
+            )
+        )
     if not posts:
         raise DataError(f"{path} holds no words; give a file with a word and its tag on each line")
     return ConllFile(posts, mended, lone, sum(n - 1 for n in seen.values()))
@@ -98,5 +108,7 @@ def _bio(tag: str, rename: Mapping[str, str], path: Path) -> str:
         return tag
     prefix, dash, kind = tag.partition("-")
     if not dash or not kind or prefix not in {"B", "I", *_TO_BIO}:
-        raise DataError(f"{path.name} holds the tag {tag!r}; expected O, or B-, I-, E-, S- with a type (BIO or BIOES)")
+        raise DataError(
+            f"{path.name} holds the tag {tag!r}; expected O, or B-, I-, E-, S- with a type (BIO or BIOES)"
+        )
     return f"{_TO_BIO.get(prefix, prefix)}-{rename.get(kind, kind)}"

@@ -1,8 +1,9 @@
 """Contexts of pictures that were written before: from an image's id to a text.
 
-Read are lines `17_06_4705.jpg :a man at a table`, as BLIP-2 captions are passed around; what `crisislens caption` writes; and tables with
-columns such as `image_id` and `context` (`data.sidecar`). Ids are compared without suffix and folder. Whatever else writes captions only
-has to answer to `Contexts`: a mapping.
+Read are lines `17_06_4705.jpg :a man at a table`, as BLIP-2 captions are passed around; what
+`crisislens caption` writes; and tables with columns such as `image_id` and `context` (`data.sidecar`). Ids
+are compared without suffix and folder. Whatever else writes captions only has to answer to `Contexts`: a
+mapping.
 """
 
 import re
@@ -43,7 +44,8 @@ def context_of(contexts: Contexts, image: str | None) -> str:
 def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
     """Reads files of contexts; where several hold an image, the first one counts.
 
-    In a table a context belongs to the photo that its row names (`image`), and by its id (`image_id`) only where no row names one.
+    In a table a context belongs to the photo that its row names (`image`), and by its id (`image_id`) only
+    where no row names one.
 
     Raises:
         DataError: If a file is missing or of neither layout.
@@ -51,7 +53,10 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     for path in paths:
         if not path.is_file():
-            raise DataError(f"no contexts at {path}; give lines 'ID.jpg :text', what `crisislens caption` wrote, or a table")
+            raise DataError(
+                f"no contexts at {path}; give lines 'ID.jpg :text', what `crisislens caption` wrote, or a "
+                f"table"
+            )
         for image, text in _table(path) if path.suffix.lower() in _TABLES else _captions(path):
             if text.strip():
                 found.setdefault(image_key(image), " ".join(text.split()))
@@ -67,6 +72,9 @@ def _captions(path: Path) -> Iterable[tuple[str, str]]:
     for number, line in enumerate(read_lines(path), start=1):
         match = _CAPTION_LINE.fullmatch(line) if isinstance(line, str) else None
         if match is None and (isinstance(line, BrokenRow) or line.strip()):
-            raise DataError(f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, a .jsonl or a .tsv")
+            raise DataError(
+                f"line {number} of {path.name} is not 'ID.jpg :text'; give a file of such lines, a .jsonl or "
+                f"a .tsv"
+            )
         if match:
             yield match[1], match[2]

@@ -2,15 +2,19 @@
 
 Three layouts are read, all tab-separated without quoting:
 
-- `settingA`: `settingA/task_{task}_text_img_{split}.tsv`, the tables of Munia et al. 2025 (https://arxiv.org/abs/2507.05165, Table 1). A
-  row is one photo; its text label and photo label agree, and no row is `not_humanitarian`. Damage is judged from the photo alone.
-- `agreed`: `agreed/task_{task}_text_img_agreed_lab_{split}.tsv`, the release's own split of the rows whose labels agree; read for B2 it
-  gives the humanitarian task with `not_humanitarian` (Ofli et al. 2020, https://arxiv.org/abs/2004.11838). It has no damage table.
-- `full`: `crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv` in the folder of the release. Text and photo labels may differ there;
-  the column `label` counts. This layout is written from how public code reads the release and was tested on a made-up folder only.
+- `settingA`: `settingA/task_{task}_text_img_{split}.tsv`, the tables of Munia et al. 2025
+  (https://arxiv.org/abs/2507.05165, Table 1). A row is one photo; its text label and photo label agree, and
+  no row is `not_humanitarian`. Damage is judged from the photo alone.
+- `agreed`: `agreed/task_{task}_text_img_agreed_lab_{split}.tsv`, the release's own split of the rows whose
+  labels agree; read for B2 it gives the humanitarian task with `not_humanitarian` (Ofli et al. 2020,
+  https://arxiv.org/abs/2004.11838). It has no damage table.
+- `full`: `crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv` in the folder of the release. Text and
+  photo labels may differ there; the column `label` counts. This layout is written from how public code reads
+  the release and was tested on a made-up folder only.
 
-Facts of the tables, counted: 13 % of the different texts are mojibake (`data.text` repairs it; posts carry it as it stands), every text
-has a link, and the damage split shares tweets between train and test (`data.splits` reports it).
+Facts of the tables, counted: 13 % of the different texts are mojibake (`data.text` repairs it; posts carry it
+as it stands), every text has a link, and the damage split shares tweets between train and test (`data.splits`
+reports it).
 """
 
 import re
@@ -25,7 +29,13 @@ from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.images import resolve_image
 from crisislens.data.lines import BrokenRow, read_lines, split_header, tsv_records
 from crisislens.data.source import LabeledPost
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_A2, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
+from crisislens.domain.labels import (
+    DAMAGE_SEVERITY,
+    HUMANITARIAN_A2,
+    HUMANITARIAN_B2,
+    INFORMATIVENESS,
+    LabelSpace,
+)
 from crisislens.domain.post import ImageRef, Post
 
 __all__ = ["EXPECTED_ROWS", "SPLITS", "CrisisMMD", "CrisisMMDCheck"]
@@ -38,9 +48,16 @@ EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
     ("agreed", "A1"): {"train": 9601, "dev": 1573, "test": 1534},
     ("agreed", "B2"): {"train": 6126, "dev": 998, "test": 955},
 }
-"""Rows by variant and setting: Munia et al. 2025, Table 1, and the release's agreed-label split. Nothing is claimed for `full`."""
+"""Rows by variant and setting: Munia et al. 2025, Table 1, and the release's agreed-label split. Nothing is
+claimed for `full`.
+"""
 
-_SPACES: dict[str, LabelSpace] = {"A1": INFORMATIVENESS, "A2": HUMANITARIAN_A2, "A3": DAMAGE_SEVERITY, "B2": HUMANITARIAN_B2}
+_SPACES: dict[str, LabelSpace] = {
+    "A1": INFORMATIVENESS,
+    "A2": HUMANITARIAN_A2,
+    "A3": DAMAGE_SEVERITY,
+    "B2": HUMANITARIAN_B2,
+}
 _TASK_FILES = {"A1": "informative", "A2": "humanitarian", "A3": "damage", "B2": "humanitarian"}
 _LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "settingA": ("settingA/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3")),
@@ -97,11 +114,16 @@ class CrisisMMD:
     def __post_init__(self) -> None:
         if self.variant not in _LAYOUTS or self.setting not in _LAYOUTS[self.variant][1]:
             offers = "; ".join(f"{name}: {', '.join(settings)}" for name, (_, settings) in _LAYOUTS.items())
-            raise DataError(f"CrisisMMD variant {self.variant!r} has no setting {self.setting!r}; there are {offers}")
+            raise DataError(
+                f"CrisisMMD variant {self.variant!r} has no setting {self.setting!r}; there are {offers}"
+            )
         missing = [path.name for split in SPLITS if not (path := self._table(split)).is_file()]
         if missing:
             folder = self._table("train").parent
-            raise DataError(f"{folder} lacks {', '.join(missing)}; get CrisisMMD v2.0 from crisisnlp.qcri.org and give its folder")
+            raise DataError(
+                f"{folder} lacks {', '.join(missing)}; get CrisisMMD v2.0 from crisisnlp.qcri.org and give "
+                f"its folder"
+            )
 
     @property
     def space(self) -> LabelSpace:
@@ -114,16 +136,22 @@ class CrisisMMD:
         return self.root
 
     def load(self, split: str) -> list[LabeledPost]:
-        """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose label the setting drops are left out.
+        """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose label the
+        setting drops are left out.
 
-        A post's id is the `image_id` (the tweet's id, `_` and the photo's number), its time the day in the path of its photo.
+        A post's id is the `image_id` (the tweet's id, `_` and the photo's number), its time the day in the
+        path of its photo.
 
         Raises:
             DataError: If the split is unknown or the table is not as described.
         """
         if split not in SPLITS:
             raise DataError(f"CrisisMMD has no split {split!r}; there are {', '.join(SPLITS)}")
-        return [LabeledPost(self._post(row, split), row["label"], split) for row in self._rows(split) if self._belongs(row, split)]
+        return [
+            LabeledPost(self._post(row, split), row["label"], split)
+            for row in self._rows(split)
+            if self._belongs(row, split)
+        ]
 
     def check(self) -> CrisisMMDCheck:
         """Counts rows, classes and missing photos of all splits; looks at files, decodes none."""
@@ -131,8 +159,13 @@ class CrisisMMD:
         return CrisisMMDCheck(
             rows={split: len(posts) for split, posts in found.items()},
             expected=dict(EXPECTED_ROWS.get((self.variant, self.setting), {})),
-            classes={split: dict(Counter(self.space.resolve(p.label) or "" for p in posts)) for split, posts in found.items()},
-            photos_missing={split: sum(not self._has_photo(p.post) for p in posts) for split, posts in found.items()},
+            classes={
+                split: dict(Counter(self.space.resolve(p.label) or "" for p in posts))
+                for split, posts in found.items()
+            },
+            photos_missing={
+                split: sum(not self._has_photo(p.post) for p in posts) for split, posts in found.items()
+            },
         )
 
     def fingerprint(self) -> str:
@@ -161,7 +194,9 @@ class CrisisMMD:
         names = split_header(first, quoted=False)[0] if isinstance(first, str) else []
         lacking = [name for name in _COLUMNS if name not in names]
         if lacking:
-            raise DataError(f"{path.name} lacks the columns {', '.join(lacking)}; expected the tables of CrisisMMD v2.0")
+            raise DataError(
+                f"{path.name} lacks the columns {', '.join(lacking)}; expected the tables of CrisisMMD v2.0"
+            )
         for number, record in enumerate(tsv_records(lines, len(names))):
             if isinstance(record, BrokenRow):
                 raise DataError(f"row {number} of {path.name} is broken: {record.reason}")
@@ -184,7 +219,9 @@ class CrisisMMD:
                 event=row["event_name"] or None,
             )
         except ValueError as error:
-            raise DataError(f"a row of {self._table(split).name} is no post ({row['image_id'] or 'no id'}): {error}") from error
+            raise DataError(
+                f"a row of {self._table(split).name} is no post ({row['image_id'] or 'no id'}): {error}"
+            ) from error
 
     def _has_photo(self, post: Post) -> bool:
         if post.image is None:

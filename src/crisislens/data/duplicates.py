@@ -1,17 +1,18 @@
 r"""Near-duplicates: what one text or photo is remembered by. `data.clusters` joins posts by it.
 
-Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased words, mentions and links left out; its
-MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64 permutations $\pi_j$, so that
+Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased words,
+mentions and links left out; its MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64 permutations
+$\pi_j$, so that
 
 $$P(s_j(A) = s_j(B)) = J(A, B) = \frac{|A \cap B|}{|A \cup B|},$$
 
-estimated by the share of equal entries with a standard error of at most $1/16$. Characters and not words, because one word in another
-language, one typo or a cut tail must not change a short post's whole set. Source: Broder 1997, "On the resemblance and containment of
-documents"; permutations by datasketch.
+estimated by the share of equal entries with a standard error of at most $1/16$. Characters and not words,
+because one word in another language, one typo or a cut tail must not change a short post's whole set. Source:
+Broder 1997, "On the resemblance and containment of documents"; permutations by datasketch.
 
-Photo. The 64-bit perceptual hash of the gray picture's low frequencies (pHash, by imagehash); two photos are near-duplicates within a
-Hamming distance of 4. A nearly uniform picture has no frequencies: its hash would be noise that joins night, fog and blank screens, so it
-has none.
+Photo. The 64-bit perceptual hash of the gray picture's low frequencies (pHash, by imagehash); two photos are
+near-duplicates within a Hamming distance of 4. A nearly uniform picture has no frequencies: its hash would be
+noise that joins night, fog and blank screens, so it has none.
 """
 
 import re
@@ -38,17 +39,21 @@ _MIX = np.uint64(0xBF58476D1CE4E5B9)
 def text_signature(text: str) -> UInt32[np.ndarray, " 64"] | None:
     """The MinHash signature of a text, or None where it has no letter or digit.
 
-    >>> a, b = text_signature("Bridge on Mill Road is gone!"), text_signature("RT @ann: bridge on mill road is gone https://t.co/x")
+    >>> a = text_signature("Bridge on Mill Road is gone!")
+    >>> b = text_signature("RT @ann: bridge on mill road is gone https://t.co/x")
     >>> bool((a == b).mean() > 0.8)
     True
     >>> text_signature("… !!") is None
     True
 
     Arguments:
-        text: Cleaned (`data.text`) or raw; case, punctuation, mentions, links and the retweet marker do not count.
+        text: Cleaned (`data.text`) or raw; case, punctuation, mentions, links and the retweet marker do not
+            count.
     """
     words = _NOISE.sub(" ", text).lower().split()
-    codes = np.frombuffer(" ".join(words[1:] if words[:1] == ["rt"] else words).encode("utf-32-le", "replace"), np.uint32)
+    codes = np.frombuffer(
+        " ".join(words[1:] if words[:1] == ["rt"] else words).encode("utf-32-le", "replace"), np.uint32
+    )
     if not len(codes):
         return None
     width = min(_SHINGLE, len(codes))

@@ -1,14 +1,16 @@
 """CrisisMMD v2.0 from its official address, checked and laid out where `data.crisismmd` reads it.
 
-Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the rows whose labels agree. DIR then holds
+Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the rows whose
+labels agree. DIR then holds
 
 - `crisismmd_datasplit_all/`, `data_image/` and `agreed/` (variants `full` and `agreed` of the reader),
 - `archives/`: what was downloaded, each with `NAME.sha256` beside it,
 - `crisismmd.json`: what was unpacked, written last.
 
-The publisher states no SHA-256 that we could find. So a digest is compared with the one that the user gives; without one it is recorded
-at the first use and every later use is compared with that. A first download without a given digest is therefore trusted as far as https
-and the size are: whether it is what others have, it cannot tell.
+The publisher states no SHA-256 that we could find. So a digest is compared with the one that the user gives;
+without one it is recorded at the first use and every later use is compared with that. A first download
+without a given digest is therefore trusted as far as https and the size are: whether it is what others have,
+it cannot tell.
 """
 
 import hashlib
@@ -34,7 +36,9 @@ AGREED: Final = "crisismmd_datasplit_agreed_label.zip"
 FOLDERS: Final = ("crisismmd_datasplit_all", "data_image", "agreed")
 
 _MAX_BYTES: Final = {RELEASE: 4 * 1024**3, AGREED: 64 * 1024 * 1024}
-_TABLE = re.compile(r"task_(?:informative|humanitarian|damage)_text_img_(agreed_lab_)?(?:train|dev|test)\.tsv")
+_TABLE = re.compile(
+    r"task_(?:informative|humanitarian|damage)_text_img_(agreed_lab_)?(?:train|dev|test)\.tsv"
+)
 _INNER_ZIP: Final = "crisismmd_datasplit_all.zip"
 _STAGING: Final = ".unpacking"
 _READY: Final = "ready.json"
@@ -61,14 +65,18 @@ class _Note:
 
     def write(self, path: Path) -> None:
         """As JSON, whole or not at all."""
-        atomic_write(path, json.dumps({"source": OFFICIAL, "license": "CC BY-NC-SA 4.0", **asdict(self)}, indent=1))
+        atomic_write(
+            path, json.dumps({"source": OFFICIAL, "license": "CC BY-NC-SA 4.0", **asdict(self)}, indent=1)
+        )
 
     @staticmethod
     def read(path: Path) -> "_Note | None":
         """None where there is none."""
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            return _Note(dict(value["digests"]), int(value["files"]), list(value["folders"]), list(value["unverified"]))
+            return _Note(
+                dict(value["digests"]), int(value["files"]), list(value["folders"]), list(value["unverified"])
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -100,12 +108,13 @@ def fetch_crisismmd(
     sha256_agreed: str | None = None,
     agreed: bool = True,
     mirror: str = OFFICIAL,
-    limits: ArchiveLimits = ArchiveLimits(),  # noqa: B008 - frozen
+    limits: ArchiveLimits = ArchiveLimits(),
     block_timeout_s: float = 60.0,
     wait_s: float = 2.0,
     progress: Progress = lambda what, done, total: None,
 ) -> Fetched:
-    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where it was killed.
+    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where it was
+    killed.
 
     Arguments:
         to: The folder.
@@ -136,7 +145,10 @@ def fetch_crisismmd(
     ready = _Note.read(staging / _READY)
     if ready is None:
         _refuse_foreign(to, done)
-        places = {name: given.get(name) or _download(name, to, mirror, block_timeout_s, wait_s, progress) for name in wanted}
+        places = {
+            name: given.get(name) or _download(name, to, mirror, block_timeout_s, wait_s, progress)
+            for name in wanted
+        }
         unverified = []
         for name, path in places.items():
             progress(f"checking {name}", 0, None)
@@ -162,7 +174,9 @@ def recorded_digest(archive: Path) -> str | None:
     return found[0].lower() if found else None
 
 
-def _download(name: str, to: Path, mirror: str, block_timeout_s: float, wait_s: float, progress: Progress) -> Path:
+def _download(
+    name: str, to: Path, mirror: str, block_timeout_s: float, wait_s: float, progress: Progress
+) -> Path:
     path = to / "archives" / name
     try:
         return download(
@@ -175,13 +189,17 @@ def _download(name: str, to: Path, mirror: str, block_timeout_s: float, wait_s: 
         )
     except RequestError as error:
         by_hand = (
-            f"start again to go on from where it stopped, or get {OFFICIAL}/{name} elsewhere and put it at {path} (or give --archive FILE)"
+            f"start again to go on from where it stopped, or get {OFFICIAL}/{name} elsewhere and put it at "
+            f"{path} (or give --archive FILE)"
         )
-        raise RequestError(f"{error}. Without a network: {by_hand}", status=error.status, transient=error.transient) from error
+        raise RequestError(
+            f"{error}. Without a network: {by_hand}", status=error.status, transient=error.transient
+        ) from error
 
 
 def _verify(path: Path, expected: str | None) -> bool:
-    """Compares an archive with the digest that was given or recorded and records it; false where there was nothing to compare with.
+    """Compares an archive with the digest that was given or recorded and records it; false where there was
+    nothing to compare with.
 
     Raises:
         DataError: If they differ.
@@ -192,7 +210,8 @@ def _verify(path: Path, expected: str | None) -> bool:
     for source, digest in (("given", expected), (f"recorded in {_sidecar(path).name}", recorded)):
         if digest is not None and digest != found:
             raise DataError(
-                f"{path} has SHA-256 {found}, {source} is {digest}; delete it and get it again, or correct the digest if the file is right"
+                f"{path} has SHA-256 {found}, {source} is {digest}; delete it and get it again, or correct "
+                f"the digest if the file is right"
             )
     if recorded is None:
         atomic_write(_sidecar(path), f"{found}  {path.name}\n")
@@ -204,7 +223,10 @@ def _compare(digests: dict[str, str], expected: dict[str, str | None], given: di
     for name, digest in digests.items():
         wanted = expected[name]
         if wanted is not None and wanted != digest:
-            raise DataError(f"what is in place came from a {name} with SHA-256 {digest}, given is {wanted}; fetch into another folder")
+            raise DataError(
+                f"what is in place came from a {name} with SHA-256 {digest}, given is {wanted}; fetch into "
+                f"another folder"
+            )
         if name in given:
             _verify(given[name], digest)
 
@@ -215,7 +237,14 @@ def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progr
     staging.mkdir(parents=True)
     tally = Tally()
     try:
-        unpack_tar(places[RELEASE], staging, _place, limits=limits, tally=tally, progress=lambda n: progress("unpacking", n, None))
+        unpack_tar(
+            places[RELEASE],
+            staging,
+            _place,
+            limits=limits,
+            tally=tally,
+            progress=lambda n: progress("unpacking", n, None),
+        )
         inner = staging / _INNER_ZIP
         if inner.is_file():
             unpack_zip(inner, staging, _place_table, limits=limits, tally=tally)
@@ -223,10 +252,16 @@ def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progr
         if AGREED in places:
             unpack_zip(places[AGREED], staging, _place_table, limits=limits, tally=tally)
             if not (staging / "agreed").is_dir():
-                raise DataError(f"{places[AGREED].name} holds no table task_…_agreed_lab_….tsv; it is not the one of CrisisMMD v2.0")
+                raise DataError(
+                    f"{places[AGREED].name} holds no table task_…_agreed_lab_….tsv; it is not the one of "
+                    f"CrisisMMD v2.0"
+                )
         lacking = [folder for folder in FOLDERS[:2] if not (staging / folder).is_dir()]
         if lacking:
-            raise DataError(f"{places[RELEASE].name} holds nothing for {', '.join(lacking)}; it is not the release of CrisisMMD v2.0")
+            raise DataError(
+                f"{places[RELEASE].name} holds nothing for {', '.join(lacking)}; it is not the release of "
+                f"CrisisMMD v2.0"
+            )
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -270,15 +305,27 @@ def _refuse_foreign(to: Path, done: _Note | None, folders: tuple[str, ...] = FOL
     ours = done.folders if done else []
     there = [folder for folder in folders if (to / folder).exists() and folder not in ours]
     if there:
-        raise InputError(f"{to} holds {', '.join(there)} from elsewhere, which would be overwritten; give another folder with --to")
+        raise InputError(
+            f"{to} holds {', '.join(there)} from elsewhere, which would be overwritten; give another folder "
+            f"with --to"
+        )
 
 
 def _given(archives: tuple[Path, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in archives:
-        name = AGREED if path.name.endswith(".zip") else RELEASE if path.name.endswith((".tar.gz", ".tgz")) else None
+        name = (
+            AGREED
+            if path.name.endswith(".zip")
+            else RELEASE
+            if path.name.endswith((".tar.gz", ".tgz"))
+            else None
+        )
         if name is None or not path.is_file() or name in found:
-            raise InputError(f"--archive {path} is no file, or not one of {RELEASE} and {AGREED} (each once, by their endings)")
+            raise InputError(
+                f"--archive {path} is no file, or not one of {RELEASE} and {AGREED} (each once, by their "
+                f"endings)"
+            )
         found[name] = path
     if found and RELEASE not in found:
         raise InputError(f"--archive needs {RELEASE}; the agreed tables alone are no data set")

@@ -1,11 +1,14 @@
-"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking before any decoder sees it.
+"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking before any
+decoder sees it.
 
-A decoder believes a header and allocates what it asks for; this module reads the claims first, so that limits are checked on numbers, not
-on memory. It also hands the decoder only what makes pixels: of JPEG the coding segments, of PNG the critical chunks and transparency.
-Metadata (EXIF, XMP, color profiles, comments, further pictures) is where decoders fail most and where they warn; none of it passes.
+A decoder believes a header and allocates what it asks for; this module reads the claims first, so that limits
+are checked on numbers, not on memory. It also hands the decoder only what makes pixels: of JPEG the coding
+segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color profiles, comments, further
+pictures) is where decoders fail most and where they warn; none of it passes.
 
-Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif 2.32 section 4.5. Formats are few
-on purpose: what phones and platforms post. No TIFF, no HEIC, nothing that runs a program (EPS) or holds layers (PSD).
+Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif 2.32
+section 4.5. Formats are few on purpose: what phones and platforms post. No TIFF, no HEIC, nothing that runs a
+program (EPS) or holds layers (PSD).
 """
 
 import struct
@@ -53,8 +56,9 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
         max_frames: Where counting frames stops.
 
     Raises:
-        ImageError: `unknown_format` where the bytes are none of `FORMATS`, `truncated` where they end too early, `damaged` where they
-            contradict themselves, `too_complex` where decoding would take far longer than the picture is worth.
+        ImageError: `unknown_format` where the bytes are none of `FORMATS`, `truncated` where they end too
+            early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
+            longer than the picture is worth.
     """
     for magic, parse in _PARSERS:
         if data.startswith(magic):
@@ -62,7 +66,10 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
                 return parse(data, max_frames)
             except (IndexError, struct.error) as error:
                 raise _truncated("its header ends too early") from error
-    raise ImageError("unknown_format", f"the file is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture; convert it to one of these")
+    raise ImageError(
+        "unknown_format",
+        f"the file is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture; convert it to one of these",
+    )
 
 
 def _truncated(how: str) -> ImageError:
@@ -106,11 +113,14 @@ def _jpeg(data: bytes, max_frames: int) -> ImageHeader:
     return _jpeg_header(data, at, size, orientation, kept)
 
 
-def _jpeg_header(data: bytes, scan: int, size: tuple[int, int] | None, orientation: int, kept: list[bytes]) -> ImageHeader:
+def _jpeg_header(
+    data: bytes, scan: int, size: tuple[int, int] | None, orientation: int, kept: list[bytes]
+) -> ImageHeader:
     """Ends `_jpeg`: `scan` is the offset of the first start-of-scan marker."""
     if size is None:
         raise _damaged("it has picture data but no size")
-    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what hides behind it is not looked at
+    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what hides behind
+    # it is not looked at
     end = data.find(b"\xff\xd9", scan)
     if end < 0:
         raise _truncated("it has no end marker")
@@ -136,7 +146,9 @@ def _png(data: bytes, max_frames: int) -> ImageHeader:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make pixels are verified."""
+    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make pixels are
+    verified.
+    """
     at = 8
     for _ in range(_MAX_CHUNKS):
         length = int.from_bytes(data[at : at + 4], "big")
@@ -188,7 +200,9 @@ def _gif_skip(data: bytes, at: int) -> int:
 
 def _webp(data: bytes, max_frames: int) -> ImageHeader:
     if data[8:12] != b"WEBP":
-        raise ImageError("unknown_format", "the file is a RIFF container but not a WebP picture; convert it to JPEG or PNG")
+        raise ImageError(
+            "unknown_format", "the file is a RIFF container but not a WebP picture; convert it to JPEG or PNG"
+        )
     if len(data) < int.from_bytes(data[4:8], "little") + 8:
         raise _truncated("its container is longer than the file")
     size, frames, orientation, at = None, 0, 1, 12
@@ -228,7 +242,9 @@ def _bmp(data: bytes, max_frames: int) -> ImageHeader:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     if compression not in (0, 3, 6):
         # run lengths may leave pixels out, and a decoder then makes them up
-        raise ImageError("unknown_format", "the BMP picture is compressed, which is not read; convert it to PNG")
+        raise ImageError(
+            "unknown_format", "the BMP picture is compressed, which is not read; convert it to PNG"
+        )
     (offset,) = struct.unpack_from("<I", data, 10)
     row_bytes = (width * bits + 31) // 32 * 4
     if width < 0 or len(data) < offset + row_bytes * abs(height):

@@ -1,14 +1,17 @@
 """The only place where bytes become pixels. Every file is taken for hostile.
 
-The checks stand in the order of their cost: the path (inside the folder after all links are followed, a regular file), the size in bytes,
-the claims of the header (`data.image_headers`: format, pixels, frames), and only then the decoder, on bytes without metadata. What cannot
-be decoded whole is refused with a reason: a half picture would be judged as if it were the scene.
+The checks stand in the order of their cost: the path (inside the folder after all links are followed, a
+regular file), the size in bytes, the claims of the header (`data.image_headers`: format, pixels, frames), and
+only then the decoder, on bytes without metadata. What cannot be decoded whole is refused with a reason: a
+half picture would be judged as if it were the scene.
 
-The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down to `ImageLimits.decode_px` on the
-shorter side (JPEG mostly inside its own transform, which is several times faster); never scaled up.
+The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down to
+`ImageLimits.decode_px` on the shorter side (JPEG mostly inside its own transform, which is several times
+faster); never scaled up.
 
-Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`, `not_a_file`, `unreadable`, `empty`,
-`too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`, `too_many_pixels`, `too_many_frames`, `too_small`.
+Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`,
+`not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`,
+`too_many_pixels`, `too_many_frames`, `too_small`.
 
 No state is shared and no global of Pillow is touched, so threads may decode at once.
 """
@@ -25,7 +28,15 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
 from pydantic import Field
 
 from crisislens.core.config import Config
@@ -42,7 +53,8 @@ _FILLING_BYTES = 4_096
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|data:", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DECODERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
-    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory looks for further pictures
+    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory
+    # looks for further pictures
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
@@ -72,7 +84,9 @@ class ImageLimits(Config):
     max_frames: int = Field(default=1_000, gt=0)
     """Frames of an animation; the first is used."""
     decode_px: int = Field(default=320, ge=_TINY_PX)
-    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer side is at most eight times this."""
+    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer side is at
+    most eight times this.
+    """
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,8 @@ class DecodedImage:
 
     Attributes:
         pixels: RGB, 0 to 255, upright; writable and contiguous.
-        fingerprint: 16 hex digits over the bytes of the file, as `core.fingerprint.fingerprint_file` makes them.
+        fingerprint: 16 hex digits over the bytes of the file, as `core.fingerprint.fingerprint_file` makes
+            them.
         notes: What a reader must know of the decoding, one sentence each.
     """
 
@@ -94,8 +109,8 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     """The file that a post's reference means, which must lie inside a folder.
 
     Arguments:
-        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without one of `EXTENSIONS` also
-            finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`).
+        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without
+            one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`).
         root: The folder of the pictures.
 
     Returns:
@@ -106,34 +121,56 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     """
     name = ref.path.strip()
     if not name or _CONTROL.search(name):
-        raise ImageError("bad_path", f"{name!r:.80} is not the path of a file; give a path relative to the image folder")
+        raise ImageError(
+            "bad_path", f"{name!r:.80} is not the path of a file; give a path relative to the image folder"
+        )
     if _ADDRESS.match(name):
-        raise ImageError("url", f"{name!r:.80} is an address, and pictures are never fetched; download it and give its path")
+        raise ImageError(
+            "url",
+            f"{name!r:.80} is an address, and pictures are never fetched; download it and give its path",
+        )
     if ".." in PurePath(name.replace("\\", "/")).parts:
-        raise ImageError("outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder")
+        raise ImageError(
+            "outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder"
+        )
     try:
         found = [path for path in _candidates(name, Path(os.path.realpath(root))) if os.path.lexists(path)]
         regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
-    except (OSError, ValueError) as error:  # a name too long, or characters that the file system does not take
-        raise ImageError("bad_path", f"{name!r:.80} cannot be looked up as a path; give a path relative to the image folder") from error
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # a name too long, or characters that the file system does not take
+        raise ImageError(
+            "bad_path",
+            f"{name!r:.80} cannot be looked up as a path; give a path relative to the image folder",
+        ) from error
     if regular:
         return regular[0]
     if found:
-        raise ImageError("not_a_file", f"{name!r:.80} is a folder, a device, a pipe or a loop of links; name a picture file")
-    raise ImageError("missing", f"no picture at {name!r:.80} in the image folder; check --images and the image column")
+        raise ImageError(
+            "not_a_file",
+            f"{name!r:.80} is a folder, a device, a pipe or a loop of links; name a picture file",
+        )
+    raise ImageError(
+        "missing", f"no picture at {name!r:.80} in the image folder; check --images and the image column"
+    )
 
 
 def _candidates(name: str, root: Path) -> Iterator[Path]:
-    """The real paths that a name may mean, the name as it is first; all inside `root`, which is real already."""
+    """The real paths that a name may mean, the name as it is first; all inside `root`, which is real
+    already.
+    """
     bare = PurePath(name).suffix.lower() not in EXTENSIONS
     for extension in ("", *(form for known in EXTENSIONS for form in (known, known.upper()) if bare)):
         real = Path(os.path.realpath(root / (name + extension)))
         if not real.is_relative_to(root):
-            raise ImageError("outside", f"{name!r:.80} leads outside the image folder; put the picture inside it")
+            raise ImageError(
+                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
+            )
         yield real
 
 
-def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImage:  # noqa: B008 - frozen
+def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImage:
     """Reads one picture whole, or says why not.
 
     Arguments:
@@ -151,16 +188,21 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
         notes.append(f"the picture is animated ({header.frames} frames); only the first was looked at")
     longest, shortest = max(header.width, header.height), min(header.width, header.height)
     if longest > _LONG_SIDES * max(shortest, limits.decode_px):
-        notes.append(f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down")
+        notes.append(
+            f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down"
+        )
     try:
         picture = _decode(header, limits)
         pixels = np.array(picture, dtype=np.uint8)
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageError("too_many_pixels", "the picture needs more memory than there is; scale it down") from error
+        raise ImageError(
+            "too_many_pixels", "the picture needs more memory than there is; scale it down"
+        ) from error
     except Exception as error:
-        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error, OverflowError, …): the bytes are at fault
+        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error, OverflowError,
+        # …): the bytes are at fault
         raise _refusal(error) from error
     return DecodedImage(pixels, hashlib.blake2b(data).hexdigest()[:16], tuple(notes))
 
@@ -172,7 +214,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
     except (OSError, ValueError) as error:
         reason = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
         raise ImageError(
-            reason, f"{path.name!r:.80} cannot be opened ({getattr(error, 'strerror', None) or error}); check the file"
+            reason,
+            f"{path.name!r:.80} cannot be opened ({getattr(error, 'strerror', None) or error}); check the "
+            f"file",
         ) from error
     try:
         status = os.fstat(handle)
@@ -185,7 +229,9 @@ def _read(path: Path, max_bytes: int) -> bytes:
     finally:
         os.close(handle)
     if max(size, len(data)) > max_bytes:
-        raise ImageError("too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down")
+        raise ImageError(
+            "too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down"
+        )
     if not data:
         raise ImageError("empty", "the picture file is empty; get the whole file")
     return data
@@ -194,21 +240,33 @@ def _read(path: Path, max_bytes: int) -> bytes:
 def _check_claims(header: ImageHeader, limits: ImageLimits) -> None:
     width, height = header.width, header.height
     if width * height > limits.max_pixels:
-        raise ImageError("too_many_pixels", f"the picture claims {width} x {height} pixels, more than {limits.max_pixels:,}; scale it down")
+        raise ImageError(
+            "too_many_pixels",
+            f"the picture claims {width} x {height} pixels, more than {limits.max_pixels:,}; scale it down",
+        )
     if min(width, height) < _TINY_PX:
-        raise ImageError("too_small", f"the picture is {width} x {height} pixels; at least {_TINY_PX} a side can show something")
+        raise ImageError(
+            "too_small",
+            f"the picture is {width} x {height} pixels; at least {_TINY_PX} a side can show something",
+        )
     if header.frames > limits.max_frames:
-        raise ImageError("too_many_frames", f"the picture has more than {limits.max_frames:,} frames; give a still picture")
+        raise ImageError(
+            "too_many_frames", f"the picture has more than {limits.max_frames:,} frames; give a still picture"
+        )
 
 
 def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
     target = _target_size(header.width, header.height, limits)
     picture = _load(header, header.payload, target)
     if header.format == "JPEG" and _ends_in_gray(picture):
-        # what stands before the end marker decides nothing in a whole picture, and fills the gap in one whose data ends early
+        # what stands before the end marker decides nothing in a whole picture, and fills the gap in one whose
+        # data ends early
         filled = _load(header, header.payload[:-2] + bytes(_FILLING_BYTES) + header.payload[-2:], target)
         if filled.tobytes() != picture.tobytes():
-            raise ImageError("truncated", "the last part of the picture is missing (its data ends early); get the whole file")
+            raise ImageError(
+                "truncated",
+                "the last part of the picture is missing (its data ends early); get the whole file",
+            )
     if picture.size != target:
         picture = picture.resize(target, Image.Resampling.BICUBIC)
     return picture.transpose(_UPRIGHT[header.orientation]) if header.orientation in _UPRIGHT else picture
@@ -218,7 +276,9 @@ def _load(header: ImageHeader, payload: bytes, target: tuple[int, int]) -> Image
     """Decodes into RGB; JPEG to any size that is at least the target."""
     with _DECODERS[header.format](BytesIO(payload)) as opened:
         if opened.size != (header.width, header.height):
-            raise ImageError("damaged", "the picture is damaged (it claims two different sizes); get a fresh copy")
+            raise ImageError(
+                "damaged", "the picture is damaged (it claims two different sizes); get a fresh copy"
+            )
         if header.format == "JPEG":
             opened.draft(None, target)
         opened.load()
@@ -226,8 +286,12 @@ def _load(header: ImageHeader, payload: bytes, target: tuple[int, int]) -> Image
 
 
 def _target_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
-    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at most `_LONG_SIDES` times that."""
-    scale = min(1.0, limits.decode_px / min(width, height), _LONG_SIDES * limits.decode_px / max(width, height))
+    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at most
+    `_LONG_SIDES` times that.
+    """
+    scale = min(
+        1.0, limits.decode_px / min(width, height), _LONG_SIDES * limits.decode_px / max(width, height)
+    )
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -235,17 +299,23 @@ def _rgb(picture: Image.Image) -> Image.Image:
     """8-bit RGB; transparent pixels show white, the paper that most platforms show them on."""
     if picture.mode.startswith(("I", "F")):
         # 16 bits a pixel: Pillow's own conversion clips at 255 instead of scaling
-        return Image.fromarray((np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
+        return Image.fromarray(
+            (np.asarray(picture).astype(np.int64).clip(0, 65535) >> 8).astype(np.uint8)
+        ).convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layered = picture if picture.mode == "RGBA" else picture.convert("RGBA")  # converting to the same mode would copy
+    layered = (
+        picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    )  # converting to the same mode would copy
     paper = Image.new("RGB", layered.size, "white")
     paper.paste(layered, mask=layered.getchannel("A"))
     return paper
 
 
 def _ends_in_gray(picture: Image.Image) -> bool:
-    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of data that ends before its end marker."""
+    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of data that
+    ends before its end marker.
+    """
     last = np.asarray(picture)[-1, -1].astype(int)
     return bool((np.abs(last - 128) <= 2).all())
 

@@ -1,12 +1,14 @@
-"""Lines and CSV records of files that nobody checked: any encoding mark, bad bytes, endless lines, quotation marks that never close.
+"""Lines and CSV records of files that nobody checked: any encoding mark, bad bytes, endless lines, quotation
+marks that never close.
 
-Nothing is held but the current record. A line longer than `MAX_LINE` is skipped without ever being held whole. UTF-8 is expected, with or
-without a mark; UTF-16 and UTF-32 are known by theirs. A line that is not valid UTF-8 is judged by itself: one without a single valid
-non-ASCII character is read as Windows-1252 (a spreadsheet's export), any other as UTF-8 with U+FFFD in place of the bad bytes.
+Nothing is held but the current record. A line longer than `MAX_LINE` is skipped without ever being held
+whole. UTF-8 is expected, with or without a mark; UTF-16 and UTF-32 are known by theirs. A line that is not
+valid UTF-8 is judged by itself: one without a single valid non-ASCII character is read as Windows-1252 (a
+spreadsheet's export), any other as UTF-8 with U+FFFD in place of the bad bytes.
 
-A CSV record may hold line breaks inside quotation marks. Where a mark opens a field and does not close it within `MAX_RECORD_LINES`
-lines, or closes it in some later row so that the columns no longer fit, only the line with the mark is lost and reading goes on with the
-next one.
+A CSV record may hold line breaks inside quotation marks. Where a mark opens a field and does not close it
+within `MAX_RECORD_LINES` lines, or closes it in some later row so that the columns no longer fit, only the
+line with the mark is lost and reading goes on with the next one.
 """
 
 import codecs
@@ -30,7 +32,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _TOO_LONG = f"the line is longer than {MAX_LINE:,} bytes; split it or leave it out"
-_NEVER_CLOSED = 'a quotation mark (") opens a field and does not close it; double it inside the field, or close it'
+_NEVER_CLOSED = (
+    'a quotation mark (") opens a field and does not close it; double it inside the field, or close it'
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,9 @@ def read_lines(path: Path) -> Iterator[str | BrokenRow]:
     """
     with path.open("rb") as stream:
         head = stream.read(4)
-        mark, encoding = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", "utf-8"))
+        mark, encoding = next(
+            ((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", "utf-8")
+        )
         if encoding != "utf-8":
             yield from _wide_lines(path, encoding)
             return
@@ -86,7 +92,8 @@ def split_header(line: str, *, quoted: bool) -> tuple[list[str], str]:
 
     Arguments:
         line: The first line.
-        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon and tab; otherwise it is the tab.
+        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon and tab; otherwise
+            it is the tab.
     """
     if not quoted:
         return [name.strip() for name in line.split("\t")], "\t"
@@ -103,7 +110,9 @@ def tsv_records(lines: Iterator[str | BrokenRow], width: int) -> Iterator[list[s
             yield _fitting(line.split("\t"), width)
 
 
-def csv_records(lines: Iterator[str | BrokenRow], width: int, delimiter: str) -> Iterator[list[str] | BrokenRow]:
+def csv_records(
+    lines: Iterator[str | BrokenRow], width: int, delimiter: str
+) -> Iterator[list[str] | BrokenRow]:
     """Records of `width` fields, quoted as spreadsheets do."""
     pending: deque[str | BrokenRow] = deque()
     complete = _complete_fields(delimiter)
@@ -144,11 +153,16 @@ def _parse(text: str, delimiter: str) -> list[str]:
 def _fitting(record: list[str], width: int) -> list[str] | BrokenRow:
     if len(record) == width:
         return record
-    return BrokenRow(f"the row has {len(record)} columns where the header has {width}; mend its separators or quotation marks")
+    return BrokenRow(
+        f"the row has {len(record)} columns where the header has {width}; mend its separators or quotation "
+        f"marks"
+    )
 
 
 def _complete_fields(delimiter: str) -> re.Pattern[str]:
-    """Matches as many whole fields as stand in a row, by the same reading of quotation marks as the csv module's."""
+    """Matches as many whole fields as stand in a row, by the same reading of quotation marks as the csv
+    module's.
+    """
     d = re.escape(delimiter)
     field = rf'(?:"(?:[^"]++|"")*+"[^{d}]*+|[^"{d}][^{d}]*+|)'
     return re.compile(rf"{field}(?:{d}{field})*+", re.DOTALL)

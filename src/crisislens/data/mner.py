@@ -1,9 +1,10 @@
 """Twitter-2015 and Twitter-2017: tweets with a photo and the entities in their text.
 
-Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and splits of Yu et al., ACL 2020 (UMT):
-`train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on a line before. Twitter-2015 calls the fourth type
-`OTHER`; here it is `MISC` in both. Facts, counted: every id is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with
-nothing (mended, so that it has as many mentions as `B-` tags plus these).
+Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and splits of Yu
+et al., ACL 2020 (UMT): `train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on
+a line before. Twitter-2015 calls the fourth type `OTHER`; here it is `MISC` in both. Facts, counted: every id
+is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with nothing (mended, so that it has
+as many mentions as `B-` tags plus these).
 """
 
 from collections import Counter
@@ -56,8 +57,10 @@ class MNERCheck:
         shared_images: Pairs of splits and how many photos they share.
         photos_missing: Posts whose photo is not in the image folder; None where no folder was given.
         without_context: Posts without a context.
-        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words but for case.
-        repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a picture that it could not see.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words
+            but for case.
+        repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a picture that
+            it could not see.
     """
 
     posts: dict[str, int]
@@ -73,8 +76,14 @@ class MNERCheck:
 
     @property
     def complete(self) -> bool:
-        """True where posts and entities are as published, those of mended tags on top, and no photo is shared or missing."""
-        if self.posts != self.expected or any(self.shared_images.values()) or any((self.photos_missing or {}).values()):
+        """True where posts and entities are as published, those of mended tags on top, and no photo is shared
+        or missing.
+        """
+        if (
+            self.posts != self.expected
+            or any(self.shared_images.values())
+            or any((self.photos_missing or {}).values())
+        ):
             return False
         for split, mended in self.mended_tags.items():
             extra = Counter(self.entities[split])
@@ -115,7 +124,10 @@ class TwitterMNER:
             raise DataError(f"no data set named {self.name!r}; there are {', '.join(EXPECTED_POSTS)}")
         missing = [file for file in _FILES.values() if not (self.folder / file).is_file()]
         if missing:
-            raise DataError(f"{self.folder} lacks {', '.join(missing)}; get the splits of UMT (Yu et al. 2020) and give the folder above")
+            raise DataError(
+                f"{self.folder} lacks {', '.join(missing)}; get the splits of UMT (Yu et al. 2020) and give "
+                f"the folder above"
+            )
 
     @property
     def folder(self) -> Path:
@@ -141,7 +153,8 @@ class TwitterMNER:
         return read_conll(self.folder / _FILES[split], split=split, rename={"OTHER": "MISC"})
 
     def contexts(self, *, long: bool = False) -> Contexts:
-        """The contexts beside the data: BLIP-2 captions, or with `long` those that a VLM wrote at length, captions where it wrote none.
+        """The contexts beside the data: BLIP-2 captions, or with `long` those that a VLM wrote at length,
+        captions where it wrote none.
 
         Raises:
             DataError: If the tables are not there.
@@ -157,12 +170,20 @@ class TwitterMNER:
         return MNERCheck(
             posts={split: len(file.posts) for split, file in files.items()},
             expected=EXPECTED_POSTS[self.name],
-            entities={split: dict(Counter(m.type for p in file.posts for m in p.mentions)) for split, file in files.items()},
+            entities={
+                split: dict(Counter(m.type for p in file.posts for m in p.mentions))
+                for split, file in files.items()
+            },
             expected_entities=_EXPECTED_STARTS[self.name],
             mended_tags={split: file.mended_tags for split, file in files.items()},
             shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(files, 2)},
-            photos_missing={s: sum(not self._has_photo(p) for p in file.posts) for s, file in files.items()} if self.image_root else None,
-            without_context={split: sum(not context_of(contexts, p.image) for p in file.posts) for split, file in files.items()},
+            photos_missing={s: sum(not self._has_photo(p) for p in file.posts) for s, file in files.items()}
+            if self.image_root
+            else None,
+            without_context={
+                split: sum(not context_of(contexts, p.image) for p in file.posts)
+                for split, file in files.items()
+            },
             shared_texts=shared_texts({split: file.posts for split, file in files.items()}),
             repeated_contexts={split: _repeated(contexts, file.posts) for split, file in files.items()},
         )
@@ -172,7 +193,9 @@ class TwitterMNER:
 
     def fingerprint(self) -> str:
         """16 hex digits over the files of words and tags."""
-        return fingerprint({"name": self.name, "files": {s: fingerprint_file(self.folder / f) for s, f in _FILES.items()}})
+        return fingerprint(
+            {"name": self.name, "files": {s: fingerprint_file(self.folder / f) for s, f in _FILES.items()}}
+        )
 
     def describe(self) -> dict[str, object]:
         """What the source is, for reports and model cards."""

@@ -1,12 +1,15 @@
-"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME and ACM MM 2021).
+"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME and ACM
+MM 2021).
 
-Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none` there is `None` here), a Python literal
-of a dict a line, which is read as a literal and never evaluated. A row is one ordered pair; the same tweet stands in as many rows as it
-has pairs. The types of a pair stand in its relation's name (`/per/loc/place_of_residence`) and are unknown where there is no relation.
+Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none` there is
+`None` here), a Python literal of a dict a line, which is read as a literal and never evaluated. A row is one
+ordered pair; the same tweet stands in as many rows as it has pairs. The types of a pair stand in its
+relation's name (`/per/loc/place_of_residence`) and are unknown where there is no relation.
 
-Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1 (the positions count); in 59/3/5 and
-37/5/11 rows the two mentions overlap, as in `RT @FarmingPhotos` and `@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its
-tweets from Twitter-2015/2017 in part and shares their photo ids; some of its ids are bare numbers, the others file names.
+Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1 (the
+positions count); in 59/3/5 and 37/5/11 rows the two mentions overlap, as in `RT @FarmingPhotos` and
+`@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its tweets from Twitter-2015/2017 in part
+and shares their photo ids; some of its ids are bare numbers, the others file names.
 """
 
 import ast
@@ -63,7 +66,31 @@ EXPECTED_ROWS: dict[str, dict[str, int]] = {
 EXPECTED_RELATIONS: dict[str, int] = dict(
     zip(
         MNRE_RELATIONS,
-        (9718, 21, 17, 153, 12, 1236, 27, 9, 186, 1103, 288, 80, 99, 193, 410, 810, 562, 69, 7, 8, 125, 110, 242),
+        (
+            9718,
+            21,
+            17,
+            153,
+            12,
+            1236,
+            27,
+            9,
+            186,
+            1103,
+            288,
+            80,
+            99,
+            193,
+            410,
+            810,
+            562,
+            69,
+            7,
+            8,
+            125,
+            110,
+            242,
+        ),
         strict=True,
     )
 )
@@ -83,7 +110,8 @@ class MNRECheck:
         wrong_names: Rows where a mention's name is not its words.
         overlaps: Rows whose two mentions share a word.
         shared_images: Pairs of splits and how many photos they share.
-        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in the same words but for case.
+        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in the same
+            words but for case.
         photos_missing: Photos that are not in the image folder; None where no folder was given.
         bare_numbers: Rows whose photo is a bare number without `.jpg`.
         unreadable: Lines that are no row: a position outside of the words, a field that is missing.
@@ -105,9 +133,17 @@ class MNRECheck:
 
     @property
     def complete(self) -> bool:
-        """True where the rows are as published (of version 2 also by relation, and the photos) and no photo is shared or missing."""
-        alike = self.expected != EXPECTED_ROWS["v2"] or (self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES)
-        traps = (*self.shared_images.values(), *self.unreadable.values(), *(self.photos_missing or {}).values())
+        """True where the rows are as published (of version 2 also by relation, and the photos) and no photo
+        is shared or missing.
+        """
+        alike = self.expected != EXPECTED_ROWS["v2"] or (
+            self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES
+        )
+        traps = (
+            *self.shared_images.values(),
+            *self.unreadable.values(),
+            *(self.photos_missing or {}).values(),
+        )
         return self.rows == self.expected and alike and not any(traps)
 
     def as_dict(self) -> dict[str, object]:
@@ -137,7 +173,10 @@ class MNRE:
             raise DataError(f"MNRE has no version {self.version!r}; there are {', '.join(_FILES)}")
         missing = [file for file in _FILES[self.version].values() if not (self.folder / file).is_file()]
         if missing:
-            raise DataError(f"{self.folder} lacks {', '.join(missing)}; get the text files of MNRE and give the folder above")
+            raise DataError(
+                f"{self.folder} lacks {', '.join(missing)}; get the text files of MNRE and give the folder "
+                f"above"
+            )
 
     @property
     def folder(self) -> Path:
@@ -181,10 +220,16 @@ class MNRE:
                     yield error
 
     def check(self) -> MNRECheck:
-        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no row."""
+        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no
+        row.
+        """
         parsed = {split: list(self._parsed(split)) for split in _FILES[self.version]}
-        broken = {split: [row for row in rows if isinstance(row, DataError)] for split, rows in parsed.items()}
-        splits = {split: [row for row in rows if not isinstance(row, DataError)] for split, rows in parsed.items()}
+        broken = {
+            split: [row for row in rows if isinstance(row, DataError)] for split, rows in parsed.items()
+        }
+        splits = {
+            split: [row for row in rows if not isinstance(row, DataError)] for split, rows in parsed.items()
+        }
         images = {split: {_photo(row) for row in rows} for split, rows in splits.items()}
         counted = Counter(_relation(row) for rows in splits.values() for row in rows)
         return MNRECheck(
@@ -193,13 +238,22 @@ class MNRE:
             relations=dict(counted.most_common()),
             images={split: len(names) for split, names in images.items()},
             wrong_names={split: sum(_misnamed(row) for row in rows) for split, rows in splits.items()},
-            overlaps={split: sum(_overlaps(_post(row, "row", split)) for row in rows) for split, rows in splits.items()},
+            overlaps={
+                split: sum(_overlaps(_post(row, "row", split)) for row in rows)
+                for split, rows in splits.items()
+            },
             shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(splits, 2)},
-            shared_texts=shared_texts({split: [_post(row, "row", split) for row in rows] for split, rows in splits.items()}),
-            photos_missing={s: sum(not self._has_photo(name) for name in names) for s, names in images.items()}
+            shared_texts=shared_texts(
+                {split: [_post(row, "row", split) for row in rows] for split, rows in splits.items()}
+            ),
+            photos_missing={
+                s: sum(not self._has_photo(name) for name in names) for s, names in images.items()
+            }
             if self.image_root
             else None,
-            bare_numbers={split: sum(isinstance(row["img_id"], int) for row in rows) for split, rows in splits.items()},
+            bare_numbers={
+                split: sum(isinstance(row["img_id"], int) for row in rows) for split, rows in splits.items()
+            },
             unreadable={split: len(errors) for split, errors in broken.items()},
             first_unreadable={split: str(errors[0]) for split, errors in broken.items() if errors},
         )
@@ -210,11 +264,20 @@ class MNRE:
     def fingerprint(self) -> str:
         """16 hex digits over the files."""
         files = _FILES[self.version]
-        return fingerprint({"version": self.version, "files": {s: fingerprint_file(self.folder / f) for s, f in files.items()}})
+        return fingerprint(
+            {
+                "version": self.version,
+                "files": {s: fingerprint_file(self.folder / f) for s, f in files.items()},
+            }
+        )
 
     def describe(self) -> dict[str, object]:
         """What the source is, for reports and model cards."""
-        return {"kind": f"MNRE {self.version}", "license": "none stated, research", "fingerprint": self.fingerprint()}
+        return {
+            "kind": f"MNRE {self.version}",
+            "license": "none stated, research",
+            "fingerprint": self.fingerprint(),
+        }
 
 
 def types_of_relation(relation: str) -> tuple[str, str]:
@@ -237,7 +300,8 @@ def _row(line: str, where: str) -> Mapping[str, Any]:
             raise ValueError("a position is outside of the words, or a value is of another kind")
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
         raise DataError(
-            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, t, relation, img_id"
+            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, "
+            f"t, relation, img_id"
         ) from error
     return dict(row)
 
@@ -245,7 +309,8 @@ def _row(line: str, where: str) -> Mapping[str, Any]:
 def _post(row: Mapping[str, Any], name: str, split: str) -> AnnotatedPost:
     relation = _relation(row)
     head, tail = (
-        Mention(row[side]["pos"][0], row[side]["pos"][1], kind) for side, kind in zip("ht", types_of_relation(relation), strict=True)
+        Mention(row[side]["pos"][0], row[side]["pos"][1], kind)
+        for side, kind in zip("ht", types_of_relation(relation), strict=True)
     )
     return AnnotatedPost(
         id=name,

@@ -1,6 +1,7 @@
 """Files of a user's own with entities and relations, in three splits: where they are, and what is in them.
 
-A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or as tables (`data.annotated`).
+A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or as tables
+(`data.annotated`).
 """
 
 from collections import Counter
@@ -55,7 +56,8 @@ class OwnCheck:
         repeated_ids: Of words with tags, pictures that named an earlier post too.
         widened: Of tables, entities that began or ended within a word.
         without_words: Of tables, posts that were left out.
-        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words but for case.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words
+            but for case.
     """
 
     posts: dict[str, int]
@@ -92,8 +94,14 @@ def check_own(root: Path, kind: OwnKind) -> OwnCheck:
 
     return OwnCheck(
         posts={split: len(some) for split, some in posts.items()},
-        entities={split: dict(Counter(m.type for p in some for m in p.mentions).most_common()) for split, some in posts.items()},
-        relations={split: dict(Counter(link.type for p in some for link in p.links).most_common()) for split, some in posts.items()},
+        entities={
+            split: dict(Counter(m.type for p in some for m in p.mentions).most_common())
+            for split, some in posts.items()
+        },
+        relations={
+            split: dict(Counter(link.type for p in some for link in p.links).most_common())
+            for split, some in posts.items()
+        },
         with_picture={split: sum(p.image is not None for p in some) for split, some in posts.items()},
         mended_tags=of("mended_tags"),
         lone_words=of("lone_words"),

@@ -1,11 +1,11 @@
 """Photos with a word about what they show (a manifest), and crisis texts that may stand beside them.
 
-A manifest is a TSV with the columns `file`, `set`, `label`, `text`. Sets: `disaster` (photos from web searches by hazard), `scene`
-(places), `everyday` (tweets with their photo), `captioned` (captions joined by ` || `). Photos are split by near-duplicate cluster,
-so none is on both sides.
+A manifest is a TSV with the columns `file`, `set`, `label`, `text`. Sets: `disaster` (photos from web
+searches by hazard), `scene` (places), `everyday` (tweets with their photo), `captioned` (captions joined by
+` || `). Photos are split by near-duplicate cluster, so none is on both sides.
 
-A disaster photo has no text of its own. `hazard_of_text` names the hazard of a text, by which the two are paired: a weak pairing, and said
-to be one.
+A disaster photo has no text of its own. `hazard_of_text` names the hazard of a text, by which the two are
+paired: a weak pairing, and said to be one.
 """
 
 import csv
@@ -92,12 +92,18 @@ def read_photo_manifest(path: Path, *, held_out: float = 0.2, seed: int = 0) -> 
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     if not rows or not {"file", "set", "label", "text"} <= set(rows[0]):
         raise DataError(f"{path} lacks one of the columns file, set, label, text")
-    share = np.random.default_rng(seed).random(len(rows))[_owners([path.parent / row["file"] for row in rows])]
+    share = np.random.default_rng(seed).random(len(rows))[
+        _owners([path.parent / row["file"] for row in rows])
+    ]
     return [_record(row, bool(s < held_out)) for row, s in zip(rows, share, strict=True)]
 
 
 def _record(row: dict[str, str], held_out: bool) -> PhotoRecord:
-    texts = tuple(t.strip() for t in row["text"].split("||") if t.strip()) if row["set"] in ("captioned", "everyday") else ()
+    texts = (
+        tuple(t.strip() for t in row["text"].split("||") if t.strip())
+        if row["set"] in ("captioned", "everyday")
+        else ()
+    )
     hazard = _HAZARD_OF_LABEL.get(row["label"], "") if row["set"] == "disaster" else ""
     return PhotoRecord(row["file"], row["set"], row["label"], texts, hazard, held_out)
 

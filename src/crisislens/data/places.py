@@ -1,9 +1,10 @@
-"""Posts with the kind of place that they were made at: from a table, from POI-type ids joined to text, and from captioned photos.
+"""Posts with the kind of place that they were made at: from a table, from POI-type ids joined to text, and
+from captioned photos.
 
-SG-MFT's own data is not public. Nearest to it is POI-type prediction (Sánchez Villegas & Aletras 2021), whose release has tweet ids and
-categories but no text: `read_poi` joins them to texts that the user has. What can be had without anybody's leave are captioned photos:
-`captioned_photos` makes a **stand-in** of them, with distant labels (`data.place_words`); it is not the paper's data, and its numbers say
-nothing of the paper's.
+SG-MFT's own data is not public. Nearest to it is POI-type prediction (Sánchez Villegas & Aletras 2021), whose
+release has tweet ids and categories but no text: `read_poi` joins them to texts that the user has. What can
+be had without anybody's leave are captioned photos: `captioned_photos` makes a **stand-in** of them, with
+distant labels (`data.place_words`); it is not the paper's data, and its numbers say nothing of the paper's.
 """
 
 import csv
@@ -25,14 +26,34 @@ from crisislens.domain.labels import LabelSpace
 from crisislens.domain.place_types import PLACE_CRISIS, PLACE_POI, PLACE_SCENE, map_place
 from crisislens.domain.post import ImageRef, Post
 
-__all__ = ["captioned_photos", "folds", "labeled_tweets", "near_duplicate_groups", "read_placed", "read_poi", "scene_photos"]
+__all__ = [
+    "captioned_photos",
+    "folds",
+    "labeled_tweets",
+    "near_duplicate_groups",
+    "read_placed",
+    "read_poi",
+    "scene_photos",
+]
 
 _SEPARATOR = " || "
-_POI_SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+_POI_SPLITS = {
+    "train": "train",
+    "dev": "dev",
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "test": "test",
+}
 
 
 def read_placed(
-    path: Path, space: LabelSpace, *, label: str = "place", split: str | None = "split", columns: Mapping[str, str] | None = None
+    path: Path,
+    space: LabelSpace,
+    *,
+    label: str = "place",
+    split: str | None = "split",
+    columns: Mapping[str, str] | None = None,
 ) -> tuple[list[LabeledPost], list[FailedPost]]:
     """Posts of a table (formats as of `data.tabular`) with a column that names the kind of place.
 
@@ -51,11 +72,15 @@ def read_placed(
     """
     there = table_rows(path, [])[0]
     if label not in there:
-        raise InputError(f"{path.name} has no column {label!r} with the kind of place; it has {', '.join(there[:40])}")
+        raise InputError(
+            f"{path.name} has no column {label!r} with the kind of place; it has {', '.join(there[:40])}"
+        )
     wanted = [label, *([split] if split is not None and split in there else [])]
     posts: list[LabeledPost] = []
     failed: list[FailedPost] = []
-    for row, (post, values) in enumerate(zip(read_posts(path, columns), table_rows(path, wanted)[1], strict=True)):
+    for row, (post, values) in enumerate(
+        zip(read_posts(path, columns), table_rows(path, wanted)[1], strict=True)
+    ):
         if isinstance(post, FailedPost):
             failed.append(post)
             continue
@@ -64,10 +89,18 @@ def read_placed(
         if name not in space.classes:
             expected = ", ".join(space.classes)
             failed.append(
-                FailedPost(row=row, id=post.id, reason=f"its place {raw[:60]!r} is not in {space.name}; expected one of {expected}")
+                FailedPost(
+                    row=row,
+                    id=post.id,
+                    reason=f"its place {raw[:60]!r} is not in {space.name}; expected one of {expected}",
+                )
             )
             continue
-        part = str(values.get(wanted[1]) or "train").lower() if isinstance(values, Mapping) and len(wanted) > 1 else "train"
+        part = (
+            str(values.get(wanted[1]) or "train").lower()
+            if isinstance(values, Mapping) and len(wanted) > 1
+            else "train"
+        )
         posts.append(LabeledPost(post, name, _POI_SPLITS.get(part, part)))
     return posts, failed
 
@@ -93,28 +126,39 @@ def read_poi(
     there = table_rows(ids, [])[0]
     lacking = [name for name in (id_column, label) if name not in there]
     if lacking:
-        raise InputError(f"{ids.name} lacks the columns {', '.join(lacking)}; expected the table of tweet ids and POI categories")
+        raise InputError(
+            f"{ids.name} lacks the columns {', '.join(lacking)}; expected the table of tweet ids and POI "
+            f"categories"
+        )
     by_id, found, missing = {post.id: post for post in posts}, [], 0
     for row in table_rows(ids, [id_column, label, *(["split"] if "split" in there else [])])[1]:
         if not isinstance(row, Mapping):
             continue
         name, post = _class_name(str(row[label])), by_id.get(str(row[id_column]).strip())
         if name not in PLACE_POI.classes:
-            raise DataError(f"{ids.name} has the category {row[label]!r}; expected one of {', '.join(PLACE_POI.classes)}")
+            raise DataError(
+                f"{ids.name} has the category {row[label]!r}; expected one of {', '.join(PLACE_POI.classes)}"
+            )
         if post is None:
             missing += 1
             continue
-        found.append(LabeledPost(post, name, _POI_SPLITS.get(str(row.get("split", "train")).lower(), "train")))
+        found.append(
+            LabeledPost(post, name, _POI_SPLITS.get(str(row.get("split", "train")).lower(), "train"))
+        )
     if not found:
-        raise DataError(f"none of the {missing} ids of {ids.name} has a post; give posts whose ids are the tweets'")
+        raise DataError(
+            f"none of the {missing} ids of {ids.name} has a post; give posts whose ids are the tweets'"
+        )
     return found, missing
 
 
 def captioned_photos(manifest: Path, *, seed: int = 0) -> list[LabeledPost]:
-    """The stand-in: photos with five captions each; one caption is the text, masked, the others vote for the label.
+    """The stand-in: photos with five captions each; one caption is the text, masked, the others vote for the
+    label.
 
     Arguments:
-        manifest: A table with the columns file, set, label and text; rows of the set `captioned` have captions joined by ` || `.
+        manifest: A table with the columns file, set, label and text; rows of the set `captioned` have
+            captions joined by ` || `.
         seed: Which caption becomes the text.
 
     Returns:
@@ -160,12 +204,16 @@ def scene_photos(manifest: Path, *, most: int | None = None) -> list[LabeledPost
     return found
 
 
-def near_duplicate_groups(posts: Sequence[Post], image_root: Path, limits: ImageLimits = ImageLimits()) -> list[int]:  # noqa: B008 - frozen
+def near_duplicate_groups(
+    posts: Sequence[Post], image_root: Path, limits: ImageLimits = ImageLimits()
+) -> list[int]:
     """A number for each post; posts with near-duplicate texts or photos, or chains of them, have the same."""
     signatures = [text_signature(clean_text(post.text)) for post in posts]
     hashes = [_hash(post, image_root, limits) for post in posts]
     found = cluster(
-        np.array([np.zeros(SIGNATURE_LENGTH) if s is None else s for s in signatures], np.uint32).reshape(-1, SIGNATURE_LENGTH),
+        np.array([np.zeros(SIGNATURE_LENGTH) if s is None else s for s in signatures], np.uint32).reshape(
+            -1, SIGNATURE_LENGTH
+        ),
         np.array([s is not None for s in signatures], bool),
         np.array([h or 0 for h in hashes], np.uint64),
         np.array([h is not None for h in hashes], bool),
@@ -178,9 +226,11 @@ def near_duplicate_groups(posts: Sequence[Post], image_root: Path, limits: Image
 
 
 def folds(labels: Sequence[str], groups: Sequence[int], *, count: int, seed: int = 0) -> list[int]:
-    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share of every class.
+    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share of every
+    class.
 
-    Groups go, the largest first and otherwise in random order, to the fold that has the fewest posts of the group's first label.
+    Groups go, the largest first and otherwise in random order, to the fold that has the fewest posts of the
+    group's first label.
 
     Raises:
         InputError: If there are fewer groups than folds.
@@ -214,10 +264,14 @@ def _manifest(path: Path, kind: str) -> Iterator[dict[str, str]]:
             rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
             lacking = {"file", "set", "label", "text"} - set(rows.fieldnames or ())
             if lacking:
-                raise DataError(f"{path} lacks the columns {', '.join(sorted(lacking))}; expected a manifest of photos")
+                raise DataError(
+                    f"{path} lacks the columns {', '.join(sorted(lacking))}; expected a manifest of photos"
+                )
             yield from (row for row in rows if row["set"] == kind)
     except OSError as error:
-        raise DataError(f"no manifest of photos at {path}; give a table with the columns file, set, label and text") from error
+        raise DataError(
+            f"no manifest of photos at {path}; give a table with the columns file, set, label and text"
+        ) from error
 
 
 def _photo(row: Mapping[str, str], text: str) -> Post:

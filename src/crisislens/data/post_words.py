@@ -1,9 +1,10 @@
 """Words of a post as entity models read them, each with its place in the text as posted.
 
-A word is a link, a run of letters and digits (with marks that belong to letters), or any other single character; `#` and `@` stand by
-themselves, so that the name behind them can be an entity. Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words:
-there each letter with its marks is a word, or a whole clause would be one. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`)
-and about Twitter-2017's; `cut_anew` brings posts that people marked to it.
+A word is a link, a run of letters and digits (with marks that belong to letters), or any other single
+character; `#` and `@` stand by themselves, so that the name behind them can be an entity. Chinese, Japanese,
+Thai, Lao, Khmer and Burmese put no blanks between words: there each letter with its marks is a word, or a
+whole clause would be one. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`) and about
+Twitter-2017's; `cut_anew` brings posts that people marked to it.
 """
 
 import re
@@ -47,8 +48,8 @@ class PlacedWord:
 def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
     """The words of a text.
 
-    >>> [(w.text, w.start) for w in placed_words("RT @ada: #Ponce's 2 bridges")]
-    [('RT', 0), ('@', 3), ('ada', 4), (':', 7), ('#', 9), ('Ponce', 10), ("'", 15), ('s', 16), ('2', 18), ('bridges', 20)]
+    >>> [(w.text, w.start) for w in placed_words("@ada: #Ponce's 2 bridges")]
+    [('@', 0), ('ada', 1), (':', 4), ('#', 6), ('Ponce', 7), ("'", 12), ('s', 13), ('2', 15), ('bridges', 17)]
 
     Arguments:
         text: Any text.
@@ -59,7 +60,10 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
         if len(words) >= most:
             break
         if "_" in match.group() and not match.group().lower().startswith("http"):
-            words += [PlacedWord(m.group(), match.start() + m.start(), match.start() + m.end()) for m in _PARTS.finditer(match.group())]
+            words += [
+                PlacedWord(m.group(), match.start() + m.start(), match.start() + m.end())
+                for m in _PARTS.finditer(match.group())
+            ]
         else:
             words.append(PlacedWord(match.group(), match.start(), match.end()))
     return words[:most]
@@ -67,7 +71,9 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
 
 @cache
 def _word_pattern() -> re.Pattern[str]:
-    r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese fall into single characters."""
+    r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese
+    fall into single characters.
+    """
     letters = (chr(i) for i in range(_LAST_MARKS) if i not in _SELECTORS)
     marks = "".join(re.escape(c) for c in letters if unicodedata.category(c) in {"Mn", "Mc"})
     joined = f"{marks}\u200c\u200d"
@@ -77,7 +83,8 @@ def _word_pattern() -> re.Pattern[str]:
 
 
 def cut_anew(post: AnnotatedPost) -> AnnotatedPost:
-    """The same post with its words cut as `placed_words` does; mentions leave `#` and `@` before them outside.
+    """The same post with its words cut as `placed_words` does; mentions leave `#` and `@` before them
+    outside.
 
     Words that are nothing but blanks go, and so do mentions of which nothing is left.
     """

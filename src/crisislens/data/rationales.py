@@ -1,12 +1,15 @@
-r"""Human rationales on crisis tweets: verbatim snippets, turned into spans of characters and into labels of whole words.
+r"""Human rationales on crisis tweets: verbatim snippets, turned into spans of characters and into labels of
+whole words.
 
-A snippet is found in its text up to case and white space, where it starts and ends at words if it can, the longest snippet first, each in
-the first stretch that no other snippet took. One that was retyped ("shelters" for "shelter") is aligned word by word and accepted where at
-least half of its words match; what matches is marked. What cannot be found is counted, never guessed.
+A snippet is found in its text up to case and white space, where it starts and ends at words if it can, the
+longest snippet first, each in the first stretch that no other snippet took. One that was retyped ("shelters"
+for "shelter") is aligned word by word and accepted where at least half of its words match; what matches is
+marked. What cannot be found is counted, never guessed.
 
-Tables: one row a tweet with columns `tweet_id`, `tweet_text`, `corrected_label`, `informative_content` (snippets, one a line), as in the
-Nepal 2015 and Hagupit 2014 tables. The conversion follows the predecessors of arXiv 2603.18611 (longest snippet first); matching of
-characters instead of tokens, and the alignment, are ours. The same record is what `crisislens annotate` exports, one JSON object a line.
+Tables: one row a tweet with columns `tweet_id`, `tweet_text`, `corrected_label`, `informative_content`
+(snippets, one a line), as in the Nepal 2015 and Hagupit 2014 tables. The conversion follows the predecessors
+of arXiv 2603.18611 (longest snippet first); matching of characters instead of tokens, and the alignment, are
+ours. The same record is what `crisislens annotate` exports, one JSON object a line.
 """
 
 import csv
@@ -73,7 +76,9 @@ def find_snippets(text: str, snippets: Sequence[str]) -> tuple[list[Span], int]:
 
 
 def _locate(text: str, snippet: str, taken: Sequence[Span]) -> list[Span]:
-    """The first free stretch that is the snippet up to case and white space, at word boundaries if there is one."""
+    """The first free stretch that is the snippet up to case and white space, at word boundaries if there is
+    one.
+    """
     body = r"\s+".join(re.escape(word) for word in snippet.split())
     for pattern in (rf"(?<!\w){body}(?!\w)", body):
         matches = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
@@ -84,7 +89,9 @@ def _locate(text: str, snippet: str, taken: Sequence[Span]) -> list[Span]:
 
 
 def _align(text: str, snippet: str) -> list[Span]:
-    """Runs of words of the text that a retyped snippet shares with it; none where they are fewer than half of its words."""
+    """Runs of words of the text that a retyped snippet shares with it; none where they are fewer than half of
+    its words.
+    """
     words = word_spans(text)
     ours = [_bare(text[a:b]) for a, b in words]
     theirs = [_bare(word) for word in snippet.split()]
@@ -101,7 +108,8 @@ def _bare(word: str) -> str:
 
 
 def read_snippet_table(path: Path) -> list[AnnotatedText]:
-    """Reads a table of tweets with snippets (CSV), in its order; rows without a text or without any found snippet are left out.
+    """Reads a table of tweets with snippets (CSV), in its order; rows without a text or without any found
+    snippet are left out.
 
     Raises:
         DataError: If the file is missing or lacks a column.
@@ -119,11 +127,14 @@ def read_snippet_table(path: Path) -> list[AnnotatedText]:
 def _annotated(row: dict[str, str | None]) -> AnnotatedText:
     text = row["tweet_text"] or ""
     spans, missed = find_snippets(text, (row["informative_content"] or "").splitlines())
-    return AnnotatedText((row["tweet_id"] or "").strip("'"), text, row["corrected_label"] or "", tuple(spans), missed)
+    return AnnotatedText(
+        (row["tweet_id"] or "").strip("'"), text, row["corrected_label"] or "", tuple(spans), missed
+    )
 
 
 def read_annotations(path: Path) -> list[AnnotatedText]:
-    """Reads what `crisislens annotate` exported: one JSON object a line with `id`, `text`, `label` and `spans` ([[start, end], …]).
+    """Reads what `crisislens annotate` exported: one JSON object a line with `id`, `text`, `label` and
+    `spans` ([[start, end], …]).
 
     Raises:
         DataError: If the file is missing, or a line is no such object; the line is named.
@@ -145,8 +156,12 @@ def _from_json(line: str, where: str) -> AnnotatedText:
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{where} is no annotation ({error}); expected id, text, label and spans") from error
     if any(not 0 <= start < end <= len(text) for start, end in spans):
-        raise DataError(f"{where} has a span outside of its text of {len(text)} characters; annotate the post again")
-    return AnnotatedText(str(values.get("id", "")), text, str(values.get("label") or ""), tuple(sorted(spans)))
+        raise DataError(
+            f"{where} has a span outside of its text of {len(text)} characters; annotate the post again"
+        )
+    return AnnotatedText(
+        str(values.get("id", "")), text, str(values.get("label") or ""), tuple(sorted(spans))
+    )
 
 
 def duplicate_folds(texts: Sequence[str], *, folds: int, seed: int = 0) -> Int[np.ndarray, " s"]:

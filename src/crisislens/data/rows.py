@@ -18,8 +18,8 @@ _MAX_ID = 200
 class RowReader:
     """Reads the rows of one pass over a table, in order.
 
-    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take about 70 MB. Where the table has no id
-    column, row 12 (counted from 0) becomes `row-000012`.
+    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take about 70
+    MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`.
 
     Arguments:
         columns: From each field of a post to its columns, as `data.columns.choose_columns` gives them.
@@ -42,12 +42,23 @@ class RowReader:
         name = cells.identifier(self._value(values, "id")) if "id" in self._columns else f"row-{row:06d}"
         if name is None:
             which = " or ".join(self._columns["id"])
-            return FailedPost(row=row, reason=f"the row has no usable id in column {which}; give every post an id of its own")
+            return FailedPost(
+                row=row,
+                reason=f"the row has no usable id in column {which}; give every post an id of its own",
+            )
         if len(name) > _MAX_ID:
-            return FailedPost(row=row, id=name[:_MAX_ID], reason=f"the id has {len(name):,} characters; at most {_MAX_ID} are read")
+            return FailedPost(
+                row=row,
+                id=name[:_MAX_ID],
+                reason=f"the id has {len(name):,} characters; at most {_MAX_ID} are read",
+            )
         digest = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
         if digest in self._seen:
-            return FailedPost(row=row, id=name, reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own")
+            return FailedPost(
+                row=row,
+                id=name,
+                reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
+            )
         post = self._post(row, name, values)
         if isinstance(post, Post):
             self._seen.add(digest)
@@ -62,9 +73,15 @@ class RowReader:
         raw = self._value(values, "text")
         text = cells.text_of(raw)
         if text is None:
-            return FailedPost(row=row, id=name, reason=f"its text is a {type(raw).__name__}; expected a string")
+            return FailedPost(
+                row=row, id=name, reason=f"its text is a {type(raw).__name__}; expected a string"
+            )
         if len(text) > MAX_LINE:
-            return FailedPost(row=row, id=name, reason=f"its text has {len(text):,} characters; at most {MAX_LINE:,} are read")
+            return FailedPost(
+                row=row,
+                id=name,
+                reason=f"its text has {len(text):,} characters; at most {MAX_LINE:,} are read",
+            )
         image = cells.first_image(self._value(values, "image"))
         lat, lon = cells.coordinates(self._value(values, "lat"), self._value(values, "lon"))
         try:
@@ -80,4 +97,8 @@ class RowReader:
             )
         except ValidationError as error:
             fault = error.errors()[0]
-            return FailedPost(row=row, id=name, reason=f"{'.'.join(map(str, fault['loc']))} does not fit a post: {fault['msg']}")
+            return FailedPost(
+                row=row,
+                id=name,
+                reason=f"{'.'.join(map(str, fault['loc']))} does not fit a post: {fault['msg']}",
+            )

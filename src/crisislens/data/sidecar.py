@@ -1,9 +1,11 @@
-"""Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by id or photo.
+"""Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by id or
+photo.
 
-A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it): objects with `id` and/or `image`, and `text`;
-CSV and TSV: the same as columns (`caption`, `context`, `summary` and `LLaVA_text` are read as `text`, and before it where a row has both,
-since that may be the post's own; `tweet_id`, `image_id` and `post` as `id`). A row whose `text` is empty says that there is none, for
-example because making it failed. What a row says is untrusted: it is made plain and cut.
+A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it): objects with
+`id` and/or `image`, and `text`; CSV and TSV: the same as columns (`caption`, `context`, `summary` and
+`LLaVA_text` are read as `text`, and before it where a row has both, since that may be the post's own;
+`tweet_id`, `image_id` and `post` as `id`). A row whose `text` is empty says that there is none, for example
+because making it failed. What a row says is untrusted: it is made plain and cut.
 
 A post is looked up by its id, then by the path of its photo.
 """
@@ -44,7 +46,9 @@ class Sidecar:
     broken: int = 0
 
     @classmethod
-    def read(cls, path: Path, *, max_characters: int = 1000, made_by: str = "crisislens caption") -> "Sidecar":
+    def read(
+        cls, path: Path, *, max_characters: int = 1000, made_by: str = "crisislens caption"
+    ) -> "Sidecar":
         """Reads a file.
 
         Arguments:
@@ -56,7 +60,10 @@ class Sidecar:
             DataError: If it is missing, of another kind, or has no usable columns.
         """
         if not path.is_file():
-            raise DataError(f"no texts at {path}; make them with `{made_by}` and name the file (JSONL, CSV or TSV with id and text)")
+            raise DataError(
+                f"no texts at {path}; make them with `{made_by}` and name the file (JSONL, CSV or TSV with "
+                f"id and text)"
+            )
         by_id, by_image, weak, broken = dict[str, str](), dict[str, str](), False, 0
         try:
             for row in table_rows(path):
@@ -66,22 +73,33 @@ class Sidecar:
                 text = plain_text(str(_first(row, _TEXT) or ""), max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")
                 for names, found in ((_ID, by_id), (_IMAGE, by_image)):
-                    # that making a text failed for one of several posts with a photo does not lose it for the others
+                    # that making a text failed for one of several posts with a photo does not lose it for the
+                    # others
                     if (key := _first(row, names)) not in (None, "") and (text or str(key) not in found):
                         found[str(key)] = text
         except OSError as error:
-            raise DataError(f"{path} cannot be read ({error.strerror or error}); check the path and its rights") from error
+            raise DataError(
+                f"{path} cannot be read ({error.strerror or error}); check the path and its rights"
+            ) from error
         if not by_id and not by_image:
-            raise DataError(f"{path} has no row with an id or image and a text; expected columns id (or image) and text")
+            raise DataError(
+                f"{path} has no row with an id or image and a text; expected columns id (or image) and text"
+            )
         return cls(by_id, by_image, weak, broken)
 
     def of(self, post: Post) -> str:
         """The text beside a post; empty where there is none."""
-        return self.by_id.get(post.id) or (self.by_image.get(post.image.path, "") if post.image is not None else "")
+        return self.by_id.get(post.id) or (
+            self.by_image.get(post.image.path, "") if post.image is not None else ""
+        )
 
     def fingerprint(self) -> str:
         """16 hex digits over all texts and what they belong to."""
-        rows = [f"{kind}\t{key}\t{text}" for kind, part in (("id", self.by_id), ("image", self.by_image)) for key, text in part.items()]
+        rows = [
+            f"{kind}\t{key}\t{text}"
+            for kind, part in (("id", self.by_id), ("image", self.by_image))
+            for key, text in part.items()
+        ]
         return fingerprint_lines(sorted(rows))
 
     def __len__(self) -> int:
@@ -107,14 +125,18 @@ def table_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
                 yield _object(line)
         return
     if suffix not in (".csv", ".tsv"):
-        raise DataError(f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give .jsonl, .csv or .tsv")
+        raise DataError(
+            f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give .jsonl, .csv or .tsv"
+        )
     lines = read_lines(path)
     first = next(lines, None)
     if not isinstance(first, str):
         raise DataError(f"{path} has no header; its first line must name the columns id (or image) and text")
     header, delimiter = split_header(first, quoted=suffix == ".csv")
     names = [name.strip().lower() for name in header]
-    records = csv_records(lines, len(names), delimiter) if suffix == ".csv" else tsv_records(lines, len(names))
+    records = (
+        csv_records(lines, len(names), delimiter) if suffix == ".csv" else tsv_records(lines, len(names))
+    )
     for record in records:
         yield None if isinstance(record, BrokenRow) else dict(zip(names, record, strict=False))
 

@@ -1,4 +1,6 @@
-"""Where posts come from: anything that can be read again from the start, says what it is, and never loses a post to another's fault."""
+"""Where posts come from: anything that can be read again from the start, says what it is, and never loses a
+post to another's fault.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ class PostSource(Protocol):
     """A stream of posts, in an order that never changes."""
 
     def __iter__(self) -> Iterator[Post | FailedPost]:
-        """Reads from the start, one row at a time; a row that cannot become a post comes as a `FailedPost` in its place."""
+        """Reads from the start, one row at a time; a row that cannot become a post comes as a `FailedPost` in
+        its place.
+        """
         ...
 
     def fingerprint(self) -> str:

@@ -1,10 +1,13 @@
-"""Leaks between splits: the same tweet, the same words or the same photo in training and in test make a score look better than it is.
+"""Leaks between splits: the same tweet, the same words or the same photo in training and in test make a score
+look better than it is.
 
-Ways to be the same, each found between any two splits: the source's id (several photos of one tweet are several posts with one text), equal
-cleaned text, and near-duplicates of text or photo as `data.clusters` joins them. Near-duplicates are transitive there, so a post counts as
-leaked also where a chain of near-duplicates leads to the other split: the stricter reading.
+Ways to be the same, each found between any two splits: the source's id (several photos of one tweet are
+several posts with one text), equal cleaned text, and near-duplicates of text or photo as `data.clusters`
+joins them. Near-duplicates are transitive there, so a post counts as leaked also where a chain of
+near-duplicates leads to the other split: the stricter reading.
 
-Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the same text and another photo.
+Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the same text and
+another photo.
 """
 
 import re
@@ -48,7 +51,8 @@ class SplitReport:
 
     Attributes:
         posts: Posts by split.
-        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts, clusters) stand in both.
+        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts, clusters)
+            stand in both.
         leaked: By split and kind, the ids of its posts that stand in any other split too.
         photos_checked: Photos that could be read and compared; the others are not known to be clean.
     """
@@ -79,7 +83,7 @@ def check_splits(
     splits: Splits,
     *,
     image_root: Path | None = None,
-    limits: ImageLimits = ImageLimits(),  # noqa: B008 - frozen
+    limits: ImageLimits = ImageLimits(),
     group: Callable[[Post], str] = tweet_id,
     progress: Callable[[int, int], None] | None = None,
 ) -> SplitReport:
@@ -108,7 +112,10 @@ def check_splits(
     }
     return SplitReport(
         posts={name: len(part) for name, part in splits.items()},
-        shared={f"{a}-{b}": {kind: _in_both(groups[kind], names, a, b) for kind in KINDS} for a, b in combinations(splits, 2)},
+        shared={
+            f"{a}-{b}": {kind: _in_both(groups[kind], names, a, b) for kind in KINDS}
+            for a, b in combinations(splits, 2)
+        },
         leaked={name: {kind: _leaked(groups[kind], names, name, posts) for kind in KINDS} for name in splits},
         photos_checked=sum(value is not None for value in hashes),
     )
@@ -146,16 +153,22 @@ def _groups(keys: Iterable[str | None]) -> list[list[int]]:
 
 def _near_texts(texts: Sequence[str]) -> list[list[int]]:
     signatures = [text_signature(text) for text in texts]
-    rows = np.array([np.zeros(SIGNATURE_LENGTH) if s is None else s for s in signatures], np.uint32).reshape(-1, SIGNATURE_LENGTH)
+    rows = np.array([np.zeros(SIGNATURE_LENGTH) if s is None else s for s in signatures], np.uint32).reshape(
+        -1, SIGNATURE_LENGTH
+    )
     nowhere = np.zeros(len(texts), bool)
-    found = cluster(rows, np.array([s is not None for s in signatures], bool), np.zeros(len(texts), np.uint64), nowhere)
+    found = cluster(
+        rows, np.array([s is not None for s in signatures], bool), np.zeros(len(texts), np.uint64), nowhere
+    )
     return [list(c.members) for c in found]
 
 
 def _near_photos(hashes: Sequence[int | None]) -> list[list[int]]:
     values: UInt64[np.ndarray, " b"] = np.array([value or 0 for value in hashes], np.uint64)
     nothing = np.zeros((len(hashes), SIGNATURE_LENGTH), np.uint32)
-    found = cluster(nothing, np.zeros(len(hashes), bool), values, np.array([value is not None for value in hashes], bool))
+    found = cluster(
+        nothing, np.zeros(len(hashes), bool), values, np.array([value is not None for value in hashes], bool)
+    )
     return [list(c.members) for c in found]
 
 
@@ -164,4 +177,10 @@ def _in_both(groups: list[list[int]], names: np.ndarray, a: str, b: str) -> int:
 
 
 def _leaked(groups: list[list[int]], names: np.ndarray, name: str, posts: Sequence[Post]) -> frozenset[str]:
-    return frozenset(posts[i].id for group in groups if len(set(names[group].tolist())) > 1 for i in group if names[i] == name)
+    return frozenset(
+        posts[i].id
+        for group in groups
+        if len(set(names[group].tolist())) > 1
+        for i in group
+        if names[i] == name
+    )

@@ -1,8 +1,9 @@
 """Posts from a table: JSONL, CSV, TSV or Parquet, read as a stream whose memory does not grow with the file.
 
-The format follows the suffix. CSV is quoted as spreadsheets do; TSV is never quoted, since tweets hold quotation marks. Columns are found
-by name (`data.columns`) or given. Values are read by `data.cells`: a row without a usable id or text fails alone, a time or place that
-cannot be read for certain is left out. The columns of JSONL are those of its first `_PEEK` rows; an object may lack any of them.
+The format follows the suffix. CSV is quoted as spreadsheets do; TSV is never quoted, since tweets hold
+quotation marks. Columns are found by name (`data.columns`) or given. Values are read by `data.cells`: a row
+without a usable id or text fails alone, a time or place that cannot be read for certain is left out. The
+columns of JSONL are those of its first `_PEEK` rows; an object may lack any of them.
 """
 
 import json
@@ -35,8 +36,8 @@ def read_posts(path: Path, columns: Mapping[str, str] | None = None) -> PostSour
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
-        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`, `event`) to its column, where the name
-            does not say it.
+        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`, `event`)
+            to its column, where the name does not say it.
 
     Raises:
         InputError: If there is no such file, it is empty or of another kind, or a column is not in it.
@@ -68,7 +69,10 @@ def _open(path: Path) -> tuple[Path, _Table]:
         raise InputError(f"no posts file at {path}; give a {', '.join(SUFFIXES)} file")
     table = SUFFIXES.get(path.suffix.lower())
     if table is None:
-        raise InputError(f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give a {', '.join(SUFFIXES)} file")
+        raise InputError(
+            f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give a "
+            f"{', '.join(SUFFIXES)} file"
+        )
     return path, table
 
 
@@ -107,7 +111,12 @@ class _TablePosts:
         """16 hex digits over the file's bytes, the columns and the version of this reader."""
         try:
             return fingerprint(
-                {"file": fingerprint_file(self.path), "columns": self.columns, "format": self.table.name, "version": _VERSION}
+                {
+                    "file": fingerprint_file(self.path),
+                    "columns": self.columns,
+                    "format": self.table.name,
+                    "version": _VERSION,
+                }
             )
         except OSError as error:
             raise _unreadable(self.path, error) from error
@@ -125,7 +134,9 @@ class _TablePosts:
 
 
 def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path} cannot be read ({error.strerror or ' '.join(str(error).split())[:200]}); check the file")
+    return InputError(
+        f"{path} cannot be read ({error.strerror or ' '.join(str(error).split())[:200]}); check the file"
+    )
 
 
 def _json_columns(path: Path) -> list[str]:
@@ -134,7 +145,9 @@ def _json_columns(path: Path) -> list[str]:
         raise InputError(f"{path} is empty; give a file with at least one post")
     objects = [row for row in rows if isinstance(row, Mapping)]
     if not objects:
-        raise InputError(f"{path.name} holds no JSON object in its first {len(rows)} lines; JSONL has one object a line")
+        raise InputError(
+            f"{path.name} holds no JSON object in its first {len(rows)} lines; JSONL has one object a line"
+        )
     return list(dict.fromkeys(name for row in objects for name in row))
 
 
@@ -150,7 +163,9 @@ def _json_row(line: str) -> Row:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return BrokenRow(f"the line is not JSON ({' '.join(str(error).split())[:100]}); JSONL has one object a line")
+        return BrokenRow(
+            f"the line is not JSON ({' '.join(str(error).split())[:100]}); JSONL has one object a line"
+        )
     if isinstance(value, dict):
         return value
     return BrokenRow(f"the line is a JSON {type(value).__name__}, not an object; JSONL has one object a line")
@@ -162,13 +177,16 @@ def _header(path: Path, *, quoted: bool) -> tuple[list[str], str, Iterator[str |
     first = next((line for line in lines if isinstance(line, BrokenRow) or line.strip()), None)
     if not isinstance(first, str):
         raise InputError(
-            f"{path} {'is empty' if first is None else 'has no header line'}; give a table with column names in its first line"
+            f"{path} {'is empty' if first is None else 'has no header line'}; give a table with column names "
+            f"in its first line"
         )
     names, delimiter = split_header(first, quoted=quoted)
     return names, delimiter, lines
 
 
-def _delimited(quoted: bool) -> tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], Iterator[Row]]]:
+def _delimited(
+    quoted: bool,
+) -> tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], Iterator[Row]]]:
     def columns(path: Path) -> list[str]:
         return _header(path, quoted=quoted)[0]
 
@@ -189,7 +207,9 @@ def _parquet(path: Path) -> Any:
     try:
         return pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise InputError(f"{path.name} cannot be read as Parquet ({' '.join(str(error).split())[:100]}); write it again") from error
+        raise InputError(
+            f"{path.name} cannot be read as Parquet ({' '.join(str(error).split())[:100]}); write it again"
+        ) from error
 
 
 def _parquet_columns(path: Path) -> list[str]:
@@ -207,7 +227,8 @@ def _parquet_rows(path: Path, wanted: list[str]) -> Iterator[Row]:
                     yield from _batch_rows(batch)
             except (pa.ArrowException, OSError, KeyError) as error:
                 yield BrokenRow(
-                    f"the rest of row group {group} cannot be read ({' '.join(str(error).split())[:100]}); write the file again"
+                    f"the rest of row group {group} cannot be read ({' '.join(str(error).split())[:100]}); "
+                    f"write the file again"
                 )
 
 
@@ -218,7 +239,9 @@ def _batch_rows(batch: Any) -> Iterator[Row]:
 
 
 def _cells(column: Any) -> list[object]:
-    """The values of an Arrow column; one that Python cannot hold (a date in the year 20000) is None and costs no other."""
+    """The values of an Arrow column; one that Python cannot hold (a date in the year 20000) is None and costs
+    no other.
+    """
     import pyarrow as pa
 
     kind = column.type

@@ -1,16 +1,18 @@
-r"""Text as a model should read it: repaired, without links and invisible characters, and never longer than a cap.
+r"""Text as a model should read it: repaired, without links and invisible characters, and never longer than a
+cap.
 
-One pass $f$ repairs and strips; `clean_text` iterates it to the fixed point $f(x) = x$, so cleaning twice is cleaning once, also where
-stripping one thing (`#` in `&#amp;`) uncovers another. Only text whose repairs nest deeper than `_PASSES` levels could still change; none
-that people write does.
+One pass $f$ repairs and strips; `clean_text` iterates it to the fixed point $f(x) = x$, so cleaning twice is
+cleaning once, also where stripping one thing (`#` in `&#amp;`) uncovers another. Only text whose repairs nest
+deeper than `_PASSES` levels could still change; none that people write does.
 
-What "repair" undoes, each counted in the 12,050 texts of the CrisisMMD v2.0 tables: UTF-8 read as cp1252 (`Weâ€™re`, 1,600 texts, by
-ftfy) or as Mac Roman (`‚Äì`); emoji whose code point was cut after four digits (`U+1F62` and a `2` in place of `U+1F622`, about 1,500
-times, also in both mojibake spellings); HTML entities (`&amp;`).
+What "repair" undoes, each counted in the 12,050 texts of the CrisisMMD v2.0 tables: UTF-8 read as cp1252
+(`Weâ€™re`, 1,600 texts, by ftfy) or as Mac Roman (`‚Äì`); emoji whose code point was cut after four digits
+(`U+1F62` and a `2` in place of `U+1F622`, about 1,500 times, also in both mojibake spellings); HTML entities
+(`&amp;`).
 
-Where we differ from Munia et al. 2025 (https://arxiv.org/abs/2507.05165): their code deletes everything after the first link of a line
-(`https?:\/\/.*[\r\n]*` is greedy), which costs 8 to 15 % of the tweets of each table their own words (counted). `PUBLISHED_RULES` keeps
-that for reproduction; the default deletes links only.
+Where we differ from Munia et al. 2025 (https://arxiv.org/abs/2507.05165): their code deletes everything after
+the first link of a line (`https?:\/\/.*[\r\n]*` is greedy), which costs 8 to 15 % of the tweets of each table
+their own words (counted). `PUBLISHED_RULES` keeps that for reproduction; the default deletes links only.
 """
 
 import html
@@ -24,7 +26,8 @@ from crisislens.core.config import Config
 __all__ = ["PUBLISHED_RULES", "CleaningRules", "clean_text"]
 
 _PASSES = 50
-# what is read of a text, in multiples of its cap, so that no text costs more than milliseconds; mojibake is at most three times too long
+# what is read of a text, in multiples of its cap, so that no text costs more than milliseconds; mojibake is
+# at most three times too long
 _HEADROOM = 4
 
 
@@ -32,11 +35,15 @@ class CleaningRules(Config):
     """How text is cleaned; its fingerprint is part of every feature's."""
 
     version: Literal[1] = 1
-    """Raised whenever the same rules would clean differently, so that old features are not mistaken for new ones."""
+    """Raised whenever the same rules would clean differently, so that old features are not mistaken for new
+    ones.
+    """
     repair_mojibake: bool = True
     """Undo wrong decoding, cut emoji and HTML entities."""
     urls: Literal["remove", "keep", "published"] = "remove"
-    """`remove` deletes links, `published` deletes from a link to the end of its line as the authors' code does, `keep` deletes nothing."""
+    """`remove` deletes links, `published` deletes from a link to the end of its line as the authors' code
+    does, `keep` deletes nothing.
+    """
     strip_rt: bool = True
     """Delete the retweet marker at the start; the name of who is retweeted stays."""
     strip_hash: bool = True
@@ -58,13 +65,16 @@ _CONTINUATION = {
     if (char := bytes([byte]).decode(codec, "ignore")) and char.isprintable()
 }
 _SPLIT_EMOJI = re.compile("(?<![\u0370-\u03ff\u1f00-\u1fff])([\u1f00-\u1faf])([0-9A-F])")
-_SPLIT_EMOJI_MOJIBAKE = re.compile(f"(?:á([¼½¾])|·([ºΩæ]))([{re.escape(''.join(_CONTINUATION))}]?)([0-9A-F]?)")
+_SPLIT_EMOJI_MOJIBAKE = re.compile(
+    f"(?:á([¼½¾])|·([ºΩæ]))([{re.escape(''.join(_CONTINUATION))}]?)([0-9A-F]?)"
+)
 _SECOND_BYTE = {"¼": 0xBC, "½": 0xBD, "¾": 0xBE, "º": 0xBC, "Ω": 0xBD, "æ": 0xBE}
 _MAC_PUNCTUATION = re.compile("‚Ä([êëíìîïñóòôöõúùûü†°¢£§•¶])")
 _MAC_NO_BREAK_SPACE = re.compile("¬(?= )")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# controls, bidirectional overrides, zero-width and filler characters, variation selectors, tags, non-characters; spaces are folded later
+# controls, bidirectional overrides, zero-width and filler characters, variation selectors, tags,
+# non-characters; spaces are folded later
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
     "\u3164\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
@@ -77,7 +87,7 @@ _URL_CUT = re.compile(r"(?:\bhttps?(?::/{0,2})?(?:…|\.{2,3})?|\bhtt(?:…|\.{2
 _URL_PUBLISHED = re.compile(r"https?:\/\/.*[\r\n]*")
 
 
-def clean_text(text: str, rules: CleaningRules = CleaningRules()) -> str:  # noqa: B008 - frozen
+def clean_text(text: str, rules: CleaningRules = CleaningRules()) -> str:
     """Cleans one text by the rules.
 
     >>> clean_text("RT @Cal_OES: Weâ€™re open &amp; safe #CampFire https://t.co/r89 https…")
@@ -88,7 +98,8 @@ def clean_text(text: str, rules: CleaningRules = CleaningRules()) -> str:  # noq
         rules: What to repair and delete.
 
     Returns:
-        At most `rules.max_characters` characters of valid Unicode, white space folded to single spaces. Cleaning it again changes nothing.
+        At most `rules.max_characters` characters of valid Unicode, white space folded to single spaces.
+        Cleaning it again changes nothing.
     """
     text = text[: _HEADROOM * rules.max_characters]
     for _ in range(_PASSES):
@@ -133,8 +144,12 @@ def _repair(text: str) -> str:
 
 
 def _split_emoji(match: re.Match[str]) -> str:
-    """The emoji of `á½¢2` or `·Ω¢2` (both U+1F62 and a 2); nothing where its third byte or its last digit was lost on the way."""
+    """The emoji of `á½¢2` or `·Ω¢2` (both U+1F62 and a 2); nothing where its third byte or its last digit was
+    lost on the way.
+    """
     second, third, digit = match[1] or match[2], match[3], match[4]
     if not third or not digit:
         return ""
-    return chr((0x1000 | (_SECOND_BYTE[second] & 0x3F) << 6 | (_CONTINUATION[third] & 0x3F)) << 4 | int(digit, 16))
+    return chr(
+        (0x1000 | (_SECOND_BYTE[second] & 0x3F) << 6 | (_CONTINUATION[third] & 0x3F)) << 4 | int(digit, 16)
+    )

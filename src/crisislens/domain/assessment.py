@@ -1,6 +1,7 @@
 """What crisislens says of one post, in a form that a program can read back and a person can check.
 
-The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a test holds every record against it.
+The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a test
+holds every record against it.
 """
 
 from typing import Literal
@@ -20,16 +21,21 @@ Modality = Literal["text", "image"]
 class TaskAssessment(BaseModel):
     """One task's answer for one post.
 
-    `label` is always the most probable class, also where the model abstains, so that a reader can still see what it leaned to.
+    `label` is always the most probable class, also where the model abstains, so that a reader can still see
+    what it leaned to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(description="The most probable class")
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
-    probabilities: dict[str, float] = Field(description="Calibrated probability of every class; they add up to 1 up to rounding")
+    probabilities: dict[str, float] = Field(
+        description="Calibrated probability of every class; they add up to 1 up to rounding"
+    )
     abstained: bool = Field(description="True where the answer should be read as 'not sure'")
-    reason: str | None = Field(default=None, description="Why it abstained, in one sentence; null where it did not")
+    reason: str | None = Field(
+        default=None, description="Why it abstained, in one sentence; null where it did not"
+    )
 
 
 class Provenance(BaseModel):
@@ -42,7 +48,9 @@ class Provenance(BaseModel):
     model_fingerprint: str = Field(description="16 hex digits over the model's configuration and weights")
     encoder_fingerprint: str = Field(description="16 hex digits over the encoders' weights and preprocessing")
     crisislens_version: str = Field(description="The version of the package")
-    analyzed_at: str = Field(description="When the run started, ISO 8601 UTC; one time for a whole run, however often resumed")
+    analyzed_at: str = Field(
+        description="When the run started, ISO 8601 UTC; one time for a whole run, however often resumed"
+    )
     annotators: dict[str, str] = Field(
         default_factory=dict,
         description="From what is added beside the tasks (`entities`, …) to 16 hex digits over what added it",
@@ -52,27 +60,48 @@ class Provenance(BaseModel):
 class Assessment(BaseModel):
     """Everything that is said of one post.
 
-    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a task that a post gives no ground for
-    (damage without a photo or text) is answered with an abstention, never left out silently.
+    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a task that a
+    post gives no ground for (damage without a photo or text) is answered with an abstention, never left out
+    silently.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     post: Post = Field(description="The post as it was read")
-    modalities: tuple[Modality, ...] = Field(description="What the assessment rests on; empty where nothing was readable")
-    notes: tuple[str, ...] = Field(default=(), description="What a reader must know, such as why a photo could not be used")
-    language: str | None = Field(default=None, description="Detected language (ISO 639-1), null where the text is too short")
-    tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
-    entities: tuple[Entity, ...] = Field(default=(), description="Who, what and where the text names, in its order")
-    relations: tuple[Relation, ...] = Field(default=(), description="How they relate, the most probable first")
-    places: tuple[PlaceMention, ...] = Field(default=(), description="Named places in the text, in its order")
-    location: GeoLocation | None = Field(default=None, description="Where the post is put on the map; null where nothing tells")
-    place_type: TaskAssessment | None = Field(
-        default=None, description="The kind of place that the post was probably made at; null where no model for it fits the encoder"
+    modalities: tuple[Modality, ...] = Field(
+        description="What the assessment rests on; empty where nothing was readable"
     )
-    urgency: float = Field(ge=0, le=1, description="Sort key of the report, a function of the tasks' probabilities; not itself one")
+    notes: tuple[str, ...] = Field(
+        default=(), description="What a reader must know, such as why a photo could not be used"
+    )
+    language: str | None = Field(
+        default=None, description="Detected language (ISO 639-1), null where the text is too short"
+    )
+    tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
+    entities: tuple[Entity, ...] = Field(
+        default=(), description="Who, what and where the text names, in its order"
+    )
+    relations: tuple[Relation, ...] = Field(
+        default=(), description="How they relate, the most probable first"
+    )
+    places: tuple[PlaceMention, ...] = Field(default=(), description="Named places in the text, in its order")
+    location: GeoLocation | None = Field(
+        default=None, description="Where the post is put on the map; null where nothing tells"
+    )
+    place_type: TaskAssessment | None = Field(
+        default=None,
+        description="The kind of place that the post was probably made at; null where no model for it fits "
+        "the encoder",
+    )
+    urgency: float = Field(
+        ge=0,
+        le=1,
+        description="Sort key of the report, a function of the tasks' probabilities; not itself one",
+    )
     provenance: Provenance
-    rationale: Rationale | None = Field(default=None, description="The evidence in the post; null where nobody asked (`analyze --explain`)")
+    rationale: Rationale | None = Field(
+        default=None, description="The evidence in the post; null where nobody asked (`analyze --explain`)"
+    )
 
 
 class FailedPost(BaseModel):

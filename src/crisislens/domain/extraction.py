@@ -7,16 +7,29 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["ENTITY_TYPES", "MOST_ENTITIES", "NO_RELATION", "AnnotatedPost", "Entity", "Link", "Mention", "Relation"]
+__all__ = [
+    "ENTITY_TYPES",
+    "MOST_ENTITIES",
+    "NO_RELATION",
+    "AnnotatedPost",
+    "Entity",
+    "Link",
+    "Mention",
+    "Relation",
+]
 
 ENTITY_TYPES: tuple[str, ...] = ("PER", "LOC", "ORG", "MISC")
-"""People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017, MNRE and JMERE have them."""
+"""People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017, MNRE and
+JMERE have them.
+"""
 
 NO_RELATION = "None"
 """What the data sets call a pair of entities without a relation."""
 
 MOST_ENTITIES = 8
-"""Of how many entities of a post pairs are made: relations are asked for, and learned from, every ordered pair of the first ones."""
+"""Of how many entities of a post pairs are made: relations are asked for, and learned from, every ordered
+pair of the first ones.
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -41,7 +54,8 @@ class Link:
     Attributes:
         head: Place of the head among the post's mentions.
         tail: Place of the tail.
-        type: The relation, as `/per/loc/place_of_residence`, or `NO_RELATION` where people looked and found none.
+        type: The relation, as `/per/loc/place_of_residence`, or `NO_RELATION` where people looked and found
+            none.
     """
 
     head: int
@@ -75,14 +89,18 @@ class Entity(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: str = Field(description="PER (a person), LOC (a place), ORG (an organization) or MISC (an event, a work, a product, …)")
+    type: str = Field(
+        description="PER (a person), LOC (a place), ORG (an organization) or MISC (an event, a work, a "
+        "product, …)"
+    )
     text: str = Field(min_length=1, description="The characters of the post, as they stand there")
     start: int = Field(ge=0, description="The first character, counted from 0 in the text as posted")
     end: int = Field(gt=0, description="The character after the last one")
     score: float = Field(
         ge=0,
         le=1,
-        description="The model's probability that exactly these words are such an entity (of a joint extractor a mean); not calibrated",
+        description="The model's probability that exactly these words are such an entity (of a joint "
+        "extractor a mean); not calibrated",
     )
 
 
@@ -91,7 +109,15 @@ class Relation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: str = Field(description="The relation with the kinds of its ends, such as /per/loc/place_of_residence")
-    head: int = Field(ge=0, description="Place of the head in the list of the post's entities, counted from 0")
+    type: str = Field(
+        description="The relation with the kinds of its ends, such as /per/loc/place_of_residence"
+    )
+    head: int = Field(
+        ge=0, description="Place of the head in the list of the post's entities, counted from 0"
+    )
     tail: int = Field(ge=0, description="Place of the tail, likewise")
-    score: float = Field(ge=0, le=1, description="The model's probability of the relation, given the two entities; not calibrated")
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="The model's probability of the relation, given the two entities; not calibrated",
+    )

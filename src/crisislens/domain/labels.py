@@ -1,9 +1,10 @@
 """Label spaces as data: classes, their order, and the merges that the published settings use.
 
-The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of different settings never do.
+The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of different
+settings never do.
 
-Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025, https://arxiv.org/abs/2507.05165, Table 1;
-B2: the merges of Ofli et al. 2020, https://arxiv.org/abs/2004.11838.
+Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025, https://arxiv.org/abs/2507.05165,
+Table 1; B2: the merges of Ofli et al. 2020, https://arxiv.org/abs/2004.11838.
 """
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -11,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
 
-__all__ = ["DAMAGE_SEVERITY", "HUMANITARIAN_A2", "HUMANITARIAN_B2", "HUMANITARIAN_RAW", "INFORMATIVENESS", "LABEL_SPACES", "LabelSpace"]
+__all__ = [
+    "DAMAGE_SEVERITY",
+    "HUMANITARIAN_A2",
+    "HUMANITARIAN_B2",
+    "HUMANITARIAN_RAW",
+    "INFORMATIVENESS",
+    "LABEL_SPACES",
+    "LabelSpace",
+]
 
 
 class LabelSpace(BaseModel):
@@ -61,7 +70,9 @@ class LabelSpace(BaseModel):
             return name
         if raw in self.dropped:
             return None
-        raise DataError(f"label {raw!r} is not in {self.name}; expected one of {', '.join((*self.classes, *self.merges))}")
+        raise DataError(
+            f"label {raw!r} is not in {self.name}; expected one of {', '.join((*self.classes, *self.merges))}"
+        )
 
     def index(self, raw: str) -> int:
         """The position of a raw label's class.
@@ -95,7 +106,11 @@ _TITLES = {
     "mild_damage": "Mild damage",
     "severe_damage": "Severe damage",
 }
-_PEOPLE = {"affected_individuals": "affected", "injured_or_dead_people": "affected", "missing_or_found_people": "affected"}
+_PEOPLE = {
+    "affected_individuals": "affected",
+    "injured_or_dead_people": "affected",
+    "missing_or_found_people": "affected",
+}
 
 LABEL_SPACES: Registry[LabelSpace] = Registry("label space")
 
@@ -105,7 +120,13 @@ def _add(space: LabelSpace) -> LabelSpace:
 
 
 INFORMATIVENESS = _add(
-    LabelSpace(name="informativeness", task="informativeness", setting="A1", classes=("not_informative", "informative"), titles=_TITLES)
+    LabelSpace(
+        name="informativeness",
+        task="informativeness",
+        setting="A1",
+        classes=("not_informative", "informative"),
+        titles=_TITLES,
+    )
 )
 HUMANITARIAN_RAW = _add(
     LabelSpace(

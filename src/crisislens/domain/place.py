@@ -15,20 +15,27 @@ class Place(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(
-        description="`city:` and the GeoNames id, `country:` and ISO 3166-1 alpha-2, `state:` and the US postal code, `county:` and FIPS"
+        description="`city:` and the GeoNames id, `country:` and ISO 3166-1 alpha-2, `state:` and the US "
+        "postal code, `county:` and FIPS"
     )
     name: str = Field(description="Its usual English name")
     kind: PlaceKind = Field(description="What it is; states and counties are those of the United States")
     country: str = Field(description="ISO 3166-1 alpha-2 code of the country it is in")
-    admin: str = Field(default="", description="GeoNames code of the first-level division (in the US, the state); empty for countries")
+    admin: str = Field(
+        default="",
+        description="GeoNames code of the first-level division (in the US, the state); empty for countries",
+    )
     lat: float | None = Field(
         default=None,
         ge=-90,
         le=90,
-        description="Latitude, WGS 84; of countries and states the mean of their cities weighted by population; null for counties",
+        description="Latitude, WGS 84; of countries and states the mean of their cities weighted by "
+        "population; null for counties",
     )
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude, likewise")
-    population: int = Field(default=0, ge=0, description="Inhabitants; of a US state those of its larger cities; 0 where unknown")
+    population: int = Field(
+        default=0, ge=0, description="Inhabitants; of a US state those of its larger cities; 0 where unknown"
+    )
 
 
 class PlaceAlternative(BaseModel):
@@ -49,8 +56,14 @@ class PlaceMention(BaseModel):
     start: int = Field(ge=0, description="First character in the post's text")
     end: int = Field(ge=0, description="The character after the last")
     place: Place = Field(description="The most likely reading")
-    confidence: float = Field(ge=0, le=1, description="That it is a place and this one, in a hand-set scale, not a calibrated probability")
-    alternatives: tuple[PlaceAlternative, ...] = Field(default=(), description="Other readings, the likeliest first, at most three")
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        description="That it is a place and this one, in a hand-set scale, not a calibrated probability",
+    )
+    alternatives: tuple[PlaceAlternative, ...] = Field(
+        default=(), description="Other readings, the likeliest first, at most three"
+    )
 
 
 class GeoLocation(BaseModel):
@@ -61,7 +74,10 @@ class GeoLocation(BaseModel):
     lat: float = Field(ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float = Field(ge=-180, le=180, description="Longitude in degrees, WGS 84")
     source: Literal["post", "text"] = Field(
-        description="`post`: its own coordinates; `text`: a place that its text names, not where its author is"
+        description="`post`: its own coordinates; `text`: a place that its text names, not where its author "
+        "is"
     )
-    place: Place | None = Field(default=None, description="The place that the text names, where it is the source")
+    place: Place | None = Field(
+        default=None, description="The place that the text names, where it is the source"
+    )
     confidence: float = Field(ge=0, le=1, description="1 for the post's own coordinates, else the mention's")

@@ -1,15 +1,16 @@
 """Kinds of places as data: four taxonomies, and what of one corresponds to what of another.
 
-- `place_paper`: the three kinds that SG-MFT's introduction names ("home", "school", "work"), https://arxiv.org/abs/2405.05760. Its full
-  list of classes could not be had.
+- `place_paper`: the three kinds that SG-MFT's introduction names ("home", "school", "work"),
+  https://arxiv.org/abs/2405.05760. Its full list of classes could not be had.
 - `place_poi`: the eight types of points of interest of Sánchez Villegas & Aletras, EMNLP 2021,
-  https://aclanthology.org/2021.emnlp-main.614, which are Foursquare's top categories. The names were written from memory of that paper.
+  https://aclanthology.org/2021.emnlp-main.614, which are Foursquare's top categories. The names were written
+  from memory of that paper.
 - `place_scene`: scene classes of photos, as common scene data sets have them.
-- `place_crisis`: ours, for responders: adds what a disaster makes of a place (shelter, flooded street, collapsed building) and what counts
-  in one (hospital, bridge).
+- `place_crisis`: ours, for responders: adds what a disaster makes of a place (shelter, flooded street,
+  collapsed building) and what counts in one (hospital, bridge).
 
-A mapping goes from a finer to a coarser question. None means that nothing corresponds: a post from a flooded street says nothing of home,
-school or work.
+A mapping goes from a finer to a coarser question. None means that nothing corresponds: a post from a flooded
+street says nothing of home, school or work.
 """
 
 from collections.abc import Mapping
@@ -57,7 +58,13 @@ _TITLES = {
 
 
 def _add(name: str, setting: str, classes: tuple[str, ...]) -> LabelSpace:
-    space = LabelSpace(name=name, task=TASK, setting=setting, classes=classes, titles={c: _TITLES[c] for c in classes if c in _TITLES})
+    space = LabelSpace(
+        name=name,
+        task=TASK,
+        setting=setting,
+        classes=classes,
+        titles={c: _TITLES[c] for c in classes if c in _TITLES},
+    )
     return LABEL_SPACES.register(name)(space)
 
 
@@ -114,7 +121,9 @@ PLACE_ANSWERS = LABEL_SPACES.register("place_answers")(
         titles={**_TITLES, "unclear": "No place to be seen"},
     )
 )
-"""What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of where they were made."""
+"""What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of
+where they were made.
+"""
 
 PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 """By `FROM->TO`; every class of FROM is named."""
@@ -123,8 +132,12 @@ PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 def _map(start: LabelSpace, end: LabelSpace, pairs: Mapping[str, str]) -> None:
     strange = set(pairs) - set(start.classes) | set(pairs.values()) - set(end.classes)
     if strange:
-        raise ValueError(f"a mapping from {start.name} to {end.name} names classes that neither has: {sorted(strange)}")
-    PLACE_MAPPINGS.register(f"{start.name}->{end.name}")(MappingProxyType({c: pairs.get(c) for c in start.classes}))
+        raise ValueError(
+            f"a mapping from {start.name} to {end.name} names classes that neither has: {sorted(strange)}"
+        )
+    PLACE_MAPPINGS.register(f"{start.name}->{end.name}")(
+        MappingProxyType({c: pairs.get(c) for c in start.classes})
+    )
 
 
 _map(PLACE_CRISIS, PLACE_PAPER, {"home": "home", "school": "school", "work": "work"})
@@ -181,11 +194,23 @@ _map(
 _map(
     PLACE_SCENE,
     PLACE_PAPER,
-    {"bedroom": "home", "kitchen": "home", "livingroom": "home", "suburb": "home", "campus": "school", "office": "work"},
+    {
+        "bedroom": "home",
+        "kitchen": "home",
+        "livingroom": "home",
+        "suburb": "home",
+        "campus": "school",
+        "office": "work",
+    },
 )
 
 
-PLACE_TEMPLATES: tuple[str, ...] = ("a photo of {}.", "a photo taken at {}.", "a post from {}.", "this was posted at {}.")
+PLACE_TEMPLATES: tuple[str, ...] = (
+    "a photo of {}.",
+    "a photo taken at {}.",
+    "a post from {}.",
+    "this was posted at {}.",
+)
 """Sentences that a class phrase is put into for zero-shot classification."""
 
 PLACE_PHRASES: dict[str, tuple[str, ...]] = {
@@ -217,7 +242,10 @@ def place_prompts() -> dict[str, tuple[str, ...]]:
     >>> place_prompts()["bridge"][0]
     'a photo of a bridge.'
     """
-    return {name: tuple(t.format(p) for p in phrases for t in PLACE_TEMPLATES) for name, phrases in PLACE_PHRASES.items()}
+    return {
+        name: tuple(t.format(p) for p in phrases for t in PLACE_TEMPLATES)
+        for name, phrases in PLACE_PHRASES.items()
+    }
 
 
 def map_place(label: str, start: LabelSpace, end: LabelSpace) -> str | None:
@@ -231,5 +259,7 @@ def map_place(label: str, start: LabelSpace, end: LabelSpace) -> str | None:
         NotRegisteredError: If there is no mapping between the two, with those that exist.
     """
     if label not in start.classes:
-        raise DataError(f"{label!r} is not a class of {start.name}; expected one of {', '.join(start.classes)}")
+        raise DataError(
+            f"{label!r} is not a class of {start.name}; expected one of {', '.join(start.classes)}"
+        )
     return label if start is end else PLACE_MAPPINGS[f"{start.name}->{end.name}"][label]

@@ -8,7 +8,9 @@ __all__ = ["ImageRef", "Post"]
 
 
 class ImageRef(BaseModel):
-    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and nowhere else."""
+    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and nowhere
+    else.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,7 +29,9 @@ class Post(BaseModel):
     id: str = Field(min_length=1, description="Unique within its source")
     text: str = Field(default="", description="The text as posted; may be empty")
     image: ImageRef | None = Field(default=None, description="The photo, if one was posted")
-    created_at: datetime | None = Field(default=None, description="When it was posted; a time without a zone is taken as UTC")
+    created_at: datetime | None = Field(
+        default=None, description="When it was posted; a time without a zone is taken as UTC"
+    )
     lang: str | None = Field(default=None, description="BCP 47 language tag as given by the platform, if any")
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")

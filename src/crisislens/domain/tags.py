@@ -1,7 +1,8 @@
 """Tag schemes: mentions as one tag a word, and back.
 
-BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word (`E-`) and single words (`S-`); all other
-words are `O`. A scheme knows which tag may follow which, where a sequence may start and where it may end.
+BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word (`E-`) and
+single words (`S-`); all other words are `O`. A scheme knows which tag may follow which, where a sequence may
+start and where it may end.
 """
 
 from collections.abc import Sequence
@@ -66,12 +67,16 @@ class TagScheme:
         """The tags of a post.
 
         Raises:
-            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps another one.
+            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps another
+                one.
         """
         tags = ["O"] * words
         for m in mentions:
             if not 0 <= m.start < m.end <= words or m.type not in self.types:
-                raise DataError(f"{m} does not fit {words} words and the types {', '.join(self.types)}; check the data set")
+                raise DataError(
+                    f"{m} does not fit {words} words and the types {', '.join(self.types)}; check the data "
+                    f"set"
+                )
             if any(tag != "O" for tag in tags[m.start : m.end]):
                 raise DataError(f"{m} overlaps another mention; one tag a word cannot hold both")
             tags[m.start : m.end] = self._mention(m)

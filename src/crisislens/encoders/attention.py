@@ -14,8 +14,11 @@ from crisislens.encoders.base import TextEncoder
 __all__ = ["text_attentions"]
 
 
-def text_attentions(encoder: TextEncoder, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> list[Float[Tensor, "b h t t"]]:
-    """The attention of every layer, the first one first; not for several threads at once, since the encoder is switched meanwhile.
+def text_attentions(
+    encoder: TextEncoder, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+) -> list[Float[Tensor, "b h t t"]]:
+    """The attention of every layer, the first one first; not for several threads at once, since the encoder
+    is switched meanwhile.
 
     Arguments:
         encoder: A text encoder.
@@ -29,7 +32,9 @@ def text_attentions(encoder: TextEncoder, ids: Int[Tensor, "b t"], mask: Bool[Te
 
     models = [m for m in encoder.modules() if isinstance(m, PreTrainedModel)]
     if not models:
-        raise ModelError(f"the text encoder {encoder.name} has no attention to read; use integrated_gradients")
+        raise ModelError(
+            f"the text encoder {encoder.name} has no attention to read; use integrated_gradients"
+        )
     maps: list[Tensor] = []
     with _eager(models[0]), _listening(models[0], maps), torch.inference_mode():
         encoder(ids, mask)
@@ -53,7 +58,12 @@ def _eager(model: Any) -> Iterator[None]:
 def _listening(model: nn.Module, maps: list[Tensor]) -> Iterator[None]:
     def keep(module: nn.Module, _: object, out: object) -> None:
         weights = out[1] if isinstance(out, tuple) and len(out) > 1 else None
-        if isinstance(weights, Tensor) and weights.ndim == 4 and weights.shape[-1] == weights.shape[-2] and not _known(weights, maps):
+        if (
+            isinstance(weights, Tensor)
+            and weights.ndim == 4
+            and weights.shape[-1] == weights.shape[-2]
+            and not _known(weights, maps)
+        ):
             maps.append(weights)
 
     handles = [m.register_forward_hook(keep) for m in model.modules()]

@@ -1,4 +1,5 @@
-"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks of what was loaded.
+"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks
+of what was loaded.
 
 Only safetensors are read, and no code from a hub is ever run.
 """
@@ -27,16 +28,19 @@ def advice(kind: str, name: str, error: Exception) -> str:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if Path(name).is_dir():
         return (
-            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "
+            f"({reason}); convert it or name another"
         )
     return (
-        f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
+        f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf "
+        f"download {name}; "
         "without one, copy its folder here and give the folder's path as option checkpoint"
     )
 
 
 def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, Any]]:
-    """The model without a head that transformers' automatic class builds, in fp32 whatever the file holds, and its account of loading.
+    """The model without a head that transformers' automatic class builds, in fp32 whatever the file holds,
+    and its account of loading.
 
     A result must not depend on how weights were stored. What the account says is for `check_whole`.
 
@@ -45,13 +49,19 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
         revision: A commit of the hub repository; None for its newest.
 
     Raises:
-        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it cannot be had or does not fit.
+        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it cannot be
+            had or does not fit.
     """
     import transformers
 
     models = cast("Any", transformers.AutoModel)
     model, info = models.from_pretrained(
-        name, revision=revision, use_safetensors=True, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+        name,
+        revision=revision,
+        use_safetensors=True,
+        dtype=torch.float32,
+        trust_remote_code=False,
+        output_loading_info=True,
     )
     return model, info
 
@@ -71,7 +81,10 @@ def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[s
     missing = sorted(key for key in map(str, info["missing_keys"]) if not key.startswith(spare or ("\0",)))
     missing += sorted(map(str, info["mismatched_keys"]))
     if missing:
-        raise ModelError(f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole {kind} checkpoint")
+        raise ModelError(
+            f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole {kind} "
+            f"checkpoint"
+        )
 
 
 def recipe(processor: Any) -> dict[str, object]:

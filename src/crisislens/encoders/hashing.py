@@ -1,8 +1,11 @@
-r"""Encoders without weights: deterministic, fast, for tests, doctests and a first look at a pipeline. Not for results.
+r"""Encoders without weights: deterministic, fast, for tests, doctests and a first look at a pipeline. Not for
+results.
 
-A word $w$ is hashed into one of $V$ rows of fixed Gaussian tables, $X_j = T_{h(w_j)}$, and $z = \tfrac{1}{t} \sum_j U_{h(w_j)}$ (feature
-hashing: Weinberger et al., 2009, https://arxiv.org/abs/0902.2206). A picture becomes a 16 × 16 color grid; each 4 × 4 cell of it goes
-through a fixed random projection (Johnson and Lindenstrauss), and so do the means of all 16 cells together, which is the pooled vector.
+A word $w$ is hashed into one of $V$ rows of fixed Gaussian tables, $X_j = T_{h(w_j)}$, and
+$z = \tfrac{1}{t} \sum_j U_{h(w_j)}$ (feature hashing: Weinberger et al., 2009,
+https://arxiv.org/abs/0902.2206). A picture becomes a 16 × 16 color grid; each 4 × 4 cell of it goes through a
+fixed random projection (Johnson and Lindenstrauss), and so do the means of all 16 cells together, which is
+the pooled vector.
 
 The four widths differ on purpose, so that a model that takes one for another fails in its first test.
 """
@@ -21,7 +24,15 @@ from torch import Tensor, nn
 
 from crisislens.core.config import Config
 from crisislens.core.fingerprint import fingerprint
-from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.base import (
+    ENCODERS,
+    EncoderPair,
+    EncoderSpec,
+    ImageEncoder,
+    TextEncoder,
+    TokenizedText,
+    freeze,
+)
 
 __all__ = ["HashingImage", "HashingOptions", "HashingText"]
 
@@ -54,12 +65,21 @@ class HashingText(TextEncoder):
         self.name, self.seed, self.max_tokens = "hashing", seed, max_tokens
         self.width, self.pooled_width = 32, 48
         self.states = nn.Embedding(_ROWS, self.width, _weight=_gaussian(seed, _ROWS, self.width))
-        self.pools = nn.Embedding(_ROWS, self.pooled_width, _weight=_gaussian(seed + 1, _ROWS, self.pooled_width))
+        self.pools = nn.Embedding(
+            _ROWS, self.pooled_width, _weight=_gaussian(seed + 1, _ROWS, self.pooled_width)
+        )
         freeze(self)
 
     def fingerprint(self) -> str:
         """16 hex digits over seed and length."""
-        return fingerprint({"encoder": "hashing-text", "revision": _REVISION, "seed": self.seed, "max_tokens": self.max_tokens})
+        return fingerprint(
+            {
+                "encoder": "hashing-text",
+                "revision": _REVISION,
+                "seed": self.seed,
+                "max_tokens": self.max_tokens,
+            }
+        )
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Words and single other characters, in lower case, after one start token."""
@@ -71,10 +91,14 @@ class HashingText(TextEncoder):
         ids = (_START, *(_row(m.group()) for m in kept))
         return TokenizedText(ids, ((0, 0), *(m.span() for m in kept)), len(kept) < len(words))
 
-    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """Rows of the tables and the mean of those for pooling."""
         real = mask[..., None]
-        pooled = reduce(self.pools(ids).masked_fill(~real, 0.0), "b t e -> b e", "sum") / mask.sum(1, keepdim=True)
+        pooled = reduce(self.pools(ids).masked_fill(~real, 0.0), "b t e -> b e", "sum") / mask.sum(
+            1, keepdim=True
+        )
         return self.states(ids).masked_fill(~real, 0.0), pooled
 
 
@@ -103,7 +127,9 @@ class HashingImage(ImageEncoder):
         small = np.array(Image.fromarray(pixels).resize((side, side), Image.Resampling.BOX))
         return rearrange(torch.from_numpy(small).float() / 127.5 - 1.0, "h w c -> c h w")
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Projected cells and the projection of their means."""
         cells = rearrange(images, "b c (g y) (k x) -> b (g k) (c y x)", g=_GRID, k=_GRID)
         means = reduce(images, "b c (g y) (k x) -> b (c g k)", "mean", g=_GRID, k=_GRID)
@@ -118,7 +144,9 @@ def build_hashing(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit `HashingOptions`.
     """
     options = HashingOptions.parse(spec.options, where="encoder hashing")
-    return EncoderPair(HashingText(seed=options.seed, max_tokens=options.max_tokens), HashingImage(seed=options.seed), spec)
+    return EncoderPair(
+        HashingText(seed=options.seed, max_tokens=options.max_tokens), HashingImage(seed=options.seed), spec
+    )
 
 
 def _row(word: str) -> int:

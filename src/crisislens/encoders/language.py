@@ -1,12 +1,13 @@
 r"""Language models to be trained inside the graph: the BERT family, and MiniLM from its package.
 
-Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something may be added to the embeddings of the
-pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told there how a word is spelled, which its tokenizer throws away
-and names hang on.
+Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something may be
+added to the embeddings of the pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told
+there how a word is spelled, which its tokenizer throws away and names hang on.
 
-A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, ALBERT, DeBERTa and kin: encoders whose
-tokenizer puts special pieces around a text); only safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from
-its Python package and needs no hub (Wang et al., 2020, https://arxiv.org/abs/2002.10957).
+A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, ALBERT,
+DeBERTa and kin: encoders whose tokenizer puts special pieces around a text); only safetensors are read and no
+code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python package and needs no hub (Wang et al.,
+2020, https://arxiv.org/abs/2002.10957).
 """
 
 import hashlib
@@ -39,7 +40,9 @@ class LanguageSpec(Config):
     """Which language model."""
 
     checkpoint: str = _PACKAGED
-    """`minilm` (from its Python package), a name on the Hugging Face hub such as `google-bert/bert-base-uncased`, or a local folder."""
+    """`minilm` (from its Python package), a name on the Hugging Face hub such as
+    `google-bert/bert-base-uncased`, or a local folder.
+    """
     revision: str | None = None
     """A commit of the hub repository; without one, its newest."""
     max_tokens: int = Field(default=128, ge=8, le=512)
@@ -60,7 +63,8 @@ class LanguageEncoder(TextEncoder):
 
     Attributes:
         width: Width d of the states.
-        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small ELECTRA) project to d.
+        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small ELECTRA)
+            project to d.
     """
 
     def __init__(
@@ -84,8 +88,12 @@ class LanguageEncoder(TextEncoder):
         freeze(self)
 
     def fingerprint(self) -> str:
-        """16 hex digits over the weights as loaded and the length; what was trained on top has a fingerprint of its own."""
-        return fingerprint({"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens})
+        """16 hex digits over the weights as loaded and the length; what was trained on top has a fingerprint
+        of its own.
+        """
+        return fingerprint(
+            {"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens}
+        )
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each by itself, special tokens included."""
@@ -113,7 +121,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     """A language model, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or it is no encoder of the BERT family.
+        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or it is no
+            encoder of the BERT family.
     """
     if spec.checkpoint == _PACKAGED:
         packaged = MiniLMText(max_tokens=spec.max_tokens)
@@ -132,12 +141,18 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         if not texts:
             return []
         plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = tokenizer(plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False)
-        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+        out = tokenizer(
+            plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False
+        )
+        return [
+            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
+            for e in out.encodings
+        ]
 
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(
-            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no special pieces around a text; "
+            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no special pieces "
+            f"around a text; "
             "name an encoder of the BERT family"
         )
     return LanguageEncoder(
@@ -146,7 +161,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         tokenizer=tokenize,
         max_tokens=min(spec.max_tokens, _longest(model)),
         pad_id=int(tokenizer.pad_token_id or 0),
-        base=digest(model.state_dict()) + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
+        base=digest(model.state_dict())
+        + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
         vocabulary=tokenizer.backend_tokenizer.token_to_id,
     )
 
@@ -157,17 +173,24 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     tokenizers = cast("Any", transformers.AutoTokenizer)
     try:
         model, info = automatic_model(spec.checkpoint, spec.revision)
-        tokenizer = tokenizers.from_pretrained(spec.checkpoint, revision=spec.revision, trust_remote_code=False)
+        tokenizer = tokenizers.from_pretrained(
+            spec.checkpoint, revision=spec.revision, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, config.json, tokenizer.json, "
+            f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset "
+            f"HF_HUB_OFFLINE or run: "
+            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, "
+            f"config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=_SPARE)
     if not getattr(tokenizer, "is_fast", False):
-        raise ModelError(f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; convert it")
+        raise ModelError(
+            f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; "
+            f"convert it"
+        )
     if getattr(model, "pooler", None) is not None:
         model.pooler = None
     return model, tokenizer
@@ -176,4 +199,8 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
 def _longest(model: Any) -> int:
     positions = int(getattr(model.config, "max_position_embeddings", 512))
     # RoBERTa counts positions from the padding id on
-    return positions - int(model.config.pad_token_id) - 1 if "roberta" in str(model.config.model_type) else positions
+    return (
+        positions - int(model.config.pad_token_id) - 1
+        if "roberta" in str(model.config.model_type)
+        else positions
+    )

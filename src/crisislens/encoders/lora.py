@@ -1,13 +1,17 @@
-r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later disappears into its weight.
+r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later disappears into
+its weight.
 
-$$y = W x + b + s\, B A x, \qquad A \in \mathbb{R}^{r \times n},\ B \in \mathbb{R}^{m \times r},\ s = \alpha / r, \qquad
+$$y = W x + b + s\, B A x, \qquad A \in \mathbb{R}^{r \times n},\ B \in \mathbb{R}^{m \times r},\ s = \alpha /
+r, \qquad
   \hat W = W + s\, B A .$$
 
-Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an untrained adapter changes nothing; $A$
-is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random Gaussian" without a scale; its code uses Kaiming's uniform of the same order).
+Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an untrained
+adapter changes nothing; $A$ is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random Gaussian" without a
+scale; its code uses Kaiming's uniform of the same order).
 
-An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any other trained tensor (layer norms, biases)
-whole under its own name, and in the metadata the scaling $s$ and what the adapter belongs to.
+An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any other trained
+tensor (layer norms, biases) whole under its own name, and in the metadata the scaling $s$ and what the
+adapter belongs to.
 """
 
 import math
@@ -26,7 +30,16 @@ from torch.nn import functional
 from crisislens.core.errors import ModelError
 from crisislens.core.files import atomic_write
 
-__all__ = ["LoraLinear", "LoraState", "add_lora", "fold_lora", "lora_state", "merge_lora", "read_lora", "write_lora"]
+__all__ = [
+    "LoraLinear",
+    "LoraState",
+    "add_lora",
+    "fold_lora",
+    "lora_state",
+    "merge_lora",
+    "read_lora",
+    "write_lora",
+]
 
 _FORMAT = "crisislens-lora-1"
 _A, _B = ".lora_a", ".lora_b"
@@ -74,16 +87,20 @@ class LoraState:
     base: str = ""
 
 
-def add_lora(module: nn.Module, *, rank: int, alpha: float | int, targets: Sequence[str], dropout: float = 0.0) -> list[str]:
+def add_lora(
+    module: nn.Module, *, rank: int, alpha: float | int, targets: Sequence[str], dropout: float = 0.0
+) -> list[str]:
     """Wraps linear maps of a module, in place, and returns their names.
 
-    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what should be trained whole.
+    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what should be
+    trained whole.
 
     Arguments:
         module: The module to adapt.
         rank: The rank $r$.
         alpha: Sets the scaling $s = \\alpha / r$.
-        targets: Patterns of names within the module; `*` stands for any characters, as in `bert.encoder.*.query`.
+        targets: Patterns of names within the module; `*` stands for any characters, as in
+            `bert.encoder.*.query`.
         dropout: See `LoraLinear`.
 
     Raises:
@@ -94,7 +111,10 @@ def add_lora(module: nn.Module, *, rank: int, alpha: float | int, targets: Seque
     linear = [name for name, m in module.named_modules() if isinstance(m, nn.Linear)]
     names = [name for name in linear if any(fnmatchcase(name, target) for target in targets)]
     if not names:
-        raise ModelError(f"no linear map matches {list(targets)}; their names are like {', '.join(linear[:4]) or 'none at all'}")
+        raise ModelError(
+            f"no linear map matches {list(targets)}; their names are like "
+            f"{', '.join(linear[:4]) or 'none at all'}"
+        )
     for name in names:
         parent, _, last = name.rpartition(".")
         base = module.get_submodule(name)
@@ -104,7 +124,8 @@ def add_lora(module: nn.Module, *, rank: int, alpha: float | int, targets: Seque
 
 
 def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
-    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter that requires a gradient.
+    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter that
+    requires a gradient.
 
     Arguments:
         module: A module after `add_lora`.
@@ -116,16 +137,23 @@ def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
     adapted = {name: m for name, m in module.named_modules() if isinstance(m, LoraLinear)}
     scalings = {m.scaling for m in adapted.values()}
     if len(scalings) != 1:
-        raise ModelError(f"expected linear maps adapted with one scaling, found {len(scalings)}; call add_lora once")
+        raise ModelError(
+            f"expected linear maps adapted with one scaling, found {len(scalings)}; call add_lora once"
+        )
     pairs = {name + end: p for name, m in adapted.items() for end, p in ((_A, m.a), (_B, m.b))}
     inside = {id(p) for p in pairs.values()}
     whole = {name: p for name, p in module.named_parameters() if p.requires_grad and id(p) not in inside}
-    return LoraState({k: v.detach().cpu().contiguous().clone() for k, v in {**pairs, **whole}.items()}, scalings.pop(), base)
+    return LoraState(
+        {k: v.detach().cpu().contiguous().clone() for k, v in {**pairs, **whole}.items()},
+        scalings.pop(),
+        base,
+    )
 
 
 @torch.no_grad()
 def merge_lora(module: nn.Module, state: LoraState) -> None:
-    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what the adapted one did, at no cost.
+    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what the adapted
+    one did, at no cost.
 
     Raises:
         ModelError: If a name is not in the module or a shape does not fit; the module is then unchanged.
@@ -138,16 +166,22 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
             continue
         name = key.removesuffix(_A) + ".weight" if key.endswith(_A) else key
         if name not in own:
-            raise ModelError(f"the adapter changes {name}, which this encoder does not have; use the encoder that it was trained on")
+            raise ModelError(
+                f"the adapter changes {name}, which this encoder does not have; use the encoder that it was "
+                f"trained on"
+            )
         value = tensor.double()
         if key.endswith(_A):
             b = state.tensors.get(key.removesuffix(_A) + _B)
             if b is None or b.ndim != 2 or value.ndim != 2 or b.shape[1] != value.shape[0]:
-                raise ModelError(f"the adapter's pair for {name} is incomplete or its ranks differ; store it again")
+                raise ModelError(
+                    f"the adapter's pair for {name} is incomplete or its ranks differ; store it again"
+                )
             value = state.scaling * (b.double() @ value)
         if value.shape != own[name].shape:
             raise ModelError(
-                f"the adapter has shape {tuple(value.shape)} for {name}, the encoder {tuple(own[name].shape)}; use its own encoder"
+                f"the adapter has shape {tuple(value.shape)} for {name}, the encoder "
+                f"{tuple(own[name].shape)}; use its own encoder"
             )
         changes[name] = own[name].double() + value.to(own[name].device) if key.endswith(_A) else value
     for name, value in changes.items():
@@ -156,7 +190,9 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
 
 @torch.no_grad()
 def fold_lora(module: nn.Module) -> None:
-    """Turns every adapted map of a module back into one plain map that computes the same, in place; the module costs what it did before."""
+    """Turns every adapted map of a module back into one plain map that computes the same, in place; the
+    module costs what it did before.
+    """
     for name, adapted in [(n, m) for n, m in module.named_modules() if isinstance(m, LoraLinear)]:
         change = adapted.scaling * (adapted.b.double() @ adapted.a.double())
         adapted.base.weight.copy_(adapted.base.weight.double() + change)
@@ -185,10 +221,13 @@ def read_lora(path: Path) -> LoraState:
         raise ModelError(f"{path} cannot be read as an adapter ({error}); fetch or train it again") from error
     if metadata.get("format") != _FORMAT:
         raise ModelError(
-            f"{path} is not an adapter of crisislens (format {metadata.get('format')!r}, expected {_FORMAT!r}); see encoders.lora"
+            f"{path} is not an adapter of crisislens (format {metadata.get('format')!r}, expected "
+            f"{_FORMAT!r}); see encoders.lora"
         )
     try:
         scaling = float(metadata["scaling"])
     except (KeyError, ValueError) as error:
-        raise ModelError(f"{path} does not say its scaling; store the adapter again with write_lora") from error
+        raise ModelError(
+            f"{path} does not say its scaling; store the adapter again with write_lora"
+        ) from error
     return LoraState(tensors, scaling, metadata.get("base", ""))

@@ -1,13 +1,25 @@
-"""Any text encoder beside any image encoder, such as ELECTRA beside DenseNet: `{name: pair, options: {text: {…}, image: {…}}}`."""
+"""Any text encoder beside any image encoder, such as ELECTRA beside DenseNet:
+`{name: pair, options: {text: {…}, image: {…}}}`.
+"""
 
 from crisislens.core.config import Config
-from crisislens.encoders.base import ENCODERS, IMAGE_ENCODERS, TEXT_ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder
+from crisislens.encoders.base import (
+    ENCODERS,
+    IMAGE_ENCODERS,
+    TEXT_ENCODERS,
+    EncoderPair,
+    EncoderSpec,
+    ImageEncoder,
+    TextEncoder,
+)
 
 __all__ = ["PairOptions"]
 
 
 class PairOptions(Config):
-    """Options of the encoder `pair`; each side is an encoder of one kind (`language`, `timm`) or that side of one of both kinds."""
+    """Options of the encoder `pair`; each side is an encoder of one kind (`language`, `timm`) or that side of
+    one of both kinds.
+    """
 
     text: EncoderSpec
     """The text encoder with its options."""

@@ -2,10 +2,11 @@ r"""SigLIP and SigLIP 2 (fixed resolution), any checkpoint in the layout of tran
 
 $$z_t = P_t\, X^t_{\text{last}}, \qquad z_i = \operatorname{AttentionPool}(X^i).$$
 
-Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a fixed length, without a mask, and its
-pooled text vector is the state at the last place, which for most texts is padding. So `forward` pads every batch to that length itself,
-with the checkpoint's own pad token: a batch's padding then changes nothing, and every text costs what 64 tokens do.
-Token states are those of the real tokens. Only safetensors are read, and no code from a hub is run.
+Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a fixed
+length, without a mask, and its pooled text vector is the state at the last place, which for most texts is
+padding. So `forward` pads every batch to that length itself, with the checkpoint's own pad token: a batch's
+padding then changes nothing, and every text costs what 64 tokens do. Token states are those of the real
+tokens. Only safetensors are read, and no code from a hub is run.
 """
 
 import logging
@@ -22,7 +23,15 @@ from torch.nn import functional
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.encoders.base import ENCODERS, EncoderPair, EncoderSpec, ImageEncoder, TextEncoder, TokenizedText, freeze
+from crisislens.encoders.base import (
+    ENCODERS,
+    EncoderPair,
+    EncoderSpec,
+    ImageEncoder,
+    TextEncoder,
+    TokenizedText,
+    freeze,
+)
 from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
 
 __all__ = ["SiglipImage", "SiglipOptions", "SiglipText"]
@@ -75,17 +84,29 @@ class SiglipText(TextEncoder):
         if not texts:
             return []
         plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
+        out = self._tokenizer(
+            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
+        )
         # an empty text has no token in some vocabularies; it is one pad then, and has no words
         return [
-            TokenizedText(tuple(e.ids) or (self.pad_id,), tuple((a, b) for a, b in e.offsets) or ((0, 0),), bool(e.overflowing))
+            TokenizedText(
+                tuple(e.ids) or (self.pad_id,),
+                tuple((a, b) for a, b in e.offsets) or ((0, 0),),
+                bool(e.overflowing),
+            )
             for e in out.encodings
         ]
 
-    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
-        """States of the real tokens and the pooled vector, both among the padding that SigLIP was trained with."""
+    def forward(
+        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
+        """States of the real tokens and the pooled vector, both among the padding that SigLIP was trained
+        with.
+        """
         t = ids.shape[1]
-        full = functional.pad(ids.masked_fill(~mask, self.pad_id), (0, self.max_tokens - t), value=self.pad_id)
+        full = functional.pad(
+            ids.masked_fill(~mask, self.pad_id), (0, self.max_tokens - t), value=self.pad_id
+        )
         out = self.model(input_ids=full)
         return out.last_hidden_state[:, :t].masked_fill(~mask[..., None], 0.0), out.pooler_output
 
@@ -109,12 +130,16 @@ class SiglipImage(ImageEncoder):
         self.width = self.pooled_width = config.hidden_size
         self.side_px = config.image_size
         self.patches = (config.image_size // config.patch_size) ** 2
-        facts = {k: getattr(config, k) for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")}
+        facts = {
+            k: getattr(config, k)
+            for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
+        }
         self._fingerprint = fingerprint({"weights": digest(self.state_dict()), **recipe(processor), **facts})
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
-                f"the checkpoint prepares pictures of shape {tuple(made)}, its weights take side {self.side_px}; "
+                f"the checkpoint prepares pictures of shape {tuple(made)}, its weights take side "
+                f"{self.side_px}; "
                 "correct size in its preprocessor_config.json"
             )
         freeze(self)
@@ -125,10 +150,14 @@ class SiglipImage(ImageEncoder):
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes the picture into the square and normalizes, as the checkpoint says."""
-        values: Tensor = self._processor(images=[pixels], return_tensors="pt", input_data_format="channels_last")["pixel_values"]
+        values: Tensor = self._processor(
+            images=[pixels], return_tensors="pt", input_data_format="channels_last"
+        )["pixel_values"]
         return values[0]
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patch states after the last norm and the attention-pooled vector."""
         out = self.model(pixel_values=images)
         return out.last_hidden_state, out.pooler_output
@@ -146,11 +175,18 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
 
     options = SiglipOptions.parse(spec.options, where="encoder siglip")
     models, tokenizers, processors = (
-        cast("Any", kind) for kind in (transformers.SiglipModel, transformers.AutoTokenizer, transformers.SiglipImageProcessorPil)
+        cast("Any", kind)
+        for kind in (
+            transformers.SiglipModel,
+            transformers.AutoTokenizer,
+            transformers.SiglipImageProcessorPil,
+        )
     )
     name, revision = options.checkpoint, options.revision
     try:
-        model, info = models.from_pretrained(name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True)
+        model, info = models.from_pretrained(
+            name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
         tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("SigLIP", name, error)) from error

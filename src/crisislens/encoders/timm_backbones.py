@@ -1,16 +1,18 @@
-r"""Convolutional and other backbones of timm: a grid of patch states, pooled by its mean or by the classifier's logits.
+r"""Convolutional and other backbones of timm: a grid of patch states, pooled by its mean or by the
+classifier's logits.
 
 With the last feature map $G \in \mathbb{R}^{d \times h \times w}$, patches are its cells row by row, and
 
-$$z = \tfrac{1}{hw} \textstyle\sum_{xy} G_{xy} \ \ (\texttt{mean}) \qquad \text{or} \qquad z = W z_{\text{mean}} + b \ \
-(\texttt{logits}).$$
+$$z = \tfrac{1}{hw} \textstyle\sum_{xy} G_{xy} \ \ (\texttt{mean}) \qquad \text{or} \qquad z = W
+z_{\text{mean}} + b \ \ (\texttt{logits}).$$
 
-The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, use DenseNet-201 (Huang et al., 2017,
-https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet **logits** as the image's vector, from torchvision; here timm's `densenet201`,
-whose weights `tv_in1k` are the same ones converted. Weights are safetensors from the hub repository `timm/NAME` or from a local file.
+The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, use
+DenseNet-201 (Huang et al., 2017, https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet **logits** as the
+image's vector, from torchvision; here timm's `densenet201`, whose weights `tv_in1k` are the same ones
+converted. Weights are safetensors from the hub repository `timm/NAME` or from a local file.
 
-timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an encoder is built, and not before. Pictures are
-resized and normalized as the model's own data configuration says.
+timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an encoder is
+built, and not before. Pictures are resized and normalized as the model's own data configuration says.
 """
 
 from pathlib import Path
@@ -36,7 +38,11 @@ from crisislens.encoders.lora import merge_lora, read_lora
 __all__ = ["VisionImage", "VisionOptions"]
 
 VisionPool = Literal["logits", "mean"]
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC, "nearest": Image.Resampling.NEAREST}
+_RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "nearest": Image.Resampling.NEAREST,
+}
 
 
 class VisionOptions(Config):
@@ -71,7 +77,9 @@ class VisionImage(ImageEncoder):
         try:
             self.model: Any = timm.create_model(options.model, pretrained=False)
         except (RuntimeError, ValueError) as error:
-            raise ModelError(f"timm knows no model {options.model!r} ({error}); timm.list_models() names them") from error
+            raise ModelError(
+                f"timm knows no model {options.model!r} ({error}); timm.list_models() names them"
+            ) from error
         _fill(self.model, options)
         facts: dict[str, Any] = timm.data.resolve_model_data_config(self.model)
         self.name, self.pooled = options.model, options.pooled
@@ -100,7 +108,8 @@ class VisionImage(ImageEncoder):
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
                 raise ModelError(
-                    f"{options.adapter} adapts other weights than {options.model}'s here; use the encoder that it was trained on"
+                    f"{options.adapter} adapts other weights than {options.model}'s here; use the encoder "
+                    f"that it was trained on"
                 )
             merge_lora(self, state)
             self._identity["adapter"] = fingerprint_file(Path(options.adapter))
@@ -114,17 +123,28 @@ class VisionImage(ImageEncoder):
         image = Image.fromarray(pixels)
         w, h = image.size
         scale = self._resize_px / min(w, h)
-        image = image.resize((max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))), self._resample)
+        image = image.resize(
+            (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))), self._resample
+        )
         left, top = (image.width - self.side_px) // 2, (image.height - self.side_px) // 2
         cropped = np.asarray(image.crop((left, top, left + self.side_px, top + self.side_px)), np.float32)
         return rearrange(torch.from_numpy((cropped / 255.0 - self._mean) / self._std), "h w c -> c h w")
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """The cells of the last feature map, and its mean or the logits."""
         grid: Tensor = self.model.forward_features(images)
         if grid.ndim != 4:
-            raise ModelError(f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; take a convolutional model")
-        pooled = self.model.forward_head(grid) if self.pooled == "logits" else reduce(grid, "b d h w -> b d", "mean")
+            raise ModelError(
+                f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; take a "
+                f"convolutional model"
+            )
+        pooled = (
+            self.model.forward_head(grid)
+            if self.pooled == "logits"
+            else reduce(grid, "b d h w -> b d", "mean")
+        )
         return rearrange(grid, "b d h w -> b (h w) d"), pooled
 
 
@@ -148,14 +168,19 @@ def _fill(model: Any, options: VisionOptions) -> None:
         state = load_file(path)
     except (OSError, ValueError, SafetensorError) as error:
         if options.weights:
-            raise ModelError(f"{name} cannot be read as safetensors ({error}); give a safetensors file of {options.model}") from error
-        raise ModelError(advice("timm", name, error).replace("option checkpoint", "option weights")) from error
+            raise ModelError(
+                f"{name} cannot be read as safetensors ({error}); give a safetensors file of {options.model}"
+            ) from error
+        raise ModelError(
+            advice("timm", name, error).replace("option checkpoint", "option weights")
+        ) from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag that belongs to it"
+            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag that "
+            f"belongs to it"
         ) from error
 
 

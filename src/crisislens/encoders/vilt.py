@@ -1,14 +1,18 @@
-r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in one transformer.
+r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in one
+transformer.
 
-$$[e^t_0, e^t_1 \dots e^t_n;\ e^i_0, e^i_1 \dots e^i_p] = \operatorname{ViLT}(\text{ids}, \text{pixels}), \qquad
+$$[e^t_0, e^t_1 \dots e^t_n;\ e^i_0, e^i_1 \dots e^i_p] = \operatorname{ViLT}(\text{ids}, \text{pixels}),
+\qquad
   z = \tanh(W e^t_0 + b).$$
 
-Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv 2603.18611 (`dandelin/vilt-b32-mlm`). A
-checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is ever run. Where a checkpoint has no
-pooler, the state $e^t_0$ of the first token is the pooled vector.
+Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv 2603.18611
+(`dandelin/vilt-b32-mlm`). A checkpoint is a hub name or a local folder; only safetensors are read, and no
+code from a hub is ever run. Where a checkpoint has no pooler, the state $e^t_0$ of the first token is the
+pooled vector.
 
-Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so that all patches are real and
-stand in one order; transformers' own model keeps the sides' ratio, pads to a batch's largest picture, and samples and shuffles patches.
+Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so
+that all patches are real and stand in one order; transformers' own model keeps the sides' ratio, pads to a
+batch's largest picture, and samples and shuffles patches.
 """
 
 import hashlib
@@ -43,14 +47,28 @@ class ViltJoint(nn.Module):
         pooler: Whether the checkpoint has a trained pooler.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, mean: tuple[float, ...], std: tuple[float, ...], pooler: bool = True) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        *,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        pooler: bool = True,
+    ) -> None:
         super().__init__()
         self.model, self._tokenizer, self.pooler = model, tokenizer, pooler
         config = model.config
-        self.width, self.side_px, self.max_tokens = config.hidden_size, config.image_size, config.max_position_embeddings
+        self.width, self.side_px, self.max_tokens = (
+            config.hidden_size,
+            config.image_size,
+            config.max_position_embeddings,
+        )
         self.grid = config.image_size // config.patch_size
         self.pad_id = int(tokenizer.pad_token_id or 0)
-        self.mask_id = int(tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id)
+        self.mask_id = int(
+            tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id
+        )
         self._mean, self._std = (np.asarray(x, np.float32) for x in (mean, std))
         freeze(self)
 
@@ -69,16 +87,27 @@ class ViltJoint(nn.Module):
         plain = [text.encode("utf-8", "replace").decode() for text in texts]
         if not plain:
             return []
-        out = self._tokenizer(plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False)
-        return [TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing)) for e in out.encodings]
+        out = self._tokenizer(
+            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
+        )
+        return [
+            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
+            for e in out.encodings
+        ]
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""
-        resized = np.asarray(Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC), np.float32)
+        resized = np.asarray(
+            Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC), np.float32
+        )
         return torch.from_numpy(((resized / 255 - self._mean) / self._std).transpose(2, 0, 1).copy())
 
     def forward(
-        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], images: Float[Tensor, "b 3 s s"], keep: Bool[Tensor, "b p"] | None = None
+        self,
+        ids: Int[Tensor, "b t"],
+        mask: Bool[Tensor, "b t"],
+        images: Float[Tensor, "b 3 s s"],
+        keep: Bool[Tensor, "b p"] | None = None,
     ) -> JointStates:
         """Joint states; differentiable.
 
@@ -86,14 +115,21 @@ class ViltJoint(nn.Module):
             ids: Token ids, padded at the end.
             mask: True where a token is real.
             images: Preprocessed pictures.
-            keep: Patches that are looked at; all where None (hard dropping of patches, row by row from the top left).
+            keep: Patches that are looked at; all where None (hard dropping of patches, row by row from the
+                top left).
         """
         embeddings = self.model.embeddings
         text = embeddings.text_embeddings(input_ids=ids)
         text = text + embeddings.token_type_embeddings(torch.zeros_like(ids))
         image = self._patches(images)
-        image = image + embeddings.token_type_embeddings(torch.ones(image.shape[:2], dtype=torch.long, device=image.device))
-        kept = torch.ones(image.shape[0], image.shape[1] - 1, dtype=torch.bool, device=image.device) if keep is None else keep
+        image = image + embeddings.token_type_embeddings(
+            torch.ones(image.shape[:2], dtype=torch.long, device=image.device)
+        )
+        kept = (
+            torch.ones(image.shape[0], image.shape[1] - 1, dtype=torch.bool, device=image.device)
+            if keep is None
+            else keep
+        )
         seen = torch.cat([mask, kept.new_ones(len(kept), 1), kept], dim=1)
         bias = torch.where(seen, 0.0, torch.finfo(text.dtype).min)[:, None, None, :]
         x = torch.cat([text, image], dim=1)
@@ -125,14 +161,22 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     models, tokenizers = cast("Any", transformers.ViltModel), cast("Any", transformers.BertTokenizer)
     try:
         model, info = models.from_pretrained(
-            checkpoint, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True, attn_implementation="eager"
+            checkpoint,
+            revision=revision,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            attn_implementation="eager",
         )
         tokenizer = tokenizers.from_pretrained(checkpoint, revision=revision)
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(_advice(checkpoint, error)) from error
     missing = sorted(map(str, info["missing_keys"]))
     if other := [name for name in missing if not name.startswith("pooler.")]:
-        raise ModelError(f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole ViLT checkpoint")
+        raise ModelError(
+            f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole ViLT "
+            f"checkpoint"
+        )
     # the value of every published ViLT checkpoint
     half = (0.5, 0.5, 0.5)
     return ViltJoint(model, tokenizer, mean=half, std=half, pooler=not missing)
@@ -141,8 +185,12 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
 def _advice(name: str, error: Exception) -> str:
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     if Path(name).is_dir():
-        return f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer ({reason}); convert it or name another"
+        return (
+            f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer "
+            f"({reason}); convert it or name another"
+        )
     return (
-        f"ViLT checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf download {name}; "
+        f"ViLT checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf "
+        f"download {name}; "
         "without one, copy its folder here and give the folder's path"
     )

@@ -1,9 +1,11 @@
-r"""Image encoders to be trained inside the graph: ViT and ResNet checkpoints, beside the compact one from its package.
+r"""Image encoders to be trained inside the graph: ViT and ResNet checkpoints, beside the compact one from its
+package.
 
-Pixels $x \in \mathbb{R}^{3 \times s \times s}$ into patches $V \in \mathbb{R}^{p \times d}$: a ViT's tokens without the class token
-(Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929), a ResNet's last map row by row (He et al., 2016,
-https://arxiv.org/abs/1512.03385); pooled is the class token, or the mean. A checkpoint is a hub name or a local folder in the layout of
-transformers; only safetensors are read. Pictures are squeezed into the checkpoint's square, as the compact encoder does it.
+Pixels $x \in \mathbb{R}^{3 \times s \times s}$ into patches $V \in \mathbb{R}^{p \times d}$: a ViT's tokens
+without the class token (Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929), a ResNet's last map row
+by row (He et al., 2016, https://arxiv.org/abs/1512.03385); pooled is the class token, or the mean. A
+checkpoint is a hub name or a local folder in the layout of transformers; only safetensors are read. Pictures
+are squeezed into the checkpoint's square, as the compact encoder does it.
 """
 
 from pathlib import Path
@@ -34,8 +36,8 @@ class VisionSpec(Config):
     """Which image encoder."""
 
     checkpoint: str = _PACKAGED
-    """`efficientnet-lite2` (from its Python package), a hub name such as `google/vit-base-patch32-224-in21k` or `microsoft/resnet-152`,
-    or a local folder."""
+    """`efficientnet-lite2` (from its Python package), a hub name such as `google/vit-base-patch32-224-in21k`
+    or `microsoft/resnet-152`, or a local folder."""
     revision: str | None = None
     """A commit of the hub repository; without one, its newest."""
 
@@ -56,14 +58,23 @@ class CheckpointImage(ImageEncoder):
         self.name, self.model, self.is_vit = name, model, config.model_type == "vit"
         self.width = self.pooled_width = int(config.hidden_size if self.is_vit else config.hidden_sizes[-1])
         self.side_px = int(config.image_size) if self.is_vit else _RESNET_SIDE_PX
-        self.patches = (self.side_px // int(config.patch_size)) ** 2 if self.is_vit else (self.side_px // 32) ** 2
+        self.patches = (
+            (self.side_px // int(config.patch_size)) ** 2 if self.is_vit else (self.side_px // 32) ** 2
+        )
         self._mean, self._std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
         self._base = digest(model.state_dict())
         freeze(self)
 
     def fingerprint(self) -> str:
         """16 hex digits over weights and preprocessing."""
-        return fingerprint({"weights": self._base, "mean": self._mean.tolist(), "std": self._std.tolist(), "side_px": self.side_px})
+        return fingerprint(
+            {
+                "weights": self._base,
+                "mean": self._mean.tolist(),
+                "std": self._std.tolist(),
+                "side_px": self.side_px,
+            }
+        )
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezed into the square (bicubic) and normalized."""
@@ -71,7 +82,9 @@ class CheckpointImage(ImageEncoder):
         small = np.asarray(Image.fromarray(pixels).resize(side, Image.Resampling.BICUBIC), np.float32) / 255
         return rearrange(torch.from_numpy((small - self._mean) / self._std), "h w c -> c h w")
 
-    def forward(self, images: Float[Tensor, "b 3 s s"]) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
+    def forward(
+        self, images: Float[Tensor, "b 3 s s"]
+    ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patches row by row from the top left, and the class token or the mean."""
         states: Tensor = self.model(pixel_values=images).last_hidden_state
         if self.is_vit:
@@ -84,7 +97,8 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     """An image encoder, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing in whole or in part, damaged, not safetensors, or of another kind.
+        ModelError: If its weights are missing in whole or in part, damaged, not safetensors, or of another
+            kind.
     """
     if spec.checkpoint == _PACKAGED:
         return EfficientNetImage()
@@ -96,12 +110,16 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ModelError(
-            f"image encoder {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors and config.json, "
+            f"image encoder {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE "
+            f"or run: "
+            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors "
+            f"and config.json, "
             "or take efficientnet-lite2, which comes with the package"
         ) from error
     if model.config.model_type not in {"vit", "resnet"}:
-        raise ModelError(f"image encoder {spec.checkpoint} is a {model.config.model_type}; name a ViT or a ResNet")
+        raise ModelError(
+            f"image encoder {spec.checkpoint} is a {model.config.model_type}; name a ViT or a ResNet"
+        )
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=("pooler.",))
     try:
         recipe, _ = mixin.get_image_processor_dict(spec.checkpoint, revision=spec.revision)

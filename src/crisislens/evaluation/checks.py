@@ -7,7 +7,8 @@ from crisislens.core.errors import InputError
 
 __all__ = ["check_clusters", "check_labels", "check_logits", "check_probabilities"]
 
-# probabilities computed in float32 over some dozen classes are off 1 by less than 1e-5; a thousandth leaves room for rounded files
+# probabilities computed in float32 over some dozen classes are off 1 by less than 1e-5; a thousandth leaves
+# room for rounded files
 _SUM_TOLERANCE = 1e-3
 
 
@@ -18,11 +19,15 @@ def check_labels(y: Int[np.ndarray, " s"], *, posts: int, classes: int) -> None:
         InputError: If there are none, not one a post, or one outside of the classes.
     """
     if len(y) != posts:
-        raise InputError(f"{len(y)} labels were given for {posts} posts; give one label a post, in their order")
+        raise InputError(
+            f"{len(y)} labels were given for {posts} posts; give one label a post, in their order"
+        )
     if posts == 0:
         raise InputError("there are no posts to evaluate; give at least one")
     if y.min() < 0 or y.max() >= classes:
-        raise InputError(f"labels go from {y.min()} to {y.max()}, expected 0 to {classes - 1}; map them by the label space")
+        raise InputError(
+            f"labels go from {y.min()} to {y.max()}, expected 0 to {classes - 1}; map them by the label space"
+        )
 
 
 def check_probabilities(p: Float[np.ndarray, "s c"]) -> None:
@@ -42,7 +47,10 @@ def check_logits(logits: Float[np.ndarray, "s c"]) -> None:
         InputError: If one is infinite or not a number.
     """
     if not np.isfinite(logits).all():
-        raise InputError(f"{(~np.isfinite(logits)).sum()} logits are not finite; the model diverged, train it with a lower learning rate")
+        raise InputError(
+            f"{(~np.isfinite(logits)).sum()} logits are not finite; the model diverged, train it with a "
+            f"lower learning rate"
+        )
 
 
 def check_clusters(clusters: Shaped[np.ndarray, " s"] | None, *, posts: int) -> None:
@@ -52,4 +60,7 @@ def check_clusters(clusters: Shaped[np.ndarray, " s"] | None, *, posts: int) -> 
         InputError: If there is not one a post.
     """
     if clusters is not None and len(clusters) != posts:
-        raise InputError(f"{len(clusters)} cluster names were given for {posts} posts; give one name a post, in their order")
+        raise InputError(
+            f"{len(clusters)} cluster names were given for {posts} posts; give one name a post, in their "
+            f"order"
+        )

@@ -1,9 +1,11 @@
 r"""Classification: accuracy, macro- and weighted F1, each class, each event, with bootstrap intervals.
 
-Formulas: `scores`; intervals: `resampling`. Values are scikit-learn's. The most probable class is the answer; the first wins a tie.
+Formulas: `scores`; intervals: `resampling`. Values are scikit-learn's. The most probable class is the answer;
+the first wins a tie.
 
-Which posts are drawn together matters: photos of one tweet share their text, so intervals over tweets (`clusters`) are the honest ones for
-CrisisMMD. Macro-F1 of a setting with a class of three posts hangs on each of them; its interval says so.
+Which posts are drawn together matters: photos of one tweet share their text, so intervals over tweets
+(`clusters`) are the honest ones for CrisisMMD. Macro-F1 of a setting with a class of three posts hangs on
+each of them; its interval says so.
 """
 
 from collections.abc import Sequence
@@ -122,7 +124,9 @@ def evaluate(
     """
     s, c = probabilities.shape
     if len(classes) != c:
-        raise InputError(f"{len(classes)} class names were given for {c} columns of probabilities; name every column")
+        raise InputError(
+            f"{len(classes)} class names were given for {c} columns of probabilities; name every column"
+        )
     check_labels(y_true, posts=s, classes=c)
     check_probabilities(probabilities)
     check_clusters(groups, posts=s)
@@ -138,7 +142,9 @@ def evaluate(
         per_class=_per_class(y_true, predicted, classes),
         confusion=_confusion(y_true, predicted, c),
         groups={} if groups is None else _groups(y_true, predicted, c, groups, clusters, seed, resamples),
-        ordinal=OrdinalScores(**{name: whole[name] for name in OrdinalScores.model_fields}) if ordered else None,
+        ordinal=OrdinalScores(**{name: whole[name] for name in OrdinalScores.model_fields})
+        if ordered
+        else None,
         resamples=resamples,
         clusters=None if clusters is None else len(np.unique(clusters)),
     )
@@ -159,10 +165,15 @@ def _estimates(
     cells = confusion_cells(y, predicted, c)
     drawn = resample_cells(cells, c * c, clusters=clusters, resamples=resamples, seed=seed).reshape(-1, c, c)
     bounds = {name: interval(SCORES[name](drawn)) for name in values}
-    return {name: Estimate(value=value, low=bounds[name][0], high=bounds[name][1]) for name, value in values.items()}
+    return {
+        name: Estimate(value=value, low=bounds[name][0], high=bounds[name][1])
+        for name, value in values.items()
+    }
 
 
-def _values(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int, ordered: bool) -> dict[str, float]:
+def _values(
+    y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int, ordered: bool
+) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error
 
     values = {
@@ -173,12 +184,18 @@ def _values(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int, 
     if ordered:
         # scikit-learn divides 0 by 0 where all posts have and are given one class; that is perfect agreement
         trivial = len({*y.tolist(), *predicted.tolist()}) == 1
-        values["quadratic_kappa"] = 1.0 if trivial else float(cohen_kappa_score(y, predicted, weights="quadratic", labels=list(range(c))))
+        values["quadratic_kappa"] = (
+            1.0
+            if trivial
+            else float(cohen_kappa_score(y, predicted, weights="quadratic", labels=list(range(c))))
+        )
         values["mean_absolute_error"] = float(mean_absolute_error(y, predicted))
     return values
 
 
-def _per_class(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], classes: Sequence[str]) -> dict[str, ClassScores]:
+def _per_class(
+    y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], classes: Sequence[str]
+) -> dict[str, ClassScores]:
     from sklearn.metrics import precision_recall_fscore_support
 
     rows = precision_recall_fscore_support(y, predicted, labels=list(range(len(classes))), zero_division=0)
@@ -189,18 +206,28 @@ def _per_class(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], class
     }
 
 
-def _confusion(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int) -> tuple[tuple[int, ...], ...]:
+def _confusion(
+    y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int
+) -> tuple[tuple[int, ...], ...]:
     from sklearn.metrics import confusion_matrix
 
     return tuple(tuple(row) for row in confusion_matrix(y, predicted, labels=list(range(c))).tolist())
 
 
 def _groups(
-    y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], c: int, groups: Labels, clusters: Labels | None, seed: int, resamples: int
+    y: Int[np.ndarray, " s"],
+    predicted: Int[np.ndarray, " s"],
+    c: int,
+    groups: Labels,
+    clusters: Labels | None,
+    seed: int,
+    resamples: int,
 ) -> dict[str, GroupScores]:
     scores = {}
     for name in np.unique(groups):
         rows = groups == name
-        found = _estimates(y[rows], predicted[rows], c, None if clusters is None else clusters[rows], seed, resamples)
+        found = _estimates(
+            y[rows], predicted[rows], c, None if clusters is None else clusters[rows], seed, resamples
+        )
         scores[str(name)] = GroupScores(posts=int(rows.sum()), **found)
     return scores

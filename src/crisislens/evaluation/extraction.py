@@ -1,17 +1,20 @@
-r"""Entities and relations against what people marked: micro precision, recall and F1, per type and over all, with intervals.
+r"""Entities and relations against what people marked: micro precision, recall and F1, per type and over all,
+with intervals.
 
 Over posts $i$ with found sets $\hat E_i$ and marked sets $E_i$ of exact items (start, end, type),
 
-$$P = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |\hat E_i|}, \quad R = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |E_i|}, \quad
+$$P = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |\hat E_i|}, \quad R = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i
+|E_i|}, \quad
   F = \frac{2 \sum_i |E_i \cap \hat E_i|}{\sum_i |E_i| + \sum_i |\hat E_i|},$$
 
-0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it), relations without `None` (MNRE's), or
-quintuples (head, its type, tail, its type, relation; JMERE's). A score depends on a post through three counts only, so a bootstrap over
-posts resamples counts; systems are compared on the same resamples (`evaluation.significance`). Where several rows ask about one post, as
-MNRE's pairs do, the post is what is resampled, with all of its rows: they share its words and its picture, so they are not independent.
+0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it), relations
+without `None` (MNRE's), or quintuples (head, its type, tail, its type, relation; JMERE's). A score depends on
+a post through three counts only, so a bootstrap over posts resamples counts; systems are compared on the same
+resamples (`evaluation.significance`). Where several rows ask about one post, as MNRE's pairs do, the post is
+what is resampled, with all of its rows: they share its words and its picture, so they are not independent.
 
-Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng et al., 2021 (MNRE), whose score leaves
-`None` out.
+Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng et al.,
+2021 (MNRE), whose score leaves `None` out.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -71,11 +74,16 @@ class ExtractionReport(BaseModel):
 
 
 def entity_report(
-    marked: Sequence[Sequence[Mention]], found: Sequence[Sequence[Mention]], *, resamples: int = 2000, seed: int = 0
+    marked: Sequence[Sequence[Mention]],
+    found: Sequence[Sequence[Mention]],
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> ExtractionReport:
     """Exact entities: span and type.
 
-    >>> entity_report([[Mention(0, 2, "PER")]], [[Mention(0, 2, "PER"), Mention(3, 4, "LOC")]]).micro.precision
+    >>> found = [[Mention(0, 2, "PER"), Mention(3, 4, "LOC")]]
+    >>> entity_report([[Mention(0, 2, "PER")]], found).micro.precision
     0.5
 
     Arguments:
@@ -87,21 +95,30 @@ def entity_report(
     Raises:
         InputError: If there are no posts, or not as many of one as of the other.
     """
-    return _report(marked, found, [m.type for row in (*marked, *found) for m in row], lambda m: m.type, resamples, seed)
+    return _report(
+        marked, found, [m.type for row in (*marked, *found) for m in row], lambda m: m.type, resamples, seed
+    )
 
 
 def relation_report(
-    marked: Sequence[str], found: Sequence[str], *, posts: Sequence[Hashable] | None = None, resamples: int = 2000, seed: int = 0
+    marked: Sequence[str],
+    found: Sequence[str],
+    *,
+    posts: Sequence[Hashable] | None = None,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> ExtractionReport:
     """Relations of given pairs, `None` left out.
 
-    >>> relation_report(["/per/loc/place_of_birth", "None"], ["/per/loc/place_of_birth"] * 2, posts=[7, 7]).posts
+    >>> truth = ["/per/loc/place_of_birth", "None"]
+    >>> relation_report(truth, ["/per/loc/place_of_birth"] * 2, posts=[7, 7]).posts
     1
 
     Arguments:
         marked: The relation of each pair.
         found: What the model says of each.
-        posts: Which post each pair stands in; its pairs are resampled together. None takes every pair for a post of its own.
+        posts: Which post each pair stands in; its pairs are resampled together. None takes every pair for a
+            post of its own.
         resamples: Of the interval.
         seed: Of the resamples.
 
@@ -113,8 +130,14 @@ def relation_report(
 
 
 def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
-    """The quintuples of a post: head and tail with their types, and the relation by its own name, `None` left out."""
-    return [(mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2]) for link in links if link.type != NO_RELATION]
+    """The quintuples of a post: head and tail with their types, and the relation by its own name, `None` left
+    out.
+    """
+    return [
+        (mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2])
+        for link in links
+        if link.type != NO_RELATION
+    ]
 
 
 def quintuple_report(
@@ -125,11 +148,16 @@ def quintuple_report(
     seed: int = 0,
 ) -> ExtractionReport:
     """Exact quintuples. Arguments and errors: see `entity_report`."""
-    return _report(marked, found, [q[2] for row in (*marked, *found) for q in row], lambda q: q[2], resamples, seed)
+    return _report(
+        marked, found, [q[2] for row in (*marked, *found) for q in row], lambda q: q[2], resamples, seed
+    )
 
 
-def post_counts(marked: Items, found: Items, posts: Sequence[Hashable] | None = None) -> Int[np.ndarray, "s 3"]:
-    """For each post how many items are in both, marked, and found; an item counts once however often its row lists it.
+def post_counts(
+    marked: Items, found: Items, posts: Sequence[Hashable] | None = None
+) -> Int[np.ndarray, "s 3"]:
+    """For each post how many items are in both, marked, and found; an item counts once however often its row
+    lists it.
 
     >>> post_counts([["a"], [], ["b"]], [["a"], ["c"], ["d"]], ["x", "x", "y"]).tolist()
     [[1, 1, 2], [0, 1, 1]]
@@ -137,14 +165,16 @@ def post_counts(marked: Items, found: Items, posts: Sequence[Hashable] | None = 
     Arguments:
         marked: What people marked in each row.
         found: What the model found in each.
-        posts: Which post each row is about; the counts of its rows are added up, posts in the order of their first rows. None takes every
-            row for a post of its own.
+        posts: Which post each row is about; the counts of its rows are added up, posts in the order of their
+            first rows. None takes every row for a post of its own.
 
     Raises:
         InputError: If there are no rows, or not as many of one as of the others.
     """
     if len(marked) != len(found):
-        raise InputError(f"{len(found)} predictions were given for {len(marked)} posts; give one a post, in their order")
+        raise InputError(
+            f"{len(found)} predictions were given for {len(marked)} posts; give one a post, in their order"
+        )
     if not marked:
         raise InputError("there are no posts to evaluate; give at least one")
     sets = [(set(a), set(b)) for a, b in zip(marked, found, strict=True)]
@@ -152,7 +182,9 @@ def post_counts(marked: Items, found: Items, posts: Sequence[Hashable] | None = 
     if posts is None:
         return rows
     if len(posts) != len(rows):
-        raise InputError(f"{len(posts)} posts were named for {len(rows)} rows; name the post of each row, in their order")
+        raise InputError(
+            f"{len(posts)} posts were named for {len(rows)} rows; name the post of each row, in their order"
+        )
     places = {post: i for i, post in enumerate(dict.fromkeys(posts))}
     counts = np.zeros((len(places), 3), dtype=rows.dtype)
     np.add.at(counts, [places[post] for post in posts], rows)
@@ -160,7 +192,11 @@ def post_counts(marked: Items, found: Items, posts: Sequence[Hashable] | None = 
 
 
 def paired_f1(
-    counts_a: Sequence[Int[np.ndarray, "_ 3"]], counts_b: Sequence[Int[np.ndarray, "_ 3"]], *, resamples: int = 10_000, seed: int = 0
+    counts_a: Sequence[Int[np.ndarray, "_ 3"]],
+    counts_b: Sequence[Int[np.ndarray, "_ 3"]],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
 ) -> PairedDifference:
     """Compares two systems on the same posts by micro F1; several seeds of a system count by their mean.
 
@@ -180,10 +216,14 @@ def paired_f1(
     low, high = interval(d_star)
     surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
     p_value = (1 + surprising) / (1 + resamples)
-    return PairedDifference(metric="micro_f1", a=a, b=b, difference=d, low=low, high=high, p_value=p_value, resamples=resamples)
+    return PairedDifference(
+        metric="micro_f1", a=a, b=b, difference=d, low=low, high=high, p_value=p_value, resamples=resamples
+    )
 
 
-def _mean_f1(counts: Sequence[Int[np.ndarray, "s 3"]], resamples: int, seed: int) -> tuple[float, Float[np.ndarray, " r"]]:
+def _mean_f1(
+    counts: Sequence[Int[np.ndarray, "s 3"]], resamples: int, seed: int
+) -> tuple[float, Float[np.ndarray, " r"]]:
     whole = [float(_f1(c.sum(0).astype(np.float64))) for c in counts]
     drawn = [_f1(resample_counts(c.astype(np.float64), resamples=resamples, seed=seed)) for c in counts]
     return float(np.mean(whole)), np.asarray(np.mean(drawn, axis=0))

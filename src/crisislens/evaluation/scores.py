@@ -1,16 +1,19 @@
-r"""Scores as functions of the confusion matrix, for many matrices at once: what the bootstrap needs a thousand times.
+r"""Scores as functions of the confusion matrix, for many matrices at once: what the bootstrap needs a
+thousand times.
 
-For $N \in \mathbb{N}^{c \times c}$ with $N_{ij}$ posts of class $i$ called $j$, $n = \sum N$, support $s_i = \sum_j N_{ij}$ and
-$m_j = \sum_i N_{ij}$,
+For $N \in \mathbb{N}^{c \times c}$ with $N_{ij}$ posts of class $i$ called $j$, $n = \sum N$, support
+$s_i = \sum_j N_{ij}$ and $m_j = \sum_i N_{ij}$,
 
 $$\text{accuracy} = \tfrac1n \sum_i N_{ii}, \quad F_i = \frac{2 N_{ii}}{s_i + m_i}, \quad
-  F_\text{macro} = \operatorname*{mean}_{i:\, s_i + m_i > 0} F_i, \quad F_\text{weighted} = \tfrac1n \sum_i s_i F_i,$$
+  F_\text{macro} = \operatorname*{mean}_{i:\, s_i + m_i > 0} F_i, \quad F_\text{weighted} = \tfrac1n \sum_i
+  s_i F_i,$$
 
 $$\kappa_w = 1 - \frac{\sum_{ij} w_{ij} N_{ij}}{\sum_{ij} w_{ij} s_i m_j / n},\; w_{ij} = (i - j)^2, \qquad
   \text{MAE} = \tfrac1n \sum_{ij} |i - j|\, N_{ij}.$$
 
-The macro mean goes over classes that occur among labels or answers, as scikit-learn's does (and so the published numbers). Quadratic kappa:
-Cohen 1968, https://doi.org/10.1037/h0026256; it is 1 where labels and answers are one and the same class throughout (0/0).
+The macro mean goes over classes that occur among labels or answers, as scikit-learn's does (and so the
+published numbers). Quadratic kappa: Cohen 1968, https://doi.org/10.1037/h0026256; it is 1 where labels and
+answers are one and the same class throughout (0/0).
 
 Reported values come from scikit-learn; the tests hold these formulas against it. Only resamples use them.
 """
@@ -22,14 +25,24 @@ from jaxtyping import Float, Int
 
 from crisislens.core.registry import Registry
 
-__all__ = ["SCORES", "accuracy", "confusion_cells", "macro_f1", "mean_absolute_error", "quadratic_kappa", "weighted_f1"]
+__all__ = [
+    "SCORES",
+    "accuracy",
+    "confusion_cells",
+    "macro_f1",
+    "mean_absolute_error",
+    "quadratic_kappa",
+    "weighted_f1",
+]
 
 Score = Callable[[Float[np.ndarray, "*r c c"]], Float[np.ndarray, "*r"]]
 SCORES: Registry[Score] = Registry("score")
 """Scores by name; all but the mean absolute error grow with quality."""
 
 
-def confusion_cells(y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], classes: int) -> Int[np.ndarray, " s"]:
+def confusion_cells(
+    y: Int[np.ndarray, " s"], predicted: Int[np.ndarray, " s"], classes: int
+) -> Int[np.ndarray, " s"]:
     """The cell of the flattened confusion matrix that each post falls into: $i c + j$."""
     return np.asarray(y * classes + predicted)
 

@@ -1,20 +1,22 @@
 r"""Significance: whether one system is better than another, or only luckier.
 
-Paired bootstrap. For a score $S$ of systems $a$ and $b$ on the same posts, $d = S_a - S_b$, and over resamples of posts $d^*$,
+Paired bootstrap. For a score $S$ of systems $a$ and $b$ on the same posts, $d = S_a - S_b$, and over
+resamples of posts $d^*$,
 
 $$\text{interval} = \text{percentiles of } d^*, \qquad p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R},$$
 
-the second because $d^* - d$ has about the distribution that $d$ would have if there were no difference. Several seeds of a system are
-several rows, and $S$ is their mean: the seeds at hand are compared, and only posts are drawn.
+the second because $d^* - d$ has about the distribution that $d$ would have if there were no difference.
+Several seeds of a system are several rows, and $S$ is their mean: the seeds at hand are compared, and only
+posts are drawn.
 
-McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if neither is better,
-$p = \min(1, 2\, P[\text{Bin}(n_{10} + n_{01}, \tfrac12) \leq \min(n_{10}, n_{01})])$.
+McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if neither
+is better, $p = \min(1, 2\, P[\text{Bin}(n_{10} + n_{01}, \tfrac12) \leq \min(n_{10}, n_{01})])$.
 
-Interval over $k$ seeds: $\bar x \pm t_{k-1}\, s / \sqrt k$. Holm: with sorted p-values $p_{(1)} \leq \dots \leq p_{(m)}$,
-$\tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})$.
+Interval over $k$ seeds: $\bar x \pm t_{k-1}\, s / \sqrt k$. Holm: with sorted p-values
+$p_{(1)} \leq \dots \leq p_{(m)}$, $\tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})$.
 
-Sources: Efron and Tibshirani, 1993, ch. 16; Berg-Kirkpatrick et al., 2012, https://aclanthology.org/D12-1091 (paired bootstrap in NLP;
-theirs is one-sided); McNemar 1947; Student 1908; Holm 1979.
+Sources: Efron and Tibshirani, 1993, ch. 16; Berg-Kirkpatrick et al., 2012, https://aclanthology.org/D12-1091
+(paired bootstrap in NLP; theirs is one-sided); McNemar 1947; Student 1908; Holm 1979.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +31,15 @@ from crisislens.evaluation.checks import check_clusters, check_labels
 from crisislens.evaluation.resampling import cluster_counts, interval, resample_counts
 from crisislens.evaluation.scores import SCORES, Score, confusion_cells
 
-__all__ = ["McNemar", "MeanInterval", "PairedDifference", "holm", "mcnemar", "mean_interval", "paired_bootstrap"]
+__all__ = [
+    "McNemar",
+    "MeanInterval",
+    "PairedDifference",
+    "holm",
+    "mcnemar",
+    "mean_interval",
+    "paired_bootstrap",
+]
 
 Probabilities = Float[np.ndarray, "s c"] | Sequence[Float[np.ndarray, "s c"]]
 
@@ -117,7 +127,9 @@ def paired_bootstrap(
     score = SCORES[metric]
     check_clusters(clusters, posts=len(y))
     if resamples < 1:
-        raise InputError(f"{resamples} resamples were asked for; a bootstrap needs at least 1, 10000 is usual")
+        raise InputError(
+            f"{resamples} resamples were asked for; a bootstrap needs at least 1, 10000 is usual"
+        )
     together = np.arange(len(y)) if clusters is None else clusters
     (a, drawn_a), (b, drawn_b) = _scores(y, [_rows(p) for p in (p_a, p_b)], score, together, resamples, seed)
     d, d_star = a - b, drawn_a - drawn_b
@@ -172,7 +184,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values of several tests, corrected so that the chance of any false alarm stays below the level; in the order given.
+    """P-values of several tests, corrected so that the chance of any false alarm stays below the level; in
+    the order given.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
@@ -199,7 +212,9 @@ def _scores(
     resamples: int,
     seed: int,
 ) -> list[tuple[float, Float[np.ndarray, " r"]]]:
-    """For each system the mean score over its seeds, as it is and over resamples, which are drawn once for all."""
+    """For each system the mean score over its seeds, as it is and over resamples, which are drawn once for
+    all.
+    """
     counts = []
     for p in (p for rows in systems for p in rows):
         c = p.shape[1]

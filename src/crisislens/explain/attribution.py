@@ -14,9 +14,10 @@ of which the mean row tells what the mean of the last states looks at. Grad-CAM 
 
 $$h_k = \operatorname{ReLU}\Big(\sum_d y_{kd}\, \frac{1}{p} \sum_m \frac{\partial f}{\partial y_{md}}\Big).$$
 
-Sources: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365, Eq. 3; Abnar and Zuidema 2020, https://arxiv.org/abs/2005.00928, Eq. 1;
-Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, Eq. 1 and 2. Attribution shows what moves an output; it does not show what a person
-would call evidence, and every record that holds it says so.
+Sources: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365, Eq. 3; Abnar and Zuidema 2020,
+https://arxiv.org/abs/2005.00928, Eq. 1; Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, Eq. 1 and 2.
+Attribution shows what moves an output; it does not show what a person would call evidence, and every record
+that holds it says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,9 @@ def attention_rollout(maps: Sequence[Float[Tensor, "b h t t"]]) -> Float[Tensor,
     return flow.mean(1)
 
 
-def grad_cam(f: Callable[[Float[Tensor, "b p d"]], Float[Tensor, " b"]], patches: Float[Tensor, "b p d"]) -> Float[Tensor, "b p"]:
+def grad_cam(
+    f: Callable[[Float[Tensor, "b p d"]], Float[Tensor, " b"]], patches: Float[Tensor, "b p d"]
+) -> Float[Tensor, "b p"]:
     """Grad-CAM of b pictures.
 
     Arguments:
@@ -93,7 +96,9 @@ def embeddings_of(encoder: nn.Module) -> nn.Embedding:
     """
     tables = [m for m in encoder.modules() if isinstance(m, nn.Embedding)]
     if not tables:
-        raise ModelError("this text encoder has no word embeddings that gradients could reach; use another --method")
+        raise ModelError(
+            "this text encoder has no word embeddings that gradients could reach; use another --method"
+        )
     return max(tables, key=lambda m: m.num_embeddings)
 
 

@@ -1,12 +1,14 @@
 r"""What each modality contributed to an answer: exact Shapley values.
 
-For the modalities M that a post has and the centered logit $v(S)$ of the answer when only $S \subseteq M$ is shown,
+For the modalities M that a post has and the centered logit $v(S)$ of the answer when only $S \subseteq M$ is
+shown,
 
-$$\phi_m = \sum_{S \subseteq M \setminus m} \frac{|S|!\,(|M| - |S| - 1)!}{|M|!}\, \big(v(S \cup m) - v(S)\big), \qquad
+$$\phi_m = \sum_{S \subseteq M \setminus m} \frac{|S|!\,(|M| - |S| - 1)!}{|M|!}\, \big(v(S \cup m) -
+v(S)\big), \qquad
   v(\emptyset) + \sum_m \phi_m = v(M).$$
 
-With at most three modalities there are at most eight coalitions, so nothing is sampled. Logits are centered (their mean over the classes is
-taken off), since softmax does not see a common shift.
+With at most three modalities there are at most eight coalitions, so nothing is sampled. Logits are centered
+(their mean over the classes is taken off), since softmax does not see a common shift.
 
 Source: Shapley 1953; as an explanation Lundberg and Lee 2017, https://arxiv.org/abs/1705.07874, Eq. 8.
 """
@@ -44,14 +46,19 @@ def exact_shapley(players: Sequence[str], value: Callable[[frozenset[str]], floa
         total = 0.0
         for k in range(n):
             weight = factorial(k) * factorial(n - k - 1) / factorial(n)
-            total += weight * sum(known[frozenset(s) | {player}] - known[frozenset(s)] for s in combinations(others, k))
+            total += weight * sum(
+                known[frozenset(s) | {player}] - known[frozenset(s)] for s in combinations(others, k)
+            )
         found[player] = total
     return found
 
 
 @torch.inference_mode()
-def coalition_logits(model: FusionModel, batch: FeatureBatch) -> Mapping[frozenset[str], Float[np.ndarray, "b c"]]:
-    """Centered logits of b posts for every set of modalities that is shown; a modality that a post lacks changes nothing there.
+def coalition_logits(
+    model: FusionModel, batch: FeatureBatch
+) -> Mapping[frozenset[str], Float[np.ndarray, "b c"]]:
+    """Centered logits of b posts for every set of modalities that is shown; a modality that a post lacks
+    changes nothing there.
 
     Arguments:
         model: In evaluation mode.
@@ -62,7 +69,9 @@ def coalition_logits(model: FusionModel, batch: FeatureBatch) -> Mapping[frozens
     found = {}
     for k in range(len(names) + 1):
         for shown in combinations(names, k):
-            part = batch.map(**{name: batch.modalities()[name].without(hidden) for name in names if name not in shown})
+            part = batch.map(
+                **{name: batch.modalities()[name].without(hidden) for name in names if name not in shown}
+            )
             logits: Tensor = model(part).float()
             found[frozenset(shown)] = (logits - logits.mean(1, keepdim=True)).numpy()
     return found

@@ -1,8 +1,10 @@
-r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of deletion and insertion curves.
+r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of deletion and
+insertion curves.
 
-A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are taken away as in stage 2 (they become
-`*`, so that the rest keeps its place), patches are painted in the picture's mean color. Deletion takes the most important share of words or
-patches away, insertion gives the most important share into nothing; the scores are in `evaluation.rationale`.
+A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are taken
+away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in the picture's
+mean color. Deletion takes the most important share of words or patches away, insertion gives the most
+important share into nothing; the scores are in `evaluation.rationale`.
 """
 
 from collections.abc import Sequence
@@ -44,7 +46,9 @@ def most_important(importance: Sequence[float] | Float[np.ndarray, " n"], share:
     return [bool(x) for x in chosen]
 
 
-def shown_words(text: str, words: Sequence[Span], importance: Sequence[float], share: float, *, insert: bool) -> str:
+def shown_words(
+    text: str, words: Sequence[Span], importance: Sequence[float], share: float, *, insert: bool
+) -> str:
     """A text without its most important share of words, or with nothing else."""
     return reduce_text(text, words, most_important(importance, share), "both" if insert else "complement")
 
@@ -67,7 +71,9 @@ def encode_shown(encoder: PostEncoder, shown: Sequence[Shown]) -> list[PostFeatu
         with torch.inference_mode():
             patches, pooled = encoder.encoders.image(encoder.encoders.image.preprocess(s.pixels)[None])
         kept = patches[0] if "image" in encoder.keep_tokens else patches[0, :0]
-        found.append(PostFeatures(features.text_tokens, features.text_pooled, kept.clone(), pooled[0].clone()))
+        found.append(
+            PostFeatures(features.text_tokens, features.text_pooled, kept.clone(), pooled[0].clone())
+        )
     return found
 
 
@@ -85,5 +91,9 @@ def probabilities(
     """
     features, widths, parts = encode_shown(encoder, shown), encoder.encoders.widths(), []
     for start in range(0, len(features), _BATCH):
-        parts.append((model(collate(features[start : start + _BATCH], widths)).float() / temperature).softmax(1).numpy())
+        parts.append(
+            (model(collate(features[start : start + _BATCH], widths)).float() / temperature)
+            .softmax(1)
+            .numpy()
+        )
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, 0))

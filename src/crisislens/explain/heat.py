@@ -25,24 +25,34 @@ def describe_heat(heat: Float[np.ndarray, "h w"]) -> str:
     marked = int((heat >= 0.5).sum())
     much = "most" if mass.max() > 0.5 * mass.sum() else "the largest share"
     verb = "is" if marked == 1 else "are"
-    return f"{much} of the evidence lies in the {place}; {marked} of {heat.size} parts of the photo {verb} marked"
+    return (
+        f"{much} of the evidence lies in the {place}; {marked} of {heat.size} parts of the photo {verb} "
+        f"marked"
+    )
 
 
 def _thirds(n: int) -> Float[np.ndarray, "3 n"]:
     """Which part of each of n equal intervals lies in each third."""
     left, third = np.arange(n) / n, np.arange(3) / 3
-    low, high = np.maximum(left[None], third[:, None]), np.minimum((left + 1 / n)[None], (third + 1 / 3)[:, None])
+    low, high = (
+        np.maximum(left[None], third[:, None]),
+        np.minimum((left + 1 / n)[None], (third + 1 / 3)[:, None]),
+    )
     return np.asarray(np.maximum(0.0, high - low) * n)
 
 
-def upsample(heat: Float[np.ndarray, "h w"], height: int, width: int, *, smooth: bool = True) -> Float[np.ndarray, "y x"]:
+def upsample(
+    heat: Float[np.ndarray, "h w"], height: int, width: int, *, smooth: bool = True
+) -> Float[np.ndarray, "y x"]:
     """The heat of every pixel, bilinear between the middles of patches, or constant on each."""
     how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
     grid = Image.fromarray(heat.astype(np.float32))
     return np.asarray(np.clip(np.asarray(grid.resize((width, height), how), dtype=np.float64), 0, 1))
 
 
-def soft_blur(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"]) -> UInt8[np.ndarray, "h w 3"]:
+def soft_blur(
+    pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"]
+) -> UInt8[np.ndarray, "h w 3"]:
     """Blurs what is no evidence, $x' = h\\,x + (1 - h)\\,(G * x)$ with a Gaussian G.
 
     Arguments:
@@ -50,13 +60,19 @@ def soft_blur(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"]
         heat: Heat of the patches in [0, 1].
     """
     h, w = pixels.shape[:2]
-    blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(max(1.0, min(h, w) * _BLUR_SHARE))), dtype=np.float64)
+    blurred = np.asarray(
+        Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(max(1.0, min(h, w) * _BLUR_SHARE))),
+        dtype=np.float64,
+    )
     weight = upsample(heat, h, w)[..., None]
     return np.asarray(np.rint(weight * pixels + (1 - weight) * blurred), dtype=np.uint8)
 
 
-def keep_patches(pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float) -> UInt8[np.ndarray, "h w 3"]:
-    """Keeps the hottest patches and paints the others in the picture's mean color; of equal ones the first are kept.
+def keep_patches(
+    pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Keeps the hottest patches and paints the others in the picture's mean color; of equal ones the first
+    are kept.
 
     Arguments:
         pixels: RGB.

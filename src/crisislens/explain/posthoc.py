@@ -1,10 +1,11 @@
 r"""Post-hoc attribution for any bundle: which words and which parts of the photo moved a task's answer.
 
-Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post; what is attributed is the centered logit
-of the answer. Words are those of the cleaned text, led back to the text as posted by aligning the two. Attention rollout reads texts only.
+Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post; what is
+attributed is the centered logit of the answer. Words are those of the cleaned text, led back to the text as
+posted by aligning the two. Attention rollout reads texts only.
 
-A word is marked where its attribution is at least half of the largest; a patch's heat is its positive attribution over the largest. That
-cut is ours.
+A word is marked where its attribution is at least half of the largest; a patch's heat is its positive
+attribution over the largest. That cut is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,10 +49,14 @@ def align_words(text: str, cleaned: str, rules: CleaningRules) -> list[Span | No
         rules: How it was cleaned.
     """
     originals = word_spans(text)
-    pieces = [(span, part) for span in originals for part in clean_text(text[span[0] : span[1]], rules).split()]
+    pieces = [
+        (span, part) for span in originals for part in clean_text(text[span[0] : span[1]], rules).split()
+    ]
     words = cleaned.split()
     found: list[Span | None] = [None] * len(words)
-    for i, j, size in SequenceMatcher(None, words, [part for _, part in pieces], autojunk=False).get_matching_blocks():
+    for i, j, size in SequenceMatcher(
+        None, words, [part for _, part in pieces], autojunk=False
+    ).get_matching_blocks():
         for k in range(size):
             found[i + k] = pieces[j + k][0]
     return found
@@ -70,9 +75,23 @@ class PostHoc:
     """
 
     def __init__(
-        self, encoders: EncoderPair, model: FusionModel, *, rules: CleaningRules, limits: ImageLimits, name: str, steps: int = 32
+        self,
+        encoders: EncoderPair,
+        model: FusionModel,
+        *,
+        rules: CleaningRules,
+        limits: ImageLimits,
+        name: str,
+        steps: int = 32,
     ) -> None:
-        self.encoders, self.model, self.rules, self.limits, self.name, self.steps = encoders, model, rules, limits, name, steps
+        self.encoders, self.model, self.rules, self.limits, self.name, self.steps = (
+            encoders,
+            model,
+            rules,
+            limits,
+            name,
+            steps,
+        )
 
     def explain(self, post: Post, method: Method, *, image_root: Path | None = None) -> Rationale:
         """The attribution of one post.
@@ -94,16 +113,26 @@ class PostHoc:
         else:
             scores, heat = self._gradients(tokens if tokens.has_words else None, pixels)
         spans = () if scores is None else self._spans(post.text, cleaned, tokens, scores)
-        return Rationale(method=method, model=self.name, post_hoc=True, text=spans, image=None if heat is None else self._heat(heat))
+        return Rationale(
+            method=method,
+            model=self.name,
+            post_hoc=True,
+            text=spans,
+            image=None if heat is None else self._heat(heat),
+        )
 
     def _pixels(self, post: Post, root: Path | None) -> Float[Tensor, "1 3 s s"] | None:
         if post.image is None or root is None:
             return None
-        return self.encoders.image.preprocess(decode_image(resolve_image(post.image, root), self.limits).pixels)[None]
+        return self.encoders.image.preprocess(
+            decode_image(resolve_image(post.image, root), self.limits).pixels
+        )[None]
 
     def _rollout(self, tokens: TokenizedText) -> Float[np.ndarray, " t"]:
         ids = torch.tensor([tokens.ids])
-        flow = attention_rollout(text_attentions(self.encoders.text, ids, torch.ones_like(ids, dtype=torch.bool)))
+        flow = attention_rollout(
+            text_attentions(self.encoders.text, ids, torch.ones_like(ids, dtype=torch.bool))
+        )
         return flow[0].numpy().astype(np.float64)
 
     def _gradients(
@@ -116,27 +145,43 @@ class PostHoc:
         scores = heat = None
         if tokens is not None:
             embeddings = embeddings_of(self.encoders.text)(torch.tensor(tokens.ids)).detach()
-            f = self._score(answer, lambda x: FeatureBatch(text=self._text(tokens, x, len(x)), image=_repeat(image, len(x))))
+            f = self._score(
+                answer,
+                lambda x: FeatureBatch(text=self._text(tokens, x, len(x)), image=_repeat(image, len(x))),
+            )
             found = integrated_gradients(f, embeddings, torch.zeros_like(embeddings), steps=self.steps)
             scores = found.sum(1).numpy().astype(np.float64)
         if pixels is not None:
             f = self._score(answer, lambda x: FeatureBatch(text=_repeat(text, len(x)), image=self._image(x)))
-            found = integrated_gradients(f, pixels[0], torch.zeros_like(pixels[0]), steps=max(1, self.steps // 2), batch=4)
+            found = integrated_gradients(
+                f, pixels[0], torch.zeros_like(pixels[0]), steps=max(1, self.steps // 2), batch=4
+            )
             side = round(self.encoders.image.patches**0.5)
-            heat = torch.nn.functional.adaptive_avg_pool2d(found.sum(0)[None], (side, side))[0].clamp(min=0).numpy().astype(np.float64)
+            heat = (
+                torch.nn.functional.adaptive_avg_pool2d(found.sum(0)[None], (side, side))[0]
+                .clamp(min=0)
+                .numpy()
+                .astype(np.float64)
+            )
         return scores, heat
 
-    def _score(self, answer: int, batch: Callable[[Tensor], FeatureBatch]) -> Callable[[Tensor], Float[Tensor, " s"]]:
+    def _score(
+        self, answer: int, batch: Callable[[Tensor], FeatureBatch]
+    ) -> Callable[[Tensor], Float[Tensor, " s"]]:
         def f(x: Tensor) -> Tensor:
             logits: Tensor = self.model(batch(x))
             return logits[:, answer] - logits.mean(1)
 
         return f
 
-    def _text(self, tokens: TokenizedText | None, embeddings: Float[Tensor, "s t d"] | None, count: int) -> ModalityBatch:
+    def _text(
+        self, tokens: TokenizedText | None, embeddings: Float[Tensor, "s t d"] | None, count: int
+    ) -> ModalityBatch:
         encoder = self.encoders.text
         if tokens is None:
-            return ModalityBatch.collate([None] * count, [None] * count, width=encoder.width, pooled_width=encoder.pooled_width)
+            return ModalityBatch.collate(
+                [None] * count, [None] * count, width=encoder.width, pooled_width=encoder.pooled_width
+            )
         ids = torch.tensor([tokens.ids]).expand(count, -1)
         mask = torch.ones_like(ids, dtype=torch.bool)
         if embeddings is None:
@@ -149,11 +194,20 @@ class PostHoc:
     def _image(self, pixels: Float[Tensor, "s 3 h w"] | None) -> ModalityBatch:
         encoder = self.encoders.image
         if pixels is None:
-            return ModalityBatch.collate([None], [None], width=encoder.width, pooled_width=encoder.pooled_width)
+            return ModalityBatch.collate(
+                [None], [None], width=encoder.width, pooled_width=encoder.pooled_width
+            )
         patches, pooled = encoder(pixels)
-        return ModalityBatch(patches, torch.ones(patches.shape[:2], dtype=torch.bool), pooled, torch.ones(len(patches), dtype=torch.bool))
+        return ModalityBatch(
+            patches,
+            torch.ones(patches.shape[:2], dtype=torch.bool),
+            pooled,
+            torch.ones(len(patches), dtype=torch.bool),
+        )
 
-    def _spans(self, text: str, cleaned: str, tokens: TokenizedText, scores: Sequence[float] | np.ndarray) -> tuple[TextSpan, ...]:
+    def _spans(
+        self, text: str, cleaned: str, tokens: TokenizedText, scores: Sequence[float] | np.ndarray
+    ) -> tuple[TextSpan, ...]:
         """Marked words, led back to the text as posted."""
         words = word_spans(cleaned)
         total = np.zeros(len(words))
@@ -167,7 +221,11 @@ class PostHoc:
         every = word_spans(text)
         chosen = [bool(by_place.get(span, 0.0) >= _KEEP) for span in every]
         return tuple(
-            TextSpan(start=a, end=b, score=round(float(np.mean([by_place[s] for s in every if a <= s[0] and s[1] <= b])), 4))
+            TextSpan(
+                start=a,
+                end=b,
+                score=round(float(np.mean([by_place[s] for s in every if a <= s[0] and s[1] <= b])), 4),
+            )
             for a, b in merge_spans(every, chosen)
         )
 
@@ -176,7 +234,9 @@ class PostHoc:
             return None
         scaled = heat / heat.max()
         values = tuple(np.round(scaled.ravel(), 3).tolist())
-        return PatchHeat(rows=heat.shape[0], columns=heat.shape[1], heat=values, description=describe_heat(scaled))
+        return PatchHeat(
+            rows=heat.shape[0], columns=heat.shape[1], heat=values, description=describe_heat(scaled)
+        )
 
 
 def _repeat(m: ModalityBatch, count: int) -> ModalityBatch:

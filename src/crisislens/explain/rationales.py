@@ -1,4 +1,6 @@
-"""Posts to their rationales: words by the trained head, heat on the photo by transport. Each post from its own text and photo alone."""
+"""Posts to their rationales: words by the trained head, heat on the photo by transport. Each post from its
+own text and photo alone.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,13 +14,19 @@ from torch import Tensor
 from crisislens.data.words import Span, word_spans
 from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
 from crisislens.models.rationale import TextRationales
-from crisislens.models.rationale_artifact import DEFAULT_RATIONALES, LoadedRationalizer, find_rationale_model, load_rationalizer
+from crisislens.models.rationale_artifact import (
+    DEFAULT_RATIONALES,
+    LoadedRationalizer,
+    find_rationale_model,
+    load_rationalizer,
+)
 from crisislens.models.rationale_transfer import evidence_heat
 from crisislens.nn.joint import JointStates
 
 __all__ = ["PostRationale", "Rationalizer"]
 
-# windows longer than this in a post carry no evidence to the photo: a caption's worth of words decides, not a novel's
+# windows longer than this in a post carry no evidence to the photo: a caption's worth of words decides, not a
+# novel's
 _PHOTO_WINDOWS = 4
 _BATCH = 32
 
@@ -61,12 +69,15 @@ class Rationalizer:
         """
         return cls(load_rationalizer(find_rationale_model(name_or_folder)))
 
-    def find(self, texts: Sequence[str], patches: Sequence[Float[Tensor, "p d"] | None] | None = None) -> list[PostRationale]:
+    def find(
+        self, texts: Sequence[str], patches: Sequence[Float[Tensor, "p d"] | None] | None = None
+    ) -> list[PostRationale]:
         """The rationales of b posts.
 
         Arguments:
             texts: Their texts as posted.
-            patches: Patch states of their photos from the image encoder that the joint encoder was trained on; None for none.
+            patches: Patch states of their photos from the image encoder that the joint encoder was trained
+                on; None for none.
         """
         windows = [self._cutter.cut(text) for text in texts]
         flat = [(i, window) for i, some in enumerate(windows) for window in some]
@@ -84,25 +95,35 @@ class Rationalizer:
 
     @torch.inference_mode()
     def _read_distinct(self, windows: Sequence[WordWindow]) -> list["_Read"]:
-        """In groups of equal length: no padding, so that neighbors change no bit. The encoder's groups are larger than the head's."""
+        """In groups of equal length: no padding, so that neighbors change no bit. The encoder's groups are
+        larger than the head's.
+        """
         pad_id = self.loaded.text.encoder.pad_id
         encoded: dict[int, tuple[Tensor, Tensor]] = {}
         for rows in _groups([len(w.ids) for w in windows]):
             batch = collate_words([windows[i] for i in rows], pad_id)
-            encoded.update(zip(rows, zip(*self.loaded.text.encoder(batch.ids, batch.mask), strict=True), strict=True))
+            encoded.update(
+                zip(rows, zip(*self.loaded.text.encoder(batch.ids, batch.mask), strict=True), strict=True)
+            )
         out: list[_Read | None] = [None] * len(windows)
         for rows in _groups([(len(w.ids), len(w.spans)) for w in windows]):
             batch = collate_words([windows[i] for i in rows], pad_id)
             states, pooled = (torch.stack(parts) for parts in zip(*(encoded[i] for i in rows), strict=True))
-            said: TextRationales = self.loaded.text.rationales(batch, decode=self.loaded.config.decode, encoded=(states, pooled))
+            said: TextRationales = self.loaded.text.rationales(
+                batch, decode=self.loaded.config.decode, encoded=(states, pooled)
+            )
             for k, i in enumerate(rows):
                 out[i] = _Read(said.chosen[k].tolist(), said.probability[k].tolist(), said.words[k])
         return [x for x in out if x is not None]
 
     @torch.inference_mode()
-    def _heat(self, read: Sequence["_PostRead"], photos: Sequence[Float[Tensor, "p d"] | None]) -> list[Float[np.ndarray, "r c"] | None]:
-        """The heat of each post's photo. States are made post by post; the transport of posts with as many words is done together, which
-        changes no bit, since it is made of sums over one problem's own rows and columns."""
+    def _heat(
+        self, read: Sequence["_PostRead"], photos: Sequence[Float[Tensor, "p d"] | None]
+    ) -> list[Float[np.ndarray, "r c"] | None]:
+        """The heat of each post's photo. States are made post by post; the transport of posts with as many
+        words is done together, which changes no bit, since it is made of sums over one problem's own rows and
+        columns.
+        """
         config = self.loaded.config
         out: list[Float[np.ndarray, "r c"] | None] = [None] * len(read)
         if self.loaded.joint is None or config.joint is None:
@@ -113,13 +134,20 @@ class Rationalizer:
             some = [r for _, r in windows[:_PHOTO_WINDOWS]]
             if photo is None or len(photo) != shape[0] * shape[1] or not any(any(r.chosen) for r in some):
                 continue
-            words, chosen = torch.cat([r.states for r in some])[None], torch.tensor([c for r in some for c in r.chosen])[None]
-            states = self.loaded.joint.aligned(words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool))
+            words, chosen = (
+                torch.cat([r.states for r in some])[None],
+                torch.tensor([c for r in some for c in r.chosen])[None],
+            )
+            states = self.loaded.joint.aligned(
+                words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool)
+            )
             problems[i] = (states if t.states == "aligned" else self.loaded.joint.mix(states), chosen)
         posts = list(problems)
         for rows in _groups([problems[i][1].shape[1] for i in posts]):
             some_posts = [posts[k] for k in rows]
-            states = JointStates(*(torch.cat(parts) for parts in zip(*(problems[i][0] for i in some_posts), strict=True)))
+            states = JointStates(
+                *(torch.cat(parts) for parts in zip(*(problems[i][0] for i in some_posts), strict=True))
+            )
             chosen = torch.cat([problems[i][1] for i in some_posts])
             heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
             for i, one in zip(some_posts, heat, strict=True):

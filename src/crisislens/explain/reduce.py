@@ -6,10 +6,11 @@ r"""What stage 2 sees of a post: its rationales, or what is left without them.
 | `both` | words that are no evidence become `*` | blurred where it is cold, or only its hottest patches |
 | `text` | as `both` | left out |
 | `image` | left out | as `both` |
-| `complement` | words that are evidence become `*` | blurred where it is hot, or without its hottest patches |
+| `complement` | words that are evidence become `*` | blurred where it is hot, or without its hottest |
 
-A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way round. Sources: the `*` and two separate
-encoders are the predecessors' code; blur or the hottest quarter are two readings of arXiv 2603.18611, whose own choice is not known.
+A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way round.
+Sources: the `*` and two separate encoders are the predecessors' code; blur or the hottest quarter are two
+readings of arXiv 2603.18611, whose own choice is not known.
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,11 @@ def reduce_text(text: str, words: Sequence[Span], chosen: Sequence[bool], switch
 
 
 def reduce_pixels(
-    pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"] | None, switch: Switch, *, hard_share: float | None = None
+    pixels: UInt8[np.ndarray, "h w 3"],
+    heat: Float[np.ndarray, "r c"] | None,
+    switch: Switch,
+    *,
+    hard_share: float | None = None,
 ) -> UInt8[np.ndarray, "h w 3"] | None:
     """The photo as a switch shows it; None where it is left out.
 
@@ -66,4 +71,8 @@ def reduce_pixels(
         return None
     if hard_share is None:
         return soft_blur(pixels, 1 - heat if switch == "complement" else heat)
-    return keep_patches(pixels, -heat if switch == "complement" else heat, 1 - hard_share if switch == "complement" else hard_share)
+    return keep_patches(
+        pixels,
+        -heat if switch == "complement" else heat,
+        1 - hard_share if switch == "complement" else hard_share,
+    )

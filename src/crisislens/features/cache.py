@@ -1,8 +1,8 @@
 """A feature cache: what an encoder made of posts, on disk, in shards that are mapped into memory.
 
-The folder is named by the fingerprint of everything that the features depend on (source, posts, encoders, cleaning rules, limits,
-storage), so another encoder or rule never reads an old cache. `manifest.json` says what the cache is and holds the SHA-256 of every shard;
-the shards' layout stands in `shards`.
+The folder is named by the fingerprint of everything that the features depend on (source, posts, encoders,
+cleaning rules, limits, storage), so another encoder or rule never reads an old cache. `manifest.json` says
+what the cache is and holds the SHA-256 of every shard; the shards' layout stands in `shards`.
 """
 
 from collections.abc import Sequence
@@ -74,13 +74,19 @@ class CacheManifest(Config):
         try:
             manifest = cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise CacheError(f"{folder} holds no feature cache (no readable manifest.json); make one with features.extract") from error
+            raise CacheError(
+                f"{folder} holds no feature cache (no readable manifest.json); make one with features.extract"
+            ) from error
         except ValueError as error:
             raise CacheError(
-                f"{path} is damaged or of another version ({_first_line(error)}); delete the folder and extract again"
+                f"{path} is damaged or of another version ({_first_line(error)}); delete the folder and "
+                f"extract again"
             ) from error
         if manifest.key != manifest.identity.fingerprint():
-            raise CacheError(f"{path} contradicts itself (its key is not that of its content); delete the folder and extract again")
+            raise CacheError(
+                f"{path} contradicts itself (its key is not that of its content); delete the folder and "
+                f"extract again"
+            )
         return manifest
 
 
@@ -125,8 +131,13 @@ class FeatureCache:
         manifest = CacheManifest.read(folder)
         wanted = range(manifest.identity.shards())
         if sorted(manifest.shards) != list(wanted):
-            raise CacheError(f"{folder} has {len(manifest.shards)} of {len(wanted)} shards; extract again, it goes on where it stopped")
-        return cls(folder, manifest, [_open_shard(folder, i, manifest.shards[i] if verify else None) for i in wanted])
+            raise CacheError(
+                f"{folder} has {len(manifest.shards)} of {len(wanted)} shards; extract again, it goes on "
+                f"where it stopped"
+            )
+        return cls(
+            folder, manifest, [_open_shard(folder, i, manifest.shards[i] if verify else None) for i in wanted]
+        )
 
     @property
     def widths(self) -> FeatureWidths:
@@ -148,7 +159,11 @@ class FeatureCache:
 
     def describe(self) -> dict[str, object]:
         """What a report says of the cache."""
-        counts = {"posts": len(self), "with_text": int(self._has_text.sum()), "with_image": int((self._image_shard >= 0).sum())}
+        counts = {
+            "posts": len(self),
+            "with_text": int(self._has_text.sum()),
+            "with_image": int((self._image_shard >= 0).sum()),
+        }
         stored = sum(len(shard.stored_keys) for shard in self._shards)
         return {
             **counts,
@@ -165,12 +180,18 @@ class FeatureCache:
         """
         index = np.asarray(indices, np.int64).reshape(-1)
         if index.size and (index.min() < 0 or index.max() >= len(self)):
-            raise IndexError(f"the cache holds posts 0 to {len(self) - 1}, asked for {index.min()} to {index.max()}")
+            raise IndexError(
+                f"the cache holds posts 0 to {len(self) - 1}, asked for {index.min()} to {index.max()}"
+            )
         return FeatureBatch(text=self._texts(index), image=self._images(index))
 
     def _find_pictures(self) -> None:
         """Fills in where each post's picture is stored (−1: it has none)."""
-        where = {key: (s, row) for s, shard in enumerate(self._shards) for row, key in enumerate(shard.stored_keys.tolist())}
+        where = {
+            key: (s, row)
+            for s, shard in enumerate(self._shards)
+            for row, key in enumerate(shard.stored_keys.tolist())
+        }
         named = [
             (key if present else None)
             for shard in self._shards
@@ -178,7 +199,9 @@ class FeatureCache:
         ]
         lost = sum(key is not None and key not in where for key in named)
         if lost:
-            raise CacheError(f"{self.folder} lacks the pictures of {lost} posts; extract again, what is whole is kept")
+            raise CacheError(
+                f"{self.folder} lacks the pictures of {lost} posts; extract again, what is whole is kept"
+            )
         places = np.array([(-1, 0) if key is None else where[key] for key in named], np.int64).reshape(-1, 2)
         self._image_shard, self._image_row = places[:, 0], places[:, 1]
 
@@ -202,7 +225,10 @@ class FeatureCache:
         present, widths = place >= 0, self.widths
         shards = [int(s) for s in np.unique(place[present])]
         p = max([0, *(self._shards[s].image_tokens.shape[1] for s in shards)])
-        tokens, pooled = torch.zeros(len(index), max(p, 1), widths.image), torch.zeros(len(index), widths.image_pooled)
+        tokens, pooled = (
+            torch.zeros(len(index), max(p, 1), widths.image),
+            torch.zeros(len(index), widths.image_pooled),
+        )
         mask = torch.from_numpy(present)[:, None].repeat(1, max(p, 1)) & (p > 0)
         for s in shards:
             at = np.flatnonzero(place == s)
@@ -219,7 +245,10 @@ def shard_path(folder: Path, index: int) -> Path:
 def _open_shard(folder: Path, index: int, sha256: str | None) -> Shard:
     path = shard_path(folder, index)
     if sha256 is not None and path.is_file() and sha256_of_file(path) != sha256:
-        raise CacheError(f"{path} is damaged (its SHA-256 is not the manifest's); extract again, it rebuilds what is damaged")
+        raise CacheError(
+            f"{path} is damaged (its SHA-256 is not the manifest's); extract again, it rebuilds what is "
+            f"damaged"
+        )
     return read_shard(path)
 
 

@@ -1,12 +1,13 @@
 r"""Posts into features: the one path, for training and for the product.
 
-Text is cleaned, cut into tokens and encoded in groups of equal length; a text that occurs often (retweets) is encoded once. Pictures: see
-`pictures`. What cannot be read is missing, with a sentence that says why.
+Text is cleaned, cut into tokens and encoded in groups of equal length; a text that occurs often (retweets) is
+encoded once. Pictures: see `pictures`. What cannot be read is missing, with a sentence that says why.
 
-Equal length means no padding and no mask, which is fastest, and it makes a post independent of its neighbors in fact and not only on
-paper: the same sums are made in the same order, whoever else is in the group. Measured on 1,000 tweets with one thread the numbers alone
-and in groups of 32 are equal bit for bit (padded to a common length they differ by up to 3e-6, and cost a tenth more); with two threads
-matrix products are split by size, and up to 2e-6 differ.
+Equal length means no padding and no mask, which is fastest, and it makes a post independent of its neighbors
+in fact and not only on paper: the same sums are made in the same order, whoever else is in the group.
+Measured on 1,000 tweets with one thread the numbers alone and in groups of 32 are equal bit for bit (padded
+to a common length they differ by up to 3e-6, and cost a tenth more); with two threads matrix products are
+split by size, and up to 2e-6 differ.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,8 +40,8 @@ Text = tuple[Float[Tensor, "t d"], Float[Tensor, " e"]]
 class PostFeatures:
     """One post's features, unpadded, on the CPU; a modality that is missing is None throughout.
 
-    Tensors may be shared between posts with the same text or picture, so nobody may change them. A modality whose token states were not
-    asked for is there with zero of them.
+    Tensors may be shared between posts with the same text or picture, so nobody may change them. A modality
+    whose token states were not asked for is there with zero of them.
 
     Attributes:
         text_tokens: Token states, special tokens included.
@@ -84,7 +85,8 @@ class PostEncoder:
     """Encodes posts.
 
     >>> from crisislens.encoders.base import EncoderSpec, load_encoders
-    >>> encoder = PostEncoder(load_encoders(EncoderSpec(name="hashing")), rules=CleaningRules(), limits=ImageLimits(), image_root=None)
+    >>> hashing = load_encoders(EncoderSpec(name="hashing"))
+    >>> encoder = PostEncoder(hashing, rules=CleaningRules(), limits=ImageLimits(), image_root=None)
     >>> encoded = encoder.encode([Post(id="1", text="Bridge is down"), Post(id="2", text=" ")])
     >>> [None if f.text_tokens is None else tuple(f.text_tokens.shape) for f in encoded.features]
     [(4, 32), None]
@@ -95,7 +97,8 @@ class PostEncoder:
         limits: Within which pictures are decoded.
         image_root: The folder of the pictures; without one, pictures are not read.
         batch_posts: How many texts (on an accelerator, also pictures) go through an encoder together.
-        keep_tokens: The modalities whose token states are kept; pooled vectors always are. Patch states of one picture weigh 0.4 MB.
+        keep_tokens: The modalities whose token states are kept; pooled vectors always are. Patch states of
+            one picture weigh 0.4 MB.
         remembered_images: How many encoded pictures are remembered across calls.
     """
 
@@ -111,7 +114,11 @@ class PostEncoder:
         remembered_images: int = 128,
     ) -> None:
         self.encoders, self.rules, self.limits = encoders, rules, limits
-        self.image_root, self.batch_posts, self.keep_tokens = image_root, batch_posts, tuple(sorted(set(keep_tokens)))
+        self.image_root, self.batch_posts, self.keep_tokens = (
+            image_root,
+            batch_posts,
+            tuple(sorted(set(keep_tokens))),
+        )
         self._pictures = None
         if image_root is not None:
             self._pictures = PictureEncoder(
@@ -124,8 +131,14 @@ class PostEncoder:
             )
 
     def fingerprint(self) -> str:
-        """16 hex digits over encoders, cleaning rules and limits: equal ones make equal features of equal posts."""
-        parts = {"encoders": self.encoders.fingerprint(), "rules": self.rules.fingerprint(), "limits": self.limits.fingerprint()}
+        """16 hex digits over encoders, cleaning rules and limits: equal ones make equal features of equal
+        posts.
+        """
+        parts = {
+            "encoders": self.encoders.fingerprint(),
+            "rules": self.rules.fingerprint(),
+            "limits": self.limits.fingerprint(),
+        }
         return fingerprint({"revision": _REVISION, **parts})
 
     def encode(self, posts: Sequence[Post]) -> EncodedPosts:
@@ -133,7 +146,11 @@ class PostEncoder:
         with _evaluating(self.encoders.text, self.encoders.image):
             cleaned = [clean_text(post.text, self.rules) for post in posts]
             texts, text_notes = self._encode_texts(cleaned)
-            pictures = self._pictures.encode([p.image for p in posts if p.image is not None]) if self._pictures else {}
+            pictures = (
+                self._pictures.encode([p.image for p in posts if p.image is not None])
+                if self._pictures
+                else {}
+            )
         features, notes = [], []
         for post, text, note in zip(posts, texts, text_notes, strict=True):
             picture, remarks = _picture_of(post, pictures)
@@ -155,9 +172,12 @@ class PostEncoder:
         for group in _groups(tokenized, self.batch_posts):
             ids, mask = pad_ids(group, self.encoders.text.pad_id)
             with torch.inference_mode():
-                states, pooled = (x.float().cpu() for x in self.encoders.text(ids.to(device), mask.to(device)))
+                states, pooled = (
+                    x.float().cpu() for x in self.encoders.text(ids.to(device), mask.to(device))
+                )
             for x, one, mean in zip(group, states, pooled, strict=True):
-                # clones, made outside of inference mode: they hold no batch in memory, and training may use them
+                # clones, made outside of inference mode: they hold no batch in memory, and training may use
+                # them
                 yield x.ids, ((one if "text" in self.keep_tokens else one[:0]).clone(), mean.clone())
 
 
@@ -170,10 +190,16 @@ def collate(features: Sequence[PostFeatures], widths: FeatureWidths) -> FeatureB
     """
     return FeatureBatch(
         text=ModalityBatch.collate(
-            [f.text_tokens for f in features], [f.text_pooled for f in features], width=widths.text, pooled_width=widths.text_pooled
+            [f.text_tokens for f in features],
+            [f.text_pooled for f in features],
+            width=widths.text,
+            pooled_width=widths.text_pooled,
         ),
         image=ModalityBatch.collate(
-            [f.image_tokens for f in features], [f.image_pooled for f in features], width=widths.image, pooled_width=widths.image_pooled
+            [f.image_tokens for f in features],
+            [f.image_pooled for f in features],
+            width=widths.image,
+            pooled_width=widths.image_pooled,
         ),
     )
 
@@ -188,7 +214,9 @@ def _groups(tokenized: Sequence[TokenizedText], size: int) -> Iterator[list[Toke
         yield from (same[i : i + size] for i in range(0, len(same), size))
 
 
-def _picture_of(post: Post, pictures: dict[str, Picture | ImageError]) -> tuple[Picture | None, tuple[str, ...]]:
+def _picture_of(
+    post: Post, pictures: dict[str, Picture | ImageError]
+) -> tuple[Picture | None, tuple[str, ...]]:
     if post.image is None:
         return None, ()
     found = pictures.get(post.image.path)

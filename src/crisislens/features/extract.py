@@ -1,8 +1,9 @@
 """Extraction: posts through a `PostEncoder` into a feature cache, shard by shard, resumable.
 
-A shard is written whole or not at all, then entered into the manifest; a process that is killed loses the shard that it was working on.
-When it is started again, shards whose SHA-256 is right and whose pictures can be found are kept, all others are made anew. Posts that two
-processes extract at once are extracted twice, with the same result.
+A shard is written whole or not at all, then entered into the manifest; a process that is killed loses the
+shard that it was working on. When it is started again, shards whose SHA-256 is right and whose pictures can
+be found are kept, all others are made anew. Posts that two processes extract at once are extracted twice,
+with the same result.
 """
 
 import time
@@ -52,7 +53,13 @@ def extract(
     Raises:
         CacheError: If features cannot be stored in `token_dtype`.
     """
-    identity = cache_identity(posts, encoder, source_fingerprint=source_fingerprint, shard_posts=shard_posts, token_dtype=token_dtype)
+    identity = cache_identity(
+        posts,
+        encoder,
+        source_fingerprint=source_fingerprint,
+        shard_posts=shard_posts,
+        token_dtype=token_dtype,
+    )
     place = folder / identity.fingerprint()
     _sweep(place)
     shards = _whole_shards(place, identity)
@@ -63,7 +70,11 @@ def extract(
         if index not in digests:
             elsewhere = frozenset[int]().union(*stored.values())
             data, stored[index] = pack_shard(
-                [post.id for post in chunk], encoder.encode(chunk), widths=identity.widths, dtype=token_dtype, elsewhere=elsewhere
+                [post.id for post in chunk],
+                encoder.encode(chunk),
+                widths=identity.widths,
+                dtype=token_dtype,
+                elsewhere=elsewhere,
             )
             atomic_write(shard_path(place, index), data)
             digests[index] = sha256_of_file(shard_path(place, index))
@@ -84,12 +95,14 @@ def cache_identity(
 ) -> CacheIdentity:
     """What a cache of these posts would depend on; the fingerprint of it is the name of its folder.
 
-    The sizes of picture files are part of it, so that pictures that arrive or are replaced after a first extraction are seen; a picture
-    replaced by another one of exactly the same size is not.
+    The sizes of picture files are part of it, so that pictures that arrive or are replaced after a first
+    extraction are seen; a picture replaced by another one of exactly the same size is not.
     """
     return CacheIdentity(
         source=source_fingerprint,
-        posts=fingerprint_lines(line for post in posts for line in (post.id, post.text, _picture_line(post, encoder.image_root))),
+        posts=fingerprint_lines(
+            line for post in posts for line in (post.id, post.text, _picture_line(post, encoder.image_root))
+        ),
         count=len(posts),
         features=encoder.fingerprint(),
         widths=encoder.encoders.widths(),
@@ -111,7 +124,9 @@ def _picture_line(post: Post, root: Path | None) -> str:
 
 
 def _sweep(place: Path) -> None:
-    """Removes what killed processes left half written; a young one may still be in another process's hands."""
+    """Removes what killed processes left half written; a young one may still be in another process's
+    hands.
+    """
     for part in place.glob(".*.part"):
         if time.time() - part.stat().st_mtime > _STALE_S:
             part.unlink(missing_ok=True)
@@ -138,9 +153,15 @@ def _whole_shards(place: Path, identity: CacheIdentity) -> dict[int, tuple[str, 
 def _leaning(shards: dict[int, tuple[str, Shard]]) -> list[int]:
     """Shards that name a picture which none of them stores."""
     stored = {key for _, shard in shards.values() for key in shard.stored_keys.tolist()}
-    return [i for i, (_, shard) in shards.items() if not stored.issuperset(shard.image_keys[shard.image_present].tolist())]
+    return [
+        i
+        for i, (_, shard) in shards.items()
+        if not stored.issuperset(shard.image_keys[shard.image_present].tolist())
+    ]
 
 
 def _write_manifest(place: Path, identity: CacheIdentity, digests: dict[int, str]) -> None:
-    manifest = CacheManifest(key=identity.fingerprint(), identity=identity, shards=dict(sorted(digests.items())))
+    manifest = CacheManifest(
+        key=identity.fingerprint(), identity=identity, shards=dict(sorted(digests.items()))
+    )
     atomic_write(place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")

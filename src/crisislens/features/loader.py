@@ -1,8 +1,9 @@
-"""Batches of features and labels for training: shuffled anew each epoch, similar lengths together, equal for equal seed and epoch.
+"""Batches of features and labels for training: shuffled anew each epoch, similar lengths together, equal for
+equal seed and epoch.
 
-Shuffling goes in two steps. All posts are permuted; runs of `_WINDOW` batches are sorted by text length, cut into batches, and the batches
-are permuted. So a batch pads little, and every batch is still a nearly random draw. The order depends on nothing but seed, epoch and
-lengths.
+Shuffling goes in two steps. All posts are permuted; runs of `_WINDOW` batches are sorted by text length, cut
+into batches, and the batches are permuted. So a batch pads little, and every batch is still a nearly random
+draw. The order depends on nothing but seed, epoch and lengths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -53,7 +54,10 @@ class FeatureLoader:
         self.indices = np.arange(len(cache)) if indices is None else np.asarray(indices, np.int64).reshape(-1)
         self.batch_posts, self.shuffle, self.seed, self.epoch = batch_posts, shuffle, seed, epoch
         if len(self.labels) != len(self.indices):
-            raise InputError(f"{len(self.labels)} labels were given for {len(self.indices)} posts; give one label a post, in their order")
+            raise InputError(
+                f"{len(self.labels)} labels were given for {len(self.indices)} posts; give one label a post, "
+                f"in their order"
+            )
 
     def __len__(self) -> int:
         return -(-len(self.indices) // self.batch_posts)

@@ -1,8 +1,10 @@
-"""Pictures of posts into features: decoded in a few threads while the encoder works, the same bytes once, the last ones remembered.
+"""Pictures of posts into features: decoded in a few threads while the encoder works, the same bytes once, the
+last ones remembered.
 
-A picture is encoded alone on a processor: a convolution's sums are split differently for different batch sizes, and alone is no slower
-(36 ms of one core for EfficientNet-lite2, 49 in batches of 8, which leave the cache). On an accelerator pictures go in batches of one
-fixed size. Either way a picture's numbers do not depend on its neighbors.
+A picture is encoded alone on a processor: a convolution's sums are split differently for different batch
+sizes, and alone is no slower (36 ms of one core for EfficientNet-lite2, 49 in batches of 8, which leave the
+cache). On an accelerator pictures go in batches of one fixed size. Either way a picture's numbers do not
+depend on its neighbors.
 """
 
 from collections import OrderedDict, deque
@@ -26,7 +28,8 @@ from crisislens.encoders.base import ImageEncoder
 __all__ = ["Picture", "PictureEncoder"]
 
 _THREADS = 2
-# decoded pictures that wait for the encoder: enough to never let it wait, few enough to be nothing in memory (1 MB each)
+# decoded pictures that wait for the encoder: enough to never let it wait, few enough to be nothing in memory
+# (1 MB each)
 _AHEAD = 8
 
 
@@ -51,7 +54,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A picture on its way to the encoder; without an input where its bytes are known or claimed by another path already."""
+    """A picture on its way to the encoder; without an input where its bytes are known or claimed by another
+    path already.
+    """
 
     fingerprint: str
     input: Float[Tensor, "3 s s"] | None = None
@@ -81,7 +86,14 @@ class PictureEncoder:
     """
 
     def __init__(
-        self, encoder: ImageEncoder, *, limits: ImageLimits, root: Path, batch: int = 32, keep_tokens: bool = True, remembered: int = 128
+        self,
+        encoder: ImageEncoder,
+        *,
+        limits: ImageLimits,
+        root: Path,
+        batch: int = 32,
+        keep_tokens: bool = True,
+        remembered: int = 128,
     ) -> None:
         self.encoder, self.limits, self.root = encoder, limits, root
         self.batch, self.keep_tokens, self.remembered = batch, keep_tokens, remembered
@@ -115,7 +127,8 @@ class PictureEncoder:
         if waiting:
             self._run(waiting, call)
         for path, key in fingerprints.items():
-            # a path that left its bytes to another path, which then failed on them, fails by itself, with its own name in the message
+            # a path that left its bytes to another path, which then failed on them, fails by itself, with its
+            # own name in the message
             found[path] = call.done[key] if key in call.done else self._failure(path)
         self._remember([x for x in found.values() if isinstance(x, Picture)])
         return found
@@ -127,7 +140,9 @@ class PictureEncoder:
         return next(self.encoder.parameters()).device
 
     def _weights_version(self) -> int:
-        """Grows whenever a parameter is written to: what an encoder in training made yesterday is not remembered."""
+        """Grows whenever a parameter is written to: what an encoder in training made yesterday is not
+        remembered.
+        """
         return sum(p._version for p in self.encoder.parameters())
 
     def _prepare_all(self, paths: Sequence[str], call: _Call) -> Iterator[tuple[str, _Prepared | ImageError]]:
@@ -156,10 +171,18 @@ class PictureEncoder:
         except ImageError as error:
             return error
         try:
-            return _Prepared(decoded.fingerprint, self.encoder.preprocess(decoded.pixels), image_hash(decoded.pixels), decoded.notes)
+            return _Prepared(
+                decoded.fingerprint,
+                self.encoder.preprocess(decoded.pixels),
+                image_hash(decoded.pixels),
+                decoded.notes,
+            )
         except (ValueError, ArithmeticError, RuntimeError) as error:
             # a picture that decodes and still cannot be prepared costs the post its picture, not the post
-            return ImageError("damaged", f"{path!r:.80} could not be prepared for the model ({type(error).__name__}: {error})"[:300])
+            return ImageError(
+                "damaged",
+                f"{path!r:.80} could not be prepared for the model ({type(error).__name__}: {error})"[:300],
+            )
 
     def _fingerprint(self, file: Path) -> str:
         try:
@@ -172,7 +195,11 @@ class PictureEncoder:
 
     def _failure(self, path: str) -> ImageError:
         outcome = self._prepare(path, _Call())
-        return outcome if isinstance(outcome, ImageError) else ImageError("damaged", f"{path!r:.80} changed while it was read; run again")
+        return (
+            outcome
+            if isinstance(outcome, ImageError)
+            else ImageError("damaged", f"{path!r:.80} changed while it was read; run again")
+        )
 
     def _run(self, waiting: Sequence[_Prepared], call: _Call) -> None:
         """Encodes prepared pictures in one batch of the fixed size."""

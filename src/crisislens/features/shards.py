@@ -1,8 +1,10 @@
-"""One shard of a feature cache: the features of some hundred posts in one safetensors file, read by memory mapping.
+"""One shard of a feature cache: the features of some hundred posts in one safetensors file, read by memory
+mapping.
 
-Texts are ragged: the token states of all posts stand one after the other, and `text_lengths` says how many each has (−1: no text).
-Pictures are stored once a cache: a post names its picture by the fingerprint of the bytes, and the shard that met the picture first holds
-its features. Naming by fingerprint, not by position, means that a shard can be built again without any other shard noticing.
+Texts are ragged: the token states of all posts stand one after the other, and `text_lengths` says how many
+each has (−1: no text). Pictures are stored once a cache: a post names its picture by the fingerprint of the
+bytes, and the shard that met the picture first holds its features. Naming by fingerprint, not by position,
+means that a shard can be built again without any other shard noticing.
 """
 
 import json
@@ -60,7 +62,12 @@ class Shard:
 
 
 def pack_shard(
-    ids: Sequence[str], encoded: EncodedPosts, *, widths: FeatureWidths, dtype: TokenDtype, elsewhere: Collection[int]
+    ids: Sequence[str],
+    encoded: EncodedPosts,
+    *,
+    widths: FeatureWidths,
+    dtype: TokenDtype,
+    elsewhere: Collection[int],
 ) -> tuple[bytes, frozenset[int]]:
     """The bytes of a shard and the keys of the pictures that it stores.
 
@@ -81,18 +88,25 @@ def pack_shard(
     patches = [f.image_tokens for f in stored.values() if f.image_tokens is not None]
     p = len(patches[0]) if patches else 0
     tensors = {
-        "text_lengths": torch.tensor([-1 if f.text_tokens is None else len(f.text_tokens) for f in features], dtype=torch.int32),
+        "text_lengths": torch.tensor(
+            [-1 if f.text_tokens is None else len(f.text_tokens) for f in features], dtype=torch.int32
+        ),
         "text_tokens": torch.cat([torch.zeros(0, widths.text), *texts]).to(_DTYPES[dtype]),
         "text_pooled": _rows([f.text_pooled for f in features], widths.text_pooled),
         "image_present": torch.tensor([f.image_fingerprint is not None for f in features], dtype=torch.bool),
         "image_keys": torch.tensor([_key(f) for f in features], dtype=torch.int64),
         "stored_keys": torch.tensor(list(stored), dtype=torch.int64),
-        "image_tokens": torch.stack(patches).to(_DTYPES[dtype]) if patches else torch.zeros(0, p, widths.image, dtype=_DTYPES[dtype]),
+        "image_tokens": torch.stack(patches).to(_DTYPES[dtype])
+        if patches
+        else torch.zeros(0, p, widths.image, dtype=_DTYPES[dtype]),
         "image_pooled": _rows([f.image_pooled for f in stored.values()], widths.image_pooled),
     }
     for name in ("text_tokens", "text_pooled", "image_tokens", "image_pooled"):
         if not bool(tensors[name].isfinite().all()):
-            raise CacheError(f"{name} hold values that {dtype} cannot; extract with token_dtype float32, or check the encoder")
+            raise CacheError(
+                f"{name} hold values that {dtype} cannot; extract with token_dtype float32, or check the "
+                f"encoder"
+            )
     metadata = {"ids": json.dumps(list(ids)), "notes": json.dumps(encoded.notes)}
     return save(tensors, metadata=metadata), frozenset(stored)
 
@@ -110,7 +124,9 @@ def read_shard(path: Path) -> Shard:
             metadata = file.metadata() or {}
         ids, notes = json.loads(metadata["ids"]), json.loads(metadata["notes"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CacheError(f"{path} cannot be read as a shard of features ({error}); extract again, what is whole is kept") from error
+        raise CacheError(
+            f"{path} cannot be read as a shard of features ({error}); extract again, what is whole is kept"
+        ) from error
     return Shard(ids=tuple(ids), notes=tuple(tuple(x) for x in notes), **tensors)
 
 

@@ -1,12 +1,14 @@
-r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact characters of the original.
+r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact characters of
+the original.
 
-Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of a tweet's tokens), a mention becomes
-`@user` (names of people teach nothing), any other word is cleaned alone (`data.text`, mojibake and invisible characters included) and cut
-by the encoder's tokenizer. Since nothing is ever moved between words, a span of words is a span of characters of the text as it came,
-whatever cleaning did inside a word.
+Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of a tweet's
+tokens), a mention becomes `@user` (names of people teach nothing), any other word is cleaned alone
+(`data.text`, mojibake and invisible characters included) and cut by the encoder's tokenizer. Since nothing is
+ever moved between words, a span of words is a span of characters of the text as it came, whatever cleaning
+did inside a word.
 
-A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole words, after the end of a
-sentence if there is one in the window's second half.
+A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole
+words, after the end of a sentence if there is one in the window's second half.
 """
 
 from collections.abc import Sequence
@@ -77,10 +79,14 @@ class WordCutter:
         if len(self._known) > _REMEMBERED:
             self._known = {}
         new = [word for word in dict.fromkeys(words) if word not in self._known]
-        readable = ["" if is_link(word) else "@user" if is_mention(word) else clean_text(word, _RULES) for word in new]
+        readable = [
+            "" if is_link(word) else "@user" if is_mention(word) else clean_text(word, _RULES) for word in new
+        ]
         known = dict(self._known)
         for word, tokens in zip(new, self.encoder.tokenize(readable) if new else [], strict=True):
-            pieces = [token for token, (start, end) in zip(tokens.ids, tokens.offsets, strict=True) if end > start]
+            pieces = [
+                token for token, (start, end) in zip(tokens.ids, tokens.offsets, strict=True) if end > start
+            ]
             known[word] = tuple(pieces[: min(_PIECES, self._room)])
         # set whole, so that other threads never see half of it
         self._known = known
@@ -93,14 +99,20 @@ class WordCutter:
             size += 1
         if size == len(words):
             return size
-        ends = [i for i in range(size // 2, size) if text[words[i][0][0] : words[i][0][1]].endswith(_SENTENCE_END)]
+        ends = [
+            i for i in range(size // 2, size) if text[words[i][0][0] : words[i][0][1]].endswith(_SENTENCE_END)
+        ]
         return ends[-1] + 1 if ends else size
 
     def _window(self, words: Sequence[tuple[Span, tuple[int, ...]]]) -> WordWindow:
         ids = [piece for _, pieces in words for piece in pieces]
         owner = [i for i, (_, pieces) in enumerate(words) for _ in pieces]
         outside = [-1] * len(self._before), [-1] * len(self._after)
-        return WordWindow((*self._before, *ids, *self._after), (*outside[0], *owner, *outside[1]), tuple(span for span, _ in words))
+        return WordWindow(
+            (*self._before, *ids, *self._after),
+            (*outside[0], *owner, *outside[1]),
+            tuple(span for span, _ in words),
+        )
 
 
 def collate_words(windows: Sequence[WordWindow], pad_id: int) -> WordBatch:
@@ -108,7 +120,10 @@ def collate_words(windows: Sequence[WordWindow], pad_id: int) -> WordBatch:
     t, w = (max([1, *(len(getattr(x, name)) for x in windows)]) for name in ("ids", "spans"))
     ids = torch.full((len(windows), t), pad_id, dtype=torch.long)
     owner = torch.full((len(windows), t), -1, dtype=torch.long)
-    mask, words = torch.zeros(len(windows), t, dtype=torch.bool), torch.zeros(len(windows), w, dtype=torch.bool)
+    mask, words = (
+        torch.zeros(len(windows), t, dtype=torch.bool),
+        torch.zeros(len(windows), w, dtype=torch.bool),
+    )
     for row, x in enumerate(windows):
         ids[row, : len(x.ids)] = torch.tensor(x.ids)
         owner[row, : len(x.owner)] = torch.tensor(x.owner)

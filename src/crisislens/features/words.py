@@ -1,12 +1,15 @@
-r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and markers around a pair of entities.
+r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and markers around a
+pair of entities.
 
-A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a link is read as one word,
-`http`), and its context by itself the same way, or behind the text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head
-stands between `[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
-https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve that are none of the special ones).
+A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a
+link is read as one word, `http`), and its context by itself the same way, or behind the text (`joint`):
+`[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands between `[unused0]` and `[unused1]`, the
+tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
+https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve that are
+none of the special ones).
 
-An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a mention, a hashtag, digits, all
-capitals, …). Nothing of a post depends on another one.
+An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a
+mention, a hashtag, digits, all capitals, …). Nothing of a post depends on another one.
 """
 
 import re
@@ -56,7 +59,8 @@ class EncodedWords:
 def word_shape(word: str) -> int:
     """How a word is spelled, 1 to 11.
 
-    >>> [word_shape(w) for w in ("http://t.co/x", "@who", "#tag", "12", "…", "USA", "A", "Paris", "McDonald", "rain", "iPhone")]
+    >>> words = "http://t.co/x @who #tag 12 … USA A Paris McDonald rain iPhone"
+    >>> [word_shape(w) for w in words.split()]
     [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
     """
     letters = any(c.isalpha() for c in word)
@@ -85,8 +89,15 @@ class WordReader:
         joint: Whether the context stands behind the text in one sequence.
     """
 
-    def __init__(self, encoder: TextEncoder, *, pieces_a_word: int = 8, context_pieces: int = 64, joint: bool = False) -> None:
-        self.encoder, self.pieces_a_word, self.context_pieces, self.joint = encoder, pieces_a_word, context_pieces, joint
+    def __init__(
+        self, encoder: TextEncoder, *, pieces_a_word: int = 8, context_pieces: int = 64, joint: bool = False
+    ) -> None:
+        self.encoder, self.pieces_a_word, self.context_pieces, self.joint = (
+            encoder,
+            pieces_a_word,
+            context_pieces,
+            joint,
+        )
         [empty] = encoder.tokenize([""])
         self._first, self._last = empty.ids[0], empty.ids[-1]
         self._known: dict[str, tuple[int, ...]] = {}
@@ -102,7 +113,9 @@ class WordReader:
         rows = int(self.encoder.model.get_input_embeddings().weight.shape[0])  # type: ignore[union-attr, operator]
         return tuple(sorted([i for i in reversed(range(rows)) if i not in special][:_MARKERS]))
 
-    def read(self, words: Sequence[str], *, context: str = "", pair: tuple[Mention, Mention] | None = None) -> EncodedWords:
+    def read(
+        self, words: Sequence[str], *, context: str = "", pair: tuple[Mention, Mention] | None = None
+    ) -> EncodedWords:
         """Encodes one post.
 
         Words that do not fit into the encoder's length are left out; `starts` says how many were read.
@@ -117,14 +130,18 @@ class WordReader:
         """
         if not words:
             raise DataError("a post without words cannot be read; leave it out")
-        tail = self._pieces(context[: 20 * self.context_pieces], limit=self.context_pieces) if context and self.context_pieces else ()
+        tail = (
+            self._pieces(context[: 20 * self.context_pieces], limit=self.context_pieces)
+            if context and self.context_pieces
+            else ()
+        )
         room = self.encoder.max_tokens - 2 - (len(tail) + 1 if self.joint and tail else 0)
         ids, shapes, starts, ends = [self._first], [0], list[int](), [0, 0]
         opens, closes = _edges(pair)
         for i, word in enumerate(words):
-            pieces = self._pieces("http" if _LINK.match(word) else word[:_LONGEST_WORD], limit=self.pieces_a_word) or (
-                self._last,
-            )  # nothing but blanks
+            pieces = self._pieces(
+                "http" if _LINK.match(word) else word[:_LONGEST_WORD], limit=self.pieces_a_word
+            ) or (self._last,)  # nothing but blanks
             if len(ids) - 1 + len(pieces) + len(opens.get(i, ())) + len(closes.get(i + 1, ())) > room:
                 break
             for mark in opens.get(i, ()):
@@ -138,7 +155,9 @@ class WordReader:
                 ids.append(self._marks[mark])
                 shapes.append(0)
         if pair is not None and not all(ends):
-            raise DataError(f"the pair {pair} lies behind the {len(starts)} words that the encoder reads of this post")
+            raise DataError(
+                f"the pair {pair} lies behind the {len(starts)} words that the encoder reads of this post"
+            )
         ids.append(self._last)
         shapes.append(0)
         start = len(ids)
@@ -152,7 +171,8 @@ class WordReader:
         """The pieces of a word or text, without special tokens."""
         known = self._known.get(word)
         if known is None:
-            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the others do not care
+            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the others do
+            # not care
             [cut] = self.encoder.tokenize([f" {word}"])
             known = tuple(i for i, (a, b) in zip(cut.ids, cut.offsets, strict=True) if b > a)
             if len(self._known) < 100_000:
@@ -160,8 +180,12 @@ class WordReader:
         return known[:limit]
 
 
-def _edges(pair: tuple[Mention, Mention] | None) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
-    """From a word's place to the markers that open before it, and from the place after a word to those that close there."""
+def _edges(
+    pair: tuple[Mention, Mention] | None,
+) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
+    """From a word's place to the markers that open before it, and from the place after a word to those that
+    close there.
+    """
     opens, closes = dict[int, tuple[int, ...]](), dict[int, tuple[int, ...]]()
     for side, mention in enumerate(pair or ()):
         opens[mention.start] = (*opens.get(mention.start, ()), 2 * side)
@@ -170,7 +194,11 @@ def _edges(pair: tuple[Mention, Mention] | None) -> tuple[dict[int, tuple[int, .
 
 
 def collate_words(
-    posts: Sequence[EncodedWords], *, pad_id: int, images: Sequence[Tensor | None] | None = None, image_width: int = 1
+    posts: Sequence[EncodedWords],
+    *,
+    pad_id: int,
+    images: Sequence[Tensor | None] | None = None,
+    image_width: int = 1,
 ) -> WordBatch:
     """One batch of posts of different lengths.
 

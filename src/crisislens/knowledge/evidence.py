@@ -1,7 +1,9 @@
-r"""Whether a name in a post is a place at all: names of the gazetteer in the text, and what speaks for and against each.
+r"""Whether a name in a post is a place at all: names of the gazetteer in the text, and what speaks for and
+against each.
 
-The evidence $e$ of a name is a sum of weights, set by hand (see `mentions`): kind and population of the place, a preposition before it, the
-state behind it; against it, an English word, a given name beside it, an organization, a storm, a small letter.
+The evidence $e$ of a name is a sum of weights, set by hand (see `mentions`): kind and population of the
+place, a preposition before it, the state behind it; against it, an English word, a given name beside it, an
+organization, a storm, a small letter.
 """
 
 import re
@@ -14,7 +16,15 @@ from crisislens.knowledge.tokens import Word
 
 __all__ = ["Span", "contains", "known_tag", "name_spans", "place_evidence"]
 
-_BEFORE_ORGANIZATIONS = ("knights of", "bank of", "miss", "university of", "battle of", "first baptist", "uss")
+_BEFORE_ORGANIZATIONS = (
+    "knights of",
+    "bank of",
+    "miss",
+    "university of",
+    "battle of",
+    "first baptist",
+    "uss",
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,9 @@ def _code(word: Word, words: Sequence[Word], at: int, gazetteer: Gazetteer) -> t
     if state is None or len(word.text) != 2:
         return ()
     before = words[at - 1] if at else None
-    behind_name = before is not None and not before.tag and before.capital and name_key(before.text) in gazetteer
+    behind_name = (
+        before is not None and not before.tag and before.capital and name_key(before.text) in gazetteer
+    )
     if behind_name and (word.text.isupper() or word.text.lower() not in cue_words("code_words")):
         return (state,)
     return (state,) if word.text.isupper() and word.text.lower() not in cue_words("ambiguous_codes") else ()
@@ -78,8 +90,16 @@ def place_evidence(span: Span, words: Sequence[Word], text: str, spans: Sequence
     tagged = run[0].tag
     weak = len(run) == 1 and (span.key in word_list("weak") or span.key in word_list("names"))
     if weak:
-        e -= 3.5 if span.key in word_list("names") and (best.kind == "country" or best.population < 500_000) else 2.5
-    if tagged and (len(words) == span.last + 1 or words[span.last + 1].owner != run[0].owner) and _begins_tag(span, words):
+        e -= (
+            3.5
+            if span.key in word_list("names") and (best.kind == "country" or best.population < 500_000)
+            else 2.5
+        )
+    if (
+        tagged
+        and (len(words) == span.last + 1 or words[span.last + 1].owner != run[0].owner)
+        and _begins_tag(span, words)
+    ):
         e += 1.5
     if not tagged and not all(w.capital or w.text in cue_words("inside_names") for w in run):
         e -= (0.5 if best.kind in ("country", "state") and not weak else 3.0) if len(run[0].text) > 2 else 0.0
@@ -118,7 +138,10 @@ def _neighbors(span: Span, words: Sequence[Word]) -> tuple[Word | None, Word | N
     before = words[span.first - 1] if span.first and words[span.first].joins else None
     behind = words[span.last + 1] if span.last + 1 < len(words) and words[span.last + 1].joins else None
     owner = words[span.first].owner
-    return before if before and before.owner == owner else None, behind if behind and behind.owner == owner else None
+    return (
+        before if before and before.owner == owner else None,
+        behind if behind and behind.owner == owner else None,
+    )
 
 
 def _begins_tag(span: Span, words: Sequence[Word]) -> bool:
@@ -126,12 +149,14 @@ def _begins_tag(span: Span, words: Sequence[Word]) -> bool:
 
 
 def _capital_word(word: Word | None) -> bool:
-    """Whether it is a capitalized word that is neither a direction nor one that stands before places: the first half of some other name."""
+    """Whether it is a capitalized word that is neither a direction nor one that stands before places: the
+    first half of some other name.
+    """
     if word is None or not word.capital or word.text.isupper():
         return False
-    return word.text.lower() not in cue_words("prepositions") | cue_words("place_words") | cue_words("not_names") | cue_words(
-        "directions"
-    ) | cue_words("storms")
+    return word.text.lower() not in cue_words("prepositions") | cue_words("place_words") | cue_words(
+        "not_names"
+    ) | cue_words("directions") | cue_words("storms")
 
 
 def _region_follows(span: Span, words: Sequence[Word], text: str, spans: Sequence[Span]) -> bool:
@@ -146,7 +171,12 @@ def contains(region: Place, place: Place) -> bool:
     """Whether a country or state holds another place."""
     if region.kind == "country":
         return place.kind != "country" and place.country == region.country
-    return region.kind == "state" and place.kind in ("city", "county") and place.country == "US" and place.admin == region.admin
+    return (
+        region.kind == "state"
+        and place.kind in ("city", "county")
+        and place.country == "US"
+        and place.admin == region.admin
+    )
 
 
 def _is_storm_tag(span: Span, words: Sequence[Word]) -> bool:
@@ -160,13 +190,25 @@ def _is_storm_tag(span: Span, words: Sequence[Word]) -> bool:
 
 
 def _person(span: Span, words: Sequence[Word]) -> bool:
-    """Whether a single name stands in a person's: behind a given name, or before a surname if it is a given name itself."""
+    """Whether a single name stands in a person's: behind a given name, or before a surname if it is a given
+    name itself.
+    """
     if span.first != span.last:
         return False
     before, behind = _neighbors(span, words)
-    if before is not None and not before.tag and before.capital and name_key(before.text) in word_list("given"):
+    if (
+        before is not None
+        and not before.tag
+        and before.capital
+        and name_key(before.text) in word_list("given")
+    ):
         return True
-    if before is not None and before.text.lower() in ("de", "la", "del") and span.first > 1 and words[span.first - 2].capital:
+    if (
+        before is not None
+        and before.text.lower() in ("de", "la", "del")
+        and span.first > 1
+        and words[span.first - 2].capital
+    ):
         return True
     if (
         before is not None
@@ -189,7 +231,11 @@ def _person(span: Span, words: Sequence[Word]) -> bool:
 
 def _organization(span: Span, words: Sequence[Word]) -> bool:
     before, behind = _neighbors(span, words)
-    if behind is not None and behind.text.lower() in cue_words("organizations") and (behind.capital or behind.text.lower() == "fans"):
+    if (
+        behind is not None
+        and behind.text.lower() in cue_words("organizations")
+        and (behind.capital or behind.text.lower() == "fans")
+    ):
         return span.places[0].kind == "city" or behind.text.lower() in cue_words("newspapers")
     if before is None:
         return False
@@ -201,4 +247,7 @@ def known_tag(name: str, gazetteer: Gazetteer) -> bool:
     """Whether a lower-case piece of a hashtag is the name of a place that people write so."""
     if name in word_list("weak") or name in word_list("names"):
         return False
-    return any(place.kind in ("country", "state") or place.population >= 100_000 for place in gazetteer.find(name_key(name)))
+    return any(
+        place.kind in ("country", "state") or place.population >= 100_000
+        for place in gazetteer.find(name_key(name))
+    )

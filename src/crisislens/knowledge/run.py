@@ -1,4 +1,6 @@
-"""Knowledge of many posts: one record a post, in their order, in the form that a run file joins to the posts (`data.sidecar`)."""
+"""Knowledge of many posts: one record a post, in their order, in the form that a run file joins to the posts
+(`data.sidecar`).
+"""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,7 +36,10 @@ class KnowledgeRecord(BaseModel):
 
 
 def know_posts(
-    posts: Iterable[Post], source: KnowledgeSource, *, progress: Callable[[int, int | None], None] | None = None
+    posts: Iterable[Post],
+    source: KnowledgeSource,
+    *,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> list[KnowledgeRecord]:
     """Looks up the names in posts.
 

@@ -1,8 +1,9 @@
 """A local table of pages, for work offline: JSONL objects with `title`, `aliases` and `summary`.
 
-Names are matched whole, longest first, without regard to case; hashtags match as one word and cut into words. The table that ships,
-`crises-2017`, was written for this project: some sixty short entries on the seven disasters of CrisisMMD, their places and helpers. It is
-no Wikipedia, and nothing measured with it says what Wikipedia would do.
+Names are matched whole, longest first, without regard to case; hashtags match as one word and cut into words.
+The table that ships, `crises-2017`, was written for this project: some sixty short entries on the seven
+disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and nothing measured with it says what
+Wikipedia would do.
 """
 
 import importlib.resources
@@ -55,7 +56,12 @@ class TableSource(KnowledgeSource):
     def __init__(self, options: TableOptions) -> None:
         self.options = options
         path = Path(options.table)
-        shipped = Path(str(importlib.resources.files("crisislens"))) / "assets" / "knowledge" / f"{options.table}.jsonl"
+        shipped = (
+            Path(str(importlib.resources.files("crisislens")))
+            / "assets"
+            / "knowledge"
+            / f"{options.table}.jsonl"
+        )
         self.name = f"table {path.stem}"
         self._entries: dict[str, _Entry] = {}
         for entry in _read(shipped if shipped.is_file() and not path.is_file() else path):
@@ -101,7 +107,10 @@ def _key(name: str) -> str:
 
 def _read(path: Path) -> list[_Entry]:
     if not path.is_file():
-        raise DataError(f"no table of pages at {path}; give a JSONL file with title, aliases and summary, or crises-2017, which ships")
+        raise DataError(
+            f"no table of pages at {path}; give a JSONL file with title, aliases and summary, or "
+            f"crises-2017, which ships"
+        )
     entries = []
     for number, line in enumerate(read_lines(path), 1):
         if isinstance(line, str) and not line.strip():
@@ -112,6 +121,8 @@ def _read(path: Path) -> list[_Entry]:
             entry = _Entry.model_validate(json.loads(line))
         except (ValueError, ValidationError, RecursionError, DataError) as error:
             reason = " ".join(str(error).split())[:120]
-            raise DataError(f"{path}, line {number}, is no page ({reason}); expected title, aliases and summary") from error
+            raise DataError(
+                f"{path}, line {number}, is no page ({reason}); expected title, aliases and summary"
+            ) from error
         entries.append(entry.model_copy(update={"summary": plain_text(entry.summary, max_characters=1000)}))
     return entries

@@ -1,6 +1,7 @@
 """Words of a post as the gazetteer needs them: where they stand, how they are written, hashtags taken apart.
 
-Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything keeps its position in the post's text.
+Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything keeps its
+position in the post's text.
 """
 
 import re
@@ -11,7 +12,9 @@ from crisislens.knowledge.gazetteer import cue_words
 
 __all__ = ["Word", "split_words"]
 
-_TOKEN = re.compile(r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w+)|(?P<word>[^\W_]+(?:\.[^\W_]\b)*)")
+_TOKEN = re.compile(
+    r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w+)|(?P<word>[^\W_]+(?:\.[^\W_]\b)*)"
+)
 _CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
 _JOIN = re.compile(r"[ \t]*[-–’'][ \t]*|[ \t]+|[ \t]+[#＃]|")
 _SHORTEST_LOWER = 4
@@ -26,7 +29,8 @@ class Word:
         start: First character in the post's text.
         end: The character after the last.
         tag: Whether it is in a hashtag.
-        joins: Whether it may be one name with the word before: only spaces or a hyphen lie between, or both are in one hashtag.
+        joins: Whether it may be one name with the word before: only spaces or a hyphen lie between, or both
+            are in one hashtag.
         owner: Number of the hashtag that it is part of, −1 outside.
     """
 
@@ -46,12 +50,14 @@ class Word:
 def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
     """The words of a text in order.
 
-    >>> [w.text for w in split_words("RT @ann: #HoustonStrong, pray4nepal in Port-au-Prince https://t.co/x", lambda name: False)]
+    >>> text = "RT @ann: #HoustonStrong, pray4nepal in Port-au-Prince https://t.co/x"
+    >>> [w.text for w in split_words(text, lambda name: False)]
     ['RT', 'Houston', 'Strong', 'pray4nepal', 'in', 'Port', 'au', 'Prince']
 
     Arguments:
         text: A post's text, as posted.
-        known: Whether a lower-case string is a name, by which lower-case hashtags such as `#nepalquake` are taken apart.
+        known: Whether a lower-case string is a name, by which lower-case hashtags such as `#nepalquake` are
+            taken apart.
     """
     words: list[Word] = []
     tags, end = 0, 0
@@ -59,7 +65,11 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
         if match["skip"]:
             end = -1
             continue
-        joined = end >= 0 and bool(words) and _JOIN.fullmatch(text[end : match.start() + bool(match["tag"])]) is not None
+        joined = (
+            end >= 0
+            and bool(words)
+            and _JOIN.fullmatch(text[end : match.start() + bool(match["tag"])]) is not None
+        )
         # "St. John", "U.S. Virgin Islands": a point after a short capitalized word ends no sentence
         if (
             not joined
@@ -74,7 +84,16 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
         else:
             for i, (a, b) in enumerate(_parts(match["tag"][1:], known)):
                 first = match.start() + 1
-                words.append(Word(text[first + a : first + b], first + a, first + b, True, joined if i == 0 else True, tags))
+                words.append(
+                    Word(
+                        text[first + a : first + b],
+                        first + a,
+                        first + b,
+                        True,
+                        joined if i == 0 else True,
+                        tags,
+                    )
+                )
             tags += 1
         end = match.end()
     return words
@@ -93,6 +112,10 @@ def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
         if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):
             return [(0, cut), (cut, len(tag))]
     for affix in sorted(cue_words("tag_before"), key=len, reverse=True):
-        if lower.startswith(affix) and len(tag) - len(affix) >= _SHORTEST_LOWER and known(lower[len(affix) :]):
+        if (
+            lower.startswith(affix)
+            and len(tag) - len(affix) >= _SHORTEST_LOWER
+            and known(lower[len(affix) :])
+        ):
             return [(0, len(affix)), (len(affix), len(tag))]
     return parts or [(0, len(tag))]

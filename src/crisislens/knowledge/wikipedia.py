@@ -1,10 +1,12 @@
 """Wikipedia through the MediaWiki interface: the best page for each name in a post and its first sentences.
 
-One request a name asks for the search and the summary together. Answers, also that there is no page, are kept in the store, so no name is
-asked for twice. A page counts only if its title shares a word with the name and it is no list of meanings; its text is somebody's, so it is
-made plain and cut. The service asks robots to say who they are and to ask one thing at a time: so this does, with a pause between requests.
+One request a name asks for the search and the summary together. Answers, also that there is no page, are kept
+in the store, so no name is asked for twice. A page counts only if its title shares a word with the name and
+it is no list of meanings; its text is somebody's, so it is made plain and cut. The service asks robots to say
+who they are and to ask one thing at a time: so this does, with a pause between requests.
 
-Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that TagMe finds with a score above 0.15.
+Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that TagMe finds
+with a score above 0.15.
 """
 
 import re
@@ -91,13 +93,19 @@ class WikipediaSource(KnowledgeSource):
             RequestError: If the wiki was not reached or refused.
         """
         o = self.options
-        key = content_key({"wiki": o.url, "version": _VERSION, "sentences": o.sentences, "mention": mention.casefold()})
+        key = content_key(
+            {"wiki": o.url, "version": _VERSION, "sentences": o.sentences, "mention": mention.casefold()}
+        )
         kept = self.store.get(key)
         if not isinstance(kept, dict):
             kept = self._ask(mention)
             self.store.put(key, kept)
         title, summary = kept.get("title"), kept.get("summary")
-        return Page(title, plain_text(summary, max_characters=o.max_characters), mention) if title and summary else None
+        return (
+            Page(title, plain_text(summary, max_characters=o.max_characters), mention)
+            if title and summary
+            else None
+        )
 
     def _ask(self, mention: str) -> dict[str, str]:
         o = self.options
@@ -157,7 +165,8 @@ def _found(value: Any, mention: str) -> dict[str, str]:
     if isinstance(error := value.get("error"), dict):
         # an overloaded wiki says so in an answer of status 200
         raise RequestError(
-            f"the wiki answered: {str(error.get('info'))[:120]}", transient=error.get("code") in ("maxlag", "ratelimited", "readonly")
+            f"the wiki answered: {str(error.get('info'))[:120]}",
+            transient=error.get("code") in ("maxlag", "ratelimited", "readonly"),
         )
     query = value.get("query")
     pages = query.get("pages") if isinstance(query, dict) else None

@@ -1,5 +1,25 @@
 """Models: a `FeatureBatch` in, logits out; one paper a file. Importing the package registers them all."""
 
-from crisislens.models import baselines, cross, differential, gated, guided, joint, sg_mft, tokens, vectors_published
+from crisislens.models import (
+    baselines,
+    cross,
+    differential,
+    gated,
+    guided,
+    joint,
+    sg_mft,
+    tokens,
+    vectors_published,
+)
 
-__all__ = ["baselines", "cross", "differential", "gated", "guided", "joint", "sg_mft", "tokens", "vectors_published"]
+__all__ = [
+    "baselines",
+    "cross",
+    "differential",
+    "gated",
+    "guided",
+    "joint",
+    "sg_mft",
+    "tokens",
+    "vectors_published",
+]

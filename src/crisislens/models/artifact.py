@@ -1,10 +1,13 @@
-"""A trained model on disk: `model.safetensors`, `config.json` and `README.md`, the model card. Never pickle, never code.
+"""A trained model on disk: `model.safetensors`, `config.json` and `README.md`, the model card. Never pickle,
+never code.
 
-Each file is written atomically, the configuration last; it names the fingerprint of the weights it belongs to, so that a writer killed
-between two files leaves what is refused, never old weights under a new description. Loading builds the model without memory, compares
-names and shapes, and only then takes the weights: a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
+Each file is written atomically, the configuration last; it names the fingerprint of the weights it belongs
+to, so that a writer killed between two files leaves what is refused, never old weights under a new
+description. Loading builds the model without memory, compares names and shapes, and only then takes the
+weights: a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
 
-The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may be edited without changing it.
+The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may be edited
+without changing it.
 """
 
 import json
@@ -97,7 +100,12 @@ class LoadedModel:
 
 
 def save_artifact(
-    folder: Path, model: FusionModel, spec: ModelSpec, meta: ArtifactMeta, *, dtype: Literal["float32", "float16"] = "float32"
+    folder: Path,
+    model: FusionModel,
+    spec: ModelSpec,
+    meta: ArtifactMeta,
+    *,
+    dtype: Literal["float32", "float16"] = "float32",
 ) -> None:
     """Writes a model, each file atomically, the configuration last.
 
@@ -109,11 +117,15 @@ def save_artifact(
         dtype: float16 halves the file; weights come back as float32 either way.
 
     Raises:
-        ModelError: If the model is not what `spec` and `meta` build, or a weight is not finite or too large for `dtype`.
+        ModelError: If the model is not what `spec` and `meta` build, or a weight is not finite or too large
+            for `dtype`.
     """
     kept = {name: _narrow(name, tensor, dtype) for name, tensor in model.state_dict().items()}
     if fault := _misfit(_hollow(spec, meta), kept):
-        raise ModelError(f"the model to save is not the {spec.name!r} that its specification builds ({fault}); save it with its own")
+        raise ModelError(
+            f"the model to save is not the {spec.name!r} that its specification builds ({fault}); save it "
+            f"with its own"
+        )
     weights = save(kept)
     atomic_write(folder / _WEIGHTS, weights)
     config = _ArtifactConfig(model=spec, meta=meta, weights=fingerprint_file(folder / _WEIGHTS))
@@ -127,7 +139,10 @@ def _narrow(name: str, tensor: Tensor, dtype: str) -> Tensor:
         return tensor
     tensor = tensor.half() if dtype == "float16" else tensor.float()
     if not tensor.isfinite().all():
-        raise ModelError(f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save as float32")
+        raise ModelError(
+            f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save as "
+            f"float32"
+        )
     return tensor
 
 
@@ -135,7 +150,8 @@ def load_artifact(folder: Path) -> LoadedModel:
     """Reads a model.
 
     Raises:
-        ModelError: If a file is missing, damaged or of a newer format, the model is unknown, or the weights do not fit the configuration.
+        ModelError: If a file is missing, damaged or of a newer format, the model is unknown, or the weights
+            do not fit the configuration.
     """
     for name in (_CONFIG, _WEIGHTS):
         if not (folder / name).is_file():
@@ -143,19 +159,32 @@ def load_artifact(folder: Path) -> LoadedModel:
     config = _read_config(folder / _CONFIG)
     mark = fingerprint_file(folder / _WEIGHTS)
     if config.weights not in (None, mark):
-        raise ModelError(f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train the model again")
+        raise ModelError(
+            f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train the model "
+            f"again"
+        )
     try:
         model = _hollow(config.model, config.meta)
-        weights = {name: x.float() if x.is_floating_point() else x for name, x in load((folder / _WEIGHTS).read_bytes()).items()}
+        weights = {
+            name: x.float() if x.is_floating_point() else x
+            for name, x in load((folder / _WEIGHTS).read_bytes()).items()
+        }
     except ConfigError as error:
-        raise ModelError(f"{folder} cannot be loaded: {error}; it is damaged or of another version of crisislens") from error
+        raise ModelError(
+            f"{folder} cannot be loaded: {error}; it is damaged or of another version of crisislens"
+        ) from error
     except (SafetensorError, RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{folder} cannot be read ({_short(error)}); train the model again") from error
     if fault := _misfit(model, weights):
-        raise ModelError(f"the weights in {folder} do not fit its configuration ({fault}); train the model again")
+        raise ModelError(
+            f"the weights in {folder} do not fit its configuration ({fault}); train the model again"
+        )
     model.load_state_dict(weights, assign=True)
     model.eval()
-    whole = {"config": config.model_dump(mode="json", exclude={"meta": {"card"}, "weights": True}), "weights": mark}
+    whole = {
+        "config": config.model_dump(mode="json", exclude={"meta": {"card"}, "weights": True}),
+        "weights": mark,
+    }
     return LoadedModel(model, config.model, config.meta, fingerprint(whole))
 
 
@@ -163,10 +192,14 @@ def _read_config(path: Path) -> _ArtifactConfig:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
-        raise ModelError(f"{path} is not readable JSON ({_short(error)}); the model is damaged, fetch or train it again") from error
+        raise ModelError(
+            f"{path} is not readable JSON ({_short(error)}); the model is damaged, fetch or train it again"
+        ) from error
     found = values.get("format") if isinstance(values, dict) else None
     if isinstance(found, int) and found > _FORMAT:
-        raise ModelError(f"{path} has format {found}, this crisislens reads up to {_FORMAT}; install a newer crisislens")
+        raise ModelError(
+            f"{path} has format {found}, this crisislens reads up to {_FORMAT}; install a newer crisislens"
+        )
     try:
         return _ArtifactConfig.parse(values, where=str(path))
     except ConfigError as error:
@@ -210,7 +243,10 @@ def render_card(meta: ArtifactMeta, spec: ModelSpec) -> str:
     }
     for title, lines in sections.items():
         # a line break inside an entry would end its list item
-        parts += [f"## {title}", "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated."]
+        parts += [
+            f"## {title}",
+            "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated.",
+        ]
     facts = {
         "classes": ", ".join(meta.classes),
         "encoder": f"{meta.encoder.get('name')} ({meta.encoder_fingerprint})",

@@ -1,8 +1,10 @@
-"""What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside; calibration comes later.
+"""What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside; calibration comes
+later.
 
-Promises that the universal test holds every registered model to: a post's logits do not depend on its neighbors (the `*_published` models
-break this by design, and the test states it), padding changes nothing, missing modalities are allowed, evaluation is deterministic, every
-parameter learns (but for those that the published forms cannot teach), and a saved model loads to equal outputs.
+Promises that the universal test holds every registered model to: a post's logits do not depend on its
+neighbors (the `*_published` models break this by design, and the test states it), padding changes nothing,
+missing modalities are allowed, evaluation is deterministic, every parameter learns (but for those that the
+published forms cannot teach), and a saved model loads to equal outputs.
 """
 
 import inspect
@@ -28,11 +30,14 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FusionModel(nn.Module, ABC):
-    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and `classes` among them.
+    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and
+    `classes` among them.
 
     Attributes:
-        reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a hundredth.
-        reads_captions: Whether the model reads the captions of a batch; a batch without them is one in which no post has any.
+        reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a
+            hundredth.
+        reads_captions: Whether the model reads the captions of a batch; a batch without them is one in which
+            no post has any.
     """
 
     reads_tokens: bool = True
@@ -67,7 +72,9 @@ class ModelSpec(Config):
         """
         cls = MODELS[self.name]
         if classes < 1:
-            raise ConfigError(f"model {self.name!r} needs at least one class, got {classes}; check the label space")
+            raise ConfigError(
+                f"model {self.name!r} needs at least one class, got {classes}; check the label space"
+            )
         given = {
             "text_width": widths.text,
             "text_pooled_width": widths.text_pooled,
@@ -78,7 +85,10 @@ class ModelSpec(Config):
         known = set(inspect.signature(cls.__init__).parameters) - {"self", *given}
         strange = sorted(set(self.options) - known)
         if strange:
-            raise ConfigError(f"model {self.name!r} has no option {', '.join(strange)}; it takes {', '.join(sorted(known)) or 'none'}")
+            raise ConfigError(
+                f"model {self.name!r} has no option {', '.join(strange)}; it takes "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
         self._check_values(get_type_hints(cls.__init__, include_extras=True))
         try:
             return cls(**given, **self.options)  # type: ignore[arg-type]
@@ -86,13 +96,17 @@ class ModelSpec(Config):
             raise ConfigError(f"model {self.name!r} cannot be built with {self.options}: {error}") from error
 
     def _check_values(self, hints: dict[str, Any]) -> None:
-        """Holds every option to the constructor's annotation: torch would take a misspelled word or a true string silently."""
+        """Holds every option to the constructor's annotation: torch would take a misspelled word or a true
+        string silently.
+        """
         for name, value in self.options.items():
             try:
                 TypeAdapter(hints.get(name, Any)).validate_python(value, strict=True)
             except ValidationError as error:
                 fault = error.errors()[0]["msg"]
-                raise ConfigError(f"option {name} of model {self.name!r} does not fit: {fault} (got {value!r:.60})") from error
+                raise ConfigError(
+                    f"option {name} of model {self.name!r} does not fit: {fault} (got {value!r:.60})"
+                ) from error
 
 
 def require_published_flag(name: str, as_published: bool) -> None:
@@ -103,6 +117,7 @@ def require_published_flag(name: str, as_published: bool) -> None:
     """
     if not as_published:
         raise ConfigError(
-            f"model {name!r} reproduces the authors' code, in which a post's result depends on the posts beside it; "
+            f"model {name!r} reproduces the authors' code, in which a post's result depends on the posts "
+            f"beside it; "
             "set the option as_published: true if that is what you want, or take the designed form"
         )

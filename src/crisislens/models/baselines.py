@@ -1,13 +1,15 @@
 r"""Baselines: one modality alone, concatenation, and late fusion.
 
 Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$. Concatenation:
-$\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in the place of a missing modality. Late fusion adds what each modality says by
-itself,
+$\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in the place of a missing modality. Late fusion adds
+what each modality says by itself,
 
-$$\ell = b + \sum_{m \in \{T, I\}} 1[m\ \text{present}]\; r_m\, \operatorname{MLP}_m(h_m), \qquad r_m = \operatorname{softplus}(\rho_m),$$
+$$\ell = b + \sum_{m \in \{T, I\}} 1[m\ \text{present}]\; r_m\, \operatorname{MLP}_m(h_m), \qquad r_m =
+\operatorname{softplus}(\rho_m),$$
 
-with a learned reliability $r_m$ of each modality: a missing one leaves the sum, and a post with neither gets the learned prior b. Standard
-constructions (Baltrušaitis et al. 2019, https://arxiv.org/abs/1705.09406, Sec. 5), no single paper's.
+with a learned reliability $r_m$ of each modality: a missing one leaves the sum, and a post with neither gets
+the learned prior b. Standard constructions (Baltrušaitis et al. 2019, https://arxiv.org/abs/1705.09406, Sec.
+5), no single paper's.
 """
 
 import torch
@@ -28,8 +30,8 @@ class TextOnly(FusionModel):
     """Classifies the text and does not look at the photo.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; the image's are not used.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; the image's
+        are not used. classes: The number of classes c.
         width: Width of the pooled modality.
         hidden: Width of the head's hidden layer; 0 for none.
         dropout: Dropout of all parts.
@@ -54,7 +56,12 @@ class TextOnly(FusionModel):
         super().__init__()
         self.reads_tokens = source != "pooled"
         self.pool = Pooler(
-            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=text_width,
+            pooled_width=text_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
 
@@ -84,7 +91,12 @@ class ImageOnly(FusionModel):
         super().__init__()
         self.reads_tokens = source != "pooled"
         self.pool = Pooler(
-            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=image_width,
+            pooled_width=image_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
 
@@ -127,10 +139,20 @@ class Concatenation(FusionModel):
         self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
-            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=text_width,
+            pooled_width=text_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.pool_image = Pooler(
-            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=image_width,
+            pooled_width=image_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.no_text, self.no_image = (nn.Parameter(0.02 * torch.randn(width)) for _ in range(2))
         self.head = Head(width=2 * width, hidden=hidden, classes=classes, dropout=dropout)
@@ -145,7 +167,9 @@ class Concatenation(FusionModel):
 
 @MODELS.register("late_fusion")
 class LateFusion(FusionModel):
-    """Adds what text and photo say by themselves, each by its learned reliability. Arguments as of `Concatenation`."""
+    """Adds what text and photo say by themselves, each by its learned reliability. Arguments as of
+    `Concatenation`.
+    """
 
     def __init__(
         self,
@@ -166,10 +190,20 @@ class LateFusion(FusionModel):
         self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
-            tokens_width=text_width, pooled_width=text_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=text_width,
+            pooled_width=text_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.pool_image = Pooler(
-            tokens_width=image_width, pooled_width=image_pooled_width, width=width, dropout=dropout, source=source, input_norm=input_norm
+            tokens_width=image_width,
+            pooled_width=image_pooled_width,
+            width=width,
+            dropout=dropout,
+            source=source,
+            input_norm=input_norm,
         )
         self.head_text = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
         self.head_image = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
@@ -181,5 +215,7 @@ class LateFusion(FusionModel):
         """The prior plus the logits of the modalities that are there."""
         batch = self.hide(batch)
         r_text, r_image = functional.softplus(self.reliability)
-        logits = self.prior + r_text * self.head_text(self.pool_text(batch.text)) * batch.text.present[:, None]
+        logits = (
+            self.prior + r_text * self.head_text(self.pool_text(batch.text)) * batch.text.present[:, None]
+        )
         return logits + r_image * self.head_image(self.pool_image(batch.image)) * batch.image.present[:, None]

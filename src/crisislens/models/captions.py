@@ -1,8 +1,9 @@
 """Captions beside the tweet: how the third sequence of a batch enters a model.
 
-A caption is encoded apart from its tweet, by the same encoder, so neither cuts the other short (CLIP reads 77 tokens: a tweet and a long
-caption in one text lose the caption's end). Inside, it shares the tweet's inlet and is told from it by a learned vector. A post without a
-caption has no caption words; a caption is never hidden in training, since it stands in for a photo that is.
+A caption is encoded apart from its tweet, by the same encoder, so neither cuts the other short (CLIP reads 77
+tokens: a tweet and a long caption in one text lose the caption's end). Inside, it shares the tweet's inlet
+and is told from it by a learned vector. A post without a caption has no caption words; a caption is never
+hidden in training, since it stands in for a photo that is.
 """
 
 import torch
@@ -37,7 +38,11 @@ class CaptionWords(nn.Module):
         self.kind = nn.Parameter(0.02 * torch.randn(2, width))
 
     def forward(
-        self, text: Float[Tensor, "b t d"], mask: Bool[Tensor, "b t"], caption: ModalityBatch | None, inlet: nn.Module
+        self,
+        text: Float[Tensor, "b t d"],
+        mask: Bool[Tensor, "b t"],
+        caption: ModalityBatch | None,
+        inlet: nn.Module,
     ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
         """Both sequences in one, padding between them where there is some.
 
@@ -51,4 +56,6 @@ class CaptionWords(nn.Module):
         if caption is None:
             return text, mask
         short = trimmed(caption)
-        return torch.cat([text, inlet(short.tokens) + self.kind[1]], dim=1), torch.cat([mask, short.mask], dim=1)
+        return torch.cat([text, inlet(short.tokens) + self.kind[1]], dim=1), torch.cat(
+            [mask, short.mask], dim=1
+        )

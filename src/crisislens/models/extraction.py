@@ -1,7 +1,8 @@
-"""Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and the product loads.
+"""Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and the
+product loads.
 
-Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words. `Prediction` is what each says of a
-post.
+Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words.
+`Prediction` is what each says of a post.
 """
 
 from collections.abc import Sequence
@@ -32,15 +33,26 @@ __all__ = ["AlignmentSpec", "Extractor", "ExtractorSpec", "Prediction", "TaskNam
 
 TaskName = Literal["entities", "relations", "joint"]
 """Entities alone (MNER), the relation of a given pair (MRE), or both (JMERE)."""
-_LAYERS = ("*.query", "*.key", "*.value", "*.dense", "*.query_proj", "*.key_proj", "*.value_proj", "*.q_lin", "*.k_lin", "*.v_lin")
+_LAYERS = (
+    "*.query",
+    "*.key",
+    "*.value",
+    "*.dense",
+    "*.query_proj",
+    "*.key_proj",
+    "*.value_proj",
+    "*.q_lin",
+    "*.k_lin",
+    "*.v_lin",
+)
 
 
 class AlignmentSpec(Config):
     """How contexts, texts and images of a batch are aligned; see `nn.alignment.Alignment`."""
 
     kind: AlignmentKind = "shapley_softmax"
-    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form (the abstract's literal reading, and so
-    the default of `nn.alignment`), or plain InfoNCE."""
+    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form (the
+    abstract's literal reading, and so the default of `nn.alignment`), or plain InfoNCE."""
     weight: float = Field(default=0.2, ge=0)
     """λ of the loss."""
     width: int = Field(default=128, gt=0)
@@ -59,7 +71,10 @@ class AlignmentSpec(Config):
     @model_validator(mode="after")
     def _has_what_is_learned(self) -> "AlignmentSpec":
         if self.learn_temperature and self.kind == "shapley_margin" and self.expectation == "uniform":
-            raise ValueError("the margin form with a uniform expectation has no temperature; set learn_temperature to false")
+            raise ValueError(
+                "the margin form with a uniform expectation has no temperature; set learn_temperature to "
+                "false"
+            )
         return self
 
 
@@ -77,11 +92,15 @@ class ExtractorSpec(Config):
     encoder: LanguageSpec = LanguageSpec()
     """The language model."""
     image_encoder: VisionSpec | None = None
-    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder or not at all."""
+    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder or not at
+    all.
+    """
     image_width: int = Field(default=1, gt=0)
     """Width of the patches where they come from a frozen encoder; 1 where there are no pictures."""
     context_pieces: int = Field(default=0, ge=0)
-    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in one sequence with the text into half."""
+    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in one
+    sequence with the text into half.
+    """
     joint_sequence: bool = False
     """Whether text and context are read as one sequence."""
     fusion: bool = False
@@ -102,14 +121,24 @@ class ExtractorSpec(Config):
     @model_validator(mode="after")
     def _relations_fit(self) -> "ExtractorSpec":
         if (self.task == "entities") != (not self.relations):
-            raise ValueError("relations belong to the tasks relations and joint, and only to them; `None` is the first")
+            raise ValueError(
+                "relations belong to the tasks relations and joint, and only to them; `None` is the first"
+            )
         if self.relations and self.relations != ("auto",) and self.relations[0] != NO_RELATION:
-            raise ValueError(f"the first relation is {self.relations[0]!r}; it must be `{NO_RELATION}`, that of pairs without one")
+            raise ValueError(
+                f"the first relation is {self.relations[0]!r}; it must be `{NO_RELATION}`, that of pairs "
+                f"without one"
+            )
         if not self.context_pieces and (self.alignment is not None or self.joint_sequence):
-            raise ValueError("an alignment, and one sequence of text and context, need contexts: set context_pieces")
+            raise ValueError(
+                "an alignment, and one sequence of text and context, need contexts: set context_pieces"
+            )
         most = self.encoder.max_tokens // 2 if self.joint_sequence else self.encoder.max_tokens - 2
         if self.context_pieces > most:
-            raise ValueError(f"context_pieces {self.context_pieces} leaves no room; at most {most} fit (see encoder.max_tokens)")
+            raise ValueError(
+                f"context_pieces {self.context_pieces} leaves no room; at most {most} fit (see "
+                f"encoder.max_tokens)"
+            )
         return self
 
 
@@ -130,12 +159,15 @@ class Prediction:
     link_scores: tuple[float, ...] = ()
 
     def above(self, least: float, least_links: float | None = None) -> "Prediction":
-        """Entities that are at least so probable, and relations between them that are (`least` again where None); not of given pairs.
+        """Entities that are at least so probable, and relations between them that are (`least` again where
+        None); not of given pairs.
 
         >>> Prediction((Mention(0, 1, "LOC"), Mention(2, 3, "LOC")), (0.4, 0.9)).above(0.5).mentions
         (Mention(start=2, end=3, type='LOC'),)
         """
-        places = {old: new for new, old in enumerate(i for i, score in enumerate(self.scores) if score >= least)}
+        places = {
+            old: new for new, old in enumerate(i for i, score in enumerate(self.scores) if score >= least)
+        }
         least_links = least if least_links is None else least_links
         links = [
             (Link(places[link.head], places[link.tail], link.type), score)
@@ -198,7 +230,11 @@ class Extractor(nn.Module):
     @property
     def patch_width(self) -> int:
         """Width of the patches that it takes, those of its image encoder where it has one."""
-        return self.trunk.image_encoder.width if isinstance(self.trunk.image_encoder, ImageEncoder) else self.spec.image_width
+        return (
+            self.trunk.image_encoder.width
+            if isinstance(self.trunk.image_encoder, ImageEncoder)
+            else self.spec.image_width
+        )
 
     @property
     def encoder(self) -> LanguageEncoder:
@@ -207,12 +243,16 @@ class Extractor(nn.Module):
         return self.trunk.encoder
 
     def scores(self, batch: WordBatch, fused: FusedWords) -> Float[Tensor, "b ..."]:
-        """What the head says: emissions (b, w, c), logits of relations (b, r) or of pairs of words (b, w, w, c)."""
+        """What the head says: emissions (b, w, c), logits of relations (b, r) or of pairs of words (b, w, w,
+        c).
+        """
         if isinstance(self.head, RelationHead):
             return self.head(fused.states, batch.ends)
         return self.head(first_pieces(fused.states, batch.starts))
 
-    def loss(self, batch: WordBatch, y: Int[Tensor, "b ..."], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, batch: WordBatch, y: Int[Tensor, "b ..."], generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """The task's loss and the weighted alignment's.
 
         Arguments:
@@ -222,7 +262,11 @@ class Extractor(nn.Module):
         """
         fused = self.trunk(batch)
         scores = self.scores(batch, fused)
-        task = self.head.loss(scores, y) if isinstance(self.head, RelationHead) else self.head.loss(scores, y, batch.word_mask)
+        task = (
+            self.head.loss(scores, y)
+            if isinstance(self.head, RelationHead)
+            else self.head.loss(scores, y, batch.word_mask)
+        )
         weight = self.spec.alignment.weight if self.spec.alignment else 0.0
         return task, (weight * self.trunk.align(fused, generator)).to(task.dtype)
 
@@ -241,12 +285,17 @@ class Extractor(nn.Module):
             return self._joint(scores, batch)
         decoded = self.head.crf.decode(scores, batch.word_mask)
         mentions = [tuple(self.tags.decode(row)) for row in decoded]
-        sure = self._span_scores(scores, batch, mentions) if with_scores else [(0.0,) * len(m) for m in mentions]
+        sure = (
+            self._span_scores(scores, batch, mentions) if with_scores else [(0.0,) * len(m) for m in mentions]
+        )
         return [Prediction(m, s) for m, s in zip(mentions, sure, strict=True)]
 
     @torch.inference_mode()
-    def relation_probabilities(self, batch: WordBatch, allowed: Sequence[Sequence[int]]) -> list[dict[int, float]]:
-        """Of the task `relations`: for each pair the probabilities of the relations that it may have, among all relations there are.
+    def relation_probabilities(
+        self, batch: WordBatch, allowed: Sequence[Sequence[int]]
+    ) -> list[dict[int, float]]:
+        """Of the task `relations`: for each pair the probabilities of the relations that it may have, among
+        all relations there are.
 
         Arguments:
             batch: b posts with a pair each.
@@ -269,7 +318,9 @@ class Extractor(nn.Module):
             found.append(self.pairs_prediction(log_p, mentions, links))
         return found
 
-    def pairs_prediction(self, log_p: Float[np.ndarray, "w w c"], mentions: Sequence[Mention], links: Sequence[Link]) -> Prediction:
+    def pairs_prediction(
+        self, log_p: Float[np.ndarray, "w w c"], mentions: Sequence[Mention], links: Sequence[Link]
+    ) -> Prediction:
         """A joint prediction; its scores are mean probabilities over the block of pairs."""
         labels = self.pairs.labels
 
@@ -298,11 +349,16 @@ class Extractor(nn.Module):
         )
         for i, (_, m) in enumerate(spans):
             tags = self.tags.encode([Mention(0, m.end - m.start, m.type)], words=m.end - m.start)
-            y[i, m.start : m.end], inside[i, m.start : m.end] = torch.tensor([self.tags.numbers[t] for t in tags]), True
+            y[i, m.start : m.end], inside[i, m.start : m.end] = (
+                torch.tensor([self.tags.numbers[t] for t in tags]),
+                True,
+            )
         # what may stand behind an entity that has ended: anything that does not go on with one
         after = torch.tensor([tag[0] not in "IE" for tag in self.tags.tags])
         where = emissions.device
-        log_p = self.head.crf.span_log_probability(emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where))
+        log_p = self.head.crf.span_log_probability(
+            emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where)
+        )
         flat = iter(log_p.exp().clamp(max=1.0).tolist())
         return [tuple(next(flat) for _ in found) for found in mentions]
 
@@ -315,10 +371,18 @@ def _alignment(spec: AlignmentSpec | None, width: int, image_width: int) -> Alig
 
 
 def _free(encoder: LanguageEncoder, spec: ExtractorSpec) -> None:
-    """Lets train what should: an adapter, or everything but the word embeddings, which a small data set only spoils."""
+    """Lets train what should: an adapter, or everything but the word embeddings, which a small data set only
+    spoils.
+    """
     encoder.requires_grad_(False)
     if spec.adapter_rank:
-        add_lora(encoder, rank=spec.adapter_rank, alpha=2 * spec.adapter_rank, targets=_LAYERS, dropout=spec.adapter_dropout)
+        add_lora(
+            encoder,
+            rank=spec.adapter_rank,
+            alpha=2 * spec.adapter_rank,
+            targets=_LAYERS,
+            dropout=spec.adapter_dropout,
+        )
         return
     encoder.requires_grad_(True)
     encoder.model.get_input_embeddings().requires_grad_(False)

@@ -1,9 +1,10 @@
-"""A trained extractor on disk: `extractor.safetensors` (what was trained, nothing else), `config.json` and `README.md`, its card.
+"""A trained extractor on disk: `extractor.safetensors` (what was trained, nothing else), `config.json` and
+`README.md`, its card.
 
-The language model itself is not stored: the configuration names it and the digest of the weights that the trained part belongs to, and
-loading builds it from its package, its folder or the hub. With an adapter of rank 32 over MiniLM that is 3 MB. Files are written
-atomically, the configuration last with the fingerprint of the weights, so that a killed writer leaves what is refused. Never pickle, never
-code.
+The language model itself is not stored: the configuration names it and the digest of the weights that the
+trained part belongs to, and loading builds it from its package, its folder or the hub. With an adapter of
+rank 32 over MiniLM that is 3 MB. Files are written atomically, the configuration last with the fingerprint of
+the weights, so that a killed writer leaves what is refused. Never pickle, never code.
 """
 
 import json
@@ -56,7 +57,9 @@ class ExtractorMeta(Config):
     gazetteer: tuple[str, ...] = ()
     """Relations of a place in another that the product tells only where the gazetteer knows them too."""
     languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
-    """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone. Empty reads all."""
+    """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone. Empty reads
+    all.
+    """
     card: Card = Card()
     """The model card."""
 
@@ -87,7 +90,9 @@ class LoadedExtractor:
 
 
 def trained_state(extractor: Extractor) -> dict[str, Tensor]:
-    """What training may have changed, by name, on the CPU: all parameters that require a gradient, and those of the head and the trunk."""
+    """What training may have changed, by name, on the CPU: all parameters that require a gradient, and those
+    of the head and the trunk.
+    """
     return {
         name: p.detach().cpu().contiguous().clone()
         for name, p in extractor.named_parameters()
@@ -95,7 +100,13 @@ def trained_state(extractor: Extractor) -> dict[str, Tensor]:
     }
 
 
-def save_extractor(folder: Path, extractor: Extractor, meta: ExtractorMeta, *, dtype: Literal["float32", "float16"] = "float32") -> None:
+def save_extractor(
+    folder: Path,
+    extractor: Extractor,
+    meta: ExtractorMeta,
+    *,
+    dtype: Literal["float32", "float16"] = "float32",
+) -> None:
     """Writes an extractor as it comes from training, its adapter not merged.
 
     Arguments:
@@ -110,10 +121,18 @@ def save_extractor(folder: Path, extractor: Extractor, meta: ExtractorMeta, *, d
     kept = {name: x.half() if dtype == "float16" else x for name, x in trained_state(extractor).items()}
     for name, x in kept.items():
         if not x.isfinite().all():
-            raise ModelError(f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save as float32")
+            raise ModelError(
+                f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save "
+                f"as float32"
+            )
     atomic_write(folder / _WEIGHTS, save(kept))
     atomic_write(folder / _CARD, _card(extractor.spec, meta))
-    config = _ExtractorConfig(spec=extractor.spec, meta=meta, base=extractor.encoder.base, weights=fingerprint_file(folder / _WEIGHTS))
+    config = _ExtractorConfig(
+        spec=extractor.spec,
+        meta=meta,
+        base=extractor.encoder.base,
+        weights=fingerprint_file(folder / _WEIGHTS),
+    )
     atomic_write(folder / _CONFIG, config.model_dump_json(indent=1) + "\n")
 
 
@@ -121,12 +140,15 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     """Reads an extractor.
 
     Raises:
-        ModelError: If a file is missing, damaged or of another format, or belongs to other weights of the language model.
+        ModelError: If a file is missing, damaged or of another format, or belongs to other weights of the
+            language model.
     """
     config = _read_config(folder)
     try:
         if config.weights != fingerprint_file(folder / _WEIGHTS):
-            raise ModelError(f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train it again")
+            raise ModelError(
+                f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train it again"
+            )
         state = {name: x.float() for name, x in load((folder / _WEIGHTS).read_bytes()).items()}
     except (ValueError, OSError, SafetensorError) as error:
         raise _damaged(folder, error) from error
@@ -142,7 +164,9 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     extractor.requires_grad_(False)
     extractor.eval()
     # where the language model lies does not matter, which weights it has does: `base`
-    whole = config.model_dump(mode="json", exclude={"meta": {"card"}, "spec": {"encoder": {"checkpoint", "revision"}}})
+    whole = config.model_dump(
+        mode="json", exclude={"meta": {"card"}, "spec": {"encoder": {"checkpoint", "revision"}}}
+    )
     return LoadedExtractor(extractor, config.meta, fingerprint(whole))
 
 
@@ -162,38 +186,51 @@ def is_extractor(folder: Path) -> bool:
 
 
 def extractor_card(folder: Path) -> str:
-    """The model card of a saved extractor as it stands beside it, which people may have added to; made anew where it is gone.
+    """The model card of a saved extractor as it stands beside it, which people may have added to; made anew
+    where it is gone.
 
     Raises:
         ModelError: If a file is missing or damaged.
     """
     made = _card(*describe_extractor(folder))
-    return (folder / _CARD).read_text(encoding="utf-8", errors="replace") if (folder / _CARD).is_file() else made
+    return (
+        (folder / _CARD).read_text(encoding="utf-8", errors="replace") if (folder / _CARD).is_file() else made
+    )
 
 
 def _read_config(folder: Path) -> _ExtractorConfig:
     for name in (_CONFIG, _WEIGHTS):
         if not (folder / name).is_file():
-            raise ModelError(f"{folder} lacks {name}; give the folder of a saved extractor, or train it again")
+            raise ModelError(
+                f"{folder} lacks {name}; give the folder of a saved extractor, or train it again"
+            )
     try:
-        return _ExtractorConfig.parse(json.loads((folder / _CONFIG).read_text(encoding="utf-8")), where=str(folder / _CONFIG))
+        return _ExtractorConfig.parse(
+            json.loads((folder / _CONFIG).read_text(encoding="utf-8")), where=str(folder / _CONFIG)
+        )
     except (ConfigError, ValueError, OSError, RecursionError) as error:
         raise _damaged(folder, error) from error
 
 
 def _damaged(folder: Path, error: Exception) -> ModelError:
-    return ModelError(f"{folder} cannot be read ({' '.join(str(error).split())[:200]}); it is damaged or of another version")
+    return ModelError(
+        f"{folder} cannot be read ({' '.join(str(error).split())[:200]}); it is damaged or of another version"
+    )
 
 
 @torch.no_grad()
 def _fill(extractor: Extractor, state: dict[str, Tensor], folder: Path) -> None:
     expected = set(trained_state(extractor))
     if strange := sorted(expected ^ set(state)):
-        raise ModelError(f"the weights in {folder} do not fit its configuration ({strange[0]}); train it again")
+        raise ModelError(
+            f"the weights in {folder} do not fit its configuration ({strange[0]}); train it again"
+        )
     own = dict(extractor.named_parameters())
     for name, value in state.items():
         if own[name].shape != value.shape or not value.isfinite().all():
-            raise ModelError(f"weight {name} in {folder} is not what its configuration builds; train it again")
+            raise ModelError(
+                f"weight {name} in {folder} is not what its configuration builds; train it again"
+            )
         own[name].copy_(value)
 
 
@@ -207,16 +244,26 @@ def _card(spec: ExtractorSpec, meta: ExtractorMeta) -> str:
         "Never tested on, not for": card.limits,
     }
     for title, lines in sections.items():
-        parts += [f"## {title}", "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated."]
+        parts += [
+            f"## {title}",
+            "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated.",
+        ]
     facts = {
         "task": spec.task,
         "finds": ", ".join(spec.relations or spec.types),
         "language model": spec.encoder.checkpoint,
         "leaves out below": f"{meta.accept_above:.2f}",
-        **({} if meta.accept_relations_above is None else {"relations below": f"{meta.accept_relations_above:.2f}"}),
+        **(
+            {}
+            if meta.accept_relations_above is None
+            else {"relations below": f"{meta.accept_relations_above:.2f}"}
+        ),
         **({"tells by default": ", ".join(meta.tells)} if meta.tells else {}),
         **({"tells only with the gazetteer": ", ".join(meta.gazetteer)} if meta.gazetteer else {}),
         "languages": ", ".join(meta.languages) or "not stated, all are read",
         "version": meta.version,
     }
-    return "\n\n".join([*parts, "## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())]) + "\n"
+    return (
+        "\n\n".join([*parts, "## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())])
+        + "\n"
+    )

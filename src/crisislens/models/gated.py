@@ -1,12 +1,14 @@
-r"""Gated late fusion: each source speaks for itself, and a gate that sees all of them decides, post by post, how much each counts.
+r"""Gated late fusion: each source speaks for itself, and a gate that sees all of them decides, post by post,
+how much each counts.
 
 With $h_m$ the pooled source $m \in \{T, I, C\}$ (tweet, photo, caption), $P$ those that a post has,
 
 $$g = \operatorname{softmax}_{m \in P}\big(u_m \cdot \tanh(W [h_T; h_I; h_C; 1_P])\big), \qquad
   \ell = b + \sum_{m \in P} g_m\, \operatorname{MLP}_m(h_m).$$
 
-A post with nothing gets the learned prior b. After the gated multimodal unit of Arevalo et al., 2017, https://arxiv.org/abs/1702.01992,
-which gates features; gating logits, so that a reader can see who said what, is OURS. No row of arXiv 2507.05165.
+A post with nothing gets the learned prior b. After the gated multimodal unit of Arevalo et al., 2017,
+https://arxiv.org/abs/1702.01992, which gates features; gating logits, so that a reader can see who said what,
+is OURS. No row of arXiv 2507.05165.
 """
 
 import torch
@@ -27,8 +29,8 @@ class GatedLateFusion(FusionModel):
     """Adds what tweet, photo and caption say by themselves, weighted by a gate that depends on the post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; captions have the text's.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; captions have
+        the text's. classes: The number of classes c.
         width: Width of each pooled source.
         hidden: Width of the heads' hidden layer; 0 for none.
         dropout: Dropout of all parts.
@@ -57,13 +59,26 @@ class GatedLateFusion(FusionModel):
         super().__init__()
         self.reads_tokens, self.reads_captions = source != "pooled", captions
         self.hide = ModalityDropout(rate=modality_dropout)
-        widths = [(text_width, text_pooled_width), (image_width, image_pooled_width), (text_width, text_pooled_width)]
+        widths = [
+            (text_width, text_pooled_width),
+            (image_width, image_pooled_width),
+            (text_width, text_pooled_width),
+        ]
         count = 3 if captions else 2
         self.pools = nn.ModuleList(
-            Pooler(tokens_width=t, pooled_width=p, width=width, dropout=dropout, source=source, input_norm=input_norm)
+            Pooler(
+                tokens_width=t,
+                pooled_width=p,
+                width=width,
+                dropout=dropout,
+                source=source,
+                input_norm=input_norm,
+            )
             for t, p in widths[:count]
         )
-        self.heads = nn.ModuleList(Head(width=width, hidden=hidden, classes=classes, dropout=dropout) for _ in range(count))
+        self.heads = nn.ModuleList(
+            Head(width=width, hidden=hidden, classes=classes, dropout=dropout) for _ in range(count)
+        )
         self.look = nn.Linear(count * (width + 1), width)
         # softmax ignores what all scores share, so there is no bias
         self.weigh = nn.Linear(width, count, bias=False)

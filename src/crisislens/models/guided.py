@@ -4,9 +4,10 @@ Designed, with $z_I, z_T$ from `nn.guided.GuidedCrossAttention` and a bar for th
 
 $$\ell = \operatorname{MLP}\big([\bar z_I\,;\ \bar z_T]\big).$$
 
-A missing modality is one learned token, so the other modality's gate still has something to open. Source: Munia et al., 2025,
-https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper names one fully connected layer as the head; its
-code has a hidden one with BatchNorm and dropout 0.5, which `guided_published` has too.
+A missing modality is one learned token, so the other modality's gate still has something to open. Source:
+Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper
+names one fully connected layer as the head; its code has a hidden one with BatchNorm and dropout 0.5, which
+`guided_published` has too.
 """
 
 import torch
@@ -28,7 +29,8 @@ Words = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
 
 
 class GuidedTrunk(nn.Module):
-    """From features to gated token sequences of one width: modality dropout, inlets, missing tokens, guided cross attention.
+    """From features to gated token sequences of one width: modality dropout, inlets, missing tokens, guided
+    cross attention.
 
     Arguments:
         text_width: Width of the text's token states.
@@ -38,7 +40,8 @@ class GuidedTrunk(nn.Module):
         dropout: Dropout of the inlets.
         modality_dropout: Probability that a post with both modalities loses one in training.
         input_norm: Whether features are normalized on the way in.
-        captions: Whether captions are read: their words follow the tweet's in one sequence, each told by a learned vector.
+        captions: Whether captions are read: their words follow the tweet's in one sequence, each told by a
+            learned vector.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class GuidedTrunk(nn.Module):
         self.guide = GuidedCrossAttention(width=width, heads=heads)
 
     def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
-        """Gated patches with their mask, gated words (the caption's last, where they are read) with theirs."""
+        """Gated patches with their mask, gated words (the caption's last, where they are read) with
+        theirs.
+        """
         batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, image_mask = self._enter(batch.image, self.inlet_image, self.no_image)
         text, text_mask = self._enter(batch.text, self.inlet_text, self.no_text)
@@ -72,9 +77,12 @@ class GuidedTrunk(nn.Module):
         return (z_i, image_mask), (z_t, text_mask)
 
     @staticmethod
-    def _enter(x: ModalityBatch, inlet: nn.Module, missing: MissingToken) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        # where no post has the modality, one row stands for all: what is mapped gives way to the learned token anyway, and the inlet keeps
-        # its (zero) gradients, so that an optimizer treats it alike in every step
+    def _enter(
+        x: ModalityBatch, inlet: nn.Module, missing: MissingToken
+    ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
+        # where no post has the modality, one row stands for all: what is mapped gives way to the learned
+        # token anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in
+        # every step
         rows = x.tokens if x.present.any() else x.tokens[:1]
         return missing(inlet(rows).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
 
@@ -84,8 +92,8 @@ class Guided(FusionModel):
     """Guided cross attention over the patches and words of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors are not used.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
+        are not used. classes: The number of classes c.
         width: The token width $d$ inside.
         heads: Heads of the self-attention.
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
@@ -133,19 +141,23 @@ class Guided(FusionModel):
 
 def published_head(classes: int, width: int = 256) -> nn.Sequential:
     """The head of the authors' code: linear, BatchNorm, ReLU, dropout 0.5, linear."""
-    return nn.Sequential(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, classes))
+    return nn.Sequential(
+        nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width, classes)
+    )
 
 
 @MODELS.register("guided_published")
 class GuidedPublished(FusionModel):
-    """The authors' code of guided cross attention (CLIP variant), for reproduction only: results depend on the batch.
+    """The authors' code of guided cross attention (CLIP variant), for reproduction only: results depend on
+    the batch.
 
-    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where a modality is missing (the
-    original has no such posts) its pooled vector is zero.
+    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where
+    a modality is missing (the original has no such posts) its pooled vector is zero.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states are not used.
-        classes: The number of outputs; the original has 6 for the humanitarian task, one of which never occurs.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states
+        are not used. classes: The number of outputs; the original has 6 for the humanitarian task, one of
+            which never occurs.
         as_published: Must be true: the reader of a run file shall see it.
 
     Raises:
@@ -164,7 +176,9 @@ class GuidedPublished(FusionModel):
     ) -> None:
         super().__init__()
         require_published_flag("guided_published", as_published)
-        self.fuse = PublishedGuidedFusion(image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width)
+        self.fuse = PublishedGuidedFusion(
+            image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width
+        )
         self.head = published_head(classes)
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:

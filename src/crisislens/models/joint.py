@@ -1,9 +1,10 @@
 r"""Words and patches in one small transformer: the compact joint encoder as a classifier.
 
-$$\ell = \operatorname{Head}(e_0), \qquad [e_0; \dots] = \operatorname{JointEncoder}(\text{words}, \text{patches})$$
+$$\ell = \operatorname{Head}(e_0), \qquad [e_0; \dots] = \operatorname{JointEncoder}(\text{words},
+\text{patches})$$
 
-with the state $e_0$ of the learned first token, which sees whatever modality is there. See `nn.joint`; it is stage 2 of cross-modal
-rationale transfer (https://arxiv.org/abs/2603.18611) where ViLT is too large.
+with the state $e_0$ of the learned first token, which sees whatever modality is there. See `nn.joint`; it is
+stage 2 of cross-modal rationale transfer (https://arxiv.org/abs/2603.18611) where ViLT is too large.
 """
 
 from jaxtyping import Float
@@ -23,8 +24,8 @@ class Joint(FusionModel):
     """A small transformer over the words and patches of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors are not used.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
+        are not used. classes: The number of classes c.
         width: The token width $d$ inside.
         layers: Blocks of the transformer.
         heads: Heads of its attention.
@@ -50,7 +51,14 @@ class Joint(FusionModel):
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        joint = JointEncoder(text_width=text_width, image_width=image_width, width=width, layers=layers, heads=heads, dropout=dropout)
+        joint = JointEncoder(
+            text_width=text_width,
+            image_width=image_width,
+            width=width,
+            layers=layers,
+            heads=heads,
+            dropout=dropout,
+        )
         self.joint = joint
         self.head = Head(width=width, hidden=hidden, classes=classes, dropout=dropout)
 

@@ -17,7 +17,9 @@ Source = Literal["pooled", "tokens", "both"]
 
 
 def trimmed(x: ModalityBatch) -> ModalityBatch:
-    """The same posts without the places that are padding in all of them; one place is kept where there is no token at all."""
+    """The same posts without the places that are padding in all of them; one place is kept where there is no
+    token at all.
+    """
     places = x.mask.any(0).nonzero()
     n = int(places[-1, 0]) + 1 if len(places) else 1
     return x if n == x.mask.shape[1] else ModalityBatch(x.tokens[:, :n], x.mask[:, :n], x.pooled, x.present)
@@ -26,9 +28,10 @@ def trimmed(x: ModalityBatch) -> ModalityBatch:
 class Inlet(nn.Module):
     """LayerNorm, a linear map from an encoder's width to the model's, and dropout.
 
-    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the linear map can say the same. Dropout takes
-    the same components from all tokens of a post (Gal & Ghahramani 2016, https://arxiv.org/abs/1512.05287): dropped by each token, they
-    would come back in the mean, and random numbers for every token cost nearly as much as the map.
+    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the linear map
+    can say the same. Dropout takes the same components from all tokens of a post (Gal & Ghahramani 2016,
+    https://arxiv.org/abs/1512.05287): dropped by each token, they would come back in the mean, and random
+    numbers for every token cost nearly as much as the map.
 
     Arguments:
         width_in: The encoder's width.
@@ -39,7 +42,10 @@ class Inlet(nn.Module):
 
     def __init__(self, *, width_in: int, width: int, dropout: float, norm: bool = True) -> None:
         super().__init__()
-        self.map = nn.Sequential(nn.LayerNorm(width_in, elementwise_affine=False) if norm else nn.Identity(), nn.Linear(width_in, width))
+        self.map = nn.Sequential(
+            nn.LayerNorm(width_in, elementwise_affine=False) if norm else nn.Identity(),
+            nn.Linear(width_in, width),
+        )
         self.dropout = dropout
 
     def forward(self, x: Float[Tensor, "b *n d"]) -> Float[Tensor, "b *n w"]:
@@ -52,7 +58,8 @@ class Inlet(nn.Module):
 
 
 class TokenInlets(nn.Module):
-    """From features to patches and words of one width: modality dropout, inlets, a learned token for what is missing.
+    """From features to patches and words of one width: modality dropout, inlets, a learned token for what is
+    missing.
 
     Arguments:
         text_width: Width of the text's token states.
@@ -64,7 +71,14 @@ class TokenInlets(nn.Module):
     """
 
     def __init__(
-        self, *, text_width: int, image_width: int, width: int, dropout: float, modality_dropout: float, input_norm: bool = True
+        self,
+        *,
+        text_width: int,
+        image_width: int,
+        width: int,
+        dropout: float,
+        modality_dropout: float,
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
@@ -74,7 +88,9 @@ class TokenInlets(nn.Module):
 
     def forward(
         self, batch: FeatureBatch
-    ) -> tuple[tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]], tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]]:
+    ) -> tuple[
+        tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]], tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
+    ]:
         """Patches with their mask, words with theirs; every post has at least one of each."""
         batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, text = batch.image, batch.text
@@ -85,8 +101,8 @@ class TokenInlets(nn.Module):
 
 
 def _rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
-    # where no post has the modality, one row stands for all: what is mapped gives way to the learned token anyway, and the inlet keeps
-    # its (zero) gradients, so that an optimizer treats it alike in every step
+    # where no post has the modality, one row stands for all: what is mapped gives way to the learned token
+    # anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in every step
     return x.tokens if x.present.any() else x.tokens[:1]
 
 
@@ -98,12 +114,20 @@ class Pooler(nn.Module):
         pooled_width: Width of the pooled vector.
         width: Width of the result.
         dropout: See `Inlet`.
-        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states, `both` adds the two.
+        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states,
+            `both` adds the two.
         input_norm: Whether features are normalized on the way in.
     """
 
     def __init__(
-        self, *, tokens_width: int, pooled_width: int, width: int, dropout: float, source: Source = "both", input_norm: bool = True
+        self,
+        *,
+        tokens_width: int,
+        pooled_width: int,
+        width: int,
+        dropout: float,
+        source: Source = "both",
+        input_norm: bool = True,
     ) -> None:
         super().__init__()
         self.pooled: Inlet | None = None

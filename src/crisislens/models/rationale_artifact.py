@@ -1,5 +1,5 @@
-"""A rationale model on disk: `adapter.safetensors` (the text encoder's low-rank differences), `head.safetensors` (everything above it),
-`config.json` and a model card. Nothing in it is executed."""
+"""A rationale model on disk: `adapter.safetensors` (the text encoder's low-rank differences),
+`head.safetensors` (everything above it), `config.json` and a model card. Nothing in it is executed."""
 
 import importlib.resources
 import json
@@ -119,22 +119,32 @@ def save_rationalizer(
     Arguments:
         folder: Made where missing.
         model: The trained model, its encoder still adapted.
-        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that was not adapted.
+        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that
+            was not adapted.
         config: What it is built from; adapter and fingerprints are filled in.
         joint: The joint encoder, if there is one.
         card: The model card, Markdown.
     """
     options = dict(config.encoder.options)
     if adapter is not None:
-        write_lora(folder / _ADAPTER, LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base))
+        write_lora(
+            folder / _ADAPTER,
+            LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base),
+        )
         options["adapter"] = _ADAPTER
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
     atomic_write(folder / _HEAD, save({name: _half(name, x) for name, x in tensors.items()}))
     spec = EncoderSpec(name=config.encoder.name, options=options)
-    weights = {name: fingerprint_file(folder / name) for name in (_HEAD, *((_ADAPTER,) if adapter is not None else ()))}
+    weights = {
+        name: fingerprint_file(folder / name)
+        for name in (_HEAD, *((_ADAPTER,) if adapter is not None else ()))
+    }
     atomic_write(folder / _CARD, card)
-    atomic_write(folder / _CONFIG, config.model_copy(update={"encoder": spec, "weights": weights}).model_dump_json(indent=1) + "\n")
+    atomic_write(
+        folder / _CONFIG,
+        config.model_copy(update={"encoder": spec, "weights": weights}).model_dump_json(indent=1) + "\n",
+    )
 
 
 def _half(name: str, x: Tensor) -> Tensor:
@@ -155,18 +165,27 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
     for name in (_HEAD, *((_ADAPTER,) if "adapter" in options else ())):
         path = folder / name
         if not path.is_file() or config.weights.get(name) not in (None, fingerprint_file(path)):
-            raise ModelError(f"{path} is missing or not the one that {_CONFIG} names; fetch or train the rationale model again")
+            raise ModelError(
+                f"{path} is missing or not the one that {_CONFIG} names; fetch or train the rationale model "
+                f"again"
+            )
     if "adapter" in options:
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
-    text = TextRationalizer(encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width)
+    text = TextRationalizer(
+        encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width
+    )
     joint = None
     if (j := config.joint) is not None:
-        joint = JointEncoder(text_width=encoder.width, image_width=j.image_width, width=j.width, layers=j.layers, heads=j.heads)
+        joint = JointEncoder(
+            text_width=encoder.width, image_width=j.image_width, width=j.width, layers=j.layers, heads=j.heads
+        )
     try:
         tensors = {name: x.float() for name, x in load((folder / _HEAD).read_bytes()).items()}
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{folder / _HEAD} cannot be read ({error}); fetch or train the rationale model again") from error
+        raise ModelError(
+            f"{folder / _HEAD} cannot be read ({error}); fetch or train the rationale model again"
+        ) from error
     _fill(text, tensors, "text.", folder)
     if joint is not None:
         _fill(joint, tensors, "joint.", folder)
@@ -178,9 +197,14 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
     own = {name: x for name, x in module.state_dict().items() if not name.startswith("encoder.")}
     given = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
-    wrong = sorted(set(own) ^ set(given)) + [name for name, x in given.items() if name in own and x.shape != own[name].shape]
+    wrong = sorted(set(own) ^ set(given)) + [
+        name for name, x in given.items() if name in own and x.shape != own[name].shape
+    ]
     if wrong:
-        raise ModelError(f"the weights in {folder} do not fit its configuration ({prefix}{wrong[0]}); train the rationale model again")
+        raise ModelError(
+            f"the weights in {folder} do not fit its configuration ({prefix}{wrong[0]}); train the rationale "
+            f"model again"
+        )
     with torch.no_grad():
         for name, x in own.items():
             x.copy_(given[name])
@@ -192,7 +216,9 @@ def _read_config(folder: Path) -> RationaleModelConfig:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds no readable {_CONFIG}; give a rationale model's name or folder") from error
+        raise ModelError(
+            f"{folder} holds no readable {_CONFIG}; give a rationale model's name or folder"
+        ) from error
     return RationaleModelConfig.parse(values, where=str(path))
 
 
@@ -214,4 +240,6 @@ def find_rationale_model(name_or_folder: str | Path) -> Path:
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
     names = ", ".join(packaged) or "none"
-    raise NotRegisteredError(f"no rationale model named {str(name_or_folder)!r} and no such folder; those that ship: {names}")
+    raise NotRegisteredError(
+        f"no rationale model named {str(name_or_folder)!r} and no such folder; those that ship: {names}"
+    )

@@ -1,15 +1,18 @@
-r"""SG-MFT: similarity-guided fusion of text and photo for semantic location, and the two fusion transformers it is compared with.
+r"""SG-MFT: similarity-guided fusion of text and photo for semantic location, and the two fusion transformers
+it is compared with.
 
 With the layers of `nn.similarity`, after maps from the encoder's widths to $d$,
 
 $$(F_t, F_v) = \operatorname{SIM}_N \circ \dots \circ \operatorname{SIM}_1 (T, V), \qquad
   \ell = \operatorname{MLP}\big(\operatorname{LN}(\operatorname{SFM}(F_t, F_v))\big).$$
 
-Source: Zhang et al., 2024, https://arxiv.org/abs/2405.05760. **A reconstruction of ours** from the abstract and a review (see
-`nn.similarity`): layer count, heads, widths, gates, the head and the recipe are not the paper's. Each part can be switched off.
+Source: Zhang et al., 2024, https://arxiv.org/abs/2405.05760. **A reconstruction of ours** from the abstract
+and a review (see `nn.similarity`): layer count, heads, widths, gates, the head and the recipe are not the
+paper's. Each part can be switched off.
 
-On pooled features each modality is one vector. Attention over one key does nothing (its softmax is 1, queries and keys learn nothing), so
-the vector is mapped to `pooled_tokens` tokens, also ours; 1 is the literal reading.
+On pooled features each modality is one vector. Attention over one key does nothing (its softmax is 1, queries
+and keys learn nothing), so the vector is mapped to `pooled_tokens` tokens, also ours; 1 is the literal
+reading.
 
 A missing modality is one learned token, so the other one still has something to be compared with.
 """
@@ -37,7 +40,8 @@ Only = Literal["both", "text", "image"]
 
 
 class Entrance(nn.Module):
-    """From one modality's features to a sequence of width $d$: its token states, or `pooled_tokens` tokens made of its pooled vector.
+    """From one modality's features to a sequence of width $d$: its token states, or `pooled_tokens` tokens
+    made of its pooled vector.
 
     Arguments:
         tokens_width: Width of the token states.
@@ -62,7 +66,9 @@ class Entrance(nn.Module):
     ) -> None:
         super().__init__()
         self.source, self.width = source, width
-        width_in, width_out = (tokens_width, width) if source == "tokens" else (pooled_width, pooled_tokens * width)
+        width_in, width_out = (
+            (tokens_width, width) if source == "tokens" else (pooled_width, pooled_tokens * width)
+        )
         self.inlet = Inlet(width_in=width_in, width=width_out, dropout=dropout, norm=input_norm)
         self.missing = MissingToken(width=width)
 
@@ -78,7 +84,8 @@ class Entrance(nn.Module):
 
 
 class TwoStreams(FusionModel):
-    """Two entrances, layers that change both sequences, something that joins them, and a head: what the models here have in common.
+    """Two entrances, layers that change both sequences, something that joins them, and a head: what the
+    models here have in common.
 
     Arguments:
         entrances: Those of text and image.
@@ -113,7 +120,11 @@ class TwoStreams(FusionModel):
         self.layers = nn.ModuleList(layer() for _ in range(layers))
         self.join = join
         self.head = nn.Sequential(
-            nn.LayerNorm(2 * width), nn.Linear(2 * width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, classes)
+            nn.LayerNorm(2 * width),
+            nn.Linear(2 * width, width),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(width, classes),
         )
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
@@ -121,7 +132,9 @@ class TwoStreams(FusionModel):
         batch = self.hide(batch)
         if self.only != "both":
             hidden = "image" if self.only == "text" else "text"
-            batch = batch.map(**{hidden: batch.modalities()[hidden].without(torch.ones_like(batch.text.present))})
+            batch = batch.map(
+                **{hidden: batch.modalities()[hidden].without(torch.ones_like(batch.text.present))}
+            )
         text, text_mask = self.text(batch.text)
         image, image_mask = self.image(batch.image)
         for layer in self.layers:
@@ -134,7 +147,13 @@ class TwoStreams(FusionModel):
 
 
 def _entrances(
-    widths: dict[str, tuple[int, int]], *, width: int, dropout: float, source: Sequence, pooled_tokens: int, input_norm: bool
+    widths: dict[str, tuple[int, int]],
+    *,
+    width: int,
+    dropout: float,
+    source: Sequence,
+    pooled_tokens: int,
+    input_norm: bool,
 ) -> Callable[[str], Entrance]:
     def make(name: str) -> Entrance:
         tokens_width, pooled_width = widths[name]
@@ -167,7 +186,8 @@ class SgMft(TwoStreams):
         fusion: `sfm`, or `concat` for the means side by side.
         gate: How features are interpolated, see `nn.similarity.FeatureInterpolation`.
         beta: The share of a token's own features if the gate is fixed.
-        elements: What the element-wise similarity compares; `auto` is tokens, and components where there is one token a modality.
+        elements: What the element-wise similarity compares; `auto` is tokens, and components where there is
+            one token a modality.
         source: `tokens` reads token and patch states, `pooled` pooled vectors.
         pooled_tokens: Tokens that a pooled vector becomes.
         only: `text` or `image` hides the other modality always.
@@ -205,7 +225,14 @@ class SgMft(TwoStreams):
         compared: Elements = ("components" if one_token else "tokens") if elements == "auto" else elements
         widths = {"text": (text_width, text_pooled_width), "image": (image_width, image_pooled_width)}
         super().__init__(
-            entrances=_entrances(widths, width=width, dropout=dropout, source=source, pooled_tokens=pooled_tokens, input_norm=input_norm),
+            entrances=_entrances(
+                widths,
+                width=width,
+                dropout=dropout,
+                source=source,
+                pooled_tokens=pooled_tokens,
+                input_norm=input_norm,
+            ),
             layer=lambda: SimilarityInteraction(
                 width=width,
                 heads=heads,
@@ -267,7 +294,14 @@ class CorrelationFusion(TwoStreams):
     ) -> None:
         widths = {"text": (text_width, text_pooled_width), "image": (image_width, image_pooled_width)}
         super().__init__(
-            entrances=_entrances(widths, width=width, dropout=dropout, source=source, pooled_tokens=pooled_tokens, input_norm=input_norm),
+            entrances=_entrances(
+                widths,
+                width=width,
+                dropout=dropout,
+                source=source,
+                pooled_tokens=pooled_tokens,
+                input_norm=input_norm,
+            ),
             layer=lambda: self._layer(width=width, heads=heads, expansion=expansion, dropout=dropout),
             layers=layers,
             join=None,
@@ -280,6 +314,8 @@ class CorrelationFusion(TwoStreams):
 
 @MODELS.register("cross_transformer")
 class CrossTransformer(CorrelationFusion):
-    """A plain cross-attention transformer (`nn.correlation.CrossAttentionLayer`). Arguments as of `CorrelationFusion`."""
+    """A plain cross-attention transformer (`nn.correlation.CrossAttentionLayer`). Arguments as of
+    `CorrelationFusion`.
+    """
 
     _layer = CrossAttentionLayer

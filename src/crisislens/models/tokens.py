@@ -1,20 +1,25 @@
-r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over [patches; tweet; caption]
-(differential).
+r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over [patches;
+tweet; caption] (differential).
 
-`guided_self`, row "Guided CA + Self Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, with $z$ from
-`nn.guided.GuidedCrossAttention` and a learned vector of each modality in E:
+`guided_self`, row "Guided CA + Self Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
+with $z$ from `nn.guided.GuidedCrossAttention` and a learned vector of each modality in E:
 
-$$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z + \operatorname{Attn}(\operatorname{LN} Z), \qquad
+$$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z + \operatorname{Attn}(\operatorname{LN}
+Z), \qquad
   \ell = \operatorname{MLP}\big([\bar Z'_I\,;\ \bar Z'_T]\big).$$
 
-The paper names that row and does not define it; their code applies it to one vector, where it is a linear map (`nn.published`).
+The paper names that row and does not define it; their code applies it to one vector, where it is a linear map
+(`nn.published`).
 
-`token_differential` is OURS, no row of the paper: no gates, and differential attention where it can mean something,
+`token_differential` is OURS, no row of the paper: no gates, and differential attention where it can mean
+something,
 
-$$Z = [X_I\,;\ X_T\,;\ X_C] + E, \qquad Z \leftarrow Z + \operatorname{DiffAttn}_\ell(\operatorname{LN} Z), \qquad
+$$Z = [X_I\,;\ X_T\,;\ X_C] + E, \qquad Z \leftarrow Z + \operatorname{DiffAttn}_\ell(\operatorname{LN} Z),
+\qquad
   \ell = \operatorname{MLP}\big([\bar Z_I\,;\ \bar Z_T\,;\ \bar Z_C]\big),$$
 
-$X_I$ patches, $X_T$ words of the tweet, $X_C$ words of the caption, each encoded by itself; the mean over no caption is zero.
+$X_I$ patches, $X_T$ words of the tweet, $X_C$ words of the caption, each encoded by itself; the mean over no
+caption is zero.
 """
 
 import torch
@@ -37,8 +42,8 @@ class GuidedSelf(FusionModel):
     """Self-attention over the guided patches and words of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors are not used.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
+        are not used. classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `heads`.
         heads: Heads of both attentions.
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
@@ -83,18 +88,21 @@ class GuidedSelf(FusionModel):
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from the mean mixed patch and the mean mixed word."""
         (z_i, mask_i), (z_t, mask_t) = self.trunk(batch)
-        z = self.mix(torch.cat([z_i + self.kind[0], z_t + self.kind[1]], dim=1), torch.cat([mask_i, mask_t], dim=1))
+        z = self.mix(
+            torch.cat([z_i + self.kind[0], z_t + self.kind[1]], dim=1), torch.cat([mask_i, mask_t], dim=1)
+        )
         p = z_i.shape[1]
         return self.head(torch.cat([masked_mean(z[:, :p], mask_i), masked_mean(z[:, p:], mask_t)], dim=-1))
 
 
 @MODELS.register("token_differential")
 class TokenDifferential(FusionModel):
-    """Differential attention over patches, words of the tweet and words of the caption in one sequence, without gates.
+    """Differential attention over patches, words of the tweet and words of the caption in one sequence,
+    without gates.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors are not used.
-        classes: The number of classes c.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
+        are not used. classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `2 * heads`.
         heads: Heads of the attention.
         layers: Differential layers, at least 1.
@@ -135,7 +143,9 @@ class TokenDifferential(FusionModel):
         parts = 3 if captions else 2
         self.kind = nn.Parameter(0.02 * torch.randn(parts, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
-        self.layers = nn.ModuleList(DifferentialAttention(width=width, heads=heads, depth=i) for i in range(layers))
+        self.layers = nn.ModuleList(
+            DifferentialAttention(width=width, heads=heads, depth=i) for i in range(layers)
+        )
         self.head = Head(width=parts * width, hidden=hidden, classes=classes, dropout=dropout)
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
@@ -149,4 +159,6 @@ class TokenDifferential(FusionModel):
         for norm, layer in zip(self.norms, self.layers, strict=True):
             z = z + layer(norm(z), mask)
         pieces = torch.split(z, [x.shape[1] for x, _ in parts], dim=1)
-        return self.head(torch.cat([masked_mean(y, m) for y, (_, m) in zip(pieces, parts, strict=True)], dim=-1))
+        return self.head(
+            torch.cat([masked_mean(y, m) for y, (_, m) in zip(pieces, parts, strict=True)], dim=-1)
+        )

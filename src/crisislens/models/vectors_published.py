@@ -1,6 +1,8 @@
-r"""The five DenseNet + ELECTRA rows of Table 2 as the authors' code computes them, for reproduction only: results depend on the batch.
+r"""The five DenseNet + ELECTRA rows of Table 2 as the authors' code computes them, for reproduction only:
+results depend on the batch.
 
-Over the masked halves $a = \alpha_T \odot z_I$ and $c = \alpha_I \odot z_T$ of `nn.published.PublishedVectorFusion`:
+Over the masked halves $a = \alpha_T \odot z_I$ and $c = \alpha_I \odot z_T$ of
+`nn.published.PublishedVectorFusion`:
 
 | row | fused vector | teaches nothing |
 |---|---|---|
@@ -10,9 +12,10 @@ Over the masked halves $a = \alpha_T \odot z_I$ and $c = \alpha_I \odot z_T$ of 
 | Cross Diff Attn | $\operatorname{DiffAttn}(c \to a)$, width 128 | query and key; everything that makes $c$ |
 | Guided CA + Diff Attn | $\operatorname{DiffAttn}([a; c])$, width 256 | query and key |
 
-then the head of the authors' code. With frozen features these run on any encoder's pooled vectors; in mode `finetune` both encoders are in
-the graph, as in the paper. Source: the code of Munia et al., 2025, https://arxiv.org/abs/2507.05165; see `nn.published` for what its
-descriptions leave open. Where a modality is missing (the original has no such posts) its vector is zero.
+then the head of the authors' code. With frozen features these run on any encoder's pooled vectors; in mode
+`finetune` both encoders are in the graph, as in the paper. Source: the code of Munia et al., 2025,
+https://arxiv.org/abs/2507.05165; see `nn.published` for what its descriptions leave open. Where a modality is
+missing (the original has no such posts) its vector is zero.
 """
 
 import torch
@@ -38,8 +41,8 @@ class _Vectors(FusionModel):
     """What the five share.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states are not used.
-        classes: The number of outputs.
+        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states
+        are not used. classes: The number of outputs.
         as_published: Must be true: the reader of a run file shall see it.
 
     Raises:
@@ -63,7 +66,9 @@ class _Vectors(FusionModel):
         super().__init__()
         name = next((n for n, cls in MODELS.items() if cls is type(self)), type(self).__name__)
         require_published_flag(name, as_published)
-        self.fuse = PublishedVectorFusion(image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width, width=self.side)
+        self.fuse = PublishedVectorFusion(
+            image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width, width=self.side
+        )
         self.head = published_head(classes, self.joined)
 
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
@@ -77,7 +82,9 @@ class _Vectors(FusionModel):
 
 @MODELS.register("vector_guided_published")
 class VectorGuidedPublished(_Vectors):
-    """Row "Guided CA" (the CrisisKAN recipe), DenseNet + ELECTRA code. Arguments and errors: `as_published` must be true."""
+    """Row "Guided CA" (the CrisisKAN recipe), DenseNet + ELECTRA code. Arguments and errors: `as_published`
+    must be true.
+    """
 
     side, joined = 100, 200
 
@@ -143,7 +150,9 @@ class VectorGuidedSelfPublished(_Vectors):
 
 @MODELS.register("vector_cross_differential_published")
 class VectorCrossDifferentialPublished(_Vectors):
-    """Row "Cross Diff Attn": the text's half asks the image's, one key, so the text counts through its gate on the image alone."""
+    """Row "Cross Diff Attn": the text's half asks the image's, one key, so the text counts through its gate
+    on the image alone.
+    """
 
     joined = 128
 

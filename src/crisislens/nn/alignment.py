@@ -1,17 +1,19 @@
-r"""Alignment of texts, contexts and images in four directions, by Shapley values or, to see what these add, by InfoNCE.
+r"""Alignment of texts, contexts and images in four directions, by Shapley values or, to see what these add,
+by InfoNCE.
 
-Pooled vectors of the texts $t_j$, generated contexts $c_i$ and images $v_j$ of a batch are projected, scaled to length 1 and compared,
-$s^{ct}_{ij} = c_i \cdot t_j$, $s^{cv}_{ij} = c_i \cdot v_j$; then
+Pooled vectors of the texts $t_j$, generated contexts $c_i$ and images $v_j$ of a batch are projected, scaled
+to length 1 and compared, $s^{ct}_{ij} = c_i \cdot t_j$, $s^{cv}_{ij} = c_i \cdot v_j$; then
 
 $$L_\text{align} = \tfrac14 \big[L(s^{ct}) + L(s^{ct\top}) + L(s^{cv}) + L(s^{cv\top})\big],$$
 
-in the order context → text, text → context, context → image, image → context ("players → target"): $L$ is a loss of `contrast`, over the
-Shapley values of `shapley` or over the similarities themselves. A direction without two whole pairs counts nothing, and the mean goes over
-the others. Source: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal
-weights and projections are OURS.
+in the order context → text, text → context, context → image, image → context ("players → target"): $L$ is a
+loss of `contrast`, over the Shapley values of `shapley` or over the similarities themselves. A direction
+without two whole pairs counts nothing, and the mean goes over the others. Source: Luo et al., 2024 (Shap-CA),
+https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal weights and projections
+are OURS.
 
-The loss does not depend on the order of the batch, also where it is estimated: permutations are drawn over the pairs sorted by their own
-similarity $s_{ii}$, not over their places.
+The loss does not depend on the order of the batch, also where it is estimated: permutations are drawn over
+the pairs sorted by their own similarity $s_{ii}$, not over their places.
 """
 
 import math
@@ -47,12 +49,14 @@ class Alignment(nn.Module):
         samples: Permutations a direction, M.
         expectation: How a coalition expects the similarity of its members.
         temperature: $\\tau$ of the softmax expectation, and of InfoNCE.
-        contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k of a similarity.
-        learn_temperature: Whether the temperatures that the form has ($\\tau$; the softmax form also $\\tau'$) are learned; they stay above
-            0.01.
+        contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k of a
+            similarity.
+        learn_temperature: Whether the temperatures that the form has ($\\tau$; the softmax form also
+            $\\tau'$) are learned; they stay above 0.01.
 
     Raises:
-        ValueError: If a temperature is not above 0.01, there is no sample, or a temperature is to be learned where the form has none.
+        ValueError: If a temperature is not above 0.01, there is no sample, or a temperature is to be learned
+            where the form has none.
     """
 
     def __init__(
@@ -71,13 +75,18 @@ class Alignment(nn.Module):
         super().__init__()
         if min(temperature, contrast_temperature) <= _COLDEST or samples < 1:
             raise ValueError(f"temperatures must be above {_COLDEST} and samples at least 1")
-        self.text, self.context = nn.Linear(text_width, width, bias=False), nn.Linear(text_width, width, bias=False)
+        self.text, self.context = (
+            nn.Linear(text_width, width, bias=False),
+            nn.Linear(text_width, width, bias=False),
+        )
         self.image = nn.Linear(image_width, width, bias=False)
         self.kind, self.samples, self.expectation = kind, samples, expectation
         # a uniform expectation has no τ, and only the softmax form over Shapley values has τ'
         uses = (kind == "info_nce" or expectation == "softmax", kind == "shapley_softmax")
         if learn_temperature and not any(uses):
-            raise ValueError(f"{kind} with a uniform expectation has no temperature; set learn_temperature to false")
+            raise ValueError(
+                f"{kind} with a uniform expectation has no temperature; set learn_temperature to false"
+            )
         self.log_temperature = _log(temperature, learned=learn_temperature and uses[0])
         self.log_contrast_temperature = _log(contrast_temperature, learned=learn_temperature and uses[1])
 
@@ -91,7 +100,9 @@ class Alignment(nn.Module):
         """$\\tau'$ as it is now."""
         return self.log_contrast_temperature.exp() + _COLDEST
 
-    def similarities(self, players: Float[Tensor, "k w"], targets: Float[Tensor, "n w"]) -> Float[Tensor, "k n"]:
+    def similarities(
+        self, players: Float[Tensor, "k w"], targets: Float[Tensor, "n w"]
+    ) -> Float[Tensor, "k n"]:
         """Cosine of each player with each target, both projected already."""
         return functional.normalize(players, dim=-1) @ functional.normalize(targets, dim=-1).T
 
@@ -115,12 +126,17 @@ class Alignment(nn.Module):
             generator: Of the permutations, on the CPU.
         """
         c = self.context(context)
-        pairs = ((self.similarities(c, self.text(text)), has_context), (self.similarities(c, self.image(image)), has_context & has_image))
+        pairs = (
+            (self.similarities(c, self.text(text)), has_context),
+            (self.similarities(c, self.image(image)), has_context & has_image),
+        )
         losses = [self.direction(s, whole, generator) for own, whole in pairs for s in (own, own.T)]
         counted = torch.stack([whole.sum() > 1 for _, whole in pairs for _ in range(2)])
         return torch.stack(losses).masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
 
-    def direction(self, s: Float[Tensor, "b b"], pairs: Bool[Tensor, " b"], generator: torch.Generator | None = None) -> Float[Tensor, ""]:
+    def direction(
+        self, s: Float[Tensor, "b b"], pairs: Bool[Tensor, " b"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, ""]:
         """The loss of one direction.
 
         Arguments:
@@ -134,5 +150,11 @@ class Alignment(nn.Module):
         own = s.detach().diagonal().masked_fill(~pairs, torch.inf)
         ranked = own.argsort(stable=True)
         orders = antithetic_permutations(self.samples, len(s), generator).to(s.device)
-        phi = permutation_shapley(s, ranked[orders], present=pairs, expectation=self.expectation, temperature=self.temperature)
-        return margin_loss(phi, pairs) if self.kind == "shapley_margin" else softmax_loss(phi, pairs, self.contrast_temperature)
+        phi = permutation_shapley(
+            s, ranked[orders], present=pairs, expectation=self.expectation, temperature=self.temperature
+        )
+        return (
+            margin_loss(phi, pairs)
+            if self.kind == "shapley_margin"
+            else softmax_loss(phi, pairs, self.contrast_temperature)
+        )

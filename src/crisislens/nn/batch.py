@@ -1,11 +1,11 @@
 """The one typed record in which posts meet mathematics.
 
-Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d width, h heads, c classes,
-k players, s samples. A batch holds for each modality the token states, which of them are real, a pooled vector and whether the modality
-is there.
+Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d width, h
+heads, c classes, k players, s samples. A batch holds for each modality the token states, which of them are
+real, a pooled vector and whether the modality is there.
 
-Rules that every maker keeps and every model may rely on: `mask` is false on padding; where `present` is false the mask is all false and
-tokens and pooled are zero; padding stands at the end.
+Rules that every maker keeps and every model may rely on: `mask` is false on padding; where `present` is false
+the mask is all false and tokens and pooled are zero; padding stands at the end.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,9 @@ class ModalityBatch:
         """The posts at `index` (indices or a mask over b)."""
         return ModalityBatch(self.tokens[index], self.mask[index], self.pooled[index], self.present[index])
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "ModalityBatch":
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "ModalityBatch":
         """A copy on a device and in a floating dtype; masks stay boolean."""
         return ModalityBatch(
             self.tokens.to(device=device, dtype=dtype),
@@ -51,7 +53,9 @@ class ModalityBatch:
         )
 
     def without(self, drop: Bool[Tensor, " b"]) -> "ModalityBatch":
-        """The same posts with the modality taken away where `drop` is true, exactly as if it had never been there."""
+        """The same posts with the modality taken away where `drop` is true, exactly as if it had never been
+        there.
+        """
         keep = ~drop
         return ModalityBatch(
             torch.where(keep[:, None, None], self.tokens, 0.0),
@@ -61,7 +65,9 @@ class ModalityBatch:
         )
 
     @staticmethod
-    def collate(tokens: Sequence[Tensor | None], pooled: Sequence[Tensor | None], *, width: int, pooled_width: int) -> "ModalityBatch":
+    def collate(
+        tokens: Sequence[Tensor | None], pooled: Sequence[Tensor | None], *, width: int, pooled_width: int
+    ) -> "ModalityBatch":
         """Pads posts of different lengths into one batch.
 
         Arguments:
@@ -74,7 +80,10 @@ class ModalityBatch:
         # at least one column, so that attention over an absent modality keeps a legal shape
         n = max([1, *(len(x) for x in tokens if x is not None)])
         batch = ModalityBatch(
-            torch.zeros(b, n, width), torch.zeros(b, n, dtype=torch.bool), torch.zeros(b, pooled_width), torch.zeros(b, dtype=torch.bool)
+            torch.zeros(b, n, width),
+            torch.zeros(b, n, dtype=torch.bool),
+            torch.zeros(b, pooled_width),
+            torch.zeros(b, dtype=torch.bool),
         )
         for i, (x, z) in enumerate(zip(tokens, pooled, strict=True)):
             if x is None or z is None:
@@ -88,7 +97,9 @@ class ModalityBatch:
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """The features of b posts: text, image and (where a captioner ran) the caption, each a `ModalityBatch` of equal b."""
+    """The features of b posts: text, image and (where a captioner ran) the caption, each a `ModalityBatch` of
+    equal b.
+    """
 
     text: ModalityBatch
     image: ModalityBatch
@@ -114,6 +125,8 @@ class FeatureBatch:
         """The posts at `index` (indices or a mask over b)."""
         return FeatureBatch(**{name: m.select(index) for name, m in self.modalities().items()})
 
-    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> "FeatureBatch":
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "FeatureBatch":
         """A copy on a device and in a floating dtype."""
         return FeatureBatch(**{name: m.to(device, dtype) for name, m in self.modalities().items()})

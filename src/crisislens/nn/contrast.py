@@ -1,15 +1,19 @@
-r"""Contrastive losses over a matrix of contributions: the pair's own against the others', in the two readings of Shap-CA and as InfoNCE.
+r"""Contrastive losses over a matrix of contributions: the pair's own against the others', in the two readings
+of Shap-CA and as InfoNCE.
 
 With $k$ players, $n$ targets and $o(j)$ the player that belongs to target $j$,
 
-$$L_\text{margin} = -\frac{1}{n} \sum_j \Big[\varphi_{o(j) j} - \frac{1}{k - 1} \sum_{i \neq o(j)} \varphi_{ij}\Big], \qquad
+$$L_\text{margin} = -\frac{1}{n} \sum_j \Big[\varphi_{o(j) j} - \frac{1}{k - 1} \sum_{i \neq o(j)}
+\varphi_{ij}\Big], \qquad
   L_\text{softmax} = -\frac{1}{n} \sum_j \log \operatorname{softmax}_i\big(\varphi_{ij} / \tau'\big)_{o(j)}.$$
 
-Over similarities in place of Shapley values, $L_\text{softmax}$ is InfoNCE. Sources: van den Oord et al., 2018,
-https://arxiv.org/abs/1807.03748, Eq. 4 (InfoNCE); for the other two Luo et al., 2024, https://arxiv.org/abs/2407.17854, whose abstract
-asks to "maximize the contributions from relevant pairs and minimize those from irrelevant ones". $L_\text{margin}$ is the literal reading
-of that sentence, $L_\text{softmax}$ the usual form; which one the paper has could not be read, so both are OUR reconstruction. Since the
-values of a target add up to $v_j(N)$, $L_\text{margin}$ equals $-\frac{1}{n} \sum_j [k \varphi_{o(j) j} - v_j(N)] / (k - 1)$.
+Over similarities in place of Shapley values, $L_\text{softmax}$ is InfoNCE. Sources: van den Oord et al.,
+2018, https://arxiv.org/abs/1807.03748, Eq. 4 (InfoNCE); for the other two Luo et al., 2024,
+https://arxiv.org/abs/2407.17854, whose abstract asks to "maximize the contributions from relevant pairs and
+minimize those from irrelevant ones". $L_\text{margin}$ is the literal reading of that sentence,
+$L_\text{softmax}$ the usual form; which one the paper has could not be read, so both are OUR reconstruction.
+Since the values of a target add up to $v_j(N)$, $L_\text{margin}$ equals
+$-\frac{1}{n} \sum_j [k \varphi_{o(j) j} - v_j(N)] / (k - 1)$.
 
 Pairs of which one side is absent take no part: neither as a target nor as somebody else's player.
 """
@@ -35,7 +39,9 @@ def margin_loss(phi: Float[Tensor, "k k"], pairs: Bool[Tensor, " k"]) -> Float[T
     return -_mean(gap, pairs)
 
 
-def softmax_loss(phi: Float[Tensor, "k k"], pairs: Bool[Tensor, " k"], temperature: float | Float[Tensor, ""]) -> Float[Tensor, ""]:
+def softmax_loss(
+    phi: Float[Tensor, "k k"], pairs: Bool[Tensor, " k"], temperature: float | Float[Tensor, ""]
+) -> Float[Tensor, ""]:
     """$L_softmax$ of a batch, InfoNCE if `phi` holds similarities; 0 where fewer than two pairs are whole.
 
     Arguments:

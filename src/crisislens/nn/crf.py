@@ -1,18 +1,20 @@
 r"""A linear-chain conditional random field with tags and transitions that a scheme forbids.
 
-For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions $A \in \mathbb{R}^{c \times c}$, starts $a$ and ends $z$, a
-sequence of tags $y$ scores
+For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions $A \in \mathbb{R}^{c \times c}$,
+starts $a$ and ends $z$, a sequence of tags $y$ scores
 
 $$s(y) = a_{y_1} + \sum_{j=1}^{t} e_{j y_j} + \sum_{j=2}^{t} A_{y_{j-1} y_j} + z_{y_t}, \qquad
   p(y) = \frac{\exp s(y)}{Z}, \quad Z = \sum_{y' \text{ allowed}} \exp s(y').$$
 
-$\log Z$ by the forward algorithm, the best sequence by Viterbi's, in log space. What a scheme forbids (an `I-PER` after an `O`) scores
-`FORBIDDEN`: it takes no part in $Z$ and is never decoded. The probability of a span, that is of the tags $y_{i:k}$ *and* of the entity
-ending there, is exact too: $Z$ over the sequences that agree with it, divided by $Z$.
+$\log Z$ by the forward algorithm, the best sequence by Viterbi's, in log space. What a scheme forbids (an
+`I-PER` after an `O`) scores `FORBIDDEN`: it takes no part in $Z$ and is never decoded. The probability of a
+span, that is of the tags $y_{i:k}$ *and* of the entity ending there, is exact too: $Z$ over the sequences
+that agree with it, divided by $Z$.
 
-Sources: Lafferty et al., 2001 (CRF); Lample et al., 2016, https://arxiv.org/abs/1603.01360, Sec. 2.2 (over a network's emissions); Culotta
-and McCallum, 2004, https://aclanthology.org/N04-4028 (confidence of a span by the constrained forward algorithm). Of the kept libraries the
-one that is maintained neither constrains nor gives spans their probability; hence this file, held against enumeration in the tests.
+Sources: Lafferty et al., 2001 (CRF); Lample et al., 2016, https://arxiv.org/abs/1603.01360, Sec. 2.2 (over a
+network's emissions); Culotta and McCallum, 2004, https://aclanthology.org/N04-4028 (confidence of a span by
+the constrained forward algorithm). Of the kept libraries the one that is maintained neither constrains nor
+gives spans their probability; hence this file, held against enumeration in the tests.
 """
 
 import torch
@@ -37,7 +39,9 @@ class LinearChainCRF(nn.Module):
         ValueError: If the shapes do not agree.
     """
 
-    def __init__(self, *, transitions_allowed: list[list[bool]], starts_allowed: list[bool], ends_allowed: list[bool]) -> None:
+    def __init__(
+        self, *, transitions_allowed: list[list[bool]], starts_allowed: list[bool], ends_allowed: list[bool]
+    ) -> None:
         super().__init__()
         c = len(starts_allowed)
         if len(ends_allowed) != c or [len(row) for row in transitions_allowed] != [c] * c:
@@ -45,7 +49,11 @@ class LinearChainCRF(nn.Module):
         self.transitions = nn.Parameter(torch.zeros(c, c))
         self.starts = nn.Parameter(torch.zeros(c))
         self.ends = nn.Parameter(torch.zeros(c))
-        for name, allowed in (("transition", transitions_allowed), ("start", starts_allowed), ("end", ends_allowed)):
+        for name, allowed in (
+            ("transition", transitions_allowed),
+            ("start", starts_allowed),
+            ("end", ends_allowed),
+        ):
             self.register_buffer(f"no_{name}", ~torch.tensor(allowed), persistent=False)
 
     @property
@@ -53,18 +61,25 @@ class LinearChainCRF(nn.Module):
         """The number of tags c."""
         return int(self.starts.shape[0])
 
-    def log_likelihood(self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, " b"]:
+    def log_likelihood(
+        self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, " b"]:
         r"""$\log p(y)$ of b sequences; the sum over a batch's rows does not depend on their order.
 
         Arguments:
             emissions: Scores of the tags.
             y: The tags; what stands on padding does not matter.
-            mask: True where a position is real; each row starts with a real one and padding stands at the end.
+            mask: True where a position is real; each row starts with a real one and padding stands at the
+                end.
         """
         return self.score(emissions, y, mask) - self.log_partition(emissions, mask)
 
-    def score(self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, " b"]:
-        """$s(y)$; a forbidden sequence scores below `FORBIDDEN` plus a little. Arguments: see `log_likelihood`."""
+    def score(
+        self, emissions: Float[Tensor, "b t c"], y: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, " b"]:
+        """$s(y)$; a forbidden sequence scores below `FORBIDDEN` plus a little. Arguments: see
+        `log_likelihood`.
+        """
         starts, transitions, ends = self._scores()
         y = y.masked_fill(~mask, 0)
         emitted = emissions.gather(2, y[..., None])[..., 0].masked_fill(~mask, 0.0).sum(1)
@@ -72,8 +87,12 @@ class LinearChainCRF(nn.Module):
         last = y.gather(1, mask.sum(1, keepdim=True) - 1)[:, 0]
         return starts[y[:, 0]] + emitted + moved + ends[last]
 
-    def log_partition(self, emissions: Float[Tensor, "b t c"], mask: Bool[Tensor, "b t"]) -> Float[Tensor, " b"]:
-        r"""$\log Z$ by the forward algorithm, $\alpha_j = e_j + \log \sum \exp(\alpha_{j-1} + A)$. Arguments: see `log_likelihood`."""
+    def log_partition(
+        self, emissions: Float[Tensor, "b t c"], mask: Bool[Tensor, "b t"]
+    ) -> Float[Tensor, " b"]:
+        r"""$\log Z$ by the forward algorithm, $\alpha_j = e_j + \log \sum \exp(\alpha_{j-1} + A)$. Arguments:
+        see `log_likelihood`.
+        """
         starts, transitions, ends = self._scores()
         alpha = starts + emissions[:, 0]
         for j in range(1, emissions.shape[1]):
@@ -115,12 +134,15 @@ class LinearChainCRF(nn.Module):
             mask: True where a position is real.
             y: The span's tags; elsewhere anything.
             inside: True at the positions of the span.
-            after: Tags that may stand after a span's end; padding and the end of the sequence are always well.
+            after: Tags that may stand after a span's end; padding and the end of the sequence are always
+                well.
         """
         other = torch.arange(self.tags, device=y.device) != y[..., None]
         follows = torch.zeros_like(inside)
         follows[:, 1:] = inside[:, :-1] & ~inside[:, 1:] & mask[:, 1:]
-        held = emissions.masked_fill(inside[..., None] & other, FORBIDDEN).masked_fill(follows[..., None] & ~after, FORBIDDEN)
+        held = emissions.masked_fill(inside[..., None] & other, FORBIDDEN).masked_fill(
+            follows[..., None] & ~after, FORBIDDEN
+        )
         return self.log_partition(held, mask) - self.log_partition(emissions, mask)
 
     def _scores(self) -> tuple[Tensor, Tensor, Tensor]:

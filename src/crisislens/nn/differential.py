@@ -1,22 +1,24 @@
 r"""Differential attention: the difference of two softmax maps cancels what both attend to by accident.
 
-For tokens $X \in \mathbb{R}^{n \times d}$ and each of h heads with two query and key maps of width $e = d / 2h$,
+For tokens $X \in \mathbb{R}^{n \times d}$ and each of h heads with two query and key maps of width
+$e = d / 2h$,
 
 $$A_i = \operatorname{softmax}(Q_i K_i^\top / \sqrt{e}), \qquad
   Y = (1 - \lambda_0)\,\operatorname{RMSNorm}\big((A_1 - \lambda A_2)\, V\big),$$
 
-$$\lambda = \exp(q_1 \cdot k_1) - \exp(q_2 \cdot k_2) + \lambda_0, \qquad \lambda_0 = 0.8 - 0.6\, e^{-0.3\,\ell}.$$
+$$\lambda = \exp(q_1 \cdot k_1) - \exp(q_2 \cdot k_2) + \lambda_0, \qquad \lambda_0 = 0.8 - 0.6\,
+e^{-0.3\,\ell}.$$
 
-Source: Ye et al., Differential Transformer, 2024, https://arxiv.org/abs/2410.05258, Eq. 1-3; used for crisis posts in Munia et al., 2025,
-https://arxiv.org/abs/2507.05165, Eq. 8-9.
+Source: Ye et al., Differential Transformer, 2024, https://arxiv.org/abs/2410.05258, Eq. 1-3; used for crisis
+posts in Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 8-9.
 
-`DifferentialAttention` is the form as designed: a real token sequence, bidirectional, λ per head. Munia et al. write λ as one learnable
-scalar.
+`DifferentialAttention` is the form as designed: a real token sequence, bidirectional, λ per head. Munia et
+al. write λ as one learnable scalar.
 
-`PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of length 1. Each softmax is then 1, so
-$A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign of $1 - \lambda$: the layer is a per-head-normalized
-linear map, queries and keys get exactly zero gradient, λ nearly none, and no differential attention takes place. It exists to reproduce
-the published numbers.
+`PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of length 1.
+Each softmax is then 1, so $A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign
+of $1 - \lambda$: the layer is a per-head-normalized linear map, queries and keys get exactly zero gradient, λ
+nearly none, and no differential attention takes place. It exists to reproduce the published numbers.
 """
 
 import math
@@ -50,7 +52,10 @@ class DifferentialAttention(nn.Module):
     def __init__(self, *, width: int, heads: int = 4, depth: int = 0) -> None:
         super().__init__()
         if heads < 1 or width < 2 * heads or width % (2 * heads):
-            raise ValueError(f"width must be a positive multiple of 2 * heads, got width={width} and heads={heads}; try width=128, heads=4")
+            raise ValueError(
+                f"width must be a positive multiple of 2 * heads, got width={width} and heads={heads}; try "
+                f"width=128, heads=4"
+            )
         e = width // (2 * heads)
         self.heads, self.lambda_0 = heads, lambda_start(depth)
         self.q_k_v = nn.Linear(width, 3 * width, bias=False)
@@ -69,16 +74,26 @@ class DifferentialAttention(nn.Module):
         return self.out(self.attend(x, mask)) * mask[..., None]
 
     def attend(self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
-        """All heads side by side before the linear map `out`, for who pools tokens first; padding comes back as anything finite."""
+        """All heads side by side before the linear map `out`, for who pools tokens first; padding comes back
+        as anything finite.
+        """
         q, k, v = rearrange(self.q_k_v(x), "b n (three h m) -> three b h n m", three=3, h=self.heads)
         q, k = (rearrange(z, "b h n (two e) -> b h two n e", two=2) for z in (q, k))
         # a post without any real token looks anywhere, since softmax over nothing is NaN
-        hidden = torch.zeros_like(mask, dtype=q.dtype).masked_fill(~mask & mask.any(1, keepdim=True), -torch.inf)
-        a = (q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j") + hidden[:, None, None, None, :]).softmax(-1)
-        # (A_1 - λ A_2) V = A_1 V - λ A_2 V: both maps meet V in one product, and their difference, n times n, is never formed
+        hidden = torch.zeros_like(mask, dtype=q.dtype).masked_fill(
+            ~mask & mask.any(1, keepdim=True), -torch.inf
+        )
+        a = (
+            q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j")
+            + hidden[:, None, None, None, :]
+        ).softmax(-1)
+        # (A_1 - λ A_2) V = A_1 V - λ A_2 V: both maps meet V in one product, and their difference, n times n,
+        # is never formed
         y_1, y_2 = (rearrange(a, "b h two i j -> b h (two i) j") @ v).chunk(2, dim=2)
         y = y_1 - self.lambda_()[:, None, None] * y_2
-        y = functional.rms_norm(y, self.norm.normalized_shape, (1 - self.lambda_0) * self.norm.weight, self.norm.eps)
+        y = functional.rms_norm(
+            y, self.norm.normalized_shape, (1 - self.lambda_0) * self.norm.weight, self.norm.eps
+        )
         return rearrange(y, "b h n m -> b n (h m)")
 
     def lambda_(self) -> Float[Tensor, " h"]:
@@ -90,7 +105,8 @@ class DifferentialAttention(nn.Module):
 class PublishedDifferentialAttention(nn.Module):
     """The authors' layer on one fused vector a post; see the module's head for why it attends to nothing.
 
-    λ's four vectors are shared by all heads and $\\lambda_0$ is that of depth 1 (0.3555), as in the authors' code.
+    λ's four vectors are shared by all heads and $\\lambda_0$ is that of depth 1 (0.3555), as in the authors'
+    code.
 
     Arguments:
         width: Width of the fused vector; a multiple of `2 * heads`.
@@ -105,15 +121,21 @@ class PublishedDifferentialAttention(nn.Module):
         self.lambda_terms = nn.Parameter(0.1 * torch.randn(4, e))
         self.norm = nn.RMSNorm(2 * e, eps=1e-5)
 
-    def forward(self, z: Float[Tensor, "b d"], context: Float[Tensor, "b d"] | None = None) -> Float[Tensor, "b d"]:
-        """The layer at sequence length 1, term by term as the code has it, so that its gradients are the code's too.
+    def forward(
+        self, z: Float[Tensor, "b d"], context: Float[Tensor, "b d"] | None = None
+    ) -> Float[Tensor, "b d"]:
+        """The layer at sequence length 1, term by term as the code has it, so that its gradients are the
+        code's too.
 
         Arguments:
             z: The vector that asks.
             context: The vector of key and value; None for z itself.
         """
         seen = z if context is None else context
-        q, k = (rearrange(f(x), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads) for f, x in ((self.q, z), (self.k, seen)))
+        q, k = (
+            rearrange(f(x), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads)
+            for f, x in ((self.q, z), (self.k, seen))
+        )
         v = rearrange(self.v(seen), "b (h m) -> b h 1 m", h=self.heads)
         a = (einsum(q, k, "b g i e, b g j e -> b g i j") / math.sqrt(q.shape[-1])).softmax(dim=-1)
         a = rearrange(a, "b (h two) i j -> two b h i j", two=2)

@@ -1,14 +1,16 @@
-r"""Differential cross-attention: the tokens of one modality look at those of the other through the difference of two softmax maps.
+r"""Differential cross-attention: the tokens of one modality look at those of the other through the difference
+of two softmax maps.
 
-With queries from $X \in \mathbb{R}^{n \times d}$ and keys and values from $Y \in \mathbb{R}^{m \times d}$ of the same post, the letters of
-`nn.differential` and $M$ the real tokens of $Y$,
+With queries from $X \in \mathbb{R}^{n \times d}$ and keys and values from $Y \in \mathbb{R}^{m \times d}$ of
+the same post, the letters of `nn.differential` and $M$ the real tokens of $Y$,
 
 $$A_i = \operatorname{softmax}_M(Q_i(X)\, K_i(Y)^\top / \sqrt{e}), \qquad
   Z = (1 - \lambda_0)\,\operatorname{RMSNorm}\big((A_1 - \lambda A_2)\, V(Y)\big).$$
 
-Row "Cross Diff Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2. The paper gives no formula for that row; their code
-runs it between two vectors (see `nn.differential.PublishedDifferentialAttention`), where both softmaxes are 1. That tokens look at tokens
-is OURS.
+Row "Cross Diff Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2. The paper gives no
+formula for that row; their code runs it between two vectors (see
+`nn.differential.PublishedDifferentialAttention`), where both softmaxes are 1. That tokens look at tokens is
+OURS.
 """
 
 import math
@@ -38,7 +40,10 @@ class DifferentialCrossAttention(nn.Module):
     def __init__(self, *, width: int, heads: int = 4, depth: int = 0) -> None:
         super().__init__()
         if heads < 1 or width < 2 * heads or width % (2 * heads):
-            raise ValueError(f"width must be a positive multiple of 2 * heads, got width={width} and heads={heads}; try width=128, heads=4")
+            raise ValueError(
+                f"width must be a positive multiple of 2 * heads, got width={width} and heads={heads}; try "
+                f"width=128, heads=4"
+            )
         e = width // (2 * heads)
         self.heads, self.lambda_0 = heads, lambda_start(depth)
         self.q = nn.Linear(width, width, bias=False)
@@ -47,7 +52,9 @@ class DifferentialCrossAttention(nn.Module):
         self.norm = nn.RMSNorm(2 * e, eps=1e-5)
         self.lambda_terms = nn.Parameter(0.1 * torch.randn(4, heads, e))
 
-    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]) -> Float[Tensor, "b n d"]:
+    def forward(
+        self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b m d"], mask: Bool[Tensor, "b m"]
+    ) -> Float[Tensor, "b n d"]:
         """Attends from `x` to the real tokens of `context`.
 
         Arguments:

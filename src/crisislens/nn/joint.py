@@ -4,15 +4,16 @@ $$a^t_j = \operatorname{In}_t(x_j), \quad a^i_k = \operatorname{In}_i(y_k), \qqu
   [g; e^t; e^i] = \operatorname{Blocks}\big([u; a^t + \tau_t; a^i + \tau_i]\big),$$
 
 with inlets In (LayerNorm and a linear map to one width d), a learned first token u, types τ, and n blocks
-$x \leftarrow x + \operatorname{Attn}(\operatorname{LN} x)$, $x \leftarrow x + \operatorname{MLP}(\operatorname{LN} x)$. Source of the
-single stream: ViLT (Kim et al. 2021, https://arxiv.org/abs/2102.03334), which arXiv 2603.18611 builds on. Ours: pretrained towers stand
+$x \leftarrow x + \operatorname{Attn}(\operatorname{LN} x)$,
+$x \leftarrow x + \operatorname{MLP}(\operatorname{LN} x)$. Source of the single stream: ViLT (Kim et al.
+2021, https://arxiv.org/abs/2102.03334), which arXiv 2603.18611 builds on. Ours: pretrained towers stand
 below, so that two blocks are enough on a laptop; places are not encoded, since the towers' states know them.
 
-*Aligned* states a are unmixed: the cosine of a word and a patch is theirs alone, which the contrastive loss of `alignment_loss` teaches.
-*Mixed* states e have seen the whole post, as ViLT's.
+*Aligned* states a are unmixed: the cosine of a word and a patch is theirs alone, which the contrastive loss
+of `alignment_loss` teaches. *Mixed* states e have seen the whole post, as ViLT's.
 
-Similarity of b texts and b pictures, words looking for their best patch (Yao et al. 2021, FILIP, https://arxiv.org/abs/2111.07783, Eq. 4,
-text to image side):
+Similarity of b texts and b pictures, words looking for their best patch (Yao et al. 2021, FILIP,
+https://arxiv.org/abs/2111.07783, Eq. 4, text to image side):
 
 $$s_{mn} = \frac{1}{w_m} \sum_{j} \max_k \cos(a^t_{mj}, a^i_{nk}), \qquad
   L = -\frac{1}{2b} \sum_m \Big(\log \frac{e^{s_{mm}/\theta}}{\sum_{n \in N_m} e^{s_{mn}/\theta}}
@@ -58,7 +59,9 @@ class _Block(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = MultiHeadAttention(width=width, heads=heads)
-        self.mlp = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
 
     def forward(self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
         z = self.norm(x)
@@ -67,7 +70,9 @@ class _Block(nn.Module):
         return y
 
 
-def _attention(block: nn.Module, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b h n n"]:
+def _attention(
+    block: nn.Module, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]
+) -> Float[Tensor, "b h n n"]:
     """The attention weights of a block over its input."""
     assert isinstance(block, _Block)
     a, z = block.attention, block.norm(x)
@@ -89,19 +94,34 @@ class JointEncoder(nn.Module):
     """
 
     def __init__(
-        self, *, text_width: int, image_width: int, width: int = 128, layers: int = 2, heads: int = 4, dropout: float = 0.1
+        self,
+        *,
+        text_width: int,
+        image_width: int,
+        width: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
         self.width, self.dropout = width, dropout
-        self.inlet_text = nn.Sequential(nn.LayerNorm(text_width, elementwise_affine=False), nn.Linear(text_width, width))
-        self.inlet_image = nn.Sequential(nn.LayerNorm(image_width, elementwise_affine=False), nn.Linear(image_width, width))
+        self.inlet_text = nn.Sequential(
+            nn.LayerNorm(text_width, elementwise_affine=False), nn.Linear(text_width, width)
+        )
+        self.inlet_image = nn.Sequential(
+            nn.LayerNorm(image_width, elementwise_affine=False), nn.Linear(image_width, width)
+        )
         self.first = nn.Parameter(0.02 * torch.randn(width))
         self.types = nn.Parameter(0.02 * torch.randn(2, width))
         self.blocks = nn.ModuleList([_Block(width=width, heads=heads) for _ in range(layers)])
         self.norm = nn.LayerNorm(width)
 
     def aligned(
-        self, text: Float[Tensor, "b t dt"], text_mask: Bool[Tensor, "b t"], image: Float[Tensor, "b p di"], image_mask: Bool[Tensor, "b p"]
+        self,
+        text: Float[Tensor, "b t dt"],
+        text_mask: Bool[Tensor, "b t"],
+        image: Float[Tensor, "b p di"],
+        image_mask: Bool[Tensor, "b p"],
     ) -> JointStates:
         """Unmixed states; pooled is the sum of the means of words and patches.
 
@@ -113,11 +133,17 @@ class JointEncoder(nn.Module):
         """
         x = functional.dropout(self.inlet_text(text), self.dropout, self.training) * text_mask[..., None]
         y = functional.dropout(self.inlet_image(image), self.dropout, self.training) * image_mask[..., None]
-        pooled = sum(z.sum(1) / m.sum(1, keepdim=True).clamp(min=1) for z, m in ((x, text_mask), (y, image_mask)))
+        pooled = sum(
+            z.sum(1) / m.sum(1, keepdim=True).clamp(min=1) for z, m in ((x, text_mask), (y, image_mask))
+        )
         return JointStates(x, text_mask, y, image_mask, pooled)  # type: ignore[arg-type]
 
     def forward(
-        self, text: Float[Tensor, "b t dt"], text_mask: Bool[Tensor, "b t"], image: Float[Tensor, "b p di"], image_mask: Bool[Tensor, "b p"]
+        self,
+        text: Float[Tensor, "b t dt"],
+        text_mask: Bool[Tensor, "b t"],
+        image: Float[Tensor, "b p di"],
+        image_mask: Bool[Tensor, "b p"],
     ) -> JointStates:
         """Mixed states. Arguments as of `aligned`."""
         return self.mix(self.aligned(text, text_mask, image, image_mask))
@@ -156,7 +182,9 @@ def alignment_scores(a: JointStates) -> Float[Tensor, "b b"]:
     return scores * a.image_mask.any(1)[None, :]
 
 
-def alignment_loss(scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"], *, temperature: float = 0.05) -> Float[Tensor, ""]:
+def alignment_loss(
+    scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"], *, temperature: float = 0.05
+) -> Float[Tensor, ""]:
     """The contrastive loss L of b pairs.
 
     Arguments:

@@ -1,8 +1,10 @@
-r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that the model learns to do without.
+r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that
+the model learns to do without.
 
-For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing changes. In training a post
-that has both loses one with probability ρ, text or image with equal chance, never both, decided for each post by itself (modality dropout,
-after Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102, which drops every modality by itself).
+For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing
+changes. In training a post that has both loses one with probability ρ, text or image with equal chance, never
+both, decided for each post by itself (modality dropout, after Neverova et al. 2016, ModDrop,
+https://arxiv.org/abs/1501.00102, which drops every modality by itself).
 """
 
 import torch
@@ -62,12 +64,17 @@ class ModalityDropout(nn.Module):
         self.rate = rate
 
     def forward(self, batch: FeatureBatch) -> FeatureBatch:
-        """The batch with modalities hidden, exactly as if they had never been there; unchanged in evaluation."""
+        """The batch with modalities hidden, exactly as if they had never been there; unchanged in
+        evaluation.
+        """
         if not self.training or self.rate == 0:
             return batch
         chance = torch.rand(len(batch), device=batch.text.present.device)
         both = batch.text.present & batch.image.present
-        hide_text, hide_image = both & (chance < self.rate / 2), both & (chance >= self.rate / 2) & (chance < self.rate)
+        hide_text, hide_image = (
+            both & (chance < self.rate / 2),
+            both & (chance >= self.rate / 2) & (chance < self.rate),
+        )
         if not both.any():
             return batch
         return batch.map(text=batch.text.without(hide_text), image=batch.image.without(hide_image))

@@ -1,19 +1,25 @@
-r"""What the authors' DenseNet + ELECTRA code computes, for reproduction only: guided fusion of two vectors, and three layers on its result.
+r"""What the authors' DenseNet + ELECTRA code computes, for reproduction only: guided fusion of two vectors,
+and three layers on its result.
 
-Guided fusion, with $\tilde F = \operatorname{softmax}(F F^\top) F$ over the **batch** (unscaled) and dropout ½ on the vectors that come in,
+Guided fusion, with $\tilde F = \operatorname{softmax}(F F^\top) F$ over the **batch** (unscaled) and dropout
+½ on the vectors that come in,
 
-$$z_m = \operatorname{ReLU}(\operatorname{BN}(W_m \tilde f_m + b_m)), \qquad \alpha_m = \sigma(W'_m \tilde f_m + b'_m), \qquad
+$$z_m = \operatorname{ReLU}(\operatorname{BN}(W_m \tilde f_m + b_m)), \qquad \alpha_m = \sigma(W'_m \tilde f_m
++ b'_m), \qquad
   z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T].$$
 
-Unlike their CLIP code (`nn.guided.PublishedGuidedFusion`), values too come from the mixed features, and there are no projections in front.
+Unlike their CLIP code (`nn.guided.PublishedGuidedFusion`), values too come from the mixed features, and there
+are no projections in front.
 
-The rows "Cross Attention" and "Guided CA + Self Attn" apply softmax to an axis of size one, so each of their weights is 1 and the layer is
-its value map: queries and keys get exactly zero gradient (`SingleKeyAttention`). "Cross Diff Attn" is differential attention from the
-text's half of z to the image's, again one query and one key: the text's half reaches the result through nothing but its gate on the image.
+The rows "Cross Attention" and "Guided CA + Self Attn" apply softmax to an axis of size one, so each of their
+weights is 1 and the layer is its value map: queries and keys get exactly zero gradient
+(`SingleKeyAttention`). "Cross Diff Attn" is differential attention from the text's half of z to the image's,
+again one query and one key: the text's half reaches the result through nothing but its gate on the image.
 
-Source: the code of Munia et al., 2025 (https://arxiv.org/abs/2507.05165), as described in its June 2025 state. The text of the paper has
-none of this. What the descriptions leave open, and we chose: queries and keys of the single-key layers are as wide as their values, and the
-cross rows stand after the guided masks, as the cross-differential one does.
+Source: the code of Munia et al., 2025 (https://arxiv.org/abs/2507.05165), as described in its June 2025
+state. The text of the paper has none of this. What the descriptions leave open, and we chose: queries and
+keys of the single-key layers are as wide as their values, and the cross rows stand after the guided masks, as
+the cross-differential one does.
 """
 
 import math
@@ -26,7 +32,8 @@ __all__ = ["PublishedVectorFusion", "SingleKeyAttention"]
 
 
 class PublishedVectorFusion(nn.Module):
-    """Guided fusion of one image vector and one text vector as in the DenseNet + ELECTRA code; results depend on the batch.
+    """Guided fusion of one image vector and one text vector as in the DenseNet + ELECTRA code; results depend
+    on the batch.
 
     Arguments:
         image_pooled_width: Width of the image's vector (1000 logits of DenseNet-201 in the original).
@@ -41,7 +48,9 @@ class PublishedVectorFusion(nn.Module):
         self.norm_image, self.norm_text = nn.BatchNorm1d(width), nn.BatchNorm1d(width)
         self.drop = nn.Dropout(0.5)
 
-    def forward(self, image: Float[Tensor, "b ei"], text: Float[Tensor, "b et"]) -> tuple[Float[Tensor, "b z"], Float[Tensor, "b z"]]:
+    def forward(
+        self, image: Float[Tensor, "b ei"], text: Float[Tensor, "b et"]
+    ) -> tuple[Float[Tensor, "b z"], Float[Tensor, "b z"]]:
         """The masked halves $\\alpha_T \\odot z_I$ and $\\alpha_I \\odot z_T$.
 
         Arguments:
@@ -49,12 +58,16 @@ class PublishedVectorFusion(nn.Module):
             text: Vectors of the texts.
         """
         f_i, f_t = (_across_the_batch(self.drop(f)) for f in (image, text))
-        z_i, z_t = torch.relu(self.norm_image(self.value_image(f_i))), torch.relu(self.norm_text(self.value_text(f_t)))
+        z_i, z_t = (
+            torch.relu(self.norm_image(self.value_image(f_i))),
+            torch.relu(self.norm_text(self.value_text(f_t))),
+        )
         return torch.sigmoid(self.gate_text(f_t)) * z_i, torch.sigmoid(self.gate_image(f_i)) * z_t
 
 
 class SingleKeyAttention(nn.Module):
-    """Attention whose softmax runs over one key, term by term, so that its gradients are the original's: equal to its value map.
+    """Attention whose softmax runs over one key, term by term, so that its gradients are the original's:
+    equal to its value map.
 
     Arguments:
         width: Width of queries, keys and values.

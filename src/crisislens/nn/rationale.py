@@ -1,26 +1,32 @@
 r"""The rationale head: which words of a text are evidence.
 
-Word states $x_1 \dots x_w$ go through a bidirectional GRU to $g_1 \dots g_w$, and each word has a probability of its own,
+Word states $x_1 \dots x_w$ go through a bidirectional GRU to $g_1 \dots g_w$, and each word has a probability
+of its own,
 
 $$p_j = \sigma(t_j), \qquad t_j = a \cdot g_j + a_0, \qquad
   L_r = \frac{1}{w} \sum_j \Big(\frac{w}{2\, w_j}\Big)^{\gamma} \operatorname{BCE}(y_j, p_j),$$
 
-with $w_j$ the number of words of word j's class (evidence or not) in its text. With γ = 1 this is the class-balanced loss of arXiv
-2603.18611, Eq. 1, as reported by secondary sources, up to a factor of 2w that their α absorbs (their code sums over words). GRU → sigmoid
-with $y'_j = 1[p_j > 0.5]$ is their head (`decode: threshold`).
+with $w_j$ the number of words of word j's class (evidence or not) in its text. With γ = 1 this is the
+class-balanced loss of arXiv 2603.18611, Eq. 1, as reported by secondary sources, up to a factor of 2w that
+their α absorbs (their code sums over words). GRU → sigmoid with $y'_j = 1[p_j > 0.5]$ is their head
+(`decode: threshold`).
 
-Ours: people mark stretches, not words (97 % of the tweets of Nepal 2015 have exactly one). So the head also scores each stretch $(i, j)$,
+Ours: people mark stretches, not words (97 % of the tweets of Nepal 2015 have exactly one). So the head also
+scores each stretch $(i, j)$,
 
-$$s_{ij} = \tfrac{1}{\sqrt e}\, q_i \cdot k_j + u_i + v_j + \lambda \sum_{m = i}^{j} t_m, \qquad P(i, j) \propto e^{s_{ij}},\ i \leq j,$$
+$$s_{ij} = \tfrac{1}{\sqrt e}\, q_i \cdot k_j + u_i + v_j + \lambda \sum_{m = i}^{j} t_m, \qquad P(i, j)
+\propto e^{s_{ij}},\ i \leq j,$$
 
 and the answer is the stretch with the largest expected F1 against the one that a person would mark,
 
-$$(\hat i, \hat j) = \operatorname*{argmax}_{i, j} \sum_{k \leq l} P(k, l)\, F_1\big((i, j), (k, l)\big), \qquad
+$$(\hat i, \hat j) = \operatorname*{argmax}_{i, j} \sum_{k \leq l} P(k, l)\, F_1\big((i, j), (k, l)\big),
+\qquad
   F_1(a, b) = \frac{2\,|a \cap b|}{|a| + |b|},$$
 
-which is exact for w words by one table of overlaps (minimum Bayes risk; Kumar and Byrne 2004, https://aclanthology.org/N04-1022). A text
-with several marked stretches teaches $-\frac{1}{m} \sum \log P$ over its m stretches. The GRU runs over words in their order, each text by
-itself; predecessors' code recurs over the batch axis, which mixes texts.
+which is exact for w words by one table of overlaps (minimum Bayes risk; Kumar and Byrne 2004,
+https://aclanthology.org/N04-1022). A text with several marked stretches teaches $-\frac{1}{m} \sum \log P$
+over its m stretches. The GRU runs over words in their order, each text by itself; predecessors' code recurs
+over the batch axis, which mixes texts.
 """
 
 import math
@@ -61,7 +67,9 @@ class WordScores(NamedTuple):
     stretches: Float[Tensor, "b w w"]
 
 
-def word_states(states: Float[Tensor, "b t d"], owner: Int[Tensor, "b t"], words: int) -> Float[Tensor, "b w d"]:
+def word_states(
+    states: Float[Tensor, "b t d"], owner: Int[Tensor, "b t"], words: int
+) -> Float[Tensor, "b w d"]:
     """The mean state of each word's tokens; zero for a word without any.
 
     Arguments:
@@ -104,17 +112,26 @@ class RationaleHead(nn.Module):
         x = functional.dropout(x, self.dropout, self.training)
         # a text without words goes through as one zero word, since nothing cannot be packed
         lengths = mask.sum(1).clamp(min=1)
-        packed = pack_padded_sequence(x * mask[..., None], lengths.cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            x * mask[..., None], lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
         g, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=x.shape[1])
         g = functional.dropout(g, self.dropout, self.training)
         t: Float[Tensor, "b w"] = self.word(g)[..., 0]
         return WordScores(t.masked_fill(~mask, 0.0), self._stretches(g, t, mask))
 
-    def _stretches(self, g: Float[Tensor, "b w e"], t: Float[Tensor, "b w"], mask: Bool[Tensor, "b w"]) -> Float[Tensor, "b w w"]:
+    def _stretches(
+        self, g: Float[Tensor, "b w e"], t: Float[Tensor, "b w"], mask: Bool[Tensor, "b w"]
+    ) -> Float[Tensor, "b w w"]:
         first, last, ends = self.first(g), self.last(g), self.ends(g)
         total = functional.pad(t.cumsum(1), (1, 0))
         s = einsum(first, last, "b i e, b j e -> b i j") / math.sqrt(first.shape[-1])
-        s = s + ends[:, :, None, 0] + ends[:, None, :, 1] + self.inside * (total[:, None, 1:] - total[:, :-1, None])
+        s = (
+            s
+            + ends[:, :, None, 0]
+            + ends[:, None, :, 1]
+            + self.inside * (total[:, None, 1:] - total[:, :-1, None])
+        )
         return s.masked_fill(~_legal(mask), torch.finfo(s.dtype).min)
 
 
@@ -125,7 +142,12 @@ def _legal(mask: Bool[Tensor, "b w"]) -> Bool[Tensor, "b w w"]:
 
 
 def rationale_loss(
-    scores: WordScores, y: Float[Tensor, "b w"], stretches: Float[Tensor, "b w w"], mask: Bool[Tensor, "b w"], *, balance: float = 1.0
+    scores: WordScores,
+    y: Float[Tensor, "b w"],
+    stretches: Float[Tensor, "b w w"],
+    mask: Bool[Tensor, "b w"],
+    *,
+    balance: float = 1.0,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """The loss $L_r$ of the words and the one of the stretches, means over the texts.
 
@@ -139,7 +161,10 @@ def rationale_loss(
     real = mask.to(y.dtype)
     total = real.sum(1, keepdim=True).clamp(min=1)
     ones = (y * real).sum(1, keepdim=True)
-    weights = torch.where(y > 0, total / (2 * ones.clamp(min=1)), total / (2 * (total - ones).clamp(min=1))) ** balance
+    weights = (
+        torch.where(y > 0, total / (2 * ones.clamp(min=1)), total / (2 * (total - ones).clamp(min=1)))
+        ** balance
+    )
     bce = functional.binary_cross_entropy_with_logits(scores.words, y, reduction="none")
     words = (bce * weights * real).sum(1, keepdim=True) / total
     nll = -(stretches.flatten(1) * scores.stretches.flatten(1).log_softmax(1)).sum(1)
@@ -159,7 +184,8 @@ def word_marginals(posterior: Float[Tensor, "b w w"]) -> Float[Tensor, "b w"]:
 
 
 def best_stretch(posterior: Float[Tensor, "b w w"], mask: Bool[Tensor, "b w"]) -> Bool[Tensor, "b w"]:
-    """The words of the stretch with the largest expected F1; none for a text without words. The first of equal ones wins.
+    """The words of the stretch with the largest expected F1; none for a text without words. The first of
+    equal ones wins.
 
     Arguments:
         posterior: The probability P of each stretch.
@@ -170,7 +196,9 @@ def best_stretch(posterior: Float[Tensor, "b w w"], mask: Bool[Tensor, "b w"]) -
     """
     w = posterior.shape[1]
     if w > MAX_WORDS:
-        raise ValueError(f"{w} words are too many for the table of overlaps; cut texts into windows of at most {MAX_WORDS}")
+        raise ValueError(
+            f"{w} words are too many for the table of overlaps; cut texts into windows of at most {MAX_WORDS}"
+        )
     first, last, overlap = _overlaps(w)
     p = posterior[:, first, last].double()
     expected = einsum(p, overlap, "b r, r s -> b s").masked_fill(~_legal(mask)[:, first, last], -1.0)

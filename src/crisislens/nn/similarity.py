@@ -1,29 +1,37 @@
-r"""Similarity guidance: two modalities of one post change each other as far as they are alike, and are then joined.
+r"""Similarity guidance: two modalities of one post change each other as far as they are alike, and are then
+joined.
 
-For tokens $F_t \in \mathbb{R}^{t \times d}$ and patches $F_v \in \mathbb{R}^{p \times d}$ of one post, bars for means over real tokens, $n$
-the normalization to mean 0 and variance 1 over components (no weights), the modality-wise and the element-wise similarity are
+For tokens $F_t \in \mathbb{R}^{t \times d}$ and patches $F_v \in \mathbb{R}^{p \times d}$ of one post, bars
+for means over real tokens, $n$ the normalization to mean 0 and variance 1 over components (no weights), the
+modality-wise and the element-wise similarity are
 
-$$S_m = n(\bar F_t) \odot n(\bar F_v) \in \mathbb{R}^d, \qquad S_e = n(F_t)\, n(F_v)^\top / \sqrt d \in \mathbb{R}^{t \times p}.$$
+$$S_m = n(\bar F_t) \odot n(\bar F_v) \in \mathbb{R}^d, \qquad S_e = n(F_t)\, n(F_v)^\top / \sqrt d \in
+\mathbb{R}^{t \times p}.$$
 
-A layer of the interaction module (SIM) does, for each modality $m$ with $c_t = \operatorname{softmax}(S_e) F_v$ (over patches) and
-$c_v = \operatorname{softmax}(S_e^\top) F_t$ (over tokens),
+A layer of the interaction module (SIM) does, for each modality $m$ with
+$c_t = \operatorname{softmax}(S_e) F_v$ (over patches) and $c_v = \operatorname{softmax}(S_e^\top) F_t$ (over
+tokens),
 
 $$\tilde F_m = g \odot F_m + (1 - g) \odot S_m, \quad g = \sigma(W_g [F_m; S_m]), \qquad
-  F_m \leftarrow F_m + \operatorname{Attn}\big(\operatorname{LN}(F_m), \operatorname{LN}([F_m; \tilde F_m])\big),$$
+  F_m \leftarrow F_m + \operatorname{Attn}\big(\operatorname{LN}(F_m), \operatorname{LN}([F_m; \tilde
+  F_m])\big),$$
 
 $$F_m \leftarrow F_m + W_2 \operatorname{GELU}\big(W_1 \operatorname{LN}(F_m) + W_s c_m\big).$$
 
-The fusion module (SFM), with $\rho = \sigma(w \cdot S_m + b)$ and $C_t, C_v$ the attention of each modality over the other, gives
+The fusion module (SFM), with $\rho = \sigma(w \cdot S_m + b)$ and $C_t, C_v$ the attention of each modality
+over the other, gives
 
 $$z = \big[\,\overline{\rho\, C_t + F_t}\,;\ \overline{(1 - \rho)\, C_v + F_v}\,\big] \in \mathbb{R}^{2d}.$$
 
-Source: Zhang et al., 2024, SG-MFT, https://arxiv.org/abs/2405.05760. Of the paper only the abstract could be read, and a review that gives
-$F_{text} \odot F_{image}$ as the modality-wise and $F_{text} F_{image}^\top$ as the element-wise similarity. What they are used for (a
-feature-interpolation attention, a feed-forward block, a fusion by cross-attention) is the abstract's; **every formula above is our
-reconstruction**, not the paper's. The feed-forward block has the form of MKGformer's (Chen et al. 2022, https://arxiv.org/abs/2205.02357).
+Source: Zhang et al., 2024, SG-MFT, https://arxiv.org/abs/2405.05760. Of the paper only the abstract could be
+read, and a review that gives $F_{text} \odot F_{image}$ as the modality-wise and $F_{text} F_{image}^\top$ as
+the element-wise similarity. What they are used for (a feature-interpolation attention, a feed-forward block,
+a fusion by cross-attention) is the abstract's; **every formula above is our reconstruction**, not the
+paper's. The feed-forward block has the form of MKGformer's (Chen et al. 2022,
+https://arxiv.org/abs/2205.02357).
 
-For vectors, the review's $F_{text} F_{image}^\top$ is $d \times d$: components against components. `elements="components"` computes that
-from the means, one vector for all tokens of a post:
+For vectors, the review's $F_{text} F_{image}^\top$ is $d \times d$: components against components.
+`elements="components"` computes that from the means, one vector for all tokens of a post:
 
 $$c_{t,i} = \sum_j \operatorname{softmax}_j\big(n(\bar F_t)_i\, n(\bar F_v)_j / \sqrt d\big)\, \bar F_{v,j}.$$
 """
@@ -60,7 +68,10 @@ def _normal(x: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
 
 
 def modality_similarity(
-    text: Float[Tensor, "b t d"], text_mask: Bool[Tensor, "b t"], image: Float[Tensor, "b p d"], image_mask: Bool[Tensor, "b p"]
+    text: Float[Tensor, "b t d"],
+    text_mask: Bool[Tensor, "b t"],
+    image: Float[Tensor, "b p d"],
+    image_mask: Bool[Tensor, "b p"],
 ) -> Float[Tensor, "b d"]:
     """$S_m$, one vector a post; zero where a modality has no real token.
 
@@ -91,10 +102,15 @@ def element_context(
     """
     if elements == "components":
         mean = masked_mean(other, other_mask)
-        scores = einsum(_normal(masked_mean(x, x_mask)), _normal(mean), "b i, b j -> b i j") / math.sqrt(x.shape[-1])
+        scores = einsum(_normal(masked_mean(x, x_mask)), _normal(mean), "b i, b j -> b i j") / math.sqrt(
+            x.shape[-1]
+        )
         return einsum(scores.softmax(-1), mean, "b i j, b j -> b i")[:, None]
     scores = einsum(_normal(x), _normal(other), "b n d, b m d -> b n m") / math.sqrt(x.shape[-1])
-    weights = scores.masked_fill(~other_mask[:, None], torch.finfo(scores.dtype).min).softmax(-1) * other_mask[:, None]
+    weights = (
+        scores.masked_fill(~other_mask[:, None], torch.finfo(scores.dtype).min).softmax(-1)
+        * other_mask[:, None]
+    )
     return einsum(weights, other, "b n m, b m d -> b n d")
 
 
@@ -125,7 +141,8 @@ class FeatureInterpolation(nn.Module):
 
 
 class InterpolationAttention(nn.Module):
-    """Attention from the tokens of a modality to themselves and, if guided, to their interpolation with $S_m$; with the residual.
+    """Attention from the tokens of a modality to themselves and, if guided, to their interpolation with
+    $S_m$; with the residual.
 
     Arguments:
         width: The token width $d$; a multiple of `heads`.
@@ -137,7 +154,14 @@ class InterpolationAttention(nn.Module):
     """
 
     def __init__(
-        self, *, width: int, heads: int, guided: bool = True, gate: Gate = "learned", beta: float = 0.5, dropout: float = 0.0
+        self,
+        *,
+        width: int,
+        heads: int,
+        guided: bool = True,
+        gate: Gate = "learned",
+        beta: float = 0.5,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
@@ -145,7 +169,9 @@ class InterpolationAttention(nn.Module):
         self.interpolate = FeatureInterpolation(width=width, gate=gate, beta=beta) if guided else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"], similarity: Float[Tensor, "b d"]) -> Float[Tensor, "b n d"]:
+    def forward(
+        self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"], similarity: Float[Tensor, "b d"]
+    ) -> Float[Tensor, "b n d"]:
         """The tokens after attention.
 
         Arguments:
@@ -161,7 +187,8 @@ class InterpolationAttention(nn.Module):
 
 
 class SimilarityFeedForward(nn.Module):
-    """$F + W_2 \\operatorname{GELU}(W_1 \\operatorname{LN}(F) + W_s c)$; without guidance the plain feed-forward block.
+    """$F + W_2 \\operatorname{GELU}(W_1 \\operatorname{LN}(F) + W_s c)$; without guidance the plain
+    feed-forward block.
 
     Arguments:
         width: The token width $d$.
@@ -177,7 +204,9 @@ class SimilarityFeedForward(nn.Module):
         self.guide = nn.Linear(width, hidden, bias=False) if guided else None
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b k d"] | None = None) -> Float[Tensor, "b n d"]:
+    def forward(
+        self, x: Float[Tensor, "b n d"], context: Float[Tensor, "b k d"] | None = None
+    ) -> Float[Tensor, "b n d"]:
         """The tokens after the block.
 
         Arguments:
@@ -221,14 +250,22 @@ class SimilarityInteraction(nn.Module):
         super().__init__()
         self.fine, self.elements = fine, elements
         self.attend_text, self.attend_image = (
-            InterpolationAttention(width=width, heads=heads, guided=coarse, gate=gate, beta=beta, dropout=dropout) for _ in range(2)
+            InterpolationAttention(
+                width=width, heads=heads, guided=coarse, gate=gate, beta=beta, dropout=dropout
+            )
+            for _ in range(2)
         )
         self.feed_text, self.feed_image = (
-            SimilarityFeedForward(width=width, hidden=expansion * width, guided=fine, dropout=dropout) for _ in range(2)
+            SimilarityFeedForward(width=width, hidden=expansion * width, guided=fine, dropout=dropout)
+            for _ in range(2)
         )
 
     def forward(
-        self, text: Float[Tensor, "b t d"], text_mask: Bool[Tensor, "b t"], image: Float[Tensor, "b p d"], image_mask: Bool[Tensor, "b p"]
+        self,
+        text: Float[Tensor, "b t d"],
+        text_mask: Bool[Tensor, "b t"],
+        image: Float[Tensor, "b p d"],
+        image_mask: Bool[Tensor, "b p"],
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b p d"]]:
         """Tokens and patches after the layer; what comes out on padding means nothing.
 
@@ -248,7 +285,8 @@ class SimilarityInteraction(nn.Module):
 
 
 class SimilarityFusion(nn.Module):
-    """SFM: each modality attends over the other, weighed by how alike they are; both means side by side come out.
+    """SFM: each modality attends over the other, weighed by how alike they are; both means side by side come
+    out.
 
     Arguments:
         width: The token width $d$; a multiple of `heads`.
@@ -262,7 +300,11 @@ class SimilarityFusion(nn.Module):
         self.weigh = nn.Linear(width, 1)
 
     def forward(
-        self, text: Float[Tensor, "b t d"], text_mask: Bool[Tensor, "b t"], image: Float[Tensor, "b p d"], image_mask: Bool[Tensor, "b p"]
+        self,
+        text: Float[Tensor, "b t d"],
+        text_mask: Bool[Tensor, "b t"],
+        image: Float[Tensor, "b p d"],
+        image_mask: Bool[Tensor, "b p"],
     ) -> Float[Tensor, "b e"]:
         """$z$, of width $e = 2d$.
 

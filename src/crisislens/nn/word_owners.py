@@ -30,4 +30,6 @@ class WordBatch:
 
     def to(self, device: torch.device | str) -> "WordBatch":
         """A copy on a device."""
-        return WordBatch(self.ids.to(device), self.mask.to(device), self.owner.to(device), self.words.to(device))
+        return WordBatch(
+            self.ids.to(device), self.mask.to(device), self.owner.to(device), self.words.to(device)
+        )

@@ -1,1 +1,3 @@
-"""Posts in, assessments out: the one inference path of the product, for one post and for a hundred thousand."""
+"""Posts in, assessments out: the one inference path of the product, for one post and for a hundred
+thousand.
+"""

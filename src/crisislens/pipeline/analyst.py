@@ -1,9 +1,10 @@
 """The analyst: posts in, assessments out, the same way for one post and for a hundred thousand.
 
-Each post is judged from its own text and photo alone. Texts are encoded in groups of one length and heads see batches of one size, so with
-one thread within an operation (as `pipeline.batch` runs it) the numbers of models on pooled features are equal bit for bit, whoever else
-is there; otherwise their last bits may differ, which the rounding of the output (four digits) nearly always hides. Pictures are decoded by
-`data.images` only.
+Each post is judged from its own text and photo alone. Texts are encoded in groups of one length and heads see
+batches of one size, so with one thread within an operation (as `pipeline.batch` runs it) the numbers of
+models on pooled features are equal bit for bit, whoever else is there; otherwise their last bits may differ,
+which the rounding of the output (four digits) nearly always hides. Pictures are decoded by `data.images`
+only.
 """
 
 from collections.abc import Sequence
@@ -54,7 +55,8 @@ class Analyst:
     """Assesses posts with one bundle of models.
 
     >>> analyst = Analyst.default()
-    >>> [found] = analyst.assess([Post(id="1", text="Flood destroyed homes and the bridge in Ponce, families need water and rescue")])
+    >>> post = Post(id="1", text="Flood destroyed homes and the bridge in Ponce, families need rescue")
+    >>> [found] = analyst.assess([post])
     >>> found.tasks["informativeness"].label
     'informative'
 
@@ -69,12 +71,19 @@ class Analyst:
     """
 
     def __init__(
-        self, bundle: Bundle, *, image_root: Path | None = None, batch_posts: int = 32, annotators: Sequence[Annotator] = ()
+        self,
+        bundle: Bundle,
+        *,
+        image_root: Path | None = None,
+        batch_posts: int = 32,
+        annotators: Sequence[Annotator] = (),
     ) -> None:
         config = bundle.config
         self.bundle, self.annotators = bundle, tuple(annotators)
         encoders = load_encoders(bundle.encoder)
-        self.models: dict[str, LoadedModel] = {name: load_artifact(bundle.artifact(name)) for name in config.tasks}
+        self.models: dict[str, LoadedModel] = {
+            name: load_artifact(bundle.artifact(name)) for name in config.tasks
+        }
         self.encoder = PostEncoder(
             encoders,
             rules=config.rules,
@@ -114,7 +123,9 @@ class Analyst:
             NotRegisteredError: If there is no such bundle.
             ModelError: If the bundle is damaged.
         """
-        return cls(find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts, annotators=annotators)
+        return cls(
+            find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts, annotators=annotators
+        )
 
     def _tokens(self) -> tuple[Modality, ...]:
         """The modalities whose token states somebody reads; pooled vectors weigh a hundredth of them."""
@@ -126,11 +137,13 @@ class Analyst:
         space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
         if tuple(loaded.meta.classes) != space.classes:
             raise ModelError(
-                f"the model of {name} answers {list(loaded.meta.classes)}, its label space is {list(space.classes)}; train it again"
+                f"the model of {name} answers {list(loaded.meta.classes)}, its label space is "
+                f"{list(space.classes)}; train it again"
             )
         if loaded.meta.encoder_fingerprint != encoder_fingerprint:
             raise ModelError(
-                f"the model of {name} was trained on encoder {loaded.meta.encoder_fingerprint}, here is {encoder_fingerprint}; "
+                f"the model of {name} was trained on encoder {loaded.meta.encoder_fingerprint}, here is "
+                f"{encoder_fingerprint}; "
                 "use the encoder that the bundle names, in its version"
             )
 
@@ -152,7 +165,9 @@ class Analyst:
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
         encoded = self.encoder.encode(posts)
-        logits = head_logits({name: loaded.model for name, loaded in self.models.items()}, encoded.features, self._widths)
+        logits = head_logits(
+            {name: loaded.model for name, loaded in self.models.items()}, encoded.features, self._widths
+        )
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -170,8 +185,16 @@ class Analyst:
             language, signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
-            assessment = self._assessment(post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance)
-            found.append(Finding(assessment.model_copy(update=fields) if fields else assessment, signature, encoded.features[i].image_hash))
+            assessment = self._assessment(
+                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+            )
+            found.append(
+                Finding(
+                    assessment.model_copy(update=fields) if fields else assessment,
+                    signature,
+                    encoded.features[i].image_hash,
+                )
+            )
         return found
 
     def _assessment(
@@ -189,7 +212,13 @@ class Analyst:
         evidence = evidence_of(text=has_text, image=has_image)
         foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {
-            name: judge(logits[name], space=LABEL_SPACES[task.label_space], task=task, evidence=evidence, foreign=foreign)
+            name: judge(
+                logits[name],
+                space=LABEL_SPACES[task.label_space],
+                task=task,
+                evidence=evidence,
+                foreign=foreign,
+            )
             for name, task in config.tasks.items()
         }
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
@@ -207,4 +236,7 @@ class Analyst:
 def _language_note(foreign: str | None, has_image: bool) -> tuple[str, ...]:
     if foreign is None or not has_image:
         return ()
-    return (f"text seems to be in another language ({foreign}) than the model was trained on; trust the photo more",)
+    return (
+        f"text seems to be in another language ({foreign}) than the model was trained on; trust the photo "
+        f"more",
+    )

@@ -1,15 +1,17 @@
-"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from one post alone.
+"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from one post
+alone.
 
 An annotator fills fields of `Assessment` that are its own. To add one:
 
 1. give `domain.assessment.Assessment` an optional field (default None or empty) with a description;
 2. write a class with the attributes and methods of `Annotator` below, in a module of `pipeline`;
 3. file a function that makes it: `@ANNOTATORS.register("places")`, and import that module in `_known`;
-4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
+4. add its name to `DEFAULT_ANNOTATORS` if every run should have it (`analyze --without NAME` leaves it out,
+   `--with NAME` adds one).
 
-An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again post by post and writes the
-reason into the assessment's notes. What it has to say of a post itself, such as why a field is empty, it gives under `notes`; it is added
-to the others'.
+An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again
+post by post and writes the reason into the assessment's notes. What it has to say of a post itself, such as
+why a field is empty, it gives under `notes`; it is added to the others'.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +25,16 @@ from crisislens.features.encode import EncodedPosts
 if TYPE_CHECKING:
     from crisislens.pipeline.analyst import Analyst
 
-__all__ = ["ANNOTATORS", "DEFAULT_ANNOTATORS", "Annotator", "HasCard", "NeedsAnalyst", "annotate", "load_annotators", "selected"]
+__all__ = [
+    "ANNOTATORS",
+    "DEFAULT_ANNOTATORS",
+    "Annotator",
+    "HasCard",
+    "NeedsAnalyst",
+    "annotate",
+    "load_annotators",
+    "selected",
+]
 
 
 @runtime_checkable
@@ -43,7 +54,8 @@ class Annotator(Protocol):
         ...
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
-        """For each post the fields of `Assessment` that it fills, and `notes` that are added; an entry never depends on another post.
+        """For each post the fields of `Assessment` that it fills, and `notes` that are added; an entry never
+        depends on another post.
 
         Arguments:
             posts: b posts.
@@ -105,7 +117,9 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
 
 
 def _known() -> Registry[Callable[[], Annotator]]:
-    """The registry with the annotators of this room in it; they import this module, so they cannot stand at its head."""
+    """The registry with the annotators of this room in it; they import this module, so they cannot stand at
+    its head.
+    """
     import crisislens.pipeline.extraction
     import crisislens.pipeline.places
     import crisislens.pipeline.rationales  # noqa: F401 - all three register
@@ -113,16 +127,24 @@ def _known() -> Registry[Callable[[], Annotator]]:
     return ANNOTATORS
 
 
-def annotate(annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts) -> list[tuple[dict[str, object], list[str]]]:
-    """For each post the fields that all annotators fill, and their notes: what they remark, and why one failed on it."""
+def annotate(
+    annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts
+) -> list[tuple[dict[str, object], list[str]]]:
+    """For each post the fields that all annotators fill, and their notes: what they remark, and why one
+    failed on it.
+    """
     found: list[tuple[dict[str, object], list[str]]] = [({}, []) for _ in posts]
     for annotator in annotators:
         for (fields, notes), one in zip(found, _fields(annotator, posts, encoded), strict=True):
             if isinstance(one, Exception):
-                notes.append(f"{annotator.name} could not be found for this post: {type(one).__name__}: {one}"[:300])
+                notes.append(
+                    f"{annotator.name} could not be found for this post: {type(one).__name__}: {one}"[:300]
+                )
                 continue
             if taken := set(one) & _OF_THE_TASKS:
-                raise TypeError(f"annotator {annotator.name!r} fills {', '.join(sorted(taken))}, which is not its own")
+                raise TypeError(
+                    f"annotator {annotator.name!r} fills {', '.join(sorted(taken))}, which is not its own"
+                )
             fields.update({name: value for name, value in one.items() if name != "notes"})
             notes.extend(_remarks(one))
     return found
@@ -135,8 +157,12 @@ def _remarks(fields: Mapping[str, object]) -> list[str]:
     return [str(remark) for remark in remarks]
 
 
-def _fields(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object] | Exception]:
-    """What an annotator says of each post, or why it could not; asked for all posts, and post by post if that fails."""
+def _fields(
+    annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts
+) -> list[Mapping[str, object] | Exception]:
+    """What an annotator says of each post, or why it could not; asked for all posts, and post by post if that
+    fails.
+    """
     try:
         return [*annotator.annotate(posts, encoded)]
     except Exception as error:

@@ -1,15 +1,18 @@
-"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out however often it was killed.
+"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out
+however often it was killed.
 
-A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY is its fingerprint, so that a
-chunk of another run is never taken for one of this; each finished chunk is one pair of atomic
-files, `NNNNNN.npz` (what the search for duplicates needs) and then `NNNNNN.jsonl` (the records), whose presence says that both are whole.
-Chunks are cut by position in the source, so the batches that a post is computed in are the same after a restart. One thread works on
-each chunk and as many chunks are in work as there are cores: that fills them better than many threads on one small matrix product, and
-the numbers do not depend on how many there are. When all chunks are there they are joined into `assessments.jsonl` and `failed.jsonl`,
-near-duplicates are clustered, and only then does `work/` go.
+A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY
+is its fingerprint, so that a chunk of another run is never taken for one of this; each finished chunk is one
+pair of atomic files, `NNNNNN.npz` (what the search for duplicates needs) and then `NNNNNN.jsonl` (the
+records), whose presence says that both are whole. Chunks are cut by position in the source, so the batches
+that a post is computed in are the same after a restart. One thread works on each chunk and as many chunks are
+in work as there are cores: that fills them better than many threads on one small matrix product, and the
+numbers do not depend on how many there are. When all chunks are there they are joined into
+`assessments.jsonl` and `failed.jsonl`, near-duplicates are clustered, and only then does `work/` go.
 
-The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of reproducible builds), kept in the
-manifest, so that a resumed run ends with exactly the bytes of an undisturbed one.
+The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of
+reproducible builds), kept in the manifest, so that a resumed run ends with exactly the bytes of an
+undisturbed one.
 """
 
 import io
@@ -39,7 +42,8 @@ from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
 
 __all__ = ["CHUNK_POSTS", "RunOutcome", "read_assessments", "read_failed", "run_analysis"]
 
-# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this times the cores (seconds)
+# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this
+# times the cores (seconds)
 CHUNK_POSTS = 512
 # of the records: chunks of another form are not joined with these
 _RECORD = 2
@@ -83,14 +87,17 @@ def run_analysis(
         analyst: The models.
         folder: Where the output goes. An interrupted run with the same source and models in it is resumed.
         chunk_posts: Rows a chunk. Part of the run's identity.
-        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes speed and memory, never a result.
+        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes speed and
+            memory, never a result.
         progress: Called after each chunk with the rows done so far and how many of them were resumed.
 
     Raises:
         InputError: If the folder holds files that no run of crisislens made.
     """
     work, analyzed_at = _open(folder, source, analyst, chunk_posts)
-    chunks, resumed = _write_chunks(work, source, analyst, analyzed_at, chunk_posts=chunk_posts, workers=workers, progress=progress)
+    chunks, resumed = _write_chunks(
+        work, source, analyst, analyzed_at, chunk_posts=chunk_posts, workers=workers, progress=progress
+    )
     assessed, failed = _join(chunks, folder)
     clusters = NeighborStore.load([path.with_suffix(".npz") for path in chunks]).clusters(_ids(folder))
     _write_clusters(clusters, folder)
@@ -98,7 +105,9 @@ def run_analysis(
 
 
 def clear_work(folder: Path) -> None:
-    """Removes the chunks of a finished run; call it when everything that is made from the run has been written."""
+    """Removes the chunks of a finished run; call it when everything that is made from the run has been
+    written.
+    """
     shutil.rmtree(folder / "work", ignore_errors=True)
 
 
@@ -124,8 +133,14 @@ def _open(folder: Path, source: PostSource, analyst: Analyst, chunk_posts: int) 
             return work, str(json.loads(manifest.read_text(encoding="utf-8"))["analyzed_at"])
         except (ValueError, KeyError, TypeError):
             pass
-    elif folder.is_dir() and {p.name for p in folder.iterdir()} - {"work", LOCK} and not (folder / "assessments.jsonl").is_file():
-        raise InputError(f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it")
+    elif (
+        folder.is_dir()
+        and {p.name for p in folder.iterdir()} - {"work", LOCK}
+        and not (folder / "assessments.jsonl").is_file()
+    ):
+        raise InputError(
+            f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it"
+        )
     # chunks without their manifest, and those of another run that nobody finished
     shutil.rmtree(folder / "work", ignore_errors=True)
     analyzed_at = _now()
@@ -146,12 +161,24 @@ def _chunks(source: PostSource, size: int) -> Iterator[list[Post | FailedPost]]:
 
 
 def _write_chunks(
-    work: Path, source: PostSource, analyst: Analyst, analyzed_at: str, *, chunk_posts: int, workers: int | None, progress: Progress | None
+    work: Path,
+    source: PostSource,
+    analyst: Analyst,
+    analyzed_at: str,
+    *,
+    chunk_posts: int,
+    workers: int | None,
+    progress: Progress | None,
 ) -> tuple[list[Path], int]:
-    """Writes the chunks that are not there yet; returns all of them in order and the rows of those that were there."""
+    """Writes the chunks that are not there yet; returns all of them in order and the rows of those that were
+    there.
+    """
     chunks: list[Path] = []
     rows = resumed = 0
-    with one_thread_each() as threads, ThreadPoolExecutor(workers or threads, thread_name_prefix="chunk") as pool:
+    with (
+        one_thread_each() as threads,
+        ThreadPoolExecutor(workers or threads, thread_name_prefix="chunk") as pool,
+    ):
         waiting: deque[tuple[int, Future[None] | None]] = deque()
 
         def settle(most: int) -> None:
@@ -172,7 +199,11 @@ def _write_chunks(
                 waiting.append(
                     (
                         len(chunk),
-                        None if there else pool.submit(_write_chunk, work, index * chunk_posts, index, chunk, analyst, analyzed_at),
+                        None
+                        if there
+                        else pool.submit(
+                            _write_chunk, work, index * chunk_posts, index, chunk, analyst, analyzed_at
+                        ),
                     )
                 )
                 # one chunk more than workers is read ahead, so that memory does not grow with the source
@@ -184,23 +215,32 @@ def _write_chunks(
     return chunks, resumed
 
 
-def _write_chunk(work: Path, first_row: int, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str) -> None:
+def _write_chunk(
+    work: Path, first_row: int, index: int, chunk: list[Post | FailedPost], analyst: Analyst, analyzed_at: str
+) -> None:
     posts = {first_row + i: row for i, row in enumerate(chunk) if isinstance(row, Post)}
     found, lost = _find(posts, analyst, analyzed_at)
     failures = [row for row in chunk if isinstance(row, FailedPost)] + lost
     buffer = io.BytesIO()
     np.savez(buffer, **NeighborStore.of(found).arrays())  # type: ignore[arg-type]
     atomic_write(work / f"{index:06d}.npz", buffer.getvalue())
-    lines = ["A" + f.assessment.model_dump_json() for f in found] + ["F" + f.model_dump_json() for f in failures]
+    lines = ["A" + f.assessment.model_dump_json() for f in found] + [
+        "F" + f.model_dump_json() for f in failures
+    ]
     atomic_write(work / f"{index:06d}.jsonl", "".join(line + "\n" for line in lines))
 
 
-def _find(posts: dict[int, Post], analyst: Analyst, analyzed_at: str) -> tuple[list[Finding], list[FailedPost]]:
-    """Assesses a chunk, given by row; if it fails as a whole, each post by itself, so that one post never costs another."""
+def _find(
+    posts: dict[int, Post], analyst: Analyst, analyzed_at: str
+) -> tuple[list[Finding], list[FailedPost]]:
+    """Assesses a chunk, given by row; if it fails as a whole, each post by itself, so that one post never
+    costs another.
+    """
     try:
         return analyst.find([*posts.values()], analyzed_at=analyzed_at), []
     except (CrisisLensError, MemoryError, OSError):
-        # the machine's fault and not a post's: what is finished stays, and the run goes on when it is started again
+        # the machine's fault and not a post's: what is finished stays, and the run goes on when it is started
+        # again
         raise
     except Exception:
         found: list[Finding] = []
@@ -209,15 +249,26 @@ def _find(posts: dict[int, Post], analyst: Analyst, analyzed_at: str) -> tuple[l
             try:
                 found += analyst.find([post], analyzed_at=analyzed_at)
             except Exception as error:
-                lost.append(FailedPost(row=row, id=post.id, reason=f"could not be assessed: {type(error).__name__}: {error}"[:300]))
+                lost.append(
+                    FailedPost(
+                        row=row,
+                        id=post.id,
+                        reason=f"could not be assessed: {type(error).__name__}: {error}"[:300],
+                    )
+                )
         return found, lost
 
 
 def _join(chunks: Iterable[Path], folder: Path) -> tuple[int, int]:
-    """Joins the chunks into the two output files, atomically and with flat memory; returns how many records each has."""
+    """Joins the chunks into the two output files, atomically and with flat memory; returns how many records
+    each has.
+    """
     counts = {"A": 0, "F": 0}
     parts = {"A": folder / ".assessments.jsonl.part", "F": folder / ".failed.jsonl.part"}
-    with parts["A"].open("w", encoding="utf-8", newline="\n") as good, parts["F"].open("w", encoding="utf-8", newline="\n") as bad:
+    with (
+        parts["A"].open("w", encoding="utf-8", newline="\n") as good,
+        parts["F"].open("w", encoding="utf-8", newline="\n") as bad,
+    ):
         for path in chunks:
             with path.open(encoding="utf-8", newline="\n") as lines:
                 for line in lines:
@@ -229,7 +280,10 @@ def _join(chunks: Iterable[Path], folder: Path) -> tuple[int, int]:
 
 
 def _write_clusters(clusters: tuple[DuplicateCluster, ...], folder: Path) -> None:
-    lines = (json.dumps({"kind": c.kind, "size": len(c.ids), "ids": c.ids}, ensure_ascii=False) + "\n" for c in clusters)
+    lines = (
+        json.dumps({"kind": c.kind, "size": len(c.ids), "ids": c.ids}, ensure_ascii=False) + "\n"
+        for c in clusters
+    )
     atomic_write(folder / "duplicates.jsonl", "".join(lines))
 
 

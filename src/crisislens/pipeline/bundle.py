@@ -1,11 +1,14 @@
-r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into honest probabilities.
+r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into honest
+probabilities.
 
-For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a task with logits $\ell$,
+For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a task with
+logits $\ell$,
 
 $$p = \operatorname{softmax}(\ell / \tau_m), \qquad \text{abstain} \iff \max_c p_c < \theta_m .$$
 
-τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone deserves another trust than a text alone.
-A folder holds `bundle.json`, one artifact folder a task, optionally an adapter of the encoder, and a model card (`README.md`).
+τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone deserves
+another trust than a text alone. A folder holds `bundle.json`, one artifact folder a task, optionally an
+adapter of the encoder, and a model card (`README.md`).
 """
 
 from pathlib import Path
@@ -22,7 +25,15 @@ from crisislens.domain.labels import LABEL_SPACES
 from crisislens.encoders.base import EncoderSpec
 from crisislens.pipeline.packaged import named_or_folder, packaged
 
-__all__ = ["Bundle", "BundleConfig", "Calibration", "Evidence", "TaskConfig", "find_bundle", "packaged_bundles"]
+__all__ = [
+    "Bundle",
+    "BundleConfig",
+    "Calibration",
+    "Evidence",
+    "TaskConfig",
+    "find_bundle",
+    "packaged_bundles",
+]
 
 Evidence = Literal["text", "image", "both"]
 FORMAT = 1
@@ -91,7 +102,8 @@ class Bundle:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
             raise ModelError(
-                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or the folder of a bundle; "
+                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or "
+                f"the folder of a bundle; "
                 "one task's artifact, as train writes it, is scored by crisislens evaluate"
             ) from error
         import json
@@ -99,7 +111,9 @@ class Bundle:
         try:
             values = json.loads(text)
         except ValueError as error:
-            raise ModelError(f"{path} is not JSON ({error}); the bundle is damaged, fetch or train it again") from error
+            raise ModelError(
+                f"{path} is not JSON ({error}); the bundle is damaged, fetch or train it again"
+            ) from error
         self.config = BundleConfig.parse(values, where=str(path))
         for task in self.config.tasks.values():
             self._inside(task.artifact)
@@ -107,7 +121,9 @@ class Bundle:
     def _inside(self, name: str) -> Path:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder.resolve()):
-            raise ModelError(f"{self.folder} names {name!r}, which lies outside of it; a bundle may only use its own files")
+            raise ModelError(
+                f"{self.folder} names {name!r}, which lies outside of it; a bundle may only use its own files"
+            )
         return path
 
     @property
@@ -124,7 +140,9 @@ class Bundle:
         return self._inside(self.config.tasks[task].artifact)
 
     def fingerprint(self) -> str:
-        """16 hex digits over the configuration and every weight file; where the bundle lies does not matter."""
+        """16 hex digits over the configuration and every weight file; where the bundle lies does not
+        matter.
+        """
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in {".safetensors", ".json"})
         return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
 

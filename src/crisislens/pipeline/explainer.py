@@ -14,7 +14,9 @@ from crisislens.pipeline.rationales import RationaleAnnotator
 __all__ = ["explainer"]
 
 
-def explainer(method: str, *, task: str, model: str, rationales: str, image_root: Path | None) -> Callable[[Post], Rationale]:
+def explainer(
+    method: str, *, task: str, model: str, rationales: str, image_root: Path | None
+) -> Callable[[Post], Rationale]:
     """A function from a post to why it was answered as it was.
 
     Arguments:
@@ -29,7 +31,9 @@ def explainer(method: str, *, task: str, model: str, rationales: str, image_root
         ModelError: If a model is damaged or does not allow the method.
     """
     if method == "rationales":
-        analyst = Analyst.load(model, image_root=image_root, annotators=[RationaleAnnotator(Rationalizer.load(rationales))])
+        analyst = Analyst.load(
+            model, image_root=image_root, annotators=[RationaleAnnotator(Rationalizer.load(rationales))]
+        )
 
         def by_rationales(post: Post) -> Rationale:
             [found] = analyst.assess([post])

@@ -1,4 +1,6 @@
-"""Entities and relations for every post of a run: the annotator that `analyze` has, and the run that `extract` is."""
+"""Entities and relations for every post of a run: the annotator that `analyze` has, and the run that
+`extract` is.
+"""
 
 import json
 import re
@@ -54,24 +56,34 @@ class EntityAnnotator:
 
     @property
     def known_limits(self) -> tuple[str, ...]:
-        """What the card of the extractor of entities says, and that scores are no shares of right answers, as those of the tasks are."""
+        """What the card of the extractor of entities says, and that scores are no shares of right answers, as
+        those of the tasks are.
+        """
         entities, *relations = self._used
         beside = "".join(f", relations from {loaded.meta.name} {loaded.meta.version}" for loaded in relations)
-        limits = " ".join(f"{limit.rstrip('.')}." for limit in entities.meta.card.limits) or "Its card says nothing of its limits."
+        limits = (
+            " ".join(f"{limit.rstrip('.')}." for limit in entities.meta.card.limits)
+            or "Its card says nothing of its limits."
+        )
         whom = f"Names come from {entities.meta.name} {entities.meta.version}{beside}"
         return (f"{whom}; their scores are not calibrated, they order names and no more. {limits}",)
 
     @property
     def _used(self) -> list[LoadedExtractor]:
         finder = self.finder
-        return [finder.entities, *([finder.relations] if finder.relations is not None and finder.seeks_relations else [])]
+        return [
+            finder.entities,
+            *([finder.relations] if finder.relations is not None and finder.seeks_relations else []),
+        ]
 
     def fingerprint(self) -> str:
         """16 hex digits over the extractors."""
         return self.finder.fingerprint()
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
-        """Entities and relations in the text of each post, with their places in the text as posted; a note where none were looked for."""
+        """Entities and relations in the text of each post, with their places in the text as posted; a note
+        where none were looked for.
+        """
         found = self.finder.find([post.text for post in posts])
         return [
             {"entities": f.entities, "relations": f.relations, "notes": self._why_none(post, f)}
@@ -80,7 +92,9 @@ class EntityAnnotator:
 
     def _why_none(self, post: Post, found: Found) -> tuple[str, ...]:
         """Nobody is to take a post that was not read for one that names nothing."""
-        if not post.text.strip() or (found.read and (found.relations_read or not self.finder.seeks_relations)):
+        if not post.text.strip() or (
+            found.read and (found.relations_read or not self.finder.seeks_relations)
+        ):
             return ()
         if found.read:
             return ("relations were not looked for: their extractor does not know the text's language",)
@@ -100,7 +114,8 @@ class ExtractionOutcome:
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
         with_context: How many posts have one of the contexts that were given.
-        relations_unread: Posts whose entities alone were looked for: that of relations does not know the language, or there is none.
+        relations_unread: Posts whose entities alone were looked for: that of relations does not know the
+            language, or there is none.
     """
 
     posts: int
@@ -118,7 +133,9 @@ class _Tally:
     """Counts of the records that stand in a file."""
 
     def __init__(self) -> None:
-        self.posts = self.left_alone = self.relations_unread = self.failed = self.entities = self.relations = 0
+        self.posts = self.left_alone = self.relations_unread = self.failed = self.entities = (
+            self.relations
+        ) = 0
         self.named: Counter[tuple[str, str]] = Counter()
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -145,10 +162,11 @@ def extract_posts(
     workers: int | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ExtractionOutcome:
-    """Writes what each post names, one JSON object a line in the order of the source; the file is replaced when it is whole.
+    """Writes what each post names, one JSON object a line in the order of the source; the file is replaced
+    when it is whole.
 
-    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names posts, contexts and extractors: a run that was killed goes on
-    after its last whole line, and ends with the bytes of an undisturbed one.
+    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names posts, contexts and extractors:
+    a run that was killed goes on after its last whole line, and ends with the bytes of an undisturbed one.
 
     Arguments:
         source: The posts.
@@ -156,17 +174,21 @@ def extract_posts(
         out: The file.
         contexts: Of the posts' pictures, for extractors that read them.
         chunk: Posts that are read together; changes speed and memory, never a result.
-        workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory, never a result.
+        workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory,
+            never a result.
         progress: Called with the rows done.
 
     Raises:
-        InputError: If the source cannot be read, `out` is a folder or is named as a table, another run is writing it, or the contexts
-            belong to no post or no extractor.
+        InputError: If the source cannot be read, `out` is a folder or is named as a table, another run is
+            writing it, or the contexts belong to no post or no extractor.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names the file that is written")
     if out.suffix.lower() in _OTHER_KINDS:
-        raise InputError(f"{out.name} would hold lines of JSON under the name of another kind of file; call it {out.stem}.jsonl")
+        raise InputError(
+            f"{out.name} would hold lines of JSON under the name of another kind of file; call it "
+            f"{out.stem}.jsonl"
+        )
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
     part, tally = out.with_name(f".{out.name}.{_key(source, finder, contexts)}.part"), _Tally()
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
@@ -200,7 +222,11 @@ def extract_posts(
 
 def _key(source: PostSource, finder: Finder, contexts: Sidecar | None) -> str:
     """All that the lines depend on."""
-    parts = {"posts": source.fingerprint(), "extractors": finder.fingerprint(), "contexts": contexts.fingerprint() if contexts else None}
+    parts = {
+        "posts": source.fingerprint(),
+        "extractors": finder.fingerprint(),
+        "contexts": contexts.fingerprint() if contexts else None,
+    }
     return fingerprint({**parts, "crisislens": __version__, "record": _RECORD})
 
 
@@ -213,7 +239,12 @@ def _remove_other_parts(part: Path, out: Path) -> None:
 
 
 def _in_order(
-    rows: Iterator[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None, *, chunk: int, workers: int | None
+    rows: Iterator[tuple[int, Post | FailedPost]],
+    finder: Finder,
+    contexts: Sidecar | None,
+    *,
+    chunk: int,
+    workers: int | None,
 ) -> Generator[list[dict[str, object]], None, None]:
     """The records of the rows, chunk by chunk in their order, several chunks in work at a time."""
     # on one thread each sums are made in one order, whoever stands beside a post
@@ -234,11 +265,14 @@ def _in_order(
 def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
     """How many posts have a context; the source is read once more for it, which costs next to nothing."""
     if not finder.reads_contexts:
-        raise InputError("these extractors read the text alone; name one that was trained with contexts, or leave them out")
+        raise InputError(
+            "these extractors read the text alone; name one that was trained with contexts, or leave them out"
+        )
     found = sum(1 for row in source if isinstance(row, Post) and contexts.of(row))
     if not found:
         raise InputError(
-            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the post's id, or by its photo's path"
+            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the post's id, or "
+            f"by its photo's path"
         )
     return found
 
@@ -261,8 +295,12 @@ def _whole_lines(part: Path, tally: _Tally) -> int:
     return lines
 
 
-def _records(rows: list[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None) -> list[dict[str, object]]:
-    """What the file says of some rows; if the posts fail together, each is read by itself, so that one never costs another."""
+def _records(
+    rows: list[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None
+) -> list[dict[str, object]]:
+    """What the file says of some rows; if the posts fail together, each is read by itself, so that one never
+    costs another.
+    """
     posts = {number: row for number, row in rows if isinstance(row, Post)}
     found: dict[int, Found | FailedPost]
     try:
@@ -276,7 +314,9 @@ def _records(rows: list[tuple[int, Post | FailedPost]], finder: Finder, contexts
 
 
 def _find(posts: Sequence[Post], finder: Finder, contexts: Sidecar | None) -> list[Found]:
-    return finder.find([post.text for post in posts], [contexts.of(post) for post in posts] if contexts else ())
+    return finder.find(
+        [post.text for post in posts], [contexts.of(post) for post in posts] if contexts else ()
+    )
 
 
 def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) -> Found | FailedPost:
@@ -285,7 +325,9 @@ def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) ->
     except (CrisisLensError, MemoryError, OSError):
         raise
     except Exception as error:
-        return FailedPost(row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300])
+        return FailedPost(
+            row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300]
+        )
 
 
 def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[str, object]:

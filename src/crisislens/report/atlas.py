@@ -13,7 +13,9 @@ _MOST = 12
 
 @dataclass(frozen=True)
 class PlaceRow:
-    """One place or kind; `width` in [0, 100] is its share of the first one's, `card` the rank of its most urgent listed post, if any."""
+    """One place or kind; `width` in [0, 100] is its share of the first one's, `card` the rank of its most
+    urgent listed post, if any.
+    """
 
     name: str
     count: str
@@ -22,7 +24,8 @@ class PlaceRow:
 
 
 def place_rows(geography: Geography, cards: dict[str, int]) -> tuple[PlaceRow, ...]:
-    """The named places with most posts, regions among them; posts with coordinates of their own have no name and are not here.
+    """The named places with most posts, regions among them; posts with coordinates of their own have no name
+    and are not here.
 
     Arguments:
         geography: What was gathered.
@@ -37,7 +40,10 @@ def place_rows(geography: Geography, cards: dict[str, int]) -> tuple[PlaceRow, .
     order = sorted(found.items(), key=lambda item: (-item[1].count, item[0]))[:_MOST]
     most = order[0][1].count if order else 1
     return tuple(
-        PlaceRow(clip(name, 60)[0], number(spot.count), round(100 * spot.count / most, 1), cards.get(spot.best[1])) for name, spot in order
+        PlaceRow(
+            clip(name, 60)[0], number(spot.count), round(100 * spot.count / most, 1), cards.get(spot.best[1])
+        )
+        for name, spot in order
     )
 
 
@@ -45,4 +51,6 @@ def kind_rows(geography: Geography) -> tuple[PlaceRow, ...]:
     """The kinds of places that the model was sure of, the most frequent first."""
     order = geography.kinds.most_common()
     most = order[0][1] if order else 1
-    return tuple(PlaceRow(PLACE_ANSWERS.title(name), number(n), round(100 * n / most, 1), None) for name, n in order)
+    return tuple(
+        PlaceRow(PLACE_ANSWERS.title(name), number(n), round(100 * n / most, 1), None) for name, n in order
+    )

@@ -2,15 +2,15 @@
 
 Everything in a post is hostile until shown otherwise. What holds it back, each by itself:
 
-- Jinja2 escapes every value, and before that `display.visible` is applied to every string (as the environment's `finalize`), so that no
-  template can forget it; addresses in posts stay text.
+- Jinja2 escapes every value, and before that `display.visible` is applied to every string (as the
+  environment's `finalize`), so that no template can forget it; addresses in posts stay text.
 - No data stand in scripts; filters read `data-` attributes.
-- A content security policy forbids every request and every script and style but the two whose SHA-256 it names, so even a hole in the
-  escaping runs nothing and tells nobody.
+- A content security policy forbids every request and every script and style but the two whose SHA-256 it
+  names, so even a hole in the escaping runs nothing and tells nobody.
 - Pictures arrive as small JPEGs that the hardened decoder made, never as the bytes of a post.
 
-Assessments stream through; kept are running totals and the posts that are listed, so memory does not grow with the run (but for the ids of
-near-duplicates, which the caller holds anyway).
+Assessments stream through; kept are running totals and the posts that are listed, so memory does not grow
+with the run (but for the ids of near-duplicates, which the caller holds anyway).
 """
 
 import base64
@@ -63,7 +63,8 @@ def write_report(
         assessments: Every assessment of the run; read once.
         failed: The rows that could not become assessments; read once. The first 200 are listed.
         clusters: Near-duplicates; of each, one post is listed. All are counted.
-        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only, the most urgent first.
+        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only,
+            the most urgent first.
         meta: What the report says of the run.
         top: How many of the most urgent posts are listed.
         per_cell: How many posts of each cell of category and severity are listed at least.
@@ -140,14 +141,21 @@ def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]
 
 
 def _finalize(value: object) -> object:
-    """Applied to everything that a template prints: strings lose their disguises, `None` is a bug and shows as one."""
+    """Applied to everything that a template prints: strings lose their disguises, `None` is a bug and shows
+    as one.
+    """
     return visible(value) if type(value) is str else value
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=DictLoader({name: _asset(name) for name in ("report.html", "card.html", "overview.html", "map.html", "about.html")}),
+        loader=DictLoader(
+            {
+                name: _asset(name)
+                for name in ("report.html", "card.html", "overview.html", "map.html", "about.html")
+            }
+        ),
         autoescape=True,
         finalize=_finalize,
         undefined=StrictUndefined,
@@ -160,12 +168,21 @@ def _environment() -> Environment:
 
 def _asset(name: str) -> str:
     """A file of `report/templates`, with line feeds only, as the browser will hash it."""
-    return files("crisislens.report").joinpath("templates", name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    return (
+        files("crisislens.report")
+        .joinpath("templates", name)
+        .read_text(encoding="utf-8")
+        .replace("\r\n", "\n")
+    )
 
 
 def _policy() -> str:
     """The content security policy: nothing is loaded, nothing runs but what is hashed here."""
-    style, script = (base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode() for name in ("report.css", "report.js"))
+    style, script = (
+        base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
+        for name in ("report.css", "report.js")
+    )
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        f"base-uri 'none'; form-action 'none'"
     )

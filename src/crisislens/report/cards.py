@@ -41,7 +41,9 @@ _JPEG = b"\xff\xd8\xff"
 
 @dataclass(frozen=True)
 class Probability:
-    """One class of one task: its title, its probability in words, as a number in [0, 100], and whether it is the answer."""
+    """One class of one task: its title, its probability in words, as a number in [0, 100], and whether it is
+    the answer.
+    """
 
     title: str
     percent: str
@@ -53,7 +55,8 @@ class Probability:
 class Answer:
     """One task's answer: what it says, how sure it is, and why not where it is not.
 
-    `value` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100], None where it is not known.
+    `value` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
+    None where it is not known.
     """
 
     task: str
@@ -70,7 +73,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Card:
-    """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty; `time_ms` counts from 1970."""
+    """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty;
+    `time_ms` counts from 1970.
+    """
 
     rank: int
     id: str
@@ -116,7 +121,9 @@ class CardMaker:
         self._bytes_left = _MOST_THUMBNAILS_BYTES
 
     def card(self, rank: int, listed: Listed) -> Card:
-        """The card of one post; call it in the order of the list, the most urgent first, so that they get their pictures."""
+        """The card of one post; call it in the order of the list, the most urgent first, so that they get
+        their pictures.
+        """
         a, post = listed.assessment, listed.assessment.post
         start, rest = _pieces(a)
         photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
@@ -150,7 +157,9 @@ class CardMaker:
             answers=answers,
             unsure=sum(answer.value == NOT_SURE for answer in answers),
             cluster=listed.cluster,
-            others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS] if listed.cluster else (),
+            others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
+            if listed.cluster
+            else (),
             evidence=evidence_of(post.text, a.rationale, self._tasks),
         )
 
@@ -216,4 +225,6 @@ def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment,
 
 def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:
     order = sorted(found.probabilities.items(), key=lambda item: -item[1])
-    return tuple(Probability(task.label(name), percent(p), round(100 * p, 2), name == found.label) for name, p in order)
+    return tuple(
+        Probability(task.label(name), percent(p), round(100 * p, 2), name == found.label) for name, p in order
+    )

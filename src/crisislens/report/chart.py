@@ -1,4 +1,6 @@
-"""Geometry of the chart of posts over time, for an SVG that stretches to any width (its labels are HTML and never stretch)."""
+"""Geometry of the chart of posts over time, for an SVG that stretches to any width (its labels are HTML and
+never stretch).
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,7 +77,10 @@ def draw(timeline: Timeline) -> Chart:
     busiest = max(timeline.bars, key=lambda bar: bar.total)
     first, last = timeline.bars[0].start, timeline.bars[-1].end
     ticks = (moment(first), moment(first + (last - first) / 2), moment(last))
-    summary = f"{len(bars)} bars of {timeline.width} each; most posts ({number(busiest.total)}) from {moment(busiest.start)} UTC."
+    summary = (
+        f"{len(bars)} bars of {timeline.width} each; most posts ({number(busiest.total)}) from "
+        f"{moment(busiest.start)} UTC."
+    )
     return Chart(bars, (number(top), number(top // 2) if top % 2 == 0 else "", "0"), ticks, summary, timeline)
 
 

@@ -1,9 +1,10 @@
 """How untrusted text and numbers become something that a person reads.
 
-Escaping keeps a post from being code; this module keeps it from being a disguise. Characters that change the direction of their
-neighbors (Unicode Technical Report 36, section 2.5; the "Trojan Source" characters), that cannot be seen, or that no terminal, browser or
-spreadsheet agrees on are taken out or made visible. What has a use in honest writing stays: joiners (Persian, Indic scripts, emoji),
-variation selectors, right-to-left letters themselves.
+Escaping keeps a post from being code; this module keeps it from being a disguise. Characters that change the
+direction of their neighbors (Unicode Technical Report 36, section 2.5; the "Trojan Source" characters), that
+cannot be seen, or that no terminal, browser or spreadsheet agrees on are taken out or made visible. What has
+a use in honest writing stays: joiners (Persian, Indic scripts, emoji), variation selectors, right-to-left
+letters themselves.
 """
 
 import re
@@ -12,8 +13,11 @@ from datetime import UTC, datetime
 __all__ = ["clip", "count_hidden", "instant", "moment", "number", "percent", "utc", "visible"]
 
 # marks that honest writers and keyboards leave behind; they are dropped without a word
-_MARKS = re.compile("[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]")
-# embeddings, overrides, isolates, interlinear annotations, tag characters: they make a text read other than it is
+_MARKS = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0]"
+)
+# embeddings, overrides, isolates, interlinear annotations, tag characters: they make a text read other than
+# it is
 _DISGUISES = re.compile("[\u202a-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]")
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -25,7 +29,8 @@ _GAPS = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
 def visible(text: str) -> str:
-    """A text without disguises: same letters in the same order, every line break a line feed, controls as U+FFFD.
+    """A text without disguises: same letters in the same order, every line break a line feed, controls as
+    U+FFFD.
 
     >>> visible("abc\\u202egpj.exe")
     'abcgpj.exe'
@@ -47,7 +52,8 @@ def count_hidden(text: str) -> int:
 
 
 def clip(text: str, limit: int, lines: int = 10) -> tuple[str, str]:
-    """Cuts a text near `limit` characters, at a word, or after `lines` lines; returns the start and the rest, runs of empty lines made one.
+    """Cuts a text near `limit` characters, at a word, or after `lines` lines; returns the start and the rest,
+    runs of empty lines made one.
 
     >>> clip("one two three", 8)
     ('one two', 'three')
@@ -59,7 +65,9 @@ def clip(text: str, limit: int, lines: int = 10) -> tuple[str, str]:
     cut = breaks[lines - 1] if len(breaks) >= lines else limit
     if cut >= len(text):
         return text, ""
-    word = max(text.rfind(" ", cut * 3 // 4, cut), text.rfind("\n", cut * 3 // 4, cut)) if cut == limit else cut
+    word = (
+        max(text.rfind(" ", cut * 3 // 4, cut), text.rfind("\n", cut * 3 // 4, cut)) if cut == limit else cut
+    )
     cut = limit if word < 0 else word
     return text[:cut].rstrip(), text[cut:].lstrip()
 

@@ -1,7 +1,9 @@
-"""How a rationale is shown: marked words, a heat grid over the photo, bars of what each modality contributed; each with words beside it.
+"""How a rationale is shown: marked words, a heat grid over the photo, bars of what each modality contributed;
+each with words beside it.
 
-Marks are put into the text as two private characters before it is cut and cleaned for display, and taken out as segments afterwards, so
-they stay at their letters whatever was cut or cleaned. Such characters of the text itself are taken out first.
+Marks are put into the text as two private characters before it is cut and cleaned for display, and taken out
+as segments afterwards, so they stay at their letters whatever was cut or cleaned. Such characters of the text
+itself are taken out first.
 """
 
 from collections.abc import Sequence
@@ -37,7 +39,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Bar:
-    """What one modality added to an answer; `start` and `width` place it on a bar of 100, `tone` is `for` or `against`."""
+    """What one modality added to an answer; `start` and `width` place it on a bar of 100, `tone` is `for` or
+    `against`.
+    """
 
     name: str
     value: str
@@ -67,7 +71,12 @@ def marked_text(text: str, rationale: Rationale | None) -> str:
         return text.translate(plain)
     parts, at = [], 0
     for span in rationale.text:
-        parts += [text[at : span.start].translate(plain), _OPEN, text[span.start : span.end].translate(plain), _CLOSE]
+        parts += [
+            text[at : span.start].translate(plain),
+            _OPEN,
+            text[span.start : span.end].translate(plain),
+            _CLOSE,
+        ]
         at = span.end
     return "".join([*parts, text[at:].translate(plain)])
 

@@ -1,7 +1,9 @@
-"""Where posts are, gathered as they pass: points in small cells, regions that posts name and nothing closer, kinds of places.
+"""Where posts are, gathered as they pass: points in small cells, regions that posts name and nothing closer,
+kinds of places.
 
-Points are posts with coordinates of their own and posts whose text names a city; both fall into cells of 0.01 degrees, so memory grows
-with places and not with posts. A post that names only a country or state is no point: it counts for the region.
+Points are posts with coordinates of their own and posts whose text names a city; both fall into cells of 0.01
+degrees, so memory grows with places and not with posts. A post that names only a country or state is no
+point: it counts for the region.
 """
 
 from collections import Counter

@@ -1,8 +1,9 @@
 """Assessments as GeoJSON (RFC 7946), one point a post that can be placed, for any map program.
 
-The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how exact it is. A country's
-point is the middle of its people, not where anything happened. Entities and relations are null where the run found none or did not look
-for them; only names of places, organizations and the like are there, because a person's name on a map says where somebody is.
+The point is the post's own, or that of a place that its text names: `source` says which, and `place_kind` how
+exact it is. A country's point is the middle of its people, not where anything happened. Entities and
+relations are null where the run found none or did not look for them; only names of places, organizations and
+the like are there, because a person's name on a map says where somebody is.
 """
 
 import json
@@ -17,9 +18,44 @@ __all__ = ["feature", "write_geojson"]
 
 _DECIMALS = 5
 # a type that is not in this list may be one of people (MISSING_PERSON, CHILD, SURVIVOR, …), so it stays out
-_REGIONS = {"LOC", "LOCATION", "PLACE", "GPE", "COUNTRY", "STATE", "REGION", "DISTRICT", "CITY", "TOWN", "VILLAGE", "RIVER"}
-_BUILT = {"FAC", "FACILITY", "BUILDING", "ROAD", "STREET", "BRIDGE", "HOSPITAL", "SCHOOL", "SHELTER", "AIRPORT"}
-_OTHER = {"ORG", "ORGANIZATION", "ORGANISATION", "COMPANY", "AGENCY", "MISC", "EVENT", "HAZARD", "DISASTER", "PRODUCT"}
+_REGIONS = {
+    "LOC",
+    "LOCATION",
+    "PLACE",
+    "GPE",
+    "COUNTRY",
+    "STATE",
+    "REGION",
+    "DISTRICT",
+    "CITY",
+    "TOWN",
+    "VILLAGE",
+    "RIVER",
+}
+_BUILT = {
+    "FAC",
+    "FACILITY",
+    "BUILDING",
+    "ROAD",
+    "STREET",
+    "BRIDGE",
+    "HOSPITAL",
+    "SCHOOL",
+    "SHELTER",
+    "AIRPORT",
+}
+_OTHER = {
+    "ORG",
+    "ORGANIZATION",
+    "ORGANISATION",
+    "COMPANY",
+    "AGENCY",
+    "MISC",
+    "EVENT",
+    "HAZARD",
+    "DISASTER",
+    "PRODUCT",
+}
 _ON_MAPS = frozenset(_REGIONS | _BUILT | _OTHER)
 
 
@@ -52,7 +88,11 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
 def _answer(name: str, task: TaskAssessment | None) -> dict[str, object]:
     if task is None:
         return {}
-    return {name: None if task.abstained else task.label, f"{name}_leaning": task.label, f"{name}_confidence": task.confidence}
+    return {
+        name: None if task.abstained else task.label,
+        f"{name}_leaning": task.label,
+        f"{name}_confidence": task.confidence,
+    }
 
 
 def write_geojson(assessments: Iterable[Assessment], path: Path) -> int:

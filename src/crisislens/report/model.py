@@ -1,4 +1,6 @@
-"""What a situation report is told besides the assessments: which models spoke, at which thresholds, and which posts are alike."""
+"""What a situation report is told besides the assessments: which models spoke, at which thresholds, and which
+posts are alike.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +10,25 @@ from crisislens.domain.labels import LabelSpace
 
 __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
 
-_TASK_TITLES = {"informativeness": "Informativeness", "humanitarian": "Humanitarian category", "damage": "Damage severity"}
+_TASK_TITLES = {
+    "informativeness": "Informativeness",
+    "humanitarian": "Humanitarian category",
+    "damage": "Damage severity",
+}
 
 
 @dataclass(frozen=True)
 class ReportCluster:
     """Posts that say or show nearly the same; the report lists one of them and says how many there are.
 
-    The listed one is the most urgent member, not simply the first: the same photo under another text may be the cry for help.
+    The listed one is the most urgent member, not simply the first: the same photo under another text may be
+    the cry for help.
 
     Attributes:
         representative: The id of the member that stands for the others where several are equally urgent.
         size: How many posts the cluster has, the representative included.
-        members: Ids of its posts. Only posts named here are taken together, so name all of them; the page prints a sample.
+        members: Ids of its posts. Only posts named here are taken together, so name all of them; the page
+            prints a sample.
         kind: Whether their texts, their photos or both make them alike.
 
     Raises:
@@ -35,7 +43,8 @@ class ReportCluster:
     def __post_init__(self) -> None:
         if self.size < 2 or len(self.members) > self.size:
             raise ValueError(
-                f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more and at least as many"
+                f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more "
+                f"and at least as many"
             )
 
 
@@ -47,7 +56,8 @@ class ReportTask:
         name: The key in `Assessment.tasks`.
         title: What a person reads instead.
         classes: From class name to title, in the label space's order.
-        thresholds: From the kind of evidence (`text`, `image`, `both`) to the probability in [0, 1] below which the answer is "not sure".
+        thresholds: From the kind of evidence (`text`, `image`, `both`) to the probability in [0, 1] below
+            which the answer is "not sure".
     """
 
     name: str
@@ -64,7 +74,9 @@ class ReportTask:
         'Damage severity'
         """
         title = _TASK_TITLES.get(space.task, space.task.replace("_", " ").capitalize())
-        return cls(space.task, title, {name: space.title(name) for name in space.classes}, dict(thresholds or {}))
+        return cls(
+            space.task, title, {name: space.title(name) for name in space.classes}, dict(thresholds or {})
+        )
 
     def label(self, name: str) -> str:
         """The title of a class, also of one that is not listed."""
@@ -90,7 +102,8 @@ class ReportMeta:
         languages: ISO 639-1 codes of the languages that the model was trained on; empty where unknown.
         known_limits: What is known of the model's errors, one sentence each.
         urgency_note: How urgency is computed, for the reader.
-        added_by: From what was added beside the questions, such as names, to the models that added it and their fingerprint.
+        added_by: From what was added beside the questions, such as names, to the models that added it and
+            their fingerprint.
         data: Further rows on the data, from what to its value, such as the source's fingerprint.
         files: Names of the files beside the report that hold every post.
     """

@@ -12,7 +12,9 @@ _MOST = 12
 
 @dataclass(frozen=True)
 class Named:
-    """One entity on a card: its kind in words, its characters, and the model's score, which is no share of right ones."""
+    """One entity on a card: its kind in words, its characters, and the model's score, which is no share of
+    right ones.
+    """
 
     kind: str
     text: str
@@ -27,8 +29,14 @@ def named_of(assessment: Assessment) -> tuple[Named, ...]:
 
 
 def entity_texts(assessment: Assessment, *, only: frozenset[str] | None = None) -> list[str]:
-    """Each entity as `LOC: Ponce`, in the order of the text, or only those of certain types (upper case; None takes all)."""
-    return [f"{e.type}: {' '.join(e.text.split())}" for e in assessment.entities if only is None or e.type.upper() in only]
+    """Each entity as `LOC: Ponce`, in the order of the text, or only those of certain types (upper case; None
+    takes all).
+    """
+    return [
+        f"{e.type}: {' '.join(e.text.split())}"
+        for e in assessment.entities
+        if only is None or e.type.upper() in only
+    ]
 
 
 def relation_texts(assessment: Assessment, *, only: frozenset[str] | None = None) -> list[str]:
@@ -40,4 +48,7 @@ def relation_texts(assessment: Assessment, *, only: frozenset[str] | None = None
     shown = [only is None or e.type.upper() in only for e in assessment.entities]
     told = [r for r in assessment.relations if shown[r.head] and shown[r.tail]]
     names = [r.type.rpartition("/")[2].replace("_", " ") for r in told]
-    return [f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}" for r, name in zip(told, names, strict=True)]
+    return [
+        f"{ends[r.head]} — {'contains' if name == 'contain' else name} — {ends[r.tail]}"
+        for r, name in zip(told, names, strict=True)
+    ]

@@ -1,7 +1,8 @@
-"""The outline of the world's countries, cut to a map's frame: Natural Earth 1:50m (public domain), see `assets/world/README.md`.
+"""The outline of the world's countries, cut to a map's frame: Natural Earth 1:50m (public domain), see
+`assets/world/README.md`.
 
-A ring is cut at a frame by Sutherland and Hodgman's algorithm (1974): for each side of the frame the points inside are kept and the
-crossings added. That is exact for a convex frame and any ring.
+A ring is cut at a frame by Sutherland and Hodgman's algorithm (1974): for each side of the frame the points
+inside are kept and the crossings added. That is exact for a convex frame and any ring.
 """
 
 import gzip
@@ -21,7 +22,9 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    data = json.loads(gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes()))
+    data = json.loads(
+        gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes())
+    )
     found = []
     for flat in data:
         x = y = 0
@@ -39,7 +42,8 @@ def outline(frame: Frame, *, step: float = 0.0) -> list[list[Point]]:
 
     Arguments:
         frame: What is to be seen.
-        step: Points nearer than this to the last one are left out, and rings smaller than twice it, in degrees; 0 keeps all.
+        step: Points nearer than this to the last one are left out, and rings smaller than twice it, in
+            degrees; 0 keeps all.
     """
     west, south, east, north = frame
     found = []
@@ -76,11 +80,16 @@ def clip(points: Sequence[Point], frame: Frame) -> list[Point]:
     )
     ring = list(points)
     for axis, at, inside in sides:
-        ring = _half(ring, axis, at, lambda p, axis=axis, at=at, inside=inside: inside(float(p[axis]), float(at)))  # type: ignore[misc]
+        ring = _half(ring, axis, at, inside)
     return ring
 
 
-def _half(ring: Sequence[Point], axis: int, at: float, inside: Callable[[Point], bool]) -> list[Point]:
+def _half(ring: Sequence[Point], axis: int, at: float, beyond: Callable[[float, float], bool]) -> list[Point]:
+    """The part of a ring whose coordinate on an axis is on the right side of a border."""
+
+    def inside(point: Point) -> bool:
+        return beyond(float(point[axis]), float(at))
+
     kept: list[Point] = []
     for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True):
         if inside(a):

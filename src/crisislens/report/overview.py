@@ -1,4 +1,6 @@
-"""What stands above the posts: totals, the matrix of category and severity, languages, near-duplicates. Plain records for the template."""
+"""What stands above the posts: totals, the matrix of category and severity, languages, near-duplicates. Plain
+records for the template.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +13,19 @@ from crisislens.report.model import ReportMeta, ReportTask
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
-__all__ = ["Cell", "ClusterRow", "LanguageRow", "Matrix", "Tile", "caveats", "cluster_rows", "language_rows", "link", "matrix", "tiles"]
+__all__ = [
+    "Cell",
+    "ClusterRow",
+    "LanguageRow",
+    "Matrix",
+    "Tile",
+    "caveats",
+    "cluster_rows",
+    "language_rows",
+    "link",
+    "matrix",
+    "tiles",
+]
 
 _HEAT_STEPS = 5
 _MOST_LANGUAGES = 8
@@ -19,7 +33,9 @@ _MOST_LANGUAGES = 8
 
 @dataclass(frozen=True)
 class Tile:
-    """One total: its name, the count, what the count is of, and the filter that it leads to (empty for none)."""
+    """One total: its name, the count, what the count is of, and the filter that it leads to (empty for
+    none).
+    """
 
     title: str
     value: str
@@ -29,7 +45,9 @@ class Tile:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says` what it is in words."""
+    """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says`
+    what it is in words.
+    """
 
     count: int
     text: str
@@ -90,20 +108,50 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
 
     found = [Tile("Posts analyzed", number(tally.posts), f"{number(tally.located)} with coordinates", "")]
-    for task, answer, title in (("informativeness", "informative", "Informative"), ("damage", "severe_damage", "Severe damage")):
+    for task, answer, title in (
+        ("informativeness", "informative", "Informative"),
+        ("damage", "severe_damage", "Severe damage"),
+    ):
         if task in tally.answers:
             count = tally.answers[task][answer]
-            found.append(Tile(title, number(count), of(count, tally.posts, "posts"), link(**{task: answer}) if count else ""))
+            found.append(
+                Tile(
+                    title,
+                    number(count),
+                    of(count, tally.posts, "posts"),
+                    link(**{task: answer}) if count else "",
+                )
+            )
     # by task: nearly every post has one answer that is not sure, most often severity, which says nothing
     counts = {name: answers[NOT_SURE] for name, answers in tally.answers.items()}
     if counts:
         first, *others = counts
-        detail = f"about {_TASK_WORDS.get(first, first)}" + "".join(f"; {_TASK_WORDS.get(o, o)} {number(counts[o])}" for o in others)
-        found.append(Tile("Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""))
-    photos = of(tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos")
-    found.append(Tile("Photos not usable", number(tally.photos_unusable), photos, link(photo="unusable") if tally.photos_unusable else ""))
+        detail = f"about {_TASK_WORDS.get(first, first)}" + "".join(
+            f"; {_TASK_WORDS.get(o, o)} {number(counts[o])}" for o in others
+        )
+        found.append(
+            Tile(
+                "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
+            )
+        )
+    photos = of(
+        tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos"
+    )
     found.append(
-        Tile("Rows that failed", number(failed), "could not be assessed" if failed else "every row was read", "#failed" if failed else "")
+        Tile(
+            "Photos not usable",
+            number(tally.photos_unusable),
+            photos,
+            link(photo="unusable") if tally.photos_unusable else "",
+        )
+    )
+    found.append(
+        Tile(
+            "Rows that failed",
+            number(failed),
+            "could not be assessed" if failed else "every row was read",
+            "#failed" if failed else "",
+        )
     )
     return tuple(found)
 
@@ -118,10 +166,16 @@ def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
     most = max((tally.pairs[r, c] for r in rows for c in columns), default=0)
     body = []
     for r, name in rows.items():
-        cells = [_cell(tally.pairs[r, c], most, down, r, across, c, f"{name}, {title}") for c, title in columns.items()]
+        cells = [
+            _cell(tally.pairs[r, c], most, down, r, across, c, f"{name}, {title}")
+            for c, title in columns.items()
+        ]
         whole = sum(tally.pairs[r, c] for c in columns)
         body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
-    sums = [_cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}") for c, title in columns.items()]
+    sums = [
+        _cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}")
+        for c, title in columns.items()
+    ]
     body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
     return Matrix((*columns.values(), "All"), tuple(body))
 
@@ -130,11 +184,19 @@ def _answers(task: ReportTask | None) -> dict[str, str]:
     return {NOT_SURE: "Not answered"} if task is None else {**task.classes, NOT_SURE: "Not sure"}
 
 
-def _cell(count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str) -> Cell:
+def _cell(
+    count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str
+) -> Cell:
     filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
     # the square root, because one large cell (not humanitarian, no damage) would leave all others white
     heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
-    return Cell(count, number(count), heat, link(**filters) if filters and count else "", f"{says}: {number(count)} posts")
+    return Cell(
+        count,
+        number(count),
+        heat,
+        link(**filters) if filters and count else "",
+        f"{says}: {number(count)} posts",
+    )
 
 
 def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
@@ -142,9 +204,16 @@ def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
     order = tally.languages.most_common()
     shown, others = order[:_MOST_LANGUAGES], sum(count for _, count in order[_MOST_LANGUAGES:])
     most = max([count for _, count in shown] + [others], default=0)
-    rows = [LanguageRow(language_name(code), code or "unknown", number(count), round(100 * count / most, 1)) for code, count in shown]
+    rows = [
+        LanguageRow(language_name(code), code or "unknown", number(count), round(100 * count / most, 1))
+        for code, count in shown
+    ]
     if others:
-        rows.append(LanguageRow(f"{len(order) - len(shown)} others", "", number(others), round(100 * others / most, 1)))
+        rows.append(
+            LanguageRow(
+                f"{len(order) - len(shown)} others", "", number(others), round(100 * others / most, 1)
+            )
+        )
     return tuple(rows)
 
 
@@ -173,10 +242,13 @@ def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[Card]) -> tuple[Cl
 def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:
     """What the totals cannot say, in sentences that depend on the run."""
     found = []
-    foreign = sum(count for code, count in tally.languages.items() if code is not None and code not in meta.languages)
+    foreign = sum(
+        count for code, count in tally.languages.items() if code is not None and code not in meta.languages
+    )
     if meta.languages and foreign:
         names = ", ".join(language_name(code) for code in meta.languages)
         found.append(
-            f"{number(foreign)} posts seem to be in a language that the model was not trained on (it knows {names}); trust them less."
+            f"{number(foreign)} posts seem to be in a language that the model was not trained on (it knows "
+            f"{names}); trust them less."
         )
     return (*found, *meta.known_limits)

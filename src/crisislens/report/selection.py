@@ -1,8 +1,9 @@
 """Which posts a report lists, chosen in one pass with bounded memory.
 
-Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of every cell. Near-duplicates
-count as one: the most urgent member stands for all. For a stream this needs no second look: the lowest kept rank never falls, so a member
-that was refused or displaced would not have come in later either, and a member that is kept gives way only to a more urgent one of its own.
+Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of
+every cell. Near-duplicates count as one: the most urgent member stands for all. For a stream this needs no
+second look: the lowest kept rank never falls, so a member that was refused or displaced would not have come
+in later either, and a member that is kept gives way only to a more urgent one of its own.
 """
 
 from bisect import insort
@@ -91,9 +92,15 @@ class Selection:
         top_clusters: How many of the largest clusters to list.
     """
 
-    def __init__(self, clusters: Sequence[ReportCluster], *, top: int, per_cell: int, top_clusters: int) -> None:
+    def __init__(
+        self, clusters: Sequence[ReportCluster], *, top: int, per_cell: int, top_clusters: int
+    ) -> None:
         self._clusters = sorted(clusters, key=lambda cluster: -cluster.size)
-        self._cluster_of = {member: i for i, cluster in enumerate(self._clusters) for member in (cluster.representative, *cluster.members)}
+        self._cluster_of = {
+            member: i
+            for i, cluster in enumerate(self._clusters)
+            for member in (cluster.representative, *cluster.members)
+        }
         self._top, self._per_cell = _Top(top), per_cell
         self._cells: dict[tuple[str, str], _Top] = {}
         self._passed = 0
@@ -120,4 +127,7 @@ class Selection:
                 if key not in chosen or chosen[key][0] < found[0]:
                     chosen[key] = found
         order = sorted(chosen.items(), key=lambda item: item[1][0], reverse=True)
-        return [Listed(assessment, self._clusters[key[1]] if key[0] == "cluster" else None) for key, (_, assessment) in order]
+        return [
+            Listed(assessment, self._clusters[key[1]] if key[0] == "cluster" else None)
+            for key, (_, assessment) in order
+        ]

@@ -23,7 +23,8 @@ __all__ = ["thumbnailer", "write_outputs"]
 
 THUMBNAIL_PX = 320
 _URGENCY = (
-    "P(informative) × (70 % need, weighing affected people 1, infrastructure 0.8, rescue 0.5, other 0.2; 30 % damage, severe 1, mild 0.5). "
+    "P(informative) × (70 % need, weighing affected people 1, infrastructure 0.8, rescue 0.5, other 0.2; 30 "
+    "% damage, severe 1, mild 0.5). "
     "It sorts posts for reading and is not a probability."
 )
 
@@ -38,7 +39,8 @@ def write_outputs(
     command: str = "",
     data: dict[str, str] | None = None,
 ) -> Path:
-    """Writes the report and, on demand, `assessments.csv`, `.parquet` and `.geojson`; returns the report's path.
+    """Writes the report and, on demand, `assessments.csv`, `.parquet` and `.geojson`; returns the report's
+    path.
 
     Arguments:
         outcome: The finished run.
@@ -59,7 +61,15 @@ def write_outputs(
         write_parquet(read_assessments(folder), folder / "assessments.parquet")
     if "geojson" in formats:
         write_geojson(read_assessments(folder), folder / "assessments.geojson")
-    meta = _meta(outcome, analyst, source_name=source_name, title=title, formats=formats, command=command, data=data or {})
+    meta = _meta(
+        outcome,
+        analyst,
+        source_name=source_name,
+        title=title,
+        formats=formats,
+        command=command,
+        data=data or {},
+    )
     return write_report(
         folder / "report.html",
         assessments=read_assessments(folder),
@@ -83,7 +93,9 @@ def _meta(
     """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
-        ReportTask.of(LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
+        ReportTask.of(
+            LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()}
+        )
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]
@@ -102,7 +114,10 @@ def _meta(
         languages=config.languages,
         urgency_note=_URGENCY,
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
-        added_by={a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint() for a in analyst.annotators},
+        added_by={
+            a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint()
+            for a in analyst.annotators
+        },
         data=data,
         files=(
             "assessments.jsonl",
@@ -114,7 +129,8 @@ def _meta(
 
 
 def thumbnailer(root: Path | None, limits: ImageLimits) -> Callable[[Post], bytes | None]:
-    """A function from a post to a small JPEG of its photo, decoded by the hardened decoder and encoded anew, or None.
+    """A function from a post to a small JPEG of its photo, decoded by the hardened decoder and encoded anew,
+    or None.
 
     Arguments:
         root: The folder of the photos; None for no photos.

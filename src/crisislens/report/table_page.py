@@ -1,7 +1,8 @@
-"""A table of runs as one HTML page that needs no server, script or network: numbers, a plot of published beside ours, and what is unsaid.
+"""A table of runs as one HTML page that needs no server, script or network: numbers, a plot of published
+beside ours, and what is unsaid.
 
-The paper shows its table as a plot too (Fig. 5, known to us by its number only); this one is of OURS: one line a row, a diamond for what
-was published, a dot with its interval for what was measured here.
+The paper shows its table as a plot too (Fig. 5, known to us by its number only); this one is of OURS: one
+line a row, a diamond for what was published, a dot with its interval for what was measured here.
 """
 
 import base64
@@ -106,7 +107,9 @@ def _page(table: SettingTable) -> _Page:
     marks = tuple(_mark(row, 12 + i * _STEP, x) for i, row in enumerate(shown))
     step = next(s for s in (1, 2, 5, 10, 20) if (high - low) / s <= 8)
     first = -(-low // step) * step
-    ticks = tuple(_Tick(x(v), f"{v:g}") for v in (first + i * step for i in range(int((high - first) / step) + 1)))
+    ticks = tuple(
+        _Tick(x(v), f"{v:g}") for v in (first + i * step for i in range(int((high - first) / step) + 1))
+    )
     return _Page(table, lines, marks, ticks, len(shown) * _STEP + 34)
 
 
@@ -127,4 +130,12 @@ def _mark(row: TableRow, y: float, x: Callable[[float], float]) -> _Mark:
         return _Mark(title, row.row.form, y, None, None, None, theirs)
     mine = row.ours["weighted_f1"]
     half = mine.half_width or 0.0
-    return _Mark(title, row.row.form, y, x(100 * mine.mean), x(100 * (mine.mean - half)), x(100 * (mine.mean + half)), theirs)
+    return _Mark(
+        title,
+        row.row.form,
+        y,
+        x(100 * mine.mean),
+        x(100 * (mine.mean - half)),
+        x(100 * (mine.mean + half)),
+        theirs,
+    )

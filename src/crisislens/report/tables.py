@@ -1,14 +1,16 @@
 """Assessments as flat tables: CSV for spreadsheets, Parquet for programs.
 
-One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per task `T_label`,
-`T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then places and the provenance. The columns follow from the first
-assessment: all of a run have the same tasks and classes.
+One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per
+task `T_label`, `T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then places and the
+provenance. The columns follow from the first assessment: all of a run have the same tasks and classes.
 
-A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula by spreadsheets (OWASP, "CSV
-Injection"), so in CSV such texts get an apostrophe in front; numbers are written by us and stay numbers. Parquet has types and keeps every
-text as it is. Both are written beside their place and renamed, in batches, so memory does not grow with the run.
+A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula
+by spreadsheets (OWASP, "CSV Injection"), so in CSV such texts get an apostrophe in front; numbers are written
+by us and stay numbers. Parquet has types and keeps every text as it is. Both are written beside their place
+and renamed, in batches, so memory does not grow with the run.
 
-Spreadsheets read ids of more than 15 digits as rounded numbers unless the column is imported as text; the file itself is exact.
+Spreadsheets read ids of more than 15 digits as rounded numbers unless the column is imported as text; the
+file itself is exact.
 """
 
 import csv
@@ -57,13 +59,24 @@ _PLACE = {
     "place_type_not_sure": "bool",
 }
 _PROVENANCE = {
-    **dict.fromkeys(("model", "model_version", "model_fingerprint", "encoder_fingerprint", "crisislens_version", "analyzed_at"), "string"),
+    **dict.fromkeys(
+        (
+            "model",
+            "model_version",
+            "model_fingerprint",
+            "encoder_fingerprint",
+            "crisislens_version",
+            "analyzed_at",
+        ),
+        "string",
+    ),
     "annotators": "list",
 }
 
 
 def write_csv(assessments: Iterable[Assessment], path: Path) -> int:
-    """Writes assessments as CSV (RFC 4180, UTF-8 with the byte order mark that Excel asks for), with formulas neutralized.
+    """Writes assessments as CSV (RFC 4180, UTF-8 with the byte order mark that Excel asks for), with formulas
+    neutralized.
 
     Arguments:
         assessments: Any number; read once.
@@ -87,7 +100,8 @@ def write_csv(assessments: Iterable[Assessment], path: Path) -> int:
 
 
 def write_parquet(assessments: Iterable[Assessment], path: Path) -> int:
-    """Writes assessments as Parquet, compressed with Zstandard; times are in UTC, notes and modalities are lists.
+    """Writes assessments as Parquet, compressed with Zstandard; times are in UTC, notes and modalities are
+    lists.
 
     Arguments:
         assessments: Any number; read once, 1,000 held at a time.
@@ -130,7 +144,12 @@ def _table(assessments: Iterable[Assessment]) -> tuple[dict[str, str], Iterator[
 def _columns(assessment: Assessment) -> dict[str, str]:
     columns = dict(_POST)
     for name, task in assessment.tasks.items():
-        columns |= {f"{name}_label": "string", f"{name}_confidence": "float", f"{name}_not_sure": "bool", f"{name}_reason": "string"}
+        columns |= {
+            f"{name}_label": "string",
+            f"{name}_confidence": "float",
+            f"{name}_not_sure": "bool",
+            f"{name}_reason": "string",
+        }
         columns |= {f"{name}_p_{label}": "float" for label in task.probabilities}
     # always there, since posts of one run differ in whether they have a place
     columns |= _PLACE
@@ -160,7 +179,10 @@ def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
     row = {name: _whole(value) for name, value in row.items()}
     if strange := row.keys() - columns.keys():
         names = ", ".join(sorted(strange)[:5])
-        raise DataError(f"post {post.id!r:.80} has columns that the first assessment does not have ({names}); export one run at a time")
+        raise DataError(
+            f"post {post.id!r:.80} has columns that the first assessment does not have ({names}); export one "
+            f"run at a time"
+        )
     return row
 
 
@@ -180,7 +202,9 @@ def _place(assessment: Assessment) -> dict[str, Any]:
 
 
 def _whole(value: Any) -> Any:
-    """A value whose texts can be written as UTF-8: halves of characters, which Python's strings can hold, become question marks."""
+    """A value whose texts can be written as UTF-8: halves of characters, which Python's strings can hold,
+    become question marks.
+    """
     if isinstance(value, list):
         return [_whole(part) for part in value]
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
@@ -204,7 +228,9 @@ def _cell(value: object) -> object:
 
 @contextmanager
 def _beside(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place when it is whole and on the disk, and goes if it does not come to that."""
+    """A file beside `path` that takes its place when it is whole and on the disk, and goes if it does not
+    come to that.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     try:

@@ -1,4 +1,6 @@
-"""Running totals over a run of any length: what the head of the report says, from one pass, in memory that does not grow with the posts."""
+"""Running totals over a run of any length: what the head of the report says, from one pass, in memory that
+does not grow with the posts.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -62,6 +64,11 @@ class Tally:
             self.times.add(post.created_at, informative=answers.get("informativeness") == "informative")
 
     def cell(self, assessment: Assessment) -> tuple[str, str]:
-        """Where a post stands in the matrix of category and severity; a task that the report does not show counts as "not sure"."""
-        first, second = (answer_of(assessment.tasks.get(n)) if n in self.answers else NOT_SURE for n in ("humanitarian", "damage"))
+        """Where a post stands in the matrix of category and severity; a task that the report does not show
+        counts as "not sure".
+        """
+        first, second = (
+            answer_of(assessment.tasks.get(n)) if n in self.answers else NOT_SURE
+            for n in ("humanitarian", "damage")
+        )
         return first, second

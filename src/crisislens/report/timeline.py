@@ -1,10 +1,11 @@
 r"""Posts over time, counted in one pass with bounded memory.
 
-Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1 minute to 1,000 years); when
-more than a few thousand bins are in use, the list is climbed and the bins are joined, which is exact because $w_k \mid w_{k+1}$. For
-drawing, the list is climbed until the span fits into a given number of bars. A few posts with wild dates (a clock at 1970) would flatten a
-crisis into one bar, so where the middle 99% of the posts span less than a tenth of the whole, only that middle is drawn and the rest is
-said in words.
+Times are counted in bins of the narrowest width $w$ of a fixed list in which every width divides the next (1
+minute to 1,000 years); when more than a few thousand bins are in use, the list is climbed and the bins are
+joined, which is exact because $w_k \mid w_{k+1}$. For drawing, the list is climbed until the span fits into a
+given number of bars. A few posts with wild dates (a clock at 1970) would flatten a crisis into one bar, so
+where the middle 99% of the posts span less than a tenth of the whole, only that middle is drawn and the rest
+is said in words.
 """
 
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ _WIDTHS_S = (
     364_000 * _DAY,
 )
 _WORDS = (
-    "1 minute", "5 minutes", "15 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 week", "4 weeks", "52 weeks",
+    "1 minute", "5 minutes", "15 minutes", "1 hour", "3 hours", "6 hours", "12 hours", "1 day", "1 week",
+    "4 weeks", "52 weeks",
     "520 weeks", "52,000 weeks",
 )  # fmt: skip
 _ORIGIN = datetime(1970, 1, 5, tzinfo=UTC)  # a Monday, so that weeks begin on one
@@ -111,7 +113,12 @@ class TimeHistogram:
         when = utc(when)
         self._first = when if self._first is None else min(self._first, when)
         self._last = when if self._last is None else max(self._last, when)
-        _count(self._bins, int((when - _ORIGIN) // timedelta(seconds=_WIDTHS_S[self._level])), 1, int(informative))
+        _count(
+            self._bins,
+            int((when - _ORIGIN) // timedelta(seconds=_WIDTHS_S[self._level])),
+            1,
+            int(informative),
+        )
         while len(self._bins) > _MOST_BINS and self._level + 1 < len(_WIDTHS_S):
             self._bins = _joined(self._bins, self._level, self._level + 1)
             self._level += 1
@@ -129,7 +136,9 @@ class TimeHistogram:
             level += 1
         step = _WIDTHS_S[level] // _WIDTHS_S[self._level]
         bins = _joined(self._bins, self._level, level)
-        bars = tuple(_bar(index, level, bins.get(index, [0, 0])) for index in range(low // step, high // step + 1))
+        bars = tuple(
+            _bar(index, level, bins.get(index, [0, 0])) for index in range(low // step, high // step + 1)
+        )
         outside = sum(total for total, _ in bins.values()) - sum(bar.total for bar in bars)
         return Timeline(bars, _WORDS[level], outside, moment(self._first), moment(self._last))
 
@@ -149,7 +158,9 @@ def _joined(bins: dict[int, list[int]], level: int, wider: int) -> dict[int, lis
 
 
 def _middle(bins: dict[int, list[int]]) -> tuple[int, int]:
-    """The first and last bin to draw: all of them, or the middle 99% of the posts where outliers would flatten the rest."""
+    """The first and last bin to draw: all of them, or the middle 99% of the posts where outliers would
+    flatten the rest.
+    """
     order = sorted(bins)
     spare = int(_TRIMMED_SHARE * sum(total for total, _ in bins.values()))
     low, high = _after(bins, order, spare), _after(bins, order[::-1], spare)

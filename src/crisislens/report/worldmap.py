@@ -1,8 +1,9 @@
 r"""The map of a report as numbers for an SVG: no tile server, no script, no request.
 
-Plate carrée with the scale of the middle latitude φ₀: $x = (\lambda - \lambda_w)\cos\varphi_0\, k$, $y = (\varphi_n - \varphi)\, k$. The
-frame is where the middle 90 % of the points are, along each axis, with a margin; what lies outside is counted in words, and a small world
-map shows all. Points that would touch are joined: the largest first, each point goes to the first cluster within its radius.
+Plate carrée with the scale of the middle latitude φ₀: $x = (\lambda - \lambda_w)\cos\varphi_0\, k$,
+$y = (\varphi_n - \varphi)\, k$. The frame is where the middle 90 % of the points are, along each axis, with a
+margin; what lies outside is counted in words, and a small world map shows all. Points that would touch are
+joined: the largest first, each point goes to the first cluster within its radius.
 """
 
 import math
@@ -89,7 +90,9 @@ def draw_map(geography: Geography, cards: dict[str, int]) -> tuple[WorldMap, Wor
 
 
 def _frame(spots: Sequence[Spot]) -> Frame:
-    """The middle 90 % of posts along each axis, with a margin, not narrower than 1.5 degrees and of a shape that fits a page."""
+    """The middle 90 % of posts along each axis, with a margin, not narrower than 1.5 degrees and of a shape
+    that fits a page.
+    """
     west, east = _middle([(s.middle[0], s.count) for s in spots])
     south, north = _middle([(s.middle[1], s.count) for s in spots])
     lon, lat = (west + east) / 2, max(-60.0, min(75.0, (south + north) / 2))
@@ -99,7 +102,12 @@ def _frame(spots: Sequence[Spot]) -> Frame:
     high = max(high, wide * shrink * _FLATTEST / _WIDTH)
     if wide > 200:
         return _WORLD
-    return max(lon - wide / 2, -180.0), max(lat - high / 2, -85.0), min(lon + wide / 2, 180.0), min(lat + high / 2, 85.0)
+    return (
+        max(lon - wide / 2, -180.0),
+        max(lat - high / 2, -85.0),
+        min(lon + wide / 2, 180.0),
+        min(lat + high / 2, 85.0),
+    )
 
 
 def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
@@ -116,7 +124,9 @@ def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
     return at(0.05), at(0.95)
 
 
-def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: dict[str, int], box: Frame | None) -> WorldMap:
+def _map(
+    frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: dict[str, int], box: Frame | None
+) -> WorldMap:
     west, south, east, north = frame
     shrink = math.cos(math.radians((south + north) / 2)) if frame != _WORLD else 0.9
     scale = _WIDTH / ((east - west) * shrink)
@@ -141,7 +151,17 @@ def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: di
         rect = (x, y, round(x_2 - x, 1), round(y_2 - y, 1))
     named = sum(s.count for s in regions if seen(s))
     summary = f"Map: {number(inside)} posts at a point, {number(named)} in a country or state only"
-    return WorldMap(_WIDTH, height, land, _grid(frame, xy), tuple(markers), inside, sum(s.count for s in spots) - inside, rect, summary)
+    return WorldMap(
+        _WIDTH,
+        height,
+        land,
+        _grid(frame, xy),
+        tuple(markers),
+        inside,
+        sum(s.count for s in spots) - inside,
+        rect,
+        summary,
+    )
 
 
 def _grid(frame: Frame, xy: object) -> str:
@@ -158,7 +178,9 @@ def _grid(frame: Frame, xy: object) -> str:
     return "".join(parts)
 
 
-def _markers(placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str, int], *, region: bool) -> list[Marker]:
+def _markers(
+    placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str, int], *, region: bool
+) -> list[Marker]:
     clusters: list[tuple[Spot, float, float]] = []
     for spot, (x, y) in sorted(placed, key=lambda item: (-item[0].count, item[1])):
         near = None if region else next((c for c in clusters if math.hypot(c[1] - x, c[2] - y) < _JOIN), None)
@@ -183,4 +205,6 @@ def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool)
     else:
         own = f"{number(spot.own)} with own coordinates" if spot.own else "from names in the text"
         says = f"{posts}: {names}{more} ({own})" if names else f"{posts} ({own})"
-    return Marker(x, y, radius, number(spot.count) if spot.count > 1 else "", says, region, cards.get(spot.best[1]))
+    return Marker(
+        x, y, radius, number(spot.count) if spot.count > 1 else "", says, region, cards.get(spot.best[1])
+    )

@@ -1,7 +1,7 @@
 """Run files: one YAML file holds a whole run, and the published numbers that its result stands beside.
 
-A run file may name others under `include`, relative to itself; they are merged in order, its own keys last. So a run is a setting, a model
-and a protocol:
+A run file may name others under `include`, relative to itself; they are merged in order, its own keys last.
+So a run is a setting, a model and a protocol:
 
     include: [../settings/a1.yaml, ../models/concat.yaml, ../protocols/default.yaml]
     name: a1_concat
@@ -52,21 +52,31 @@ class DataConfig(Config):
     posts: int = Field(default=60, ge=10)
     """Posts of the synthetic crisis."""
     clean_test: bool = False
-    """Whether the test is scored once more without posts that share a tweet or its words with another split."""
+    """Whether the test is scored once more without posts that share a tweet or its words with another
+    split.
+    """
     with_photo: bool = False
-    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published one."""
+    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published
+    one.
+    """
 
 
 class KnowledgeConfig(Config):
-    """Texts beside the posts, such as captions of their photos or encyclopedia summaries; see `data.sidecar`."""
+    """Texts beside the posts, such as captions of their photos or encyclopedia summaries; see
+    `data.sidecar`.
+    """
 
     name: str
     """What they are, for tables: `llava`, `wiki`, `weak`, …"""
     table: Path
-    """The file: JSONL, CSV or TSV with `id` (or `image`) and `text`, as `crisislens caption` and `crisislens knowledge` write it."""
+    """The file: JSONL, CSV or TSV with `id` (or `image`) and `text`, as `crisislens caption` and
+    `crisislens knowledge` write it.
+    """
     join: Literal["apart", "concat", "replace"] = "apart"
-    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet, separator and text in one sequence
-    (Eq. 2 of arXiv 2507.05165); `replace`: the text without the tweet (the authors' code of June 2025)."""
+    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet, separator
+    and text in one sequence (Eq. 2 of arXiv 2507.05165); `replace`: the text without the tweet (the authors'
+    code of June 2025).
+    """
     separator: str = " | "
     """Between tweet and text in `concat`; the paper names none, the code has none."""
     max_characters: int = Field(default=1000, gt=0)
@@ -82,7 +92,12 @@ class LoraConfig(Config):
     """Numerator of the scaling alpha / rank."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
     """On the way into the low-rank maps."""
-    targets: tuple[str, ...] = ("*encoder.layer*.query", "*encoder.layer*.key", "*encoder.layer*.value", "*encoder.layer*.dense")
+    targets: tuple[str, ...] = (
+        "*encoder.layer*.query",
+        "*encoder.layer*.key",
+        "*encoder.layer*.value",
+        "*encoder.layer*.dense",
+    )
     """Patterns of names of linear maps that are adapted."""
 
 
@@ -161,8 +176,8 @@ class RowConfig(Config):
     group: str
     """Rows of one group stand together."""
     form: Literal["published", "designed", "ours"]
-    """`published`: the authors' code; `designed`: what the paper says, where their code does something else; `ours`: no row of the
-    paper."""
+    """`published`: the authors' code; `designed`: what the paper says, where their code does something else;
+    `ours`: no row of the paper."""
     knowledge: str = "none"
     """What stands beside the tweet: `none`, `wiki`, `llava`, `weak`, …"""
     baseline: str | None = None
@@ -197,8 +212,8 @@ class RunConfig(Config):
     encoder: EncoderSpec = EncoderSpec()
     """What makes features."""
     mode: Literal["frozen", "finetune"] = "frozen"
-    """`frozen` trains on cached features; `finetune` trains the encoders of `tune` with the model, the other one's features still
-    cached."""
+    """`frozen` trains on cached features; `finetune` trains the encoders of `tune` with the model, the other
+    one's features still cached."""
     tune: tuple[Modality, ...] = ("text",)
     """In mode `finetune`: the modalities whose encoder is trained."""
     modalities: tuple[Modality, ...] = ("text", "image")
@@ -212,7 +227,9 @@ class RunConfig(Config):
     model: ModelSpec
     """The model and its options."""
     as_published: bool = False
-    """Must be true for models that reproduce published code, whose results depend on the posts in the same batch."""
+    """Must be true for models that reproduce published code, whose results depend on the posts in the same
+    batch.
+    """
     optimizer: OptimizerConfig = OptimizerConfig()
     """How weights move."""
     loss: LossConfig = LossConfig()
@@ -243,26 +260,37 @@ class RunConfig(Config):
         published = self.model.name.endswith("_published")
         if published != self.as_published:
             raise ValueError(
-                f"model {self.model.name!r} reproduces published code, quirks included; say as_published: true to run it"
+                f"model {self.model.name!r} reproduces published code, quirks included; say as_published: "
+                f"true to run it"
                 if published
                 else f"as_published is true, but model {self.model.name!r} is our own form; leave it out"
             )
         if self.lora is not None and self.mode == "frozen":
-            raise ValueError("lora trains the encoder, which mode 'frozen' does not; set mode: finetune or leave lora out")
+            raise ValueError(
+                "lora trains the encoder, which mode 'frozen' does not; set mode: finetune or leave lora out"
+            )
         if self.mode == "finetune" and (not self.tune or not set(self.tune) <= set(self.modalities)):
             raise ValueError(
-                f"mode 'finetune' trains the encoders of {self.tune}, but modalities are {self.modalities}; make tune a part of them"
+                f"mode 'finetune' trains the encoders of {self.tune}, but modalities are {self.modalities}; "
+                f"make tune a part of them"
             )
         if self.mode == "finetune" and self.knowledge is not None and self.knowledge.join == "apart":
-            raise ValueError("mode 'finetune' reads one text a post; set knowledge.join to concat or replace, or mode to frozen")
+            raise ValueError(
+                "mode 'finetune' reads one text a post; set knowledge.join to concat or replace, or mode to "
+                "frozen"
+            )
         if self.mode == "finetune" and self.encoder.options.get("adapter") is not None:
-            raise ValueError("mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out")
+            raise ValueError(
+                "mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out"
+            )
         if not self.modalities or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("modalities must not be empty and seeds must differ")
         return self
 
     @classmethod
-    def load(cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()) -> "RunConfig":
+    def load(
+        cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()
+    ) -> "RunConfig":
         """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
 
         Arguments:
@@ -282,14 +310,25 @@ class RunConfig(Config):
             merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides or [])))
             values: Any = OmegaConf.to_container(merged, resolve=True)
         except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}") from error
+            raise ConfigError(
+                f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}"
+            ) from error
         return cls.parse(values, where=str(path))
 
     def fingerprint(self) -> str:
-        """16 hex digits over all that decides a result: where the data lies and what others published do not."""
+        """16 hex digits over all that decides a result: where the data lies and what others published do
+        not.
+        """
         from crisislens.core.fingerprint import fingerprint
 
-        left_out: Any = {"data": {"root"}, "knowledge": {"table"}, "published": True, "row": True, "seeds": True, "device": True}
+        left_out: Any = {
+            "data": {"root"},
+            "knowledge": {"table"},
+            "published": True,
+            "row": True,
+            "seeds": True,
+            "device": True,
+        }
         values = self.model_dump(mode="json", exclude=left_out)
         return fingerprint(_without_later_keys(values))
 
@@ -299,7 +338,9 @@ class RunConfig(Config):
 
 
 def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out keys that run files of before did not have where they say what was always so: old results keep their fingerprint."""
+    """Leaves out keys that run files of before did not have where they say what was always so: old results
+    keep their fingerprint.
+    """
     if values["knowledge"] is None:
         del values["knowledge"]
     if values["tune"] == ["text"]:
@@ -316,7 +357,9 @@ def _with_includes(path: Path, depth: int) -> list[Any]:
     if not path.is_file():
         raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
     if depth == 0:
-        raise ConfigError(f"{path} is included more than {_INCLUDE_DEPTH} files deep; does a file include itself?")
+        raise ConfigError(
+            f"{path} is included more than {_INCLUDE_DEPTH} files deep; does a file include itself?"
+        )
     own = OmegaConf.load(path)
     if not isinstance(own, DictConfig):
         raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")

@@ -14,12 +14,23 @@ from crisislens.data.images import resolve_image
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import check_splits, clean_split, tweet_id
 from crisislens.data.synthetic import synthetic_labeled
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_A2, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
+from crisislens.domain.labels import (
+    DAMAGE_SEVERITY,
+    HUMANITARIAN_A2,
+    HUMANITARIAN_B2,
+    INFORMATIVENESS,
+    LabelSpace,
+)
 from crisislens.training.config import DataConfig
 
 __all__ = ["TaskData", "load_data", "with_photo"]
 
-_SPACES: dict[str, LabelSpace] = {"A1": INFORMATIVENESS, "A2": HUMANITARIAN_A2, "A3": DAMAGE_SEVERITY, "B2": HUMANITARIAN_B2}
+_SPACES: dict[str, LabelSpace] = {
+    "A1": INFORMATIVENESS,
+    "A2": HUMANITARIAN_A2,
+    "A3": DAMAGE_SEVERITY,
+    "B2": HUMANITARIAN_B2,
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,9 @@ class TaskData:
         return np.array([tweet_id(p.post) for p in self.splits[split]])
 
     def clean(self, split: str = "test") -> Shaped[np.ndarray, " s"]:
-        """True for posts of a split that share neither tweet nor (nearly) the words with another split. Takes seconds."""
+        """True for posts of a split that share neither tweet nor (nearly) the words with another split. Takes
+        seconds.
+        """
         report = check_splits(self.splits)
         kept = {p.post.id for p in clean_split(self.splits, split, report)}
         return np.array([p.post.id in kept for p in self.splits[split]])
@@ -63,7 +76,8 @@ def load_data(config: DataConfig) -> TaskData:
     """Reads the labeled posts that a run file names.
 
     Raises:
-        DataError: If the data set is not there or not as expected, or no post of a split has its photo where photos are asked for.
+        DataError: If the data set is not there or not as expected, or no post of a split has its photo where
+            photos are asked for.
     """
     data = _load(config)
     return with_photo(data) if config.with_photo else data
@@ -84,7 +98,10 @@ def with_photo(data: TaskData) -> TaskData:
 
     kept = {name: [p for p in posts if there(p)] for name, posts in data.splits.items()}
     if empty := [name for name, posts in kept.items() if not posts]:
-        raise DataError(f"no photo of the posts of {', '.join(empty)} is in {data.image_root}; put the photos where the tables name them")
+        raise DataError(
+            f"no photo of the posts of {', '.join(empty)} is in {data.image_root}; put the photos where the "
+            f"tables name them"
+        )
     mark = fingerprint([data.fingerprint, {name: [p.post.id for p in posts] for name, posts in kept.items()}])
     return replace(data, splits=kept, fingerprint=mark, description={**data.description, "with_photo": True})
 
@@ -95,7 +112,11 @@ def _load(config: DataConfig) -> TaskData:
         every = synthetic_labeled(config.root, posts=config.posts)[space.task]
         kept = [p for p in every if space.resolve(p.label) is not None]
         splits = {name: [p for p in kept if p.split == name] for name in ("train", "dev", "test")}
-        identity: dict[str, object] = {"kind": "made-up crisis", "setting": config.setting, "posts": config.posts}
+        identity: dict[str, object] = {
+            "kind": "made-up crisis",
+            "setting": config.setting,
+            "posts": config.posts,
+        }
         return TaskData(space, splits, config.root, fingerprint(identity), identity)
     source = CrisisMMD(config.root, setting=config.setting, variant=config.variant)
     splits = {name: source.load(name) for name in ("train", "dev", "test")}

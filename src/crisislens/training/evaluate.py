@@ -1,4 +1,6 @@
-"""What a trained model is worth: scores with intervals over tweets, each event, calibration before and after, abstention."""
+"""What a trained model is worth: scores with intervals over tweets, each event, calibration before and after,
+abstention.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,19 +56,31 @@ class Evaluation(BaseModel):
         """One line: `A1 test: accuracy 87.45 [85.80, 89.06], macro-F1 …, weighted F1 …`."""
         r = self.report
         return (
-            f"{self.setting} {self.split}, {r.posts} posts: accuracy {r.accuracy.percent()}, macro-F1 {r.macro_f1.percent()}, "
+            f"{self.setting} {self.split}, {r.posts} posts: accuracy {r.accuracy.percent()}, macro-F1 "
+            f"{r.macro_f1.percent()}, "
             f"weighted F1 {r.weighted_f1.percent()}"
         )
 
     def markdown(self, published: Sequence[Published] = ()) -> str:
         """Tables: scores beside published ones, classes, events, calibration and abstention."""
         r, s = self.report, self.selective
-        rows = [f"| ours | {r.accuracy.percent()} | {r.macro_f1.percent()} | {r.weighted_f1.percent()} | measured |"]
-        rows += [f"| {p.system} | {_given(p.accuracy)} | {_given(p.macro_f1)} | {_given(p.weighted_f1)} | {p.source} |" for p in published]
-        classes = [
-            f"| {n} | {100 * c.precision:.2f} | {100 * c.recall:.2f} | {100 * c.f1:.2f} | {c.support} |" for n, c in r.per_class.items()
+        rows = [
+            f"| ours | {r.accuracy.percent()} | {r.macro_f1.percent()} | {r.weighted_f1.percent()} | "
+            f"measured |"
         ]
-        events = [f"| {n} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |" for n, g in r.groups.items()]
+        rows += [
+            f"| {p.system} | {_given(p.accuracy)} | {_given(p.macro_f1)} | {_given(p.weighted_f1)} | "
+            f"{p.source} |"
+            for p in published
+        ]
+        classes = [
+            f"| {n} | {100 * c.precision:.2f} | {100 * c.recall:.2f} | {100 * c.f1:.2f} | {c.support} |"
+            for n, c in r.per_class.items()
+        ]
+        events = [
+            f"| {n} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |"
+            for n, g in r.groups.items()
+        ]
         spread = f"{r.clusters} tweets" if r.clusters else "posts"
         risk = "none is answered" if s.risk is None else f"{100 * s.risk:.2f} % of the answers are wrong"
         parts = [
@@ -75,12 +89,17 @@ class Evaluation(BaseModel):
             _table("system | accuracy | macro-F1 | weighted F1 | source", rows),
             _table("class | precision | recall | F1 | posts", classes),
             _table("event | posts | accuracy | weighted F1", events) if events else "",
-            f"Calibration error {100 * self.before.ece:.2f} → {100 * self.after.ece:.2f} with temperature {self.temperature:.2f}; "
-            f"below a confidence of {s.threshold:.2f} it abstains: {100 * s.coverage:.1f} % are answered, {risk}.",
+            f"Calibration error {100 * self.before.ece:.2f} → {100 * self.after.ece:.2f} with temperature "
+            f"{self.temperature:.2f}; "
+            f"below a confidence of {s.threshold:.2f} it abstains: {100 * s.coverage:.1f} % are answered, "
+            f"{risk}.",
         ]
         if r.ordinal:
             kappa, mae = r.ordinal.quadratic_kappa, r.ordinal.mean_absolute_error
-            parts.append(f"Quadratic kappa {kappa.percent()}, mean error {mae.value:.3f} [{mae.low:.3f}, {mae.high:.3f}] steps.")
+            parts.append(
+                f"Quadratic kappa {kappa.percent()}, mean error {mae.value:.3f} [{mae.low:.3f}, "
+                f"{mae.high:.3f}] steps."
+            )
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -135,12 +154,13 @@ def evaluate_artifact(
     data: TaskData,
     split: str = "test",
     *,
-    rules: CleaningRules = CleaningRules(),  # noqa: B008 - frozen
-    limits: ImageLimits = ImageLimits(),  # noqa: B008 - frozen
+    rules: CleaningRules = CleaningRules(),
+    limits: ImageLimits = ImageLimits(),
     knowledge: KnowledgeConfig | None = None,
     resamples: int = 1000,
 ) -> Evaluation:
-    """Loads a saved model and scores it on a split, through the same path from posts to logits as the product's.
+    """Loads a saved model and scores it on a split, through the same path from posts to logits as the
+    product's.
 
     Arguments:
         folder: The artifact.
@@ -156,9 +176,17 @@ def evaluate_artifact(
     """
     loaded = load_artifact(folder)
     _check_space(folder, loaded.meta, data.space)
-    encoder = PostEncoder(load_encoders(artifact_encoder(folder, loaded.meta)), rules=rules, limits=limits, image_root=data.image_root)
+    encoder = PostEncoder(
+        load_encoders(artifact_encoder(folder, loaded.meta)),
+        rules=rules,
+        limits=limits,
+        image_root=data.image_root,
+    )
     if encoder.fingerprint() != loaded.meta.features_fingerprint:
-        raise ModelError(f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its rules and limits")
+        raise ModelError(
+            f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its "
+            f"rules and limits"
+        )
     posts = [p.post for p in data.splits[split]]
     beside = [""] * len(posts)
     if knowledge is not None:
@@ -172,7 +200,10 @@ def evaluate_artifact(
         for i in range(0, len(posts), _BATCH):
             batch = collate(encoder.encode(posts[i : i + _BATCH]).features, loaded.meta.widths)
             if loaded.model.reads_captions:
-                captions = [Post(id=p.id, text=x) for p, x in zip(posts[i : i + _BATCH], beside[i : i + _BATCH], strict=True)]
+                captions = [
+                    Post(id=p.id, text=x)
+                    for p, x in zip(posts[i : i + _BATCH], beside[i : i + _BATCH], strict=True)
+                ]
                 batch = batch.map(caption=collate(encoder.encode(captions).features, loaded.meta.widths).text)
             parts.append(loaded.model(batch).float().numpy())
     return evaluate_logits(
@@ -188,8 +219,14 @@ def evaluate_artifact(
 def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
     """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
     spec = EncoderSpec.parse(meta.encoder, where=str(folder))
-    sides = {side: EncoderSpec.parse(spec.options[side], where=str(folder)) for side in ("text", "image")} if spec.name == "pair" else {}
-    rooted: dict[str, JsonValue] = {side: _rooted(one, folder).model_dump(mode="json") for side, one in sides.items()}
+    sides = (
+        {side: EncoderSpec.parse(spec.options[side], where=str(folder)) for side in ("text", "image")}
+        if spec.name == "pair"
+        else {}
+    )
+    rooted: dict[str, JsonValue] = {
+        side: _rooted(one, folder).model_dump(mode="json") for side, one in sides.items()
+    }
     return EncoderSpec(name=spec.name, options=rooted) if rooted else _rooted(spec, folder)
 
 
@@ -202,7 +239,10 @@ def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
 
 def _check_space(folder: Path, meta: ArtifactMeta, space: LabelSpace) -> None:
     if meta.classes != space.classes:
-        raise ModelError(f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take another setting")
+        raise ModelError(
+            f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take "
+            f"another setting"
+        )
 
 
 def _table(head: str, rows: Sequence[str]) -> str:

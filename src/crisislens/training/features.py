@@ -44,9 +44,15 @@ class Prepared:
 
 
 def prepare(
-    run: RunConfig, data: TaskData, encoders: EncoderPair, cache: Path, *, progress: Callable[[int, int], None] | None = None
+    run: RunConfig,
+    data: TaskData,
+    encoders: EncoderPair,
+    cache: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Extracts features, or opens those that are there, and holds them in memory; texts to be trained on stay tokens.
+    """Extracts features, or opens those that are there, and holds them in memory; texts to be trained on stay
+    tokens.
 
     Arguments:
         run: Which modalities, token states and rules.
@@ -80,7 +86,9 @@ def prepare(
         features = cached([_given(post, run) for post in posts], encoder)
         captions = None
         if apart and beside is not None:
-            captions = cached([Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]], reader)
+            captions = cached(
+                [Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]], reader
+            )
         inputs[split] = _inputs(run, encoders, posts, CachedInputs(features, captions), data.image_root)
     mark = "" if beside is None else beside.fingerprint()
     return Prepared(inputs, encoders.widths(), encoders.fingerprint(), encoder.fingerprint(), mark)
@@ -92,14 +100,19 @@ def read_knowledge(config: KnowledgeConfig) -> Sidecar:
     Raises:
         DataError: If the file is missing or cannot be used.
     """
-    return Sidecar.read(config.table, max_characters=config.max_characters, made_by=f"crisislens {_MAKERS.get(config.name, 'caption')}")
+    return Sidecar.read(
+        config.table,
+        max_characters=config.max_characters,
+        made_by=f"crisislens {_MAKERS.get(config.name, 'caption')}",
+    )
 
 
 def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: CleaningRules) -> str:
-    """The text that a model reads where tweet and knowledge share one sequence, $x'' = \\operatorname{concat}(x, x')$ (Eq. 2).
+    """The text that a model reads where tweet and knowledge share one sequence,
+    $x'' = \\operatorname{concat}(x, x')$ (Eq. 2).
 
-    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete what stands beside the tweet, as it did
-    in the authors' code.
+    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete what stands
+    beside the tweet, as it did in the authors' code.
 
     Arguments:
         text: The tweet.
@@ -115,24 +128,35 @@ def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: Cleani
 
 def _encoder(run: RunConfig, encoders: EncoderPair, image_root: Path | None) -> PostEncoder:
     tokens = [m for m in run.keep_tokens if m in run.modalities]
-    return PostEncoder(encoders, rules=run.rules, limits=run.limits, image_root=image_root, keep_tokens=tokens)
+    return PostEncoder(
+        encoders, rules=run.rules, limits=run.limits, image_root=image_root, keep_tokens=tokens
+    )
 
 
 def _informed(post: Post, run: RunConfig, beside: Sidecar | None) -> Post:
     """The post with what stands beside it in its text, where they share one sequence."""
     if beside is None or run.knowledge is None or run.knowledge.join == "apart":
         return post
-    return post.model_copy(update={"text": informed_text(post.text, beside.of(post), run.knowledge, run.rules)})
+    return post.model_copy(
+        update={"text": informed_text(post.text, beside.of(post), run.knowledge, run.rules)}
+    )
 
 
 def _given(post: Post, run: RunConfig) -> Post:
     """The post without what the run does not read from the cache."""
     tuned = run.tune if run.mode == "finetune" else ()
     text = post.text if "text" in run.modalities and "text" not in tuned else ""
-    return post.model_copy(update={"text": text, "image": post.image if "image" in run.modalities and "image" not in tuned else None})
+    return post.model_copy(
+        update={
+            "text": text,
+            "image": post.image if "image" in run.modalities and "image" not in tuned else None,
+        }
+    )
 
 
-def _inputs(run: RunConfig, encoders: EncoderPair, posts: list[Post], features: CachedInputs, image_root: Path) -> Inputs:
+def _inputs(
+    run: RunConfig, encoders: EncoderPair, posts: list[Post], features: CachedInputs, image_root: Path
+) -> Inputs:
     if run.mode == "frozen":
         return features
     texts = None

@@ -1,8 +1,10 @@
-"""Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a model on disk.
+"""Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a
+model on disk.
 
-A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was trained, its adapter),
-`predictions.parquet` (logits and calibrated probabilities of development and test posts) and `metrics.json`, which is written last: where
-it stands, the run is finished. Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
+A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was
+trained, its adapter), `predictions.parquet` (logits and calibrated probabilities of development and test
+posts) and `metrics.json`, which is written last: where it stands, the run is finished. Until then
+`checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
 
 Test posts are looked at once, after everything has been chosen on development posts.
 """
@@ -109,7 +111,8 @@ def fit(
         cache: The root of feature caches.
         resume: Whether to go on from where a killed run was, or to return the result of a finished one.
         data: Labeled posts; None reads those that the run file names.
-        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None prepares them.
+        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None
+            prepares them.
         on_features: Called with the posts whose features are done and all posts.
         on_epoch: Called with each epoch's record.
 
@@ -131,11 +134,17 @@ def fit(
         else:
             encoders = None
         started = time.perf_counter()
-        network, outcome = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
+        network, outcome = _train(
+            run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
+        )
         logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
         result = _judge(run, seed, folder, data, logits, outcome, started)
-        write_artifact(folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold)
-    write_predictions(folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold)
+        write_artifact(
+            folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold
+        )
+    write_predictions(
+        folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold
+    )
     atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
     (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     return result
@@ -155,9 +164,15 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
     try:
         values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if values["fingerprint"] != run.fingerprint():
-            raise CacheError(f"{folder} holds another run of this name; give another folder, or train without resume to replace it")
+            raise CacheError(
+                f"{folder} holds another run of this name; give another folder, or train without resume to "
+                f"replace it"
+            )
         if values["data"] != data:
-            raise CacheError(f"{folder} was made from other data; give another folder, or train without resume to replace it")
+            raise CacheError(
+                f"{folder} was made from other data; give another folder, or train without resume to replace "
+                f"it"
+            )
         clean = values["clean_test"]
         return RunResult(
             run=run,
@@ -173,12 +188,16 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
             seconds=values["seconds"],
         )
     except (OSError, ValueError, KeyError) as error:
-        raise CacheError(f"{folder} holds no readable result ({error}); train without resume to replace it") from error
+        raise CacheError(
+            f"{folder} holds no readable result ({error}); train without resume to replace it"
+        ) from error
 
 
 def _check_device(run: RunConfig) -> None:
     kind = run.device.partition(":")[0]
-    if (kind == "cuda" and not torch.cuda.is_available()) or (kind == "mps" and not torch.backends.mps.is_available()):
+    if (kind == "cuda" and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    ):
         raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
 
 
@@ -192,7 +211,10 @@ def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
     if not resume:
         (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     elif (folder / "checkpoint.ckpt").is_file() and known != data:
-        raise CacheError(f"{folder} holds the checkpoint of a run on other data; give another folder, or train without resume")
+        raise CacheError(
+            f"{folder} holds the checkpoint of a run on other data; give another folder, or train without "
+            f"resume"
+        )
     atomic_write(mark, data)
     atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
 
@@ -212,7 +234,8 @@ def _train(
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
     if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
         raise ConfigError(
-            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with join: apart, or captions: false"
+            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
+            f"join: apart, or captions: false"
         )
     network: nn.Module = model
     if encoders is not None and run.mode == "finetune":
@@ -245,10 +268,19 @@ def _judge(
     y = data.labels("dev")
     temperature = fit_temperature(logits["dev"], y)
     p = softmax(logits["dev"], temperature)
-    chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta)
+    chosen = threshold_for_risk(
+        p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta
+    )
 
     def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
-        return evaluate_logits(logits["test"], data, temperature=temperature, abstain_below=chosen.threshold, rows=rows, name=name)
+        return evaluate_logits(
+            logits["test"],
+            data,
+            temperature=temperature,
+            abstain_below=chosen.threshold,
+            rows=rows,
+            name=name,
+        )
 
     return RunResult(
         run=run,

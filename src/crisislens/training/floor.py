@@ -1,12 +1,15 @@
-r"""The floor that every model must beat: TF-IDF of the text's words and character n-grams, logistic regression, no photo.
+r"""The floor that every model must beat: TF-IDF of the text's words and character n-grams, logistic
+regression, no photo.
 
-For a text with term counts $n_t$ and document frequencies $d_t$ among $s$ training texts, in each of the two vocabularies,
+For a text with term counts $n_t$ and document frequencies $d_t$ among $s$ training texts, in each of the two
+vocabularies,
 
-$$x_t = (1 + \log n_t)\Big(1 + \log \frac{1 + s}{1 + d_t}\Big), \qquad x \leftarrow x / \lVert x \rVert_2, \qquad \ell = W x + b,$$
+$$x_t = (1 + \log n_t)\Big(1 + \log \frac{1 + s}{1 + d_t}\Big), \qquad x \leftarrow x / \lVert x \rVert_2,
+\qquad \ell = W x + b,$$
 
-with $W, b$ of the least weighted cross-entropy plus $\lVert W \rVert^2 / 2C$; rare classes weigh more (`balanced`). Salton and
-Buckley, 1988, in scikit-learn's form. Deterministic, so there are no seeds. Temperature and threshold come from development posts, as for
-every model.
+with $W, b$ of the least weighted cross-entropy plus $\lVert W \rVert^2 / 2C$; rare classes weigh more
+(`balanced`). Salton and Buckley, 1988, in scikit-learn's form. Deterministic, so there are no seeds.
+Temperature and threshold come from development posts, as for every model.
 """
 
 import numpy as np
@@ -24,7 +27,7 @@ __all__ = ["fit_floor"]
 def fit_floor(
     data: TaskData,
     *,
-    rules: CleaningRules = CleaningRules(),  # noqa: B008 - frozen
+    rules: CleaningRules = CleaningRules(),
     inverse_penalty: float = 2.0,
     target_risk: float = 0.1,
     resamples: int = 1000,
@@ -55,11 +58,16 @@ def fit_floor(
     )
     y = data.labels("train")
     model.fit(texts["train"], y)
-    logits = {split: _logits(model.predict_log_proba(texts[split]), np.unique(y), len(data.space)) for split in ("dev", "test")}
+    logits = {
+        split: _logits(model.predict_log_proba(texts[split]), np.unique(y), len(data.space))
+        for split in ("dev", "test")
+    }
     temperature = fit_temperature(logits["dev"], data.labels("dev"))
     p = softmax(logits["dev"], temperature)
     chosen = threshold_for_risk(p.max(1), p.argmax(1) == data.labels("dev"), target_risk)
-    return evaluate_logits(logits["test"], data, temperature=temperature, abstain_below=chosen.threshold, resamples=resamples), logits
+    return evaluate_logits(
+        logits["test"], data, temperature=temperature, abstain_below=chosen.threshold, resamples=resamples
+    ), logits
 
 
 def _logits(known: Float[np.ndarray, "s k"], classes: np.ndarray, c: int) -> Float[np.ndarray, "s c"]:

@@ -1,10 +1,12 @@
 r"""Both encoders in the graph: token ids and pixels in, logits out, gradients into whatever is trained.
 
-$$\ell = f_\theta\big(E_T(x_T; \phi_T),\ E_I(x_I; \phi_I)\big), \qquad \theta, \phi_T, \phi_I \text{ learned together}.$$
+$$\ell = f_\theta\big(E_T(x_T; \phi_T),\ E_I(x_I; \phi_I)\big), \qquad \theta, \phi_T, \phi_I \text{ learned
+together}.$$
 
-So are the DenseNet and ELECTRA rows of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, trained. Where only the pictures'
-encoder is trained, texts come from the cache. Photos are decoded anew for every batch, in a few threads, since a data set of pixels does
-not fit in memory; the authors' flips and crops are left out (their crops are random in the test as well).
+So are the DenseNet and ELECTRA rows of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
+trained. Where only the pictures' encoder is trained, texts come from the cache. Photos are decoded anew for
+every batch, in a few threads, since a data set of pixels does not fit in memory; the authors' flips and crops
+are left out (their crops are random in the test as well).
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,9 @@ class PixelSource:
         encoder: What prepares them.
     """
 
-    def __init__(self, refs: Sequence[ImageRef | None], root: Path, limits: ImageLimits, encoder: ImageEncoder) -> None:
+    def __init__(
+        self, refs: Sequence[ImageRef | None], root: Path, limits: ImageLimits, encoder: ImageEncoder
+    ) -> None:
         self.refs, self.root, self.limits, self.encoder = list(refs), root, limits, encoder
         self.shape = tuple(encoder.preprocess(np.zeros((16, 16, 3), np.uint8)).shape)
 
@@ -70,9 +74,13 @@ class GraphInputs:
         pad_id: What batches of ids are padded with.
     """
 
-    def __init__(self, features: CachedInputs, pixels: PixelSource, tokens: Sequence[TokenizedText] | None, pad_id: int) -> None:
+    def __init__(
+        self, features: CachedInputs, pixels: PixelSource, tokens: Sequence[TokenizedText] | None, pad_id: int
+    ) -> None:
         self.features, self.pixels, self.tokens, self.pad_id = features, pixels, tokens, pad_id
-        self.lengths: Int[np.ndarray, " s"] = features.lengths if tokens is None else np.array([len(x.ids) for x in tokens], np.int64)
+        self.lengths: Int[np.ndarray, " s"] = (
+            features.lengths if tokens is None else np.array([len(x.ids) for x in tokens], np.int64)
+        )
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> GraphBatch:
         """Pixels, and ids or features of the texts."""
@@ -102,7 +110,9 @@ class GraphNetwork(nn.Module):
         text = batch.text
         if batch.ids is not None and batch.mask is not None and batch.worded is not None:
             states, pooled = self.encoder["text"](batch.ids, batch.mask)
-            text = ModalityBatch(states, batch.mask, pooled, torch.ones_like(batch.worded)).without(~batch.worded)
+            text = ModalityBatch(states, batch.mask, pooled, torch.ones_like(batch.worded)).without(
+                ~batch.worded
+            )
         cells, pooled = self.encoder["image"](batch.pixels)
         everywhere = torch.ones(cells.shape[:2], dtype=torch.bool, device=cells.device)
         image = ModalityBatch(cells, everywhere, pooled, torch.ones_like(batch.seen)).without(~batch.seen)

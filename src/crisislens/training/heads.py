@@ -2,8 +2,9 @@ r"""A fusion model on cached features with a weight for each post: what the prod
 
 $$L = \frac{\sum_i \omega_i\, w_{y_i} \operatorname{CE}_\epsilon(\ell_i, y_i)}{\sum_i \omega_i\, w_{y_i}},$$
 
-with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine decay, a fixed number of epochs: with
-weak and strong labels mixed there is no one development loss to stop by, and the models are small.
+with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine decay, a
+fixed number of epochs: with weak and strong labels mixed there is no one development loss to stop by, and the
+models are small.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,7 +50,9 @@ class HeadConfig(Config):
 
 
 class _HeadModule(lightning.LightningModule):
-    def __init__(self, model: FusionModel, weights: Float[Tensor, " c"], config: HeadConfig, steps: int) -> None:
+    def __init__(
+        self, model: FusionModel, weights: Float[Tensor, " c"], config: HeadConfig, steps: int
+    ) -> None:
         super().__init__()
         self.model, self.config, self.steps = model, config, steps
         self.register_buffer("weights", weights)
@@ -58,17 +61,26 @@ class _HeadModule(lightning.LightningModule):
         features, y, weight = batch
         assert isinstance(self.weights, Tensor)
         weight = weight * self.weights[y]
-        rows = functional.cross_entropy(self.model(features), y, label_smoothing=self.config.smoothing, reduction="none")
+        rows = functional.cross_entropy(
+            self.model(features), y, label_smoothing=self.config.smoothing, reduction="none"
+        )
         return (rows * weight).sum() / weight.sum()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def train_head(
-    model: FusionModel, cache: FeatureCache, rows: Sequence[int], y: Sequence[int], weights: Sequence[float], config: HeadConfig
+    model: FusionModel,
+    cache: FeatureCache,
+    rows: Sequence[int],
+    y: Sequence[int],
+    weights: Sequence[float],
+    config: HeadConfig,
 ) -> None:
     """Trains a model in place and leaves it in evaluation mode.
 
@@ -83,14 +95,21 @@ def train_head(
     labels = torch.tensor(y)
     loader = _Shuffled(cache, np.asarray(rows), labels, torch.tensor(weights, dtype=torch.float32), config)
     classes = int(model(cache.batch(loader.rows[:2])).shape[1])
-    module = _HeadModule(model, class_weights(labels, classes, config.balance), config, steps=len(loader) * config.epochs)
+    module = _HeadModule(
+        model, class_weights(labels, classes, config.balance), config, steps=len(loader) * config.epochs
+    )
     model.train()
     quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, device="cpu").fit(module, loader)
     model.eval()
 
 
 def predict_logits(
-    model: FusionModel, cache: FeatureCache, rows: Sequence[int], *, hide: str | None = None, batch_posts: int = 256
+    model: FusionModel,
+    cache: FeatureCache,
+    rows: Sequence[int],
+    *,
+    hide: str | None = None,
+    batch_posts: int = 256,
 ) -> Float[np.ndarray, "s c"]:
     """Logits of cached posts.
 
@@ -116,9 +135,20 @@ class _Shuffled:
     """Random batches, others each epoch."""
 
     def __init__(
-        self, cache: FeatureCache, rows: Int[np.ndarray, " s"], labels: Int[Tensor, " s"], weights: Float[Tensor, " s"], config: HeadConfig
+        self,
+        cache: FeatureCache,
+        rows: Int[np.ndarray, " s"],
+        labels: Int[Tensor, " s"],
+        weights: Float[Tensor, " s"],
+        config: HeadConfig,
     ) -> None:
-        self.cache, self.rows, self.labels, self.weights, self.size = cache, rows, labels, weights, config.batch_posts
+        self.cache, self.rows, self.labels, self.weights, self.size = (
+            cache,
+            rows,
+            labels,
+            weights,
+            config.batch_posts,
+        )
         self.generator = torch.Generator().manual_seed(config.seed)
 
     def __len__(self) -> int:

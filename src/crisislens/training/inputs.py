@@ -1,7 +1,8 @@
-"""What a network trains on, held in memory: features from the cache, or token ids for an encoder that is trained along.
+"""What a network trains on, held in memory: features from the cache, or token ids for an encoder that is
+trained along.
 
-Batches of pooled features are one indexing operation; token states are kept flat (posts one after the other, in the cache's precision) and
-padded when a batch is made, so memory holds no padding.
+Batches of pooled features are one indexing operation; token states are kept flat (posts one after the other,
+in the cache's precision) and padded when a batch is made, so memory holds no padding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,17 @@ from crisislens.features.cache import FeatureCache
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
-__all__ = ["Batch", "CachedInputs", "GraphBatch", "Inputs", "LabeledBatches", "TokenBatch", "TokenInputs", "TunedNetwork", "epoch_batches"]
+__all__ = [
+    "Batch",
+    "CachedInputs",
+    "GraphBatch",
+    "Inputs",
+    "LabeledBatches",
+    "TokenBatch",
+    "TokenInputs",
+    "TunedNetwork",
+    "epoch_batches",
+]
 
 _WINDOW = 50
 _CHUNK = 256
@@ -43,7 +54,9 @@ class TokenBatch:
 
     def to(self, device: torch.device | str) -> "TokenBatch":
         """A copy on a device."""
-        return TokenBatch(self.ids.to(device), self.mask.to(device), self.present.to(device), self.image.to(device))
+        return TokenBatch(
+            self.ids.to(device), self.mask.to(device), self.present.to(device), self.image.to(device)
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,9 @@ class Inputs(Protocol):
     """Posts that batches are made of."""
 
     lengths: Int[np.ndarray, " s"]
-    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are in work."""
+    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are
+    in work.
+    """
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> Batch:
         """The posts at these positions, in this order."""
@@ -100,14 +115,20 @@ class CachedInputs:
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
         self.image = _Modality([p.image for p in parts], dtype)
-        # with patches counted, posts with a photo stand together: one of them makes a whole batch as long as itself
+        # with patches counted, posts with a photo stand together: one of them makes a whole batch as long as
+        # itself
         self.lengths = (self.text.lengths + self.image.lengths).numpy()
         self.caption: _Modality | None = None
         if captions is not None:
             self.caption = _Modality(
-                [captions.batch(range(i, min(i + _CHUNK, len(cache)))).text for i in range(0, len(cache), _CHUNK)], dtype
+                [
+                    captions.batch(range(i, min(i + _CHUNK, len(cache)))).text
+                    for i in range(0, len(cache), _CHUNK)
+                ],
+                dtype,
             )
-            # the sum, not one part after the other: captions of one event are alike, and batches of one event made training worse
+            # the sum, not one part after the other: captions of one event are alike, and batches of one event
+            # made training worse
             self.lengths = self.lengths + self.caption.lengths.numpy()
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> FeatureBatch:
@@ -126,7 +147,9 @@ class _Modality:
         self.lengths = torch.cat([p.mask.sum(1) for p in parts])
         # a last row of zeros stands for padding
         width = parts[0].tokens.shape[-1]
-        self.tokens = torch.cat([*(p.tokens[p.mask].to(dtype) for p in parts), torch.zeros(1, width, dtype=dtype)])
+        self.tokens = torch.cat(
+            [*(p.tokens[p.mask].to(dtype) for p in parts), torch.zeros(1, width, dtype=dtype)]
+        )
         self.starts = self.lengths.cumsum(0) - self.lengths
         self.longest = int(self.lengths.max())
 
@@ -134,7 +157,10 @@ class _Modality:
         lengths = self.lengths[index]
         n = int(lengths.max()) if self.longest else 0
         if n == 0:
-            tokens, mask = torch.zeros(len(index), 1, self.tokens.shape[-1]), torch.zeros(len(index), 1, dtype=torch.bool)
+            tokens, mask = (
+                torch.zeros(len(index), 1, self.tokens.shape[-1]),
+                torch.zeros(len(index), 1, dtype=torch.bool),
+            )
         else:
             place = torch.arange(n)
             mask = place < lengths[:, None]
@@ -153,7 +179,13 @@ class LabeledBatches:
         count: How many batches a pass has.
     """
 
-    def __init__(self, inputs: Inputs, y: Int[Tensor, " s"], batches: Callable[[], list[Int[np.ndarray, " b"]]], count: int) -> None:
+    def __init__(
+        self,
+        inputs: Inputs,
+        y: Int[Tensor, " s"],
+        batches: Callable[[], list[Int[np.ndarray, " b"]]],
+        count: int,
+    ) -> None:
         self.inputs, self.y, self.batches, self.count = inputs, y, batches, count
 
     def __len__(self) -> int:
@@ -207,11 +239,14 @@ class TunedNetwork(nn.Module):
         return self.model(FeatureBatch(text=text, image=batch.image))  # type: ignore[no-any-return]
 
 
-def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch: int) -> list[Int[np.ndarray, " b"]]:
-    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal seed and epoch.
+def epoch_batches(
+    lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch: int
+) -> list[Int[np.ndarray, " b"]]:
+    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal seed and
+    epoch.
 
-    All posts are permuted; windows of 50 batches are sorted by length and cut into batches, and the batches are permuted. A single post
-    left over joins the batch before it, because BatchNorm cannot learn from one.
+    All posts are permuted; windows of 50 batches are sorted by length and cut into batches, and the batches
+    are permuted. A single post left over joins the batch before it, because BatchNorm cannot learn from one.
 
     Arguments:
         lengths: Tokens of each post.

@@ -1,11 +1,13 @@
 r"""Training of the compact joint encoder on texts and photos that belong together.
 
 $$L = L_{\text{align}} + \lambda\, L_{\text{match}}, \qquad
-  L_{\text{match}} = \frac{1}{2b} \sum_m \operatorname{BCE}(1, m(t_m, i_m)) + \operatorname{BCE}(0, m(t_m, i_{n(m)})),$$
+  L_{\text{match}} = \frac{1}{2b} \sum_m \operatorname{BCE}(1, m(t_m, i_m)) + \operatorname{BCE}(0, m(t_m,
+  i_{n(m)})),$$
 
-the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed state (ViLT, Sec. 3.2), the wrong picture
-n(m) drawn from the batch by similarity, never from the pair's own group (hard negatives, Li et al. 2021, ALBEF,
-https://arxiv.org/abs/2107.07651, Sec. 3.2). The towers below are frozen, so their states are made once. AdamW, cosine decay.
+the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed state (ViLT,
+Sec. 3.2), the wrong picture n(m) drawn from the batch by similarity, never from the pair's own group (hard
+negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec. 3.2). The towers below are frozen, so
+their states are made once. AdamW, cosine decay.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -99,7 +101,9 @@ def train_joint(
     )
     loader = _Pairs(pairs, photos, config)
     module = _JointModule(joint, config, steps=len(loader) * config.epochs)
-    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(module, loader)
+    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(
+        module, loader
+    )
     return joint.eval()
 
 
@@ -118,20 +122,33 @@ class _JointModule(lightning.LightningModule):
             loss = loss + self.config.match * self._match(aligned, scores.detach(), groups)
         return loss
 
-    def _match(self, aligned: JointStates, scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+    def _match(
+        self, aligned: JointStates, scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"]
+    ) -> Float[Tensor, ""]:
         allowed: Bool[Tensor, "b b"] = groups[:, None] != groups[None, :]
-        p = (scores / self.config.temperature).masked_fill(~allowed, -30.0).softmax(1) * allowed + 1e-9 * allowed
+        p = (scores / self.config.temperature).masked_fill(~allowed, -30.0).softmax(
+            1
+        ) * allowed + 1e-9 * allowed
         usable = allowed.any(1)
         wrong = torch.multinomial(torch.where(usable[:, None], p, 1.0), 1)[:, 0]
-        image, mask = torch.cat([aligned.image, aligned.image[wrong]]), torch.cat([aligned.image_mask, aligned.image_mask[wrong]])
-        both = JointStates(aligned.text.repeat(2, 1, 1), aligned.text_mask.repeat(2, 1), image, mask, aligned.pooled)
+        image, mask = (
+            torch.cat([aligned.image, aligned.image[wrong]]),
+            torch.cat([aligned.image_mask, aligned.image_mask[wrong]]),
+        )
+        both = JointStates(
+            aligned.text.repeat(2, 1, 1), aligned.text_mask.repeat(2, 1), image, mask, aligned.pooled
+        )
         logits = self.matches(self.joint.mix(both).pooled)[:, 0]
         y = torch.cat([torch.ones(len(scores)), torch.zeros(len(scores))])
         weight = torch.cat([usable, usable]).float()
-        return (functional.binary_cross_entropy_with_logits(logits, y, reduction="none") * weight).sum() / weight.sum().clamp(min=1)
+        return (
+            functional.binary_cross_entropy_with_logits(logits, y, reduction="none") * weight
+        ).sum() / weight.sum().clamp(min=1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
+        )
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

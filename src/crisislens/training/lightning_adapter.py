@@ -1,11 +1,14 @@
-"""The one place that knows pytorch-lightning: a trainer without noise, and training of one network with all that a run file asks for.
+"""The one place that knows pytorch-lightning: a trainer without noise, and training of one network with all
+that a run file asks for.
 
-What lightning brings: the loop, optimizers and schedules at the right time, gradient clipping, mixed precision, devices, early stopping,
-checkpoints that hold all of it. What is switched off: loggers, progress bars, summaries, its own checkpoints and seeds; a step of a small
-model costs about as much as its arithmetic then.
+What lightning brings: the loop, optimizers and schedules at the right time, gradient clipping, mixed
+precision, devices, early stopping, checkpoints that hold all of it. What is switched off: loggers, progress
+bars, summaries, its own checkpoints and seeds; a step of a small model costs about as much as its arithmetic
+then.
 
-Runs repeat: shuffling depends on seed and epoch alone, and dropout is seeded anew at the start of every epoch. So a run that was killed and
-goes on from its last finished epoch gives the numbers of an undisturbed one.
+Runs repeat: shuffling depends on seed and epoch alone, and dropout is seeded anew at the start of every
+epoch. So a run that was killed and goes on from its last finished epoch gives the numbers of an undisturbed
+one.
 """
 
 import logging
@@ -73,8 +76,8 @@ class Outcome:
 class _QuietTrainer(lightning.Trainer):
     """Undoes two habits of lightning 2.6.
 
-    It builds a `LeafSpec`, which torch 2.13 deprecates with a warning; and it answers Ctrl-C by ignoring the signal from then on and
-    exiting with code 1, where a caller expects a `KeyboardInterrupt`.
+    It builds a `LeafSpec`, which torch 2.13 deprecates with a warning; and it answers Ctrl-C by ignoring the
+    signal from then on and exiting with code 1, where a caller expects a `KeyboardInterrupt`.
     """
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
@@ -135,7 +138,9 @@ def quiet_trainer(
 
 
 class _Module(lightning.LightningModule):
-    def __init__(self, network: nn.Module, run: RunConfig, seed: int, weights: Float[Tensor, " c"], steps: int) -> None:
+    def __init__(
+        self, network: nn.Module, run: RunConfig, seed: int, weights: Float[Tensor, " c"], steps: int
+    ) -> None:
         super().__init__()
         self.network, self.run, self.seed, self.steps = network, run, seed, steps
         self.register_buffer("weights", weights, persistent=False)
@@ -144,7 +149,9 @@ class _Module(lightning.LightningModule):
         self._dev: list[tuple[Tensor, Tensor]] = []
         self._started, self.resumed_from = 0.0, 0
 
-    def transfer_batch_to_device(self, batch: tuple[object, Tensor], device: torch.device, dataloader_idx: int) -> tuple[object, Tensor]:
+    def transfer_batch_to_device(
+        self, batch: tuple[object, Tensor], device: torch.device, dataloader_idx: int
+    ) -> tuple[object, Tensor]:
         """Inputs are where they belong already, or move in one piece."""
         inputs, y = batch
         return (inputs if device.type == "cpu" else inputs.to(device)), y.to(device)  # type: ignore[attr-defined]
@@ -156,7 +163,11 @@ class _Module(lightning.LightningModule):
 
     def training_step(self, batch: tuple[object, Tensor], _: int) -> Tensor:
         inputs, y = batch
-        loss = functional.cross_entropy(self.network(inputs), y, weight=self.weights, label_smoothing=self.run.loss.smoothing)  # type: ignore[arg-type]
+        assert isinstance(self.weights, Tensor)
+        logits = self.network(inputs)
+        loss = functional.cross_entropy(
+            logits, y, weight=self.weights, label_smoothing=self.run.loss.smoothing
+        )
         self._losses.append(loss.detach())
         return loss
 
@@ -169,7 +180,10 @@ class _Module(lightning.LightningModule):
         logits, y = (torch.cat(parts).cpu() for parts in zip(*self._dev, strict=True))
         self._dev = []
         if not logits.isfinite().all():
-            raise ModelError(f"training diverged in epoch {self.current_epoch + 1}: logits are not finite; lower optimizer.learning_rate")
+            raise ModelError(
+                f"training diverged in epoch {self.current_epoch + 1}: logits are not finite; lower "
+                f"optimizer.learning_rate"
+            )
         c = logits.shape[1]
         cells = confusion_cells(y.numpy(), logits.argmax(1).numpy(), c)
         n = np.bincount(cells, minlength=c * c).reshape(c, c).astype(np.float64)
@@ -190,8 +204,13 @@ class _Module(lightning.LightningModule):
         optimizer = build_optimizer(self.network, self.run.optimizer, fused=self.run.precision != "16-mixed")
         o = self.run.optimizer
         if o.schedule == "plateau":
-            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=o.plateau_patience)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "dev_loss"}}
+            plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=0.1, patience=o.plateau_patience
+            )
+            return {
+                "optimizer": optimizer,
+                "lr_scheduler": {"scheduler": plateau, "interval": "epoch", "monitor": "dev_loss"},
+            }
         if o.schedule == "constant" and o.warm_up == 0:
             return {"optimizer": optimizer}
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate_factor(o, self.steps))
@@ -205,7 +224,10 @@ class _Module(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, object]) -> None:
         """Takes up what happened before."""
         if checkpoint.get("run") != self.run.fingerprint():
-            raise ModelError("the checkpoint belongs to another run file; resume with the one it was started with, or start anew")
+            raise ModelError(
+                "the checkpoint belongs to another run file; resume with the one it was started with, or "
+                "start anew"
+            )
         self.history = [EpochRecord.model_validate(record) for record in checkpoint["history"]]  # type: ignore[attr-defined]
         self.resumed_from = len(self.history)
 
@@ -233,7 +255,9 @@ class _KeepBest(Callback):
 
 
 class _Checkpoint(Callback):
-    """Writes the whole state after each epoch, beside its place and then renamed, so that a kill leaves the old one or the new."""
+    """Writes the whole state after each epoch, beside its place and then renamed, so that a kill leaves the
+    old one or the new.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -248,8 +272,8 @@ class _Checkpoint(Callback):
 class _StopEarly(Callback):
     """Stops after `patience` epochs in a row that were no better than the best before them.
 
-    It reads the record of all epochs, which the checkpoint holds, and not a counter of its own: a run that was killed after its last epoch
-    stays stopped when it is resumed.
+    It reads the record of all epochs, which the checkpoint holds, and not a counter of its own: a run that
+    was killed after its last epoch stays stopped when it is resumed.
     """
 
     def __init__(self, monitor: str, patience: int) -> None:
@@ -283,7 +307,8 @@ def train_network(
     resume: bool = False,
     after_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> Outcome:
-    """Trains a network in place and leaves it with the weights of its best epoch on the development posts, in evaluation mode.
+    """Trains a network in place and leaves it with the weights of its best epoch on the development posts, in
+    evaluation mode.
 
     Arguments:
         network: From a batch of the inputs to logits.
@@ -316,13 +341,23 @@ def train_network(
         precision=run.precision,
     )
     batches = LabeledBatches(
-        *train, lambda: epoch_batches(lengths, size, seed=seed, epoch=0 if run.fixed_batches else trainer.current_epoch), count=count
+        *train,
+        lambda: epoch_batches(
+            lengths, size, seed=seed, epoch=0 if run.fixed_batches else trainer.current_epoch
+        ),
+        count=count,
     )
     rows = evaluation_batches(dev[0].lengths, run)
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     network.train()
     going_on = str(checkpoint) if checkpoint and resume and checkpoint.is_file() else None
-    trainer.fit(module, batches, LabeledBatches(*dev, lambda: rows, count=len(rows)), ckpt_path=going_on, weights_only=True)
+    trainer.fit(
+        module,
+        batches,
+        LabeledBatches(*dev, lambda: rows, count=len(rows)),
+        ckpt_path=going_on,
+        weights_only=True,
+    )
     network.load_state_dict(best.weights)
     network.eval()
     return Outcome(best.epoch, module.history, module.resumed_from)

@@ -1,13 +1,15 @@
-r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that the product reads each post only once.
+r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that the product
+reads each post only once.
 
-For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$, over the labeled tasks of each
-text,
+For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$,
+over the labeled tasks of each text,
 
-$$L = \frac{1}{b} \sum_{i=1}^{b} \sum_{k \in K_i} w_{k, y_{ik}} \operatorname{CE}_\epsilon(W_k z_i + b_k,\ y_{ik}),$$
+$$L = \frac{1}{b} \sum_{i=1}^{b} \sum_{k \in K_i} w_{k, y_{ik}} \operatorname{CE}_\epsilon(W_k z_i + b_k,\
+y_{ik}),$$
 
-with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the task (γ = 0 none, γ = 1
-balanced). The heads are thrown away afterwards: `fit` trains the models of the bundle on the features of the adapted encoder. Our own
-recipe, not a paper's.
+with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the
+task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit` trains the models of the bundle
+on the features of the adapted encoder. Our own recipe, not a paper's.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +35,9 @@ class AdapterConfig(Config):
     """How the adapter is trained."""
 
     rank: int = Field(default=16, ge=0)
-    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing that could be shipped small)."""
+    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing that could
+    be shipped small).
+    """
     alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling alpha / rank."""
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -54,7 +58,12 @@ class AdapterConfig(Config):
     """The exponent γ of the class weights."""
     max_tokens: int = Field(default=64, gt=2)
     """Texts are cut to this length while training."""
-    targets: tuple[str, ...] = ("*encoder.layer*.query", "*encoder.layer*.key", "*encoder.layer*.value", "*encoder.layer*.dense")
+    targets: tuple[str, ...] = (
+        "*encoder.layer*.query",
+        "*encoder.layer*.key",
+        "*encoder.layer*.value",
+        "*encoder.layer*.dense",
+    )
     """Patterns of the linear maps that are adapted."""
     seed: int = 0
     """Of shuffling, dropout and initial weights."""
@@ -70,11 +79,18 @@ class LabeledText:
 
 class _MultitaskModule(lightning.LightningModule):
     def __init__(
-        self, encoder: TextEncoder, tasks: Mapping[str, int], weights: Mapping[str, Tensor], config: AdapterConfig, steps: int
+        self,
+        encoder: TextEncoder,
+        tasks: Mapping[str, int],
+        weights: Mapping[str, Tensor],
+        config: AdapterConfig,
+        steps: int,
     ) -> None:
         super().__init__()
         self.encoder, self.config, self.steps, self.class_weights = encoder, config, steps, dict(weights)
-        self.heads = nn.ModuleDict({name: nn.Linear(encoder.pooled_width, classes) for name, classes in tasks.items()})
+        self.heads = nn.ModuleDict(
+            {name: nn.Linear(encoder.pooled_width, classes) for name, classes in tasks.items()}
+        )
         self.dropout = nn.Dropout(config.dropout)
 
     def training_step(self, batch: tuple[Tensor, Tensor, dict[str, Tensor]], _: int) -> Tensor:
@@ -84,16 +100,23 @@ class _MultitaskModule(lightning.LightningModule):
         return torch.stack(losses).sum() / len(ids)
 
     def _loss(self, name: str, logits: Tensor, y: Tensor) -> Tensor:
-        rows = functional.cross_entropy(logits, y, ignore_index=-1, label_smoothing=self.config.smoothing, reduction="none")
+        rows = functional.cross_entropy(
+            logits, y, ignore_index=-1, label_smoothing=self.config.smoothing, reduction="none"
+        )
         return (rows * self.class_weights[name][y.clamp(min=0)]).sum()
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         c = self.config
         adapted = [p for p in self.encoder.parameters() if p.requires_grad]
-        groups = [{"params": adapted, "lr": c.learning_rate}, {"params": self.heads.parameters(), "lr": c.head_learning_rate}]
+        groups = [
+            {"params": adapted, "lr": c.learning_rate},
+            {"params": self.heads.parameters(), "lr": c.head_learning_rate},
+        ]
         optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
         warm = max(1, round(0.06 * self.steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps)))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -109,7 +132,9 @@ class TextClassifier:
     encoder: TextEncoder
     heads: nn.ModuleDict
 
-    def logits(self, task: str, texts: Sequence[str], *, max_tokens: int = 128, batch_posts: int = 64) -> Float[Tensor, "s c"]:
+    def logits(
+        self, task: str, texts: Sequence[str], *, max_tokens: int = 128, batch_posts: int = 64
+    ) -> Float[Tensor, "s c"]:
         """Logits of one task for texts, in their order."""
         tokens = [_cut(x, max_tokens) for x in self.encoder.tokenize(texts)]
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
@@ -137,7 +162,9 @@ def train_adapter(
     Arguments:
         base: What the adapter belongs to, see `encoders.lora`.
     """
-    return lora_state(train_text_classifier(encoder, texts, tasks, config, progress=progress).encoder, base=base)
+    return lora_state(
+        train_text_classifier(encoder, texts, tasks, config, progress=progress).encoder, base=base
+    )
 
 
 def train_text_classifier(
@@ -151,7 +178,8 @@ def train_text_classifier(
     """Trains a text encoder, in place, and a linear head a task.
 
     Arguments:
-        encoder: The encoder; low-rank differences and layer norms are trained, or everything but the embeddings where the rank is 0.
+        encoder: The encoder; low-rank differences and layer norms are trained, or everything but the
+            embeddings where the rank is 0.
         texts: What to learn from.
         tasks: Number of classes of each task.
         config: The recipe.
@@ -160,8 +188,12 @@ def train_text_classifier(
     lightning.seed_everything(config.seed, verbose=False)
     _unfreeze(encoder, config)
     tokens = [_cut(x, config.max_tokens) for x in encoder.tokenize([t.text for t in texts])]
-    loader = _LengthBuckets(tokens, texts, tasks, size=config.batch_posts, seed=config.seed, pad_id=encoder.pad_id)
-    module = _MultitaskModule(encoder, tasks, _weights(texts, tasks, config.balance), config, steps=len(loader) * config.epochs)
+    loader = _LengthBuckets(
+        tokens, texts, tasks, size=config.batch_posts, seed=config.seed, pad_id=encoder.pad_id
+    )
+    module = _MultitaskModule(
+        encoder, tasks, _weights(texts, tasks, config.balance), config, steps=len(loader) * config.epochs
+    )
     trainer = quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu")
     encoder.train()
     trainer.fit(module, loader)
@@ -171,7 +203,9 @@ def train_text_classifier(
 
 def _unfreeze(encoder: TextEncoder, config: AdapterConfig) -> None:
     if config.rank:
-        add_lora(encoder, rank=config.rank, alpha=config.alpha, targets=config.targets, dropout=config.dropout)
+        add_lora(
+            encoder, rank=config.rank, alpha=config.alpha, targets=config.targets, dropout=config.dropout
+        )
     for name, parameter in encoder.named_parameters():
         if "LayerNorm" in name or (config.rank == 0 and "embeddings" not in name):
             parameter.requires_grad_(True)
@@ -181,7 +215,11 @@ def _cut(tokens: TokenizedText, length: int) -> TokenizedText:
     """Keeps the closing token, as the tokenizer's own truncation does."""
     if len(tokens.ids) <= length:
         return tokens
-    return TokenizedText((*tokens.ids[: length - 1], tokens.ids[-1]), (*tokens.offsets[: length - 1], tokens.offsets[-1]), truncated=True)
+    return TokenizedText(
+        (*tokens.ids[: length - 1], tokens.ids[-1]),
+        (*tokens.offsets[: length - 1], tokens.offsets[-1]),
+        truncated=True,
+    )
 
 
 def _collate(
@@ -191,7 +229,9 @@ def _collate(
     return ids, mask, {name: torch.tensor([t.labels.get(name, -1) for t in texts]) for name in tasks}
 
 
-def _weights(texts: Sequence[LabeledText], tasks: Mapping[str, int], balance: float) -> dict[str, Float[Tensor, " c"]]:
+def _weights(
+    texts: Sequence[LabeledText], tasks: Mapping[str, int], balance: float
+) -> dict[str, Float[Tensor, " c"]]:
     weights = {}
     for name, classes in tasks.items():
         y = torch.tensor([t.labels[name] for t in texts if name in t.labels], dtype=torch.long)
@@ -205,14 +245,24 @@ class _LengthBuckets:
     """Batches of texts of similar length, in random order, another one each epoch."""
 
     def __init__(
-        self, tokens: Sequence[TokenizedText], texts: Sequence[LabeledText], tasks: Mapping[str, int], *, size: int, seed: int, pad_id: int
+        self,
+        tokens: Sequence[TokenizedText],
+        texts: Sequence[LabeledText],
+        tasks: Mapping[str, int],
+        *,
+        size: int,
+        seed: int,
+        pad_id: int,
     ) -> None:
         self.tokens, self.texts, self.tasks, self.size, self.pad_id = tokens, texts, tasks, size, pad_id
         self.lengths = torch.tensor([len(x.ids) for x in tokens])
         self.generator = torch.Generator().manual_seed(seed)
 
     def __len__(self) -> int:
-        return sum(-(-min(self._pool, len(self.lengths) - start) // self.size) for start in range(0, len(self.lengths), self._pool))
+        return sum(
+            -(-min(self._pool, len(self.lengths) - start) // self.size)
+            for start in range(0, len(self.lengths), self._pool)
+        )
 
     @property
     def _pool(self) -> int:
@@ -224,4 +274,6 @@ class _LengthBuckets:
         batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
         for i in torch.randperm(len(batches), generator=self.generator).tolist():
             rows = batches[i].tolist()
-            yield _collate([self.tokens[j] for j in rows], [self.texts[j] for j in rows], self.tasks, self.pad_id)
+            yield _collate(
+                [self.tokens[j] for j in rows], [self.texts[j] for j in rows], self.tasks, self.pad_id
+            )

@@ -2,8 +2,9 @@ r"""Two classifiers' opinions as one: the logarithmic opinion pool.
 
 $$p_w(c) \propto p_a(c)^{1-w}\; p_b(c)^{w}$$
 
-with calibrated $p_a, p_b$ and one weight $w \in [0, 1]$, chosen on development posts. A text encoder and TF-IDF err on different posts: one
-knows paraphrases, the other place names and rare words. Source: Genest & Zidek 1986, "Combining probability distributions".
+with calibrated $p_a, p_b$ and one weight $w \in [0, 1]$, chosen on development posts. A text encoder and
+TF-IDF err on different posts: one knows paraphrases, the other place names and rare words. Source: Genest &
+Zidek 1986, "Combining probability distributions".
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,9 @@ def pool(a: Float[np.ndarray, "s c"], b: Float[np.ndarray, "s c"], weight: float
         ValueError: If the weight is not in [0, 1] or the shapes differ.
     """
     if not 0 <= weight <= 1 or a.shape != b.shape:
-        raise ValueError(f"expected a weight in [0, 1] and equal shapes, got {weight}, {a.shape} and {b.shape}")
+        raise ValueError(
+            f"expected a weight in [0, 1] and equal shapes, got {weight}, {a.shape} and {b.shape}"
+        )
     tiny = np.finfo(np.float64).tiny
     logs = (1 - weight) * np.log(np.maximum(a, tiny)) + weight * np.log(np.maximum(b, tiny))
     p: Float[np.ndarray, "s c"] = np.exp(logs - logs.max(1, keepdims=True))
@@ -41,8 +44,11 @@ def pool(a: Float[np.ndarray, "s c"], b: Float[np.ndarray, "s c"], weight: float
     return p
 
 
-def choose_weight(y: Int[np.ndarray, " s"], several_a: Sequence[Float[np.ndarray, "s c"]], b: Float[np.ndarray, "s c"]) -> float:
-    """The weight in 0, 0.1, …, 1 with the highest mean weighted F1 over several first classifiers (seeds); of equals the smallest.
+def choose_weight(
+    y: Int[np.ndarray, " s"], several_a: Sequence[Float[np.ndarray, "s c"]], b: Float[np.ndarray, "s c"]
+) -> float:
+    """The weight in 0, 0.1, …, 1 with the highest mean weighted F1 over several first classifiers (seeds); of
+    equals the smallest.
 
     Arguments:
         y: Classes of development posts.

@@ -1,7 +1,7 @@
 r"""Optimizers and the learning rate over a run.
 
-With $n$ steps, a share $w$ of them to warm up, the rate of step $s = 0, 1, \dots$ is its peak times $\min(1, (s + 1) / wn)$; the schedule
-`linear` also bounds it by $(n - s) / (n - wn)$, which falls to zero.
+With $n$ steps, a share $w$ of them to warm up, the rate of step $s = 0, 1, \dots$ is its peak times
+$\min(1, (s + 1) / wn)$; the schedule `linear` also bounds it by $(n - s) / (n - wn)$, which falls to zero.
 """
 
 from collections.abc import Callable
@@ -15,14 +15,16 @@ __all__ = ["build_optimizer", "rate_factor"]
 
 
 def build_optimizer(network: nn.Module, o: OptimizerConfig, *, fused: bool) -> torch.optim.Optimizer:
-    """The optimizer over all parameters that require a gradient; those under `encoder.` have a rate of their own.
+    """The optimizer over all parameters that require a gradient; those under `encoder.` have a rate of their
+    own.
 
     Arguments:
         network: The network.
         o: The recipe.
         fused: Whether one kernel moves all weights.
     """
-    # one kernel for all weights: a step of a small model costs half; with a gradient scaler it would not allow clipping
+    # one kernel for all weights: a step of a small model costs half; with a gradient scaler it would not
+    # allow clipping
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     groups = [
         {"params": [p for name, p in named if name.startswith("encoder.")], "lr": o.encoder_learning_rate},
@@ -30,7 +32,9 @@ def build_optimizer(network: nn.Module, o: OptimizerConfig, *, fused: bool) -> t
     ]
     groups = [group for group in groups if group["params"]]
     if o.name == "sgd":
-        return torch.optim.SGD(groups, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay, fused=fused)
+        return torch.optim.SGD(
+            groups, lr=o.learning_rate, momentum=o.momentum, weight_decay=o.weight_decay, fused=fused
+        )
     return torch.optim.AdamW(groups, lr=o.learning_rate, weight_decay=o.weight_decay, fused=fused)
 
 
@@ -40,6 +44,10 @@ def rate_factor(o: OptimizerConfig, steps: int) -> Callable[[int], float]:
 
     def factor(step: int) -> float:
         rising = min(1.0, (step + 1) / warm)
-        return rising if o.schedule == "constant" else min(rising, max(0.0, (steps - step) / max(1, steps - warm)))
+        return (
+            rising
+            if o.schedule == "constant"
+            else min(rising, max(0.0, (steps - step) / max(1, steps - warm)))
+        )
 
     return factor

@@ -12,7 +12,9 @@ __all__ = ["evaluation_batches", "predict"]
 
 
 def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[np.ndarray]:
-    """Posts in batches to evaluate: similar lengths together, or in the order of the file where neighbors matter (`*_published`)."""
+    """Posts in batches to evaluate: similar lengths together, or in the order of the file where neighbors
+    matter (`*_published`).
+    """
     order = np.arange(len(lengths)) if run.as_published else np.argsort(lengths, kind="stable")
     size = run.batch_posts if run.as_published else max(run.batch_posts, 64)
     return [order[i : i + size] for i in range(0, len(order), size)]
@@ -35,4 +37,6 @@ def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndar
 def _device(run: RunConfig) -> torch.device:
     if run.device != "auto":
         return torch.device(run.device)
-    return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+    return torch.device(
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )

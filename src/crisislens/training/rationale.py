@@ -1,8 +1,10 @@
-r"""Training of stage 1: which words are evidence (`models.rationale`), with low-rank differences in the text encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.rationale`), with low-rank differences in the text
+encoder's upper layers.
 
-The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW, linear warm-up over 6 % of the
-steps and linear decay to zero, batches of texts of similar length in random order. The number of epochs is fixed: another event than the
-one trained on gets no better after the fourth (measured), and there is no such event to stop by.
+The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
+linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
+order. The number of epochs is fixed: another event than the one trained on gets no better after the fourth
+(measured), and there is no such event to stop by.
 """
 
 import random
@@ -40,7 +42,9 @@ class RationaleConfig(Config):
     """The rank of every adapted weight's difference; 0 leaves the encoder as it is."""
     lora_alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling lora_alpha / rank."""
-    targets: tuple[str, ...] = tuple(f"*encoder.layer.{i}.*{part}" for i in (3, 4, 5) for part in ("query", "key", "value", "dense"))
+    targets: tuple[str, ...] = tuple(
+        f"*encoder.layer.{i}.*{part}" for i in (3, 4, 5) for part in ("query", "key", "value", "dense")
+    )
     """Patterns of the linear maps that are adapted; layer norms beside them are trained whole."""
     hidden: int = Field(default=128, gt=0)
     """Width of the GRU in each direction."""
@@ -94,7 +98,8 @@ def train_rationalizer(
 
     Arguments:
         encoder: A frozen text encoder.
-        texts: Texts with marked spans; one longer than a window gives several examples, those without a marked word teach the class only.
+        texts: Texts with marked spans; one longer than a window gives several examples, those without a
+            marked word teach the class only.
         classes: Labels of the auxiliary classifier; a text with another label teaches no class.
         config: The recipe.
         progress: Called after each epoch with the epochs done.
@@ -105,23 +110,42 @@ def train_rationalizer(
     lightning.seed_everything(config.seed, verbose=False)
     examples = _examples(texts, classes, WordCutter(encoder))
     if not any(any(x.labels) for x in examples):
-        raise DataError("no text has a marked word; give texts with spans of evidence, such as crisislens annotate exports")
+        raise DataError(
+            "no text has a marked word; give texts with spans of evidence, such as crisislens annotate "
+            "exports"
+        )
     if config.rank:
-        add_lora(encoder, rank=config.rank, alpha=config.lora_alpha, targets=config.targets, dropout=config.lora_dropout)
+        add_lora(
+            encoder,
+            rank=config.rank,
+            alpha=config.lora_alpha,
+            targets=config.targets,
+            dropout=config.lora_dropout,
+        )
         _free_norms(encoder)
     model = TextRationalizer(
-        encoder, classes=max(1, len(classes)), hidden=config.hidden, pair_width=config.pair_width, dropout=config.dropout
+        encoder,
+        classes=max(1, len(classes)),
+        hidden=config.hidden,
+        pair_width=config.pair_width,
+        dropout=config.dropout,
     )
     loader = _Batches(examples, config, encoder.pad_id)
     module = _Module(model, config, steps=len(loader) * config.epochs)
     model.train()
-    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(module, loader)
+    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(
+        module, loader
+    )
     return model.eval()
 
 
 def _free_norms(encoder: TextEncoder) -> None:
     """Layer norms in blocks that are adapted."""
-    adapted = {name.rpartition(".attention")[0] for name, p in encoder.named_parameters() if p.requires_grad and ".attention" in name}
+    adapted = {
+        name.rpartition(".attention")[0]
+        for name, p in encoder.named_parameters()
+        if p.requires_grad and ".attention" in name
+    }
     for name, parameter in encoder.named_parameters():
         if "LayerNorm" in name and any(name.startswith(block + ".") for block in adapted if block):
             parameter.requires_grad_(True)
@@ -147,7 +171,9 @@ class _Module(lightning.LightningModule):
         of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=c.balance)
         loss: Tensor = c.alpha * of_words + c.alpha_stretch * of_stretches
         if (label >= 0).any():
-            loss = loss + functional.cross_entropy(found.classes, label, ignore_index=-1, label_smoothing=c.smoothing)
+            loss = loss + functional.cross_entropy(
+                found.classes, label, ignore_index=-1, label_smoothing=c.smoothing
+            )
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -155,10 +181,16 @@ class _Module(lightning.LightningModule):
         trained = {id(p) for p in self.model.encoder.parameters()}
         adapted = [p for p in self.model.encoder.parameters() if p.requires_grad]
         head = [p for p in self.model.parameters() if id(p) not in trained]
-        groups = [{"params": p, "lr": rate} for p, rate in ((adapted, c.learning_rate), (head, c.head_learning_rate)) if p]
+        groups = [
+            {"params": p, "lr": rate}
+            for p, rate in ((adapted, c.learning_rate), (head, c.head_learning_rate))
+            if p
+        ]
         optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
         warm = max(1, round(0.06 * self.steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps)))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -171,13 +203,18 @@ class _Batches:
 
     def __len__(self) -> int:
         pool = _POOL * self.size
-        return sum(-(-min(pool, len(self.examples) - start) // self.size) for start in range(0, len(self.examples), pool))
+        return sum(
+            -(-min(pool, len(self.examples) - start) // self.size)
+            for start in range(0, len(self.examples), pool)
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.random.sample(range(len(self.examples)), len(self.examples))
         batches = []
         for start in range(0, len(order), _POOL * self.size):
-            pool = sorted(order[start : start + _POOL * self.size], key=lambda i: len(self.examples[i].window.ids))
+            pool = sorted(
+                order[start : start + _POOL * self.size], key=lambda i: len(self.examples[i].window.ids)
+            )
             batches += [pool[i : i + self.size] for i in range(0, len(pool), self.size)]
         self.random.shuffle(batches)
         for rows in batches:
@@ -197,9 +234,15 @@ def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
 
 
 def predict_words(
-    model: TextRationalizer, texts: Sequence[AnnotatedText], *, decode: Decode = "stretch", batch_texts: int = 64
+    model: TextRationalizer,
+    texts: Sequence[AnnotatedText],
+    *,
+    decode: Decode = "stretch",
+    batch_texts: int = 64,
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links get none."""
+    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links
+    get none.
+    """
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]
     windows.sort(key=lambda item: len(item[1].ids))
@@ -207,7 +250,9 @@ def predict_words(
     places = [{span: k for k, span in enumerate(text.words())} for text in texts]
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
-        out = model.rationales(collate_words([window for _, window in part], model.encoder.pad_id), decode=decode)
+        out = model.rationales(
+            collate_words([window for _, window in part], model.encoder.pad_id), decode=decode
+        )
         for (i, window), chosen, p in zip(part, out.chosen.tolist(), out.probability.tolist(), strict=True):
             for j, span in enumerate(window.spans):
                 found[i][0][places[i][span]], found[i][1][places[i][span]] = chosen[j], p[j]

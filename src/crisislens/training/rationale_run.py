@@ -6,8 +6,9 @@
     folds: 5
     training: {epochs: 4}
 
-Sources are tables of tweets with snippets (CSV) and what `crisislens annotate` exports (JSONL). Of the sources under `rationales`, seed s
-holds out fold s (near-duplicates in one fold) and is measured on it and on each source under `test`.
+Sources are tables of tweets with snippets (CSV) and what `crisislens annotate` exports (JSONL). Of the
+sources under `rationales`, seed s holds out fold s (near-duplicates in one fold) and is measured on it and on
+each source under `test`.
 """
 
 import json
@@ -21,7 +22,13 @@ from pydantic import Field
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
 from crisislens.core.files import atomic_write
-from crisislens.data.rationales import AnnotatedText, annotations_fingerprint, duplicate_folds, read_annotations, read_snippet_table
+from crisislens.data.rationales import (
+    AnnotatedText,
+    annotations_fingerprint,
+    duplicate_folds,
+    read_annotations,
+    read_snippet_table,
+)
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import lora_state
@@ -39,7 +46,9 @@ class RationaleRun(Config):
     name: str
     """The run's name; results go to OUT/NAME/seed-N."""
     rationales: tuple[str, ...]
-    """Files to learn from, relative to the working folder: CSV tables with snippets, or JSONL of `crisislens annotate`."""
+    """Files to learn from, relative to the working folder: CSV tables with snippets, or JSONL of
+    `crisislens annotate`.
+    """
     test: tuple[str, ...] = ()
     """Files that nothing is learned from, measured one by one."""
     folds: int = Field(default=5, ge=0)
@@ -71,10 +80,14 @@ def read_rationale_source(path: Path) -> list[AnnotatedText]:
     Raises:
         DataError: If the file is missing or not what its name says.
     """
-    return read_annotations(path) if path.suffix.lower() in (".jsonl", ".ndjson") else read_snippet_table(path)
+    return (
+        read_annotations(path) if path.suffix.lower() in (".jsonl", ".ndjson") else read_snippet_table(path)
+    )
 
 
-def fit_rationales(run: RationaleRun, *, seed: int, out: Path, progress: Callable[[int], None] | None = None) -> dict[str, object]:
+def fit_rationales(
+    run: RationaleRun, *, seed: int, out: Path, progress: Callable[[int], None] | None = None
+) -> dict[str, object]:
     """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the scores.
 
     Raises:
@@ -82,9 +95,16 @@ def fit_rationales(run: RationaleRun, *, seed: int, out: Path, progress: Callabl
     """
     texts = [text for source in run.rationales for text in read_rationale_source(Path(source))]
     if not texts:
-        raise DataError(f"there are no annotated texts in {', '.join(run.rationales)}; annotate some with: crisislens annotate POSTS")
+        raise DataError(
+            f"there are no annotated texts in {', '.join(run.rationales)}; annotate some with: crisislens "
+            f"annotate POSTS"
+        )
     hold_out = run.folds > 1
-    folds = duplicate_folds([t.text for t in texts], folds=run.folds) if hold_out else np.zeros(len(texts), dtype=np.int64)
+    folds = (
+        duplicate_folds([t.text for t in texts], folds=run.folds)
+        if hold_out
+        else np.zeros(len(texts), dtype=np.int64)
+    )
     held = folds == seed % max(1, run.folds) if hold_out else np.zeros(len(texts), dtype=bool)
     train = [t for t, h in zip(texts, held, strict=True) if not h]
     classes = tuple(sorted({t.label for t in train if t.label}))
@@ -92,7 +112,12 @@ def fit_rationales(run: RationaleRun, *, seed: int, out: Path, progress: Callabl
     recipe = run.training.model_copy(update={"seed": seed})
     model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
     seconds = time.monotonic() - start
-    scores: dict[str, object] = {"seed": seed, "texts": len(train), "seconds": round(seconds, 1), "data": annotations_fingerprint(texts)}
+    scores: dict[str, object] = {
+        "seed": seed,
+        "texts": len(train),
+        "seconds": round(seconds, 1),
+        "data": annotations_fingerprint(texts),
+    }
     tests = {"held out": [t for t, h in zip(texts, held, strict=True) if h]} if hold_out else {}
     tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
     scores["tests"] = {name: score_rationales(model, found) for name, found in tests.items() if found}
@@ -105,14 +130,20 @@ def fit_rationales(run: RationaleRun, *, seed: int, out: Path, progress: Callabl
         pair_width=recipe.pair_width,
         languages=run.languages,
     )
-    adapter = lora_state(model.encoder, base=MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else "") if recipe.rank else None
+    adapter = (
+        lora_state(model.encoder, base=MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else "")
+        if recipe.rank
+        else None
+    )
     save_rationalizer(folder / "model", model, adapter, config, card=_card(run, scores))
     atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
     return scores
 
 
 def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) -> dict[str, dict[str, float]]:
-    """Token F1, IoU F1 and AUPRC against people, by both ways to choose words, with bootstrap intervals over texts."""
+    """Token F1, IoU F1 and AUPRC against people, by both ways to choose words, with bootstrap intervals over
+    texts.
+    """
     marked = [np.array(t.word_labels(), dtype=bool) for t in texts]
     found: dict[str, dict[str, float]] = {}
     ways: tuple[Decode, ...] = ("stretch", "threshold")
@@ -129,7 +160,8 @@ def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) ->
 
 def _card(run: RationaleRun, scores: dict[str, object]) -> str:
     return (
-        f"# {run.name}\n\nMarks the words of a post that are evidence. Trained by `crisislens train`.\n\n## Data\n\n"
+        f"# {run.name}\n\nMarks the words of a post that are evidence. Trained by `crisislens train`.\n\n## "
+        f"Data\n\n"
         + "".join(f"- {Path(source).name}\n" for source in run.rationales)
         + f"\n## Numbers\n\n```json\n{json.dumps(scores, indent=1)}\n```\n"
     )

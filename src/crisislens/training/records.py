@@ -25,10 +25,20 @@ __all__ = ["read_predictions", "write_artifact", "write_predictions"]
 
 
 def write_artifact(
-    folder: Path, run: RunConfig, network: nn.Module, prepared: Prepared, data: TaskData, test: Evaluation, abstain_below: float
+    folder: Path,
+    run: RunConfig,
+    network: nn.Module,
+    prepared: Prepared,
+    data: TaskData,
+    test: Evaluation,
+    abstain_below: float,
 ) -> None:
     """Saves the model, and the encoder's adapter where it was trained."""
-    spec, encoder_mark, features_mark = run.encoder, prepared.encoder_fingerprint, prepared.features_fingerprint
+    spec, encoder_mark, features_mark = (
+        run.encoder,
+        prepared.encoder_fingerprint,
+        prepared.features_fingerprint,
+    )
     model = network
     if isinstance(network, TunedNetwork | GraphNetwork):
         model = network.model
@@ -51,30 +61,46 @@ def write_artifact(
 
 
 def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
-    facts = ", ".join(f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int))
+    facts = ", ".join(
+        f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int)
+    )
     counts = ", ".join(f"{split} {len(posts)}" for split, posts in data.splits.items())
     events = sorted({str(event) for event in data.events("train")})
-    quirk = ("It reproduces published code: a post's result depends on the posts in its batch.",) if run.as_published else ()
+    quirk = (
+        ("It reproduces published code: a post's result depends on the posts in its batch.",)
+        if run.as_published
+        else ()
+    )
     return Card(
-        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file {run.name}, encoder {run.mode}.",
+        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file "
+        f"{run.name}, encoder {run.mode}.",
         data=(f"{facts}; posts: {counts}",),
         limits=(
             *quirk,
-            f"Trained and tested on posts of the same events ({', '.join(events)}); another event is another distribution.",
-            "Temperature and abstention were chosen on development posts that also chose the epoch, so they are slightly optimistic.",
+            f"Trained and tested on posts of the same events ({', '.join(events)}); another event is another "
+            f"distribution.",
+            "Temperature and abstention were chosen on development posts that also chose the epoch, so they "
+            "are slightly optimistic.",
         ),
         numbers=(
             test.headline(),
-            f"calibration error {100 * test.before.ece:.2f} before, {100 * test.after.ece:.2f} after temperature (15 bins)",
+            f"calibration error {100 * test.before.ece:.2f} before, {100 * test.after.ece:.2f} after "
+            f"temperature (15 bins)",
             f"answers {100 * test.selective.coverage:.1f} % of test posts at its threshold",
         ),
     )
 
 
 def write_predictions(
-    path: Path, data: TaskData, logits: Mapping[str, Float[np.ndarray, "s c"]], temperature: float, abstain_below: float
+    path: Path,
+    data: TaskData,
+    logits: Mapping[str, Float[np.ndarray, "s c"]],
+    temperature: float,
+    abstain_below: float,
 ) -> None:
-    """Writes a row for each development and test post: id, split, event, label, answer, confidence, logits, calibrated probabilities."""
+    """Writes a row for each development and test post: id, split, event, label, answer, confidence, logits,
+    calibrated probabilities.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -114,5 +140,7 @@ def read_predictions(path: Path) -> dict[str, Float[np.ndarray, "s c"]]:
         columns = [name for name in table.column_names if name.startswith("logit_")]
         z = np.stack([table[name].to_numpy() for name in columns], axis=1)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise CacheError(f"{path} cannot be read as predictions ({error}); train without resume to replace them") from error
+        raise CacheError(
+            f"{path} cannot be read as predictions ({error}); train without resume to replace them"
+        ) from error
     return {str(split): z[splits == split] for split in np.unique(splits)}

@@ -1,7 +1,7 @@
 """Several seeds of a run: means with intervals, and whether one run is better than another.
 
-Two uncertainties are kept apart: the t interval over seeds says how much training varies, the bootstrap interval of each evaluation (and of
-a paired difference) how much the choice of test posts does.
+Two uncertainties are kept apart: the t interval over seeds says how much training varies, the bootstrap
+interval of each evaluation (and of a paired difference) how much the choice of test posts does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
 from crisislens.evaluation.calibration import softmax
-from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mcnemar, mean_interval, paired_bootstrap
+from crisislens.evaluation.significance import (
+    MeanInterval,
+    PairedDifference,
+    holm,
+    mcnemar,
+    mean_interval,
+    paired_bootstrap,
+)
 from crisislens.training.config import Published, RunConfig
 from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation
@@ -44,9 +51,15 @@ class SeedSummary(BaseModel):
             for score in ("accuracy", "macro_f1", "weighted_f1"):
                 theirs, ours = getattr(system, score), getattr(self, score)
                 if theirs is not None:
-                    rows.append(f"| {system.system} | {score} | {theirs:.2f} | {ours.percent()} | {100 * ours.mean - theirs:+.2f} |")
+                    rows.append(
+                        f"| {system.system} | {score} | {theirs:.2f} | {ours.percent()} | "
+                        f"{100 * ours.mean - theirs:+.2f} |"
+                    )
         if len(rows) == 2:
-            rows += [f"| – | {score} | – | {getattr(self, score).percent()} | – |" for score in ("accuracy", "macro_f1", "weighted_f1")]
+            rows += [
+                f"| – | {score} | – | {getattr(self, score).percent()} | – |"
+                for score in ("accuracy", "macro_f1", "weighted_f1")
+            ]
         return "\n".join(rows) + "\n"
 
 
@@ -62,7 +75,9 @@ class Comparison(BaseModel):
     corrected_p: float
     """Its p-value after Holm's correction over all runs that were compared together."""
     mcnemar_p: tuple[float, ...]
-    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as independent here."""
+    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as independent
+    here.
+    """
 
 
 def fit_seeds(
@@ -78,7 +93,16 @@ def fit_seeds(
     """Fits all seeds of a run file; arguments and errors as of `fit.fit`."""
     data = load_data(run.data) if data is None else data
     return [
-        fit(run, seed=seed, out=out, cache=cache, resume=resume, data=data, on_features=on_features, on_epoch=on_epoch)
+        fit(
+            run,
+            seed=seed,
+            out=out,
+            cache=cache,
+            resume=resume,
+            data=data,
+            on_features=on_features,
+            on_epoch=on_epoch,
+        )
         for seed in run.seeds
     ]
 
@@ -90,7 +114,10 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
         InputError: If there are no results, or of several runs.
     """
     if len({r.run.fingerprint() for r in results}) != 1:
-        raise InputError(f"{len(results)} results of {len({r.run.name for r in results})} runs were given; give all seeds of one run")
+        raise InputError(
+            f"{len(results)} results of {len({r.run.name for r in results})} runs were given; give all seeds "
+            f"of one run"
+        )
     tests: list[Evaluation] = [r.test for r in results]
     return SeedSummary(
         name=results[0].run.name,
@@ -126,10 +153,18 @@ def compare(
     """
     y, tweets = data.labels("test"), data.tweets("test")
     everyone = [*base, *(r for results in others.values() for r in results)]
-    if not base or any(r.test.setting != data.space.setting or len(r.logits["test"]) != len(y) for r in everyone):
-        raise InputError(f"results to compare must all be of the {len(y)} test posts of {data.space.setting}; leave the others out")
+    if not base or any(
+        r.test.setting != data.space.setting or len(r.logits["test"]) != len(y) for r in everyone
+    ):
+        raise InputError(
+            f"results to compare must all be of the {len(y)} test posts of {data.space.setting}; leave the "
+            f"others out"
+        )
     p = {name: [softmax(r.logits["test"]) for r in results] for name, results in {"": base, **others}.items()}
-    found = {name: paired_bootstrap(y, p[name], p[""], metric, clusters=tweets, resamples=resamples) for name in others}
+    found = {
+        name: paired_bootstrap(y, p[name], p[""], metric, clusters=tweets, resamples=resamples)
+        for name in others
+    }
     corrected = holm({name: d.p_value for name, d in found.items()})
     return [
         Comparison(
@@ -137,7 +172,10 @@ def compare(
             b=base[0].run.name,
             difference=found[name],
             corrected_p=corrected[name],
-            mcnemar_p=tuple(mcnemar(a.argmax(1) == y, b.argmax(1) == y).p_value for a, b in zip(p[name], p[""], strict=False)),
+            mcnemar_p=tuple(
+                mcnemar(a.argmax(1) == y, b.argmax(1) == y).p_value
+                for a, b in zip(p[name], p[""], strict=False)
+            ),
         )
         for name in others
     ]

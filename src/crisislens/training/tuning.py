@@ -21,18 +21,23 @@ IMAGE_ADAPTER = "image-adapter.safetensors"
 
 
 def open_network(encoders: EncoderPair, run: RunConfig, model: FusionModel) -> nn.Module:
-    """The network that mode `finetune` trains: the encoders of `tune`, opened for gradients, in front of the model.
+    """The network that mode `finetune` trains: the encoders of `tune`, opened for gradients, in front of the
+    model.
 
     Raises:
         ConfigError: If an encoder could not be stored afterwards.
     """
     if run.tune == ("text",):
         return TunedNetwork(open_encoder(encoders.text, run, "text"), model)  # type: ignore[arg-type]
-    opened: dict[str, nn.Module] = {side: open_encoder(getattr(encoders, side), run, side) for side in run.tune}
+    opened: dict[str, nn.Module] = {
+        side: open_encoder(getattr(encoders, side), run, side) for side in run.tune
+    }
     return GraphNetwork(nn.ModuleDict(opened), model)
 
 
-def open_encoder(encoder: TextEncoder | ImageEncoder, run: RunConfig, side: Modality) -> TextEncoder | ImageEncoder:
+def open_encoder(
+    encoder: TextEncoder | ImageEncoder, run: RunConfig, side: Modality
+) -> TextEncoder | ImageEncoder:
     """Makes an encoder trainable, in place: low-rank differences and layer norms, or every weight.
 
     Arguments:
@@ -45,25 +50,32 @@ def open_encoder(encoder: TextEncoder | ImageEncoder, run: RunConfig, side: Moda
     """
     if not encoder.adapts:
         raise ConfigError(
-            f"encoder {encoder.name!r} takes no adapter, so training it would be lost; fine-tune compact's text, language or timm"
+            f"encoder {encoder.name!r} takes no adapter, so training it would be lost; fine-tune compact's "
+            f"text, language or timm"
         )
     if run.lora is None or side == "image":
         encoder.requires_grad_(True)
         return encoder
-    add_lora(encoder, rank=run.lora.rank, alpha=run.lora.alpha, targets=run.lora.targets, dropout=run.lora.dropout)
+    add_lora(
+        encoder, rank=run.lora.rank, alpha=run.lora.alpha, targets=run.lora.targets, dropout=run.lora.dropout
+    )
     for module in encoder.modules():
         if isinstance(module, nn.LayerNorm):
             module.requires_grad_(True)
     return encoder
 
 
-def store_encoders(folder: Path, network: TunedNetwork | GraphNetwork, spec: EncoderSpec) -> tuple[EncoderSpec, EncoderPair]:
+def store_encoders(
+    folder: Path, network: TunedNetwork | GraphNetwork, spec: EncoderSpec
+) -> tuple[EncoderSpec, EncoderPair]:
     """Writes what was trained into an artifact's folder.
 
     Returns:
         The specification with the adapters' names relative to the folder, and the encoders as loaded from it.
     """
-    tuned: dict[str, nn.Module] = {"text": network.encoder} if isinstance(network, TunedNetwork) else dict(network.encoder.items())
+    tuned: dict[str, nn.Module] = (
+        {"text": network.encoder} if isinstance(network, TunedNetwork) else dict(network.encoder.items())
+    )
     names = {"text": ADAPTER, "image": IMAGE_ADAPTER}
     for side, encoder in tuned.items():
         assert isinstance(encoder, TextEncoder | ImageEncoder)

@@ -17,7 +17,9 @@ def test_data_that_match_nothing_are_refused(tmp_path: Path) -> None:
         load_splits(ExtractionData(name="conll", root=str(tmp_path)))
     (tmp_path / "train.txt").write_text("IMGID:1\nParis B-LOC\n")
     (tmp_path / "contexts.txt").write_text("photo_1.jpg :water\n")
-    with_contexts = ExtractionData(name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt"))
+    with_contexts = ExtractionData(
+        name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt")
+    )
     with pytest.raises(DataError, match="none of the 1 contexts belongs to one of the 1 pictures"):
         load_splits(with_contexts)
     (tmp_path / "contexts.txt").write_text("1.jpg :water\n")
@@ -36,7 +38,12 @@ def test_photos_that_no_post_names_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_part_without_posts_is_refused(tmp_path: Path) -> None:
-    row = {"token": ["Paris", "France"], "h": {"name": "Paris", "pos": [0, 1]}, "t": {"name": "France", "pos": [1, 2]}, "img_id": "1.jpg"}
+    row = {
+        "token": ["Paris", "France"],
+        "h": {"name": "Paris", "pos": [0, 1]},
+        "t": {"name": "France", "pos": [1, 2]},
+        "img_id": "1.jpg",
+    }
     (tmp_path / "v1").mkdir()
     for split in ("train", "val", "test"):
         line = json.dumps({**row, "relation": "/loc/loc/contain"}) + "\n"
@@ -49,7 +56,9 @@ def test_two_relations_of_one_pair_are_refused_where_relations_are_learned(tmp_p
     entities = [{"type": kind, "start": a, "end": a + 1} for kind, a in (("PER", 0), ("LOC", 2))]
     links = [{"type": kind, "head": 0, "tail": 1} for kind in ("born_in", "lives_in")]
     for split in ("train", "dev", "test"):
-        (tmp_path / f"{split}.jsonl").write_text(json.dumps({"id": "7", "text": "A B", "entities": entities, "relations": links}) + "\n")
+        (tmp_path / f"{split}.jsonl").write_text(
+            json.dumps({"id": "7", "text": "A B", "entities": entities, "relations": links}) + "\n"
+        )
     data = ExtractionData(name="table-pairs", root=str(tmp_path))
     for name, joint in (("table-pairs", False), ("table", True)):
         with pytest.raises(DataError, match="post 7 has two relations from one entity to the same other one"):
@@ -59,7 +68,9 @@ def test_two_relations_of_one_pair_are_refused_where_relations_are_learned(tmp_p
 
 def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) -> None:
     for split, posts in (("train", 12), ("dev", 2), ("test", 2)):
-        (tmp_path / f"{split}.txt").write_text("\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8")
+        (tmp_path / f"{split}.txt").write_text(
+            "\n".join(f"Ponce B-LOC\nfloods{i} O\n" for i in range(posts)), encoding="utf-8"
+        )
     whole = load_splits(ExtractionData(name="conll", root=str(tmp_path)))
     data = ExtractionData(name="conll", root=str(tmp_path), train_posts=5)
     sample = load_splits(data)

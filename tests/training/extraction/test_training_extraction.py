@@ -19,7 +19,12 @@ from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import LengthBatches, collate_examples, encode_posts
-from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval, retrieval_chance
+from crisislens.training.extraction.evaluate import (
+    evaluate_extractor,
+    predict_examples,
+    retrieval,
+    retrieval_chance,
+)
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import SYSTEMS, compare, mie_run, run_mie, show_mie
 from crisislens.training.extraction.run import AUTO, result_path, run_extraction, with_labels_of
@@ -37,7 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def splits() -> ExtractionSplits:
-    parts = [made_up_posts(n, seed=seed, split=split) for n, seed, split in ((64, 0, "train"), (24, 1, "dev"), (24, 2, "test"))]
+    parts = [
+        made_up_posts(n, seed=seed, split=split)
+        for n, seed, split in ((64, 0, "train"), (24, 1, "dev"), (24, 2, "test"))
+    ]
     contexts = {p.image: f"water in {p.words[-1]}" for part in parts for p in part if p.image}
     return ExtractionSplits(*parts, contexts=contexts, relations=RELATIONS, types=("LOC", "PER"))
 
@@ -49,7 +57,9 @@ def make(folder: Path, task: TaskName = "entities", *, epochs: int = 3, **extrac
         "relations": () if task == "entities" else RELATIONS,
         "encoder": LanguageSpec(checkpoint=str(folder), max_tokens=48),
     }
-    recipe = ExtractionRecipe(epochs=epochs, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9)
+    recipe = ExtractionRecipe(
+        epochs=epochs, batch_posts=8, learning_rate=3e-3, head_learning_rate=1e-2, average=0.9
+    )
     return ExtractionRun(
         name="tiny",
         data=ExtractionData(name="conll"),
@@ -63,7 +73,8 @@ ALIGNED = {"context_pieces": 8, "fusion": True, "alignment": AlignmentSpec(sampl
 
 
 @pytest.mark.parametrize(
-    ("task", "epochs", "scheme"), [("entities", 8, "bio"), ("entities", 8, "bioes"), ("relations", 8, "bio"), ("joint", 16, "bio")]
+    ("task", "epochs", "scheme"),
+    [("entities", 8, "bio"), ("entities", 8, "bioes"), ("relations", 8, "bio"), ("joint", 16, "bio")],
 )
 def test_it_learns(folder: Path, splits: ExtractionSplits, task: TaskName, epochs: int, scheme: str) -> None:
     _, history = fit_extractor(make(folder, task, epochs=epochs, scheme=scheme), splits, seed=0)
@@ -71,7 +82,9 @@ def test_it_learns(folder: Path, splits: ExtractionSplits, task: TaskName, epoch
     assert max(record.dev_f1 for record in history) > 0.8
 
 
-def test_a_killed_training_goes_on_to_the_same_numbers(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_to_the_same_numbers(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     run = make(folder, **ALIGNED)
     whole, history = fit_extractor(run, splits, seed=1)
 
@@ -86,7 +99,9 @@ def test_a_killed_training_goes_on_to_the_same_numbers(folder: Path, splits: Ext
     with pytest.raises(Killed):
         fit_extractor(run, splits, seed=1, checkpoint=path, after_epoch=kill)
     resumed, again = fit_extractor(run, splits, seed=1, checkpoint=path)
-    assert [(r.task_loss, r.align_loss, r.dev_f1) for r in again] == [(r.task_loss, r.align_loss, r.dev_f1) for r in history]
+    assert [(r.task_loss, r.align_loss, r.dev_f1) for r in again] == [
+        (r.task_loss, r.align_loss, r.dev_f1) for r in history
+    ]
     for (name, p), (_, q) in zip(whole.named_parameters(), resumed.named_parameters(), strict=True):
         assert torch.equal(p, q), name
     with pytest.raises(ModelError, match="another run"):
@@ -109,8 +124,12 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     with pytest.raises(ConfigError, match="of other data"):
         run_extraction(named("twitter2017-text"), tmp_path, splits=fewer)
     with pytest.raises(ConfigError, match="of other data"):
-        run_extraction(named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=replace(splits, contexts={"1": "water"}))
-    moved = named("twitter2017-text").model_copy(update={"data": ExtractionData(name="conll", root="elsewhere")})
+        run_extraction(
+            named("twitter2017-shap_ca", **ALIGNED), tmp_path, splits=replace(splits, contexts={"1": "water"})
+        )
+    moved = named("twitter2017-text").model_copy(
+        update={"data": ExtractionData(name="conll", root="elsewhere")}
+    )
     assert run_extraction(moved, tmp_path, splits=splits) == text
     assert compare(run_extraction(named("few"), tmp_path / "few", splits=fewer), text) is None
     first, second = show_mie(tmp_path, resamples=100)
@@ -119,13 +138,28 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     mean = [sum(r.test.micro.f1 for r in row.results) / 2 for row in (first, second)]
     assert second.difference.difference == pytest.approx(mean[1] - mean[0])
     # another encoder's systems are compared among themselves, long contexts with the text that has none
-    for name, options in (("text-longformer", {}), ("context-long-longformer", {"context_pieces": 8, "fusion": True})):
-        run_extraction(named(f"twitter2017-{name}", **options).model_copy(update={"seeds": (0,)}), tmp_path, splits=splits)
+    for name, options in (
+        ("text-longformer", {}),
+        ("context-long-longformer", {"context_pieces": 8, "fusion": True}),
+    ):
+        run_extraction(
+            named(f"twitter2017-{name}", **options).model_copy(update={"seeds": (0,)}),
+            tmp_path,
+            splits=splits,
+        )
     against = {row.system: row.against for row in show_mie(tmp_path, resamples=100)}
-    assert against == {"text": "", "text-longformer": "", "context-long-longformer": "text-longformer", "shap_ca": "text"}
+    assert against == {
+        "text": "",
+        "text-longformer": "",
+        "context-long-longformer": "text-longformer",
+        "shap_ca": "text",
+    }
     # what was trained in another way is neither compared nor averaged
     again = [named("twitter2017-shap_ca", **ALIGNED), named("twitter2017-context")]
-    again = [run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2}), "seeds": (2,)}) for run in again]
+    again = [
+        run.model_copy(update={"recipe": run.recipe.model_copy(update={"epochs": 2}), "seeds": (2,)})
+        for run in again
+    ]
     run_extraction(again[1].model_copy(update={"seeds": (0,)}), tmp_path, splits=splits)
     rows = {row.system: row for row in show_mie(tmp_path, resamples=100)}
     assert rows["context"].difference is None
@@ -137,7 +171,9 @@ def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_
     assert "Paris" not in result_path(tmp_path, named("twitter2017-text"), 0).read_text()
 
 
-def test_one_process_trains_a_seed_and_others_may_train_other_ones(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_one_process_trains_a_seed_and_others_may_train_other_ones(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     run = make(folder, epochs=1).model_copy(update={"seeds": (0,)})
     with sole_writer(tmp_path, lock=".tiny-seed0.lock"):
         with pytest.raises(InputError, match="another run is writing"):
@@ -153,11 +189,17 @@ def test_pairs_of_one_post_are_counted_together(folder: Path, splits: Extraction
     measured = evaluate_extractor(extractor, twice)
     once = evaluate_extractor(extractor, twice[::2])
     assert measured.counts.tolist() == (2 * once.counts).tolist()
-    assert (measured.report.low, measured.report.high, measured.report.posts) == (once.report.low, once.report.high, once.report.posts)
+    assert (measured.report.low, measured.report.high, measured.report.posts) == (
+        once.report.low,
+        once.report.high,
+        once.report.posts,
+    )
 
 
 def test_a_pair_out_of_reach_costs_itself_alone(folder: Path, splits: ExtractionSplits) -> None:
-    far = AnnotatedPost("far", ("help",) * 60 + ("Anna", "visits", "Paris"), (Mention(60, 61, "PER"), Mention(62, 63, "LOC")))
+    far = AnnotatedPost(
+        "far", ("help",) * 60 + ("Anna", "visits", "Paris"), (Mention(60, 61, "PER"), Mention(62, 63, "LOC"))
+    )
     far = replace(far, links=(Link(0, 1, RELATIONS[1]),), image="far")
     run = make(folder, "relations", epochs=1)
     whole, history = fit_extractor(run, splits, seed=0)
@@ -191,38 +233,60 @@ def test_an_entity_over_the_limit_of_what_is_read_ends_there(folder: Path, schem
 
 
 def prediction(*spans: tuple[int, str, float]) -> Prediction:
-    return Prediction(tuple(Mention(i, i + 1, kind) for i, kind, _ in spans), tuple(score for *_, score in spans))
+    return Prediction(
+        tuple(Mention(i, i + 1, kind) for i, kind, _ in spans), tuple(score for *_, score in spans)
+    )
 
 
 def test_the_threshold_is_the_best_one_on_development_posts(folder: Path, splits: ExtractionSplits) -> None:
     extractor = Extractor(make(folder).extractor)
-    posts = [AnnotatedPost(str(i), ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC"))) for i in range(2)]
+    posts = [
+        AnnotatedPost(str(i), ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC")))
+        for i in range(2)
+    ]
     examples = encode_posts(posts, extractor, word_reader(extractor), {})
-    found = [prediction((0, "PER", 0.9), (1, "PER", 0.42)), prediction((0, "PER", 0.7), (1, "LOC", 0.33), (2, "LOC", 0.61))]
+    found = [
+        prediction((0, "PER", 0.9), (1, "PER", 0.42)),
+        prediction((0, "PER", 0.7), (1, "LOC", 0.33), (2, "LOC", 0.61)),
+    ]
     assert best_thresholds("entities", examples, found) == (0.45, None)
     report = report_above(examples, found, "entities", 0.45)
     assert (report.micro.right, report.micro.found, report.micro.marked) == (3, 3, 4)
     assert report_above(examples, found, "entities", 0.0).micro.found == 5
     assert in_words(report, "dev").startswith("dev: micro F1 85.7 [")
     # where nothing is to be gained nothing is left out
-    assert best_thresholds("entities", examples, [prediction((0, "PER", 0.1), (2, "LOC", 0.1))] * 2) == (0.0, None)
-    pairs = encode_posts(splits.test, Extractor(make(folder, "relations").extractor), word_reader(extractor), {})
+    assert best_thresholds("entities", examples, [prediction((0, "PER", 0.1), (2, "LOC", 0.1))] * 2) == (
+        0.0,
+        None,
+    )
+    pairs = encode_posts(
+        splits.test, Extractor(make(folder, "relations").extractor), word_reader(extractor), {}
+    )
     said = [Prediction(links=(Link(0, 1, RELATIONS[1]),), link_scores=(0.8 if e.y else 0.57,)) for e in pairs]
     assert best_thresholds("relations", pairs, said) == (0.6, None)
     assert report_above(pairs, said, "relations", 0.6).micro.f1 == 1.0
 
 
-def test_joint_thresholds_are_chosen_for_entities_first(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_joint_thresholds_are_chosen_for_entities_first(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     run = make(folder, "joint", epochs=1)
     extractor = Extractor(run.extractor)
     posts = [
-        AnnotatedPost("1", ("Anna", "in", "Paris"), (Mention(0, 1, "PER"), Mention(2, 3, "LOC")), (Link(0, 1, RELATIONS[1]),)),
+        AnnotatedPost(
+            "1",
+            ("Anna", "in", "Paris"),
+            (Mention(0, 1, "PER"), Mention(2, 3, "LOC")),
+            (Link(0, 1, RELATIONS[1]),),
+        ),
         AnnotatedPost("2", ("Paris", "or", "Quito"), (Mention(0, 1, "LOC"), Mention(2, 3, "LOC"))),
     ]
     examples = encode_posts(posts, extractor, word_reader(extractor), {})
     found = [
         Prediction(posts[0].mentions, (0.9, 0.6), (Link(0, 1, RELATIONS[1]),), (0.97,)),
-        Prediction((*posts[1].mentions, Mention(1, 2, "PER")), (0.6, 0.6, 0.2), (Link(0, 1, RELATIONS[1]),), (0.7,)),
+        Prediction(
+            (*posts[1].mentions, Mention(1, 2, "PER")), (0.6, 0.6, 0.2), (Link(0, 1, RELATIONS[1]),), (0.7,)
+        ),
     ]
     # that of relations would cost three entities of four, were it theirs too
     assert best_thresholds("joint", examples, found) == (0.25, 0.75)
@@ -231,12 +295,17 @@ def test_joint_thresholds_are_chosen_for_entities_first(folder: Path, splits: Ex
     run_extraction(run, tmp_path, splits=splits, keep=ExtractorMeta(name="both"))
     meta = load_extractor(tmp_path / "tiny-seed0").meta
     assert meta.accept_relations_above is not None
-    assert [line.partition(" above")[0] for line in meta.card.numbers] == ["test, 24 posts, entities", "test, 24 posts, quintuples"]
+    assert [line.partition(" above")[0] for line in meta.card.numbers] == [
+        "test, 24 posts, entities",
+        "test, 24 posts, quintuples",
+    ]
 
 
 def test_a_joint_prediction_loses_relations_with_their_ends() -> None:
     mentions = (Mention(0, 1, "PER"), Mention(1, 2, "LOC"), Mention(2, 3, "LOC"))
-    whole = Prediction(mentions, (0.3, 0.8, 0.9), (Link(0, 1, "a"), Link(1, 2, "b"), Link(2, 1, "c")), (0.99, 0.7, 0.4))
+    whole = Prediction(
+        mentions, (0.3, 0.8, 0.9), (Link(0, 1, "a"), Link(1, 2, "b"), Link(2, 1, "c")), (0.99, 0.7, 0.4)
+    )
     assert whole.above(0.0) == whole
     assert whole.above(0.5, 0.8).links == ()
     assert whole.above(0.0, 0.5).links == whole.links[:2]
@@ -244,12 +313,16 @@ def test_a_joint_prediction_loses_relations_with_their_ends() -> None:
     assert left == Prediction(mentions[1:], (0.8, 0.9), (Link(0, 1, "b"),), (0.7,))
 
 
-def test_labels_that_joint_training_could_not_tell_apart_are_refused(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_labels_that_joint_training_could_not_tell_apart_are_refused(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     run = make(folder, "joint")
     untyped = replace(splits, dev=[replace(splits.dev[0], mentions=(Mention(0, 1, ""),), links=())])
     with pytest.raises(ConfigError, match="does not say the type of every entity"):
         run_extraction(run, tmp_path, splits=untyped)
-    both = run.model_copy(update={"extractor": run.extractor.model_copy(update={"relations": ("None", "PER")})})
+    both = run.model_copy(
+        update={"extractor": run.extractor.model_copy(update={"relations": ("None", "PER")})}
+    )
     with pytest.raises(ConfigError, match="PER is the name of a type and of a relation"):
         run_extraction(both, tmp_path, splits=splits)
 
@@ -271,17 +344,25 @@ def test_contexts_are_hidden_wherever_they_stand(
     fit_extractor(run, splits, seed=0)
     shown = seen.copy()
     seen.clear()
-    fit_extractor(run.model_copy(update={"recipe": run.recipe.model_copy(update={"image_dropout": 0.999999})}), splits, seed=0)
+    fit_extractor(
+        run.model_copy(update={"recipe": run.recipe.model_copy(update={"image_dropout": 0.999999})}),
+        splits,
+        seed=0,
+    )
     assert min(shown) > 0
     assert sum(seen) == 0
 
 
-def test_inputs_that_are_not_there_or_not_read_are_refused(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_inputs_that_are_not_there_or_not_read_are_refused(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     bare = replace(splits, contexts={})
 
     def refused(run: ExtractionRun, given: ExtractionSplits, told: str, **data: object) -> None:
         with pytest.raises(ConfigError, match=told):
-            run_extraction(run.model_copy(update={"data": run.data.model_copy(update=data)}), tmp_path, splits=given)
+            run_extraction(
+                run.model_copy(update={"data": run.data.model_copy(update=data)}), tmp_path, splits=given
+            )
 
     refused(make(folder, **ALIGNED), bare, "asks for contexts and data.contexts is none")
     refused(make(folder), splits, "context_pieces 0 reads none", contexts="file", context_file="c.jsonl")
@@ -301,12 +382,21 @@ def test_data_without_contexts_have_no_systems_that_need_them(tmp_path: Path) ->
         run_mie(tmp_path, tmp_path / "out", data_sets=["mnre-v2"], systems=["shap_ca", "text"])
 
 
-def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
-    [result] = run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+def test_an_extractor_is_kept_beside_its_result(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
+    [result] = run_extraction(
+        make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny")
+    )
     # the same training is not made again, and not kept as what it is not
     run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
     with pytest.raises(ConfigError, match="kept for the languages any"):
-        run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny", languages=("es",)))
+        run_extraction(
+            make(folder, epochs=2),
+            tmp_path,
+            splits=splits,
+            keep=ExtractorMeta(name="tiny", languages=("es",)),
+        )
     (tmp_path / "tiny-seed0").rename(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match="its extractor was not kept"):
         run_extraction(make(folder, epochs=2), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
@@ -316,7 +406,9 @@ def test_an_extractor_is_kept_beside_its_result(folder: Path, splits: Extraction
     assert evaluate_extractor(loaded.extractor, examples).report == result.test
 
 
-def test_types_are_those_that_were_asked_for_or_those_of_the_data(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_types_are_those_that_were_asked_for_or_those_of_the_data(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=r"of the types LOC, which extractor.types does not name"):
         run_extraction(make(folder, types=("PER",)), tmp_path, splits=splits)
     [taken] = run_extraction(make(folder, epochs=1, types=AUTO), tmp_path, splits=splits)
@@ -341,28 +433,44 @@ def test_an_extractor_is_scored_on_marked_posts_as_on_its_test_part(
     folder: Path, splits: ExtractionSplits, tmp_path: Path, task: TaskName
 ) -> None:
     run = make(folder, task, epochs=6)
-    used = splits if task != "relations" else replace(splits, **{s: one_row_a_pair(splits.part(s)) for s in ("train", "dev", "test")})
+    used = (
+        splits
+        if task != "relations"
+        else replace(splits, **{s: one_row_a_pair(splits.part(s)) for s in ("train", "dev", "test")})
+    )
     run_extraction(run, tmp_path, splits=used, keep=ExtractorMeta(name="tiny"))
     loaded = load_extractor(tmp_path / "tiny-seed0")
     scored = score_extractor(loaded, splits.test)
     for line in loaded.meta.card.numbers:
-        items: Items = "quintuples" if "quintuples" in line else "relations" if "relations" in line else "entities"
+        items: Items = (
+            "quintuples" if "quintuples" in line else "relations" if "relations" in line else "entities"
+        )
         assert f"micro F1 {100 * scored.reports[items].micro.f1:.1f} [" in line
     assert not scored.unknown
     # what it does not know counts as missed, and breaks nothing
-    storms = [replace(p, mentions=tuple(Mention(m.start, m.end, "STORM") for m in p.mentions)) for p in splits.test]
-    other = score_extractor(loaded, [replace(p, links=tuple(Link(x.head, x.tail, "hits") for x in p.links)) for p in storms])
+    storms = [
+        replace(p, mentions=tuple(Mention(m.start, m.end, "STORM") for m in p.mentions)) for p in splits.test
+    ]
+    other = score_extractor(
+        loaded, [replace(p, links=tuple(Link(x.head, x.tail, "hits") for x in p.links)) for p in storms]
+    )
     assert other.unknown == {"entities": ("STORM",), "relations": ("hits",), "joint": ("STORM", "hits")}[task]
     assert all(report.micro.right == 0 < report.micro.marked for report in other.reports.values())
     with pytest.raises(InputError, match="tiny reads none"):
         score_extractor(loaded, splits.test, contexts=splits.contexts)
 
 
-def test_contexts_of_marked_posts_are_read_and_must_be_theirs(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
-    [result] = run_extraction(make(folder, epochs=1, **ALIGNED), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny"))
+def test_contexts_of_marked_posts_are_read_and_must_be_theirs(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
+    [result] = run_extraction(
+        make(folder, epochs=1, **ALIGNED), tmp_path, splits=splits, keep=ExtractorMeta(name="tiny")
+    )
     loaded = load_extractor(tmp_path / "tiny-seed0")
     everything = replace(loaded, meta=loaded.meta.model_copy(update={"accept_above": 0.0}))
-    assert score_extractor(everything, splits.test, contexts=splits.contexts).reports["entities"] == result.test
+    assert (
+        score_extractor(everything, splits.test, contexts=splits.contexts).reports["entities"] == result.test
+    )
     with pytest.raises(InputError, match="none of them belongs to a marked post's image"):
         score_extractor(loaded, splits.test, contexts={"elsewhere": "water"})
 
@@ -370,8 +478,13 @@ def test_contexts_of_marked_posts_are_read_and_must_be_theirs(folder: Path, spli
 def test_marked_posts_are_read_for_what_is_scored(tmp_path: Path) -> None:
     entity = '"entities": [{"type": "PER", "start": 0, "end": 3}, {"type": "LOC", "start": 4, "end": 5}]'
     link = '"relations": [{"type": "x", "head": 0, "tail": 1}]'
-    (tmp_path / "m.jsonl").write_text(f'{{"text": "Ada B", {entity}, {link}}}\n{{"text": "Bob C", {entity}, "relations_read": false}}\n')
-    assert [len(read_marked(tmp_path / "m.jsonl", relations=relations)) for relations in (False, True)] == [2, 1]
+    (tmp_path / "m.jsonl").write_text(
+        f'{{"text": "Ada B", {entity}, {link}}}\n{{"text": "Bob C", {entity}, "relations_read": false}}\n'
+    )
+    assert [len(read_marked(tmp_path / "m.jsonl", relations=relations)) for relations in (False, True)] == [
+        2,
+        1,
+    ]
     (tmp_path / "m.txt").write_text("#Ponce B-LOC\n")
     assert [p.words for p in read_marked(tmp_path / "m.txt", relations=False)] == [("#", "Ponce")]
     with pytest.raises(DataError, match="no relation is marked"):
@@ -389,7 +502,9 @@ def test_relations_of_the_data_are_taken(folder: Path, splits: ExtractionSplits,
         run_extraction(asked, tmp_path / "x", splits=bare)
 
 
-def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: ExtractionSplits, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retrieval_finds_what_is_aligned_and_needs_enough(
+    folder: Path, splits: ExtractionSplits, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make(folder, epochs=1, **ALIGNED)
     extractor, _ = fit_extractor(run, splits, seed=0)
     examples = encode_posts(splits.test, extractor, word_reader(extractor), splits.contexts)
@@ -398,18 +513,28 @@ def test_retrieval_finds_what_is_aligned_and_needs_enough(folder: Path, splits: 
     assert found["text_r@8"] == 1
     # the same vectors on both sides: the right one is always the first
     extractor.trunk.alignment = None
-    same = [replace(e, words=replace(e.words, shapes=(0,) * len(e.words.ids), context_ids=e.words.ids)) for e in examples]
+    same = [
+        replace(e, words=replace(e.words, shapes=(0,) * len(e.words.ids), context_ids=e.words.ids))
+        for e in examples
+    ]
     extractor.trunk.spelling.weight.data.zero_()
     unique = list({e.words.ids: e for e in same}.values())
     assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 1.0}
-    # equal contexts are right for all that have them, whatever their similarities: of two kinds in eight posts four are never ahead
-    shared = [replace(e, words=replace(e.words, context_ids=same[i % 2].words.ids)) for i, e in enumerate(same[:8])]
+    # equal contexts are right for all that have them, whatever their similarities: of two kinds in eight
+    # posts four are never ahead
+    shared = [
+        replace(e, words=replace(e.words, context_ids=same[i % 2].words.ids)) for i, e in enumerate(same[:8])
+    ]
     plain = extractor.trunk.forward
-    monkeypatch.setattr(extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.randn(f.context.shape)))
+    monkeypatch.setattr(
+        extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.randn(f.context.shape))
+    )
     found = retrieval(extractor, shared, batch_posts=8, ranks=(1, 5))
     assert found["text_r@5"] == 1.0 > found["text_r@1"]
     # texts and contexts that are all alike find nothing
-    monkeypatch.setattr(extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.ones(f.context.shape)))
+    monkeypatch.setattr(
+        extractor.trunk, "forward", lambda b: replace(f := plain(b), context=torch.ones(f.context.shape))
+    )
     assert retrieval(extractor, unique, batch_posts=len(unique), ranks=(1,)) == {"text_r@1": 0.0}
     with pytest.raises(InputError, match="64 are needed"):
         retrieval(extractor, examples)
@@ -448,10 +573,19 @@ def test_photos_inside_the_graph_learn_and_absent_ones_are_masked(
 
     torch.manual_seed(0)
     if kind == "vit":
-        config = ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8)
+        config = ViTConfig(
+            hidden_size=8,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            image_size=16,
+            patch_size=8,
+        )
         ViTModel(config).save_pretrained(tmp_path / "vision")
     else:
-        ResNetModel(ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 12], depths=[1, 1, 1, 1])).save_pretrained(tmp_path / "vision")
+        ResNetModel(
+            ResNetConfig(embedding_size=8, hidden_sizes=[8, 8, 8, 12], depths=[1, 1, 1, 1])
+        ).save_pretrained(tmp_path / "vision")
     vision = VisionSpec(checkpoint=str(tmp_path / "vision"))
     run = make(folder, epochs=1, image_encoder=vision, **ALIGNED)
     (tmp_path / "photos").mkdir()
@@ -465,7 +599,9 @@ def test_photos_inside_the_graph_learn_and_absent_ones_are_masked(
     assert any(learns in name for name in changed)
     # a batch's own statistics would tie posts together
     assert not any("running" in name or "num_batches" in name for name in changed)
-    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
+    examples = encode_posts(
+        splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos
+    )
     batch, _ = collate_examples(examples, extractor)
     assert batch.image_mask.any(1).tolist() == [False, False, False, True]
     assert batch.pixels is not None
@@ -476,11 +612,20 @@ def test_photos_inside_the_graph_learn_and_absent_ones_are_masked(
     assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_photos_as_patches_of_the_frozen_encoder(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+def test_photos_as_patches_of_the_frozen_encoder(
+    folder: Path, splits: ExtractionSplits, tmp_path: Path
+) -> None:
     photos = write_photos(tmp_path, splits)
     extractor = Extractor(make(folder, image_width=1280, **ALIGNED).extractor)
-    examples = encode_posts(splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos)
-    assert [None if e.image is None else tuple(e.image.shape) for e in examples] == [None, None, None, (9, 1280)]
+    examples = encode_posts(
+        splits.train[:4], extractor, word_reader(extractor), splits.contexts, image_root=photos
+    )
+    assert [None if e.image is None else tuple(e.image.shape) for e in examples] == [
+        None,
+        None,
+        None,
+        (9, 1280),
+    ]
     narrow = Extractor(make(folder, **ALIGNED).extractor)
     with pytest.raises(ConfigError, match="1280"):
         encode_posts(splits.train[:4], narrow, word_reader(narrow), splits.contexts, image_root=photos)
@@ -500,7 +645,11 @@ def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: Extraction
     assert len(order(0, 0)) == 7
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "configs" / "extraction").glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted((Path(__file__).parents[3] / "configs" / "extraction").glob("*.yaml")),
+    ids=lambda p: p.stem,
+)
 def test_every_run_file_is_valid(path: Path) -> None:
     run = ExtractionRun.load(path)
     assert ExtractionRun.load(path, ["recipe.epochs=1"]).recipe.epochs == 1
@@ -522,6 +671,11 @@ def test_benchmark_runs_are_valid(folder: Path) -> None:
         assert (run.extractor.alignment is not None) == (system in {"info_nce", "shap_ca", "shap_ca_margin"})
         assert (run.data.contexts == "none") == (system == "text")
     assert mie_run("stand-in", "text", Path("data")).extractor.relations == AUTO
-    for data, system in (("mnre-v2", "context"), ("jmere", "context"), ("other", "text"), ("twitter2017", "other")):
+    for data, system in (
+        ("mnre-v2", "context"),
+        ("jmere", "context"),
+        ("other", "text"),
+        ("twitter2017", "other"),
+    ):
         with pytest.raises(InputError):
             mie_run(data, system, Path("data"))

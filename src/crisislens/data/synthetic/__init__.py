@@ -1,4 +1,6 @@
-"""A small made-up crisis for demos and tests: believable posts, drawn pictures, known labels, the same bytes each time."""
+"""A small made-up crisis for demos and tests: believable posts, drawn pictures, known labels, the same bytes
+each time.
+"""
 
 from crisislens.data.synthetic.crisis import EVENT, synthetic_labeled, write_synthetic_crisis
 

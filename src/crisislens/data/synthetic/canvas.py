@@ -1,7 +1,9 @@
-"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share (houses, water, people, cars, fire).
+"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share (houses,
+water, people, cars, fire).
 
-Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice the size and scaled down, which smooths
-the edges, and gets the grain of a small camera. A seed decides every choice, so a picture is the same each time.
+Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice the size and
+scaled down, which smooths the edges, and gets the grain of a small camera. A seed decides every choice, so a
+picture is the same each time.
 """
 
 import random
@@ -36,13 +38,17 @@ class Canvas:
     def finish(self, *, grain: Number = 5.0) -> Image.Image:
         """The picture at its size.
 
-        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two people stand in one place.
+        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two people stand
+        in one place.
 
         Arguments:
             grain: Standard deviation of the noise, in gray levels.
         """
         part = 1.0 if self._lettered else self.rng.uniform(0.72, 1.0)
-        left, top = self.rng.uniform(0, 1 - part) * WIDTH * _SCALE, self.rng.uniform(0, 1 - part) * HEIGHT * _SCALE
+        left, top = (
+            self.rng.uniform(0, 1 - part) * WIDTH * _SCALE,
+            self.rng.uniform(0, 1 - part) * HEIGHT * _SCALE,
+        )
         view = (left, top, left + part * WIDTH * _SCALE, top + part * HEIGHT * _SCALE)
         small = self._image.resize((WIDTH, HEIGHT), Image.Resampling.BOX, box=view)
         if not self._lettered and self.rng.random() < 0.5:
@@ -66,11 +72,18 @@ class Canvas:
 
     def oval(self, x: Number, y: Number, rx: Number, ry: Number, color: Color) -> None:
         """A filled ellipse from its center and radii."""
-        self._draw.ellipse([(x - rx) * _SCALE, (y - ry) * _SCALE, (x + rx) * _SCALE, (y + ry) * _SCALE], fill=color)
+        self._draw.ellipse(
+            [(x - rx) * _SCALE, (y - ry) * _SCALE, (x + rx) * _SCALE, (y + ry) * _SCALE], fill=color
+        )
 
     def line(self, points: Sequence[Point], color: Color, width: Number = 2) -> None:
         """A line through points."""
-        self._draw.line([(x * _SCALE, y * _SCALE) for x, y in points], fill=color, width=max(1, round(width * _SCALE)), joint="curve")
+        self._draw.line(
+            [(x * _SCALE, y * _SCALE) for x, y in points],
+            fill=color,
+            width=max(1, round(width * _SCALE)),
+            joint="curve",
+        )
 
     def words(self, x: Number, y: Number, text: str, color: Color, size: int = 20) -> None:
         """A line of text, centered at x, its top at y."""
@@ -86,18 +99,35 @@ class Canvas:
             row = tuple(_byte(a + (b - a) * t) for a, b in zip(first, last, strict=True))
             self._draw.line([(0, y), (WIDTH * _SCALE, y)], fill=row)
 
-    def haze(self, places: Sequence[tuple[Number, Number, Number]], color: Color, strength: Number = 0.7, blur: Number = 14) -> None:
+    def haze(
+        self,
+        places: Sequence[tuple[Number, Number, Number]],
+        color: Color,
+        strength: Number = 0.7,
+        blur: Number = 14,
+    ) -> None:
         """Soft round clouds (x, y, radius): smoke, dust, glow, mist."""
         mask = Image.new("L", self._image.size)
         pen = ImageDraw.Draw(mask)
         for x, y, r in places:
-            pen.ellipse([(x - r) * _SCALE, (y - r) * _SCALE, (x + r) * _SCALE, (y + r) * _SCALE], fill=_byte(255 * strength))
-        self._image.paste(Image.new("RGB", self._image.size, color), mask=mask.filter(ImageFilter.GaussianBlur(blur * _SCALE)))
+            pen.ellipse(
+                [(x - r) * _SCALE, (y - r) * _SCALE, (x + r) * _SCALE, (y + r) * _SCALE],
+                fill=_byte(255 * strength),
+            )
+        self._image.paste(
+            Image.new("RGB", self._image.size, color),
+            mask=mask.filter(ImageFilter.GaussianBlur(blur * _SCALE)),
+        )
 
-    def smoke(self, x: Number, y: Number, color: Color = (70, 66, 64), height: Number = 160, strength: Number = 0.8) -> None:
+    def smoke(
+        self, x: Number, y: Number, color: Color = (70, 66, 64), height: Number = 160, strength: Number = 0.8
+    ) -> None:
         """A column of smoke that rises from (x, y), widens and drifts."""
         drift = self.rng.uniform(-60, 60)
-        steps = [(x + drift * t * t + self.rng.uniform(-12, 12), y - height * t, 12 + 34 * t) for t in np.linspace(0, 1, 14).tolist()]
+        steps = [
+            (x + drift * t * t + self.rng.uniform(-12, 12), y - height * t, 12 + 34 * t)
+            for t in np.linspace(0, 1, 14).tolist()
+        ]
         self.haze(steps, color, strength, blur=9)
 
     def flames(self, x: Number, y: Number, width: Number, height: Number) -> None:
@@ -122,47 +152,106 @@ class Canvas:
             half = 6 + 30 * (y - top) / (HEIGHT - top + 1)
             x = self.rng.uniform(0, WIDTH)
             self.line(
-                [(x - half, y), (x + half, y + self.rng.uniform(-1, 1))], self.shade((color[0] + 24, color[1] + 24, color[2] + 22)), 1
+                [(x - half, y), (x + half, y + self.rng.uniform(-1, 1))],
+                self.shade((color[0] + 24, color[1] + 24, color[2] + 22)),
+                1,
             )
 
     def house(
-        self, x: Number, base: Number, width: Number = 120, height: Number = 90, *, wall: Color, roof: Color, glass: Color = (58, 74, 92)
+        self,
+        x: Number,
+        base: Number,
+        width: Number = 120,
+        height: Number = 90,
+        *,
+        wall: Color,
+        roof: Color,
+        glass: Color = (58, 74, 92),
     ) -> None:
         """A house with a gable roof, two windows and a door, standing on `base`."""
         self.box(x, base - height, width, height, wall)
-        self.polygon([(x - 8, base - height), (x + width / 2, base - height - width * 0.42), (x + width + 8, base - height)], roof)
+        self.polygon(
+            [
+                (x - 8, base - height),
+                (x + width / 2, base - height - width * 0.42),
+                (x + width + 8, base - height),
+            ],
+            roof,
+        )
         self.box(x + width * 0.42, base - height * 0.5, width * 0.17, height * 0.5, (92, 62, 44))
         for left in (0.12, 0.68):
-            self.box(x + width * left - 2, base - height * 0.78 - 2, width * 0.2 + 4, height * 0.3 + 4, (236, 234, 228))
+            self.box(
+                x + width * left - 2,
+                base - height * 0.78 - 2,
+                width * 0.2 + 4,
+                height * 0.3 + 4,
+                (236, 234, 228),
+            )
             self.box(x + width * left, base - height * 0.78, width * 0.2, height * 0.3, glass)
             self.line(
-                [(x + width * (left + 0.1), base - height * 0.78), (x + width * (left + 0.1), base - height * 0.48)], (236, 234, 228), 1.5
+                [
+                    (x + width * (left + 0.1), base - height * 0.78),
+                    (x + width * (left + 0.1), base - height * 0.48),
+                ],
+                (236, 234, 228),
+                1.5,
             )
 
-    def tree(self, x: Number, base: Number, height: Number = 110, *, leaves: Color | None = (62, 108, 52)) -> None:
+    def tree(
+        self, x: Number, base: Number, height: Number = 110, *, leaves: Color | None = (62, 108, 52)
+    ) -> None:
         """A tree; without leaves a charred one."""
         bark = (84, 62, 44) if leaves else (32, 28, 26)
         self.line([(x, base), (x, base - height * 0.6)], bark, height * 0.07)
         for side in (-1, 1):
-            self.line([(x, base - height * 0.4), (x + side * height * 0.24, base - height * 0.78)], bark, height * 0.035)
-            self.line([(x, base - height * 0.55), (x + side * height * 0.12, base - height * 0.95)], bark, height * 0.025)
+            self.line(
+                [(x, base - height * 0.4), (x + side * height * 0.24, base - height * 0.78)],
+                bark,
+                height * 0.035,
+            )
+            self.line(
+                [(x, base - height * 0.55), (x + side * height * 0.12, base - height * 0.95)],
+                bark,
+                height * 0.025,
+            )
         for _ in range(26 if leaves else 0):
             dx, dy = self.rng.gauss(0, height * 0.16), self.rng.gauss(0, height * 0.13)
-            self.oval(x + dx, base - height * 0.75 + dy, height * 0.1, height * 0.09, self.shade(leaves or bark, 22))
+            self.oval(
+                x + dx, base - height * 0.75 + dy, height * 0.1, height * 0.09, self.shade(leaves or bark, 22)
+            )
 
-    def person(self, x: Number, base: Number, height: Number = 90, *, shirt: Color, vest: bool = False) -> None:
+    def person(
+        self, x: Number, base: Number, height: Number = 90, *, shirt: Color, vest: bool = False
+    ) -> None:
         """Someone who stands; with a vest, someone of the rescue services."""
         skin = self.rng.choice([(232, 190, 160), (188, 138, 104), (122, 84, 60), (88, 60, 44)])
         for side in (-1, 1):
-            self.line([(x + side * height * 0.05, base - height * 0.45), (x + side * height * 0.07, base)], (46, 50, 66), height * 0.09)
             self.line(
-                [(x + side * height * 0.11, base - height * 0.75), (x + side * height * 0.2, base - height * 0.48)], shirt, height * 0.07
+                [(x + side * height * 0.05, base - height * 0.45), (x + side * height * 0.07, base)],
+                (46, 50, 66),
+                height * 0.09,
             )
-        self.box(x - height * 0.12, base - height * 0.8, height * 0.24, height * 0.37, (240, 120, 24) if vest else shirt)
+            self.line(
+                [
+                    (x + side * height * 0.11, base - height * 0.75),
+                    (x + side * height * 0.2, base - height * 0.48),
+                ],
+                shirt,
+                height * 0.07,
+            )
+        self.box(
+            x - height * 0.12,
+            base - height * 0.8,
+            height * 0.24,
+            height * 0.37,
+            (240, 120, 24) if vest else shirt,
+        )
         if vest:
             self.box(x - height * 0.12, base - height * 0.64, height * 0.24, height * 0.05, (240, 240, 200))
         self.oval(x, base - height * 0.9, height * 0.08, height * 0.1, skin)
-        self.oval(x, base - height * 0.95, height * 0.085, height * 0.06, (250, 250, 246) if vest else (48, 36, 28))
+        self.oval(
+            x, base - height * 0.95, height * 0.085, height * 0.06, (250, 250, 246) if vest else (48, 36, 28)
+        )
 
     def car(self, x: Number, base: Number, length: Number = 130, *, paint: Color) -> None:
         """A car from the side, its wheels on `base`."""
@@ -190,7 +279,9 @@ class Canvas:
             self.oval(x + length * wheel, base - h * 0.4, h * 0.55, h * 0.55, (26, 26, 28))
             self.oval(x + length * wheel, base - h * 0.4, h * 0.25, h * 0.25, (150, 150, 152))
 
-    def rubble(self, x: Number, base: Number, width: Number, height: Number, color: Color, pieces: int = 90) -> None:
+    def rubble(
+        self, x: Number, base: Number, width: Number, height: Number, color: Color, pieces: int = 90
+    ) -> None:
         """A heap of broken slabs and bricks."""
         for _ in range(pieces):
             u = self.rng.uniform(-1, 1)
@@ -209,7 +300,10 @@ class Canvas:
         self.polygon([(210, horizon), (270, horizon), (460, HEIGHT), (20, HEIGHT)], color)
         for t in (0.05, 0.22, 0.45, 0.75):
             y, next_y = horizon + (HEIGHT - horizon) * t, horizon + (HEIGHT - horizon) * (t + 0.1)
-            self.polygon([(239 - 4 * t, y), (241 + 4 * t, y), (242 + 5 * t, next_y), (238 - 5 * t, next_y)], (222, 214, 180))
+            self.polygon(
+                [(239 - 4 * t, y), (241 + 4 * t, y), (242 + 5 * t, next_y), (238 - 5 * t, next_y)],
+                (222, 214, 180),
+            )
 
 
 def _byte(value: Number) -> int:

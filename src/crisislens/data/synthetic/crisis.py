@@ -1,7 +1,7 @@
 """Writes the made-up crisis: posts, pictures and labels, the same bytes for the same seed.
 
-A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the pictures are those of one version of
-Pillow; another may compress differently.
+A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the pictures
+are those of one version of Pillow; another may compress differently.
 """
 
 import io
@@ -53,7 +53,8 @@ class _Entry:
 def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> Path:
     """Writes `posts.jsonl`, `images/` and `labels.jsonl` into a folder.
 
-    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is missing and one that is cut off.
+    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is missing and
+    one that is cut off.
 
     Arguments:
         folder: Made if it is not there; files of these names are replaced.
@@ -76,7 +77,14 @@ def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> P
             atomic_write(folder / entry.post.image.path, picture)
         lines.append(json.dumps(_record(entry.post), ensure_ascii=False))
         labels.append(
-            json.dumps({"id": entry.post.id, **{task: entry.labels.get(task) for task in ("informativeness", "humanitarian", "damage")}})
+            json.dumps(
+                {
+                    "id": entry.post.id,
+                    **{
+                        task: entry.labels.get(task) for task in ("informativeness", "humanitarian", "damage")
+                    },
+                }
+            )
         )
     atomic_write(folder / "labels.jsonl", "\n".join(labels) + "\n")
     atomic_write(folder / "posts.jsonl", "\n".join(lines) + "\n")
@@ -92,8 +100,9 @@ def synthetic_labeled(folder: Path, *, posts: int = 60, seed: int = 0) -> dict[s
         seed: As there.
 
     Returns:
-        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts that have a label for it: every post, or
-        for damage every post with a picture. Of five posts three are `train`, one `dev` and one `test`.
+        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts that have a
+        label for it: every post, or for damage every post with a picture. Of five posts three are `train`,
+            one `dev` and one `test`.
     """
     write_synthetic_crisis(folder, posts=posts, seed=seed)
     labeled: dict[str, list[LabeledPost]] = {"informativeness": [], "humanitarian": [], "damage": []}
@@ -109,7 +118,9 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
     for i in range(posts):
         turn, place = divmod(i, len(told))
         story = told[place]
-        chance = seed * 1_000_003 + turn * len(told) + (first[story.scene] if story.photo == "again" else place)
+        chance = (
+            seed * 1_000_003 + turn * len(told) + (first[story.scene] if story.photo == "again" else place)
+        )
         yield _Entry(story, _post(story, i, turn, random.Random(chance)), _labels(story), chance)
 
 

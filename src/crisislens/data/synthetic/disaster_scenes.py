@@ -21,9 +21,17 @@ def _flooded_street(c: Canvas) -> None:
 def _flood_aerial(c: Canvas) -> None:
     c.gradient(0, HEIGHT, (104, 132, 82), (86, 116, 66))
     for _ in range(14):
-        c.box(c.rng.uniform(-20, 460), c.rng.uniform(-20, 340), c.rng.uniform(40, 90), c.rng.uniform(24, 60), c.shade((126, 142, 84), 24))
+        c.box(
+            c.rng.uniform(-20, 460),
+            c.rng.uniform(-20, 340),
+            c.rng.uniform(40, 90),
+            c.rng.uniform(24, 60),
+            c.shade((126, 142, 84), 24),
+        )
     middle = [(x, 180 + 46 * c.rng.uniform(-1, 1)) for x in range(-40, 541, 60)]
-    c.polygon([*[(x, y - 80) for x, y in middle], *[(x, y + 86) for x, y in reversed(middle)]], (128, 110, 84))
+    c.polygon(
+        [*[(x, y - 80) for x, y in middle], *[(x, y + 86) for x, y in reversed(middle)]], (128, 110, 84)
+    )
     for _ in range(60):
         x, y = c.rng.uniform(0, WIDTH), c.rng.uniform(110, 260)
         c.line([(x, y), (x + 26, y + 3)], (146, 128, 100), 1)

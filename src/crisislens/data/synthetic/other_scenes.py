@@ -1,4 +1,6 @@
-"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing to do with a disaster."""
+"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing to do with
+a disaster.
+"""
 
 from crisislens.data.synthetic.canvas import HEIGHT, WIDTH, Canvas
 from crisislens.data.synthetic.common import SCENES, SHIRTS, fair_sky, rain_sky, some_house
@@ -126,7 +128,13 @@ def _sunset(c: Canvas) -> None:
 def _map(c: Canvas) -> None:
     c.box(0, 0, WIDTH, HEIGHT, (238, 234, 222))
     for _ in range(16):
-        c.box(c.rng.uniform(0, 440), c.rng.uniform(40, 330), c.rng.uniform(30, 90), c.rng.uniform(20, 60), c.shade((214, 222, 196), 10))
+        c.box(
+            c.rng.uniform(0, 440),
+            c.rng.uniform(40, 330),
+            c.rng.uniform(30, 90),
+            c.rng.uniform(20, 60),
+            c.shade((214, 222, 196), 10),
+        )
     river = [(x, 210 + 50 * c.rng.uniform(-1, 1)) for x in range(-40, 541, 80)]
     c.line(river, (132, 178, 214), 26)
     for x in range(40, WIDTH, 90):
@@ -155,7 +163,9 @@ def _notice_water(c: Canvas) -> None:
 
 @SCENES.register("notice_evacuation")
 def _notice_evacuation(c: Canvas) -> None:
-    _notice(c, "Evacuation order", "Lower Quay and Saltmarsh", "Buses leave from the station", "Helpline 555 0142")
+    _notice(
+        c, "Evacuation order", "Lower Quay and Saltmarsh", "Buses leave from the station", "Helpline 555 0142"
+    )
 
 
 @SCENES.register("notice_school")
@@ -167,7 +177,9 @@ def _notice_school(c: Canvas) -> None:
 def _concert(c: Canvas) -> None:
     c.gradient(0, HEIGHT, (24, 12, 44), (70, 20, 84))
     for start, color in ((80, (240, 60, 160)), (240, (80, 160, 250)), (400, (250, 200, 60))):
-        c.haze([(start + 12 * t * c.rng.uniform(-1, 1), 30 + 26 * t, 8 + 5 * t) for t in range(8)], color, 0.6)
+        c.haze(
+            [(start + 12 * t * c.rng.uniform(-1, 1), 30 + 26 * t, 8 + 5 * t) for t in range(8)], color, 0.6
+        )
     c.box(60, 190, 360, 16, (20, 14, 24))
     for left in (140, 240, 330):
         c.person(left, 192, 88, shirt=c.rng.choice(SHIRTS))

@@ -1,7 +1,8 @@
 """What the posts of the made-up crisis say, with the labels that a careful reader would give.
 
-Storm Ilva: the river Ardane floods the town of Velmora on a Friday, lightning sets Kestrel Hill on fire the night after. Town, river,
-streets and people are invented; the coordinates lie in the open Atlantic; links use the reserved name `example`.
+Storm Ilva: the river Ardane floods the town of Velmora on a Friday, lightning sets Kestrel Hill on fire the
+night after. Town, river, streets and people are invented; the coordinates lie in the open Atlantic; links use
+the reserved name `example`.
 
 The order mixes what a feed mixes, so that any beginning of the list holds some of everything.
 """
@@ -27,16 +28,45 @@ PLACES: dict[str, tuple[float, float]] = {
 """Districts of Velmora: latitude and longitude in degrees."""
 
 SLOTS: dict[str, tuple[str, ...]] = {
-    "street": ("Weir Street", "Cooper Lane", "Tanner's Row", "Chapel Lane", "Almond Street", "Quarry Road", "Ferry Lane", "Granary Street"),
+    "street": (
+        "Weir Street",
+        "Cooper Lane",
+        "Tanner's Row",
+        "Chapel Lane",
+        "Almond Street",
+        "Quarry Road",
+        "Ferry Lane",
+        "Granary Street",
+    ),
     "number": ("3", "7", "12", "18", "24", "31", "46", "52"),
-    "name": ("Mrs Okafor", "Mr Tamm", "Uncle Pavel", "Joan from number 9", "Mr Haddad", "Grandma Ilse", "Mrs Lindqvist"),
+    "name": (
+        "Mrs Okafor",
+        "Mr Tamm",
+        "Uncle Pavel",
+        "Joan from number 9",
+        "Mr Haddad",
+        "Grandma Ilse",
+        "Mrs Lindqvist",
+    ),
     "level": ("3.1", "3.4", "3.8", "4.2", "4.6"),
     "count": ("four", "six", "nine", "eleven", "fourteen", "twenty"),
-    "shelter": ("Northgate School", "the sports hall on Station Road", "St Brannoc's church hall", "the Marrowfield library"),
+    "shelter": (
+        "Northgate School",
+        "the sports hall on Station Road",
+        "St Brannoc's church hall",
+        "the Marrowfield library",
+    ),
 }
 """What the blanks of a text are filled with."""
 
-REACTIONS = ("Still true: ", "From my cousin: ", "Please read. ", "Seen just now. ", "Passing this on: ", "Update from the group chat: ")
+REACTIONS = (
+    "Still true: ",
+    "From my cousin: ",
+    "Please read. ",
+    "Seen just now. ",
+    "Passing this on: ",
+    "Update from the group chat: ",
+)
 """What stands before a text without blanks when a long feed comes to it again."""
 
 
@@ -46,13 +76,15 @@ class Story:
 
     Attributes:
         text: With blanks of `SLOTS` in braces.
-        humanitarian: A raw humanitarian label of CrisisMMD; `not_humanitarian` posts are not informative, all others are.
+        humanitarian: A raw humanitarian label of CrisisMMD; `not_humanitarian` posts are not informative, all
+            others are.
         scene: The picture, a name of `data.synthetic.pictures.SCENES`, or None.
         place: A district whose coordinates the post carries, or None.
         hour: Hours after the first post.
         lang: Language tag as a platform would give it.
-        photo: `whole`; `missing` where the file is not there; `cut` where it ends early; `again` where the post repeats the first story
-            with the same scene: its blanks are filled alike, and its photo is the same, saved once more and smaller.
+        photo: `whole`; `missing` where the file is not there; `cut` where it ends early; `again` where the
+            post repeats the first story with the same scene: its blanks are filled alike, and its photo is
+                the same, saved once more and smaller.
     """
 
     text: str

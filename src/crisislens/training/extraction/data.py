@@ -32,8 +32,8 @@ class Example:
         post: What people marked.
         image: Patches of its picture, or None.
         photo: The picture's file, for an image encoder inside the graph, or None.
-        out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing is learned from it, and where scores are
-            made it counts as said to have no relation.
+        out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing is learned
+            from it, and where scores are made it counts as said to have no relation.
     """
 
     words: EncodedWords
@@ -45,7 +45,12 @@ class Example:
 
 
 def encode_posts(
-    posts: Sequence[AnnotatedPost], extractor: Extractor, reader: WordReader, contexts: Contexts, *, image_root: Path | None = None
+    posts: Sequence[AnnotatedPost],
+    extractor: Extractor,
+    reader: WordReader,
+    contexts: Contexts,
+    *,
+    image_root: Path | None = None,
 ) -> list[Example]:
     """Posts as numbers; words that the encoder does not read have no label.
 
@@ -68,7 +73,10 @@ def encode_posts(
         return [replace(e, photo=photo) for e, photo in zip(examples, photos, strict=True)]
     frozen = load_vision(VisionSpec())
     if extractor.spec.image_width != frozen.width:
-        raise ConfigError(f"photos give patches of width {frozen.width}; set extractor.image_width to it, or name an image_encoder")
+        raise ConfigError(
+            f"photos give patches of width {frozen.width}; set extractor.image_width to it, or name an "
+            f"image_encoder"
+        )
     patches = frozen_patches(photos, frozen)
     return [replace(e, image=x) for e, x in zip(examples, patches, strict=True)]
 
@@ -77,10 +85,14 @@ def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, cont
     spec = extractor.spec
     if spec.task == "relations":
         if len(post.links) != 1:
-            raise DataError(f"post {post.id} has {len(post.links)} links; the task relations takes posts with one pair each")
+            raise DataError(
+                f"post {post.id} has {len(post.links)} links; the task relations takes posts with one pair "
+                f"each"
+            )
         [link] = post.links
         pair = (post.mentions[link.head], post.mentions[link.tail])
-        # a relation of the development or test split that training never saw counts as missed, not as an error
+        # a relation of the development or test split that training never saw counts as missed, not as an
+        # error
         y = torch.tensor(spec.relations.index(link.type) if link.type in spec.relations else 0)
         try:
             return Example(reader.read(post.words, context=context, pair=pair), y, post)
@@ -95,7 +107,11 @@ def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, cont
         return Example(encoded, torch.from_numpy(grid[:n, :n]), post)
     # an entity that goes on behind what is read ends there, or its tags would be none that may end
     read = [Mention(m.start, min(m.end, n), m.type) for m in _apart(post) if m.start < n]
-    return Example(encoded, torch.tensor([extractor.tags.numbers[tag] for tag in extractor.tags.encode(read, words=n)]), post)
+    return Example(
+        encoded,
+        torch.tensor([extractor.tags.numbers[tag] for tag in extractor.tags.encode(read, words=n)]),
+        post,
+    )
 
 
 def _apart(post: AnnotatedPost) -> list[Mention]:
@@ -119,7 +135,9 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
     if isinstance(encoder, ImageEncoder):
         pixels, there = pixel_batch([e.photo for e in examples], encoder)
         mask = torch.tensor(there)[:, None].expand(-1, encoder.patches)
-        batch = batch.replace(pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask)
+        batch = batch.replace(
+            pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask
+        )
     if examples[0].y.ndim == 0:
         return batch, torch.stack([e.y for e in examples])
     w = batch.starts.shape[1]
@@ -131,7 +149,8 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
 
 
 class LengthBatches:
-    """Batches of posts whose texts are of similar length in random order, other ones in each epoch; they depend on seed and epoch alone.
+    """Batches of posts whose texts are of similar length in random order, other ones in each epoch; they
+    depend on seed and epoch alone.
 
     Arguments:
         examples: The posts.
@@ -150,7 +169,10 @@ class LengthBatches:
     def __iter__(self) -> Iterator[tuple[WordBatch, Tensor]]:
         generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
         order = torch.randperm(len(self.examples), generator=generator)
-        pools = [pool[self._lengths[pool].argsort(stable=True)] for pool in torch.split(order, _POOL_BATCHES * self.size)]
+        pools = [
+            pool[self._lengths[pool].argsort(stable=True)]
+            for pool in torch.split(order, _POOL_BATCHES * self.size)
+        ]
         batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
         for i in torch.randperm(len(batches), generator=generator).tolist():
             yield collate_examples([self.examples[j] for j in batches[i].tolist()], self.extractor)

@@ -1,4 +1,6 @@
-"""What an extractor says of posts that people marked, and how well; and whether texts and images find their contexts."""
+"""What an extractor says of posts that people marked, and how well; and whether texts and images find their
+contexts.
+"""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -22,7 +24,14 @@ from crisislens.models.extraction import Extractor, Prediction
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.data import Example, collate_examples
 
-__all__ = ["Measured", "evaluate_extractor", "post_of_pair", "predict_examples", "retrieval", "retrieval_chance"]
+__all__ = [
+    "Measured",
+    "evaluate_extractor",
+    "post_of_pair",
+    "predict_examples",
+    "retrieval",
+    "retrieval_chance",
+]
 
 _BATCH = 64
 _NOTHING = Prediction(links=(Link(0, 1, NO_RELATION),), link_scores=(1.0,))
@@ -34,7 +43,8 @@ class Measured:
 
     Attributes:
         report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task `joint`.
-        counts: Per post (all pairs of one together) the items in both, marked and found, for the paired bootstrap.
+        counts: Per post (all pairs of one together) the items in both, marked and found, for the paired
+            bootstrap.
         entities: Of the task `joint`, the entities by themselves.
         predictions: What was said of each post.
     """
@@ -45,13 +55,18 @@ class Measured:
     predictions: list[Prediction]
 
 
-def predict_examples(extractor: Extractor, examples: Sequence[Example], *, with_scores: bool = False) -> list[Prediction]:
-    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but speed.
+def predict_examples(
+    extractor: Extractor, examples: Sequence[Example], *, with_scores: bool = False
+) -> list[Prediction]:
+    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but
+    speed.
 
     Of a pair out of reach it says that there is no relation.
     """
     extractor.eval()
-    order = sorted((i for i, e in enumerate(examples) if not e.out_of_reach), key=lambda i: len(examples[i].words))
+    order = sorted(
+        (i for i, e in enumerate(examples) if not e.out_of_reach), key=lambda i: len(examples[i].words)
+    )
     found: list[Prediction] = [_NOTHING if e.out_of_reach else Prediction() for e in examples]
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
@@ -61,7 +76,9 @@ def predict_examples(extractor: Extractor, examples: Sequence[Example], *, with_
     return found
 
 
-def evaluate_extractor(extractor: Extractor, examples: Sequence[Example], *, resamples: int = 2000) -> Measured:
+def evaluate_extractor(
+    extractor: Extractor, examples: Sequence[Example], *, resamples: int = 2000
+) -> Measured:
     """Scores an extractor on posts that people marked.
 
     Arguments:
@@ -74,13 +91,19 @@ def evaluate_extractor(extractor: Extractor, examples: Sequence[Example], *, res
         gold, said = [p.links[0].type for p in posts], [x.links[0].type for x in found]
         a, b = ([[t] if t != NO_RELATION else [] for t in names] for names in (gold, said))
         of = [post_of_pair(p) for p in posts]
-        return Measured(relation_report(gold, said, posts=of, resamples=resamples), post_counts(a, b, of), None, found)
+        return Measured(
+            relation_report(gold, said, posts=of, resamples=resamples), post_counts(a, b, of), None, found
+        )
     entities = entity_report([p.mentions for p in posts], [x.mentions for x in found], resamples=resamples)
     if extractor.spec.task == "entities":
-        return Measured(entities, post_counts([p.mentions for p in posts], [x.mentions for x in found]), None, found)
+        return Measured(
+            entities, post_counts([p.mentions for p in posts], [x.mentions for x in found]), None, found
+        )
     gold_q = [quintuples(p.mentions, p.links) for p in posts]
     said_q = [quintuples(x.mentions, x.links) for x in found]
-    return Measured(quintuple_report(gold_q, said_q, resamples=resamples), post_counts(gold_q, said_q), entities, found)
+    return Measured(
+        quintuple_report(gold_q, said_q, resamples=resamples), post_counts(gold_q, said_q), entities, found
+    )
 
 
 def post_of_pair(post: AnnotatedPost) -> Hashable:
@@ -95,11 +118,13 @@ def post_of_pair(post: AnnotatedPost) -> Hashable:
 def retrieval(
     extractor: Extractor, examples: Sequence[Example], *, batch_posts: int = 64, ranks: Sequence[int] = (1, 5)
 ) -> dict[str, float]:
-    """How often the right context is among the k most similar of a batch, for texts and for images, by the alignment's projections.
+    """How often the right context is among the k most similar of a batch, for texts and for images, by the
+    alignment's projections.
 
-    Every text and every context is encoded by itself, so that nothing but the alignment can have told them apart. Posts without a context
-    are left out, and the last batch where it is not full. Without an alignment the encoder's own means are compared. A context that several
-    posts of a batch share is right for each of them (`retrieval_chance` says what that is worth).
+    Every text and every context is encoded by itself, so that nothing but the alignment can have told them
+    apart. Posts without a context are left out, and the last batch where it is not full. Without an alignment
+    the encoder's own means are compared. A context that several posts of a batch share is right for each of
+    them (`retrieval_chance` says what that is worth).
 
     Arguments:
         extractor: The extractor; left in evaluation mode.
@@ -113,7 +138,10 @@ def retrieval(
     extractor.eval()
     usable = [e for e in examples if e.words.context_ids and not e.out_of_reach]
     if len(usable) < batch_posts:
-        raise InputError(f"{len(usable)} posts have a context, {batch_posts} are needed; read contexts by themselves, or lower batch_posts")
+        raise InputError(
+            f"{len(usable)} posts have a context, {batch_posts} are needed; read contexts by themselves, or "
+            f"lower batch_posts"
+        )
     places: dict[str, list[Tensor]] = {"text": [], "image": []}
     for start in range(0, len(usable) - batch_posts + 1, batch_posts):
         batch = usable[start : start + batch_posts]
@@ -122,7 +150,9 @@ def retrieval(
         kind = torch.tensor([kinds[e.words.context_ids] for e in batch], device=fused.context.device)
         align = extractor.trunk.alignment
         context = align.context(fused.context) if align else fused.context
-        places["text"].append(_rank(align.text(fused.text) if align else fused.text, context, kind)[fused.has_context])
+        places["text"].append(
+            _rank(align.text(fused.text) if align else fused.text, context, kind)[fused.has_context]
+        )
         if align is not None and bool(fused.has_image.any()):
             places["image"].append(_rank(align.image(fused.image), context, kind)[fused.has_image])
     found = {side: torch.cat(rows) for side, rows in places.items() if rows}
@@ -130,9 +160,15 @@ def retrieval(
 
 
 def retrieval_chance(
-    contexts: Sequence[Hashable], *, batch_posts: int = 64, ranks: Sequence[int] = (1, 5), draws: int = 1000, seed: int = 0
+    contexts: Sequence[Hashable],
+    *,
+    batch_posts: int = 64,
+    ranks: Sequence[int] = (1, 5),
+    draws: int = 1000,
+    seed: int = 0,
 ) -> dict[str, float]:
-    """What `retrieval` comes to on average where similarities are drawn at random: above k / `batch_posts` where contexts repeat.
+    """What `retrieval` comes to on average where similarities are drawn at random: above k / `batch_posts`
+    where contexts repeat.
 
     >>> retrieval_chance(["a", "b", "c", "d"], batch_posts=4, ranks=(4,), draws=5)
     {'chance_r@4': 1.0}
@@ -164,8 +200,12 @@ def retrieval_chance(
     return {f"chance_r@{k}": float(p) for k, p in zip(ranks, np.mean(hits, axis=0), strict=True)}
 
 
-def _rank(queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
-    """For each query how many other contexts of the batch are as similar as its own or more; equal ones (of one kind) do not count."""
+def _rank(
+    queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]
+) -> Int[Tensor, " b"]:
+    """For each query how many other contexts of the batch are as similar as its own or more; equal ones (of
+    one kind) do not count.
+    """
     s = torch.nn.functional.normalize(queries, dim=-1) @ torch.nn.functional.normalize(contexts, dim=-1).T
     # by their words and not by their similarity, which padding changes in its last bits
     return ((s >= s.diagonal()[:, None]) & (kind != kind[:, None])).sum(1)

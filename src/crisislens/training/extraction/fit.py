@@ -1,12 +1,13 @@
-r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average of the weights, the best epoch.
+r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average of the
+weights, the best epoch.
 
 What is measured and kept is the running average $\bar\theta_s = a_s \bar\theta_{s-1} + (1 - a_s) \theta_s$,
-$a_s = \min(a, (1 + s) / (10 + s))$ (Polyak and Juditsky, 1992), of the epoch with the best micro F1 on the development posts. Word pieces
-are hidden at random behind the vocabulary's mask, and contexts with pictures from whole posts, so that the extractor does not lean on
-either.
+$a_s = \min(a, (1 + s) / (10 + s))$ (Polyak and Juditsky, 1992), of the epoch with the best micro F1 on the
+development posts. Word pieces are hidden at random behind the vocabulary's mask, and contexts with pictures
+from whole posts, so that the extractor does not lean on either.
 
-A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch everything is written; a run that was killed
-goes on from its last finished epoch and ends with the same numbers.
+A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch everything is
+written; a run that was killed goes on from its last finished epoch and ends with the same numbers.
 """
 
 import time
@@ -55,24 +56,40 @@ class ExtractionEpoch(BaseModel):
 def word_reader(extractor: Extractor) -> WordReader:
     """The reader that an extractor's inputs come from."""
     spec = extractor.spec
-    return WordReader(extractor.encoder, pieces_a_word=spec.pieces_a_word, context_pieces=spec.context_pieces, joint=spec.joint_sequence)
+    return WordReader(
+        extractor.encoder,
+        pieces_a_word=spec.pieces_a_word,
+        context_pieces=spec.context_pieces,
+        joint=spec.joint_sequence,
+    )
 
 
 def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
     """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they lie.
 
-    Results and checkpoints carry it, so that none is taken for one of other data or settings. What is in photos is not looked at: only
-    whether there are any.
+    Results and checkpoints carry it, so that none is taken for one of other data or settings. What is in
+    photos is not looked at: only whether there are any.
     """
     photos = "photos" if run.data.image_root else None
-    anywhere = {"data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}), "seeds": (0,)}
+    anywhere = {
+        "data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}),
+        "seeds": (0,),
+    }
     return fingerprint([run.model_copy(update=anywhere).fingerprint(), splits.fingerprint()])
 
 
 class _Module(lightning.LightningModule):
-    def __init__(self, extractor: Extractor, recipe: ExtractionRecipe, seed: int, steps: int, run_mark: str) -> None:
+    def __init__(
+        self, extractor: Extractor, recipe: ExtractionRecipe, seed: int, steps: int, run_mark: str
+    ) -> None:
         super().__init__()
-        self.extractor, self.recipe, self.seed, self.steps, self.run_mark = extractor, recipe, seed, steps, run_mark
+        self.extractor, self.recipe, self.seed, self.steps, self.run_mark = (
+            extractor,
+            recipe,
+            seed,
+            steps,
+            run_mark,
+        )
         self.average = {name: p.detach().clone() for name, p in self._trained()}
         self.history: list[ExtractionEpoch] = []
         self.best: tuple[float, dict[str, Tensor]] = (-1.0, {})
@@ -110,7 +127,9 @@ class _Module(lightning.LightningModule):
         changes: dict[str, Tensor] = {}
         if r.word_dropout:
             # special pieces and markers carry no spelling and stay
-            hidden = (torch.rand(batch.ids.shape, device=batch.ids.device) < r.word_dropout) & (batch.shapes > 0)
+            hidden = (torch.rand(batch.ids.shape, device=batch.ids.device) < r.word_dropout) & (
+                batch.shapes > 0
+            )
             changes["ids"] = batch.ids.masked_fill(hidden, self._mask_id)
         if r.image_dropout:
             keep = torch.rand(len(batch), 1, device=batch.ids.device) >= r.image_dropout
@@ -137,10 +156,14 @@ class _Module(lightning.LightningModule):
             groups[name.startswith(("trunk.encoder.", "trunk.image_encoder."))].append(p)
         rates = {True: r.learning_rate, False: r.head_learning_rate}
         optimizer = torch.optim.AdamW(
-            [{"params": ps, "lr": rates[inner]} for inner, ps in groups.items() if ps], weight_decay=r.weight_decay, fused=True
+            [{"params": ps, "lr": rates[inner]} for inner, ps in groups.items() if ps],
+            weight_decay=r.weight_decay,
+            fused=True,
         )
         warm = max(1, round(r.warm_up * steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: min((s + 1) / warm, max(0.0, (steps - s) / max(1, steps - warm))))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda s: min((s + 1) / warm, max(0.0, (steps - s) / max(1, steps - warm)))
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -155,7 +178,10 @@ class _Module(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["extraction"]
         if kept["run"] != self.run_mark:
-            raise ModelError("the checkpoint belongs to another run or to other data; give another folder, or remove it to start anew")
+            raise ModelError(
+                "the checkpoint belongs to another run or to other data; give another folder, or remove it "
+                "to start anew"
+            )
         self.history = [ExtractionEpoch.model_validate(record) for record in kept["history"]]
         self.average, self.best = kept["average"], (kept["best_f1"], kept["best"])
 
@@ -163,14 +189,22 @@ class _Module(lightning.LightningModule):
 class _AfterEpoch(Callback):
     """Measures the averaged weights on the development posts, keeps the best ones, and writes everything."""
 
-    def __init__(self, dev: Sequence[Example], checkpoint: Path | None, report: Callable[[ExtractionEpoch], None] | None) -> None:
+    def __init__(
+        self,
+        dev: Sequence[Example],
+        checkpoint: Path | None,
+        report: Callable[[ExtractionEpoch], None] | None,
+    ) -> None:
         self.dev, self.checkpoint, self.report = dev, checkpoint, report
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         assert isinstance(pl_module, _Module)
         task, align = (float(torch.stack(parts).mean()) for parts in zip(*pl_module.losses, strict=True))
         if not torch.isfinite(torch.tensor(task + align)):
-            raise ModelError(f"training diverged in epoch {trainer.current_epoch + 1}: the loss is not finite; lower recipe.learning_rate")
+            raise ModelError(
+                f"training diverged in epoch {trainer.current_epoch + 1}: the loss is not finite; lower "
+                f"recipe.learning_rate"
+            )
         pl_module.swap()
         f1 = evaluate_extractor(pl_module.extractor, self.dev, resamples=1).report.micro.f1
         if f1 > pl_module.best[0]:
@@ -178,7 +212,9 @@ class _AfterEpoch(Callback):
         pl_module.swap()
         pl_module.extractor.train()
         seconds = time.perf_counter() - pl_module.started
-        record = ExtractionEpoch(epoch=trainer.current_epoch + 1, task_loss=task, align_loss=align, dev_f1=f1, seconds=seconds)
+        record = ExtractionEpoch(
+            epoch=trainer.current_epoch + 1, task_loss=task, align_loss=align, dev_f1=f1, seconds=seconds
+        )
         pl_module.history.append(record)
         if self.checkpoint is not None:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -203,7 +239,8 @@ def fit_extractor(
         run: The run.
         splits: Its data.
         seed: Which seed.
-        checkpoint: Where the state is written after each epoch, and gone on from if it is there; None keeps none.
+        checkpoint: Where the state is written after each epoch, and gone on from if it is there; None keeps
+            none.
         after_epoch: Called with each epoch's record.
 
     Raises:
@@ -214,10 +251,16 @@ def fit_extractor(
     extractor, r = Extractor(run.extractor), run.recipe
     reader = word_reader(extractor)
     root = Path(run.data.image_root) if run.data.image_root else None
-    train, dev = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("train", "dev"))
+    train, dev = (
+        encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+        for split in ("train", "dev")
+    )
     train = [e for e in train if not e.out_of_reach]
     if not train:
-        raise DataError("every pair stands behind what the encoder reads of its post; give shorter texts, or a higher encoder.max_tokens")
+        raise DataError(
+            "every pair stands behind what the encoder reads of its post; give shorter texts, or a higher "
+            "encoder.max_tokens"
+        )
     batches = LengthBatches(train, size=r.batch_posts, seed=seed, extractor=extractor)
     module = _Module(extractor, r, seed, len(batches) * r.epochs, f"{run_mark(run, splits)}-{seed}")
     trainer = quiet_trainer(
@@ -225,7 +268,9 @@ def fit_extractor(
         gradient_clip=None,
         callbacks=[_EpochOf(batches), _Clip(r.gradient_clip), _AfterEpoch(dev, checkpoint, after_epoch)],
         # not mps: Apple's GPUs lack the double precision that the alignment's game is played in
-        device="cuda" if run.device == "auto" and torch.cuda.is_available() else run.device.replace("auto", "cpu"),
+        device="cuda"
+        if run.device == "auto" and torch.cuda.is_available()
+        else run.device.replace("auto", "cpu"),
     )
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     extractor.train()
@@ -259,7 +304,10 @@ class _Clip(Callback):
         self.norm = norm
 
     def on_before_optimizer_step(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, optimizer: torch.optim.Optimizer
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        optimizer: torch.optim.Optimizer,
     ) -> None:
         torch.nn.utils.clip_grad_norm_([p for p in pl_module.parameters() if p.requires_grad], self.norm)
 

@@ -1,9 +1,10 @@
-"""The benchmark of multimodal information extraction: what context, InfoNCE and Shapley values each add, on the same posts and seeds.
+"""The benchmark of multimodal information extraction: what context, InfoNCE and Shapley values each add, on
+the same posts and seeds.
 
-Four systems, each the one before and one thing more: `text` reads the words; `context` also the context of the picture, through the gate;
-`info_nce` aligns contexts with texts by InfoNCE; `shap_ca` aligns them by Shapley values. Every difference comes with a paired bootstrap
-over posts. Published numbers (`PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they stand in a column of their
-own.
+Four systems, each the one before and one thing more: `text` reads the words; `context` also the context of
+the picture, through the gate; `info_nce` aligns contexts with texts by InfoNCE; `shap_ca` aligns them by
+Shapley values. Every difference comes with a paired bootstrap over posts. Published numbers (`PUBLISHED`)
+belong to far larger encoders and, mostly, to real pictures; they stand in a column of their own.
 """
 
 import re
@@ -22,7 +23,17 @@ from crisislens.training.extraction.fit import ExtractionEpoch
 from crisislens.training.extraction.run import AUTO, SeedResult, read_results, run_extraction
 from crisislens.training.extraction.splits import load_splits
 
-__all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "WITHOUT_CONTEXTS", "Comparison", "compare", "mie_run", "run_mie", "show_mie"]
+__all__ = [
+    "DATA_SETS",
+    "PUBLISHED",
+    "SYSTEMS",
+    "WITHOUT_CONTEXTS",
+    "Comparison",
+    "compare",
+    "mie_run",
+    "run_mie",
+    "show_mie",
+]
 
 System = Literal["text", "context", "info_nce", "shap_ca", "shap_ca_margin"]
 SYSTEMS: tuple[str, ...] = get_args(System)
@@ -34,8 +45,17 @@ PUBLISHED: dict[str, str] = {
     "twitter2017": "text only 89.11, ITA 89.75, MoRe-Image 90.28 (AdaSeq); I2SRM 88.40; UMT 85.09",
     "mnre-v2": "I2SRM 84.12; group-feature fusion 84.16",
 }
-"""F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the logs of UMT."""
-_FOLDERS = {"twitter2015": "mner", "twitter2017": "mner", "mnre-v1": "mnre", "mnre-v2": "mnre", "jmere": "jmere", "stand-in": ""}
+"""F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the
+logs of UMT.
+"""
+_FOLDERS = {
+    "twitter2015": "mner",
+    "twitter2017": "mner",
+    "mnre-v1": "mnre",
+    "mnre-v2": "mnre",
+    "jmere": "jmere",
+    "stand-in": "",
+}
 _TASKS = {"mnre-v1": "relations", "mnre-v2": "relations", "jmere": "joint", "stand-in": "joint"}
 WITHOUT_CONTEXTS: tuple[str, ...] = ("mnre-v2", "jmere")
 """Those of them that come without contexts: only `text` is measured on them."""
@@ -49,7 +69,8 @@ class Comparison:
         data: The data set.
         system: The system.
         results: Its seeds.
-        f1: Micro F1 on the test posts in percent, with a t interval over seeds, or of one training with that over posts.
+        f1: Micro F1 on the test posts in percent, with a t interval over seeds, or of one training with that
+            over posts.
         against: The system that it is compared with; empty for the first.
         difference: Their paired difference over the seeds that both have; None for the first.
     """
@@ -91,10 +112,15 @@ def mie_run(
         InputError: If there is no such data set or system, or the data set has no contexts.
     """
     if data not in DATA_SETS or system not in SYSTEMS:
-        raise InputError(f"no benchmark of {system!r} on {data!r}; systems: {', '.join(SYSTEMS)}; data sets: {', '.join(DATA_SETS)}")
+        raise InputError(
+            f"no benchmark of {system!r} on {data!r}; systems: {', '.join(SYSTEMS)}; data sets: "
+            f"{', '.join(DATA_SETS)}"
+        )
     reads_context = system != "text"
     if reads_context and data in WITHOUT_CONTEXTS:
-        raise InputError(f"{data} comes without contexts; take the system text, or a run file with a context_file")
+        raise InputError(
+            f"{data} comes without contexts; take the system text, or a run file with a context_file"
+        )
     kinds = {"info_nce": "info_nce", "shap_ca": "shapley_softmax", "shap_ca_margin": "shapley_margin"}
     task = _TASKS.get(data, "entities")
     extractor = ExtractorSpec(
@@ -105,18 +131,29 @@ def mie_run(
         fusion=reads_context,
         alignment=AlignmentSpec(kind=kinds[system]) if system in kinds else None,  # type: ignore[arg-type]
     )
-    contexts: Literal["none", "captions", "long"] = ("long" if long_contexts else "captions") if reads_context else "none"
-    parts = (data, system, *(["long"] if long_contexts and reads_context else []), *([] if encoder == "minilm" else [Path(encoder).name]))
+    contexts: Literal["none", "captions", "long"] = (
+        ("long" if long_contexts else "captions") if reads_context else "none"
+    )
+    parts = (
+        data,
+        system,
+        *(["long"] if long_contexts and reads_context else []),
+        *([] if encoder == "minilm" else [Path(encoder).name]),
+    )
     return ExtractionRun(
         name="-".join(parts),
-        data=ExtractionData(name=data, root=str(folder / _FOLDERS[data]), contexts=contexts, train_posts=train_posts),  # type: ignore[arg-type]
+        data=ExtractionData(
+            name=data, root=str(folder / _FOLDERS[data]), contexts=contexts, train_posts=train_posts
+        ),  # type: ignore[arg-type]
         extractor=extractor,
         recipe=default_recipe(data, encoder, epochs, batch_posts),
         seeds=tuple(seeds),
     )
 
 
-def default_recipe(data: str, encoder: str, epochs: int | None = None, batch_posts: int | None = None) -> ExtractionRecipe:
+def default_recipe(
+    data: str, encoder: str, epochs: int | None = None, batch_posts: int | None = None
+) -> ExtractionRecipe:
     """The benchmark's recipe: MiniLM takes higher rates than BERT does."""
     rate = 3e-4 if encoder == "minilm" else 3e-5
     epochs = epochs or {"mnre-v2": 4, "mnre-v1": 5, "jmere": 12, "stand-in": 12}.get(data, 6)
@@ -137,20 +174,26 @@ def run_mie(
     batch_posts: int | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[Comparison]:
-    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to; resumable.
+    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to;
+    resumable.
 
     Of data sets that come without contexts the systems that need them are left out.
 
     Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
 
     Raises:
-        InputError: As `mie_run` does, before anything is trained; of systems that need contexts where no data set has them.
+        InputError: As `mie_run` does, before anything is trained; of systems that need contexts where no data
+            set has them.
         DataError: If files are missing, before anything is trained.
     """
     asked = [(data, seed, system) for data in data_sets for seed in seeds for system in systems]
     # a name that is no system's stays, to be refused
     needs_contexts = set(SYSTEMS) - {"text"}
-    possible = [(data, seed, system) for data, seed, system in asked if system not in needs_contexts or data not in WITHOUT_CONTEXTS]
+    possible = [
+        (data, seed, system)
+        for data, seed, system in asked
+        if system not in needs_contexts or data not in WITHOUT_CONTEXTS
+    ]
     runs = [
         mie_run(
             data,
@@ -173,42 +216,67 @@ def run_mie(
 
 
 def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
-    """What stands in a folder of results: each run with its seeds, and its difference to the system before it on the same data set.
+    """What stands in a folder of results: each run with its seeds, and its difference to the system before it
+    on the same data set.
 
     Raises:
-        DataError: If a file there is not a result, or seeds of one run were trained with other settings or data.
+        DataError: If a file there is not a result, or seeds of one run were trained with other settings or
+            data.
     """
     runs: dict[str, list[SeedResult]] = {}
     for result in read_results(out):
         runs.setdefault(result.run.name, []).append(result)
     for name, results in runs.items():
         if len({r.fingerprint for r in results}) > 1:
-            raise DataError(f"the seeds of {name} in {out} were trained with different settings or data; give each a folder of its own")
+            raise DataError(
+                f"the seeds of {name} in {out} were trained with different settings or data; give each a "
+                f"folder of its own"
+            )
     compared = []
     for data in DATA_SETS:
         names = [name for name in runs if name == data or name.startswith(f"{data}-")]
         names.sort(key=lambda name: (SYSTEMS.index(_system(name, data)), name))
         for name in names:
-            before = next((other for s in _before(_system(name, data)) if (other := name.replace(_system(name, data), s, 1)) in runs), "")
+            before = next(
+                (
+                    other
+                    for s in _before(_system(name, data))
+                    if (other := name.replace(_system(name, data), s, 1)) in runs
+                ),
+                "",
+            )
             # the text alone has no contexts, long or short
-            text = re.sub(r"-text-long(?=-|$)", "-text", name.replace(_system(name, data), "text", 1), count=1)
+            text = re.sub(
+                r"-text-long(?=-|$)", "-text", name.replace(_system(name, data), "text", 1), count=1
+            )
             before = before or (text if _system(name, data) != "text" and text in runs else "")
             difference = compare(runs[name], runs[before], resamples=resamples) if before else None
-            shown = (name.removeprefix(f"{data}-"), runs[name], _f1(runs[name]), before.removeprefix(f"{data}-"))
+            shown = (
+                name.removeprefix(f"{data}-"),
+                runs[name],
+                _f1(runs[name]),
+                before.removeprefix(f"{data}-"),
+            )
             compared.append(Comparison(data, *shown, difference))
     return compared
 
 
 def _f1(results: Sequence[SeedResult]) -> str:
-    """Micro F1 in percent: over seeds with a t interval, of a single training with its bootstrap interval over posts."""
+    """Micro F1 in percent: over seeds with a t interval, of a single training with its bootstrap interval
+    over posts.
+    """
     if len(results) > 1:
         return mean_interval([r.test.micro.f1 for r in results]).percent()
     test = results[0].test
     return f"{100 * test.micro.f1:.2f} [{100 * test.low:.2f}, {100 * test.high:.2f}] (1 seed)"
 
 
-def compare(a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000) -> PairedDifference | None:
-    """The paired difference of two runs over the seeds that both have; None if they share none, or differ in more than the system."""
+def compare(
+    a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000
+) -> PairedDifference | None:
+    """The paired difference of two runs over the seeds that both have; None if they share none, or differ in
+    more than the system.
+    """
     if _terms(a) != _terms(b):
         return None
     shared = sorted({r.seed for r in a} & {r.seed for r in b})

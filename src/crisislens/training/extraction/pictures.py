@@ -1,7 +1,9 @@
-"""Pictures of posts for training: patches of a frozen encoder, read once, or pixels for an encoder inside the graph.
+"""Pictures of posts for training: patches of a frozen encoder, read once, or pixels for an encoder inside the
+graph.
 
-Frozen patches are means over a grid of `GRID` × `GRID` cells, so that a data set's pictures fit into memory (nine vectors of 1280 numbers,
-46 kB a post); pixels are decoded anew in every epoch. A picture that is missing or cannot be decoded is an absent one.
+Frozen patches are means over a grid of `GRID` × `GRID` cells, so that a data set's pictures fit into memory
+(nine vectors of 1280 numbers, 46 kB a post); pixels are decoded anew in every epoch. A picture that is
+missing or cannot be decoded is an absent one.
 """
 
 from collections.abc import Sequence
@@ -55,17 +57,25 @@ def frozen_patches(paths: Sequence[Path | None], encoder: ImageEncoder) -> list[
     found: list[Tensor | None] = [None] * len(paths)
     side = round(encoder.patches**0.5)
     for start in range(0, len(paths), _GROUP):
-        rows = [(i, x) for i, path in enumerate(paths[start : start + _GROUP], start) if (x := _pixels(path, encoder)) is not None]
+        rows = [
+            (i, x)
+            for i, path in enumerate(paths[start : start + _GROUP], start)
+            if (x := _pixels(path, encoder)) is not None
+        ]
         if not rows:
             continue
         patches, _ = encoder(torch.stack([x for _, x in rows]))
-        coarse = functional.adaptive_avg_pool2d(rearrange(patches, "b (y x) e -> b e y x", y=side), min(GRID, side))
+        coarse = functional.adaptive_avg_pool2d(
+            rearrange(patches, "b (y x) e -> b e y x", y=side), min(GRID, side)
+        )
         for (i, _), one in zip(rows, rearrange(coarse, "b e y x -> b (y x) e"), strict=True):
             found[i] = one.clone()
     return found
 
 
-def pixel_batch(paths: Sequence[Path | None], encoder: ImageEncoder) -> tuple[Float[Tensor, "b 3 s s"], list[bool]]:
+def pixel_batch(
+    paths: Sequence[Path | None], encoder: ImageEncoder
+) -> tuple[Float[Tensor, "b 3 s s"], list[bool]]:
     """Pixels of a batch, zeros where a picture cannot be had, and where it can."""
     pixels = [_pixels(path, encoder) for path in paths]
     have = [x for x in pixels if x is not None]

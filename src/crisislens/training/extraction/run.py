@@ -32,7 +32,9 @@ _RETRIEVAL_POSTS = 64
 
 
 class SeedResult(BaseModel):
-    """What one training came to, with what it takes to compare and repeat it. No text of any post is in it."""
+    """What one training came to, with what it takes to compare and repeat it. No text of any post is in
+    it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +52,9 @@ class SeedResult(BaseModel):
     counts: list[tuple[int, int, int]]
     """For each test post (all pairs of one together) the items in both, marked and found."""
     retrieval: dict[str, float]
-    """How often the right context is among the first k of 64, on test posts; empty where contexts are not read by themselves."""
+    """How often the right context is among the first k of 64, on test posts; empty where contexts are not
+    read by themselves.
+    """
     parameters_trained: int
     seconds: float
     """Of training and measuring, without what an earlier, killed process spent."""
@@ -67,27 +71,41 @@ def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
 
 
 def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRun:
-    """The run with the relations and types of its data, where its extractor needs them and the run file does not name any.
+    """The run with the relations and types of its data, where its extractor needs them and the run file does
+    not name any.
 
     Raises:
         ConfigError: If the task is none for these data, or they have types that the run file does not name.
     """
     task, given = run.extractor.task, run.extractor.relations
     if run.data.name == "table-pairs" and task != "relations":
-        raise ConfigError(f"data.name=table-pairs has a row for each pair, for extractor.task=relations; {task} takes data.name=table")
+        raise ConfigError(
+            f"data.name=table-pairs has a row for each pair, for extractor.task=relations; {task} takes "
+            f"data.name=table"
+        )
     if task != "entities" and not splits.relations:
-        raise ConfigError(f"{run.data.name} has no relations; set extractor.task to entities, or take MNRE, JMERE or the stand-in")
-    if task == "relations" and not all(len(p.links) == 1 for part in (splits.train, splits.dev, splits.test) for p in part):
+        raise ConfigError(
+            f"{run.data.name} has no relations; set extractor.task to entities, or take MNRE, JMERE or the "
+            f"stand-in"
+        )
+    if task == "relations" and not all(
+        len(p.links) == 1 for part in (splits.train, splits.dev, splits.test) for p in part
+    ):
         raise ConfigError(f"{run.data.name} is not a set of given pairs; set extractor.task to joint")
     changes: dict[str, object] = {}
     if task != "entities" and given == AUTO:
         changes["relations"] = splits.relations
     if run.extractor.types == AUTO:
         changes["types"] = splits.types
-    elif task != "relations" and splits.types and (unnamed := sorted(set(splits.types) - set(run.extractor.types))):
+    elif (
+        task != "relations"
+        and splits.types
+        and (unnamed := sorted(set(splits.types) - set(run.extractor.types)))
+    ):
         if "types" in run.extractor.model_fields_set:
             raise ConfigError(
-                f"the data have entities of the types {', '.join(unnamed[:8])}, which extractor.types does not name; "
+                f"the data have entities of the types {', '.join(unnamed[:8])}, which extractor.types does "
+                f"not name; "
                 "mend them, name them too, or set extractor.types=[auto]"
             )
         changes["types"] = splits.types
@@ -100,31 +118,49 @@ def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRu
 def _check_joint(run: ExtractionRun, splits: ExtractionSplits) -> None:
     """Entities and relations share one list of labels there."""
     if any(not m.type for part in (splits.train, splits.dev, splits.test) for p in part for m in p.mentions):
-        raise ConfigError(f"{run.data.name} does not say the type of every entity; set extractor.task to relations")
+        raise ConfigError(
+            f"{run.data.name} does not say the type of every entity; set extractor.task to relations"
+        )
     spec = run.extractor
-    if twice := sorted({*spec.types, NO_RELATION} & set(spec.relations[1:])) or [kind for kind in spec.types if kind == NO_RELATION]:
-        raise ConfigError(f"{twice[0]} is the name of a type and of a relation (or of none); call one of them otherwise in the data")
+    if twice := sorted({*spec.types, NO_RELATION} & set(spec.relations[1:])) or [
+        kind for kind in spec.types if kind == NO_RELATION
+    ]:
+        raise ConfigError(
+            f"{twice[0]} is the name of a type and of a relation (or of none); call one of them otherwise in "
+            f"the data"
+        )
 
 
 def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
-    """What an extractor reads must be there, and what is given must be read: absent inputs are masked, and nobody would notice."""
+    """What an extractor reads must be there, and what is given must be read: absent inputs are masked, and
+    nobody would notice.
+    """
     spec, data = run.extractor, run.data
     if spec.context_pieces and data.contexts == "none" and not splits.contexts:
         raise ConfigError(
-            "extractor.context_pieces asks for contexts and data.contexts is none; name them in data.contexts, or set context_pieces to 0 "
+            "extractor.context_pieces asks for contexts and data.contexts is none; name them in "
+            "data.contexts, or set context_pieces to 0 "
             "and leave extractor.alignment out"
         )
     if data.contexts != "none" and not spec.context_pieces:
-        raise ConfigError(f"data.contexts is {data.contexts} and extractor.context_pieces 0 reads none; set it to 32, or contexts to none")
+        raise ConfigError(
+            f"data.contexts is {data.contexts} and extractor.context_pieces 0 reads none; set it to 32, or "
+            f"contexts to none"
+        )
     if spec.context_pieces and not (spec.fusion or spec.alignment or spec.joint_sequence):
         raise ConfigError(
-            "contexts would be read and reach nothing; set extractor.fusion, alignment or joint_sequence, or context_pieces to 0"
+            "contexts would be read and reach nothing; set extractor.fusion, alignment or joint_sequence, or "
+            "context_pieces to 0"
         )
     if (spec.image_encoder or spec.image_width > 1) and not data.image_root:
-        raise ConfigError("the extractor reads pictures (image_encoder, image_width) and data.image_root names no folder of photos")
+        raise ConfigError(
+            "the extractor reads pictures (image_encoder, image_width) and data.image_root names no folder "
+            "of photos"
+        )
     if data.image_root and not (spec.fusion or spec.alignment):
         raise ConfigError(
-            "photos would be read and reach nothing; set extractor.fusion or extractor.alignment, or leave data.image_root out"
+            "photos would be read and reach nothing; set extractor.fusion or extractor.alignment, or leave "
+            "data.image_root out"
         )
 
 
@@ -133,9 +169,15 @@ def _check_kept(folder: Path, keep: ExtractorMeta | None) -> None:
     if keep is None:
         return
     if not folder.is_dir():
-        raise ConfigError(f"{folder.name} was trained before and its extractor was not kept; give another folder, or remove its result")
+        raise ConfigError(
+            f"{folder.name} was trained before and its extractor was not kept; give another folder, or "
+            f"remove its result"
+        )
     if (known := describe_extractor(folder)[1].languages) != keep.languages:
-        raise ConfigError(f"{folder} was kept for the languages {known or 'any'}; give another name, or remove it and its result")
+        raise ConfigError(
+            f"{folder} was kept for the languages {known or 'any'}; give another name, or remove it and its "
+            f"result"
+        )
 
 
 def run_extraction(
@@ -146,19 +188,20 @@ def run_extraction(
     keep: ExtractorMeta | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[SeedResult]:
-    """Trains and measures a run with each of its seeds; what was measured before is read, what was killed is gone on with.
+    """Trains and measures a run with each of its seeds; what was measured before is read, what was killed is
+    gone on with.
 
     Arguments:
         run: The run.
         out: The folder of results and checkpoints.
         splits: Its data, read from where the run says if None.
-        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta; the least probability that is told is chosen on
-            development posts.
+        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta; the least probability
+            that is told is chosen on development posts.
         report: Called after each epoch with the training's name.
 
     Raises:
-        ConfigError: If the run does not fit its data, asks for inputs that are not given or is given some that it does not read, or a
-            result of another run, or of other data, stands under its name.
+        ConfigError: If the run does not fit its data, asks for inputs that are not given or is given some
+            that it does not read, or a result of another run, or of other data, stands under its name.
         InputError: If another process is at one of its seeds in the same folder.
         DataError: If the data cannot be read.
         ModelError: If training diverges.
@@ -176,7 +219,8 @@ def run_extraction(
                 known = _read(path)
                 if known.fingerprint != mark:
                     raise ConfigError(
-                        f"{path} holds the result of another run of that name, or of other data; give another name, or another folder"
+                        f"{path} holds the result of another run of that name, or of other data; give "
+                        f"another name, or another folder"
                     )
                 _check_kept(out / path.stem, keep)
                 results.append(known)
@@ -203,10 +247,15 @@ def _one_seed(
         if report is not None:
             report(path.stem, record)
 
-    extractor, history = fit_extractor(run, splits, seed=seed, checkpoint=path.with_suffix(".ckpt"), after_epoch=after)
+    extractor, history = fit_extractor(
+        run, splits, seed=seed, checkpoint=path.with_suffix(".ckpt"), after_epoch=after
+    )
     reader = word_reader(extractor)
     root = Path(run.data.image_root) if run.data.image_root else None
-    dev, test = (encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root) for split in ("dev", "test"))
+    dev, test = (
+        encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+        for split in ("dev", "test")
+    )
     measured = evaluate_extractor(extractor, test)
     if keep is not None:
         save_extractor(out / path.stem, extractor, _meta(keep, run, extractor, dev, test))
@@ -221,26 +270,48 @@ def _one_seed(
         test=measured.report,
         test_entities=measured.entities,
         counts=[tuple(row) for row in measured.counts.tolist()],
-        retrieval=retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS) if len(with_context) >= _RETRIEVAL_POSTS else {},
+        retrieval=retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS)
+        if len(with_context) >= _RETRIEVAL_POSTS
+        else {},
         parameters_trained=_trained(extractor),
         seconds=time.perf_counter() - started,
-        versions={"crisislens": version("crisislens"), "torch": torch.__version__, "python": platform.python_version()},
+        versions={
+            "crisislens": version("crisislens"),
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
     )
 
 
-def _meta(meta: ExtractorMeta, run: ExtractionRun, extractor: Extractor, dev: list[Example], test: list[Example]) -> ExtractorMeta:
-    """The meta with the least probabilities that are told, chosen on the development posts, and test scores of what is above them."""
+def _meta(
+    meta: ExtractorMeta, run: ExtractionRun, extractor: Extractor, dev: list[Example], test: list[Example]
+) -> ExtractorMeta:
+    """The meta with the least probabilities that are told, chosen on the development posts, and test scores
+    of what is above them.
+    """
     task = extractor.spec.task
     on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
     least, least_links = best_thresholds(task, dev, on_dev)
     counted: tuple[Items, ...] = ("entities", "quintuples") if task == "joint" else (task,)
     rows = f"{len(test)} {'pairs' if task == 'relations' else 'posts'}"
     lines = [
-        in_words(report_above(test, on_test, items, least, least_links), f"test, {rows}, {items} above the threshold") for items in counted
+        in_words(
+            report_above(test, on_test, items, least, least_links),
+            f"test, {rows}, {items} above the threshold",
+        )
+        for items in counted
     ]
-    limits = ("thresholds and scores were made with photos, which `extract` does not read",) if run.data.image_root else ()
-    card = meta.card.model_copy(update={"numbers": (*meta.card.numbers, *lines), "limits": (*meta.card.limits, *limits)})
-    return meta.model_copy(update={"accept_above": least, "accept_relations_above": least_links, "card": card})
+    limits = (
+        ("thresholds and scores were made with photos, which `extract` does not read",)
+        if run.data.image_root
+        else ()
+    )
+    card = meta.card.model_copy(
+        update={"numbers": (*meta.card.numbers, *lines), "limits": (*meta.card.limits, *limits)}
+    )
+    return meta.model_copy(
+        update={"accept_above": least, "accept_relations_above": least_links, "card": card}
+    )
 
 
 def _trained(extractor: Extractor) -> int:
@@ -260,4 +331,6 @@ def _read(path: Path) -> SeedResult:
     try:
         return SeedResult.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is not a result of an extraction run ({str(error)[:100]}); remove it") from error
+        raise DataError(
+            f"{path} is not a result of an extraction run ({str(error)[:100]}); remove it"
+        ) from error

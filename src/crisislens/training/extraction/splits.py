@@ -47,13 +47,17 @@ class ExtractionSplits:
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
 
     def described(self, split: str) -> str:
-        """How many posts a part has, and how many of them a context: contexts that belong to one part only are easily not noticed."""
+        """How many posts a part has, and how many of them a context: contexts that belong to one part only
+        are easily not noticed.
+        """
         posts = self.part(split)
         beside = sum(1 for post in posts if context_of(self.contexts, post.image))
         return f"{len(posts)} rows" + (f", {beside} with a context" if self.contexts else "")
 
     def posts_fingerprint(self) -> str:
-        """16 hex digits over the posts of all parts with what people marked in them; contexts and photos are not in it."""
+        """16 hex digits over the posts of all parts with what people marked in them; contexts and photos are
+        not in it.
+        """
         return fingerprint_lines(repr(post) for part in (self.train, self.dev, self.test) for post in part)
 
     def fingerprint(self) -> str:
@@ -67,19 +71,23 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
 
     Arguments:
         data: Which one, and where.
-        joint: Whether entities and relations are learned from the same posts: of a table, those in which nobody looked for relations
-            are left out then, since having none there says nothing. Where entities alone are learned they stay.
+        joint: Whether entities and relations are learned from the same posts: of a table, those in which
+            nobody looked for relations are left out then, since having none there says nothing. Where
+            entities alone are learned they stay.
 
     Raises:
-        DataError: If files are missing or not as described, if a part has no post, or if no post has an entity, one of the contexts,
-            or a photo.
+        DataError: If files are missing or not as described, if a part has no post, or if no post has an
+            entity, one of the contexts, or a photo.
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = _posts(data, joint=joint), _contexts(data)
     if data.cut_anew:
         posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
     if empty := [split for split, part in zip(SPLITS, posts, strict=True) if not part]:
-        raise DataError(f"no post with words for {', '.join(empty)} of {data.name} in {data.root}; {', '.join(SPLITS)} need some each")
+        raise DataError(
+            f"no post with words for {', '.join(empty)} of {data.name} in {data.root}; {', '.join(SPLITS)} "
+            f"need some each"
+        )
     found = {link.type for part in posts for p in part for link in p.links}
     relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
     if data.name == "mnre-v2":
@@ -87,20 +95,29 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
     # labels are those of the whole data set, so that a sample has the same
     types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
     if data.name in {"conll", "table", "table-pairs"} and not types:
-        raise DataError(f"no entity is marked in the files in {data.root}; a line of CoNLL ends in its tag (B-PER, O), a row has entities")
+        raise DataError(
+            f"no entity is marked in the files in {data.root}; a line of CoNLL ends in its tag (B-PER, O), a "
+            f"row has entities"
+        )
     pictures = {p.image for part in posts for p in part if p.image}
     if data.contexts != "none" and not any(context_of(contexts, image) for image in pictures):
         raise DataError(
-            f"none of the {len(contexts)} contexts belongs to one of the {len(pictures)} pictures of {data.name}; "
+            f"none of the {len(contexts)} contexts belongs to one of the {len(pictures)} pictures of "
+            f"{data.name}; "
             "both go by the name of the picture's file (IMGID:name before a post of CoNLL files)"
         )
-    if data.image_root is not None and not any(photo_of(p, Path(data.image_root)) for part in posts for p in part):
+    if data.image_root is not None and not any(
+        photo_of(p, Path(data.image_root)) for part in posts for p in part
+    ):
         what = (
             f"none of the {len(pictures)} pictures that posts of {data.name} name is"
             if pictures
             else "no post names a picture that could be"
         )
-        raise DataError(f"{what} in {data.image_root}; name pictures by file (image, IMGID:name) and give the folder that holds them")
+        raise DataError(
+            f"{what} in {data.image_root}; name pictures by file (image, IMGID:name) and give the folder "
+            f"that holds them"
+        )
     if data.train_posts is not None:
         posts = (_sample(posts[0], data.train_posts), *posts[1:])
     return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
@@ -112,7 +129,9 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
     return [posts[i] for i in sorted(order[:count].tolist())]
 
 
-def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
+def _posts(
+    data: ExtractionData, *, joint: bool
+) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     root = Path(data.root)
     if data.name in {"conll", "table", "table-pairs"}:
         files = [read_own(root, split, "conll" if data.name == "conll" else "table") for split in SPLITS]
@@ -122,7 +141,9 @@ def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], l
         pairs = data.name == "table-pairs"
         parts = [relations_read(file) for file in files]
         train, dev, test = (one_row_a_pair(part) for part in parts) if pairs else parts
-        if bare := [split for split, part in zip(SPLITS, (train, dev, test), strict=True) if not _related(part)]:
+        if bare := [
+            split for split, part in zip(SPLITS, (train, dev, test), strict=True) if not _related(part)
+        ]:
             raise DataError(
                 f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or "
                 + ("take data.name=table" if pairs else "set extractor.task to entities")
@@ -132,7 +153,9 @@ def _posts(data: ExtractionData, *, joint: bool) -> tuple[list[AnnotatedPost], l
         return _stand_in(root)
     if data.name == "twitter-both":
         both = [TwitterMNER(root, name) for name in ("twitter2015", "twitter2017")]
-        train, dev, test = ([p for source in both for p in source.load(split)] for split in ("train", "dev", "test"))
+        train, dev, test = (
+            [p for source in both for p in source.load(split)] for split in ("train", "dev", "test")
+        )
         return train, dev, test
     source: TwitterMNER | MNRE | JMERE
     if data.name == "jmere":
@@ -148,13 +171,17 @@ def relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
     """The posts of a file without those in which nobody looked for relations: having none there says nothing.
 
     Raises:
-        DataError: If a post has two relations between the same two entities, of which an extractor could learn one.
+        DataError: If a post has two relations between the same two entities, of which an extractor could
+            learn one.
     """
     unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
     posts = [p for place, p in enumerate(file.posts) if place not in unread]
     for post in posts:
         if len({(link.head, link.tail) for link in post.links}) < len(post.links):
-            raise DataError(f"post {post.id} has two relations from one entity to the same other one; an extractor learns one, keep that")
+            raise DataError(
+                f"post {post.id} has two relations from one entity to the same other one; an extractor "
+                f"learns one, keep that"
+            )
     return posts
 
 
@@ -166,7 +193,12 @@ def _related(posts: list[AnnotatedPost]) -> bool:
 def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
     splits = ("train", "dev", "test")
     pairs = [p for split in splits for p in MNRE(root / "mnre", "v1").load(split)]
-    tagged = [p for name in ("twitter2015", "twitter2017") for split in splits for p in TwitterMNER(root / "mner", name).load(split)]
+    tagged = [
+        p
+        for name in ("twitter2015", "twitter2017")
+        for split in splits
+        for p in TwitterMNER(root / "mner", name).load(split)
+    ]
     joined = joined_stand_in(tagged, pairs)
     train, dev, test = ([p for p in joined if p.split == split] for split in splits)
     return train, dev, test
@@ -184,7 +216,11 @@ def _contexts(data: ExtractionData) -> Contexts:
         return TwitterMNER(Path(data.root), data.name).contexts(long=long)
     if data.name in {"mnre-v1", "stand-in", "twitter-both"}:
         # version 1 takes its tweets from both data sets, and their captions with them
-        folder = {"stand-in": Path(data.root) / "mner", "mnre-v1": Path(data.root).parent / "mner"}.get(data.name, Path(data.root))
+        folder = {"stand-in": Path(data.root) / "mner", "mnre-v1": Path(data.root).parent / "mner"}.get(
+            data.name, Path(data.root)
+        )
         both = [TwitterMNER(folder, name).contexts(long=long) for name in ("twitter2015", "twitter2017")]
         return {**both[1], **both[0]}
-    raise ConfigError(f"there are no contexts beside {data.name}; give contexts: file and a context_file, or none")
+    raise ConfigError(
+        f"there are no contexts beside {data.name}; give contexts: file and a context_file, or none"
+    )

@@ -151,7 +151,7 @@ class Bundle:
     def card(self) -> str:
         """The model card as Markdown; empty where there is none."""
         path = self.folder / "README.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def packaged_bundles() -> dict[str, Path]:

@@ -36,7 +36,7 @@ from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
 from crisislens.report.selection import Selection
-from crisislens.report.tally import NOT_SURE, Tally
+from crisislens.report.tally import NONE, NOT_SURE, Tally
 from crisislens.report.worldmap import draw_map
 
 __all__ = ["write_report"]
@@ -88,6 +88,7 @@ def write_report(
         "tiles": tiles(tally, failed_count),
         "chart": draw(timeline) if timeline else None,
         "matrix": matrix(tally, meta.tasks),
+        "lead": tally.gate.lead.words.lower() if tally.gate else "",
         "languages": language_rows(tally),
         "cards": cards,
         "geography": geography,
@@ -133,6 +134,7 @@ def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]
             evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
             post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
             not_sure=NOT_SURE,
+            none=NONE,
             style=Markup(_asset("report.css")),
             script=Markup(_asset("report.js")),
             policy=_policy(),

@@ -10,7 +10,7 @@ import pytest
 from crisislens.bench.injection import CONDITIONS, TARGETS, Condition, measure, violations, write_on
 from crisislens.captioning.prompts import Prompt, RenderedPrompt, packaged_prompts
 from crisislens.core.errors import InputError
-from crisislens.data.synthetic.crisis import synthetic_labeled
+from crisislens.demo.crisis import synthetic_labeled
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from crisislens.data.clusters import Cluster
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash, text_signature
-from crisislens.data.synthetic.pictures import SCENES, draw
+from crisislens.demo.pictures import SCENES, draw
 
 TWEET = (
     "Flood water is rising near the old bridge in Lower Quay, people are on the roofs, send boats now please"

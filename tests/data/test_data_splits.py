@@ -12,7 +12,7 @@ from PIL import Image
 from crisislens.data.crisismmd import SPLITS, CrisisMMD
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import KINDS, check_splits, clean_split, tweet_id
-from crisislens.data.synthetic.pictures import draw
+from crisislens.demo.pictures import draw
 from crisislens.domain.post import ImageRef, Post
 
 LONG = "the bridge on mill road is gone and the water is still rising in lower quay tonight"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
 from crisislens.explain.rationales import Rationalizer

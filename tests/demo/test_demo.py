@@ -13,10 +13,10 @@ import pytest
 from crisislens.core.errors import ImageError, InputError, NotRegisteredError
 from crisislens.data.images import decode_image, resolve_image
 from crisislens.data.source import LabeledPost
-from crisislens.data.synthetic import EVENT, synthetic_labeled, write_synthetic_crisis
-from crisislens.data.synthetic.pictures import SCENES, draw
-from crisislens.data.synthetic.stories import PLACES, SLOTS, stories
 from crisislens.data.tabular import read_posts
+from crisislens.demo import EVENT, synthetic_labeled, write_synthetic_crisis
+from crisislens.demo.pictures import SCENES, draw
+from crisislens.demo.stories import PLACES, SLOTS, stories
 from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, HUMANITARIAN_RAW, INFORMATIVENESS
 from crisislens.domain.post import Post
 

@@ -17,8 +17,8 @@ from PIL import Image
 from crisislens.core.errors import InputError
 from crisislens.core.files import atomic_write
 from crisislens.data.source import LabeledPost
-from crisislens.data.synthetic.pictures import draw
-from crisislens.data.synthetic.stories import PLACES, REACTIONS, SLOTS, Story, stories
+from crisislens.demo.pictures import draw
+from crisislens.demo.stories import PLACES, REACTIONS, SLOTS, Story, stories
 from crisislens.domain.post import ImageRef, Post
 
 __all__ = ["EVENT", "synthetic_labeled", "write_synthetic_crisis"]

@@ -11,10 +11,10 @@ from crisislens.demo import disaster_scenes, other_scenes  # noqa: F401 - they r
 from crisislens.demo.canvas import Canvas
 from crisislens.demo.common import SCENES
 
-__all__ = ["SCENES", "draw"]
+__all__ = ["SCENES", "draw_scene"]
 
 
-def draw(scene: str, seed: int) -> Image.Image:
+def draw_scene(scene: str, seed: int) -> Image.Image:
     """Draws a scene, 480 x 360 pixels.
 
     Arguments:

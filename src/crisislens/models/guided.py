@@ -25,8 +25,8 @@ from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["Guided", "GuidedPublished", "GuidedTrunk", "published_head"]
 
-Patches = tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]]
-Words = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
+MaskedPatches = tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]]
+MaskedWords = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
 
 
 class GuidedTrunk(nn.Module):
@@ -63,7 +63,7 @@ class GuidedTrunk(nn.Module):
         self.caption = CaptionWords(width=width) if captions else None
         self.guide = GuidedCrossAttention(width=width, heads=heads)
 
-    def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
+    def forward(self, batch: FeatureBatch) -> tuple[MaskedPatches, MaskedWords]:
         """Gated patches with their mask, gated words (the caption's last, where they are read) with
         theirs.
         """

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from crisislens.domain.assessment import TaskAssessment
 from crisislens.domain.labels import LabelSpace
-from crisislens.pipeline.bundle import Calibration, Evidence, TaskConfig
+from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
-__all__ = ["evidence_of", "judge", "urgency"]
+__all__ = ["evidence_kind", "judge", "urgency"]
 
 _NEED = {
     "affected": 1.0,
@@ -36,7 +36,7 @@ _NEED = {
 _DIGITS = 4
 
 
-def evidence_of(*, text: bool, image: bool) -> Evidence | None:
+def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
     """The kind of evidence that a post offers, or None where nothing was readable."""
     if text and image:
         return "both"
@@ -48,7 +48,7 @@ def judge(
     *,
     space: LabelSpace,
     task: TaskConfig,
-    evidence: Evidence | None,
+    evidence: EvidenceKind | None,
     foreign: str | None,
 ) -> TaskAssessment:
     """One task's answer for one post.
@@ -88,7 +88,7 @@ def _reason(
     space: LabelSpace,
     label: str,
     calibration: Calibration | None,
-    evidence: Evidence | None,
+    evidence: EvidenceKind | None,
     foreign: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""

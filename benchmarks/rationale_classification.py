@@ -25,11 +25,11 @@ from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.classification import evaluate
-from crisislens.evaluation.rationale import curve_area, faithfulness, mean_estimate, random_like
+from crisislens.evaluation.rationale_scores import curve_area, faithfulness, mean_estimate, random_like
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.explain.faithfulness import Shown, probabilities, shown_patches, shown_words
 from crisislens.explain.heat import soft_blur
-from crisislens.explain.rationales import PostRationale, Rationalizer
+from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.explain.reduce import reduce_pixels, reduce_text
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder

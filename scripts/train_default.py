@@ -197,7 +197,7 @@ MODEL = ModelSpec(
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceCase:
     """Rows that show one kind of evidence for one task, and the modality that is hidden to make it so."""
 
     kind: str
@@ -206,7 +206,7 @@ class Evidence:
     basis: str
 
 
-def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) -> list[Evidence]:
+def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) -> list[EvidenceCase]:
     """Development or test posts of each kind of evidence: official rows for text, photos (weak ones too) for
     image, both for both.
     """
@@ -226,14 +226,14 @@ def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) ->
         return f"{len(picked)} {split} posts, {strong} of them CrisisMMD rows"
 
     return [
-        Evidence("text", text, "image", f"the text of {count(text)}"),
-        Evidence(
+        EvidenceCase("text", text, "image", f"the text of {count(text)}"),
+        EvidenceCase(
             "image",
             image,
             "text",
             f"the photo of {count(image)}; labels of the others are guessed from web folders",
         ),
-        Evidence("both", both, None, f"text and photo of {count(both)}; the others are everyday posts"),
+        EvidenceCase("both", both, None, f"text and photo of {count(both)}; the others are everyday posts"),
     ]
 
 

@@ -9,7 +9,7 @@ from crisislens.domain.tasks import TASKS
 
 SOURCE = Path(crisislens.__file__).parent
 # the tasks themselves, and the made-up crisis, whose stories carry their answers
-MAY_SPELL = ("domain", "demo", "data/synthetic")
+MAY_SPELL = ("domain", "demo")
 # words that some class shares with something else; a class name with an underscore, or a
 # question, stands for nothing else
 SHARED_WORDS = {"damage"}

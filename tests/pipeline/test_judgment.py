@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from crisislens.domain.assessment import TaskAssessment
 from crisislens.domain.tasks import TASKS, own_task
-from crisislens.pipeline.bundle import Calibration, Evidence, TaskConfig
-from crisislens.pipeline.judgment import evidence_of, judge, urgency
+from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
+from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 
 TASK = TaskConfig(
     artifact="damage",
@@ -22,7 +22,7 @@ TASK = TaskConfig(
 )
 
 
-def answer(logits: list[float], evidence: Evidence | None, foreign: str | None = None) -> TaskAssessment:
+def answer(logits: list[float], evidence: EvidenceKind | None, foreign: str | None = None) -> TaskAssessment:
     return judge(
         np.array(logits, np.float32),
         space=TASKS["damage_severity"],
@@ -51,7 +51,7 @@ def test_temperature_follows_the_evidence() -> None:
     ],
 )
 def test_each_abstention_says_why(
-    logits: list[float], evidence: Evidence | None, foreign: str | None, reason: str | None
+    logits: list[float], evidence: EvidenceKind | None, foreign: str | None, reason: str | None
 ) -> None:
     found = answer(logits, evidence, foreign)
     assert found.label == "severe_damage"
@@ -72,7 +72,7 @@ def test_probabilities_are_probabilities_whatever_the_logits(logits: list[float]
 
 
 def test_evidence_is_what_could_be_read() -> None:
-    kinds = [evidence_of(text=t, image=i) for t in (True, False) for i in (True, False)]
+    kinds = [evidence_kind(text=t, image=i) for t in (True, False) for i in (True, False)]
     assert kinds == ["both", "text", "image", None]
 
 

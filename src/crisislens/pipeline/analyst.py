@@ -28,7 +28,7 @@ from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.judgment import evidence_of, judge, urgency
+from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 from crisislens.pipeline.language import detect_language
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
@@ -210,7 +210,7 @@ class Analyst:
         """What the tasks' models say of one post."""
         config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        evidence = evidence_of(text=has_text, image=has_image)
+        evidence = evidence_kind(text=has_text, image=has_image)
         foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {
             name: judge(

@@ -122,7 +122,7 @@ def _known() -> Registry[Callable[[], Annotator]]:
     """
     import crisislens.pipeline.extraction
     import crisislens.pipeline.places
-    import crisislens.pipeline.rationales  # noqa: F401 - all three register
+    import crisislens.pipeline.rationale_annotator  # noqa: F401 - all three register
 
     return ANNOTATORS
 

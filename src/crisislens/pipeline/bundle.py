@@ -29,13 +29,13 @@ __all__ = [
     "Bundle",
     "BundleConfig",
     "Calibration",
-    "Evidence",
+    "EvidenceKind",
     "TaskConfig",
     "find_bundle",
     "packaged_bundles",
 ]
 
-Evidence = Literal["text", "image", "both"]
+EvidenceKind = Literal["text", "image", "both"]
 FORMAT = 1
 
 
@@ -57,7 +57,7 @@ class TaskConfig(Config):
     """The folder of its model, relative to the bundle."""
     label_space: str
     """The name of its label space."""
-    calibration: dict[Evidence, Calibration]
+    calibration: dict[EvidenceKind, Calibration]
     """For each kind of evidence; a kind that is not listed always abstains."""
 
 

@@ -14,15 +14,15 @@ from crisislens.domain.assessment import TaskAssessment
 from crisislens.domain.tasks import Task
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
-from crisislens.pipeline.bundle import Calibration, Evidence, TaskConfig
+from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
-__all__ = ["evidence_of", "judge", "urgency"]
+__all__ = ["evidence_kind", "judge", "urgency"]
 
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
 
 
-def evidence_of(*, text: bool, image: bool) -> Evidence | None:
+def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
     """The kind of evidence that a post offers, or None where nothing was readable."""
     if text and image:
         return "both"
@@ -34,7 +34,7 @@ def judge(
     *,
     space: Task,
     task: TaskConfig,
-    evidence: Evidence | None,
+    evidence: EvidenceKind | None,
     foreign: str | None,
 ) -> TaskAssessment:
     """One task's answer for one post.
@@ -76,7 +76,7 @@ def _reason(
     space: Task,
     label: str,
     calibration: Calibration | None,
-    evidence: Evidence | None,
+    evidence: EvidenceKind | None,
     foreign: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""

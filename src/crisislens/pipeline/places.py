@@ -24,7 +24,7 @@ from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.judgment import evidence_of, judge
+from crisislens.pipeline.judgment import evidence_kind, judge
 from crisislens.pipeline.language import detect_language
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
@@ -118,7 +118,7 @@ class PlaceTypes:
             logits,
             space=PLACE_ANSWERS,
             task=config.tasks[PLACE_QUESTION],
-            evidence=evidence_of(
+            evidence=evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             ),
             foreign=language if language and config.languages and language not in config.languages else None,

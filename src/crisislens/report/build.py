@@ -28,8 +28,8 @@ from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
 from crisislens.report.atlas import kind_rows, place_rows
-from crisislens.report.cards import Card, CardMaker
-from crisislens.report.chart import draw
+from crisislens.report.cards import CardMaker, PostCard
+from crisislens.report.chart import draw_chart
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.geography import Geography
 from crisislens.report.languages import language_name
@@ -86,7 +86,7 @@ def write_report(
     context = {
         "tally": tally,
         "tiles": tiles(tally, failed_count),
-        "chart": draw(timeline) if timeline else None,
+        "chart": draw_chart(timeline) if timeline else None,
         "matrix": matrix(tally, meta.tasks),
         "lead": tally.gate.lead.words.lower() if tally.gate else "",
         "languages": language_rows(tally),
@@ -119,7 +119,7 @@ def _first(rows: Iterable[FailedPost], most: int) -> tuple[list[FailedPost], int
     return kept, count
 
 
-def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]) -> str:
+def _page(meta: ReportMeta, cards: Sequence[PostCard], context: Mapping[str, object]) -> str:
     """The page as text."""
     languages = sorted({(card.language, card.language_code or "unknown") for card in cards})
     return (

@@ -8,15 +8,15 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.report.display import clip, count_hidden, moment, percent, utc
-from crisislens.report.evidence import Evidence, Segment, evidence_of, marked_text, segments
+from crisislens.report.display import count_hidden, moment, percent, shorten, utc
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
+from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
 from crisislens.report.tally import NONE, NOT_SURE, answers_of
 
-__all__ = ["Answer", "Card", "CardMaker", "Probability"]
+__all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
 _SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
@@ -40,7 +40,7 @@ class Probability:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskAnswer:
     """One task's answer: what it says, how sure it is, and why not where it is not.
 
     `values` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
@@ -60,7 +60,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Card:
+class PostCard:
     """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty;
     `time_ms` counts from 1970.
     """
@@ -88,11 +88,11 @@ class Card:
     notes: tuple[str, ...]
     named: tuple[Named, ...]
     relations: tuple[str, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[TaskAnswer, ...]
     unsure: int
     cluster: ReportCluster | None
     others: tuple[str, ...]
-    evidence: Evidence | None
+    evidence: RationaleView | None
 
 
 class CardMaker:
@@ -108,7 +108,7 @@ class CardMaker:
         self._thumbnails = thumbnails
         self._bytes_left = _MOST_THUMBNAILS_BYTES
 
-    def card(self, rank: int, listed: Listed) -> Card:
+    def card(self, rank: int, listed: Listed) -> PostCard:
         """The card of one post; call it in the order of the list, the most urgent first, so that they get
         their pictures.
         """
@@ -118,7 +118,7 @@ class CardMaker:
         thumbnail, why = self._picture(a, photo)
         sure = a.place_type if a.place_type is not None and not a.place_type.abstained else None
         answers = tuple(self._answer(task, a) for task in self._tasks)
-        return Card(
+        return PostCard(
             rank=rank,
             id=post.id,
             event=post.event or "",
@@ -148,7 +148,7 @@ class CardMaker:
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster
             else (),
-            evidence=evidence_of(post.text, a.rationale, self._tasks),
+            evidence=rationale_view(post.text, a.rationale, self._tasks),
         )
 
     def _picture(self, assessment: Assessment, photo: str) -> tuple[str, str]:
@@ -165,11 +165,11 @@ class CardMaker:
         self._bytes_left -= len(data)
         return base64.b64encode(data).decode("ascii"), ""
 
-    def _answer(self, task: ReportTask, assessment: Assessment) -> Answer:
+    def _answer(self, task: ReportTask, assessment: Assessment) -> TaskAnswer:
         found = assessment.tasks.get(task.name)
         labels = answers_of(task.task, found)
         if found is None:
-            return Answer(
+            return TaskAnswer(
                 task.name,
                 task.title,
                 labels,
@@ -183,7 +183,7 @@ class CardMaker:
             )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
-        return Answer(
+        return TaskAnswer(
             task=task.name,
             title=task.title,
             values=labels,
@@ -215,7 +215,7 @@ def _named(mention: PlaceMention) -> str:
 def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
     """The start of the text and the rest, cut for display, with the evidence marked."""
     marked = marked_text(assessment.post.text[:_KEPT_CHARACTERS], assessment.rationale)
-    start, rest = clip(marked, _SHOWN_CHARACTERS)
+    start, rest = shorten(marked, _SHOWN_CHARACTERS)
     shown, inside = segments(start)
     return shown, segments(rest, inside=inside)[0]
 

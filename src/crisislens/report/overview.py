@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from crisislens.report.cards import Card
-from crisislens.report.display import clip, moment, number, visible
+from crisislens.report.cards import PostCard
+from crisislens.report.display import moment, number, shorten, visible
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportMeta, ReportTask
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
 __all__ = [
-    "Cell",
     "ClusterRow",
     "LanguageRow",
     "Matrix",
+    "MatrixCell",
     "Tile",
     "caveats",
     "cluster_rows",
@@ -44,7 +44,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says`
     what it is in words.
     """
@@ -64,7 +64,7 @@ class Matrix:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -177,11 +177,11 @@ def _answers(task: ReportTask | None) -> dict[str, str]:
 
 def _cell(
     count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str
-) -> Cell:
+) -> MatrixCell:
     filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
     # the square root, because one large cell (not humanitarian, no damage) would leave all others white
     heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
-    return Cell(
+    return MatrixCell(
         count,
         number(count),
         heat,
@@ -208,14 +208,14 @@ def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
     return tuple(rows)
 
 
-def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[Card]) -> tuple[ClusterRow, ...]:
+def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tuple[ClusterRow, ...]:
     """The largest clusters, with the cards that stand for them."""
     kinds = {"text": "text", "photo": "photo", "both": "text and photo"}
     card_of = {card.cluster: card.rank for card in cards if card.cluster is not None}
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
-        text = clip(visible(post.text).replace("\n", " "), 160) if post else ("", "")
+        text = shorten(visible(post.text).replace("\n", " "), 160) if post else ("", "")
         span = f"{moment(found.first)} to {moment(found.last)}" if found.first and found.last else ""
         rows.append(
             ClusterRow(

@@ -13,7 +13,7 @@ from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import resolve_image
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import check_splits, clean_split, tweet_id
-from crisislens.data.synthetic import synthetic_labeled
+from crisislens.demo import synthetic_labeled
 from crisislens.domain.tasks import SETTINGS, Task
 from crisislens.training.config import DataConfig
 

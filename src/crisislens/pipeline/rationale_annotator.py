@@ -11,9 +11,9 @@ from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Contribution, PatchHeat, Rationale, TextSpan
-from crisislens.explain.contribution import coalition_logits, exact_shapley
+from crisislens.explain.contribution import coalition_logits, modality_shapley
 from crisislens.explain.heat import describe_heat
-from crisislens.explain.rationales import PostRationale, Rationalizer
+from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
 from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.language import detect_language
@@ -113,7 +113,7 @@ class RationaleAnnotator:
             for i, names in enumerate(there):
                 best = int(logits[everything][i].argmax())
                 worth = {coalition: float(rows[i, best]) for coalition, rows in logits.items()}
-                values = exact_shapley(names, worth.__getitem__)
+                values = modality_shapley(names, worth.__getitem__)
                 out[i][task] = Contribution(
                     label=loaded.meta.classes[best],
                     base=round(float(logits[frozenset()][i, best]), _DIGITS),

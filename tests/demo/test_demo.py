@@ -13,10 +13,10 @@ import pytest
 from crisislens.core.errors import ImageError, InputError, NotRegisteredError
 from crisislens.data.images import decode_image, resolve_image
 from crisislens.data.source import LabeledPost
-from crisislens.data.synthetic import EVENT, synthetic_labeled, write_synthetic_crisis
-from crisislens.data.synthetic.pictures import SCENES, draw
-from crisislens.data.synthetic.stories import PLACES, SLOTS, stories
 from crisislens.data.tabular import read_posts
+from crisislens.demo import EVENT, synthetic_labeled, write_synthetic_crisis
+from crisislens.demo.pictures import SCENES, draw_scene
+from crisislens.demo.stories import PLACES, SLOTS, stories
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
 
@@ -161,7 +161,7 @@ def test_every_story_can_be_told() -> None:
 
 @pytest.mark.parametrize("scene", list(SCENES))
 def test_every_scene_is_a_busy_picture(scene: str) -> None:
-    pixels = np.asarray(draw(scene, 3))
+    pixels = np.asarray(draw_scene(scene, 3))
     assert pixels.shape == (360, 480, 3)
     assert pixels.std() > 15
 
@@ -170,4 +170,4 @@ def test_an_unknown_scene_is_one_sentence() -> None:
     with pytest.raises(
         NotRegisteredError, match=r"no scene named 'flooded_stret'.*did you mean 'flooded_street'"
     ):
-        draw("flooded_stret", 0)
+        draw_scene("flooded_stret", 0)

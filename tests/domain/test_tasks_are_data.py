@@ -10,9 +10,9 @@ from crisislens.domain.tasks import TASKS
 SOURCE = Path(crisislens.__file__).parent
 # the tasks themselves, and the made-up crisis, whose stories carry their answers
 MAY_SPELL = ("domain", "demo")
-# words that some class shares with something else; a class name with an underscore, or a
+# words that are also a field of records or a label of photos; a class name with an underscore, or a
 # question, stands for nothing else
-SHARED_WORDS = {"damage"}
+SHARED_WORDS = {"damage", "place_type", "football_stadium"}
 
 
 def names() -> set[str]:

@@ -21,7 +21,6 @@ from crisislens.features.encode import EncodedPosts, PostFeatures
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.knowledge.mentions import find_places, locate
 from crisislens.models.artifact import load_artifact
-from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge
@@ -33,7 +32,6 @@ _REVISION = 1
 _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 
 
-@ANNOTATORS.register("places")
 class Places:
     """Named places (`places`) and the post's point on the map (`location`), from text and the post's own
     coordinates.
@@ -72,7 +70,6 @@ def place_bundle() -> Bundle:
     return Bundle(Path(str(importlib.resources.files("crisislens"))) / "assets" / "places" / "place-compact")
 
 
-@ANNOTATORS.register("place_types")
 class PlaceTypes:
     """The kind of place (`place_type`), with calibrated probabilities and abstention.
 

@@ -120,17 +120,15 @@ def caption(
 
 def options_of(pairs: list[str]) -> dict[str, Any]:
     """`KEY=VALUE` pairs with their values as YAML reads them."""
-    import yaml
-
-    from crisislens.core.errors import InputError
+    from crisislens.core.errors import ConfigError
+    from crisislens.core.settings import parse_value, split_setting
 
     options: dict[str, object] = {}
     for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise InputError(f"--set {pair!r} is not of the form KEY=VALUE, as in model=llava")
+        key, value = split_setting(pair)
         try:
-            options[key.strip()] = yaml.safe_load(value) if value else ""
-        except yaml.YAMLError:
-            options[key.strip()] = value
+            options[key] = parse_value(value, where=f"--set {key}") if value else ""
+        except ConfigError:
+            # the options' types are the captioner's: what is no YAML is text
+            options[key] = value
     return options

@@ -1,20 +1,22 @@
 """Run files: one YAML file holds a whole run, and the published numbers that its result stands beside.
 
-A run file may name others under `include`, relative to itself; they are merged in order, its own keys last.
-So a run is a setting, a model and a protocol:
+A run file may name others under `include`, relative to itself; they are merged in order, its own keys last
+(`core.config`). So a run is a setting, a model and a protocol:
 
     include: [../settings/a1.yaml, ../models/concat.yaml, ../protocols/default.yaml]
     name: a1_concat
+
+Two folders are the user's to place: a `data.root` that begins with `data/` is looked for in `CRISISLENS_DATA`
+where that variable is set, and a `knowledge.table` that begins with `knowledge/` in `CRISISLENS_KNOWLEDGE`.
 """
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError
+from crisislens.core.config import Config, merged
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import Modality
@@ -34,8 +36,6 @@ __all__ = [
     "RunConfig",
     "StoppingConfig",
 ]
-
-_INCLUDE_DEPTH = 5
 
 
 class DataConfig(Config):
@@ -288,32 +288,10 @@ class RunConfig(Config):
         return self
 
     @classmethod
-    def load(
-        cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()
-    ) -> "RunConfig":
-        """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
-
-        Arguments:
-            path: The run file.
-            overrides: `KEY=VALUE` pairs, which win over all files.
-            on_top: Files whose keys win over the run file's, such as another setting.
-
-        Raises:
-            ConfigError: If a file is missing or unreadable, or a key or value does not fit.
-        """
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
-
-        try:
-            parts = [part for file in (path, *on_top) for part in _with_includes(file, _INCLUDE_DEPTH)]
-            merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides or [])))
-            values: Any = OmegaConf.to_container(merged, resolve=True)
-        except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}"
-            ) from error
-        return cls.parse(values, where=str(path))
+    def adapt_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Puts the user's own folders for `data` and `knowledge`, see the top of the module."""
+        values = _placed(values, ("data", "root"), folder="data", variable="CRISISLENS_DATA")
+        return _placed(values, ("knowledge", "table"), folder="knowledge", variable="CRISISLENS_KNOWLEDGE")
 
     def fingerprint(self) -> str:
         """16 hex digits over all that decides a result: where the data lies and what others published do
@@ -350,18 +328,12 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _with_includes(path: Path, depth: int) -> list[Any]:
-    """The parts of a run file, includes first."""
-    from omegaconf import DictConfig, OmegaConf
-
-    if not path.is_file():
-        raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
-    if depth == 0:
-        raise ConfigError(
-            f"{path} is included more than {_INCLUDE_DEPTH} files deep; does a file include itself?"
-        )
-    own = OmegaConf.load(path)
-    if not isinstance(own, DictConfig):
-        raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")
-    included = own.pop("include", None) or []
-    return [*(part for name in included for part in _with_includes(path.parent / str(name), depth - 1)), own]
+def _placed(values: dict[str, Any], at: tuple[str, str], *, folder: str, variable: str) -> dict[str, Any]:
+    """Values whose path at a key lies in the user's folder, where it begins with the folder's usual name."""
+    section, key = at
+    own = os.environ.get(variable)
+    within = values.get(section)
+    given = within.get(key) if isinstance(within, dict) else None
+    if not own or not isinstance(given, str) or Path(given).parts[:1] != (folder,):
+        return values
+    return merged(values, {section: {key: str(Path(own, *Path(given).parts[1:]))}})

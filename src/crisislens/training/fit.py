@@ -22,6 +22,7 @@ from torch import nn
 
 from crisislens.core.errors import CacheError, ConfigError
 from crisislens.core.files import atomic_write
+from crisislens.core.yaml_files import dump_yaml
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
@@ -203,8 +204,6 @@ def _check_device(run: RunConfig) -> None:
 
 def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
     """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
-    import yaml
-
     (folder / "metrics.json").unlink(missing_ok=True)
     mark = folder / "data.fingerprint"
     known = mark.read_text(encoding="utf-8") if mark.is_file() else data
@@ -216,7 +215,7 @@ def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
             f"resume"
         )
     atomic_write(mark, data)
-    atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
+    atomic_write(folder / "run.yaml", dump_yaml(run.as_dict()))
 
 
 def _train(

@@ -26,7 +26,9 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.data.lines import BrokenRow, read_lines, split_header, tsv_records
 from crisislens.data.source import LabeledPost
 from crisislens.domain.post import ImageRef, Post
@@ -220,3 +222,21 @@ class CrisisMMD:
         except ImageError:
             return False
         return True
+
+
+def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
+    """One setting of the data set, for the catalog.
+
+    Raises:
+        DataError: If no setting is named, a task of one's own is, or the tables are not there or not as
+            expected.
+    """
+    if config.setting is None:
+        raise DataError(
+            f"CrisisMMD has the settings {', '.join(_LAYOUTS['full'][1])}; name one in data.setting"
+        )
+    if task != OwnTask():
+        raise DataError("CrisisMMD brings its own labels; leave task out, or set data.source to table")
+    source = CrisisMMD(config.root, setting=config.setting, variant=config.variant)
+    splits = {name: source.load(name) for name in SPLITS}
+    return LabeledData(source.space, splits, source.image_root, source.fingerprint(), source.describe())

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import Field, JsonValue, model_validator
 
 from crisislens.core.config import Config, merged
+from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import Modality
@@ -36,29 +37,6 @@ __all__ = [
     "RunConfig",
     "StoppingConfig",
 ]
-
-
-class DataConfig(Config):
-    """Which labeled posts."""
-
-    source: Literal["crisismmd", "synthetic"] = "crisismmd"
-    """`synthetic` is the made-up crisis, for tests and tries; its numbers mean nothing."""
-    root: Path
-    """The folder of the data set; for `synthetic` a folder to write it into."""
-    setting: Literal["A1", "A2", "A3", "B2"]
-    """The task and its classes, see `domain.tasks`."""
-    variant: Literal["settingA", "agreed", "full"] = "settingA"
-    """The layout of CrisisMMD's tables, see `data.crisismmd`."""
-    posts: int = Field(default=60, ge=10)
-    """Posts of the synthetic crisis."""
-    clean_test: bool = False
-    """Whether the test is scored once more without posts that share a tweet or its words with another
-    split.
-    """
-    with_photo: bool = False
-    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published
-    one.
-    """
 
 
 class KnowledgeConfig(Config):
@@ -205,6 +183,8 @@ class RunConfig(Config):
     """The name of the run's folder."""
     data: DataConfig
     """Which posts."""
+    task: OwnTask | None = None
+    """A label space of one's own, for data of one's own; null reads it from the labels."""
     rules: CleaningRules = CleaningRules()
     """How text is cleaned."""
     limits: ImageLimits = ImageLimits()
@@ -300,7 +280,7 @@ class RunConfig(Config):
         from crisislens.core.fingerprint import fingerprint
 
         left_out: Any = {
-            "data": {"root"},
+            "data": {"root", "images"},
             "knowledge": {"table"},
             "published": True,
             "row": True,
@@ -323,8 +303,12 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
         del values["knowledge"]
     if values["tune"] == ["text"]:
         del values["tune"]
-    if not values["data"]["with_photo"]:
-        del values["data"]["with_photo"]
+    if values["task"] is None:
+        del values["task"]
+    since = {"with_photo": False, "columns": {}, "labels": {}, "split_seed": 0}
+    for key, always in since.items():
+        if values["data"][key] == always:
+            del values["data"][key]
     return values
 
 

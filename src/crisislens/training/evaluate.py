@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
@@ -22,7 +23,6 @@ from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.artifact import ArtifactMeta, load_artifact
 from crisislens.training.config import KnowledgeConfig, Published
-from crisislens.training.data import TaskData
 from crisislens.training.features import informed_text, read_knowledge
 
 __all__ = ["Evaluation", "artifact_encoder", "evaluate_artifact", "evaluate_logits"]
@@ -105,7 +105,7 @@ class Evaluation(BaseModel):
 
 def evaluate_logits(
     logits: Float[np.ndarray, "s c"],
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     temperature: float,
@@ -151,7 +151,7 @@ def evaluate_logits(
 
 def evaluate_artifact(
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     rules: CleaningRules = CleaningRules(),

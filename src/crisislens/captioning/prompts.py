@@ -12,7 +12,6 @@ A change of wording is a new version: captions of different versions are differe
 keeps them apart.
 """
 
-import importlib.resources
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from crisislens.core.assets import asset
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, InputError
 from crisislens.core.fingerprint import fingerprint
@@ -123,7 +123,7 @@ def find_prompt(name_or_path: str) -> Prompt:
 
 def packaged_prompts() -> dict[str, Prompt]:
     """The prompts that the package ships, by id."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "prompts"
+    root = asset("prompts")
     found = (_read(path) for path in sorted(root.glob("*.yaml")))
     return {prompt.id: prompt for prompt in found}
 

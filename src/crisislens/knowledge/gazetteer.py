@@ -10,13 +10,13 @@ of the Philippines, is also Samara in Russia; `aliases.tsv` has a few. A city of
 with and without "City", but for Quezon City, which is not in the province of Quezon.
 """
 
-import importlib.resources
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from crisislens.core.assets import asset
 from crisislens.core.lines import cut_lines
 from crisislens.domain.place import Place, PlaceKind
 
@@ -138,11 +138,7 @@ class Gazetteer:
 
 
 def _asset(name: str) -> str:
-    return (
-        importlib.resources.files("crisislens")
-        .joinpath("assets", "gazetteer", name)
-        .read_text(encoding="utf-8")
-    )
+    return asset("gazetteer", name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=4)

@@ -5,13 +5,12 @@ Both annotators judge each post by itself. The kind of place comes from a small 
 of the default bundle; with features of another encoder it is left out, because they mean something else.
 """
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from crisislens.core import assets
 from crisislens.core.fingerprint import fingerprint
 from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.place_types import PLACE_ANSWERS, UNCLEAR
@@ -67,7 +66,7 @@ class Places:
 
 def place_bundle() -> Bundle:
     """The place-type model that the package ships."""
-    return Bundle(Path(str(importlib.resources.files("crisislens"))) / "assets" / "places" / "place-compact")
+    return Bundle(assets.find("place-compact", kind="places", marker="bundle.json", what="model of places"))
 
 
 class PlaceTypes:

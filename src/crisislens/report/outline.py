@@ -9,7 +9,8 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.resources import files
+
+from crisislens.core.assets import asset
 
 __all__ = ["Frame", "Point", "clip_ring", "outline"]
 
@@ -22,9 +23,7 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    data = json.loads(
-        gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes())
-    )
+    data = json.loads(gzip.decompress(asset("world", "outline.json.gz").read_bytes()))
     found = []
     for flat in data:
         x = y = 0

@@ -22,11 +22,11 @@ from PIL import Image
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from photo_manifest import PhotoRecord  # type: ignore[import-not-found]
 from train_rationales import chosen_photos, hazard_tweets  # type: ignore[import-not-found]
 
 from crisislens.core.files import atomic_write
 from crisislens.data.images import ImageLimits, decode_image
-from crisislens.data.photos import PhotoRecord
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.rationale_scores import pointing
 from crisislens.explain.attribution import attention_rollout, grad_cam

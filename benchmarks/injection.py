@@ -1,6 +1,6 @@
 """Injection into posts: `python benchmarks/injection.py CRISISMMD [--posts 200] [--seed 0]`.
 
-Pairs of additions (`bench.injection`), each malicious and benign, go into test rows of B2 and A1 (text and
+Pairs of additions (`injection_suite`), each malicious and benign, go into test rows of B2 and A1 (text and
 caption; drawn at random, without photo) and onto the photos of test rows of A1 and A3 (those that are there).
 Two things are measured: whether every prompt of the captioner keeps its structure, and how far the decisions
 of the shipped bundle move, malicious minus benign. No vision-language model is run. Prints JSON lines; the
@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from injection_suite import CONDITIONS, Condition, TaskProbabilities, measure, violations, write_on
 from PIL import Image
 
-from crisislens.bench.injection import CONDITIONS, Condition, TaskProbabilities, measure, violations, write_on
 from crisislens.captioning.prompts import packaged_prompts
 from crisislens.core.errors import ImageError
 from crisislens.data.crisismmd import CrisisMMD

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from photo_manifest import HAZARDS, PhotoRecord, hazard_of_text, read_photo_manifest
 from torch import Tensor
 
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import ImageLimits
 from crisislens.data.marked_rationales import read_snippet_table
-from crisislens.data.photos import HAZARDS, PhotoRecord, hazard_of_text, read_photo_manifest
 from crisislens.data.text import CleaningRules
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders

@@ -26,7 +26,7 @@ def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
 ) -> None:
     if version:
-        from crisislens import __version__
+        from crisislens.core.version import __version__
 
         typer.echo(f"crisislens {__version__}")
         raise typer.Exit

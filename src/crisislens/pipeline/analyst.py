@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens import __version__
 from crisislens.core.errors import ModelError
+from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment

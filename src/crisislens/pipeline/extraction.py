@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crisislens import __version__
 from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.core.files import sole_writer
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.version import __version__
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality

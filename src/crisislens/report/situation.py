@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from crisislens import __version__
 from crisislens.core.errors import ImageError
+from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS

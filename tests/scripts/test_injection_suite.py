@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from injection_suite import CONDITIONS, TARGETS, Condition, measure, violations, write_on
 
-from crisislens.bench.injection import CONDITIONS, TARGETS, Condition, measure, violations, write_on
 from crisislens.captioning.prompts import Prompt, RenderedPrompt, packaged_prompts
 from crisislens.core.errors import InputError
 from crisislens.demo.crisis import synthetic_labeled

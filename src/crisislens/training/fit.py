@@ -26,10 +26,10 @@ from crisislens.core.yaml_files import dump_yaml
 from crisislens.data.catalog import load_labeled
 from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
-from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
-from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
+from crisislens.training.calibrate import chosen
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
@@ -265,19 +265,15 @@ def _judge(
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
-    y = data.labels("dev")
-    temperature = fit_temperature(logits["dev"], y)
-    p = softmax(logits["dev"], temperature)
-    chosen = threshold_for_risk(
-        p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta
-    )
+    y, several = data.labels("dev"), data.space.several
+    temperature, threshold = chosen(logits["dev"], y, run, several=several)
 
     def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
         return evaluate_logits(
             logits["test"],
             data,
             temperature=temperature,
-            abstain_below=chosen.threshold,
+            abstain_below=threshold.threshold,
             rows=rows,
             name=name,
         )
@@ -289,7 +285,7 @@ def _judge(
         folder=folder,
         best_epoch=outcome.best_epoch,
         history=outcome.history,
-        abstention=chosen,
+        abstention=threshold,
         test=on_test(),
         clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,
         logits=logits,

@@ -27,11 +27,11 @@ from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
+from crisislens.training.classification import EpochRecord, Outcome, train_network
 from crisislens.training.config import RunConfig
 from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
-from crisislens.training.lightning_adapter import EpochRecord, Outcome, train_network
 from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
 from crisislens.training.tuning import open_network

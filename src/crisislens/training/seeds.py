@@ -19,11 +19,11 @@ from crisislens.evaluation.significance import (
     mean_interval,
     paired_bootstrap,
 )
+from crisislens.training.classification import EpochRecord
 from crisislens.training.config import Published, RunConfig
 from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.fit import RunResult, fit
-from crisislens.training.lightning_adapter import EpochRecord
 
 __all__ = ["Comparison", "SeedSummary", "compare", "fit_seeds", "summarize"]
 

@@ -17,10 +17,10 @@ from crisislens.core.errors import CacheError, ConfigError, ModelError
 from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import softmax
 from crisislens.models.artifact import load_artifact
+from crisislens.training.classification import EpochRecord
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_artifact
 from crisislens.training.fit import RunResult, fit, read_result
-from crisislens.training.lightning_adapter import EpochRecord
 
 
 class Killed(Exception):

@@ -16,7 +16,8 @@ from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
-from crisislens.training.inputs import CachedInputs, TokenInputs, TunedNetwork, epoch_batches
+from crisislens.training.batches import epoch_batches
+from crisislens.training.inputs import CachedInputs, TokenInputs, TunedNetwork
 
 
 @pytest.mark.parametrize("keep", [(), ("text", "image")])

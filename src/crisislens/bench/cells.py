@@ -148,7 +148,9 @@ def _fit(
     same = mark.is_file() and mark.read_text(encoding="utf-8") == marked
     if not same:
         atomic_write(mark, marked)
-    return fit(run, seed=seed, out=out, cache=cache, resume=same, data=data, prepared=prepared)
+    return fit(
+        run, seed=seed, out=out, cache=cache, resume=same, overwrite=not same, data=data, prepared=prepared
+    )
 
 
 def _result(

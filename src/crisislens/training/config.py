@@ -29,6 +29,7 @@ __all__ = [
     "AbstentionConfig",
     "DataConfig",
     "KnowledgeConfig",
+    "LoggerName",
     "LoraConfig",
     "LossConfig",
     "OptimizerConfig",
@@ -37,6 +38,11 @@ __all__ = [
     "RunConfig",
     "StoppingConfig",
 ]
+
+_BEFORE: dict[str, Any] = {"modality_dropout": 0.0, "devices": 1, "accumulate": 1, "compile": False}
+
+LoggerName = Literal["csv", "tensorboard", "wandb", "mlflow"]
+"""Names of loggers in run files."""
 
 
 class KnowledgeConfig(Config):
@@ -92,8 +98,10 @@ class OptimizerConfig(Config):
     """Of SGD."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled for AdamW, L2 for SGD."""
-    schedule: Literal["constant", "linear", "plateau"] = "constant"
-    """`linear` falls to zero over all epochs; `plateau` divides by ten when the development loss stalls."""
+    schedule: Literal["constant", "linear", "slope", "cosine", "plateau"] = "constant"
+    """`linear` falls to zero over all epochs from the end of the warm-up, `slope` from the first step,
+    `cosine` along a half wave; `plateau` divides by ten when the development loss stalls.
+    """
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises to its peak."""
     plateau_patience: int = Field(default=5, ge=0)
@@ -226,10 +234,22 @@ class RunConfig(Config):
     """How sure the model must be."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training each."""
+    modality_dropout: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a training post with text and photo loses one of them, never both; beside what the
+    model's own option of this name hides."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
+    devices: int = Field(default=1, ge=1)
+    """How many devices train together; each step is over a batch of each, so they make the batch larger."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Of the arithmetic; `16-mixed` needs CUDA."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches a step: more than one trains as with larger batches, in the memory of a small one."""
+    compile: bool = False
+    """Whether torch compiles the network, which pays where it is large and lengths vary little."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Where the numbers of each epoch go beside `metrics.json`: `csv`, `tensorboard`, `wandb`, `mlflow`. All
+    but `csv` need a package, such as `pip install 'crisislens[tensorboard]'`."""
     published: tuple[Published, ...] = ()
     """Results of others on this setting; never of another one."""
     row: RowConfig | None = None
@@ -263,6 +283,8 @@ class RunConfig(Config):
             raise ValueError(
                 "mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out"
             )
+        if len(set(self.loggers)) != len(self.loggers):
+            raise ValueError("loggers name one twice; name each once")
         if not self.modalities or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("modalities must not be empty and seeds must differ")
         return self
@@ -286,6 +308,7 @@ class RunConfig(Config):
             "row": True,
             "seeds": True,
             "device": True,
+            "loggers": True,
         }
         values = self.model_dump(mode="json", exclude=left_out)
         return fingerprint(_without_later_keys(values))
@@ -309,6 +332,9 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
     for key, always in since.items():
         if values["data"][key] == always:
             del values["data"][key]
+    for key, before in _BEFORE.items():
+        if values[key] == before:
+            del values[key]
     return values
 
 

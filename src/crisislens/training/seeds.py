@@ -21,10 +21,10 @@ from crisislens.evaluation.significance import (
     mean_interval,
     paired_bootstrap,
 )
+from crisislens.training.classification import EpochRecord
 from crisislens.training.config import Published, RunConfig
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.fit import RunResult, fit
-from crisislens.training.lightning_adapter import EpochRecord
 
 __all__ = ["Comparison", "SeedSummary", "compare", "fit_seeds", "summarize"]
 
@@ -87,6 +87,7 @@ def fit_seeds(
     out: Path,
     cache: Path,
     resume: bool = False,
+    overwrite: bool = False,
     data: LabeledData | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -100,6 +101,7 @@ def fit_seeds(
             out=out,
             cache=cache,
             resume=resume,
+            overwrite=overwrite,
             data=data,
             on_features=on_features,
             on_epoch=on_epoch,

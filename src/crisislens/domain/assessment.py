@@ -49,9 +49,15 @@ class TaskAssessment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(description="The most probable class")
+    labels: tuple[str, ...] = Field(
+        default=(),
+        description="The classes that are said to hold: one, or any number where the task allows several; "
+        "none where the answer is 'not sure'",
+    )
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
     probabilities: dict[str, float] = Field(
-        description="Calibrated probability of every class; they add up to 1 up to rounding"
+        description="Calibrated probability of every class; they add up to 1 up to rounding, "
+        "but for tasks where several may hold"
     )
     abstained: bool = Field(description="True where the answer should be read as 'not sure'")
     reason: str | None = Field(

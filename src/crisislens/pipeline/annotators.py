@@ -51,7 +51,7 @@ ANNOTATORS: Registry[Callable[[], Annotator]] = Registry(
         "places": "crisislens.pipeline.places:Places",
         "place_types": "crisislens.pipeline.places:PlaceTypes",
         "entities": "crisislens.pipeline.extraction:EntityAnnotator",
-        "rationale": "crisislens.pipeline.rationales:build",
+        "rationale": "crisislens.pipeline.rationale_annotator:build",
     },
 )
 DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")

@@ -102,8 +102,8 @@ def test_a_body_goes_nowhere_else(server: Server, other: Server, status: int) ->
     assert other.asked == []
 
 
-@pytest.mark.parametrize(
-    "target", ["file:///etc/passwd", "ftp://x/y", "javascript:1", ]_to_what_is_no_address_is_refused(server: Server, target: str) -> None:
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://x/y", "javascript:1", "http://[::1"])
+def test_a_redirect_to_what_is_no_address_is_refused(server: Server, target: str) -> None:
     server.answers = {"/a": says(302, Location=target)}
     with pytest.raises(RequestError, match=r"redirected to .* no address"):
         ask_json(server.url + "/a")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to", "options_of"]
 
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def caption(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     backend: Annotated[
         str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
     ],
@@ -30,6 +31,8 @@ def caption(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     prompt: Annotated[
         str,
         typer.Option(
@@ -70,12 +73,12 @@ def caption(
     from crisislens.captioning.records import Limits
     from crisislens.captioning.run import caption_posts, write_captions
     from crisislens.core.store import Store
-    from crisislens.data.tabular import read_posts
     from crisislens.domain.post import Post
 
     CAPTIONERS[backend]
     words = find_prompt(prompt)
-    rows = list(read_posts(posts))
+    source = open_posts(posts, column, encoding=encoding)
+    rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]
     root = images or posts.resolve().parent
     if not root.is_dir():
@@ -99,6 +102,7 @@ def caption(
             f"{len(rows) - len(good)} rows could not be read and have no caption; `crisislens analyze` names "
             f"them"
         )
+    say_notes(source)
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     say(

@@ -186,7 +186,12 @@ class Analyst:
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
-                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+                post,
+                encoded.features[i],
+                (*post.remarks, *encoded.notes[i], *remarks),
+                language,
+                answers,
+                provenance,
             )
             found.append(
                 Finding(
@@ -218,6 +223,7 @@ class Analyst:
                 task=task,
                 evidence=evidence,
                 foreign=foreign,
+                doubt=post.doubt,
             )
             for name, task in config.tasks.items()
         }

@@ -50,6 +50,7 @@ def judge(
     task: TaskConfig,
     evidence: Evidence | None,
     foreign: str | None,
+    doubt: str | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -59,6 +60,7 @@ def judge(
         task: The task's calibration by evidence.
         evidence: What the logits rest on.
         foreign: A language outside the model's training that the text is written in, or None.
+        doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
@@ -72,6 +74,7 @@ def judge(
         calibration=calibration,
         evidence=evidence,
         foreign=foreign,
+        doubt=doubt,
     )
     return TaskAssessment(
         label=space.classes[best],
@@ -90,10 +93,13 @@ def _reason(
     calibration: Calibration | None,
     evidence: Evidence | None,
     foreign: str | None,
+    doubt: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
     if evidence is None:
         return "The post has no readable text or photo."
+    if doubt is not None and evidence != "image":
+        return doubt
     if foreign is not None and evidence == "text":
         return (
             f"The text seems to be in another language ({foreign}) than the model was trained on, and there "

@@ -194,7 +194,7 @@ def _values(report: ClassificationReport) -> dict[str, float]:
     return {name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")}
 
 
-def _knowledge_counts(run: RunConfig, data: TaskData) -> dict[str, int]:
+def _knowledge_counts(run: RunConfig, data: LabeledData) -> dict[str, int]:
     """How many posts of each split have knowledge beside them; nothing where the row uses none."""
     if run.knowledge is None:
         return {}

@@ -187,7 +187,12 @@ class Analyst:
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
-                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+                post,
+                encoded.features[i],
+                (*post.remarks, *encoded.notes[i], *remarks),
+                language,
+                answers,
+                provenance,
             )
             found.append(
                 Finding(
@@ -219,6 +224,7 @@ class Analyst:
                 task=task,
                 evidence=evidence,
                 foreign=foreign,
+                doubt=post.doubt,
             )
             for name, task in config.tasks.items()
         }

@@ -14,7 +14,7 @@ from annotate.browsers import Browser
 from crisislens.annotate.server import AnnotationServer
 from crisislens.annotate.store import AnnotationStore
 from crisislens.core.errors import DataError, InputError
-from crisislens.data.rationales import read_annotations
+from crisislens.data.marked_rationales import read_annotations
 from crisislens.domain.post import ImageRef, Post
 
 POSTS = [

@@ -10,7 +10,7 @@ import pytest
 from crisislens.bench.injection import CONDITIONS, TARGETS, Condition, measure, violations, write_on
 from crisislens.captioning.prompts import Prompt, RenderedPrompt, packaged_prompts
 from crisislens.core.errors import InputError
-from crisislens.data.synthetic.crisis import synthetic_labeled
+from crisislens.demo.crisis import synthetic_labeled
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 
 
@@ -19,7 +19,7 @@ def test_a_pair_is_of_one_length_in_one_place(condition: Condition) -> None:
     assert condition.malicious != condition.benign
     assert abs(len(condition.malicious) - len(condition.benign)) <= 6 * (condition.name == "hashtags")
     one, other = (condition.applied("Help", malicious=m) for m in (True, False))
-    if condition.place == "photo":
+    if condition.channel == "photo":
         assert one == other == "Help"
     else:
         assert one.removesuffix(condition.malicious) == other.removesuffix(condition.benign)
@@ -27,7 +27,7 @@ def test_a_pair_is_of_one_length_in_one_place(condition: Condition) -> None:
 
 def test_there_are_enough_conditions() -> None:
     assert len({c.name for c in CONDITIONS}) == len(CONDITIONS) >= 10
-    assert {c.place for c in CONDITIONS} == {"text", "photo", "caption"}
+    assert {c.channel for c in CONDITIONS} == {"text", "photo", "caption"}
 
 
 @pytest.mark.parametrize("name", packaged_prompts())
@@ -109,7 +109,7 @@ def test_no_difference_is_certain_and_many_tests_cost() -> None:
 
 def test_text_on_a_photo_covers_the_same_band() -> None:
     photo = np.full((120, 200, 3), 90, np.uint8)
-    [c] = [c for c in CONDITIONS if c.place == "photo"]
+    [c] = [c for c in CONDITIONS if c.channel == "photo"]
     one, other = write_on(photo, c.malicious), write_on(photo, c.benign)
     assert (one != other).any()
     covered = [(image != photo).any(axis=(1, 2)) for image in (one, other)]

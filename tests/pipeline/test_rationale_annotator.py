@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
-from crisislens.explain.rationales import Rationalizer
+from crisislens.explain.rationalizer import Rationalizer
 from crisislens.models.rationale_artifact import find_rationale_model, load_rationalizer
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.rationales import RationaleAnnotator
+from crisislens.pipeline.rationale_annotator import RationaleAnnotator
 from tiny_bundles import write_bundle
 from tiny_rationales import write_rationales
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from crisislens.data.source import LabeledPost
-from crisislens.domain.labels import HUMANITARIAN_B2
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 from crisislens.training.config import RunConfig
 from crisislens.training.data import TaskData
 
@@ -49,8 +49,12 @@ def telling_posts(
         words = [*random.choice(_WORDS, 4), random.choice(_TELLING[shown].split())]
         split = ("train", "train", "train", "dev", "test")[i % 5]
         splits[split].append(
-            LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), HUMANITARIAN_B2.classes[c], split)
+            LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), TASKS["humanitarian_b2"].classes[c], split)
         )
     return TaskData(
-        HUMANITARIAN_B2, splits, Path("nowhere"), f"telling-{shares}-{noise}", {"kind": "telling words"}
+        TASKS["humanitarian_b2"],
+        splits,
+        Path("nowhere"),
+        f"telling-{shares}-{noise}",
+        {"kind": "telling words"},
     )

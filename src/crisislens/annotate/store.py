@@ -6,7 +6,7 @@ atomically at each change.
      "annotator": "ann"}
 
 `spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked parts of the
-photo on a grid over the whole photo. `data.rationales.read_annotations` reads the file for training.
+photo on a grid over the whole photo. `data.marked_rationales.read_annotations` reads the file for training.
 """
 
 import json

@@ -13,7 +13,7 @@ from crisislens.bench.results import (
     code_fingerprint,
     key_of,
     provenance,
-    read_results,
+    read_bench_results,
 )
 from crisislens.core.errors import (
     CacheError,
@@ -88,7 +88,7 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
         return part
     data, knowledge, encoders = found
     features = _features_mark(cells[0].run, encoders)
-    known = {result.key for result in read_results(out / "results.jsonl")}
+    known = {result.key for result in read_bench_results(out / "results.jsonl")}
     prepared: Prepared | None = None
     for cell in cells:
         for seed in cell.run.seeds:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 
-__all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_results"]
+__all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_bench_results"]
 
 _ROOMS = ("core", "domain", "nn", "data", "encoders", "features", "models", "evaluation", "training")
 
@@ -88,7 +88,7 @@ def append_result(path: Path, result: BenchResult) -> None:
         os.close(handle)
 
 
-def read_results(path: Path) -> list[BenchResult]:
+def read_bench_results(path: Path) -> list[BenchResult]:
     """All results of a file; a line that a killed writer left half is skipped.
 
     Raises:

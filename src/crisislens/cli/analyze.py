@@ -135,6 +135,7 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
+    from crisislens.pipeline.annotators import failures
     from crisislens.pipeline.batch import clear_work, run_analysis
     from crisislens.report.situation import write_outputs
 
@@ -187,6 +188,8 @@ def run(
     say(f"assessments  {out / 'assessments.jsonl'}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
+    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+        say(f"left out     {name} on {posts_without} posts; the first because {reason}")
     say(f"report       {report}")
 
 

@@ -10,8 +10,6 @@ from crisislens.core.errors import InputError
 
 __all__ = ["add_to"]
 
-_LABELS = "humanitarian_b2"
-
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command to the application."""
@@ -43,11 +41,11 @@ def annotate(
     from crisislens.annotate.server import AnnotationServer
     from crisislens.annotate.store import AnnotationStore
     from crisislens.data.tabular import read_posts
-    from crisislens.domain.labels import LABEL_SPACES
     from crisislens.domain.post import Post
+    from crisislens.domain.tasks import MARKED
 
     rows = [row for row in read_posts(posts) if isinstance(row, Post)]
-    labels = label if label is not None else list(LABEL_SPACES[_LABELS].classes)
+    labels = label if label is not None else list(MARKED.classes)
     store = AnnotationStore(out, rows, labels=labels, annotator=annotator)
     try:
         server = AnnotationServer(store, image_root=images or posts.resolve().parent, port=port)

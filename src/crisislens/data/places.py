@@ -22,9 +22,9 @@ from crisislens.data.source import LabeledPost
 from crisislens.data.tabular import read_posts, table_rows
 from crisislens.data.text import clean_text
 from crisislens.domain.assessment import FailedPost
-from crisislens.domain.labels import LabelSpace
 from crisislens.domain.place_types import PLACE_CRISIS, PLACE_POI, PLACE_SCENE, map_place
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import Task
 
 __all__ = [
     "captioned_photos",
@@ -49,7 +49,7 @@ _POI_SPLITS = {
 
 def read_placed(
     path: Path,
-    space: LabelSpace,
+    space: Task,
     *,
     label: str = "place",
     split: str | None = "split",

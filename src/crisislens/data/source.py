@@ -37,7 +37,7 @@ class LabeledPost:
 
     Attributes:
         post: The post.
-        label: The label as the source has it; `domain.labels.LabelSpace` merges and orders it.
+        label: The label as the source has it; `domain.tasks.Task` merges and orders it.
         split: `train`, `dev` or `test`.
     """
 

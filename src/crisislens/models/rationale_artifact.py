@@ -19,7 +19,7 @@ from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.lora import LoraState, write_lora
-from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.joint import JointEncoder
 
 __all__ = [

@@ -21,7 +21,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderSpec
 from crisislens.pipeline.packaged import named_or_folder, packaged
 
@@ -29,13 +29,13 @@ __all__ = [
     "Bundle",
     "BundleConfig",
     "Calibration",
-    "Evidence",
+    "EvidenceKind",
     "TaskConfig",
     "find_bundle",
     "packaged_bundles",
 ]
 
-Evidence = Literal["text", "image", "both"]
+EvidenceKind = Literal["text", "image", "both"]
 FORMAT = 1
 
 
@@ -57,7 +57,7 @@ class TaskConfig(Config):
     """The folder of its model, relative to the bundle."""
     label_space: str
     """The name of its label space."""
-    calibration: dict[Evidence, Calibration]
+    calibration: dict[EvidenceKind, Calibration]
     """For each kind of evidence; a kind that is not listed always abstains."""
 
 
@@ -80,7 +80,7 @@ class BundleConfig(Config):
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
         for name, task in self.tasks.items():
-            if LABEL_SPACES[task.label_space].task != name:
+            if TASKS[task.label_space].question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
         return self
 

@@ -24,7 +24,6 @@ from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.nn.device import one_thread_each
-from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.finder import Finder, Found
 
 __all__ = ["EntityAnnotator", "ExtractionOutcome", "extract_posts"]
@@ -35,7 +34,6 @@ _RECORD = 4
 _OTHER_KINDS = {".csv", ".tsv", ".parquet", ".xlsx", ".html", ".geojson"}
 
 
-@ANNOTATORS.register("entities")
 class EntityAnnotator:
     """Adds `entities` and `relations` to each assessment.
 

@@ -9,8 +9,8 @@ from PIL import Image
 from crisislens import __version__
 from crisislens.core.errors import ImageError
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_assessments, read_failed
@@ -93,9 +93,7 @@ def _meta(
     """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
-        ReportTask.of(
-            LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()}
-        )
+        ReportTask(TASKS[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]

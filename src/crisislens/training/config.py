@@ -46,7 +46,7 @@ class DataConfig(Config):
     root: Path
     """The folder of the data set; for `synthetic` a folder to write it into."""
     setting: Literal["A1", "A2", "A3", "B2"]
-    """The task and its classes, see `domain.labels`."""
+    """The task and its classes, see `domain.tasks`."""
     variant: Literal["settingA", "agreed", "full"] = "settingA"
     """The layout of CrisisMMD's tables, see `data.crisismmd`."""
     posts: int = Field(default=60, ge=10)

@@ -13,24 +13,11 @@ from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import resolve_image
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import check_splits, clean_split, tweet_id
-from crisislens.data.synthetic import synthetic_labeled
-from crisislens.domain.labels import (
-    DAMAGE_SEVERITY,
-    HUMANITARIAN_A2,
-    HUMANITARIAN_B2,
-    INFORMATIVENESS,
-    LabelSpace,
-)
+from crisislens.demo import synthetic_labeled
+from crisislens.domain.tasks import SETTINGS, Task
 from crisislens.training.config import DataConfig
 
 __all__ = ["TaskData", "load_data", "with_photo"]
-
-_SPACES: dict[str, LabelSpace] = {
-    "A1": INFORMATIVENESS,
-    "A2": HUMANITARIAN_A2,
-    "A3": DAMAGE_SEVERITY,
-    "B2": HUMANITARIAN_B2,
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +32,7 @@ class TaskData:
         description: What the source is, for cards.
     """
 
-    space: LabelSpace
+    space: Task
     splits: Mapping[str, Sequence[LabeledPost]]
     image_root: Path
     fingerprint: str
@@ -107,9 +94,9 @@ def with_photo(data: TaskData) -> TaskData:
 
 
 def _load(config: DataConfig) -> TaskData:
-    space = _SPACES[config.setting]
+    space = SETTINGS[config.setting]
     if config.source == "synthetic":
-        every = synthetic_labeled(config.root, posts=config.posts)[space.task]
+        every = synthetic_labeled(config.root, posts=config.posts)[space.question]
         kept = [p for p in every if space.resolve(p.label) is not None]
         splits = {name: [p for p in kept if p.split == name] for name in ("train", "dev", "test")}
         identity: dict[str, object] = {

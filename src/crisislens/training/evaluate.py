@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LabelSpace
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Task
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
 from crisislens.evaluation.calibration import CalibrationScores, calibration_scores, softmax
@@ -237,7 +237,7 @@ def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     return spec
 
 
-def _check_space(folder: Path, meta: ArtifactMeta, space: LabelSpace) -> None:
+def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:
     if meta.classes != space.classes:
         raise ModelError(
             f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take "

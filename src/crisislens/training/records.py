@@ -72,7 +72,7 @@ def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
         else ()
     )
     return Card(
-        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file "
+        summary=f"{run.model.name} on {data.space.question} ({data.space.setting}), trained by the run file "
         f"{run.name}, encoder {run.mode}.",
         data=(f"{facts}; posts: {counts}",),
         limits=(

@@ -3,10 +3,10 @@ classifier of the text.
 
 $$\text{Loss} = \text{Loss}_l + \alpha\, \text{Loss}_r + \alpha_s\, \text{Loss}_s,$$
 
-cross entropy of the class, the loss of the words and the loss of the stretches (`nn.rationale`; the last one
-is ours, α_s = 0 leaves the paper's). Source: Nguyen, Rudra and Nejdl 2026, https://arxiv.org/abs/2603.18611,
-as reported by secondary sources: α = 0.09 there. Where we differ: the GRU reads words, not tokens; α is
-larger since rationales are what the model is for, and the class is the help.
+cross entropy of the class, the loss of the words and the loss of the stretches (`nn.rationale_head`; the
+last one is ours, α_s = 0 leaves the paper's). Source: Nguyen, Rudra and Nejdl 2026,
+https://arxiv.org/abs/2603.18611, as reported by secondary sources: α = 0.09 there. Where we differ: the GRU
+reads words, not tokens; α is larger since rationales are what the model is for, and the class is the help.
 """
 
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crisislens.encoders.base import TextEncoder
-from crisislens.nn.rationale import (
+from crisislens.nn.rationale_head import (
     RationaleHead,
     WordScores,
     best_stretch,
@@ -25,7 +25,7 @@ from crisislens.nn.rationale import (
     word_marginals,
     word_states,
 )
-from crisislens.nn.word_owners import WordBatch
+from crisislens.nn.word_owners import WindowBatch
 
 __all__ = ["Decode", "TextRationales", "TextRationalizer", "TextStates"]
 
@@ -87,7 +87,7 @@ class TextRationalizer(nn.Module):
         self.head = RationaleHead(width=encoder.width, hidden=hidden, pair_width=pair_width, dropout=dropout)
         self.classifier = nn.Linear(encoder.pooled_width, classes)
 
-    def forward(self, batch: WordBatch, encoded: tuple[Tensor, Tensor] | None = None) -> TextStates:
+    def forward(self, batch: WindowBatch, encoded: tuple[Tensor, Tensor] | None = None) -> TextStates:
         """Scores, class logits and word states of b texts.
 
         Arguments:
@@ -105,12 +105,12 @@ class TextRationalizer(nn.Module):
 
     @torch.inference_mode()
     def rationales(
-        self, batch: WordBatch, *, decode: Decode = "stretch", encoded: tuple[Tensor, Tensor] | None = None
+        self, batch: WindowBatch, *, decode: Decode = "stretch", encoded: tuple[Tensor, Tensor] | None = None
     ) -> TextRationales:
         """The rationales of b texts.
 
         Arguments:
-            batch: Texts of at most `nn.rationale.MAX_WORDS` words.
+            batch: Texts of at most `nn.rationale_head.MAX_WORDS` words.
             decode: `stretch` is the stretch with the largest expected F1 and the probability of a word to lie
                 in any; `threshold` is the paper's $p_j > 0.5$ by each word alone.
             encoded: See `forward`.

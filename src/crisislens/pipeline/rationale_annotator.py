@@ -3,7 +3,6 @@ contributed to each answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,17 +10,14 @@ from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Contribution, PatchHeat, Rationale, TextSpan
-from crisislens.explain.contribution import coalition_logits, exact_shapley
+from crisislens.explain.contribution import coalition_logits, modality_shapley
 from crisislens.explain.heat import describe_heat
-from crisislens.explain.rationales import PostRationale, Rationalizer
+from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
-from crisislens.pipeline.annotators import ANNOTATORS
+from crisislens.pipeline.annotator import Answers
 from crisislens.pipeline.language import detect_language
 
-if TYPE_CHECKING:
-    from crisislens.pipeline.analyst import Analyst
-
-__all__ = ["RationaleAnnotator"]
+__all__ = ["RationaleAnnotator", "build"]
 
 _DIGITS = 4
 _HEAT_DIGITS = 3
@@ -39,16 +35,16 @@ class RationaleAnnotator:
     def __init__(self, rationalizer: Rationalizer) -> None:
         self.rationalizer = rationalizer
         self.tokens: tuple[Modality, ...] = ("image",) if rationalizer.loaded.joint is not None else ()
-        self._analyst: Analyst | None = None
+        self._answers: Answers | None = None
         self._sees_photos = False
 
-    def attach(self, analyst: "Analyst") -> None:
+    def attach(self, answers: Answers) -> None:
         """Learns whose answers are explained; heat needs the image encoder that the rationale model was
         trained on.
         """
-        self._analyst = analyst
+        self._answers = answers
         self._sees_photos = (
-            analyst.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
+            answers.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
         )
 
     def fingerprint(self) -> str:
@@ -101,19 +97,19 @@ class RationaleAnnotator:
     def _contributions(self, encoded: EncodedPosts) -> list[dict[str, Contribution]]:
         """Per post and task the exact Shapley values of its modalities."""
         out: list[dict[str, Contribution]] = [{} for _ in encoded.features]
-        if self._analyst is None or not encoded.features:
+        if self._answers is None or not encoded.features:
             return out
-        batch = collate(encoded.features, self._analyst.encoder.encoders.widths())
+        batch = collate(encoded.features, self._answers.encoder.encoders.widths())
         there = [
             [name for name, m in batch.modalities().items() if bool(m.present[i])] for i in range(len(batch))
         ]
-        for task, loaded in self._analyst.models.items():
+        for task, loaded in self._answers.models.items():
             logits = coalition_logits(loaded.model, batch)
             everything = frozenset(batch.modalities())
             for i, names in enumerate(there):
                 best = int(logits[everything][i].argmax())
                 worth = {coalition: float(rows[i, best]) for coalition, rows in logits.items()}
-                values = exact_shapley(names, worth.__getitem__)
+                values = modality_shapley(names, worth.__getitem__)
                 out[i][task] = Contribution(
                     label=loaded.meta.classes[best],
                     base=round(float(logits[frozenset()][i, best]), _DIGITS),
@@ -122,7 +118,6 @@ class RationaleAnnotator:
         return out
 
 
-@ANNOTATORS.register("rationale")
 def build() -> RationaleAnnotator:
     """With the rationale model that ships."""
     return RationaleAnnotator(Rationalizer.load())

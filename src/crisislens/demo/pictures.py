@@ -7,14 +7,14 @@ real disaster.
 
 from PIL import Image
 
-from crisislens.data.synthetic import disaster_scenes, other_scenes  # noqa: F401 - they register their scenes
-from crisislens.data.synthetic.canvas import Canvas
-from crisislens.data.synthetic.common import SCENES
+from crisislens.demo import disaster_scenes, other_scenes  # noqa: F401 - they register their scenes
+from crisislens.demo.canvas import Canvas
+from crisislens.demo.common import SCENES
 
-__all__ = ["SCENES", "draw"]
+__all__ = ["SCENES", "draw_scene"]
 
 
-def draw(scene: str, seed: int) -> Image.Image:
+def draw_scene(scene: str, seed: int) -> Image.Image:
     """Draws a scene, 480 x 360 pixels.
 
     Arguments:

@@ -12,8 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from crisislens.data.words import Span, word_spans
-from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
-from crisislens.models.rationale import TextRationales
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_windows
 from crisislens.models.rationale_artifact import (
     DEFAULT_RATIONALES,
     LoadedRationalizer,
@@ -21,6 +20,7 @@ from crisislens.models.rationale_artifact import (
     load_rationalizer,
 )
 from crisislens.models.rationale_transfer import evidence_heat
+from crisislens.models.text_rationalizer import TextRationales
 from crisislens.nn.joint import JointStates
 
 __all__ = ["PostRationale", "Rationalizer"]
@@ -101,13 +101,13 @@ class Rationalizer:
         pad_id = self.loaded.text.encoder.pad_id
         encoded: dict[int, tuple[Tensor, Tensor]] = {}
         for rows in _groups([len(w.ids) for w in windows]):
-            batch = collate_words([windows[i] for i in rows], pad_id)
+            batch = collate_windows([windows[i] for i in rows], pad_id)
             encoded.update(
                 zip(rows, zip(*self.loaded.text.encoder(batch.ids, batch.mask), strict=True), strict=True)
             )
         out: list[_Read | None] = [None] * len(windows)
         for rows in _groups([(len(w.ids), len(w.spans)) for w in windows]):
-            batch = collate_words([windows[i] for i in rows], pad_id)
+            batch = collate_windows([windows[i] for i in rows], pad_id)
             states, pooled = (torch.stack(parts) for parts in zip(*(encoded[i] for i in rows), strict=True))
             said: TextRationales = self.loaded.text.rationales(
                 batch, decode=self.loaded.config.decode, encoded=(states, pooled)

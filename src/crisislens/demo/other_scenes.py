@@ -2,8 +2,8 @@
 a disaster.
 """
 
-from crisislens.data.synthetic.canvas import HEIGHT, WIDTH, Canvas
-from crisislens.data.synthetic.common import SCENES, SHIRTS, fair_sky, rain_sky, some_house
+from crisislens.demo.canvas import HEIGHT, WIDTH, Canvas
+from crisislens.demo.common import SCENES, SHIRTS, fair_sky, rain_sky, some_house
 
 __all__: list[str] = []
 

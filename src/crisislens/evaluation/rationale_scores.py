@@ -51,7 +51,7 @@ __all__ = [
     "token_f1",
 ]
 
-Words = Bool[np.ndarray, " w"]
+WordMask = Bool[np.ndarray, " w"]
 AnyWords = Bool[np.ndarray, "_"]  # texts differ in length
 
 
@@ -80,7 +80,7 @@ class PointingScore(NamedTuple):
     chance: float
 
 
-def token_f1(marked: Words, chosen: Words) -> float:
+def token_f1(marked: WordMask, chosen: WordMask) -> float:
     """The F1 of chosen against marked words; 1 where both are empty, 0 where one is.
 
     >>> token_f1(np.array([True, True, False]), np.array([True, False, False]))
@@ -90,7 +90,7 @@ def token_f1(marked: Words, chosen: Words) -> float:
     return 1.0 if total == 0 else 2 * int((marked & chosen).sum()) / total
 
 
-def iou_counts(marked: Words, chosen: Words, threshold: float = 0.5) -> tuple[int, int, int, int]:
+def iou_counts(marked: WordMask, chosen: WordMask, threshold: float = 0.5) -> tuple[int, int, int, int]:
     """Stretches of one post: chosen ones that match, chosen ones, marked ones that are matched, marked ones.
 
     >>> iou_counts(np.array([True, True, False, True]), np.array([True, True, True, False]))
@@ -107,7 +107,7 @@ def iou_counts(marked: Words, chosen: Words, threshold: float = 0.5) -> tuple[in
     return found, len(ours), covered, len(theirs)
 
 
-def _stretches(words: Words) -> list[tuple[int, int]]:
+def _stretches(words: WordMask) -> list[tuple[int, int]]:
     edges = np.flatnonzero(np.diff(np.concatenate([[0], words.astype(np.int8), [0]])))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
@@ -185,7 +185,7 @@ def faithfulness(
     )
 
 
-def random_like(chosen: Words, *, allowed: Words | None = None, seed: int = 0) -> Words:
+def random_like(chosen: WordMask, *, allowed: WordMask | None = None, seed: int = 0) -> WordMask:
     """As many random words as were chosen: the baseline of the same size.
 
     Arguments:

@@ -17,8 +17,8 @@ from PIL import Image
 from crisislens.core.errors import InputError
 from crisislens.core.files import atomic_write
 from crisislens.data.source import LabeledPost
-from crisislens.data.synthetic.pictures import draw
-from crisislens.data.synthetic.stories import PLACES, REACTIONS, SLOTS, Story, stories
+from crisislens.demo.pictures import draw_scene
+from crisislens.demo.stories import PLACES, REACTIONS, SLOTS, Story, stories
 from crisislens.domain.post import ImageRef, Post
 
 __all__ = ["EVENT", "synthetic_labeled", "write_synthetic_crisis"]
@@ -153,7 +153,7 @@ def _picture(story: Story, seed: int) -> bytes | None:
     """The file of a story's picture, None where there is none or it is missing."""
     if story.scene is None or story.photo == "missing":
         return None
-    picture = draw(story.scene, seed)
+    picture = draw_scene(story.scene, seed)
     if story.photo == "again":
         picture = picture.resize((picture.width * 4 // 5, picture.height * 4 // 5), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from crisislens.domain.rationale import PatchHeat, Rationale
 from crisislens.report.model import ReportTask
 
-__all__ = ["Bar", "Cell", "Evidence", "Segment", "evidence_of", "marked_text", "segments"]
+__all__ = [
+    "ContributionBar",
+    "HeatCell",
+    "RationaleView",
+    "Segment",
+    "marked_text",
+    "rationale_view",
+    "segments",
+]
 
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _SHOWN_HEAT = 0.25
@@ -29,7 +37,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Cell:
+class HeatCell:
     """One warm patch: its place on a grid of unit squares and how opaque it is, in [0, 1]."""
 
     x: int
@@ -38,7 +46,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Bar:
+class ContributionBar:
     """What one modality added to an answer; `start` and `width` place it on a bar of 100, `tone` is `for` or
     `against`.
     """
@@ -51,15 +59,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RationaleView:
     """Everything that a card shows of a rationale."""
 
     quotes: tuple[str, ...]
     photo: str
     rows: int
     columns: int
-    cells: tuple[Cell, ...]
-    contributions: tuple[tuple[str, str, tuple[Bar, ...]], ...]
+    cells: tuple[HeatCell, ...]
+    contributions: tuple[tuple[str, str, tuple[ContributionBar, ...]], ...]
     post_hoc: bool
     note: str
 
@@ -101,7 +109,9 @@ def segments(text: str, *, inside: bool = False) -> tuple[tuple[Segment, ...], b
     return tuple(found), inside != (sum(c in (_OPEN, _CLOSE) for c in text) % 2 == 1)
 
 
-def evidence_of(text: str, rationale: Rationale | None, tasks: Sequence[ReportTask]) -> Evidence | None:
+def rationale_view(
+    text: str, rationale: Rationale | None, tasks: Sequence[ReportTask]
+) -> RationaleView | None:
     """What a card shows of a rationale; None where there is none.
 
     Arguments:
@@ -118,7 +128,7 @@ def evidence_of(text: str, rationale: Rationale | None, tasks: Sequence[ReportTa
         for name, c in rationale.contributions.items()
         if name in titles and c.values
     )
-    return Evidence(
+    return RationaleView(
         quotes=tuple(text[span.start : span.end][:_MOST_QUOTED] for span in rationale.text),
         photo=heat.description if heat else "",
         rows=heat.rows if heat else 0,
@@ -130,19 +140,19 @@ def evidence_of(text: str, rationale: Rationale | None, tasks: Sequence[ReportTa
     )
 
 
-def _cells(heat: PatchHeat) -> tuple[Cell, ...]:
+def _cells(heat: PatchHeat) -> tuple[HeatCell, ...]:
     places = ((k % heat.columns, k // heat.columns, h) for k, h in enumerate(heat.heat))
-    return tuple(Cell(x, y, round(0.6 * h, 2)) for x, y, h in places if h >= _SHOWN_HEAT)
+    return tuple(HeatCell(x, y, round(0.6 * h, 2)) for x, y, h in places if h >= _SHOWN_HEAT)
 
 
-def _bars(values: dict[str, float]) -> tuple[Bar, ...]:
+def _bars(values: dict[str, float]) -> tuple[ContributionBar, ...]:
     """Bars around a middle line, the largest as long as half of it."""
     most = max(map(abs, values.values())) or 1.0
     bars = []
     for name, value in values.items():
         width = round(50 * abs(value) / most, 1)
         bars.append(
-            Bar(
+            ContributionBar(
                 _NAMES.get(name, name),
                 f"{value:+.2f}".replace("-", "−"),
                 50.0 if value >= 0 else 50 - width,

@@ -14,7 +14,7 @@ from crisislens.domain.place import Place
 from crisislens.knowledge.gazetteer import Gazetteer, cue_words, name_key, word_list
 from crisislens.knowledge.tokens import Word
 
-__all__ = ["Span", "contains", "known_tag", "name_spans", "place_evidence"]
+__all__ = ["NameSpan", "contains", "known_tag", "name_spans", "place_evidence"]
 
 _BEFORE_ORGANIZATIONS = (
     "knights of",
@@ -28,7 +28,7 @@ _BEFORE_ORGANIZATIONS = (
 
 
 @dataclass(frozen=True)
-class Span:
+class NameSpan:
     """A run of words that may be a place."""
 
     first: int
@@ -38,9 +38,9 @@ class Span:
     evidence: float
 
 
-def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
+def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[NameSpan]:
     """Names of places, the longest first, none overlapping another."""
-    spans: list[Span] = []
+    spans: list[NameSpan] = []
     i = 0
     while i < len(words):
         # a word that begins no name may still be the code of a state
@@ -52,20 +52,20 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     return spans
 
 
-def _span(words: Sequence[Word], first: int, end: int, gazetteer: Gazetteer) -> Span | None:
+def _span(words: Sequence[Word], first: int, end: int, gazetteer: Gazetteer) -> NameSpan | None:
     run = words[first:end]
     if not all(w.joins for w in run[1:]):
         return None
     text = " ".join(w.text for w in run)
     key = name_key(text)
     if len(run) == 1 and (places := _code(run[0], words, first, gazetteer)):
-        return Span(first, end - 1, key, places, 0.0)
+        return NameSpan(first, end - 1, key, places, 0.0)
     if len(key) < 3 and key not in ("us", "uk"):
         return None
     if key in ("us", "uk") and not run[0].text.isupper():
         return None
     places = gazetteer.find(key)
-    return Span(first, end - 1, key, places, 0.0) if places else None
+    return NameSpan(first, end - 1, key, places, 0.0) if places else None
 
 
 def _code(word: Word, words: Sequence[Word], at: int, gazetteer: Gazetteer) -> tuple[Place, ...]:
@@ -82,7 +82,7 @@ def _code(word: Word, words: Sequence[Word], at: int, gazetteer: Gazetteer) -> t
     return (state,) if word.text.isupper() and word.text.lower() not in cue_words("ambiguous_codes") else ()
 
 
-def place_evidence(span: Span, words: Sequence[Word], text: str, spans: Sequence[Span]) -> float:
+def place_evidence(span: NameSpan, words: Sequence[Word], text: str, spans: Sequence[NameSpan]) -> float:
     """$e$ without what the rest of the post says of the region."""
     run, best = words[span.first : span.last + 1], span.places[0]
     before, behind = _neighbors(span, words)
@@ -133,7 +133,7 @@ def _prior(place: Place) -> float:
     return next((e for least, e in steps if place.population >= least), -1.0)
 
 
-def _neighbors(span: Span, words: Sequence[Word]) -> tuple[Word | None, Word | None]:
+def _neighbors(span: NameSpan, words: Sequence[Word]) -> tuple[Word | None, Word | None]:
     """The words that stand directly before and behind, with nothing but space between."""
     before = words[span.first - 1] if span.first and words[span.first].joins else None
     behind = words[span.last + 1] if span.last + 1 < len(words) and words[span.last + 1].joins else None
@@ -144,7 +144,7 @@ def _neighbors(span: Span, words: Sequence[Word]) -> tuple[Word | None, Word | N
     )
 
 
-def _begins_tag(span: Span, words: Sequence[Word]) -> bool:
+def _begins_tag(span: NameSpan, words: Sequence[Word]) -> bool:
     return span.first == 0 or words[span.first - 1].owner != words[span.first].owner
 
 
@@ -159,7 +159,7 @@ def _capital_word(word: Word | None) -> bool:
     ) | cue_words("directions") | cue_words("storms")
 
 
-def _region_follows(span: Span, words: Sequence[Word], text: str, spans: Sequence[Span]) -> bool:
+def _region_follows(span: NameSpan, words: Sequence[Word], text: str, spans: Sequence[NameSpan]) -> bool:
     """Whether the next name, behind a comma or a space, is a region that holds one of these places."""
     after = next((s for s in spans if s.first == span.last + 1), None)
     if after is None or not re.fullmatch(r"[\s,#]*", text[words[span.last].end : words[after.first].start]):
@@ -179,7 +179,7 @@ def contains(region: Place, place: Place) -> bool:
     )
 
 
-def _is_storm_tag(span: Span, words: Sequence[Word]) -> bool:
+def _is_storm_tag(span: NameSpan, words: Sequence[Word]) -> bool:
     first = words[span.first]
     return (
         first.tag
@@ -189,7 +189,7 @@ def _is_storm_tag(span: Span, words: Sequence[Word]) -> bool:
     )
 
 
-def _person(span: Span, words: Sequence[Word]) -> bool:
+def _person(span: NameSpan, words: Sequence[Word]) -> bool:
     """Whether a single name stands in a person's: behind a given name, or before a surname if it is a given
     name itself.
     """
@@ -229,7 +229,7 @@ def _person(span: Span, words: Sequence[Word]) -> bool:
     return own and surname and not firm
 
 
-def _organization(span: Span, words: Sequence[Word]) -> bool:
+def _organization(span: NameSpan, words: Sequence[Word]) -> bool:
     before, behind = _neighbors(span, words)
     if (
         behind is not None

@@ -5,7 +5,7 @@ in.
 from collections.abc import Callable
 
 from crisislens.core.registry import Registry
-from crisislens.data.synthetic.canvas import WIDTH, Canvas, Color, Number
+from crisislens.demo.canvas import WIDTH, Canvas, Color, Number
 
 __all__ = ["PAINTS", "ROOFS", "SCENES", "SHIRTS", "fair_sky", "rain_sky", "smoke_sky", "some_house"]
 

@@ -1,7 +1,7 @@
 """Scenes of what water, fire and wind did."""
 
-from crisislens.data.synthetic.canvas import HEIGHT, WIDTH, Canvas
-from crisislens.data.synthetic.common import PAINTS, ROOFS, SCENES, rain_sky, smoke_sky, some_house
+from crisislens.demo.canvas import HEIGHT, WIDTH, Canvas
+from crisislens.demo.common import PAINTS, ROOFS, SCENES, rain_sky, smoke_sky, some_house
 
 __all__: list[str] = []
 

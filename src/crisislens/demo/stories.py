@@ -78,7 +78,7 @@ class Story:
         text: With blanks of `SLOTS` in braces.
         humanitarian: A raw humanitarian label of CrisisMMD; `not_humanitarian` posts are not informative, all
             others are.
-        scene: The picture, a name of `data.synthetic.pictures.SCENES`, or None.
+        scene: The picture, a name of `demo.pictures.SCENES`, or None.
         place: A district whose coordinates the post carries, or None.
         hour: Hours after the first post.
         lang: Language tag as a platform would give it.

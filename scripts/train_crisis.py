@@ -1,8 +1,8 @@
 r"""Adapts the multilingual text encoder to crisis posts: `python scripts/train_crisis.py DATA --work DIR`.
 
-One low-rank adapter and one linear head, for HumAID's ten classes and for questions with yes or no (informative,
-request, offer, warning, ten needs). With $h = (z - \mu) / \sigma$ of the pooled vector $z$, over the questions that
-a text's source answers,
+One low-rank adapter and one linear head, for HumAID's ten classes and for questions with yes or no
+(informative, request, offer, warning, ten needs). With $h = (z - \mu) / \sigma$ of the pooled vector $z$,
+over the questions that a text's source answers,
 
 $$L = \operatorname{CE}_\epsilon\big(W h + b + \log \pi,\ y\big) + \sum_q \lambda_q
   \operatorname{mean}_{i:\,q \in K_i} \operatorname{BCE}(v_q \cdot h_i + c_q,\ y_{iq}).$$
@@ -10,11 +10,12 @@ $$L = \operatorname{CE}_\epsilon\big(W h + b + \log \pi,\ y\big) + \sum_q \lambd
 π are the shares of the classes in what is trained on: logit adjustment (Menon et al. 2021,
 https://arxiv.org/abs/2007.07314, Sec. 4) in place of class weights.
 
-Generalizing. Only the upper half of the layers is adapted: the lower half carries what languages share (Wu & Dredze
-2019, https://arxiv.org/abs/1904.09077, Sec. 4.3), and training costs a third less. Words that name an event are
-dropped from half of the texts, tags of hazards are added to a tenth of all texts whatever they say, so that neither
-is evidence. Sources have budgets. Four events of HumAID and two of CrisisLexT26 are never trained on; they choose
-thresholds. No dev or test row of any source is read, nor any text that is worded like one; nor the stress set.
+Generalizing. Only the upper half of the layers is adapted: the lower half carries what languages share (Wu
+& Dredze 2019, https://arxiv.org/abs/1904.09077, Sec. 4.3), and training costs a third less. Words that name
+an event are dropped from half of the texts, tags of hazards are added to a tenth of all texts whatever they
+say, so that neither is evidence. Sources have budgets. Four events of HumAID and two of CrisisLexT26 are
+never trained on; they choose thresholds. No dev or test row of any source is read, nor any text that is
+worded like one; nor the stress set.
 
 A killed run goes on at its last checkpoint and ends in the same bytes.
 """
@@ -25,7 +26,7 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,18 @@ OUTSIDE_HUMAID = (
 )
 OUTSIDE_T26 = ("2012_Guatemala_earthquake", "2013_Manila_floods")
 FREE_SOURCES = ("messages_english", "messages_original", "crisislex_t26", "crisislex_t6")
-TAGS = ("flood", "earthquake", "hurricane", "wildfire", "cyclone", "tsunami", "storm", "landslide", "rescue", "sos")
+TAGS = (
+    "flood",
+    "earthquake",
+    "hurricane",
+    "wildfire",
+    "cyclone",
+    "tsunami",
+    "storm",
+    "landslide",
+    "rescue",
+    "sos",
+)
 # texts of each group that a pass sees; a group that has fewer is repeated, at most three times
 BUDGETS = {
     "humaid": {
@@ -109,7 +121,12 @@ def crisismmd_texts(data: Path) -> tuple[list[CrisisText], set[str]]:
     rows = CrisisMMD(data / "crisismmd", setting="A1", variant="agreed").load("train")
     texts = [
         CrisisText(
-            clean_text(row.post.text), "crisismmd", "", "train", "en", {"informative": int(row.label == "informative")}
+            clean_text(row.post.text),
+            "crisismmd",
+            "",
+            "train",
+            "en",
+            {"informative": int(row.label == "informative")},
         )
         for row in rows
     ]
@@ -117,7 +134,7 @@ def crisismmd_texts(data: Path) -> tuple[list[CrisisText], set[str]]:
 
 
 def everyday_texts(data: Path) -> list[CrisisText]:
-    """Everyday tweets of the photo manifest that other scripts train on too (see `train_default.weak_rows`)."""
+    """Everyday tweets of the photo manifest that `train_default.weak_rows` trains on too."""
     lines = (data / "photos" / "manifest.tsv").read_text(encoding="utf-8").split("\n")
     head = lines[0].split("\t")
     records = [dict(zip(head, line.split("\t"), strict=False)) for line in lines[1:] if line]
@@ -146,7 +163,11 @@ def gather(data: Path, *, free: bool) -> list[CrisisText]:
     mmd, held = crisismmd_texts(data)
     for name in ("humaid", "messages_english", "messages_original"):
         held |= {wording(t.text) for t in read_source(root, name, splits=("dev", "test"))}
-    names = [name for name in BUDGETS if name not in ("crisismmd", "everyday") and (not free or name in FREE_SOURCES)]
+    names = [
+        name
+        for name in BUDGETS
+        if name not in ("crisismmd", "everyday") and (not free or name in FREE_SOURCES)
+    ]
     texts = [t for name in names for t in read_source(root, name)]
     texts += [] if free else [*mmd, *everyday_texts(data)]
     held |= {wording(t.text) for t in texts if outside(t)}
@@ -174,7 +195,7 @@ def draw(texts: Sequence[CrisisText], rng: np.random.Generator) -> list[int]:
 
 
 def event_words(texts: Sequence[CrisisText]) -> dict[tuple[str, str], set[str]]:
-    """Per event the words that name it: in at least 2 % of its texts, and eight times as often as elsewhere."""
+    """Per event the words that name it: in 2 % of its texts or more, eight times as often as elsewhere."""
     split = [set(re.findall(r"\w+", t.text.casefold())) for t in texts]
     overall = Counter(word for words in split for word in words)
     sizes = Counter((t.source, t.event) for t in texts if t.event)
@@ -185,7 +206,9 @@ def event_words(texts: Sequence[CrisisText]) -> dict[tuple[str, str], set[str]]:
     named = {}
     for key, n in sizes.items():
         elsewhere = len(texts) - n + 1
-        lift = {w: (c / n) / ((overall[w] - c + 1) / elsewhere) for w, c in counts[key].items() if c >= 0.02 * n}
+        lift = {
+            w: (c / n) / ((overall[w] - c + 1) / elsewhere) for w, c in counts[key].items() if c >= 0.02 * n
+        }
         named[key] = {w for w, x in lift.items() if x > 8 and n > 100}
     return named
 
@@ -230,7 +253,9 @@ def cut(tokens: TokenizedText, length: int) -> TokenizedText:
     if len(tokens.ids) <= length:
         return tokens
     kept = length - 1
-    return TokenizedText((*tokens.ids[:kept], tokens.ids[-1]), (*tokens.offsets[:kept], (0, 0)), truncated=True)
+    return TokenizedText(
+        (*tokens.ids[:kept], tokens.ids[-1]), (*tokens.offsets[:kept], (0, 0)), truncated=True
+    )
 
 
 def batches(lengths: np.ndarray, size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -318,7 +343,9 @@ def layers_from(first: int, last: int) -> tuple[str, ...]:
     return tuple(f"bert.encoder.layer.{i}.*" for i in range(first, last))
 
 
-def train(texts: Sequence[CrisisText], named: dict[tuple[str, str], set[str]], args: argparse.Namespace) -> None:
+def train(
+    texts: Sequence[CrisisText], named: dict[tuple[str, str], set[str]], args: argparse.Namespace
+) -> None:
     """Trains and writes the adapter and the heads."""
     torch.manual_seed(args.seed)
     encoder = E5Text(max_tokens=128, precision="fp32", weights=args.weights)
@@ -377,7 +404,11 @@ def _loop(
         if run.step % 50 == 0 or run.step == len(order):
             run.save()
             spent = (time.process_time() - started) * 1000 / ((run.step - first) * args.batch)
-            print(f"{time.strftime('%H:%M:%S')} step {run.step}: loss {np.mean(losses):.4f}, {spent:.1f} ms a text", flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} step {run.step}: "
+                f"loss {np.mean(losses):.4f}, {spent:.1f} ms a text",
+                flush=True,
+            )
             losses = []
 
 
@@ -398,13 +429,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path, help="the folder of the research data")
     parser.add_argument("--work", type=Path, required=True, help="where checkpoints and results go")
-    parser.add_argument("--open", action="store_true", help="only sources that allow any use with attribution")
+    parser.add_argument(
+        "--open", action="store_true", help="only sources that allow any use with attribution"
+    )
     parser.add_argument("--steps", type=int, default=0, help="stop after so many; 0 for one pass")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=64, help="pieces of a text")
-    parser.add_argument("--decay", type=float, default=0.35, help="share of the steps in which the rate falls")
+    parser.add_argument(
+        "--decay", type=float, default=0.35, help="share of the steps in which the rate falls"
+    )
     parser.add_argument("--first-layer", type=int, default=6, help="the lowest layer that is adapted")
-    parser.add_argument("--weights", type=Path, default=None, help="the encoder's file, if its package is not here")
+    parser.add_argument(
+        "--weights", type=Path, default=None, help="the encoder's file, if its package is not here"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(1)

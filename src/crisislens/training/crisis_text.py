@@ -1,9 +1,9 @@
 r"""Labeled crisis posts of many sources, read into one set of questions.
 
-Every source asked its own question. `docs/label-mappings.md` says, label by label, what each becomes here and
-what is lost; a label that answers none of our questions without guessing leaves the question open (the key is
-absent), which is not the same as "no". The tables of this module are that page in code, and a test holds the two
-together.
+Every source asked its own question. `docs/label-mappings.md` says, label by label, what each becomes here
+and what is lost; a label that answers none of our questions without guessing leaves the question open (the
+key is absent), which is not the same as "no". The tables of this module are that page in code, and a test
+holds the two together.
 
 Questions:
 
@@ -220,7 +220,7 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
             yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
-            f"{path} cannot be read ({error}); give the folder that holds crisis_text/, see docs/label-mappings.md"
+            f"{path} cannot be read ({error}); give the folder crisis_text, see docs/label-mappings.md"
         ) from error
 
 

@@ -338,24 +338,30 @@ def _bert(content: E5File) -> Any:
         pad_token_id=0,
     )
     config._attn_implementation = "sdpa"
-    bert = BertModel(config, add_pooling_layer=False)
+    # without memory: drawing random weights that are replaced at once would cost more than all else
+    with torch.device("meta"):
+        bert = BertModel(config, add_pooling_layer=False)
     bert.set_input_embeddings(PackedEmbedding(content.tensors["emb.word"]))  # type: ignore[arg-type]
-    bert.load_state_dict(_state(content.tensors, shape), strict=True)
+    bert.load_state_dict(_state(content.tensors, shape), strict=True, assign=True)
+    positions = torch.arange(shape.positions)[None]
+    bert.embeddings.register_buffer("position_ids", positions, persistent=False)
+    bert.embeddings.register_buffer("token_type_ids", torch.zeros_like(positions), persistent=False)
     return bert
 
 
 def _state(tensors: Mapping[str, Tensor], shape: E5Shape) -> dict[str, Tensor]:
     """The file's tensors under the names of BERT's modules, unpacked."""
+    # copies: nothing that may be trained shares memory with the file
     state = {
-        "embeddings.position_embeddings.weight": tensors["emb.pos"],
-        "embeddings.token_type_embeddings.weight": tensors["emb.type"],
-        "embeddings.LayerNorm.weight": tensors["emb.ln.w"][0],
-        "embeddings.LayerNorm.bias": tensors["emb.ln.b"][0],
+        "embeddings.position_embeddings.weight": tensors["emb.pos"].clone(),
+        "embeddings.token_type_embeddings.weight": tensors["emb.type"].clone(),
+        "embeddings.LayerNorm.weight": tensors["emb.ln.w"][0].clone(),
+        "embeddings.LayerNorm.bias": tensors["emb.ln.b"][0].clone(),
     }
     for i in range(shape.layers):
         for part, module in _PARTS.items():
             weight, bias = tensors[f"l{i}.{part}.w"], tensors[f"l{i}.{part}.b"]
-            matrix = unpack(weight) if weight.dtype == torch.uint8 else weight[0]
+            matrix = unpack(weight) if weight.dtype == torch.uint8 else weight[0].clone()
             state[f"encoder.layer.{i}.{module}.weight"] = matrix
-            state[f"encoder.layer.{i}.{module}.bias"] = bias[0]
+            state[f"encoder.layer.{i}.{module}.bias"] = bias[0].clone()
     return state

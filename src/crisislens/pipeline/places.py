@@ -66,7 +66,9 @@ class Places:
 
 def place_bundle() -> Bundle:
     """The place-type model that the package ships."""
-    return Bundle(assets.find("place-compact", kind="places", marker="bundle.json", what="model of places"))
+    return Bundle.read(
+        assets.find("place-compact", kind="places", marker="bundle.json", what="model of places")
+    )
 
 
 class PlaceTypes:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import TokenizedText, freeze
+from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
 __all__ = ["ViltJoint", "load_vilt"]
@@ -84,16 +85,7 @@ class ViltJoint(nn.Module):
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each text by itself."""
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        if not plain:
-            return []
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""

@@ -78,10 +78,10 @@ class NeighborStore:
                     cls(stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
                 )
         return cls(
-            *(
-                np.concatenate([getattr(p, name) for p in parts])
-                for name in ("signatures", "has_text", "hashes", "has_photo")
-            )
+            np.concatenate([part.signatures for part in parts]),
+            np.concatenate([part.has_text for part in parts]),
+            np.concatenate([part.hashes for part in parts]),
+            np.concatenate([part.has_photo for part in parts]),
         )
 
     def clusters(self, ids: Sequence[str]) -> tuple[DuplicateCluster, ...]:
@@ -91,4 +91,4 @@ class NeighborStore:
             ids: The posts' ids, in the order of the rows.
         """
         found = cluster(self.signatures, self.has_text, self.hashes, self.has_photo)
-        return tuple(DuplicateCluster(c.kind, tuple(ids[i] for i in c.members)) for c in found)
+        return tuple(DuplicateCluster(c.kind, tuple(map(ids.__getitem__, c.members))) for c in found)

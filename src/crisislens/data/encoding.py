@@ -118,8 +118,8 @@ class Encoding:
                 f"{file} is not UTF-8; it was read as {title}; if its letters are wrong, say --encoding NAME"
             )
         return (
-            f"{file} is not UTF-8 and says too little of what it is; it was read as {title}, and answers that "
-            f"rest on its letters are not taken for sure; say --encoding NAME"
+            f"{file} is not UTF-8 and says too little of what it is; it was read as {title}, and no answer "
+            f"that rests on its letters is sure; say --encoding NAME"
         )
 
 
@@ -134,8 +134,8 @@ def bare_name(path: Path) -> Path:
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read, with
-    `EOFError`, `zlib.error` or `OSError`.
+    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read,
+    with `EOFError`, `zlib.error` or `OSError`.
 
     Raises:
         OSError: If it cannot be opened.

@@ -118,7 +118,7 @@ class _Scanner:
             yield BrokenRow("the file ends here, or is not JSON from here on; get the whole file")
 
     def _list(self, *, within: int) -> Iterator[Row]:
-        """The rows of a list, behind its bracket; `within` so many others. Chats in a list are walked into."""
+        """The rows of a list, behind its bracket; of `within` other lists. Chats in one are walked into."""
         while (mark := self._peek()) != "]":
             if within < _DEPTH and mark == "{":
                 yield from self._object(within=within + 1)
@@ -131,7 +131,7 @@ class _Scanner:
         self._at += 1
 
     def _object(self, *, within: int) -> Iterator[Row]:
-        """The rows that stand under an object's keys, or the object itself as one; `within` so many others."""
+        """The rows that stand under an object's keys, or the object itself as one."""
         self._at += 1
         fields: list[str] = []
         size, walked, is_post = 0, False, False

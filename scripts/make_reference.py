@@ -49,7 +49,7 @@ def record() -> str:
 def models() -> str:
     """Architectures, encoders, label spaces and the bundles that ship."""
     from crisislens.domain import place_types
-    from crisislens.domain.labels import LABEL_SPACES
+    from crisislens.domain.tasks import TASKS
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
     from crisislens.pipeline.bundle import Bundle, packaged_bundles
@@ -62,7 +62,7 @@ def models() -> str:
     )
     text += "\n## Label spaces\n\n| name | task | setting | classes |\n|---|---|---|---|\n"
     text += "".join(
-        f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values()
+        f"| {s.name} | {s.question} | {s.setting} | {', '.join(s.classes)} |\n" for s in TASKS.values()
     )
     text += extractors()
     text += "\n## Models that ship\n"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from crisislens.data.images import ImageLimits
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.batch import read_assessments, run_analysis

@@ -13,7 +13,7 @@ from crisislens.bench.results import (
     code_fingerprint,
     key_of,
     provenance,
-    read_results,
+    read_bench_results,
 )
 from crisislens.core.errors import (
     CacheError,
@@ -24,11 +24,12 @@ from crisislens.core.errors import (
     ModelError,
 )
 from crisislens.core.files import atomic_write
+from crisislens.data.catalog import load_labeled
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.features.encode import PostEncoder
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.features import Prepared, prepare, read_knowledge
 from crisislens.training.fit import RunResult, fit, run_folder
 
@@ -88,7 +89,7 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
         return part
     data, knowledge, encoders = found
     features = _features_mark(cells[0].run, encoders)
-    known = {result.key for result in read_results(out / "results.jsonl")}
+    known = {result.key for result in read_bench_results(out / "results.jsonl")}
     prepared: Prepared | None = None
     for cell in cells:
         for seed in cell.run.seeds:
@@ -113,12 +114,12 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
     return part
 
 
-def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None, str]:
+def _requirements(cell: Cell) -> tuple[tuple[LabeledData, str, EncoderPair] | None, str]:
     """Posts, the mark of the texts beside them and encoders; or None, and everything that is missing."""
     reasons: list[str] = []
     data, knowledge, encoders = None, "", None
     try:
-        data = load_data(cell.run.data)
+        data = load_labeled(cell.run.data, cell.run.task)
         _check_photos(cell, data)
     except DataError as error:
         reasons.append(str(error))
@@ -136,7 +137,7 @@ def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None,
 
 
 def _fit(
-    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None
+    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: LabeledData, prepared: Prepared | None
 ) -> RunResult:
     """One run, gone on with where an earlier start of the same experiment left it; what another one left in
     its folder is replaced.
@@ -156,7 +157,7 @@ def _result(
     seed: int,
     key: str,
     found: RunResult,
-    data: TaskData,
+    data: LabeledData,
     knowledge: str,
     features: str,
 ) -> BenchResult:
@@ -198,11 +199,11 @@ def _features_mark(run: RunConfig, encoders: EncoderPair) -> str:
     return PostEncoder(encoders, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
 
 
-def _photos(data: TaskData) -> dict[str, int]:
+def _photos(data: LabeledData) -> dict[str, int]:
     return {name: sum(_has_photo(p.post.image, data) for p in posts) for name, posts in data.splits.items()}
 
 
-def _has_photo(ref: object, data: TaskData) -> bool:
+def _has_photo(ref: object, data: LabeledData) -> bool:
     from crisislens.domain.post import ImageRef
 
     if not isinstance(ref, ImageRef):
@@ -213,7 +214,7 @@ def _has_photo(ref: object, data: TaskData) -> bool:
         return False
 
 
-def _check_photos(cell: Cell, data: TaskData) -> None:
+def _check_photos(cell: Cell, data: LabeledData) -> None:
     """A row with published numbers needs the photos that they were made with.
 
     Raises:

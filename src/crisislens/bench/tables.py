@@ -30,14 +30,14 @@ from crisislens.evaluation.significance import (
 )
 from crisislens.training.config import RowConfig
 
-__all__ = ["METRICS", "Comparison", "SettingTable", "TableRow", "build_tables"]
+__all__ = ["METRICS", "BaselineComparison", "SettingTable", "TableRow", "build_tables"]
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 _RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """A row beside its baseline.
 
     Attributes:
@@ -79,7 +79,7 @@ class TableRow:
     seeds: tuple[int, ...]
     clean: MeanInterval | None
     seconds: float
-    comparison: Comparison | None
+    comparison: BaselineComparison | None
     blocked: str
 
     def difference(self, metric: str) -> float | None:
@@ -218,7 +218,7 @@ def _line(
     name: str,
     row: RowConfig,
     seeds: list[BenchResult],
-    compared: Comparison | None,
+    compared: BaselineComparison | None,
     reason: str,
 ) -> TableRow:
     clean = [r.clean["weighted_f1"] for r in seeds if r.clean]
@@ -237,7 +237,7 @@ def _line(
 
 def _comparisons(
     rows: dict[str, RowConfig], there: dict[str, list[BenchResult]], root: Path, resamples: int
-) -> dict[str, Comparison]:
+) -> dict[str, BaselineComparison]:
     pairs = {name: row.baseline for name, row in rows.items() if row.baseline in there and name in there}
     read = {
         name: [_read(root / r.folder / "predictions.parquet") for r in there[name]]
@@ -257,7 +257,10 @@ def _comparisons(
         a, b = ([one[2] for one in side if one] for side in (mine, theirs))
         found[name] = paired_bootstrap(y, a, b, "weighted_f1", clusters=tweets, resamples=resamples)
     corrected = holm({name: d.p_value for name, d in found.items()})
-    return {name: Comparison(rows[str(pairs[name])].title, d, corrected[name]) for name, d in found.items()}
+    return {
+        name: BaselineComparison(rows[str(pairs[name])].title, d, corrected[name])
+        for name, d in found.items()
+    }
 
 
 def _read(

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say
+from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 
 if TYPE_CHECKING:
+    from crisislens.domain.assessment import Assessment
     from crisislens.pipeline.annotators import Annotator
+    from crisislens.runs.sinks import Sink
 
 __all__ = ["add_to", "columns_of", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-FORMATS = ("jsonl", "csv", "parquet", "geojson")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -42,7 +43,9 @@ def analyze(
     also: Annotated[
         list[str] | None,
         typer.Option(
-            "--also", help="Write the assessments as csv, parquet or geojson too; may be given again."
+            "--also",
+            help="Write the assessments as csv, parquet, geojson or what a plug-in adds too; may be given "
+            "again.",
         ),
     ] = None,
     blur_locations: Annotated[
@@ -91,24 +94,21 @@ def analyze(
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
     columns = columns_of(column or [])
-    formats = also or []
-    for name in formats:
-        if name not in FORMATS:
-            raise InputError(f"--also {name} is not known; it takes {' or '.join(FORMATS[1:])}")
-    run(
-        posts,
-        images=images,
-        out=out,
-        model=model,
-        columns=columns,
-        formats=formats,
-        title=title,
-        threads=threads,
-        with_=[*(with_ or ()), *(["rationale"] if explain else ())],
-        without=without,
-        blur_locations=blur_locations,
-        extractors=(entities, relations),
-    )
+    with stoppable(f"what was finished is kept in {out}"):
+        run(
+            posts,
+            images=images,
+            out=out,
+            model=model,
+            columns=columns,
+            formats=also or [],
+            title=title,
+            threads=threads,
+            with_=[*(with_ or ()), *(["rationale"] if explain else ())],
+            without=without,
+            blur_locations=blur_locations,
+            extractors=(entities, relations),
+        )
 
 
 def run(
@@ -135,9 +135,11 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.batch import clear_work, run_analysis
-    from crisislens.report.situation import write_outputs
+    from crisislens.pipeline.annotators import failures
+    from crisislens.pipeline.batch import RunOutcome, clear_work, run_analysis
+    from crisislens.report.situation import output_sinks
 
+    formats = _known(formats)
     set_threads(threads)
     source: PostSource = read_posts(posts, columns or None)
     if blur_locations:
@@ -146,6 +148,8 @@ def run(
         raise InputError(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
         )
+    # before the run, as the run's own identity is: a file that changes meanwhile is not told as the one read
+    described = _described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
     given = [
@@ -169,25 +173,44 @@ def run(
     command = shlex.join(
         ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
     )
-    with sole_writer(out):
-        with progress("analyzing") as advance:
-            outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
-        report = write_outputs(
+
+    def outputs(outcome: RunOutcome) -> "list[Sink[Assessment]]":
+        return output_sinks(
             outcome,
             analyst,
             source_name=posts.name,
             title=title,
             formats=formats,
             command=command,
-            data=_described(source.describe()),
+            data=described,
         )
+
+    total = total_rows(source)
+    with sole_writer(out):
+        with progress("analyzing", total) as advance:
+            outcome = run_analysis(source, analyst, out, progress=advance, total=total, outputs=outputs)
         clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
-    say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
     say(f"assessments  {out / 'assessments.jsonl'}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
-    say(f"report       {report}")
+    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+        say(f"left out     {name} on {posts_without} posts; the first because {reason}")
+    say(f"report       {out / 'report.html'}")
+    say_lost(dict(outcome.lost))
+    reasons = f"{out / 'failed.jsonl'} says why of each"
+    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _known(formats: list[str]) -> list[str]:
+    """The formats that are written beside assessments.jsonl, which always is."""
+    from crisislens.runs.sinks import SINKS
+
+    for name in formats:
+        if name not in SINKS and name != "jsonl":
+            raise InputError(f"--also {name} is not known; it takes {' or '.join(SINKS)}")
+    return [name for name in formats if name != "jsonl"]
 
 
 def _annotators(

@@ -7,6 +7,7 @@ import typer
 
 from crisislens.cli.console import progress, say
 from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.domain.tasks import ASKED
 
 __all__ = ["add_to"]
 
@@ -23,7 +24,7 @@ def explain(
     method: Annotated[
         str, typer.Option(help="rationales, integrated_gradients or attention_rollout.")
     ] = "rationales",
-    task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = "informativeness",
+    task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = ASKED[0].question,
     model: Annotated[
         str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")
     ] = "crisis-compact",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, table
+from crisislens.cli.console import progress, refuse_empty, say, stoppable, table, total_rows
 from crisislens.cli.extractors import chosen_finder
 from crisislens.core.errors import InputError
 
@@ -85,8 +85,9 @@ def extract(
     source = read_posts(posts, columns_of(column or []) or None)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
-    with progress("extracting") as advance:
-        done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
+    total = total_rows(source)
+    with stoppable(f"what was finished is kept beside {out}"), progress("extracting", total) as advance:
+        done = extract_posts(source, finder, out, contexts=beside, progress=advance, total=total)
     _say(done, finder.seeks_relations)
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
@@ -97,6 +98,7 @@ def extract(
             [[text, kind, str(count)] for (kind, text), count in done.frequent],
         )
     say(f"entities  {out}")
+    refuse_empty(done.posts + done.left_alone, done.failed, what="read", where=f"{out} says why of each")
 
 
 def _say(done: "ExtractionOutcome", relations: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable
 
 __all__ = ["add_to"]
 
@@ -43,7 +43,7 @@ def features(
     from crisislens.domain.post import Post
     from crisislens.encoders.base import EncoderSpec, load_encoders
     from crisislens.features.encode import PostEncoder
-    from crisislens.features.extract import extract
+    from crisislens.features.extract import EncodeStep, extract
     from crisislens.nn.device import set_threads
 
     set_threads()
@@ -52,6 +52,8 @@ def features(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
         )
     source = read_posts(posts)
+    # before the posts are read: a file that changes meanwhile must not name the cache of what was read
+    of_source = source.fingerprint()
     rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
@@ -61,11 +63,16 @@ def features(
         limits=ImageLimits(),
         image_root=images or posts.resolve().parent,
     )
-    with progress("encoding") as advance:
-        cache = extract(good, maker, out, source_fingerprint=source.fingerprint(), progress=advance)
-    if len(rows) > len(good):
+    with stoppable(f"what was finished is kept in {out}"), progress("encoding", len(good)) as advance:
+        cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance)
+    unread = len(rows) - len(good)
+    if unread:
         say_error(
-            f"{len(rows) - len(good)} rows could not be read and are not in the cache; `crisislens analyze` "
-            f"names them"
+            f"{unread} rows could not be read and are not in the cache; `crisislens analyze` names them"
         )
+    broken = sum(any(note.startswith(EncodeStep.failure) for note in notes) for notes in cache.notes)
+    if broken:
+        say_error(f"{broken} posts could not be encoded and have no features; the cache's notes say why")
     say(f"{len(cache)} posts in {out / cache.fingerprint}")
+    reasons = "`crisislens analyze` names the rows that could not be read"
+    refuse_empty(len(cache) - broken, unread + broken, what="encoded", where=reasons)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
 
 __all__ = ["add_to"]
 
@@ -30,25 +30,23 @@ def knowledge(
     import crisislens.knowledge  # noqa: F401 - registers the sources
     from crisislens.cli.caption import options_of
     from crisislens.data.tabular import read_posts
-    from crisislens.domain.post import Post
     from crisislens.knowledge.base import KnowledgeSpec, load_source
-    from crisislens.knowledge.run import know_posts, write_knowledge
+    from crisislens.knowledge.run import run_knowledge
+    from crisislens.runs.sinks import JsonLines
 
     source = load_source(KnowledgeSpec(name=backend, options=options_of(option or [])))
-    rows = list(read_posts(posts))
-    good = [row for row in rows if isinstance(row, Post)]
-    with progress("looking up") as advance:
-        records = know_posts(good, source, progress=advance)
-    write_knowledge(out, records)
-    if len(rows) > len(good):
+    rows = read_posts(posts)
+    total = total_rows(rows)
+    kept = f"what {source.name} answered is kept"
+    with stoppable(kept), progress("looking up", total) as advance:
+        run = run_knowledge(rows, source, [JsonLines(out)], progress=advance, total=total)
+    if run.failed:
         say_error(
-            f"{len(rows) - len(good)} rows could not be read and have no knowledge; `crisislens analyze` "
-            f"names them"
+            f"{run.failed} rows could not be read and have no knowledge; `crisislens analyze` names them"
         )
-    found = sum(bool(record.text) for record in records)
-    failed = sum(record.reason is not None for record in records)
-    say(
-        f"{found} of {len(good)} posts name something that {source.name} "
-        f"knows{f'; {failed} could not be asked' if failed else ''}"
-    )
+    asked = f"; {run.unanswered} could not be asked" if run.unanswered else ""
+    say(f"{run.found} of {run.posts} posts name something that {source.name} knows{asked}")
     say(f"knowledge  {out}")
+    hopeless = run.failed + run.unanswered
+    others = run.posts - run.unanswered
+    refuse_empty(others, hopeless, what="looked up", where=f"{out} says why of each that could be read")

@@ -5,8 +5,8 @@ import sys
 
 import typer
 
-from crisislens.cli.console import say_error
-from crisislens.core.errors import CrisisLensError
+from crisislens.cli.console import end_stopped, say_error
+from crisislens.core.errors import CrisisLensError, StoppedError
 
 __all__ = ["app", "main"]
 
@@ -26,7 +26,7 @@ def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
 ) -> None:
     if version:
-        from crisislens import __version__
+        from crisislens.core.version import __version__
 
         typer.echo(f"crisislens {__version__}")
         raise typer.Exit
@@ -88,10 +88,13 @@ def main() -> None:
     """Runs the command line.
 
     Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache,
-    6 a missing optional package, 130 interrupted.
+    6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143 terminated.
     """
     try:
         app()
+    except StoppedError as stop:
+        say_error(str(stop))
+        end_stopped(stop.exit_code)
     except CrisisLensError as error:
         say_error(str(error))
         sys.exit(error.exit_code)

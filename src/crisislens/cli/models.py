@@ -41,6 +41,8 @@ def list_models() -> None:
         [[name, _first_line(build)] for name, build in ENCODERS.items()],
         words=True,
     )
+    for problem in (*MODELS.problems(), *ENCODERS.problems()):
+        say(problem)
 
 
 @app.command("show")

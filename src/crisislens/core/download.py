@@ -24,7 +24,7 @@ from crisislens.core.http import RequestError, check_address, open_stream, shown
 
 __all__ = ["check_download_address", "download"]
 
-Progress = Callable[[int, int | None], None]
+ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
 _SPARE_BYTES: Final = 64 * 1024 * 1024
@@ -69,7 +69,7 @@ def download(
     block_timeout_s: float = 60.0,
     attempts: int = 5,
     wait_s: float = 2.0,
-    progress: Progress = lambda done, total: None,
+    progress: ByteProgress = lambda done, total: None,
 ) -> Path:
     """Downloads a file, or the rest of it; does nothing where it is there.
 
@@ -123,7 +123,9 @@ def download(
     return to
 
 
-def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, progress: Progress) -> _Version:
+def _fetch(
+    url: str, part: Path, *, max_bytes: int, block_timeout_s: float, progress: ByteProgress
+) -> _Version:
     """One request: the whole file, or what is missing of it."""
     known, have = _known(part, url), _size(part)
     if known is not None and have == known.total:
@@ -182,7 +184,7 @@ def _copy(
     start: int,
     total: int,
     timeout_s: float,
-    progress: Progress,
+    progress: ByteProgress,
 ) -> None:
     """Writes block by block; a block that takes longer than its deadline ends it."""
     done = start

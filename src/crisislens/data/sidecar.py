@@ -21,7 +21,7 @@ from crisislens.data.lines import BrokenRow, csv_records, read_lines, split_head
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
 
-__all__ = ["Sidecar", "table_rows"]
+__all__ = ["Sidecar", "sidecar_rows"]
 
 # what says what it is comes before `text`, which beside it is the post's own
 _TEXT = ("caption", "context", "summary", "llava_text", "text", "final_text")
@@ -66,7 +66,7 @@ class Sidecar:
             )
         by_id, by_image, weak, broken = dict[str, str](), dict[str, str](), False, 0
         try:
-            for row in table_rows(path):
+            for row in sidecar_rows(path):
                 if row is None:
                     broken += 1
                     continue
@@ -110,7 +110,7 @@ def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object | None:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def table_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
+def sidecar_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
     """The rows of a JSONL, CSV or TSV file by column, in lower case; None for one that cannot be read.
 
     Raises:

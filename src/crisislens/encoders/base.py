@@ -175,10 +175,14 @@ class EncoderPair:
         return self
 
 
-ENCODERS: Registry[Callable[[EncoderSpec], EncoderPair]] = Registry("encoder")
-TEXT_ENCODERS: Registry[Callable[[EncoderSpec], TextEncoder]] = Registry("text encoder")
+ENCODERS: Registry[Callable[[EncoderSpec], EncoderPair]] = Registry("encoder", "crisislens.encoders")
+TEXT_ENCODERS: Registry[Callable[[EncoderSpec], TextEncoder]] = Registry(
+    "text encoder", "crisislens.text_encoders"
+)
 """Encoders of text alone, for `pair`."""
-IMAGE_ENCODERS: Registry[Callable[[EncoderSpec], ImageEncoder]] = Registry("image encoder")
+IMAGE_ENCODERS: Registry[Callable[[EncoderSpec], ImageEncoder]] = Registry(
+    "image encoder", "crisislens.image_encoders"
+)
 """Encoders of pictures alone, for `pair`."""
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from crisislens.core.errors import ModelError
+from crisislens.core.lines import first_line
 
 __all__ = ["advice", "automatic_model", "check_whole", "digest", "recipe"]
 
@@ -25,7 +26,7 @@ def advice(kind: str, name: str, error: Exception) -> str:
         name: The hub name or folder.
         error: What the library said.
     """
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "

@@ -24,6 +24,7 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
 from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
@@ -177,7 +178,7 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
             spec.checkpoint, revision=spec.revision, trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ModelError(
             f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset "
             f"HF_HUB_OFFLINE or run: "

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
 from crisislens.nn.joint import JointStates
 
@@ -183,7 +184,7 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
 
 
 def _advice(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer "

@@ -22,6 +22,7 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import ImageEncoder, freeze
 from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
 from crisislens.encoders.compact import EfficientNetImage
@@ -108,7 +109,7 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     try:
         model, info = automatic_model(spec.checkpoint, spec.revision)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ModelError(
             f"image encoder {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE "
             f"or run: "

@@ -40,7 +40,7 @@ __all__ = [
     "relation_report",
 ]
 
-Items = Sequence[Sequence[Hashable]]
+PostItems = Sequence[Sequence[Hashable]]
 
 
 class ExtractionScore(BaseModel):
@@ -154,7 +154,7 @@ def quintuple_report(
 
 
 def post_counts(
-    marked: Items, found: Items, posts: Sequence[Hashable] | None = None
+    marked: PostItems, found: PostItems, posts: Sequence[Hashable] | None = None
 ) -> Int[np.ndarray, "s 3"]:
     """For each post how many items are in both, marked, and found; an item counts once however often its row
     lists it.
@@ -235,8 +235,8 @@ def _f1(counts: Float[np.ndarray, "*r 3"]) -> Float[np.ndarray, "*r"]:
 
 
 def _report(
-    marked: Items,
-    found: Items,
+    marked: PostItems,
+    found: PostItems,
     types: Sequence[str],
     type_of: Callable[[Any], str],
     resamples: int,

@@ -15,20 +15,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens import __version__
 from crisislens.core.errors import ModelError
+from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle, find_bundle
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.judgment import evidence_of, judge, urgency
+from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 from crisislens.pipeline.language import detect_language
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
@@ -96,6 +96,7 @@ class Analyst:
         for name, loaded in self.models.items():
             self._check(name, loaded, encoders.fingerprint())
             loaded.model.eval()
+        self._spaces = {name: TASKS[task.label_space] for name, task in config.tasks.items()}
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -134,7 +135,7 @@ class Analyst:
         return tuple({modality for annotator in self.annotators for modality in annotator.tokens})
 
     def _check(self, name: str, loaded: LoadedModel, encoder_fingerprint: str) -> None:
-        space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
+        space = TASKS[self.bundle.config.tasks[name].label_space]
         if tuple(loaded.meta.classes) != space.classes:
             raise ModelError(
                 f"the model of {name} answers {list(loaded.meta.classes)}, its label space is "
@@ -209,12 +210,12 @@ class Analyst:
         """What the tasks' models say of one post."""
         config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        evidence = evidence_of(text=has_text, image=has_image)
+        evidence = evidence_kind(text=has_text, image=has_image)
         foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {
             name: judge(
                 logits[name],
-                space=LABEL_SPACES[task.label_space],
+                space=self._spaces[name],
                 task=task,
                 evidence=evidence,
                 foreign=foreign,
@@ -228,7 +229,7 @@ class Analyst:
             notes=(*notes, *_language_note(foreign, has_image)),
             language=language,
             tasks=tasks,
-            urgency=urgency(tasks),
+            urgency=urgency(tasks, self._spaces),
             provenance=provenance,
         )
 

@@ -14,29 +14,32 @@ adapter of the encoder, and a model card (`README.md`).
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from crisislens.core import assets
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.json_files import read_object
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderSpec
-from crisislens.pipeline.packaged import named_or_folder, packaged
 
 __all__ = [
     "Bundle",
     "BundleConfig",
     "Calibration",
-    "Evidence",
+    "EvidenceKind",
     "TaskConfig",
     "find_bundle",
     "packaged_bundles",
 ]
 
-Evidence = Literal["text", "image", "both"]
+EvidenceKind = Literal["text", "image", "both"]
 FORMAT = 1
+_MOST_DECODE_PX = 1024
+"""No encoder looks at more; what is decoded in memory grows with its square."""
 
 
 class Calibration(Config):
@@ -57,7 +60,7 @@ class TaskConfig(Config):
     """The folder of its model, relative to the bundle."""
     label_space: str
     """The name of its label space."""
-    calibration: dict[Evidence, Calibration]
+    calibration: dict[EvidenceKind, Calibration]
     """For each kind of evidence; a kind that is not listed always abstains."""
 
 
@@ -77,10 +80,18 @@ class BundleConfig(Config):
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
 
+    @field_validator("limits")
+    @classmethod
+    def _limits_of_the_program_hold(cls, limits: ImageLimits) -> ImageLimits:
+        """A bundle may ask for less than the program allows, never for more."""
+        most = ImageLimits(decode_px=_MOST_DECODE_PX)
+        names = ("max_bytes", "max_pixels", "max_frames", "decode_px")
+        return limits.model_copy(update={n: min(getattr(limits, n), getattr(most, n)) for n in names})
+
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
         for name, task in self.tasks.items():
-            if LABEL_SPACES[task.label_space].task != name:
+            if TASKS[task.label_space].question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
         return self
 
@@ -98,22 +109,13 @@ class Bundle:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         path = folder / "bundle.json"
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
+        if not path.exists():
             raise ModelError(
                 f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or "
                 f"the folder of a bundle; "
                 "one task's artifact, as train writes it, is scored by crisislens evaluate"
-            ) from error
-        import json
-
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise ModelError(
-                f"{path} is not JSON ({error}); the bundle is damaged, fetch or train it again"
-            ) from error
+            )
+        values = read_object(path, advice="the bundle is damaged, fetch or train it again")
         self.config = BundleConfig.parse(values, where=str(path))
         for task in self.config.tasks.values():
             self._inside(task.artifact)
@@ -154,7 +156,7 @@ class Bundle:
 
 def packaged_bundles() -> dict[str, Path]:
     """The bundles that the package ships, by name."""
-    return packaged("bundles", "bundle.json")
+    return assets.shipped("bundles", "bundle.json")
 
 
 def find_bundle(name_or_folder: str | Path) -> Bundle:
@@ -164,4 +166,4 @@ def find_bundle(name_or_folder: str | Path) -> Bundle:
         NotRegisteredError: If it is neither, with the names that exist.
         ModelError: If the folder is damaged.
     """
-    return Bundle(named_or_folder(name_or_folder, packaged_bundles(), "model"))
+    return Bundle(assets.find(name_or_folder, kind="bundles", marker="bundle.json", what="model"))

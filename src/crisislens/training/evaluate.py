@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LabelSpace
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Task
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
 from crisislens.evaluation.calibration import CalibrationScores, calibration_scores, softmax
@@ -22,7 +23,6 @@ from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.artifact import ArtifactMeta, load_artifact
 from crisislens.training.config import KnowledgeConfig, Published
-from crisislens.training.data import TaskData
 from crisislens.training.features import informed_text, read_knowledge
 
 __all__ = ["Evaluation", "artifact_encoder", "evaluate_artifact", "evaluate_logits"]
@@ -105,7 +105,7 @@ class Evaluation(BaseModel):
 
 def evaluate_logits(
     logits: Float[np.ndarray, "s c"],
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     temperature: float,
@@ -151,7 +151,7 @@ def evaluate_logits(
 
 def evaluate_artifact(
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     rules: CleaningRules = CleaningRules(),
@@ -237,7 +237,7 @@ def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
     return spec
 
 
-def _check_space(folder: Path, meta: ArtifactMeta, space: LabelSpace) -> None:
+def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:
     if meta.classes != space.classes:
         raise ModelError(
             f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take "

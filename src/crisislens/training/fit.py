@@ -22,6 +22,9 @@ from torch import nn
 
 from crisislens.core.errors import CacheError, ConfigError
 from crisislens.core.files import atomic_write
+from crisislens.core.yaml_files import dump_yaml
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
@@ -29,7 +32,6 @@ from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
 from crisislens.training.classification import EpochRecord, Outcome, train_network
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
 from crisislens.training.predict import predict
@@ -97,7 +99,7 @@ def fit(
     out: Path,
     cache: Path,
     resume: bool = False,
-    data: TaskData | None = None,
+    data: LabeledData | None = None,
     prepared: Prepared | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -121,7 +123,7 @@ def fit(
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
-    data = load_data(run.data) if data is None else data
+    data = load_labeled(run.data, run.task) if data is None else data
     if resume and (folder / "metrics.json").is_file():
         return read_result(folder, run, data=data.fingerprint)
     _check_device(run)
@@ -203,8 +205,6 @@ def _check_device(run: RunConfig) -> None:
 
 def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
     """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
-    import yaml
-
     (folder / "metrics.json").unlink(missing_ok=True)
     mark = folder / "data.fingerprint"
     known = mark.read_text(encoding="utf-8") if mark.is_file() else data
@@ -216,13 +216,13 @@ def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
             f"resume"
         )
     atomic_write(mark, data)
-    atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
+    atomic_write(folder / "run.yaml", dump_yaml(run.as_dict()))
 
 
 def _train(
     run: RunConfig,
     seed: int,
-    data: TaskData,
+    data: LabeledData,
     encoders: EncoderPair | None,
     prepared: Prepared,
     folder: Path,
@@ -259,7 +259,7 @@ def _judge(
     run: RunConfig,
     seed: int,
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
     outcome: Outcome,
     started: float,

@@ -1,5 +1,5 @@
-r"""Training of stage 1: which words are evidence (`models.rationale`), with low-rank differences in the text
-encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank differences in
+the text encoder's upper layers.
 
 The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
 linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
@@ -19,14 +19,14 @@ from torch import Tensor
 
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
-from crisislens.data.rationales import AnnotatedText
+from crisislens.data.marked_rationales import AnnotatedText
 from crisislens.data.words import merge_spans, word_labels
 from crisislens.encoders.base import TextEncoder
 from crisislens.encoders.lora import add_lora
-from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
-from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_windows
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.grouping import group_by_length
-from crisislens.nn.word_owners import WordBatch
+from crisislens.nn.word_owners import WindowBatch
 from crisislens.training.batches import Batches, batch_count
 from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
@@ -88,7 +88,7 @@ class _Example:
     label: int
 
 
-Batch = tuple[WordBatch, Tensor, Tensor, Tensor]
+Batch = tuple[WindowBatch, Tensor, Tensor, Tensor]
 
 
 def train_rationalizer(
@@ -203,7 +203,7 @@ def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int)
 
 
 def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
-    batch = collate_words([x.window for x in examples], pad_id)
+    batch = collate_windows([x.window for x in examples], pad_id)
     y = torch.zeros(batch.words.shape)
     stretches = torch.zeros(len(examples), batch.words.shape[1], batch.words.shape[1])
     for row, x in enumerate(examples):
@@ -232,7 +232,7 @@ def predict_words(
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
         out = model.rationales(
-            collate_words([window for _, window in part], model.encoder.pad_id), decode=decode
+            collate_windows([window for _, window in part], model.encoder.pad_id), decode=decode
         )
         for (i, window), chosen, p in zip(part, out.chosen.tolist(), out.probability.tolist(), strict=True):
             for j, span in enumerate(window.spans):

@@ -9,12 +9,12 @@ from torch import nn
 
 from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
+from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import softmax
 from crisislens.features.encode import PostEncoder
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.features import Prepared
 from crisislens.training.graph import GraphNetwork
@@ -29,7 +29,7 @@ def write_artifact(
     run: RunConfig,
     network: nn.Module,
     prepared: Prepared,
-    data: TaskData,
+    data: LabeledData,
     test: Evaluation,
     abstain_below: float,
 ) -> None:
@@ -60,7 +60,7 @@ def write_artifact(
     save_artifact(folder, model, run.model, meta)
 
 
-def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
+def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
     facts = ", ".join(
         f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int)
     )
@@ -72,7 +72,7 @@ def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
         else ()
     )
     return Card(
-        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file "
+        summary=f"{run.model.name} on {data.space.question} ({data.space.setting}), trained by the run file "
         f"{run.name}, encoder {run.mode}.",
         data=(f"{facts}; posts: {counts}",),
         limits=(
@@ -93,7 +93,7 @@ def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
 
 def write_predictions(
     path: Path,
-    data: TaskData,
+    data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
     temperature: float,
     abstain_below: float,

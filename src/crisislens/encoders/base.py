@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from crisislens.core.config import Config
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.registry import Registry
+from crisislens.encoders.checkpoints import hub_closed
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = [
@@ -194,7 +195,8 @@ def load_encoders(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit.
         ModelError: If weights are missing, damaged or not what they should be.
     """
-    return ENCODERS[spec.name](spec)
+    with hub_closed():
+        return ENCODERS[spec.name](spec)
 
 
 def freeze(module: nn.Module) -> None:

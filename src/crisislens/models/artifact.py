@@ -18,6 +18,11 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import CleaningRules
+from crisislens.domain.assessment import Modality
+from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.models.card import Card, card_text
 from crisislens.models.saved import Form, Saved, read_saved, short, write_saved
@@ -45,10 +50,35 @@ class ArtifactMeta(Config):
     """Divides the logits before softmax; fitted on development posts."""
     abstain_below: float = Field(default=0.0, ge=0, le=1)
     """Below this probability of the best class the answer is "not sure"."""
+    task: Task | None = None
+    """The task with its classes, where it is a user's own and not one that ships."""
+    calibration: dict[EvidenceKind, Calibration] = Field(default_factory=dict)
+    """τ and θ for each kind of evidence, chosen on development posts that offer it. A kind that is not listed
+    was in too few of them; where none is listed, `temperature` and `abstain_below` are all there is.
+    """
+    rules: CleaningRules | None = None
+    """How text was cleaned in training; null in models of before it was kept."""
+    limits: ImageLimits | None = None
+    """Within which pictures were decoded in training; null as above."""
+    modalities: tuple[Modality, ...] = ("text", "image")
+    """What the model was given; anything else is kept from it."""
+    knowledge: str = ""
+    """The texts that stood beside the posts in training, such as captions; empty for none."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages of the training texts; empty for no check."""
     version: str = "1"
     """The model's version, set by whoever trains it."""
     card: Card = Card()
     """The model card."""
+
+    @property
+    def space(self) -> Task:
+        """The task that the model answers.
+
+        Raises:
+            NotRegisteredError: If it is of a task that this version does not have.
+        """
+        return TASKS[self.label_space] if self.task is None else self.task
 
 
 class _Classifier(Config):
@@ -59,6 +89,16 @@ class _Classifier(Config):
 
 
 _FORM = Form("classifier", _Classifier, "model")
+# keys that models of before did not have, with what says nothing: those models keep their fingerprints
+_LATER: dict[str, object] = {
+    "task": None,
+    "calibration": {},
+    "rules": None,
+    "limits": None,
+    "modalities": ["text", "image"],
+    "knowledge": "",
+    "languages": [],
+}
 
 
 @dataclass(frozen=True)
@@ -140,6 +180,9 @@ def load_artifact(folder: Path) -> LoadedModel:
 def _fingerprint(saved: Saved[_Classifier]) -> str:
     # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
     config = {"format": 1, **saved.config.model_dump(mode="json", exclude={"meta": {"card"}})}
+    for key, unsaid in _LATER.items():
+        if config["meta"][key] == unsaid:
+            del config["meta"][key]
     return fingerprint({"config": config, "weights": saved.mark()})
 
 

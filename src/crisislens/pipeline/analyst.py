@@ -19,6 +19,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
+from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
@@ -29,7 +30,6 @@ from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, lo
 from crisislens.pipeline.bundle import Bundle, find_bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
-from crisislens.pipeline.language import detect_language
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
@@ -187,7 +187,12 @@ class Analyst:
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
-                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+                post,
+                encoded.features[i],
+                (*post.remarks, *encoded.notes[i], *remarks),
+                language,
+                answers,
+                provenance,
             )
             found.append(
                 Finding(
@@ -219,6 +224,7 @@ class Analyst:
                 task=task,
                 evidence=evidence,
                 foreign=foreign,
+                doubt=post.doubt,
             )
             for name, task in config.tasks.items()
         }

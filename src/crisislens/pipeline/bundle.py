@@ -14,7 +14,7 @@ adapter of the encoder, and a model card (`README.md`).
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from crisislens.core import assets
 from crisislens.core.config import Config
@@ -23,7 +23,8 @@ from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.core.json_files import read_object
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.tasks import TASKS
+from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.encoders.base import EncoderSpec
 
 __all__ = [
@@ -36,21 +37,9 @@ __all__ = [
     "packaged_bundles",
 ]
 
-EvidenceKind = Literal["text", "image", "both"]
 FORMAT = 1
 _MOST_DECODE_PX = 1024
 """No encoder looks at more; what is decoded in memory grows with its square."""
-
-
-class Calibration(Config):
-    """How the logits of one task are read for one kind of evidence."""
-
-    temperature: float = Field(gt=0)
-    """τ: divides the logits; unitless."""
-    abstain_below: float = Field(ge=0, le=1)
-    """θ: below this probability of the most probable class the answer is "not sure"."""
-    basis: str
-    """What τ and θ were chosen on, one sentence for the report."""
 
 
 class TaskConfig(Config):
@@ -60,8 +49,19 @@ class TaskConfig(Config):
     """The folder of its model, relative to the bundle."""
     label_space: str
     """The name of its label space."""
+    definition: Task | None = None
+    """The task with its classes, where it is a user's own and not one that ships."""
     calibration: dict[EvidenceKind, Calibration]
     """For each kind of evidence; a kind that is not listed always abstains."""
+
+    @property
+    def space(self) -> Task:
+        """The task that is answered.
+
+        Raises:
+            NotRegisteredError: If it is one that this version does not have.
+        """
+        return TASKS[self.label_space] if self.definition is None else self.definition
 
 
 class BundleConfig(Config):
@@ -91,7 +91,7 @@ class BundleConfig(Config):
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
         for name, task in self.tasks.items():
-            if TASKS[task.label_space].question != name:
+            if task.space.question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
         return self
 
@@ -151,7 +151,7 @@ class Bundle:
     def card(self) -> str:
         """The model card as Markdown; empty where there is none."""
         path = self.folder / "README.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def packaged_bundles() -> dict[str, Path]:

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from crisislens.core import assets
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.place_types import PLACE_ANSWERS, UNCLEAR
 from crisislens.domain.place_types import TASK as PLACE_QUESTION
@@ -23,7 +24,6 @@ from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge
-from crisislens.pipeline.language import detect_language
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 

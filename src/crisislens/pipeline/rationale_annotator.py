@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from crisislens.data.language import detect_language
 from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
@@ -15,7 +16,6 @@ from crisislens.explain.heat import describe_heat
 from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
 from crisislens.pipeline.annotator import Answers
-from crisislens.pipeline.language import detect_language
 
 __all__ = ["RationaleAnnotator", "build"]
 

@@ -4,6 +4,7 @@ abstention.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,10 +19,12 @@ from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
-from crisislens.evaluation.calibration import CalibrationScores, calibration_scores, softmax
+from crisislens.evaluation.calibration import CalibrationScores, calibration_scores
 from crisislens.evaluation.classification import ClassificationReport, evaluate
+from crisislens.evaluation.several import evaluate_several, several_calibration
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.artifact import ArtifactMeta, load_artifact
+from crisislens.training.calibrate import judged
 from crisislens.training.config import KnowledgeConfig, Published
 from crisislens.training.features import informed_text, read_knowledge
 
@@ -128,24 +131,28 @@ def evaluate_logits(
     """
     keep = np.ones(len(logits), bool) if rows is None else rows
     y, kept = data.labels(split)[keep], logits[keep]
-    p = softmax(kept, temperature)
-    report = evaluate(
-        y,
-        p,
-        data.space.classes,
-        groups=data.events(split)[keep],
-        clusters=data.tweets(split)[keep],
-        ordered=data.space.ordered,
-        resamples=resamples,
-    )
+    several = data.space.several
+    plain = judged(kept, y, several=several, temperature=1.0)
+    found = judged(kept, y, several=several, temperature=temperature)
+    spread: dict[str, Any] = {
+        "groups": data.events(split)[keep],
+        "clusters": data.tweets(split)[keep],
+        "resamples": resamples,
+    }
+    if several:
+        report = evaluate_several(y, found.probabilities, data.space.classes, **spread)
+    else:
+        ordered = data.space.ordered
+        report = evaluate(y, found.probabilities, data.space.classes, ordered=ordered, **spread)
+    honesty = several_calibration if several else calibration_scores
     return Evaluation(
         setting=data.space.setting,
         split=name or split,
         report=report,
         temperature=temperature,
-        before=calibration_scores(softmax(kept), y),
-        after=calibration_scores(p, y),
-        selective=selective_scores(p.max(1), p.argmax(1) == y, abstain_below),
+        before=honesty(plain.probabilities, y),
+        after=honesty(found.probabilities, y),
+        selective=selective_scores(found.confidence, found.right, abstain_below),
     )
 
 

@@ -228,7 +228,7 @@ def test_a_work_folder_that_was_the_users_stays(tiny_bundle: Path, crisis: Path,
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.tex").write_text("mine")
     for _ in range(2):
-        with pytest.raises(InputError, match=r"work was not made by crisislens .* move it away"):
+        with pytest.raises(InputError, match=r"work was not made by crisislens, .* move it away"):
             run_analysis(read_posts(crisis), analyst, tmp_path)
         clear_work(tmp_path)
         # also beside the results of an earlier run

@@ -10,7 +10,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from crisislens.core.version import __version__
+
 __all__ = ["Analyst", "Assessment", "Post", "__version__"]
 
 if TYPE_CHECKING:

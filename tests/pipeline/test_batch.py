@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import InputError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.batch import clear_work, read_assessments, read_failed, run_analysis

@@ -10,8 +10,8 @@ from PIL import Image
 
 from crisislens.core.registry import Registry
 from crisislens.data.images import ImageLimits
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from crisislens.pipeline.annotators import Annotator
     from crisislens.runs.sinks import Sink
 
-__all__ = ["add_to", "columns_of", "run"]
+__all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
 
@@ -26,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def analyze(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
@@ -38,8 +39,9 @@ def analyze(
     ] = "crisis-compact",
     column: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+        typer.Option("--map", help=MAP_HELP),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -101,6 +103,7 @@ def analyze(
             out=out,
             model=model,
             columns=columns,
+            encoding=encoding,
             formats=also or [],
             title=title,
             threads=threads,
@@ -118,6 +121,7 @@ def run(
     out: Path,
     model: str,
     columns: dict[str, str],
+    encoding: str | None = None,
     formats: list[str],
     title: str | None,
     threads: int | None,
@@ -135,12 +139,13 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
+    from crisislens.pipeline.annotators import failures
     from crisislens.pipeline.batch import RunOutcome, clear_work, run_analysis
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
     set_threads(threads)
-    source: PostSource = read_posts(posts, columns or None)
+    source: PostSource = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
@@ -157,6 +162,7 @@ def run(
         ("--model", model),
         ("--title", title),
         ("--threads", threads),
+        ("--encoding", encoding),
     ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [
@@ -191,9 +197,12 @@ def run(
         clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say_notes(source)
     say(f"assessments  {out / 'assessments.jsonl'}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
+    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+        say(f"left out     {name} on {posts_without} posts; the first because {reason}")
     say(f"report       {out / 'report.html'}")
     say_lost(dict(outcome.lost))
     reasons = f"{out / 'failed.jsonl'} says why of each"
@@ -237,20 +246,9 @@ def _annotators(
     return (*others, EntityAnnotator(finder))
 
 
-def columns_of(pairs: list[str]) -> dict[str, str]:
-    """`FIELD=COLUMN` pairs as a mapping."""
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, sign, name = pair.partition("=")
-        if not sign or not field or not name:
-            raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
-        columns[field.strip()] = name.strip()
-    return columns
-
-
 def _described(source: dict[str, object]) -> dict[str, str]:
     """What the report's footer says of the source."""
-    columns = source.get("columns")
+    columns, notes = source.get("columns"), source.get("notes")
     named = (
         {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()}
         if isinstance(columns, dict)
@@ -259,5 +257,6 @@ def _described(source: dict[str, object]) -> dict[str, str]:
     return {
         "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
         "Ids": str(source.get("ids", "from the file")),
+        **({"Reading": "; ".join(map(str, notes))} if isinstance(notes, list) and notes else {}),
         "Source fingerprint": str(source.get("fingerprint", "")),
     }

@@ -25,7 +25,7 @@ def demo(
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
     from crisislens.cli.analyze import run
     from crisislens.cli.console import stoppable, table
-    from crisislens.data.synthetic import write_synthetic_crisis
+    from crisislens.demo import write_synthetic_crisis
     from crisislens.pipeline.batch import read_assessments
 
     posts = write_synthetic_crisis(out / "posts")

@@ -7,6 +7,7 @@ import typer
 
 from crisislens.cli.console import end_stopped, say_error, stoppable
 from crisislens.core.errors import CrisisLensError, StoppedError
+from crisislens.core.hub import allow_hub
 
 __all__ = ["app", "main"]
 
@@ -24,9 +25,17 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    ask_hub: bool = typer.Option(
+        False,
+        "--allow-hub",
+        help="Let a model that names a checkpoint of a hub be fetched from there; otherwise only folders and "
+        "files that were fetched before are used.",
+    ),
 ) -> None:
+    if ask_hub:
+        allow_hub()
     if version:
-        from crisislens import __version__
+        from crisislens.core.version import __version__
 
         typer.echo(f"crisislens {__version__}")
         raise typer.Exit

@@ -44,9 +44,9 @@ def train(
     from crisislens.core.threads import limit_threads
 
     limit_threads()
+    from crisislens.data.catalog import load_labeled
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
     from crisislens.training.fit import fit
     from crisislens.training.rationale_run import is_rationale_run
 
@@ -55,7 +55,7 @@ def train(
         _train_rationales(run, override, seeds, out)
         return
     config = RunConfig.load(run, override)
-    posts = load_data(config.data)
+    posts = load_labeled(config.data, config.task)
     results = []
     for seed in seeds or config.seeds:
         with progress(f"features for seed {seed}") as advance:
@@ -143,16 +143,16 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise InputError(f"--split {split} is not known; expected train, dev or test")
     limit_threads()
+    from crisislens.data.catalog import load_labeled
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
     from crisislens.training.evaluate import evaluate_artifact
 
     set_threads()
     config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
     found = evaluate_artifact(
         model,
-        load_data(config.data),
+        load_labeled(config.data, config.task),
         split,
         rules=config.rules,
         limits=config.limits,

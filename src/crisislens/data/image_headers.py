@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from crisislens.core.errors import ImageError
 
-__all__ = ["FORMATS", "ImageHeader", "read_header"]
+__all__ = ["IMAGE_FORMATS", "ImageHeader", "read_header"]
 
-FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP")
+IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP")
 # a progressive photo has about ten scans; each makes the decoder walk the whole picture once more
 _MAX_SCANS = 100
 # chunks of PNG and WebP; a 20 MB file in the usual 8 kB pieces has 2,500
@@ -32,7 +32,7 @@ class ImageHeader:
     """The claims of a file.
 
     Attributes:
-        format: One of `FORMATS`.
+        format: One of `IMAGE_FORMATS`.
         width: In pixels, before orientation.
         height: Likewise.
         frames: Pictures in the file; 1 where it is not animated. Counting stops one above the limit.
@@ -56,8 +56,8 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
         max_frames: Where counting frames stops.
 
     Raises:
-        ImageError: `unknown_format` where the bytes are none of `FORMATS`, `truncated` where they end too
-            early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
+        ImageError: `unknown_format` where the bytes are none of `IMAGE_FORMATS`, `truncated` where they end
+            too early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
             longer than the picture is worth.
     """
     for magic, parse in _PARSERS:
@@ -68,7 +68,8 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
                 raise _truncated("its header ends too early") from error
     raise ImageError(
         "unknown_format",
-        f"the file is not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture; convert it to one of these",
+        f"the file is not a {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]} picture; "
+        "convert it to one of these",
     )
 
 

@@ -55,11 +55,15 @@ class TagScheme:
 
     def may_follow(self) -> list[list[bool]]:
         """Row i, column j: whether tag j may stand after tag i."""
-        return [[self._follows(before, after) for after in self.tags] for before in self.tags]
+        return [self._followers(before) for before in self.tags]
+
+    def _followers(self, before: str) -> list[bool]:
+        return [self._follows(before, after) for after in self.tags]
 
     def _follows(self, before: str, after: str) -> bool:
         if self.name == "bio":
             return after[0] != "I" or before[1:] == after[1:]
+        # BIOES: an open entity must go on, and only an open one can, with its own type
         open_before, goes_on = before[0] in "BI", after[0] in "IE"
         return open_before == goes_on and (not goes_on or before[1:] == after[1:])
 

@@ -25,13 +25,13 @@ from torch import Tensor
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
 
-__all__ = ["coalition_logits", "exact_shapley"]
+__all__ = ["coalition_logits", "modality_shapley"]
 
 
-def exact_shapley(players: Sequence[str], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
+def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
     """Exact Shapley values of a few players.
 
-    >>> exact_shapley(["text", "image"], lambda s: {0: 0.0, 1: 1.0, 2: 3.0}[len(s)])
+    >>> modality_shapley(["text", "image"], lambda s: {0: 0.0, 1: 1.0, 2: 3.0}[len(s)])
     {'text': 1.5, 'image': 1.5}
 
     Arguments:

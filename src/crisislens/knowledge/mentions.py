@@ -22,9 +22,9 @@ from dataclasses import replace
 
 from crisislens.domain.place import GeoLocation, Place, PlaceAlternative, PlaceMention
 from crisislens.domain.post import Post
-from crisislens.knowledge.evidence import Span, contains, known_tag, name_spans, place_evidence
 from crisislens.knowledge.gazetteer import Gazetteer
 from crisislens.knowledge.tokens import Word, split_words
+from crisislens.knowledge.toponyms import NameSpan, contains, known_tag, name_spans, place_evidence
 
 __all__ = ["find_places", "locate"]
 
@@ -99,7 +99,7 @@ def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
     )
 
 
-def _anchors(spans: Sequence[Span]) -> list[Place]:
+def _anchors(spans: Sequence[NameSpan]) -> list[Place]:
     """Countries and states that the post names, and cities that nothing else is called like: what others are
     judged by.
     """
@@ -113,7 +113,7 @@ def _anchors(spans: Sequence[Span]) -> list[Place]:
 
 
 def _readings(
-    span: Span, words: Sequence[Word], post: Post, spans: Sequence[Span], anchors: Sequence[Place]
+    span: NameSpan, words: Sequence[Word], post: Post, spans: Sequence[NameSpan], anchors: Sequence[Place]
 ) -> list[tuple[Place, float]]:
     """The places of a name with their probabilities, the likeliest first."""
     behind = next((s.places for s in spans if s.first == span.last + 1), ())

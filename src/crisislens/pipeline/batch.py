@@ -28,10 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crisislens import __version__
 from crisislens.core.errors import InputError
 from crisislens.core.files import LOCK, atomic_write
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.version import __version__
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post

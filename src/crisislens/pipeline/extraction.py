@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crisislens import __version__
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.version import __version__
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
@@ -20,7 +20,6 @@ from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.nn.device import one_thread_each
-from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.finder import Finder, Found
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
@@ -34,7 +33,6 @@ _RECORD = 4
 _OTHER_KINDS = {".csv", ".tsv", ".parquet", ".xlsx", ".html", ".geojson"}
 
 
-@ANNOTATORS.register("entities")
 class EntityAnnotator:
     """Adds `entities` and `relations` to each assessment.
 

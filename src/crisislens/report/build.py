@@ -28,15 +28,15 @@ from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
 from crisislens.report.atlas import kind_rows, place_rows
-from crisislens.report.cards import Card, CardMaker
-from crisislens.report.chart import draw
+from crisislens.report.cards import CardMaker, PostCard
+from crisislens.report.chart import draw_chart
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.geography import Geography
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
 from crisislens.report.selection import Selection
-from crisislens.report.tally import NOT_SURE, Tally
+from crisislens.report.tally import NONE, NOT_SURE, Tally
 from crisislens.report.worldmap import draw_map
 from crisislens.runs.files import writing
 from crisislens.runs.sinks import Record, pour
@@ -101,8 +101,9 @@ class ReportSink:
         context = {
             "tally": tally,
             "tiles": tiles(tally, self._failed),
-            "chart": draw(timeline) if timeline else None,
+            "chart": draw_chart(timeline) if timeline else None,
             "matrix": matrix(tally, meta.tasks),
+            "lead": tally.gate.lead.words.lower() if tally.gate else "",
             "languages": language_rows(tally),
             "cards": cards,
             "geography": geography,
@@ -158,7 +159,7 @@ def write_report(
     return out
 
 
-def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]) -> str:
+def _page(meta: ReportMeta, cards: Sequence[PostCard], context: Mapping[str, object]) -> str:
     """The page as text."""
     languages = sorted({(card.language, card.language_code or "unknown") for card in cards})
     return (
@@ -173,6 +174,7 @@ def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]
             evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
             post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
             not_sure=NOT_SURE,
+            none=NONE,
             style=Markup(_asset("report.css")),
             script=Markup(_asset("report.js")),
             policy=_policy(),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.report.named import entity_texts, relation_texts
-from crisislens.runs.sinks import SINKS, FileSink, Record, pour
+from crisislens.runs.sinks import FileSink, Record, pour
 
 __all__ = ["GeoJsonSink", "feature", "write_geojson"]
 
@@ -95,7 +95,6 @@ def _answer(name: str, task: TaskAssessment | None) -> dict[str, object]:
     }
 
 
-@SINKS.register("geojson")
 class GeoJsonSink(FileSink[Assessment]):
     """A feature collection, one feature a line.
 

@@ -9,9 +9,10 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.resources import files
 
-__all__ = ["Frame", "Point", "clip", "outline"]
+from crisislens.core.assets import asset
+
+__all__ = ["Frame", "Point", "clip_ring", "outline"]
 
 Point = tuple[float, float]
 """Longitude and latitude in degrees."""
@@ -22,9 +23,7 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    data = json.loads(
-        gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes())
-    )
+    data = json.loads(gzip.decompress(asset("world", "outline.json.gz").read_bytes()))
     found = []
     for flat in data:
         x = y = 0
@@ -51,7 +50,7 @@ def outline(frame: Frame, *, step: float = 0.0) -> list[list[Point]]:
         if e < west or w > east or n < south or s > north or max(e - w, n - s) < 2 * step:
             continue
         inside = west <= w and e <= east and south <= s and n <= north
-        kept = clip(_thin(points, step), frame) if not inside else _thin(points, step)
+        kept = clip_ring(_thin(points, step), frame) if not inside else _thin(points, step)
         if len(kept) > 2:
             found.append(kept)
     return found
@@ -65,10 +64,10 @@ def _thin(points: Sequence[Point], step: float) -> list[Point]:
     return kept
 
 
-def clip(points: Sequence[Point], frame: Frame) -> list[Point]:
+def clip_ring(points: Sequence[Point], frame: Frame) -> list[Point]:
     """A ring cut to a frame; empty where it lies outside.
 
-    >>> clip([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
+    >>> clip_ring([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
     [(1.0, 0), (1, 1), (0, 1.0), (0.0, 0)]
     """
     west, south, east, north = frame

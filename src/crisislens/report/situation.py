@@ -8,19 +8,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from crisislens import __version__
 from crisislens.core.errors import ImageError
+from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_records
-from crisislens.report import tables  # noqa: F401 - registers its sinks, as the next line does
-
-# isort: split
-from crisislens.report import geojson  # noqa: F401 - after the tables: the report lists files in this order
 from crisislens.report.build import ReportSink
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.runs.sinks import SINKS, Sink, pour
@@ -122,9 +117,7 @@ def _meta(
     """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
-        ReportTask.of(
-            LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()}
-        )
+        ReportTask(task.space, {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]

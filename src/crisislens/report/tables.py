@@ -26,7 +26,7 @@ from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
 from crisislens.report.named import entity_texts, relation_texts
 from crisislens.runs.files import part_of, take_place, writing
-from crisislens.runs.sinks import SINKS, FileSink, Record, pour
+from crisislens.runs.sinks import FileSink, Record, pour
 
 __all__ = ["CsvSink", "ParquetSink", "write_csv", "write_parquet"]
 
@@ -75,7 +75,6 @@ _PROVENANCE = {
 }
 
 
-@SINKS.register("csv")
 class CsvSink(FileSink[Assessment]):
     """Assessments as CSV (RFC 4180, UTF-8 with the byte order mark that Excel asks for), with formulas
     neutralized.
@@ -117,7 +116,6 @@ class CsvSink(FileSink[Assessment]):
         return self._columns
 
 
-@SINKS.register("parquet")
 class ParquetSink:
     """Assessments as Parquet, compressed with Zstandard; times are in UTC, notes and modalities are lists.
     1,000 rows are held at a time.

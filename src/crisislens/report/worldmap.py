@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from crisislens.report.display import clip as clip_text
-from crisislens.report.display import number
+from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
 from crisislens.report.outline import Frame, outline
 
@@ -197,7 +196,7 @@ def _markers(
 def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool) -> Marker:
     size = 0.6 if region else 1.0
     radius = round(size * min(26.0, 7.0 + 3.2 * math.log2(spot.count)), 1)
-    names = ", ".join(clip_text(name, 40)[0] for name, _ in spot.names.most_common(3))
+    names = ", ".join(shorten(name, 40)[0] for name, _ in spot.names.most_common(3))
     more = f" and {len(spot.names) - 3} more" if len(spot.names) > 3 else ""
     posts = f"{number(spot.count)} post{'s' if spot.count > 1 else ''}"
     if region:

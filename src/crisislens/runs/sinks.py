@@ -104,7 +104,16 @@ class Sink(Protocol[R]):
 
 
 SinkClass = Callable[[Path], Sink[Assessment]]
-SINKS: Registry[SinkClass] = Registry("sink")
+SINKS: Registry[SinkClass] = Registry(
+    "sink",
+    "crisislens.sinks",
+    # by name alone: the report stands floors above
+    ours={
+        "csv": "crisislens.report.tables:CsvSink",
+        "parquet": "crisislens.report.tables:ParquetSink",
+        "geojson": "crisislens.report.geojson:GeoJsonSink",
+    },
+)
 """From the name that `analyze --also` takes, which is the suffix of the file, to what makes the sink of a
 file.
 """

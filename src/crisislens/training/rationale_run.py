@@ -20,9 +20,10 @@ import numpy as np
 from pydantic import Field
 
 from crisislens.core.config import Config
-from crisislens.core.errors import DataError
+from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write
-from crisislens.data.rationales import (
+from crisislens.core.yaml_files import read_yaml
+from crisislens.data.marked_rationales import (
     AnnotatedText,
     annotations_fingerprint,
     duplicate_folds,
@@ -32,9 +33,9 @@ from crisislens.data.rationales import (
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import lora_state
-from crisislens.evaluation.rationale import agreement
-from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.evaluation.rationale_scores import agreement
 from crisislens.models.rationale_artifact import RationaleModelConfig, save_rationalizer
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 
 __all__ = ["RationaleRun", "fit_rationales", "is_rationale_run", "read_rationale_source", "score_rationales"]
@@ -65,11 +66,9 @@ class RationaleRun(Config):
 
 def is_rationale_run(path: Path) -> bool:
     """Whether a run file is one of a rationale model."""
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = read_yaml(path)
+    except ConfigError:
         return False
     return isinstance(values, dict) and "rationales" in values
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
+DEFAULT_MODEL = "crisis-compact"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,8 +36,12 @@ def analyze(
         Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")
     ] = DEFAULT_OUT,
     model: Annotated[
-        str, typer.Option(help="Name of a bundle that ships, or the folder of one.")
-    ] = "crisis-compact",
+        list[str] | None,
+        typer.Option(
+            help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
+            "a task, by giving it again. Default: crisis-compact."
+        ),
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option("--map", help=MAP_HELP),
@@ -101,7 +106,7 @@ def analyze(
             posts,
             images=images,
             out=out,
-            model=model,
+            model=model or [DEFAULT_MODEL],
             columns=columns,
             encoding=encoding,
             formats=also or [],
@@ -119,7 +124,7 @@ def run(
     *,
     images: Path | None,
     out: Path,
-    model: str,
+    model: list[str],
     columns: dict[str, str],
     encoding: str | None = None,
     formats: list[str],
@@ -159,13 +164,13 @@ def run(
     given = [
         ("--images", images or posts.parent),
         ("--out", out),
-        ("--model", model),
         ("--title", title),
         ("--threads", threads),
         ("--encoding", encoding),
     ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [
+        ("--model", model),
         ("--map", [f"{k}={v}" for k, v in columns.items()]),
         ("--also", formats),
         ("--with", with_),

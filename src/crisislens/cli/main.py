@@ -46,7 +46,9 @@ def _gather() -> None:
         analyze,
         annotate,
         bench,
+        bundle,
         caption,
+        compare,
         data,
         demo,
         evaluate_extractor,
@@ -65,6 +67,8 @@ def _gather() -> None:
     demo.add_to(app)
     extract.add_to(app)
     train.add_to(app)
+    bundle.add_to(app)
+    compare.add_to(app)
     train_extractor.add_to(app)
     evaluate_extractor.add_to(app)
     features.add_to(app)

@@ -341,7 +341,7 @@ def _bert(content: E5File) -> Any:
     # without memory: drawing random weights that are replaced at once would cost more than all else
     with torch.device("meta"):
         bert = BertModel(config, add_pooling_layer=False)
-    bert.set_input_embeddings(PackedEmbedding(content.tensors["emb.word"]))  # type: ignore[arg-type]
+    bert.set_input_embeddings(PackedEmbedding(content.tensors["emb.word"]))  # type: ignore[arg-type, no-untyped-call]
     bert.load_state_dict(_state(content.tensors, shape), strict=True, assign=True)
     positions = torch.arange(shape.positions)[None]
     bert.embeddings.register_buffer("position_ids", positions, persistent=False)

@@ -19,6 +19,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
+from crisislens.data.incoming import Posts, as_posts
 from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.post import Post
@@ -155,10 +156,18 @@ class Analyst:
         """The limits within which pictures are decoded."""
         return self.bundle.config.limits
 
-    def assess(self, posts: Sequence[Post]) -> list[Assessment]:
-        """Assesses posts, in their order."""
+    def assess(self, posts: Posts) -> list[Assessment]:
+        """Assesses posts, in their order.
+
+        Arguments:
+            posts: `Post`s, dicts, plain strings, or a table of pandas, polars or pyarrow; see
+                `data.incoming`.
+
+        Raises:
+            InputError: If they are none of these, or rows cannot become posts.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return [finding.assessment for finding in self.find(posts, analyzed_at=now)]
+        return [finding.assessment for finding in self.find(as_posts(posts), analyzed_at=now)]
 
     def find(self, posts: Sequence[Post], *, analyzed_at: str) -> list[Finding]:
         """Assesses posts and keeps what the search for duplicates needs.

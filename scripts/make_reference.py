@@ -67,7 +67,7 @@ def models() -> str:
     text += extractors()
     text += "\n## Models that ship\n"
     for name, folder in (packaged_bundles() | {"place-compact": place_bundle().folder}).items():
-        card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
+        card = Bundle.read(folder).card().replace("\n#", "\n###").lstrip("# ")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
     text += "\n## Mappings between kinds of places\n\n"
     for name, pairs in place_types.PLACE_MAPPINGS.items():

@@ -38,7 +38,8 @@ from crisislens.features.extract import extract
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.nn.device import set_threads
-from crisislens.pipeline.bundle import BundleConfig, find_bundle
+from crisislens.pipeline.bundle import BundleConfig
+from crisislens.pipeline.joining import find_bundle
 from crisislens.training.heads import HeadConfig, predict_logits, train_head
 
 RISK = 0.25

@@ -180,3 +180,24 @@ def test_every_key_is_documented() -> None:
         if not v.get("description") and "$ref" not in v
     ]
     assert silent == []
+
+
+def test_the_users_folders_are_put_in_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, table2 = CONFIGS / "runs" / "a1_concat.yaml", CONFIGS / "runs" / "table2" / "electra_wiki.yaml"
+    for name in ("CRISISLENS_DATA", "CRISISLENS_KNOWLEDGE"):
+        monkeypatch.delenv(name, raising=False)
+    assert RunConfig.load(run).data.root == Path("data/crisismmd")
+    monkeypatch.setenv("CRISISLENS_DATA", "/mine")
+    monkeypatch.setenv("CRISISLENS_KNOWLEDGE", "texts")
+    assert RunConfig.load(run).data.root == Path("/mine/crisismmd")
+    found = RunConfig.load(table2)
+    assert found.knowledge is not None
+    assert Path(found.knowledge.table) == Path("texts/wiki.jsonl")
+    # what is given with the command is meant as it stands, and other folders are nobody's business
+    assert RunConfig.load(run, ["data.root=data/x"]).data.root == Path("data/x")
+    (tmp_path / "run.yaml").write_text(
+        "name: x\ndata: {root: database/x, setting: A1}\nmodel: {name: concat}\n"
+    )
+    assert RunConfig.load(tmp_path / "run.yaml").data.root == Path("database/x")

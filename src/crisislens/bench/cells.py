@@ -28,6 +28,7 @@ from crisislens.data.catalog import load_labeled
 from crisislens.data.images import resolve_image
 from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
+from crisislens.evaluation.classification import ClassificationReport
 from crisislens.features.encode import PostEncoder
 from crisislens.training.config import RunConfig
 from crisislens.training.features import Prepared, prepare, read_knowledge
@@ -165,7 +166,6 @@ def _result(
 ) -> BenchResult:
     report = found.test.report
     clean = found.clean_test.report if found.clean_test else None
-    beside = None if cell.run.knowledge is None else read_knowledge(cell.run.knowledge)
     return BenchResult.model_validate(
         {
             "key": key,
@@ -181,16 +181,28 @@ def _result(
             "seconds": round(found.seconds, 2),
             "posts": {name: len(posts) for name, posts in data.splits.items()},
             "with_photo": _photos(data),
-            "with_knowledge": {}
-            if beside is None
-            else {name: sum(bool(beside.of(p.post)) for p in posts) for name, posts in data.splits.items()},
-            **{name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
-            "clean": None
-            if clean is None
-            else {name: getattr(clean, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
+            "with_knowledge": _knowledge_counts(cell.run, data),
+            **_values(report),
+            "clean": None if clean is None else _values(clean),
             "folder": f"runs/{cell.run.name}/seed-{seed}",
         }
     )
+
+
+def _values(report: ClassificationReport) -> dict[str, float]:
+    """The numbers that a table shows of a report."""
+    return {name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")}
+
+
+def _knowledge_counts(run: RunConfig, data: LabeledData) -> dict[str, int]:
+    """How many posts of each split have knowledge beside them; nothing where the row uses none."""
+    if run.knowledge is None:
+        return {}
+    beside = read_knowledge(run.knowledge)
+    found = {}
+    for name, posts in data.splits.items():
+        found[name] = sum(bool(beside.of(labeled.post)) for labeled in posts)
+    return found
 
 
 def _knowledge_mark(run: RunConfig) -> str:
@@ -202,7 +214,11 @@ def _features_mark(run: RunConfig, encoders: EncoderPair) -> str:
 
 
 def _photos(data: LabeledData) -> dict[str, int]:
-    return {name: sum(_has_photo(p.post.image, data) for p in posts) for name, posts in data.splits.items()}
+    """How many posts of each split have a photo that is there."""
+    found = {}
+    for name, posts in data.splits.items():
+        found[name] = sum(_has_photo(labeled.post.image, data) for labeled in posts)
+    return found
 
 
 def _has_photo(ref: object, data: LabeledData) -> bool:

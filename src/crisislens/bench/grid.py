@@ -101,7 +101,7 @@ def load_grid(
     for name in settings:
         if name not in SETTINGS:
             raise InputError(f"--setting {name} is not known; expected one of {', '.join(SETTINGS)}")
-    wanted = [path for path in files if not rows or any(_fits(path.stem, pattern) for pattern in rows)]
+    wanted = [path for path in files if not rows or _fits_any(path.stem, rows)]
     if not wanted:
         raise InputError(
             f"no row of {table} fits {', '.join(rows)}; rows: {', '.join(path.stem for path in files)}"
@@ -115,6 +115,10 @@ def load_grid(
         if setting in every[path.stem].settings and (not settings or setting in settings)
     ]
     return Grid(table, every, tuple(cells))
+
+
+def _fits_any(name: str, patterns: Sequence[str]) -> bool:
+    return any(_fits(name, pattern) for pattern in patterns)
 
 
 def load_rows(configs: Path, table: str) -> dict[str, RowConfig]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from crisislens.pipeline.annotators import Annotator
     from crisislens.runs.sinks import Sink
 
-__all__ = ["add_to", "columns_of", "run"]
+__all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
+DEFAULT_MODEL = "crisis-compact"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def analyze(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
@@ -34,12 +36,17 @@ def analyze(
         Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")
     ] = DEFAULT_OUT,
     model: Annotated[
-        str, typer.Option(help="Name of a bundle that ships, or the folder of one.")
-    ] = "crisis-compact",
+        list[str] | None,
+        typer.Option(
+            help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
+            "a task, by giving it again. Default: crisis-compact."
+        ),
+    ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+        typer.Option("--map", help=MAP_HELP),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,8 +106,9 @@ def analyze(
             posts,
             images=images,
             out=out,
-            model=model,
+            model=model or [DEFAULT_MODEL],
             columns=columns,
+            encoding=encoding,
             formats=also or [],
             title=title,
             threads=threads,
@@ -116,8 +124,9 @@ def run(
     *,
     images: Path | None,
     out: Path,
-    model: str,
+    model: list[str],
     columns: dict[str, str],
+    encoding: str | None = None,
     formats: list[str],
     title: str | None,
     threads: int | None,
@@ -141,7 +150,7 @@ def run(
 
     formats = _known(formats)
     set_threads(threads)
-    source: PostSource = read_posts(posts, columns or None)
+    source: PostSource = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
@@ -155,12 +164,13 @@ def run(
     given = [
         ("--images", images or posts.parent),
         ("--out", out),
-        ("--model", model),
         ("--title", title),
         ("--threads", threads),
+        ("--encoding", encoding),
     ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [
+        ("--model", model),
         ("--map", [f"{k}={v}" for k, v in columns.items()]),
         ("--also", formats),
         ("--with", with_),
@@ -192,6 +202,7 @@ def run(
         clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say_notes(source)
     say(f"assessments  {out / 'assessments.jsonl'}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
@@ -241,20 +252,9 @@ def _annotators(
     return (*others, EntityAnnotator(finder))
 
 
-def columns_of(pairs: list[str]) -> dict[str, str]:
-    """`FIELD=COLUMN` pairs as a mapping."""
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, sign, name = pair.partition("=")
-        if not sign or not field or not name:
-            raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
-        columns[field.strip()] = name.strip()
-    return columns
-
-
 def _described(source: dict[str, object]) -> dict[str, str]:
     """What the report's footer says of the source."""
-    columns = source.get("columns")
+    columns, notes = source.get("columns"), source.get("notes")
     named = (
         {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()}
         if isinstance(columns, dict)
@@ -263,5 +263,6 @@ def _described(source: dict[str, object]) -> dict[str, str]:
     return {
         "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
         "Ids": str(source.get("ids", "from the file")),
+        **({"Reading": "; ".join(map(str, notes))} if isinstance(notes, list) and notes else {}),
         "Source fingerprint": str(source.get("fingerprint", "")),
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to", "options_of"]
 
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def caption(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     backend: Annotated[
         str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
     ],
@@ -30,6 +31,8 @@ def caption(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     prompt: Annotated[
         str,
         typer.Option(
@@ -70,12 +73,11 @@ def caption(
     from crisislens.captioning.records import Limits
     from crisislens.captioning.run import caption_posts
     from crisislens.core.store import Store
-    from crisislens.data.tabular import read_posts
     from crisislens.runs.sinks import JsonLines
 
     CAPTIONERS[backend]
     words = find_prompt(prompt)
-    rows = read_posts(posts)
+    rows = open_posts(posts, column, encoding=encoding)
     root = images or posts.resolve().parent
     if not root.is_dir():
         raise InputError(
@@ -107,6 +109,7 @@ def caption(
         captioner.close()
     if run.failed:
         say_error(f"{run.failed} rows could not be read and have no caption; `crisislens analyze` names them")
+    say_notes(rows)
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     say(

@@ -35,7 +35,7 @@ def demo(
             posts,
             images=None,
             out=out / "results",
-            model="crisis-compact",
+            model=["crisis-compact"],
             columns={},
             formats=["csv", "geojson"],
             title=title,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to"]
 
@@ -16,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def knowledge(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     backend: Annotated[str, typer.Option(help="wikipedia, or table (offline).")],
     out: Annotated[Path, typer.Option(help="Where the summaries go, one JSON object a post.")] = Path(
         "knowledge.jsonl"
@@ -25,17 +26,18 @@ def knowledge(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE for the backend, as in table=pages.jsonl; may be given again."),
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
 ) -> None:
     """Look up the names in posts; what was answered once is kept and not asked again."""
     import crisislens.knowledge  # noqa: F401 - registers the sources
     from crisislens.cli.caption import options_of
-    from crisislens.data.tabular import read_posts
     from crisislens.knowledge.base import KnowledgeSpec, load_source
     from crisislens.knowledge.run import run_knowledge
     from crisislens.runs.sinks import JsonLines
 
     source = load_source(KnowledgeSpec(name=backend, options=options_of(option or [])))
-    rows = read_posts(posts)
+    rows = open_posts(posts, column, encoding=encoding)
     total = total_rows(rows)
     kept = f"what {source.name} answered is kept"
     with stoppable(kept), progress("looking up", total) as advance:
@@ -46,6 +48,7 @@ def knowledge(
         )
     asked = f"; {run.unanswered} could not be asked" if run.unanswered else ""
     say(f"{run.found} of {run.posts} posts name something that {source.name} knows{asked}")
+    say_notes(rows)
     say(f"knowledge  {out}")
     hopeless = run.failed + run.unanswered
     others = run.posts - run.unanswered

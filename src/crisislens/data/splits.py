@@ -81,14 +81,16 @@ class SplitReport:
 
     def as_dict(self) -> dict[str, object]:
         """Counts as plain values that JSON can hold, as a tree of splits, pairs and kinds."""
+        leaked: dict[str, dict[str, int]] = {}
+        for split, kinds in self.leaked.items():
+            leaked[split] = {kind: len(ids) for kind, ids in kinds.items()}
+            # a post that leaks in two ways counts once
+            leaked[split]["any"] = len(self.dirty(split))
         return {
             "posts": dict(self.posts),
             "photos_checked": self.photos_checked,
             "shared": {pair: dict(kinds) for pair, kinds in self.shared.items()},
-            "leaked_posts": {
-                split: {**{kind: len(ids) for kind, ids in kinds.items()}, "any": len(self.dirty(split))}
-                for split, kinds in self.leaked.items()
-            },
+            "leaked_posts": leaked,
         }
 
 
@@ -123,13 +125,16 @@ def check_splits(
         "near_texts": _near_texts(texts),
         "near_photos": _near_photos(hashes),
     }
+    shared: dict[str, dict[str, int]] = {}
+    for a, b in combinations(splits, 2):
+        shared[f"{a}-{b}"] = {kind: _in_both(groups[kind], names, a, b) for kind in KINDS}
+    leaked: dict[str, dict[str, frozenset[str]]] = {}
+    for name in splits:
+        leaked[name] = {kind: _leaked(groups[kind], names, name, posts) for kind in KINDS}
     return SplitReport(
         posts={name: len(part) for name, part in splits.items()},
-        shared={
-            f"{a}-{b}": {kind: _in_both(groups[kind], names, a, b) for kind in KINDS}
-            for a, b in combinations(splits, 2)
-        },
-        leaked={name: {kind: _leaked(groups[kind], names, name, posts) for kind in KINDS} for name in splits},
+        shared=shared,
+        leaked=leaked,
         photos_checked=sum(value is not None for value in hashes),
     )
 

@@ -4,6 +4,7 @@ The JSON Schema of the record is `Assessment.model_json_schema()`; the documenta
 holds every record against it.
 """
 
+from html import escape
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
@@ -19,6 +20,8 @@ __all__ = ["EXTENSIONS_BYTES", "Assessment", "FailedPost", "Modality", "Provenan
 EXTENSIONS_BYTES = 65_536
 """The most that all extensions of one post may take as JSON, bytes."""
 Modality = Literal["text", "image"]
+# of a text in a notebook
+_SHOWN = 280
 
 
 def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -135,6 +138,26 @@ class Assessment(BaseModel):
         exclude_if=lambda extensions: not extensions,
         description="Records of plug-ins, from an annotator's name to any JSON; left out where there is none",
     )
+
+    def __repr__(self) -> str:
+        return f"Assessment({self.post.id!r}, urgency {self.urgency:.2f}: {self._answers()})"
+
+    def _repr_html_(self) -> str:
+        """A row of a table, for notebooks; everything of the post is escaped."""
+        cells = [self.post.id, self.post.text[:_SHOWN], f"{self.urgency:.2f}"]
+        head = ["post", "text", "urgency", *self.tasks]
+        cells += [self._answer(task) for task in self.tasks.values()]
+        titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+        row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        return f"<table><thead><tr>{titles}</tr></thead><tbody><tr>{row}</tr></tbody></table>"
+
+    def _answers(self) -> str:
+        return ", ".join(f"{name} {self._answer(task)}" for name, task in self.tasks.items())
+
+    @staticmethod
+    def _answer(task: TaskAssessment) -> str:
+        said = ", ".join(task.labels) or task.label
+        return f"{'not sure: ' if task.abstained else ''}{said} {task.confidence:.2f}"
 
 
 class FailedPost(BaseModel):

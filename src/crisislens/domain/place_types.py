@@ -14,6 +14,7 @@ street says nothing of home, school or work.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from types import MappingProxyType
 
 from crisislens.core.errors import DataError
@@ -243,10 +244,11 @@ def place_prompts() -> dict[str, tuple[str, ...]]:
     >>> place_prompts()["bridge"][0]
     'a photo of a bridge.'
     """
-    return {
-        name: tuple(t.format(p) for p in phrases for t in PLACE_TEMPLATES)
-        for name, phrases in PLACE_PHRASES.items()
-    }
+    found = {}
+    for name, phrases in PLACE_PHRASES.items():
+        # phrase by phrase: the first sentence of a class is its first phrase in the first template
+        found[name] = tuple(template.format(phrase) for phrase, template in product(phrases, PLACE_TEMPLATES))
+    return found
 
 
 def map_place(label: str, start: Task, end: Task) -> str | None:

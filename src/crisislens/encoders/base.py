@@ -15,6 +15,7 @@ further is stored as an adapter and loaded again.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -40,6 +41,8 @@ __all__ = [
     "freeze",
     "load_encoders",
     "pad_ids",
+    "placed",
+    "rooted",
 ]
 
 
@@ -50,6 +53,31 @@ class EncoderSpec(Config):
     """A name in `ENCODERS`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Options of that builder; an unknown one is refused."""
+
+
+def placed(spec: EncoderSpec, place: Callable[[str], str]) -> EncoderSpec:
+    """A specification whose adapters lie elsewhere.
+
+    >>> placed(EncoderSpec(name="compact", options={"adapter": "a"}), "model/{}".format).options
+    {'adapter': 'model/a'}
+
+    Arguments:
+        spec: The specification, of a pair with one adapter or of two sides with one each.
+        place: From the path of an adapter in the specification to the one that it gets.
+    """
+    options = dict(spec.options)
+    if isinstance(adapter := options.get("adapter"), str):
+        options["adapter"] = place(adapter)
+    for side in ("text", "image"):
+        if isinstance(options.get(side), dict):
+            one = EncoderSpec.parse(options[side], where=f"encoder {spec.name}, {side}")
+            options[side] = placed(one, place).model_dump(mode="json")
+    return EncoderSpec(name=spec.name, options=options)
+
+
+def rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
+    """A specification whose adapters that lie in a folder are named by their full path."""
+    return placed(spec, lambda name: str(folder / name) if (folder / name).is_file() else name)
 
 
 @dataclass(frozen=True)

@@ -97,17 +97,25 @@ def iou_counts(marked: WordMask, chosen: WordMask, threshold: float = 0.5) -> tu
     (1, 1, 1, 2)
     """
     ours, theirs = _stretches(chosen), _stretches(marked)
+    found, covered = set(), set()
+    # by place and not by stretch: a stretch may match several and still counts once
+    for i, a in enumerate(ours):
+        for j, b in enumerate(theirs):
+            if _alike(a, b, threshold):
+                found.add(i)
+                covered.add(j)
+    return len(found), len(ours), len(covered), len(theirs)
 
-    def alike(a: tuple[int, int], b: tuple[int, int]) -> bool:
-        shared = max(0, min(a[1], b[1]) - max(a[0], b[0]))
-        return shared > 0 and shared >= threshold * (a[1] - a[0] + b[1] - b[0] - shared)
 
-    found = sum(any(alike(a, b) for b in theirs) for a in ours)
-    covered = sum(any(alike(a, b) for a in ours) for b in theirs)
-    return found, len(ours), covered, len(theirs)
+def _alike(a: tuple[int, int], b: tuple[int, int], threshold: float) -> bool:
+    """Whether two stretches overlap, by at least a share of what both cover together."""
+    shared = max(0, min(a[1], b[1]) - max(a[0], b[0]))
+    together = a[1] - a[0] + b[1] - b[0] - shared
+    return shared > 0 and shared >= threshold * together
 
 
 def _stretches(words: WordMask) -> list[tuple[int, int]]:
+    # a False at both sides, so that a stretch at an edge begins and ends too
     edges = np.flatnonzero(np.diff(np.concatenate([[0], words.astype(np.int8), [0]])))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
@@ -133,6 +141,7 @@ def agreement(
 
     f1 = np.array([token_f1(y, z) for y, z in zip(marked, chosen, strict=True)])
     counts = np.array([iou_counts(y, z) for y, z in zip(marked, chosen, strict=True)], dtype=np.float64)
+    # average precision says nothing where all words are evidence, or none
     mixed = [(y, p) for y, p in zip(marked, probability, strict=True) if y.any() and not y.all()]
     ranked = np.array([average_precision_score(y, p) for y, p in mixed])
     drawn = np.random.default_rng(seed).integers(len(counts), size=(resamples, len(counts)))
@@ -177,6 +186,7 @@ def faithfulness(
         resamples: Resamples of posts for the intervals.
         seed: Of the resamples.
     """
+    # the class of the whole post in all three: what it becomes without its rationale is not the question
     rows, best = np.arange(len(full)), full.argmax(1)
     p, p_without, p_only = (x[rows, best] for x in (full, without, only))
     return Faithfulness(

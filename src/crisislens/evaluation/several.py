@@ -33,6 +33,8 @@ __all__ = [
     "HOLDS",
     "evaluate_several",
     "fit_several_temperature",
+    "label_counts",
+    "label_scores",
     "set_confidence",
     "several_calibration",
     "several_probabilities",
@@ -184,16 +186,25 @@ def _calibration_error(
     return float(np.abs(gaps).sum() / sizes.sum())
 
 
-def _counts(y: Int[np.ndarray, "s c"], said: Bool[np.ndarray, "s c"]) -> Float[np.ndarray, "s k"]:
-    """For each post: one for the post, whether its set is right, then per label found, missed, made up."""
+def label_counts(y: Int[np.ndarray, "s c"], said: Bool[np.ndarray, "s c"]) -> Float[np.ndarray, "s k"]:
+    """For each post what its scores are made of: one, whether its set is right, then per label whether it was
+    found, missed, made up.
+
+    Arguments:
+        y: 1 where a label holds, 0 where not.
+        said: Whether it is said to hold.
+
+    Returns:
+        k = 2 + 3 c counts a post; scores are functions of their sums.
+    """
     right = (said == (y == 1)).all(1)
     parts = (np.ones(len(y)), right)
     labels = ((y == 1) & said, (y == 1) & ~said, (y == 0) & said)
     return np.concatenate([np.stack(parts, 1), *labels], axis=1).astype(np.float64)
 
 
-def _scores(counts: Float[np.ndarray, "r k"]) -> dict[str, Float[np.ndarray, " r"]]:
-    """The three scores of each row of summed counts."""
+def label_scores(counts: Float[np.ndarray, "r k"]) -> dict[str, Float[np.ndarray, " r"]]:
+    """Accuracy, macro-F1 and weighted F1 of each row of summed counts, see `label_counts`."""
     hit, missed, invented = np.split(counts[:, 2:], 3, axis=1)
     total = 2 * hit + missed + invented
     occurs = total > 0
@@ -213,8 +224,8 @@ def _estimates(
     seed: int,
     resamples: int,
 ) -> dict[str, Estimate]:
-    counts = _counts(y, said)
-    values = _scores(counts.sum(0, keepdims=True))
+    counts = label_counts(y, said)
+    values = label_scores(counts.sum(0, keepdims=True))
     if resamples == 0:
         return {name: _exact(float(values[name][0])) for name in _SCORES}
     if clusters is not None:
@@ -222,7 +233,7 @@ def _estimates(
         gathered = np.zeros((which.max() + 1, counts.shape[1]))
         np.add.at(gathered, which, counts)
         counts = gathered
-    drawn = _scores(resample_counts(counts, resamples=resamples, seed=seed))
+    drawn = label_scores(resample_counts(counts, resamples=resamples, seed=seed))
     estimates = {}
     for name in _SCORES:
         low, high = interval(drawn[name])

@@ -23,12 +23,22 @@ from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import Modality
 from crisislens.domain.calibration import Calibration, EvidenceKind
 from crisislens.domain.tasks import TASKS, Task
+from crisislens.encoders.base import EncoderSpec, rooted
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.models.card import Card, card_text
-from crisislens.models.saved import Form, Saved, read_saved, short, write_saved
+from crisislens.models.saved import Form, Saved, read_config, read_saved, short, write_saved
 from crisislens.nn.widths import FeatureWidths
 
-__all__ = ["ArtifactMeta", "Card", "LoadedModel", "load_artifact", "render_card", "save_artifact"]
+__all__ = [
+    "ArtifactMeta",
+    "Card",
+    "LoadedModel",
+    "artifact_encoder",
+    "load_artifact",
+    "read_meta",
+    "render_card",
+    "save_artifact",
+]
 
 
 class ArtifactMeta(Config):
@@ -175,6 +185,21 @@ def load_artifact(folder: Path) -> LoadedModel:
     model.load_state_dict(weights, assign=True)
     model.eval()
     return LoadedModel(model, spec, meta, _fingerprint(saved))
+
+
+def read_meta(folder: Path) -> tuple[ModelSpec, ArtifactMeta]:
+    """What a saved model says of itself; its weights are not looked at.
+
+    Raises:
+        ModelError: If the configuration is missing, damaged, of another kind or a newer format.
+    """
+    config = read_config(folder, _FORM)
+    return config.model, config.meta
+
+
+def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
+    """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
+    return rooted(EncoderSpec.parse(meta.encoder, where=str(folder)), folder)
 
 
 def _fingerprint(saved: Saved[_Classifier]) -> str:

@@ -36,6 +36,7 @@ def judge(
     task: TaskConfig,
     evidence: EvidenceKind | None,
     foreign: str | None,
+    doubt: str | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -45,6 +46,7 @@ def judge(
         task: The task's calibration by evidence.
         evidence: What the logits rest on.
         foreign: A language outside the model's training that the text is written in, or None.
+        doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
@@ -58,6 +60,7 @@ def judge(
         calibration=calibration,
         evidence=evidence,
         foreign=foreign,
+        doubt=doubt,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
@@ -78,10 +81,13 @@ def _reason(
     calibration: Calibration | None,
     evidence: EvidenceKind | None,
     foreign: str | None,
+    doubt: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
     if evidence is None:
         return "The post has no readable text or photo."
+    if doubt is not None and evidence != "image":
+        return doubt
     if foreign is not None and evidence == "text":
         return (
             f"The text seems to be in another language ({foreign}) than the model was trained on, and there "

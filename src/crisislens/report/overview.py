@@ -163,10 +163,10 @@ def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
         ]
         whole = sum(tally.pairs[r, c] for c in columns)
         body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
-    sums = [
-        _cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}")
-        for c, title in columns.items()
-    ]
+    sums = []
+    for c, title in columns.items():
+        whole = sum(tally.pairs[r, c] for r in rows)
+        sums.append(_cell(whole, 0, None, "", across, c, f"All categories, {title}"))
     body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
     return Matrix((*columns.values(), "All"), tuple(body))
 

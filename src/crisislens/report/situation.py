@@ -13,7 +13,6 @@ from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
-from crisislens.domain.tasks import TASKS
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_records
@@ -118,7 +117,7 @@ def _meta(
     """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
-        ReportTask(TASKS[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()})
+        ReportTask(task.space, {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]

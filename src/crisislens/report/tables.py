@@ -1,8 +1,9 @@
 """Assessments as flat tables: CSV for spreadsheets, Parquet for programs.
 
 One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per
-task `T_label`, `T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each class, then places and the
-provenance. The columns follow from the first assessment: all of a run have the same tasks and classes.
+task `T_label`, `T_labels` (those that hold; empty where it is not sure), `T_confidence`, `T_not_sure`,
+`T_reason` and a `T_p_CLASS` for each class, then places and the provenance. The columns follow from the first
+assessment: all of a run have the same tasks and classes.
 
 A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula
 by spreadsheets (OWASP, "CSV Injection"), so in CSV such texts get an apostrophe in front; numbers are written
@@ -28,7 +29,7 @@ from crisislens.report.named import entity_texts, relation_texts
 from crisislens.runs.files import part_of, take_place, writing
 from crisislens.runs.sinks import FileSink, Record, pour
 
-__all__ = ["CsvSink", "ParquetSink", "write_csv", "write_parquet"]
+__all__ = ["CsvSink", "ParquetSink", "assessments_table", "write_csv", "write_parquet"]
 
 _BATCH_ROWS = 1_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -164,18 +165,10 @@ class ParquetSink:
         """Opens the file when its columns are known."""
         if self._columns is not None:
             return
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         self._columns = _columns(first)
-        types = {
-            "string": pa.string(),
-            "float": pa.float64(),
-            "bool": pa.bool_(),
-            "time": pa.timestamp("us", tz="UTC"),
-            "list": pa.list_(pa.string()),
-        }
-        self._schema = pa.schema([(name, types[kind]) for name, kind in self._columns.items()])
+        self._schema = _schema(self._columns)
         with writing(self.path.parent):
             self._writer = pq.ParquetWriter(self.part, self._schema, compression="zstd")
 
@@ -250,6 +243,37 @@ def write_parquet(assessments: Iterable[Assessment], path: Path) -> int:
     return sink.rows
 
 
+def assessments_table(assessments: Iterable[Assessment]) -> Any:
+    """Assessments as a `pyarrow.Table` with the columns of the Parquet file; pandas, polars and whatever else
+    speaks Arrow take it as it is (`table.to_pandas()`, `polars.from_arrow(table)`).
+
+    Arguments:
+        assessments: Of one run.
+
+    Raises:
+        DataError: If an assessment has tasks or classes that the first one does not have.
+    """
+    import pyarrow as pa
+
+    held = list(assessments)
+    columns = _columns(held[0] if held else None)
+    rows = [_row(assessment, columns) for assessment in held]
+    return pa.Table.from_pylist(rows, schema=_schema(columns))
+
+
+def _schema(columns: dict[str, str]) -> Any:
+    import pyarrow as pa
+
+    types = {
+        "string": pa.string(),
+        "float": pa.float64(),
+        "bool": pa.bool_(),
+        "time": pa.timestamp("us", tz="UTC"),
+        "list": pa.list_(pa.string()),
+    }
+    return pa.schema([(name, types[kind]) for name, kind in columns.items()])
+
+
 def _columns(assessment: Assessment | None) -> dict[str, str]:
     """The columns with their kinds, as the first assessment of a run has them."""
     columns = dict(_POST)
@@ -258,6 +282,7 @@ def _columns(assessment: Assessment | None) -> dict[str, str]:
     for name, task in assessment.tasks.items():
         columns |= {
             f"{name}_label": "string",
+            f"{name}_labels": "list",
             f"{name}_confidence": "float",
             f"{name}_not_sure": "bool",
             f"{name}_reason": "string",
@@ -282,7 +307,8 @@ def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         "urgency": assessment.urgency,
     }
     for name, task in assessment.tasks.items():
-        row |= {f"{name}_label": task.label, f"{name}_confidence": task.confidence}
+        row |= {f"{name}_label": task.label, f"{name}_labels": list(task.labels)}
+        row |= {f"{name}_confidence": task.confidence}
         row |= {f"{name}_not_sure": task.abstained, f"{name}_reason": task.reason}
         row |= {f"{name}_p_{label}": p for label, p in task.probabilities.items()}
     row |= _place(assessment)

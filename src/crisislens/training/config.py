@@ -295,6 +295,17 @@ class RunConfig(Config):
         values = _placed(values, ("data", "root"), folder="data", variable="CRISISLENS_DATA")
         return _placed(values, ("knowledge", "table"), folder="knowledge", variable="CRISISLENS_KNOWLEDGE")
 
+    def one_a_task(self) -> "list[RunConfig]":
+        """The run itself, or one for each label column of `data.labels`, named after its task."""
+        runs = []
+        for question, column in self.data.labels.items():
+            columns = {**self.data.columns, "label": column}
+            data = self.data.model_copy(update={"columns": columns, "labels": {}})
+            task = (self.task or OwnTask()).model_copy(update={"name": question})
+            name = f"{self.name}-{question}"
+            runs.append(self.model_copy(update={"data": data, "task": task, "name": name}))
+        return runs or [self]
+
     def fingerprint(self) -> str:
         """16 hex digits over all that decides a result: where the data lies and what others published do
         not.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
@@ -17,18 +17,18 @@ from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
-from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.encoders.base import load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
 from crisislens.evaluation.calibration import CalibrationScores, calibration_scores
 from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.evaluation.several import evaluate_several, several_calibration
 from crisislens.features.encode import PostEncoder, collate
-from crisislens.models.artifact import ArtifactMeta, load_artifact
+from crisislens.models.artifact import ArtifactMeta, artifact_encoder, load_artifact
 from crisislens.training.calibrate import judged
 from crisislens.training.config import KnowledgeConfig, Published
 from crisislens.training.features import informed_text, read_knowledge
 
-__all__ = ["Evaluation", "artifact_encoder", "evaluate_artifact", "evaluate_logits"]
+__all__ = ["Evaluation", "evaluate_artifact", "evaluate_logits"]
 
 _BATCH = 64
 
@@ -221,27 +221,6 @@ def evaluate_artifact(
         abstain_below=loaded.meta.abstain_below,
         resamples=resamples,
     )
-
-
-def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
-    """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
-    spec = EncoderSpec.parse(meta.encoder, where=str(folder))
-    sides = (
-        {side: EncoderSpec.parse(spec.options[side], where=str(folder)) for side in ("text", "image")}
-        if spec.name == "pair"
-        else {}
-    )
-    rooted: dict[str, JsonValue] = {
-        side: _rooted(one, folder).model_dump(mode="json") for side, one in sides.items()
-    }
-    return EncoderSpec(name=spec.name, options=rooted) if rooted else _rooted(spec, folder)
-
-
-def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    adapter = spec.options.get("adapter")
-    if isinstance(adapter, str) and (folder / adapter).is_file():
-        return EncoderSpec(name=spec.name, options={**spec.options, "adapter": str(folder / adapter)})
-    return spec
 
 
 def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:

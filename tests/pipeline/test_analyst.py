@@ -113,7 +113,7 @@ def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Pa
     with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
         Bundle.read(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
-    with pytest.raises(ModelError, match="is not JSON"):
+    with pytest.raises(ModelError, match="is not readable JSON"):
         Bundle.read(tmp_path)
     config = json.loads((tiny_bundle / "bundle.json").read_text())
     config["tasks"]["damage"]["artifact"] = "../../elsewhere"

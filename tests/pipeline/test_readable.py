@@ -1,14 +1,20 @@
-"""What no model reads is said so: by the post's own word, by detection, by the words; long texts in windows."""
+"""What no model reads is said so: by the post's own word, by detection, by the words; long texts are read in
+windows.
+"""
+
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.readable import language_of, whole_words
 from crisislens.pipeline.windows import MOST_WINDOWS, windows_of
+from tiny_bundles import write_bundle
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +45,16 @@ def test_no_sure_answer_on_a_text_that_the_model_cannot_read(
     assert found.urgency == english.bundle.config.unread_urgency
 
 
-def test_a_photo_beside_an_unread_text_makes_nothing_sure(tiny_bundle: object, crisis: object) -> None:
-    analyst = Analyst.load(tiny_bundle, image_root=crisis)  # type: ignore[arg-type]
-    analyst.bundle = analyst.bundle.__class__(
-        analyst.bundle.folder,
-        analyst.bundle.config.model_copy(update={"languages": ("en",)}),
-        analyst.bundle.encoder,
-        analyst.bundle.artifacts,
-    )
-    photo = ImageRef(path="images/velmora-001.jpg")
+def test_a_photo_beside_an_unread_text_makes_nothing_sure(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bundle", languages=("en",))
+    write_synthetic_crisis(tmp_path / "crisis", posts=10)
+    photo = next((tmp_path / "crisis" / "images").iterdir())
     text = "El puente en Ponce se derrumbó, dos personas atrapadas en el techo, envíen ayuda"
-    [found] = analyst.assess([Post(id="1", text=text, image=photo)])
+    analyst = Analyst.load(bundle, image_root=photo.parent)
+    [found] = analyst.assess([Post(id="1", text=text, image=ImageRef(path=photo.name))])
     assert "image" in found.modalities
-    reasons = {task.reason for task in found.tasks.values()}
-    assert all(
-        reason and reason.endswith("Its photo alone does not say what it asks for.") for reason in reasons
-    )
+    why = "Its photo alone does not say what it asks for."
+    assert all(str(task.reason).endswith(why) for task in found.tasks.values())
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_word_of_the_post_counts_before_detection(english: Analyst) -> None:
 def test_unread_posts_stand_between_jokes_and_calls(english: Analyst) -> None:
     call, unread, joke, empty = english.assess(
         [
-            "URGENT: the dam broke at Mill Lane, families trapped on roofs, two injured, send boats and rescue",
+            "URGENT: the dam broke, families trapped on roofs, two injured, send boats and rescue",
             "Annem enkaz altında, ses geliyor, vinç lazım",
             "Lovely weather today, making pancakes with the kids",
             Post(id="4", text=""),
@@ -105,7 +105,8 @@ def test_words_of_another_script_are_no_english_words(english: Analyst) -> None:
 def test_a_call_behind_the_encoders_limit_is_found(english: Analyst) -> None:
     talk = "Good morning and thank you to everybody who came to the choir concert, it was lovely. " * 8
     call = (
-        "URGENT: four families are trapped on their roofs, two people are injured, send boats and rescue now."
+        "URGENT: the river has broken the dam at Mill Lane, four families are trapped on their roofs, two "
+        "people are injured, send boats and rescue now."
     )
     alone, behind = english.assess([call, talk + call])
     assert behind.tasks["informativeness"].label == alone.tasks["informativeness"].label == "informative"

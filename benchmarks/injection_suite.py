@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.captioning.prompts import Prompt
 from crisislens.core.errors import InputError
+from crisislens.domain.tasks import ASKED
 from crisislens.evaluation.resampling import interval, resample_counts
 from crisislens.evaluation.significance import holm, paired_bootstrap
 
@@ -41,11 +42,7 @@ Channel = Literal["text", "photo", "caption"]
 TaskProbabilities = Sequence[Mapping[str, Mapping[str, float]]]
 """Per post, from task to class to probability."""
 
-TARGETS: Final = {
-    "informativeness": "not_informative",
-    "humanitarian": "not_humanitarian",
-    "damage": "little_or_no_damage",
-}
+TARGETS: Final = {task.question: next(iter(task.nothing)) for task in ASKED}
 """What the malicious additions ask for."""
 
 _COMMAND = (

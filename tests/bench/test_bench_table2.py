@@ -200,7 +200,7 @@ def test_missing_photos_block_rows_with_published_numbers_only(
     empty.mkdir()
     from crisislens.bench import cells as room
 
-    data = room.load_data(cell.run.data)
+    data = room.load_labeled(cell.run.data, cell.run.task)
     bare = replace(data, image_root=empty)
     with pytest.raises(room.DataError, match=r"0 of the \d+ photos are here; get them with"):
         room._check_photos(cell, bare)

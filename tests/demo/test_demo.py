@@ -17,8 +17,8 @@ from crisislens.data.tabular import read_posts
 from crisislens.demo import EVENT, synthetic_labeled, write_synthetic_crisis
 from crisislens.demo.pictures import SCENES, draw_scene
 from crisislens.demo.stories import PLACES, SLOTS, stories
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, HUMANITARIAN_RAW, INFORMATIVENESS
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -103,7 +103,11 @@ def test_every_label_belongs_to_its_task(
     crisis: tuple[Path, dict[str, list[LabeledPost]]], feed: list[Post]
 ) -> None:
     folder, labeled = crisis
-    spaces = {"informativeness": INFORMATIVENESS, "humanitarian": HUMANITARIAN_RAW, "damage": DAMAGE_SEVERITY}
+    spaces = {
+        "informativeness": TASKS["informativeness"],
+        "humanitarian": TASKS["humanitarian_raw"],
+        "damage": TASKS["damage_severity"],
+    }
     assert labeled.keys() == spaces.keys()
     for task, rows in labeled.items():
         assert {spaces[task].resolve(row.label) for row in rows} == set(spaces[task].classes)
@@ -111,8 +115,8 @@ def test_every_label_belongs_to_its_task(
         assert all(isinstance(row, LabeledPost) for row in rows)
     assert len(labeled["informativeness"]) == len(labeled["humanitarian"]) == 72
     assert all(row.post.image for row in labeled["damage"])
-    assert {HUMANITARIAN_B2.resolve(row.label) for row in labeled["humanitarian"]} == set(
-        HUMANITARIAN_B2.classes
+    assert {TASKS["humanitarian_b2"].resolve(row.label) for row in labeled["humanitarian"]} == set(
+        TASKS["humanitarian_b2"].classes
     )
     by_id = {row.post.id: row for row in labeled["humanitarian"]}
     for line in (folder / "labels.jsonl").read_text(encoding="utf-8").splitlines():
@@ -150,7 +154,7 @@ def test_every_story_can_be_told() -> None:
         story.text.format_map(blanks)
         assert story.scene is None or story.scene in SCENES
         assert story.place is None or story.place in PLACES
-        assert story.humanitarian in HUMANITARIAN_RAW.classes
+        assert story.humanitarian in TASKS["humanitarian_raw"].classes
         assert 0 <= story.hour <= 48
         assert story.photo == "whole" or story.scene
 

@@ -11,7 +11,8 @@ from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.joining import find_bundle
 from tiny_bundles import write_bundle
 
 
@@ -110,15 +111,15 @@ def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Pa
     ):
         find_bundle("tinny")
     with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
     with pytest.raises(ModelError, match="is not JSON"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
     config = json.loads((tiny_bundle / "bundle.json").read_text())
     config["tasks"]["damage"]["artifact"] = "../../elsewhere"
     (tmp_path / "bundle.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="lies outside of it"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
 
 
 def test_a_model_of_another_encoder_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:

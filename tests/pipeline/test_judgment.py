@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.domain.assessment import TaskAssessment
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, INFORMATIVENESS
+from crisislens.domain.tasks import TASKS, own_task
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 
@@ -24,7 +24,11 @@ TASK = TaskConfig(
 
 def answer(logits: list[float], evidence: EvidenceKind | None, foreign: str | None = None) -> TaskAssessment:
     return judge(
-        np.array(logits, np.float32), space=DAMAGE_SEVERITY, task=TASK, evidence=evidence, foreign=foreign
+        np.array(logits, np.float32),
+        space=TASKS["damage_severity"],
+        task=TASK,
+        evidence=evidence,
+        foreign=foreign,
     )
 
 
@@ -79,16 +83,54 @@ def certain(space: object, label: str) -> TaskAssessment:
     )
 
 
-def test_urgency_is_the_formula() -> None:
-    worst = {
-        "informativeness": certain(INFORMATIVENESS, "informative"),
-        "humanitarian": certain(HUMANITARIAN_B2, "affected"),
-        "damage": certain(DAMAGE_SEVERITY, "severe_damage"),
-    }
-    assert urgency(worst) == 1
-    assert urgency({**worst, "informativeness": certain(INFORMATIVENESS, "not_informative")}) == 0
-    assert urgency({**worst, "damage": certain(DAMAGE_SEVERITY, "mild_damage")}) == pytest.approx(0.7 + 0.15)
-    assert urgency({**worst, "humanitarian": certain(HUMANITARIAN_B2, "not_humanitarian")}) == pytest.approx(
-        0.3
+SHIPPED = {
+    "informativeness": TASKS["informativeness"],
+    "humanitarian": TASKS["humanitarian_b2"],
+    "damage": TASKS["damage_severity"],
+}
+WORST = {
+    name: certain(task, label)
+    for (name, task), label in zip(SHIPPED.items(), ("informative", "affected", "severe_damage"), strict=True)
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "label", "expected"),
+    [
+        ("informativeness", "informative", 1.0),
+        ("informativeness", "not_informative", 0.0),
+        ("damage", "mild_damage", 0.7 + 0.15),
+        ("humanitarian", "not_humanitarian", 0.3),
+        ("humanitarian", "other_relevant_information", 0.7 * 0.2 + 0.3),
+    ],
+)
+def test_urgency_is_the_formula(question: str, label: str, expected: float) -> None:
+    answers = {**WORST, question: certain(SHIPPED[question], label)}
+    assert urgency(answers, SHIPPED) == pytest.approx(expected)
+
+
+def test_without_answers_nothing_is_urgent() -> None:
+    assert urgency({}, SHIPPED) == 0
+
+
+def test_many_small_doubts_about_several_labels_are_not_one_large_need() -> None:
+    task = own_task("need", ["water", "food", "shelter"], several=True, urgency={"water": 1.0, "food": 1.0})
+    answer = TaskAssessment(
+        label="water",
+        confidence=0.2,
+        probabilities={"water": 0.4, "food": 0.4, "shelter": 1.0},
+        abstained=False,
     )
-    assert urgency({}) == 0
+    assert urgency({"need": answer}, {"need": task}) == pytest.approx(0.4)
+
+
+def test_several_labels_hold_from_one_half_and_the_set_must_be_sure() -> None:
+    task = own_task("need", ["water", "food"], several=True)
+    calibration = Calibration(temperature=1.0, abstain_below=0.6, basis="made up")
+    config = TaskConfig(artifact="", label_space="need", calibration={"text": calibration})
+    sure = judge(np.array([3.0, -3.0], np.float32), space=task, task=config, evidence="text", foreign=None)
+    assert (sure.labels, sure.abstained) == (("water",), False)
+    # 0.9 x 0.6 is below the 60 % that are needed
+    unsure = judge(np.array([2.2, 0.4], np.float32), space=task, task=config, evidence="text", foreign=None)
+    assert (unsure.labels, unsure.abstained) == ((), True)
+    assert str(unsure.reason).startswith("Sure of the whole set of labels at 5")

@@ -129,11 +129,11 @@ def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, P
 
     with pytest.raises(NotRegisteredError, match="no rationale model named"):
         find_rationale_model("nothing")
-    with pytest.raises(ModelError, match="no readable config"):
+    with pytest.raises(ModelError, match=r"lacks config\.json"):
         load_rationalizer(tmp_path)
     broken = shutil.copytree(folders[1], tmp_path / "broken")
-    (broken / "head.safetensors").write_bytes(b"junk")
-    with pytest.raises(ModelError, match=r"head\.safetensors is missing or not the one"):
+    (broken / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelError, match=r"model\.safetensors is of another save than config"):
         load_rationalizer(broken)
 
 

@@ -8,6 +8,7 @@ from made_up_posts import assessment, crisis, meta
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import TASKS
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.overview import matrix, tiles
 from crisislens.report.selection import Selection
@@ -130,7 +131,7 @@ def test_a_model_without_severity_gets_one_column_and_one_without_both_none() ->
 
 def test_a_task_that_is_not_answered_counts_as_not_sure() -> None:
     bare = POOL[0].model_copy(update={"tasks": {}})
-    tally = Tally((ReportTask("damage", "Damage severity", {"severe_damage": "Severe damage"}),))
+    tally = Tally((ReportTask(TASKS["damage_severity"]),))
     tally.add(bare)
     assert tally.unsure == 1
     assert tally.answers["damage"] == {"not_sure": 1}

@@ -24,12 +24,13 @@ from crisislens.core.errors import (
     ModelError,
 )
 from crisislens.core.files import atomic_write
+from crisislens.data.catalog import load_labeled
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.classification import ClassificationReport
 from crisislens.features.encode import PostEncoder
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.features import Prepared, prepare, read_knowledge
 from crisislens.training.fit import RunResult, fit, run_folder
 
@@ -114,12 +115,12 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
     return part
 
 
-def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None, str]:
+def _requirements(cell: Cell) -> tuple[tuple[LabeledData, str, EncoderPair] | None, str]:
     """Posts, the mark of the texts beside them and encoders; or None, and everything that is missing."""
     reasons: list[str] = []
     data, knowledge, encoders = None, "", None
     try:
-        data = load_data(cell.run.data)
+        data = load_labeled(cell.run.data, cell.run.task)
         _check_photos(cell, data)
     except DataError as error:
         reasons.append(str(error))
@@ -137,7 +138,7 @@ def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None,
 
 
 def _fit(
-    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None
+    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: LabeledData, prepared: Prepared | None
 ) -> RunResult:
     """One run, gone on with where an earlier start of the same experiment left it; what another one left in
     its folder is replaced.
@@ -148,7 +149,9 @@ def _fit(
     same = mark.is_file() and mark.read_text(encoding="utf-8") == marked
     if not same:
         atomic_write(mark, marked)
-    return fit(run, seed=seed, out=out, cache=cache, resume=same, data=data, prepared=prepared)
+    return fit(
+        run, seed=seed, out=out, cache=cache, resume=same, overwrite=not same, data=data, prepared=prepared
+    )
 
 
 def _result(
@@ -157,7 +160,7 @@ def _result(
     seed: int,
     key: str,
     found: RunResult,
-    data: TaskData,
+    data: LabeledData,
     knowledge: str,
     features: str,
 ) -> BenchResult:
@@ -191,7 +194,7 @@ def _values(report: ClassificationReport) -> dict[str, float]:
     return {name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")}
 
 
-def _knowledge_counts(run: RunConfig, data: TaskData) -> dict[str, int]:
+def _knowledge_counts(run: RunConfig, data: LabeledData) -> dict[str, int]:
     """How many posts of each split have knowledge beside them; nothing where the row uses none."""
     if run.knowledge is None:
         return {}
@@ -210,7 +213,7 @@ def _features_mark(run: RunConfig, encoders: EncoderPair) -> str:
     return PostEncoder(encoders, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
 
 
-def _photos(data: TaskData) -> dict[str, int]:
+def _photos(data: LabeledData) -> dict[str, int]:
     """How many posts of each split have a photo that is there."""
     found = {}
     for name, posts in data.splits.items():
@@ -218,7 +221,7 @@ def _photos(data: TaskData) -> dict[str, int]:
     return found
 
 
-def _has_photo(ref: object, data: TaskData) -> bool:
+def _has_photo(ref: object, data: LabeledData) -> bool:
     from crisislens.domain.post import ImageRef
 
     if not isinstance(ref, ImageRef):
@@ -229,7 +232,7 @@ def _has_photo(ref: object, data: TaskData) -> bool:
         return False
 
 
-def _check_photos(cell: Cell, data: TaskData) -> None:
+def _check_photos(cell: Cell, data: LabeledData) -> None:
     """A row with published numbers needs the photos that they were made with.
 
     Raises:

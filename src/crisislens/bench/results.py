@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.lines import cut_lines
 
 __all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_bench_results"]
 
@@ -97,13 +98,13 @@ def read_bench_results(path: Path) -> list[BenchResult]:
     if not path.is_file():
         return []
     try:
-        lines = [
-            line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-        ]
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise CacheError(f"{path} cannot be read ({error}); check the path and its rights") from error
     found, broken = [], 0
-    for line in lines:
+    for line in cut_lines(text):
+        if not line.strip():
+            continue
         try:
             found.append(BenchResult.model_validate(json.loads(line)))
         except ValueError:

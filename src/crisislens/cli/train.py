@@ -10,6 +10,7 @@ import typer
 from crisislens.cli.console import progress, say, table
 
 if TYPE_CHECKING:
+    from crisislens.training.config import RunConfig
     from crisislens.training.fit import RunResult
 
 __all__ = ["add_to"]
@@ -39,6 +40,12 @@ def train(
         bool,
         typer.Option("--resume", help="Go on where a killed run was; finished seeds are not trained again."),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier run of this name left.")
+    ] = False,
+    push_to_hub: Annotated[
+        str, typer.Option(help="Send the model to this repository (owner/name) of a model hub, too.")
+    ] = "",
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
     from crisislens.core.threads import limit_threads
@@ -46,8 +53,6 @@ def train(
     limit_threads()
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
-    from crisislens.training.fit import fit
     from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
@@ -55,20 +60,51 @@ def train(
         _train_rationales(run, override, seeds, out)
         return
     config = RunConfig.load(run, override)
-    posts = load_data(config.data)
+    made = [_train_task(one, seeds, out, cache, resume, overwrite) for one in config.one_a_task()]
+    models = " ".join(f"--model {folder}" for folder in made)
+    say(f"use it: crisislens analyze POSTS {models}")
+    if push_to_hub:
+        from crisislens.models.hub import push_to_hub as push
+        from crisislens.pipeline.joining import trained_artifact
+
+        for folder in made:
+            say(f"sent    {push(trained_artifact(folder), push_to_hub)}")
+
+
+def _train_task(
+    config: "RunConfig", seeds: list[int] | None, out: Path, cache: Path, resume: bool, overwrite: bool
+) -> Path:
+    """Trains the seeds of one task and prints their numbers; returns the run's folder."""
+    from crisislens.data.catalog import load_labeled
+    from crisislens.training.fit import fit
+
+    posts = load_labeled(config.data, config.task)
+    photos = posts.photos()
+    counts = [f"{part} {len(rows):,} ({photos[part]:,} with photo)" for part, rows in posts.splits.items()]
+    say(f"{posts.space.question}: {', '.join(posts.space.classes)}; posts: {', '.join(counts)}")
     results = []
     for seed in seeds or config.seeds:
         with progress(f"features for seed {seed}") as advance:
             found = fit(
-                config, seed=seed, out=out, cache=cache, resume=resume, data=posts, on_features=advance
+                config,
+                seed=seed,
+                out=out,
+                cache=cache,
+                resume=resume,
+                overwrite=overwrite,
+                data=posts,
+                on_features=advance,
             )
         results.append(found)
         say(f"seed {seed}: epoch {found.best_epoch} kept, {found.seconds:.0f} s; {found.test.headline()}")
     say("")
-    say(results[0].test.markdown(config.published) if len(results) == 1 else "")
+    # published rows stand beside their own data alone
+    published = config.published if posts.space.setting == config.data.setting else ()
+    say(results[0].test.markdown(published) if len(results) == 1 else "")
     if len(results) > 1:
         _show_seeds(results)
     say(f"results in {out / config.name}")
+    return out / config.name
 
 
 def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | None, out: Path) -> None:
@@ -143,16 +179,16 @@ def evaluate(
     if split not in ("train", "dev", "test"):
         raise InputError(f"--split {split} is not known; expected train, dev or test")
     limit_threads()
+    from crisislens.data.catalog import load_labeled
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
     from crisislens.training.evaluate import evaluate_artifact
 
     set_threads()
     config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
     found = evaluate_artifact(
         model,
-        load_data(config.data),
+        load_labeled(config.data, config.task),
         split,
         rules=config.rules,
         limits=config.limits,

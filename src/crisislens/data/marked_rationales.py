@@ -25,6 +25,7 @@ from jaxtyping import Int
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import cut_lines
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, text_signature
 from crisislens.data.words import Span, merge_spans, word_labels, word_spans
 
@@ -132,7 +133,7 @@ def read_snippet_table(path: Path) -> list[AnnotatedText]:
 
 def _annotated(row: dict[str, str | None]) -> AnnotatedText:
     text = row["tweet_text"] or ""
-    spans, missed = find_snippets(text, (row["informative_content"] or "").splitlines())
+    spans, missed = find_snippets(text, cut_lines(row["informative_content"] or ""))
     return AnnotatedText(
         (row["tweet_id"] or "").strip("'"), text, row["corrected_label"] or "", tuple(spans), missed
     )
@@ -147,8 +148,12 @@ def read_annotations(path: Path) -> list[AnnotatedText]:
     """
     if not path.is_file():
         raise DataError(f"no annotations at {path}; make some with: crisislens annotate POSTS --out FOLDER")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8; give the file that crisislens annotate wrote") from error
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(cut_lines(text), 1):
         if line.strip():
             found.append(_from_json(line, f"{path}, line {number}"))
     return found
@@ -159,7 +164,7 @@ def _from_json(line: str, where: str) -> AnnotatedText:
         values = json.loads(line)
         text = str(values["text"])
         spans = tuple((int(start), int(end)) for start, end in values["spans"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"{where} is no annotation ({error}); expected id, text, label and spans") from error
     if any(not 0 <= start < end <= len(text) for start, end in spans):
         raise DataError(

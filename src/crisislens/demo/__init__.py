@@ -5,6 +5,6 @@ For demos and tests. It stands beside the floors: it imports `data`, `domain` an
 or reads this crisis imports it.
 """
 
-from crisislens.demo.crisis import EVENT, synthetic_labeled, write_synthetic_crisis
+from crisislens.demo.crisis import EVENT, read_labeled, synthetic_labeled, write_synthetic_crisis
 
-__all__ = ["EVENT", "synthetic_labeled", "write_synthetic_crisis"]
+__all__ = ["EVENT", "read_labeled", "synthetic_labeled", "write_synthetic_crisis"]

@@ -14,14 +14,18 @@ from pathlib import Path
 
 from PIL import Image
 
-from crisislens.core.errors import InputError
+from crisislens.core.errors import DataError, InputError
 from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.catalog import DataConfig, OwnTask
+from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.source import LabeledPost
 from crisislens.demo.pictures import draw_scene
 from crisislens.demo.stories import PLACES, REACTIONS, SLOTS, Story, stories
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import SETTINGS
 
-__all__ = ["EVENT", "synthetic_labeled", "write_synthetic_crisis"]
+__all__ = ["EVENT", "read_labeled", "synthetic_labeled", "write_synthetic_crisis"]
 
 EVENT = "storm_ilva"
 _START = datetime(2026, 3, 6, 4, 0, tzinfo=UTC)
@@ -110,6 +114,26 @@ def synthetic_labeled(folder: Path, *, posts: int = 60, seed: int = 0) -> dict[s
         for task, label in entry.labels.items():
             labeled[task].append(LabeledPost(entry.post, label, _SPLITS[i % len(_SPLITS)]))
     return labeled
+
+
+def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
+    """The made-up crisis as labeled posts of one setting, for the catalog of data sets.
+
+    Raises:
+        DataError: If no setting is named, or a task of one's own is.
+    """
+    if config.setting is None or task != OwnTask():
+        raise DataError("the made-up crisis answers the settings of CrisisMMD; name one in data.setting")
+    space = SETTINGS[config.setting]
+    every = synthetic_labeled(config.root, posts=config.posts)[space.question]
+    kept = [labeled for labeled in every if space.resolve(labeled.label) is not None]
+    splits = {part: [labeled for labeled in kept if labeled.split == part] for part in PARTS}
+    identity: dict[str, object] = {
+        "kind": "made-up crisis",
+        "setting": config.setting,
+        "posts": config.posts,
+    }
+    return LabeledData(space, splits, config.root, fingerprint(identity), identity)
 
 
 def _entries(posts: int, seed: int) -> Iterator[_Entry]:

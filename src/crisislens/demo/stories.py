@@ -13,6 +13,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
+from crisislens.core.lines import cut_lines
+
 __all__ = ["PLACES", "REACTIONS", "SLOTS", "Story", "stories"]
 
 PLACES: dict[str, tuple[float, float]] = {
@@ -99,5 +101,5 @@ class Story:
 @lru_cache(maxsize=1)
 def stories() -> tuple[Story, ...]:
     """The posts, in the order of the feed's file; they stand in `stories.jsonl` beside this module."""
-    lines = (files(__package__) / "stories.jsonl").read_text(encoding="utf-8").splitlines()
-    return tuple(Story(**json.loads(line)) for line in lines)
+    text = (files(__package__) / "stories.jsonl").read_text(encoding="utf-8")
+    return tuple(Story(**json.loads(line)) for line in cut_lines(text))

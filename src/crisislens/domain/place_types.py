@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
-from crisislens.domain.labels import LABEL_SPACES, LabelSpace
+from crisislens.domain.tasks import TASKS, Label, Task
 
 __all__ = [
     "PLACE_ANSWERS",
@@ -30,11 +30,15 @@ __all__ = [
     "PLACE_POI",
     "PLACE_SCENE",
     "PLACE_TEMPLATES",
+    "TASK",
+    "UNCLEAR",
     "map_place",
     "place_prompts",
 ]
 
 TASK = "place_type"
+UNCLEAR = "unclear"
+"""The class of posts that say nothing of where they were made."""
 
 _TITLES = {
     "home": "Home",
@@ -58,15 +62,13 @@ _TITLES = {
 }
 
 
-def _add(name: str, setting: str, classes: tuple[str, ...]) -> LabelSpace:
-    space = LabelSpace(
-        name=name,
-        task=TASK,
-        setting=setting,
-        classes=classes,
-        titles={c: _TITLES[c] for c in classes if c in _TITLES},
-    )
-    return LABEL_SPACES.register(name)(space)
+def _add(name: str, setting: str, classes: tuple[str, ...]) -> Task:
+    task = Task(name=name, question=TASK, labels=_labels(classes), settings={setting: ""})
+    return TASKS.register(name)(task)
+
+
+def _labels(classes: tuple[str, ...]) -> tuple[Label, ...]:
+    return tuple(Label(name=c, title=_TITLES.get(c, "")) for c in classes)
 
 
 PLACE_PAPER = _add("place_paper", "SG-MFT", ("home", "school", "work"))
@@ -113,13 +115,12 @@ PLACE_SCENE = _add(
     ),
 )
 PLACE_CRISIS = _add("place_crisis", "crisis", tuple(_TITLES))
-PLACE_ANSWERS = LABEL_SPACES.register("place_answers")(
-    LabelSpace(
+PLACE_ANSWERS = TASKS.register("place_answers")(
+    Task(
         name="place_answers",
-        task=TASK,
-        setting="product",
-        classes=(*PLACE_CRISIS.classes, "unclear"),
-        titles={**_TITLES, "unclear": "No place to be seen"},
+        question=TASK,
+        settings={"product": ""},
+        labels=(*PLACE_CRISIS.labels, Label(name=UNCLEAR, title="No place to be seen", nothing=True)),
     )
 )
 """What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of
@@ -130,7 +131,7 @@ PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 """By `FROM->TO`; every class of FROM is named."""
 
 
-def _map(start: LabelSpace, end: LabelSpace, pairs: Mapping[str, str]) -> None:
+def _map(start: Task, end: Task, pairs: Mapping[str, str]) -> None:
     strange = set(pairs) - set(start.classes) | set(pairs.values()) - set(end.classes)
     if strange:
         raise ValueError(
@@ -250,7 +251,7 @@ def place_prompts() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def map_place(label: str, start: LabelSpace, end: LabelSpace) -> str | None:
+def map_place(label: str, start: Task, end: Task) -> str | None:
     """What a class of one taxonomy is in another, or None where nothing corresponds.
 
     >>> map_place("kitchen", PLACE_SCENE, PLACE_CRISIS), map_place("bridge", PLACE_CRISIS, PLACE_PAPER)

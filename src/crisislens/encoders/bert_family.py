@@ -27,7 +27,7 @@ from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import advice, automatic_model, check_whole, digest
+from crisislens.encoders.checkpoints import advice, automatic_model, check_whole, digest, source
 from crisislens.encoders.lora import merge_lora, read_lora
 from crisislens.encoders.tokenizing import tokenize_texts
 
@@ -134,7 +134,7 @@ def _load(options: LanguageOptions) -> tuple[Any, Any]:
     name, revision = options.checkpoint, options.revision
     try:
         model, info = automatic_model(name, revision)
-        tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("language", name, error)) from error
     check_whole(str(model.config.model_type), name, info, spare=_SPARE)

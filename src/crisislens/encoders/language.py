@@ -24,8 +24,16 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
+from crisislens.encoders.checkpoints import (
+    automatic_model,
+    check_whole,
+    digest,
+    how_to_get,
+    hub_closed,
+    source,
+)
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
 from crisislens.encoders.tokenizing import tokenize_texts
 
@@ -159,6 +167,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     )
 
 
+@hub_closed()
 def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     import transformers
 
@@ -166,14 +175,13 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     try:
         model, info = automatic_model(spec.checkpoint, spec.revision)
         tokenizer = tokenizers.from_pretrained(
-            spec.checkpoint, revision=spec.revision, trust_remote_code=False
+            spec.checkpoint, **source(spec.revision), trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset "
-            f"HF_HUB_OFFLINE or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, "
+            f"language model {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
+            f"without one, give the path of a folder with model.safetensors, "
             f"config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error

@@ -32,7 +32,7 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
-from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
+from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
 from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["SiglipImage", "SiglipOptions", "SiglipText"]
@@ -175,14 +175,14 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
     name, revision = options.checkpoint, options.revision
     try:
         model, info = models.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-        tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("SigLIP", name, error)) from error
     check_whole("SigLIP", name, info)
     try:
-        processor = processors.from_pretrained(name, revision=revision)
+        processor = processors.from_pretrained(name, **source(revision))
     except OSError:
         _log.info("%s has no preprocessor_config.json; taking SigLIP's own values", name)
         side_px = model.config.vision_config.image_size

@@ -28,7 +28,9 @@ from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
+from crisislens.encoders.checkpoints import how_to_get, hub_closed, source
 from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
@@ -142,6 +144,7 @@ class ViltJoint(nn.Module):
         return y
 
 
+@hub_closed()
 def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = None) -> ViltJoint:
     """ViLT from a hub name or a local folder, frozen and in evaluation mode.
 
@@ -154,13 +157,13 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     try:
         model, info = models.from_pretrained(
             checkpoint,
-            revision=revision,
+            **source(revision),
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
             attn_implementation="eager",
         )
-        tokenizer = tokenizers.from_pretrained(checkpoint, revision=revision)
+        tokenizer = tokenizers.from_pretrained(checkpoint, **source(revision))
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(_advice(checkpoint, error)) from error
     missing = sorted(map(str, info["missing_keys"]))
@@ -175,14 +178,13 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
 
 
 def _advice(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer "
             f"({reason}); convert it or name another"
         )
     return (
-        f"ViLT checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf "
-        f"download {name}; "
+        f"ViLT checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
         "without one, copy its folder here and give the folder's path"
     )

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 Score = Callable[[Float[np.ndarray, "*r c c"]], Float[np.ndarray, "*r"]]
-SCORES: Registry[Score] = Registry("score")
+SCORES: Registry[Score] = Registry("score", "crisislens.scores")
 """Scores by name; all but the mean absolute error grow with quality."""
 
 

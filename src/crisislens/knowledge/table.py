@@ -6,13 +6,13 @@ disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and nothin
 Wikipedia would do.
 """
 
-import importlib.resources
 import json
 import re
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from crisislens.core.assets import asset
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
 from crisislens.data.lines import BrokenRow, read_lines
@@ -56,12 +56,7 @@ class TableSource(KnowledgeSource):
     def __init__(self, options: PageTableOptions) -> None:
         self.options = options
         path = Path(options.table)
-        shipped = (
-            Path(str(importlib.resources.files("crisislens")))
-            / "assets"
-            / "knowledge"
-            / f"{options.table}.jsonl"
-        )
+        shipped = asset("knowledge", f"{options.table}.jsonl")
         self.name = f"table {path.stem}"
         self._entries: dict[str, _Entry] = {}
         for entry in _read(shipped if shipped.is_file() and not path.is_file() else path):

@@ -50,7 +50,7 @@ class FusionModel(nn.Module, ABC):
         """Logits of b posts over c classes."""
 
 
-MODELS: Registry[type[FusionModel]] = Registry("model")
+MODELS: Registry[type[FusionModel]] = Registry("model", "crisislens.models")
 
 
 class ModelSpec(Config):

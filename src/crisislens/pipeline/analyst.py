@@ -19,17 +19,18 @@ from crisislens.core.errors import ModelError
 from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
+from crisislens.data.incoming import Posts, as_posts
+from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
-from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
+from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
-from crisislens.pipeline.language import detect_language
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
@@ -96,6 +97,8 @@ class Analyst:
         for name, loaded in self.models.items():
             self._check(name, loaded, encoders.fingerprint())
             loaded.model.eval()
+        self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
+        self._spaces = {name: task.space for name, task in config.tasks.items()}
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -111,13 +114,14 @@ class Analyst:
     @classmethod
     def load(
         cls,
-        name_or_folder: str | Path,
+        name_or_folder: str | Path | Sequence[str | Path],
         *,
         image_root: Path | None = None,
         batch_posts: int = 32,
         annotators: Sequence[Annotator] = (),
     ) -> "Analyst":
-        """An analyst from a packaged bundle's name or a bundle's folder. Other arguments: see the class.
+        """An analyst from a packaged bundle's name, a bundle's folder, or the folders of trained runs. Other
+        arguments: see the class.
 
         Raises:
             NotRegisteredError: If there is no such bundle.
@@ -134,7 +138,7 @@ class Analyst:
         return tuple({modality for annotator in self.annotators for modality in annotator.tokens})
 
     def _check(self, name: str, loaded: LoadedModel, encoder_fingerprint: str) -> None:
-        space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
+        space = self.bundle.config.tasks[name].space
         if tuple(loaded.meta.classes) != space.classes:
             raise ModelError(
                 f"the model of {name} answers {list(loaded.meta.classes)}, its label space is "
@@ -152,10 +156,18 @@ class Analyst:
         """The limits within which pictures are decoded."""
         return self.bundle.config.limits
 
-    def assess(self, posts: Sequence[Post]) -> list[Assessment]:
-        """Assesses posts, in their order."""
+    def assess(self, posts: Posts) -> list[Assessment]:
+        """Assesses posts, in their order.
+
+        Arguments:
+            posts: `Post`s, dicts, plain strings, or a table of pandas, polars or pyarrow; see
+                `data.incoming`.
+
+        Raises:
+            InputError: If they are none of these, or rows cannot become posts.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return [finding.assessment for finding in self.find(posts, analyzed_at=now)]
+        return [finding.assessment for finding in self.find(as_posts(posts), analyzed_at=now)]
 
     def find(self, posts: Sequence[Post], *, analyzed_at: str) -> list[Finding]:
         """Assesses posts and keeps what the search for duplicates needs.
@@ -166,7 +178,10 @@ class Analyst:
         """
         encoded = self.encoder.encode(posts)
         logits = head_logits(
-            {name: loaded.model for name, loaded in self.models.items()}, encoded.features, self._widths
+            {name: loaded.model for name, loaded in self.models.items()},
+            encoded.features,
+            self._widths,
+            given=self._given,
         )
         provenance = Provenance(
             model=self.bundle.config.name,
@@ -186,7 +201,12 @@ class Analyst:
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
-                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+                post,
+                encoded.features[i],
+                (*post.remarks, *encoded.notes[i], *remarks),
+                language,
+                answers,
+                provenance,
             )
             found.append(
                 Finding(
@@ -209,18 +229,20 @@ class Analyst:
         """What the tasks' models say of one post."""
         config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        evidence = evidence_kind(text=has_text, image=has_image)
         foreign = language if language and config.languages and language not in config.languages else None
-        tasks: dict[str, TaskAssessment] = {
-            name: judge(
+        tasks: dict[str, TaskAssessment] = {}
+        for name, task in config.tasks.items():
+            given = self._given[name]
+            tasks[name] = judge(
                 logits[name],
-                space=LABEL_SPACES[task.label_space],
+                space=self._spaces[name],
                 task=task,
-                evidence=evidence,
+                evidence=evidence_kind(
+                    text=has_text and "text" in given, image=has_image and "image" in given
+                ),
                 foreign=foreign,
+                doubt=post.doubt,
             )
-            for name, task in config.tasks.items()
-        }
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -228,7 +250,7 @@ class Analyst:
             notes=(*notes, *_language_note(foreign, has_image)),
             language=language,
             tasks=tasks,
-            urgency=urgency(tasks),
+            urgency=urgency(tasks, self._spaces),
             provenance=provenance,
         )
 

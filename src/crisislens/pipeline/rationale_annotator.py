@@ -3,10 +3,10 @@ contributed to each answer.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crisislens.data.language import detect_language
 from crisislens.data.words import merge_spans
 from crisislens.domain.assessment import Modality
 from crisislens.domain.post import Post
@@ -15,13 +15,9 @@ from crisislens.explain.contribution import coalition_logits, modality_shapley
 from crisislens.explain.heat import describe_heat
 from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
-from crisislens.pipeline.annotators import ANNOTATORS
-from crisislens.pipeline.language import detect_language
+from crisislens.pipeline.annotator import Answers
 
-if TYPE_CHECKING:
-    from crisislens.pipeline.analyst import Analyst
-
-__all__ = ["RationaleAnnotator"]
+__all__ = ["RationaleAnnotator", "build"]
 
 _DIGITS = 4
 _HEAT_DIGITS = 3
@@ -39,16 +35,16 @@ class RationaleAnnotator:
     def __init__(self, rationalizer: Rationalizer) -> None:
         self.rationalizer = rationalizer
         self.tokens: tuple[Modality, ...] = ("image",) if rationalizer.loaded.joint is not None else ()
-        self._analyst: Analyst | None = None
+        self._answers: Answers | None = None
         self._sees_photos = False
 
-    def attach(self, analyst: "Analyst") -> None:
+    def attach(self, answers: Answers) -> None:
         """Learns whose answers are explained; heat needs the image encoder that the rationale model was
         trained on.
         """
-        self._analyst = analyst
+        self._answers = answers
         self._sees_photos = (
-            analyst.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
+            answers.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
         )
 
     def fingerprint(self) -> str:
@@ -101,15 +97,15 @@ class RationaleAnnotator:
     def _contributions(self, encoded: EncodedPosts) -> list[dict[str, Contribution]]:
         """Per post and task the exact Shapley values of its modalities."""
         out: list[dict[str, Contribution]] = [{} for _ in encoded.features]
-        if self._analyst is None or not encoded.features:
+        if self._answers is None or not encoded.features:
             return out
-        batch = collate(encoded.features, self._analyst.encoder.encoders.widths())
+        batch = collate(encoded.features, self._answers.encoder.encoders.widths())
         # only what a post has can have contributed
         there: list[list[str]] = [[] for _ in encoded.features]
         for name, modality in batch.modalities().items():
             for i in modality.present.nonzero()[:, 0].tolist():
                 there[i].append(name)
-        for task, loaded in self._analyst.models.items():
+        for task, loaded in self._answers.models.items():
             logits = coalition_logits(loaded.model, batch)
             everything = frozenset(batch.modalities())
             for i, names in enumerate(there):
@@ -124,7 +120,6 @@ class RationaleAnnotator:
         return out
 
 
-@ANNOTATORS.register("rationale")
 def build() -> RationaleAnnotator:
     """With the rationale model that ships."""
     return RationaleAnnotator(Rationalizer.load())

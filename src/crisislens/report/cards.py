@@ -14,22 +14,10 @@ from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
 from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
-from crisislens.report.tally import NOT_SURE, answer_of
+from crisislens.report.tally import NONE, NOT_SURE, answers_of
 
 __all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
-_TONES = {
-    "severe_damage": "grave",
-    "affected": "grave",
-    "affected_individuals": "grave",
-    "injured_or_dead_people": "grave",
-    "missing_or_found_people": "grave",
-    "mild_damage": "warm",
-    "infrastructure_and_utility_damage": "warm",
-    "vehicle_damage": "warm",
-    "rescue_volunteering_or_donation_effort": "calm",
-    "informative": "calm",
-}
 _SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
 _SHOWN_MEMBERS = 20
@@ -55,13 +43,13 @@ class Probability:
 class TaskAnswer:
     """One task's answer: what it says, how sure it is, and why not where it is not.
 
-    `value` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
+    `values` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
     None where it is not known.
     """
 
     task: str
     title: str
-    value: str
+    values: tuple[str, ...]
     label: str
     tone: str
     confidence: float
@@ -155,7 +143,7 @@ class CardMaker:
             named=named_of(a),
             relations=tuple(relation_texts(a)),
             answers=answers,
-            unsure=sum(answer.value == NOT_SURE for answer in answers),
+            unsure=sum(NOT_SURE in answer.values for answer in answers),
             cluster=listed.cluster,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster
@@ -179,12 +167,12 @@ class CardMaker:
 
     def _answer(self, task: ReportTask, assessment: Assessment) -> TaskAnswer:
         found = assessment.tasks.get(task.name)
-        value = answer_of(found)
+        labels = answers_of(task.task, found)
         if found is None:
             return TaskAnswer(
                 task.name,
                 task.title,
-                value,
+                labels,
                 f"{task.title}: not sure",
                 "unsure",
                 0.0,
@@ -198,15 +186,24 @@ class CardMaker:
         return TaskAnswer(
             task=task.name,
             title=task.title,
-            value=value,
-            label=f"{task.title}: not sure" if found.abstained else task.label(found.label),
-            tone="unsure" if found.abstained else _TONES.get(found.label, "plain"),
+            values=labels,
+            label=_answer_words(task, labels),
+            tone="unsure" if found.abstained else task.task.label(labels[0]).tone,
             confidence=found.confidence,
             percent=percent(found.confidence),
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
         )
+
+
+def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
+    """What a card says for a task: its labels, or that it is not sure, or that none holds."""
+    if labels == (NOT_SURE,):
+        return f"{task.title}: not sure"
+    if labels == (NONE,):
+        return f"{task.title}: none"
+    return ", ".join(task.label(name) for name in labels)
 
 
 def _named(mention: PlaceMention) -> str:

@@ -9,7 +9,8 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.resources import files
+
+from crisislens.core.assets import asset
 
 __all__ = ["Frame", "Point", "clip_ring", "outline"]
 
@@ -22,9 +23,9 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    packed = files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes()
+    packed = asset("world", "outline.json.gz").read_bytes()
     found = []
-    # a ring is stored as the steps from point to point in whole units, which packs to a third
+    # a ring is stored as the steps from point to point in whole units, which keeps the file small
     for flat in json.loads(gzip.decompress(packed)):
         x = y = 0
         points = []

@@ -98,9 +98,6 @@ def link(**filters: str) -> str:
     return "#" + urlencode(filters)
 
 
-_TASK_WORDS = {"informativeness": "being informative", "humanitarian": "category", "damage": "severity"}
-
-
 def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     """The totals of the head."""
 
@@ -108,27 +105,20 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
 
     found = [Tile("Posts analyzed", number(tally.posts), f"{number(tally.located)} with coordinates", "")]
-    for task, answer, title in (
-        ("informativeness", "informative", "Informative"),
-        ("damage", "severe_damage", "Severe damage"),
-    ):
-        if task in tally.answers:
-            count = tally.answers[task][answer]
-            found.append(
-                Tile(
-                    title,
-                    number(count),
-                    of(count, tally.posts, "posts"),
-                    link(**{task: answer}) if count else "",
-                )
-            )
+    for name, task in tally.tasks.items():
+        for label in task.labels:
+            if not label.counted:
+                continue
+            count = tally.answers[name][label.name]
+            where = link(**{name: label.name}) if count else ""
+            found.append(Tile(label.words, number(count), of(count, tally.posts, "posts"), where))
     # by task: nearly every post has one answer that is not sure, most often severity, which says nothing
     counts = {name: answers[NOT_SURE] for name, answers in tally.answers.items()}
     if counts:
         first, *others = counts
-        detail = f"about {_TASK_WORDS.get(first, first)}" + "".join(
-            f"; {_TASK_WORDS.get(o, o)} {number(counts[o])}" for o in others
-        )
+        words = {name: task.phrase or name for name, task in tally.tasks.items()}
+        rest = "".join(f"; {words[name]} {number(counts[name])}" for name in others)
+        detail = f"about {words[first]}{rest}"
         found.append(
             Tile(
                 "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
@@ -157,9 +147,10 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
 
 
 def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
-    """The matrix of category and severity; None where the model answers neither."""
+    """The matrix of kind and scale, such as category and severity; None where the model answers neither."""
     by_name = {task.name: task for task in tasks}
-    down, across = by_name.get("humanitarian"), by_name.get("damage")
+    down = by_name[tally.down.question] if tally.down else None
+    across = by_name[tally.across.question] if tally.across else None
     if down is None and across is None:
         return None
     rows, columns = _answers(down), _answers(across)

@@ -12,7 +12,7 @@ Test posts are looked at once, after everything has been chosen on development p
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +22,20 @@ from torch import nn
 
 from crisislens.core.errors import CacheError, ConfigError
 from crisislens.core.files import atomic_write
+from crisislens.core.yaml_files import dump_yaml
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData, check_parts
 from crisislens.encoders.base import EncoderPair, load_encoders
-from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
-from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
+from crisislens.nn.widths import FeatureWidths
+from crisislens.training.calibrate import chosen
+from crisislens.training.classification import EpochRecord, Outcome, train_network
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
-from crisislens.training.lightning_adapter import EpochRecord, Outcome, train_network
+from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
 from crisislens.training.tuning import open_network
@@ -55,6 +59,8 @@ class RunResult:
         clean_test: The same on test posts that leak in no way, where the run file asks for it.
         logits: Of development (`dev`) and test posts, in the order of the data.
         seconds: Training and evaluation, without features.
+        photos: How many posts of each split have a photo that is really there; empty in results of before
+            they were counted.
     """
 
     run: RunConfig
@@ -68,6 +74,10 @@ class RunResult:
     clean_test: Evaluation | None
     logits: Mapping[str, Float[np.ndarray, "s c"]]
     seconds: float
+    photos: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"RunResult({self.run.name}, seed {self.seed}: {self.test.headline()}; model in {self.folder})"
 
     def metrics(self) -> dict[str, object]:
         """The content of `metrics.json`."""
@@ -81,6 +91,7 @@ class RunResult:
             "abstention": self.abstention.model_dump(),
             "test": self.test.as_dict(),
             "clean_test": None if self.clean_test is None else self.clean_test.as_dict(),
+            "photos": dict(self.photos),
             "seconds": self.seconds,
         }
 
@@ -97,7 +108,8 @@ def fit(
     out: Path,
     cache: Path,
     resume: bool = False,
-    data: TaskData | None = None,
+    overwrite: bool = False,
+    data: LabeledData | None = None,
     prepared: Prepared | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -107,9 +119,10 @@ def fit(
     Arguments:
         run: The run file.
         seed: The seed; None takes the first of the run file.
-        out: Results go to `OUT/NAME/seed-N`; what an earlier run left there is replaced.
+        out: Results go to `OUT/NAME/seed-N`.
         cache: The root of feature caches.
         resume: Whether to go on from where a killed run was, or to return the result of a finished one.
+        overwrite: Whether to replace what an earlier run left there.
         data: Labeled posts; None reads those that the run file names.
         prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None
             prepares them.
@@ -117,22 +130,28 @@ def fit(
         on_epoch: Called with each epoch's record.
 
     Raises:
-        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence.
+        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and before the
+            folder is touched, or if a run is there already and neither `resume` nor `overwrite` is set.
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
-    data = load_data(run.data) if data is None else data
+    data = load_labeled(run.data, run.task) if data is None else data
     if resume and (folder / "metrics.json").is_file():
         return read_result(folder, run, data=data.fingerprint)
-    _check_device(run)
+    _check_free(folder, resume=resume, overwrite=overwrite)
+    encoders = None
+    if prepared is not None and run.mode == "frozen":
+        widths = prepared.widths
+    else:
+        encoders = load_encoders(run.encoder)
+        widths = encoders.widths()
+    _check(run, data, widths)
     _start(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        if prepared is None or run.mode != "frozen":
-            encoders = load_encoders(run.encoder)
+        if encoders is not None:
             prepared = prepare(run, data, encoders, cache, progress=on_features)
-        else:
-            encoders = None
+        assert prepared is not None
         started = time.perf_counter()
         network, outcome = _train(
             run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
@@ -186,11 +205,35 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
             clean_test=None if clean is None else Evaluation.model_validate(clean),
             logits=read_predictions(folder / "predictions.parquet"),
             seconds=values["seconds"],
+            photos=values.get("photos", {}),
         )
     except (OSError, ValueError, KeyError) as error:
         raise CacheError(
             f"{folder} holds no readable result ({error}); train without resume to replace it"
         ) from error
+
+
+def _check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuses a folder in which a run lies that nobody said to go on with or to replace."""
+    if resume or overwrite or not (folder / "run.yaml").is_file():
+        return
+    finished = (folder / "metrics.json").is_file()
+    what = "a finished run" if finished else "a run that was interrupted"
+    keep = "resume keeps it" if finished else "resume goes on with it"
+    raise CacheError(f"{folder} holds {what}; {keep}, overwrite replaces it, or give another folder or name")
+
+
+def _check(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
+    """Whatever a run file can be wrong about, before anything is encoded or written."""
+    _check_device(run)
+    check_parts(data)
+    with torch.device("meta"):
+        model = run.model.build(widths, len(data.space))
+    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
+        raise ConfigError(
+            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
+            f"join: apart, or captions: false"
+        )
 
 
 def _check_device(run: RunConfig) -> None:
@@ -203,8 +246,6 @@ def _check_device(run: RunConfig) -> None:
 
 def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
     """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
-    import yaml
-
     (folder / "metrics.json").unlink(missing_ok=True)
     mark = folder / "data.fingerprint"
     known = mark.read_text(encoding="utf-8") if mark.is_file() else data
@@ -216,13 +257,13 @@ def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
             f"resume"
         )
     atomic_write(mark, data)
-    atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
+    atomic_write(folder / "run.yaml", dump_yaml(run.as_dict()))
 
 
 def _train(
     run: RunConfig,
     seed: int,
-    data: TaskData,
+    data: LabeledData,
     encoders: EncoderPair | None,
     prepared: Prepared,
     folder: Path,
@@ -232,22 +273,24 @@ def _train(
 ) -> tuple[nn.Module, Outcome]:
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
-    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
-        raise ConfigError(
-            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
-            f"join: apart, or captions: false"
-        )
     network: nn.Module = model
     if encoders is not None and run.mode == "finetune":
         network = open_network(encoders, run, model)
+    several = data.space.several
     y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
+    if several:
+        y = {split: held.float() for split, held in y.items()}
+        weights = positive_weights(y["train"], run.loss.balance)
+    else:
+        weights = class_weights(y["train"], len(data.space), run.loss.balance)
     outcome = train_network(
         network,
         run,
         seed=seed,
         train=(prepared.inputs["train"], y["train"]),
         dev=(prepared.inputs["dev"], y["dev"]),
-        weights=class_weights(y["train"], len(data.space), run.loss.balance),
+        weights=weights,
+        several=several,
         checkpoint=folder / "checkpoint.ckpt",
         resume=resume,
         after_epoch=on_epoch,
@@ -259,25 +302,21 @@ def _judge(
     run: RunConfig,
     seed: int,
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
     outcome: Outcome,
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
-    y = data.labels("dev")
-    temperature = fit_temperature(logits["dev"], y)
-    p = softmax(logits["dev"], temperature)
-    chosen = threshold_for_risk(
-        p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta
-    )
+    y, several = data.labels("dev"), data.space.several
+    temperature, threshold = chosen(logits["dev"], y, run, several=several)
 
     def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
         return evaluate_logits(
             logits["test"],
             data,
             temperature=temperature,
-            abstain_below=chosen.threshold,
+            abstain_below=threshold.threshold,
             rows=rows,
             name=name,
         )
@@ -289,9 +328,10 @@ def _judge(
         folder=folder,
         best_epoch=outcome.best_epoch,
         history=outcome.history,
-        abstention=chosen,
+        abstention=threshold,
         test=on_test(),
         clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,
         logits=logits,
         seconds=time.perf_counter() - started,
+        photos=data.photos(),
     )

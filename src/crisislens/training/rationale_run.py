@@ -20,8 +20,9 @@ import numpy as np
 from pydantic import Field
 
 from crisislens.core.config import Config
-from crisislens.core.errors import DataError
+from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write
+from crisislens.core.yaml_files import read_yaml
 from crisislens.data.marked_rationales import (
     AnnotatedText,
     annotations_fingerprint,
@@ -65,11 +66,9 @@ class RationaleRun(Config):
 
 def is_rationale_run(path: Path) -> bool:
     """Whether a run file is one of a rationale model."""
-    import yaml
-
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        values = read_yaml(path)
+    except ConfigError:
         return False
     return isinstance(values, dict) and "rationales" in values
 

@@ -61,7 +61,7 @@
     tasks.forEach(function (field) {
       if (!wanted[field.name]) return;
       chosen += 1;
-      if (data["answer-" + field.dataset.task] !== wanted[field.name]) kept = false;
+      if (data["answer-" + field.dataset.task].indexOf("|" + wanted[field.name] + "|") < 0) kept = false;
     });
     tasks.forEach(function (field) {
       if ((!chosen || wanted[field.name]) && +data["confidence-" + field.dataset.task] < least) kept = false;

@@ -98,5 +98,7 @@ class ExtractionRun(Config):
     """How."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Of initial weights, shuffling, dropout and permutations; one training each."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where it is trained; `auto` takes a CUDA device where there is one."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where it is trained; `auto` takes a CUDA device where there is one. Apple's GPUs (`mps`) lack the
+    double precision that an alignment needs.
+    """

@@ -5,13 +5,17 @@ A tweet of three words can be anything, so short texts are not judged. The answe
 where the model was never trained, not to translate.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["detect_language"]
+__all__ = ["detect_language", "training_languages"]
 
 MINIMUM_LETTERS = 12
 MINIMUM_SCORE = 0.5
+# a language of fewer training texts than this share was not learned, only met
+_LEARNED = 0.05
 
 
 @lru_cache(maxsize=1)
@@ -34,3 +38,12 @@ def detect_language(text: str) -> str | None:
         return None
     best = _detector().detect(text.replace("\n", " "), model="lite", k=1)[0]
     return str(best["lang"]) if best["score"] >= MINIMUM_SCORE else None
+
+
+def training_languages(texts: Sequence[str]) -> tuple[str, ...]:
+    """The languages that a model learns from texts: those of at least 5 % of the texts that can be told, the
+    most frequent first; none where no text can.
+    """
+    found = Counter(code for text in texts if (code := detect_language(text)) is not None)
+    least = _LEARNED * found.total()
+    return tuple(code for code, count in found.most_common() if count >= least)

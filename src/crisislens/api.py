@@ -1,0 +1,162 @@
+"""The front door for programs: train, evaluate and compare in one call each, as the commands do.
+
+`crisislens.read_posts`, `crisislens.train`, `crisislens.evaluate`, `crisislens.compare` and
+`crisislens.Analyst` are all that most programs need; everything else is importable from its room.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crisislens.bench.answers import answers_of_analysis, answers_of_run, labels_by_id
+from crisislens.data.catalog import DataConfig, load_labeled
+from crisislens.data.labeled import LabeledData
+from crisislens.evaluation.compare import Compared, compare_answers
+from crisislens.pipeline.joining import trained_artifact
+from crisislens.training.config import RunConfig
+from crisislens.training.evaluate import Evaluation, evaluate_artifact
+from crisislens.training.fit import RunResult, fit
+
+__all__ = ["compare", "evaluate", "train"]
+
+
+def train(
+    run: str | Path | Mapping[str, Any] | RunConfig,
+    settings: Sequence[str] = (),
+    *,
+    out: str | Path = "runs",
+    cache: str | Path = ".cache/features",
+    seeds: Sequence[int] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> list[RunResult]:
+    """Trains what a run file says, one result a seed and task.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> run = {
+    ...     "name": "try", "seeds": [0], "epochs": 1, "encoder": {"name": "hashing"},
+    ...     "model": {"name": "concat", "options": {"width": 16, "hidden": 0}},
+    ...     "data": {"source": "synthetic", "setting": "A1"},
+    ... }
+    >>> with TemporaryDirectory() as folder:
+    ...     run["data"]["root"] = folder
+    ...     [result] = train(run, out=folder, cache=folder)
+    >>> result.test.setting, result.seed
+    ('A1', 0)
+
+    Arguments:
+        run: A run file, or its values.
+        settings: `KEY=VALUE` pairs that win over the file, such as `data.root=posts.csv`.
+        out: Results go to `OUT/NAME/seed-N`.
+        cache: The root of feature caches.
+        seeds: Which seeds; None takes those of the run.
+        resume: Whether to go on from where a killed run was.
+        overwrite: Whether to replace what an earlier run left.
+
+    Raises:
+        CrisisLensError: In one sentence, before anything is encoded or written.
+    """
+    if isinstance(run, RunConfig):
+        config = run
+    elif isinstance(run, Mapping):
+        config = RunConfig.parse(dict(run), where="run")
+    else:
+        config = RunConfig.load(Path(run), list(settings))
+    results = []
+    for one in config.one_a_task():
+        data = load_labeled(one.data, one.task)
+        for seed in seeds or one.seeds:
+            found = fit(
+                one,
+                seed=seed,
+                out=Path(out),
+                cache=Path(cache),
+                resume=resume,
+                overwrite=overwrite,
+                data=data,
+            )
+            results.append(found)
+    return results
+
+
+def evaluate(
+    model: str | Path, data: str | Path | LabeledData | None = None, *, split: str = "test"
+) -> Evaluation:
+    """Scores a trained model on labeled posts, through the path that the product takes.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> run = {
+    ...     "name": "try", "seeds": [0], "epochs": 1, "encoder": {"name": "hashing"},
+    ...     "model": {"name": "concat", "options": {"width": 16, "hidden": 0}},
+    ...     "data": {"source": "synthetic", "setting": "A1"},
+    ... }
+    >>> with TemporaryDirectory() as folder:
+    ...     run["data"]["root"] = folder
+    ...     [result] = train(run, out=folder, cache=folder)
+    ...     again = evaluate(result.folder)
+    >>> again.report.accuracy == result.test.report.accuracy
+    True
+
+    Arguments:
+        model: The folder of a run or of its artifact.
+        data: Labeled posts, or the file or folder of a data set of the run's kind; None takes the run's own.
+        split: `train`, `dev` or `test`.
+
+    Raises:
+        CrisisLensError: If model and data do not belong together, in one sentence.
+    """
+    artifact = trained_artifact(Path(model))
+    settings = [f"data.root={data}"] if isinstance(data, str | Path) else []
+    run = RunConfig.load(artifact.parent / "run.yaml", settings)
+    posts = data if isinstance(data, LabeledData) else load_labeled(run.data, run.task)
+    return evaluate_artifact(
+        artifact, posts, split, rules=run.rules, limits=run.limits, knowledge=run.knowledge
+    )
+
+
+def compare(
+    first: str | Path,
+    second: str | Path,
+    *,
+    labels: str | Path | None = None,
+    task: str = "",
+    split: str = "test",
+    resamples: int = 10_000,
+) -> Compared:
+    """Compares two runs on their labeled posts, or two analyses against labels.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> run = {
+    ...     "seeds": [0], "epochs": 1, "encoder": {"name": "hashing"},
+    ...     "model": {"name": "concat", "options": {"width": 16, "hidden": 0}},
+    ...     "data": {"source": "synthetic", "setting": "A1"},
+    ... }
+    >>> with TemporaryDirectory() as folder:
+    ...     run["data"]["root"] = folder
+    ...     for name in ("one", "two"):
+    ...         _ = train({**run, "name": name}, out=folder, cache=folder)
+    ...     found = compare(f"{folder}/one", f"{folder}/two", resamples=100)
+    >>> [(d.what, d.difference) for d in found.overall][0]
+    ('accuracy', 0.0)
+
+    Arguments:
+        first: A run's folder, or an `assessments.jsonl`.
+        second: Another one of the same kind.
+        labels: For analyses: a table with ids and labels.
+        task: For analyses with several tasks: which one.
+        split: For runs: `dev` or `test`.
+        resamples: Of the paired bootstrap.
+
+    Raises:
+        CrisisLensError: If there is nothing to compare, in one sentence.
+    """
+    if labels is None:
+        return compare_answers(
+            answers_of_run(Path(first), split), answers_of_run(Path(second), split), resamples=resamples
+        )
+    truth = labels_by_id(load_labeled(DataConfig(source="table", root=Path(labels))))
+    return compare_answers(
+        answers_of_analysis(Path(first), truth, task),
+        answers_of_analysis(Path(second), truth, task),
+        resamples=resamples,
+    )

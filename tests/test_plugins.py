@@ -1,0 +1,146 @@
+"""A foreign package, really installed, adds one of each kind without a line of ours; what is wrong in it
+costs itself only.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+PACKAGE = TESTS / "plugin_package"
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+
+from crisislens.captioning.base import CaptionerSpec, load_captioner
+from crisislens.core.errors import CrisisLensError
+from crisislens.core.registry import Registry
+from crisislens.encoders.base import ENCODERS, EncoderSpec, load_encoders
+from crisislens.models.base import MODELS, ModelSpec
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.annotators import ANNOTATORS, load_annotators, selected
+from tiny_bundles import write_bundle
+
+said = {}
+encoders = load_encoders(EncoderSpec(name="siren"))
+said["encoder"] = encoders.spec.name
+said["model"] = type(ModelSpec(name="siren", options={"scale": 2.0}).build(encoders.widths(), 3)).__name__
+said["listed"] = ["siren" in [*MODELS], "siren" in [*ENCODERS], "siren" in [*ANNOTATORS]]
+said["captioner"] = load_captioner(CaptionerSpec(name="siren", options={"says": "a bridge"})).says
+posts = [*Registry("source of posts", "crisislens.data")["siren"]()]
+sink = Registry("sink", "crisislens.sinks")["siren"]()
+
+annotators = load_annotators(selected(add=["siren", "loud"], leave_out=["place_types"]))
+bundle = write_bundle(Path(sys.argv[1]))
+for assessment in Analyst.load(bundle, annotators=annotators).assess(posts):
+    sink.write(assessment)
+said["records"] = [json.loads(line) for line in sink.lines]
+
+said["origin"] = ANNOTATORS.origin("siren")
+said["ours"] = ANNOTATORS["places"].__module__
+said["problems"] = ANNOTATORS.problems()
+said["errors"] = []
+for name in ("broken", "sirens"):
+    try:
+        load_annotators([name])
+    except CrisisLensError as error:
+        said["errors"].append(str(error))
+print(json.dumps(said))
+"""
+
+
+def wheel(folder: Path) -> Path:
+    """Makes the wheel that a build backend makes of `plugin_package`; tests have no network to fetch one."""
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    name, version = str(project["name"]).replace("-", "_"), project["version"]
+    info = f"{name}-{version}.dist-info"
+    points = ""
+    for group, entries in project["entry-points"].items():
+        points += f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in entries.items())
+    files = {
+        "crisislens_siren.py": (PACKAGE / "crisislens_siren.py").read_text(),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": points,
+    }
+    files[f"{info}/RECORD"] = "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"])
+    made = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return made
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a process says that has the plug-in installed."""
+    folder = tmp_path_factory.mktemp("plugin")
+    site = folder / "site"
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    subprocess.run(
+        [*install, "--no-index", "--target", str(site), str(wheel(folder))], check=True, timeout=60
+    )
+    paths = [str(site), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(folder / "bundle")],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_one_of_each_kind_is_found(said: dict[str, Any]) -> None:
+    assert said["model"] == "Prior"
+    assert said["encoder"] == "siren"
+    assert said["captioner"] == "a bridge"
+    assert said["listed"] == [True] * 3
+    assert said["origin"] == "crisislens-siren 1.2"
+
+
+def test_an_annotator_brings_its_own_record(said: dict[str, Any]) -> None:
+    assert [record["post"]["id"] for record in said["records"]] == ["1", "2"]
+    assert [record["extensions"] for record in said["records"]] == [
+        {"siren": {"marks": 2}},
+        {"siren": {"marks": 0}},
+    ]
+    assert said["records"][0]["provenance"]["annotators"]["siren"] == "5" * 16
+
+
+def test_a_wrong_field_is_refused_with_one_sentence(said: dict[str, Any]) -> None:
+    for record in said["records"]:
+        assert "volume" not in record
+        [note] = record["notes"]
+        assert note.startswith(
+            "loud could not be found for this post: annotator 'loud' fills 'volume', which an assessment "
+            "does not have; it may fill "
+        )
+
+
+def test_a_broken_plug_in_costs_itself_only_and_a_name_of_ours_stays_ours(said: dict[str, Any]) -> None:
+    broken, missing = said["errors"]
+    assert broken.startswith(
+        "the annotator 'broken' of the plug-in crisislens-siren 1.2 cannot be loaded (ModuleNotFoundError: "
+    )
+    assert missing.startswith("no annotator named 'sirens'; known: places, ")
+    assert "did you mean 'siren'?" in missing
+    assert "'broken' of the plug-in" in missing, (
+        "a failed look-up names the plug-ins that could not be loaded"
+    )
+    assert said["ours"] == "crisislens.pipeline.places"
+    assert said["problems"] == [
+        broken,
+        "the annotator 'places' of the plug-in crisislens-siren 1.2 is not used, for crisislens has one of "
+        "that name; give it another name in the package's entry points",
+    ]

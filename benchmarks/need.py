@@ -72,8 +72,8 @@ def stress_posts() -> list[dict[str, object]]:
     return [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
 
 
-def sets(data: Path, rows: int) -> dict[str, list[CrisisText]]:
-    """What is measured, by name."""
+def sets(data: Path, rows: int) -> tuple[dict[str, list[CrisisText]], Array]:
+    """What is measured, by name, and the logarithms of the shares of the classes in training rows."""
     root = data / "crisis_text"
     humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
     posts = [
@@ -100,18 +100,20 @@ def sets(data: Path, rows: int) -> dict[str, list[CrisisText]]:
         for r in mmd
     ]
     found = {
-        "stress": posts,
+        "a1": a1,
+        "messages": read_source(root, "messages_english", splits=("test",)),
+        "originals": read_source(root, "messages_original", splits=("test",)),
+        "messages_train": read_source(root, "messages_english"),
+        "originals_train": read_source(root, "messages_original"),
         "humaid_dev": [t for t in humaid if t.split == "dev" and t.event not in OUTSIDE],
         "humaid_test": [t for t in humaid if t.split == "test"],
         "outside": [t for t in humaid if t.event in OUTSIDE],
-        "messages_train": read_source(root, "messages_english"),
-        "originals_train": read_source(root, "messages_original"),
-        "messages": read_source(root, "messages_english", splits=("test",)),
-        "originals": read_source(root, "messages_original", splits=("test",)),
-        "a1": a1,
     }
-    few = {"humaid_dev", "messages_train", "originals_train"}
-    return {name: _some(texts, rows // 3 if name in few else rows) for name, texts in found.items()}
+    few = {"humaid_dev", "outside", "messages_train", "originals_train"}
+    kept = {name: _some(texts, rows // 3 if name in few else rows) for name, texts in found.items()}
+    trained = [t.labels["humanitarian_10"] for t in humaid if t.split == "train"]
+    counts = np.bincount(trained, minlength=len(HUMANITARIAN_10))
+    return {"stress": posts, **kept}, np.log(counts / counts.sum())
 
 
 def _some(texts: list[CrisisText], rows: int) -> list[CrisisText]:
@@ -144,13 +146,6 @@ def score(pooled: Array, heads: dict[str, Array]) -> tuple[Array, Array]:
     h = (pooled - heads["heads.mean"]) / heads["heads.scale"]
     ten = h @ heads["heads.ten.weight"].T + heads["heads.ten.bias"]
     return ten, h @ heads["heads.columns.weight"].T + heads["heads.columns.bias"]
-
-
-def natural_shares(data: Path) -> Array:
-    """Shares of the classes among HumAID's training rows, as logarithms."""
-    rows = read_source(data / "crisis_text", "humaid")
-    counts = np.bincount([t.labels["humanitarian_10"] for t in rows], minlength=len(HUMANITARIAN_10))
-    return np.log(counts / counts.sum())
 
 
 def macro_f1(y: NDArray[np.int64], p: Array) -> float:
@@ -324,11 +319,11 @@ def main() -> None:
     encoder = E5Text(adapter=str(args.model / "adapter.safetensors"), precision="fp32", weights=args.weights)
     heads = {k: v.double().numpy() for k, v in load_file(args.model / "heads.safetensors").items()}
     found: dict[str, Scored] = {}
-    for name, texts in sets(args.data, args.rows).items():
+    measured, shares = sets(args.data, args.rows)
+    for name, texts in measured.items():
         ten, columns = score(encode(encoder, texts, args.work / f"{name}.npz"), heads)
         found[name] = Scored(texts, ten, columns)
         print(f"{name}: {len(texts)} rows encoded", flush=True)
-    shares = natural_shares(args.data)
     lines = [*of_stress(found["stress"], shares), *of_humaid(found, shares), *of_messages(found)]
     print("\n".join([*lines, *_informative("CrisisMMD A1 test", found["a1"])]))
 

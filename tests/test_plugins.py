@@ -20,29 +20,34 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 
+from typer.testing import CliRunner
+
 from crisislens.captioning.base import CaptionerSpec, load_captioner
+from crisislens.cli.main import app
 from crisislens.core.errors import CrisisLensError
-from crisislens.core.registry import Registry
+from crisislens.data.catalog import DataConfig, load_labeled
 from crisislens.encoders.base import ENCODERS, EncoderSpec, load_encoders
 from crisislens.models.base import MODELS, ModelSpec
-from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.annotators import ANNOTATORS, load_annotators, selected
+from crisislens.pipeline.annotators import ANNOTATORS, load_annotators
 from tiny_bundles import write_bundle
 
-said = {}
+folder, said = Path(sys.argv[1]), {}
 encoders = load_encoders(EncoderSpec(name="siren"))
 said["encoder"] = encoders.spec.name
 said["model"] = type(ModelSpec(name="siren", options={"scale": 2.0}).build(encoders.widths(), 3)).__name__
 said["listed"] = ["siren" in [*MODELS], "siren" in [*ENCODERS], "siren" in [*ANNOTATORS]]
 said["captioner"] = load_captioner(CaptionerSpec(name="siren", options={"says": "a bridge"})).says
-posts = [*Registry("source of posts", "crisislens.data")["siren"]()]
-sink = Registry("sink", "crisislens.sinks")["siren"]()
+data = load_labeled(DataConfig(source="siren", root=folder))
+said["data"] = [data.space.name, data.labels("train").tolist()]
 
-annotators = load_annotators(selected(add=["siren", "loud"], leave_out=["place_types"]))
-bundle = write_bundle(Path(sys.argv[1]))
-for assessment in Analyst.load(bundle, annotators=annotators).assess(posts):
-    sink.write(assessment)
-said["records"] = [json.loads(line) for line in sink.lines]
+(folder / "posts.csv").write_text("id,text\\n1,The bridge on Mill Road fell!!\\n2,A calm day on Mill Road\\n")
+bundle = write_bundle(folder / "bundle")
+chosen = ["--with", "siren", "--with", "loud", "--without", "place_types", "--also", "siren"]
+run = ["analyze", str(folder / "posts.csv"), "--model", str(bundle), "--out", str(folder / "out"), *chosen]
+done = CliRunner().invoke(app, run)
+if done.exception:
+    raise done.exception
+said["end of the run"] = done.output
 
 said["origin"] = ANNOTATORS.origin("siren")
 said["ours"] = ANNOTATORS["places"].__module__
@@ -53,6 +58,9 @@ for name in ("broken", "sirens"):
         load_annotators([name])
     except CrisisLensError as error:
         said["errors"].append(str(error))
+lines = (folder / "out" / "assessments.jsonl").read_text().split("\\n")
+said["records"] = [json.loads(line) for line in lines if line]
+said["sink"] = (folder / "out" / "assessments.siren").read_text()
 print(json.dumps(said))
 """
 
@@ -86,15 +94,15 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     site = folder / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     subprocess.run(
-        [*install, "--no-index", "--target", str(site), str(wheel(folder))], check=True, timeout=60
+        [*install, "--no-index", "--target", str(site), str(wheel(folder))], check=True, timeout=180
     )
     paths = [str(site), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(folder / "bundle")],
+        [sys.executable, "-c", SCRIPT, str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -105,6 +113,8 @@ def test_one_of_each_kind_is_found(said: dict[str, Any]) -> None:
     assert said["model"] == "Prior"
     assert said["encoder"] == "siren"
     assert said["captioner"] == "a bridge"
+    assert said["data"] == ["loudness", [1, 0]]
+    assert said["sink"] == "1\n"
     assert said["listed"] == [True] * 3
     assert said["origin"] == "crisislens-siren 1.2"
 
@@ -126,6 +136,11 @@ def test_a_wrong_field_is_refused_with_one_sentence(said: dict[str, Any]) -> Non
             "loud could not be found for this post: annotator 'loud' fills 'volume', which an assessment "
             "does not have; it may fill "
         )
+
+
+def test_the_end_of_a_run_says_what_an_annotator_failed_on(said: dict[str, Any]) -> None:
+    output = " ".join(said["end of the run"].split())
+    assert "loud on 2 posts; the first because annotator 'loud' fills 'volume'" in output
 
 
 def test_a_broken_plug_in_costs_itself_only_and_a_name_of_ours_stays_ours(said: dict[str, Any]) -> None:

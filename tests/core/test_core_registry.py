@@ -46,6 +46,15 @@ def test_entry_points_wait_for_a_look_up_that_failed(
     assert (fruits.origin("fig"), fruits.origin("apple")) == ("orchard:fig", "")
 
 
+def test_names_are_listed_without_loading_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {"fig": "no_such_module:fig", "../fig": "orchard:fig", "": "orchard:fig", "a.b": "orchard:fig"}
+    install(monkeypatch, **points)
+    fruits: Registry[str] = Registry("fruit", "fruits", ours={"pear": "no_such_module:pear"})
+    assert fruits.names() == ("pear", "fig")
+    assert [*fruits] == ["pear"], "listing the registry loads, and this one cannot be loaded"
+    assert Registry("fruit").names() == ()
+
+
 def test_a_registry_without_a_group_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = install(monkeypatch, fig="orchard:fig")
     fruits: Registry[str] = Registry("fruit")

@@ -93,7 +93,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any],
             env=environment | settings | {"HF_HUB_DISABLE_PROGRESS_BARS": "1"},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=300,
         )
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout), hub

@@ -1,18 +1,24 @@
 """A plug-in of crisislens in one file: a model, encoders, a captioner, posts, a sink and annotators."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from crisislens.captioning.base import Answer, Captioner, CaptionerSpec
 from crisislens.captioning.prompts import RenderedPrompt
+from crisislens.data.catalog import DataConfig, OwnTask
+from crisislens.data.labeled import LabeledData
+from crisislens.data.source import LabeledPost
 from crisislens.domain.assessment import Assessment, Modality
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Label, Task
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.features.encode import EncodedPosts
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
+from crisislens.nn.widths import FeatureWidths
+from crisislens.runs.sinks import FileSink, Record
 
 
 class Prior(FusionModel):
@@ -20,7 +26,7 @@ class Prior(FusionModel):
 
     reads_tokens = False
 
-    def __init__(self, *, classes: int, scale: float = 1.0, **widths: object) -> None:
+    def __init__(self, *, widths: FeatureWidths, classes: int, scale: float = 1.0) -> None:
         super().__init__()
         self.scale = scale
         self.logits = nn.Parameter(torch.zeros(classes))
@@ -51,20 +57,24 @@ class Captions(Captioner):
         return Answer(self.says)
 
 
-def posts() -> Iterator[Post]:
-    """Two posts."""
-    yield Post(id="1", text="The bridge on Mill Road fell today!!")
-    yield Post(id="2", text="A quiet day on Mill Road")
+def posts(config: DataConfig, task: OwnTask) -> LabeledData:
+    """One loud and one quiet post in each part."""
+    loudness = Task(name="loudness", question="loudness", labels=(Label(name="quiet"), Label(name="loud")))
+    splits = {}
+    for part in ("train", "dev", "test"):
+        loud = Post(id=f"{part}-1", text="The bridge on Mill Road fell today!!")
+        quiet = Post(id=f"{part}-2", text="A calm day on Mill Road")
+        splits[part] = [LabeledPost(loud, "loud", part), LabeledPost(quiet, "quiet", part)]
+    return LabeledData(loudness, splits, config.root, "5" * 16, {"source": "siren"})
 
 
-class Lines:
-    """Keeps one line an assessment."""
+class Lines(FileSink[Assessment]):
+    """Writes the ids of loud posts."""
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def write(self, assessment: Assessment) -> None:
-        self.lines.append(assessment.model_dump_json())
+    def add(self, record: Record[Assessment]) -> None:
+        found = record.value.extensions.get("siren")
+        if isinstance(found, dict) and found["marks"]:
+            self.write(record.value.post.id + "\n")
 
 
 class Siren:

@@ -220,7 +220,8 @@ def _known(formats: list[str]) -> list[str]:
 
     for name in formats:
         if name not in SINKS and name != "jsonl":
-            raise InputError(f"--also {name} is not known; it takes {' or '.join(SINKS)}")
+            problems = "".join(f"; {problem}" for problem in SINKS.problems())
+            raise InputError(f"--also {name} is not known; it takes {' or '.join(SINKS)}{problems}")
     return [name for name in formats if name != "jsonl"]
 
 

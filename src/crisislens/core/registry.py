@@ -7,8 +7,8 @@ A name is looked for in three places, in this order:
 2. the registry's own table of `module:attribute` strings, each imported when it is first asked for, so that
    a registry can stand below the modules that fill it;
 3. the entry points of the registry's group in all installed packages, such as `crisislens.annotators`. They
-   are loaded at the first look-up that found nothing, or when names are listed, and not before: a run with
-   our own parts alone executes no code of others.
+   are loaded at the first look-up that found nothing, or when the registry is listed, and not before: a run
+   with our own parts alone executes no code of others. `names()` lists without loading.
 
 Rules for plug-ins: one that cannot be loaded costs itself only, and a failed look-up names it with its error.
 A name of ours stays ours: the plug-in's is not loaded. Of two plug-ins with one name that of the package
@@ -18,6 +18,7 @@ does every failed look-up.
 
 import difflib
 import importlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
@@ -29,6 +30,7 @@ __all__ = ["Registry"]
 
 T = TypeVar("T")
 _REASON_CHARACTERS = 200
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -85,6 +87,10 @@ class Registry(Mapping[str, T], Generic[T]):
         self._seek()
         return (*self._broken.values(), *self._left_out)
 
+    def names(self) -> tuple[str, ...]:
+        """All names, those of plug-ins as their packages declare them, without loading any."""
+        return tuple(dict.fromkeys((*self._names(), *(point.name for point in self._points()))))
+
     def origin(self, name: str) -> str:
         """The package and version that a name comes from; empty for our own."""
         self._seek()
@@ -140,9 +146,17 @@ class Registry(Mapping[str, T], Generic[T]):
                 # a plug-in looks a name up while it is imported, in this very thread
                 return
             self._seeking = True
-            for point in sorted(entry_points(group=self.group), key=lambda p: (p.name, _package(p))):
+            for point in self._points():
                 self._load(point)
             self._sought = True
+
+    def _points(self) -> list[EntryPoint]:
+        """The entry points of the group. Names become parts of commands and of files, so others than plain
+        ones are passed over.
+        """
+        found = entry_points(group=self.group) if self.group else ()
+        plain = [point for point in found if _PLAIN.fullmatch(point.name)]
+        return sorted(plain, key=lambda point: (point.name, _package(point)))
 
     def _load(self, point: EntryPoint) -> None:
         name, package = point.name, _package(point)

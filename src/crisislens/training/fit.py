@@ -219,8 +219,8 @@ def _check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
         return
     finished = (folder / "metrics.json").is_file()
     what = "a finished run" if finished else "a run that was interrupted"
-    keep = "resume keeps it" if finished else "resume goes on with it"
-    raise CacheError(f"{folder} holds {what}; {keep}, overwrite replaces it, or give another folder or name")
+    keep = "--resume keeps it" if finished else "--resume goes on with it"
+    raise CacheError(f"{folder} holds {what}; {keep}, --overwrite replaces it, or give another --out or name")
 
 
 def _check(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:

@@ -16,7 +16,7 @@ from crisislens.annotate.store import AnnotationStore, sole_annotator
 from crisislens.annotate.study import read_explained
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.lines import cut_lines
-from crisislens.data.rationales import read_annotations
+from crisislens.data.marked_rationales import read_annotations
 from crisislens.domain.post import Post
 
 CUTTING = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\n", "\r\n"]

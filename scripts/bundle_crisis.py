@@ -239,7 +239,7 @@ def _describe(args: argparse.Namespace, entries: dict[str, TaskConfig], options:
     config = BundleConfig(
         name=args.name,
         version="0.1.0",
-        description="Adapted multilingual-e5-small: informative or not, ten humanitarian classes, calls and needs, "
+        description="Adapted multilingual-e5-small: informative or not, ten classes, calls and needs, "
         "from text in many languages; the photo is not judged.",
         encoder=EncoderSpec(name="multilingual", options={**options, "adapter": "adapter.safetensors"}),
         limits_known=(

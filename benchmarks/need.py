@@ -9,7 +9,7 @@ Classes of HumAID: the logits are those of logit adjustment, $\ell_c$; with the 
 for the events left out T is chosen on the other events left out, never on the one that is scored.
 
 A threshold of `request` is chosen where labels exist, on training rows of the messages, and .5 elsewhere.
-The stress set's half `develop` chooses among three formulas of urgency; the half `test` is reported.
+The stress set's half `develop` chooses among five formulas of urgency; the half `test` is reported.
 """
 
 import argparse
@@ -39,6 +39,7 @@ OUTSIDE = (
     "srilanka_floods_2017",
     "greece_wildfires_2018",
 )
+OUTSIDE_T26 = ("2012_Guatemala_earthquake", "2013_Manila_floods")
 STRESS = Path(__file__).parents[1] / "tests" / "stress" / "posts.jsonl"
 Array = NDArray[np.float64]
 
@@ -108,8 +109,9 @@ def sets(data: Path, rows: int) -> tuple[dict[str, list[CrisisText]], Array]:
         "humaid_dev": [t for t in humaid if t.split == "dev" and t.event not in OUTSIDE],
         "humaid_test": [t for t in humaid if t.split == "test"],
         "outside": [t for t in humaid if t.event in OUTSIDE],
+        "outside_t26": [t for t in read_source(root, "crisislex_t26") if t.event in OUTSIDE_T26],
     }
-    few = {"humaid_dev", "outside", "messages_train", "originals_train"}
+    few = {"humaid_dev", "outside", "outside_t26", "messages_train", "originals_train"}
     kept = {name: _some(texts, rows // 3 if name in few else rows) for name, texts in found.items()}
     trained = [t.labels["humanitarian_10"] for t in humaid if t.split == "train"]
     counts = np.bincount(trained, minlength=len(HUMANITARIAN_10))
@@ -200,6 +202,16 @@ def _left_out(outside: Scored, shares: Array, tau: float) -> list[str]:
     return lines + _informative("left out", outside)
 
 
+def of_t26(found: Scored) -> list[str]:
+    """Lines on the two events of CrisisLexT26 left out, by language."""
+    lines = _informative("CrisisLexT26, two events left out", found)
+    for language in ("en", "es", "tl"):
+        rows = np.array([t.language == language for t in found.texts])
+        texts = [t for t, here in zip(found.texts, rows, strict=True) if here]
+        lines += _informative(f"  in {language}", Scored(texts, found.ten[rows], found.columns[rows]))
+    return lines
+
+
 def _informative(name: str, found: Scored) -> list[str]:
     y = found.labels("informative")
     known = y >= 0
@@ -259,18 +271,25 @@ def _need(held: Scored, need: str) -> str:
 
 
 def urgencies(found: Scored, shares: Array) -> dict[str, Array]:
-    """Three orders of reading, of which the half `develop` chooses one."""
+    """Orders of reading, of which the half `develop` chooses one."""
     p = dict(zip(HUMANITARIAN_10, softmax(found.ten + 0.5 * shares).T, strict=True))
+    balanced = dict(zip(HUMANITARIAN_10, softmax(found.ten).T, strict=True))
     ask, need = found.column("request"), np.max([found.column(n) for n in NEEDS], 0)
-    missing = np.maximum(p["missing_or_found_people"], found.column("missing_people"))
+    missing = np.maximum(balanced["missing_or_found_people"], found.column("missing_people"))
     steps = [
         np.maximum(ask, 0.95 * missing),
         0.8 * np.maximum(found.column("warning"), p["caution_and_advice"]),
         0.7 * p["injured_or_dead_people"],
         0.5 * p["infrastructure_and_utility_damage"],
     ]
-    ladder = np.max(steps, 0)
-    return {"request": ask, "request or need": 1 - (1 - ask) * (1 - need), "ladder": ladder}
+    anything = 1 - (1 - ask) * (1 - need) * (1 - missing)
+    return {
+        "request": ask,
+        "request or need": 1 - (1 - ask) * (1 - need),
+        "request, need or missing": anything,
+        "request, need or missing, no offer": anything * (1 - 0.7 * found.column("offer")),
+        "ladder": np.max(steps, 0),
+    }
 
 
 def of_stress(found: Scored, shares: Array) -> list[str]:
@@ -324,7 +343,8 @@ def main() -> None:
         ten, columns = score(encode(encoder, texts, args.work / f"{name}.npz"), heads)
         found[name] = Scored(texts, ten, columns)
         print(f"{name}: {len(texts)} rows encoded", flush=True)
-    lines = [*of_stress(found["stress"], shares), *of_humaid(found, shares), *of_messages(found)]
+    lines = [*of_stress(found["stress"], shares), *of_humaid(found, shares)]
+    lines += [*of_t26(found["outside_t26"]), *of_messages(found)]
     print("\n".join([*lines, *_informative("CrisisMMD A1 test", found["a1"])]))
 
 

@@ -27,6 +27,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,8 @@ OUTSIDE_HUMAID = (
     "greece_wildfires_2018",
 )
 OUTSIDE_T26 = ("2012_Guatemala_earthquake", "2013_Manila_floods")
-FREE_SOURCES = ("messages_english", "messages_original", "crisislex_t26", "crisislex_t6")
+# idrisi_en holds tweets of HumAID, under terms of its own: with HumAID it would be the same texts twice
+FREE_SOURCES = ("idrisi_en", "messages_english", "messages_original", "crisislex_t26", "crisislex_t6")
 TAGS = (
     "flood",
     "earthquake",
@@ -77,6 +79,15 @@ BUDGETS = {
         "rescue_volunteering_or_donation_effort": 3000,
         "sympathy_and_support": 1800,
     },
+    "idrisi_en": {
+        "caution_and_advice": 1300,
+        "displaced_people_and_evacuations": 1100,
+        "infrastructure_and_utility_damage": 1500,
+        "injured_or_dead_people": 1500,
+        "missing_or_found_people": 500,
+        "requests_or_urgent_needs": 1300,
+        "rescue_volunteering_or_donation_effort": 1800,
+    },
     "messages_english": {"request": 3000, "other": 2200, "news": 1500},
     "messages_original": {"request": 2800, "other": 2300},
     "crisislex_t26": {"other language": 3000, "yes": 1200, "no": 1400},
@@ -97,7 +108,7 @@ def group_of(text: CrisisText) -> str:
     """The group of its source that a text is drawn with."""
     labels = text.labels
     ten = HUMANITARIAN_10[labels["humanitarian_10"]] if "humanitarian_10" in labels else ""
-    if text.source == "humaid":
+    if text.source in ("humaid", "idrisi_en"):
         return ten
     if text.source.startswith("messages"):
         return "request" if labels["request"] else "news" if text.event == "news" else "other"
@@ -149,7 +160,7 @@ def everyday_texts(data: Path) -> list[CrisisText]:
 
 def outside(text: CrisisText) -> bool:
     """Whether a text belongs to an event that is never trained on."""
-    return text.event in (OUTSIDE_HUMAID if text.source == "humaid" else OUTSIDE_T26)
+    return text.event in (*OUTSIDE_HUMAID, *OUTSIDE_T26)
 
 
 def gather(data: Path, *, free: bool) -> list[CrisisText]:
@@ -163,13 +174,11 @@ def gather(data: Path, *, free: bool) -> list[CrisisText]:
     mmd, held = crisismmd_texts(data)
     for name in ("humaid", "messages_english", "messages_original"):
         held |= {wording(t.text) for t in read_source(root, name, splits=("dev", "test"))}
-    names = [
-        name
-        for name in BUDGETS
-        if name not in ("crisismmd", "everyday") and (not free or name in FREE_SOURCES)
-    ]
+    left = set() if free else {"idrisi_en"}
+    left |= {"crisismmd", "everyday"}
+    names = [name for name in BUDGETS if name not in left and (not free or name in FREE_SOURCES)]
     texts = [t for name in names for t in read_source(root, name)]
-    texts += [] if free else [*mmd, *everyday_texts(data)]
+    texts = [_with_a_negative_class(t) for t in texts] if free else [*texts, *mmd, *everyday_texts(data)]
     held |= {wording(t.text) for t in texts if outside(t)}
     kept: dict[tuple[str, str], CrisisText] = {}
     for text in texts:
@@ -177,6 +186,15 @@ def gather(data: Path, *, free: bool) -> list[CrisisText]:
         if words and words not in held:
             kept.setdefault((text.source, words), text)
     return list(kept.values())
+
+
+def _with_a_negative_class(text: CrisisText) -> CrisisText:
+    """Of the free sources none names the class of what is not humanitarian: texts of which all is denied are
+    it.
+    """
+    if any(text.labels.get(c, 1) for c in COLUMNS):
+        return text
+    return replace(text, labels={**text.labels, "humanitarian_10": HUMANITARIAN_10.index("not_humanitarian")})
 
 
 def draw(texts: Sequence[CrisisText], rng: np.random.Generator) -> list[int]:

@@ -231,6 +231,12 @@ def _humaid(root: Path) -> Iterator[CrisisText]:
             yield CrisisText(clean_text(row["text"]), "humaid", row["event"], split, "en", labels)
 
 
+def _idrisi(root: Path) -> Iterator[CrisisText]:
+    for row in _rows(root / "idrisi_en" / "gold.tsv"):
+        labels = {**HUMAID[row["label"]], **_ten(row["label"])}
+        yield CrisisText(clean_text(row["text"]), "idrisi_en", row["event"], "train", "en", labels)
+
+
 def _messages(root: Path, *, originals: bool) -> Iterator[CrisisText]:
     source = "messages_original" if originals else "messages_english"
     for name, split in (("train", "train"), ("validation", "test")):
@@ -285,6 +291,7 @@ def _table(
 
 SOURCES: dict[str, Callable[[Path], Iterator[CrisisText]]] = {
     "humaid": _humaid,
+    "idrisi_en": _idrisi,
     "messages_english": lambda root: _messages(root, originals=False),
     "messages_original": lambda root: _messages(root, originals=True),
     "crisislex_t26": _t26,

@@ -61,7 +61,7 @@ def test_each_abstention_says_why(
 
 @pytest.mark.parametrize("evidence", ["text", "both", "image"])
 def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: Evidence) -> None:
-    calibration = {kind: TASK.calibration["both"] for kind in ("text", "both", "image")}
+    calibration = dict.fromkeys(("text", "both", "image"), TASK.calibration["both"])
     task = TASK.model_copy(update={"calibration": calibration})
     found = judge(
         np.array([0, 0, 9], np.float32),

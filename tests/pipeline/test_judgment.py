@@ -64,6 +64,22 @@ def test_each_abstention_says_why(
         assert __import__("re").search(reason, found.reason)
 
 
+@pytest.mark.parametrize("evidence", ["text", "both", "image"])
+def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: Evidence) -> None:
+    calibration = dict.fromkeys(("text", "both", "image"), TASK.calibration["both"])
+    task = TASK.model_copy(update={"calibration": calibration})
+    found = judge(
+        np.array([0, 0, 9], np.float32),
+        space=DAMAGE_SEVERITY,
+        task=task,
+        evidence=evidence,
+        foreign=None,
+        doubt="The letters may be wrong.",
+    )
+    # a photo alone does not rest on letters
+    assert found.reason == (None if evidence == "image" else "The letters may be wrong.")
+
+
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3))
 def test_probabilities_are_probabilities_whatever_the_logits(logits: list[float]) -> None:
     p = answer(logits, "both").probabilities

@@ -61,17 +61,17 @@ _TITLES = {
     "transport": "Transport needed",
     "security": "Security needed",
 }
-_URGENCY = {"offer": 0.0, "warning": 0.8, "missing_people": 0.95}
+# chosen on the half "develop" of the stress set: a sure warning should not stand above an unsure call
+_URGENCY = {"offer": 0.0, "warning": 0.4, "missing_people": 0.95}
 _CLASS_URGENCY = {
-    "caution_and_advice": 0.5,
-    "displaced_people_and_evacuations": 0.6,
-    "infrastructure_and_utility_damage": 0.5,
-    "injured_or_dead_people": 0.7,
+    "caution_and_advice": 0.3,
+    "displaced_people_and_evacuations": 0.4,
+    "infrastructure_and_utility_damage": 0.3,
+    "injured_or_dead_people": 0.4,
     "missing_or_found_people": 0.9,
-    "other_relevant_information": 0.2,
+    "other_relevant_information": 0.1,
     "requests_or_urgent_needs": 1.0,
-    "rescue_volunteering_or_donation_effort": 0.2,
-    "sympathy_and_support": 0.05,
+    "rescue_volunteering_or_donation_effort": 0.1,
 }
 _CLASS_TITLES = {
     "caution_and_advice": "Caution and advice",
@@ -89,7 +89,7 @@ def tasks() -> dict[str, Task]:
             title=_CLASS_TITLES.get(name, ""),
             urgency=_CLASS_URGENCY.get(name, 0.0),
             nothing=name == "not_humanitarian",
-            tone="grave" if _CLASS_URGENCY.get(name, 0.0) >= 0.7 else "plain",
+            tone="grave" if _CLASS_URGENCY.get(name, 0.0) >= 0.4 else "plain",
         )
         for name in HUMANITARIAN_10
     ]
@@ -100,12 +100,12 @@ def tasks() -> dict[str, Task]:
     common = {"question": "humanitarian", "topic": "Humanitarian category", "phrase": "category"}
     return {
         "informativeness": TASKS["informativeness"],
-        "humanitarian": Task(name="humanitarian_10", share=0.3, labels=tuple(ten), **common),
+        "humanitarian": Task(name="humanitarian_10", share=0.15, labels=tuple(ten), **common),
         "needs": Task(
             name="needs",
             question="needs",
             topic="Calls and needs",
-            share=0.7,
+            share=0.85,
             several=True,
             labels=tuple(calls),
         ),

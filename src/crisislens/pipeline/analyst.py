@@ -152,6 +152,10 @@ class Analyst:
                 "use the encoder that the bundle names, in its version"
             )
 
+    def __repr__(self) -> str:
+        asked = ", ".join(f"{name} ({len(space)} classes)" for name, space in self._spaces.items())
+        return f"Analyst({self.bundle.config.name}: {asked}; encoder {self.bundle.encoder.name})"
+
     @property
     def limits(self) -> ImageLimits:
         """The limits within which pictures are decoded."""

@@ -1,8 +1,8 @@
 """Markup in posts, taken out: Mastodon's `content` is HTML, and so is what feeds, blogs and scrapers give.
 
 A text counts as markup only where its tags say so: a pair of the same HTML tag (`<b>…</b>`), a `<br>`, or a
-paragraph at its very start. `a < b`, `<3`, `<image>`, a lone `<b>` and a script alone stay as they are. A text
-that was escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
+paragraph at its very start. `a < b`, `<3`, `<image>`, a lone `<b>` and a script alone stay as they are.
+A text that was escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
 
 What becomes of it: paragraphs and line breaks are line breaks, entities are characters, an emoji's picture is
 its `alt`, scripts and styles go. An address keeps its whole form: Mastodon hides its ends in

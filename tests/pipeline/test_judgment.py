@@ -70,7 +70,7 @@ def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: Evidence) -> No
     task = TASK.model_copy(update={"calibration": calibration})
     found = judge(
         np.array([0, 0, 9], np.float32),
-        space=DAMAGE_SEVERITY,
+        space=TASKS["damage_severity"],
         task=task,
         evidence=evidence,
         foreign=None,

@@ -65,7 +65,7 @@ def test_each_abstention_says_why(
 
 
 @pytest.mark.parametrize("evidence", ["text", "both", "image"])
-def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: Evidence) -> None:
+def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: EvidenceKind) -> None:
     calibration = dict.fromkeys(("text", "both", "image"), TASK.calibration["both"])
     task = TASK.model_copy(update={"calibration": calibration})
     found = judge(
@@ -73,7 +73,7 @@ def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: Evidence) -> No
         space=TASKS["damage_severity"],
         task=task,
         evidence=evidence,
-        foreign=None,
+        unread=None,
         doubt="The letters may be wrong.",
     )
     # a photo alone does not rest on letters

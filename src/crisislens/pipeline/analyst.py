@@ -194,6 +194,10 @@ class Analyst:
         extras = annotate(self.annotators, posts, encoded)
         # in a crisis half of the posts repeat another one
         texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
+        languages = {
+            key: language_of(*key, self.bundle.config.languages, self.encoder.encoders.text)
+            for key in dict.fromkeys(zip(encoded.texts, (post.lang for post in posts), strict=True))
+        }
         found = []
         for i, post in enumerate(posts):
             signature = texts[encoded.texts[i]]
@@ -203,9 +207,7 @@ class Analyst:
                 post,
                 encoded.features[i],
                 (*post.remarks, *encoded.notes[i], *remarks),
-                language_of(
-                    encoded.texts[i], post.lang, self.bundle.config.languages, self.encoder.encoders.text
-                ),
+                languages[encoded.texts[i], post.lang],
                 answers,
                 provenance,
             )

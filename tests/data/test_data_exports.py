@@ -381,6 +381,8 @@ def test_a_column_of_dates_is_read_as_one(tmp_path: Path, column: str) -> None:
     posts, _, notes = read(tmp_path, "p.jsonl", rows)
     assert [post.created_at and f"{post.created_at:%Y-%m-%dT%H:%M}" for post in posts] == times
     assert any(said in note for note in notes) if said else not notes
+    # told once, not twice
+    assert len(notes) == bool(said)
 
 
 def test_the_row_that_decides_may_be_the_last(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ PLAIN = [
     "AT&amp;T is down",
     "if (a<b && c>d) return",
     "<- here -> there",
+    "<script>alert(1)</script> <svg onload=alert(4)>",
     "<p",
     "</p",
     "",

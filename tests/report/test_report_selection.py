@@ -143,3 +143,14 @@ def test_photos_are_only_counted_where_there_are_some() -> None:
     tally.add(assessment(Post(id="2", image=ImageRef(path="a.jpg")), modalities=("text",)))
     tally.add(assessment(Post(id="3")))
     assert (tally.photos, tally.photos_unusable) == (2, 1)
+
+
+def test_posts_that_no_model_reads_have_a_tile_by_language() -> None:
+    tally = Tally(meta().tasks)
+    for language in ("tr", "tr", None):
+        unread = POOL[0].model_copy(update={"unread": "Nobody reads it.", "language": language})
+        tally.add(unread)
+    tally.add(POOL[1])
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not read, by language"]
+    assert (tile.value, tile.detail) == ("3", "Turkish 2, Not detected 1")
+    assert "unsure=unread" in tile.link

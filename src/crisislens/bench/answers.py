@@ -15,6 +15,7 @@ from crisislens.data.own_labels import labels_of
 from crisislens.data.splits import tweet_id
 from crisislens.domain.post import Post
 from crisislens.evaluation.compare import Answers
+from crisislens.evaluation.several import HOLDS
 
 __all__ = ["answers_of_analysis", "answers_of_run", "labels_by_id"]
 
@@ -43,7 +44,7 @@ def answers_of_run(folder: Path, split: str = "test") -> Answers:
         raise CacheError(f"the seeds in {folder} answered different posts; train them on one data set")
     ids = tuple(str(post) for post in first["id"])
     return Answers(
-        name=folder.parent.name if folder.name.startswith("seed-") else folder.name,
+        name=" ".join(folder.resolve().parts[-2:]) if folder.name.startswith("seed-") else folder.name,
         ids=ids,
         truth=_sets(first["label"]),
         said=tuple(_sets(table["answer"]) for table in tables),
@@ -52,17 +53,18 @@ def answers_of_run(folder: Path, split: str = "test") -> Answers:
     )
 
 
-def answers_of_analysis(path: Path, labels: Mapping[str, frozenset[str]], question: str = "") -> Answers:
+def answers_of_analysis(path: Path, data: LabeledData, question: str = "") -> Answers:
     """What an analysis says of the posts that have labels; where it is not sure, what it leans to.
 
     Arguments:
         path: The `assessments.jsonl`.
-        labels: The labels by the id of the post.
+        data: The posts with their labels, by their ids.
         question: The key in `tasks`; empty where the assessments have one task.
 
     Raises:
         InputError: If the file cannot be read, has no such task, or none of its posts has a label.
     """
+    labels = labels_by_id(data)
     ids, said, events = [], [], []
     for record in _records(path):
         post = record["post"]
@@ -70,8 +72,7 @@ def answers_of_analysis(path: Path, labels: Mapping[str, frozenset[str]], questi
             continue
         answer = record["tasks"][_question(record, question, path)]
         ids.append(str(post["id"]))
-        leaning = [answer["label"]] if answer["abstained"] else answer.get("labels", [answer["label"]])
-        said.append(frozenset(leaning))
+        said.append(_leaning(answer, several=data.space.several))
         events.append(str(post.get("event") or "unknown"))
     if not ids:
         raise InputError(f"no post of {path} has a label in the table; do the ids of both belong together?")
@@ -83,6 +84,15 @@ def answers_of_analysis(path: Path, labels: Mapping[str, frozenset[str]], questi
         events=tuple(events),
         clusters=tuple(tweet_id(Post(id=post)) for post in ids),
     )
+
+
+def _leaning(answer: Mapping[str, Any], *, several: bool) -> frozenset[str]:
+    """The labels that an answer gives, or would give if it were sure."""
+    if several and answer["abstained"]:
+        return frozenset(name for name, p in answer["probabilities"].items() if p >= HOLDS)
+    if several:
+        return frozenset(answer.get("labels", [answer["label"]]))
+    return frozenset([answer["label"]])
 
 
 def labels_by_id(data: LabeledData) -> dict[str, frozenset[str]]:

@@ -34,23 +34,18 @@ def compare(
     """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests, intervals,
     per class and event, and the smallest difference that could have been shown.
     """
-    from crisislens.bench.answers import answers_of_analysis, answers_of_run, labels_by_id
-    from crisislens.evaluation.compare import compare_answers
+    from crisislens.api import compare as compare_two
 
     analyses = [path.suffix == ".jsonl" for path in (first, second)]
     if any(analyses) and not all(analyses):
         raise InputError("one of the two is an assessments.jsonl and the other is not; give two of a kind")
     if split not in ("dev", "test"):
         raise InputError(f"--split {split} is not known; expected dev or test")
-    if all(analyses):
-        if labels is None:
-            raise InputError("two assessments.jsonl are compared against labels; name a table with --labels")
-        from crisislens.data.catalog import DataConfig, load_labeled
-
-        columns = {"label": column} if column else {}
-        truth = labels_by_id(load_labeled(DataConfig(source="table", root=labels, columns=columns)))
-        a, b = (answers_of_analysis(path, truth, task) for path in (first, second))
-    else:
-        a, b = answers_of_run(first, split), answers_of_run(second, split)
-    found = compare_answers(a, b, resamples=resamples)
+    if all(analyses) and labels is None:
+        raise InputError("two assessments.jsonl are compared against labels; name a table with --labels")
+    if labels is not None and not all(analyses):
+        raise InputError("--labels is for two assessments.jsonl; runs hold the labels of their posts")
+    found = compare_two(
+        first, second, labels=labels, column=column or "", task=task, split=split, resamples=resamples
+    )
     say(found.model_dump_json(indent=1) if as_json else found.markdown())

@@ -7,7 +7,7 @@ package, which needs nothing else.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -60,7 +60,7 @@ class DataConfig(Config):
     columns: dict[str, str] = Field(default_factory=dict)
     """Of a table: from a field of a post, `label` or `split` to its column, where its name does not say it.
     """
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], str] = Field(default_factory=dict)
     """Of a table with several label columns: from the name of a task to its column; one model is trained for
     each.
     """
@@ -68,6 +68,10 @@ class DataConfig(Config):
     """The folder that the photos of a table start from; null takes the table's own."""
     split_seed: int = Field(default=0, ge=0)
     """Of the splits that are made where a table has none."""
+    only_measured: bool = False
+    """Whether a table or a folder is only measured on: no splits are made, and posts without one are test
+    posts.
+    """
 
 
 DataReader = Callable[[DataConfig, OwnTask], LabeledData]

@@ -9,6 +9,7 @@ not empty in a row counts. A user names a column as it stands, or a path into ob
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from crisislens.core.errors import InputError
 
@@ -171,6 +172,7 @@ def _find(name: str, there: list[str], where: str) -> str:
     )
 
 
+@lru_cache(maxsize=10_000)
 def _fold(name: str) -> str:
     return _FOLDED.sub("", name).lower()
 

@@ -92,11 +92,18 @@ class DateOrder:
     day_first: int = 0
     open: int = 0
 
+    @classmethod
+    def is_open(cls, value: object) -> bool:
+        """Whether a cell alone does not say which of the two stands first."""
+        one = cls()
+        one.see(value)
+        return one.open > 0
+
     def see(self, value: object) -> None:
         """Takes a cell into account."""
         if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
             return
-        found = _YEAR_LAST.fullmatch(value.strip())
+        found = _YEAR_LAST.fullmatch(" ".join(value.split()))
         if found is None or found["sign"] == ".":
             return
         first, other = int(found["first"]), int(found["other"])

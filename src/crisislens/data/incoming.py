@@ -19,6 +19,8 @@ __all__ = ["Posts", "SpeaksArrow", "SpeaksDataframe", "as_posts"]
 
 _WHERE = "the given posts"
 _TOLD = 3
+_MOST_NAMES = 20
+_TAKEN = "give Post, a dict with text or image, a string, several of them, or a table"
 
 
 @runtime_checkable
@@ -60,6 +62,8 @@ def as_posts(given: Posts) -> list[Post]:
         raise InputError("one dict was given; give a list of them, one a post, or a table")
     if isinstance(given, SpeaksArrow | SpeaksDataframe):
         return _checked(_read(_rows_of(given)))
+    if not isinstance(given, Iterable):
+        raise InputError(f"a {type(given).__name__} was given; {_TAKEN}")
     items = list(given)
     posts = [item for item in items if isinstance(item, Post)]
     if len(posts) == len(items):
@@ -74,9 +78,7 @@ def _row(item: object) -> Mapping[str, object]:
         return {"text": item}
     if isinstance(item, Mapping):
         return item
-    raise InputError(
-        f"a {type(item).__name__} is no post; give Post, a dict with text or image, a string, or a table"
-    )
+    raise InputError(f"a {type(item).__name__} is no post; {_TAKEN}")
 
 
 def _rows_of(table: SpeaksArrow | SpeaksDataframe) -> list[dict[str, object]]:
@@ -84,23 +86,36 @@ def _rows_of(table: SpeaksArrow | SpeaksDataframe) -> list[dict[str, object]]:
 
     try:
         if isinstance(table, SpeaksArrow):
-            read = pa.table(table)
+            read = _table(pa.chunked_array(table))
         else:
             from pyarrow.interchange import from_dataframe
 
             read = from_dataframe(table)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"the table cannot be read as Arrow ({reason}); give a list of dicts") from error
     rows: list[dict[str, object]] = read.to_pylist()
     return rows
 
 
+def _table(read: Any) -> Any:
+    """A stream of Arrow as a table; one column of a dataframe is a table of texts."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(read.type):
+        return pa.Table.from_struct_array(read)
+    return pa.table({"text": read})
+
+
 def _read(rows: Sequence[Mapping[str, object]]) -> list[Post | FailedPost]:
     if not rows:
         return []
     names = dict.fromkeys(str(name) for row in rows for name in row)
-    reader = RowReader(choose_columns(names, None, where=_WHERE))
+    columns = choose_columns(names, None, where=_WHERE)
+    if not {"text", "image"} & set(columns):
+        found = ", ".join(list(names)[:_MOST_NAMES]) or "nothing"
+        raise InputError(f"nothing of {_WHERE} serves as text or image; they hold {found}")
+    reader = RowReader(columns)
     return [reader.read(row) for row in rows]
 
 

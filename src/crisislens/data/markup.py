@@ -1,8 +1,8 @@
 """Markup in posts, taken out: Mastodon's `content` is HTML, and so is what feeds, blogs and scrapers give.
 
 A text counts as markup only where its tags say so: a pair of the same HTML tag (`<b>…</b>`), a `<br>`, or a
-paragraph at its very start. `a < b`, `<3`, `<image>` and a lone `<b>` stay as they are. A text that was
-escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
+paragraph at its very start. `a < b`, `<3`, `<image>`, a lone `<b>` and a script alone stay as they are.
+A text that was escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
 
 What becomes of it: paragraphs and line breaks are line breaks, entities are characters, an emoji's picture is
 its `alt`, scripts and styles go. An address keeps its whole form: Mastodon hides its ends in
@@ -30,7 +30,7 @@ _INLINE = frozenset(
     | {"var"}
 )
 _SILENT = frozenset({"script", "style", "template", "head", "title", "noscript", "iframe", "object", "svg"})
-_NAMES = "|".join(sorted(_BLOCKS | _INLINE | _SILENT | {"body", "html"}, key=len, reverse=True))
+_NAMES = "|".join(sorted(_BLOCKS | _INLINE | {"body", "html"}, key=len, reverse=True))
 _ATTRIBUTES = r"(?:\s[^<>]{0,4000})?"
 _OPENED = re.compile(rf"<({_NAMES}){_ATTRIBUTES}>", re.IGNORECASE)
 _CLOSED = re.compile(rf"</({_NAMES})\s*>", re.IGNORECASE)

@@ -193,17 +193,22 @@ def _labeled(
     kept = [row for row in rows if row.labels or several]
     if not any(row.labels for row in kept):
         raise DataError(f"no row has a label in {column}; fill the column, or name another")
-    parts = _parts(kept, image_root, config.split_seed)
+    if config.only_measured:
+        parts = [row.part or "test" for row in kept]
+    else:
+        parts = _parts(kept, image_root, config.split_seed)
     splits: dict[str, list[LabeledPost]] = {part: [] for part in PARTS}
     for row, part in zip(kept, parts, strict=True):
         first, *rest = row.labels or ("",)
         splits[part].append(LabeledPost(row.post, first, part, also=tuple(rest)))
-    made = any(not row.part for row in kept)
+    made = not config.only_measured and any(not row.part for row in kept)
     facts = {
         **described,
         "rows without a label": len(rows) - len(kept),
         "splits": "made without leaks" if made else "from the source",
     }
+    if config.only_measured:
+        identity = {**identity, "only measured": True}
     mark = fingerprint({**identity, "task": space.model_dump(mode="json")})
     return LabeledData(space, splits, image_root, mark, facts)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from crisislens.data import cells
-from crisislens.data.dates import Order
+from crisislens.data.dates import DateOrder, Order
 from crisislens.data.exports import value_at
 from crisislens.data.garbled import garbled
 from crisislens.data.lines import MAX_LINE, BrokenRow
@@ -188,7 +188,8 @@ class RowReader:
 
     def _when(self, value: object) -> object:
         moment = cells.when(value, self._order)
-        if moment is None and not cells.is_nothing(value):
+        # times that only their column could decide are counted there
+        if moment is None and not cells.is_nothing(value) and not DateOrder.is_open(value):
             self._reading.unread_times += 1
             self._reading.unread_time = self._reading.unread_time or str(value)[:40]
         return moment

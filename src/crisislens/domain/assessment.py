@@ -107,6 +107,12 @@ class Assessment(BaseModel):
     language: str | None = Field(
         default=None, description="Detected language (ISO 639-1), null where the text is too short"
     )
+    unread: str | None = Field(
+        default=None,
+        # a record of a post that was read is written as before there was the field
+        exclude_if=lambda unread: unread is None,
+        description="Why no model reads the text, in one sentence; left out where one does",
+    )
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(
         default=(), description="Who, what and where the text names, in its order"

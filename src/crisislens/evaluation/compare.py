@@ -13,7 +13,7 @@ none". Several seeds of a system are averaged, and only posts are drawn. Sources
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -28,6 +28,7 @@ __all__ = ["Answers", "Compared", "Difference", "compare_answers"]
 
 _DETECTABLE = 1.959964 + 0.841621
 _SCORES = ("accuracy", "macro_f1", "weighted_f1")
+_TITLES = {"macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,16 @@ class Difference(BaseModel):
     detectable: float
     """The smallest true difference that would be found four times in five."""
 
-    def row(self) -> str:
-        """A line of a Markdown table, in percent."""
+    def row(self, title: str = "") -> str:
+        """A line of a Markdown table, in percent.
+
+        Arguments:
+            title: What the score is called there; empty takes its name.
+        """
         spread = f"{100 * self.difference:+.2f} [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
         return (
-            f"| {self.what} | {100 * self.a:.2f} | {100 * self.b:.2f} | {spread} | {self.p_value:.4f} | "
-            f"{100 * self.detectable:.2f} |"
+            f"| {title or self.what} | {100 * self.a:.2f} | {100 * self.b:.2f} | {spread} | "
+            f"{self.p_value:.4f} | {100 * self.detectable:.2f} |"
         )
 
 
@@ -104,7 +109,7 @@ class Compared(BaseModel):
             f"### {self.a} against {self.b}: {self.posts} posts, {seeds}",
             f"Percent; differences with 95 % intervals ({self.resamples} resamples of posts that belong "
             f"together), two-sided p, and the smallest difference that would be found four times in five.",
-            "\n".join([head, *(d.row() for d in self.overall)]),
+            "\n".join([head, *(d.row(_TITLES.get(d.what, d.what)) for d in self.overall)]),
             f"McNemar on the first seeds: p = {self.mcnemar_p:.4f}.",
             "F1 by class:\n\n" + "\n".join([head, *(d.row() for d in self.classes)]),
         ]
@@ -128,6 +133,8 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
     Raises:
         InputError: If they share no post, or label a post differently.
     """
+    if a.name == b.name:
+        a, b = replace(a, name=f"{a.name} (first)"), replace(b, name=f"{b.name} (second)")
     rows_a, rows_b = _shared(a, b)
     truth = [a.truth[i] for i in rows_a]
     classes = sorted(set().union(*truth, *_all_said(a, rows_a), *_all_said(b, rows_b)))

@@ -64,7 +64,8 @@ class ArtifactMeta(Config):
     """The task with its classes, where it is a user's own and not one that ships."""
     calibration: dict[EvidenceKind, Calibration] = Field(default_factory=dict)
     """τ and θ for each kind of evidence, chosen on development posts that offer it. A kind that is not listed
-    was in too few of them; where none is listed, `temperature` and `abstain_below` are all there is.
+    was in too few of them, and is answered with "not sure"; models of before kinds were told apart (`rules`
+    is null) have `temperature` and `abstain_below` alone.
     """
     rules: CleaningRules | None = None
     """How text was cleaned in training; null in models of before it was kept."""

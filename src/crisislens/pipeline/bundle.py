@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crisislens.core import assets
 from crisislens.core.config import Config
@@ -81,6 +81,8 @@ class BundleConfig(Config):
     limits: ImageLimits = ImageLimits()
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    unread_urgency: float = Field(default=0.3, ge=0, le=1)
+    """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
     limits_known: tuple[str, ...] = ()
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]

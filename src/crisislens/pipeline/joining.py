@@ -225,7 +225,8 @@ def _languages(trained: Sequence[_Trained]) -> tuple[str, ...]:
 def _task(question: str, one: _Trained) -> TaskConfig:
     meta = one.meta
     calibration: Mapping[EvidenceKind, Calibration] = meta.calibration
-    if not calibration:
+    if not calibration and meta.rules is None:
+        # a model of before kinds were told apart; a later one without any had too few posts of each
         whole = Calibration(temperature=meta.temperature, abstain_below=meta.abstain_below, basis=_OLD_BASIS)
         calibration = dict.fromkeys(_KINDS, whole)
     return TaskConfig(

@@ -26,6 +26,7 @@ from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge
+from crisislens.pipeline.readable import not_read
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 
@@ -121,7 +122,7 @@ class PlaceTypes:
             evidence=evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             ),
-            foreign=language if language and config.languages and language not in config.languages else None,
+            unread=not_read(language, config.languages),
         )
         if found.label == UNCLEAR and not found.abstained:
             return found.model_copy(update={"abstained": True, "reason": _UNCLEAR})

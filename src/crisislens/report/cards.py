@@ -90,6 +90,7 @@ class PostCard:
     relations: tuple[str, ...]
     answers: tuple[TaskAnswer, ...]
     unsure: int
+    unread: bool
     cluster: ReportCluster | None
     others: tuple[str, ...]
     evidence: RationaleView | None
@@ -144,6 +145,7 @@ class CardMaker:
             relations=tuple(relation_texts(a)),
             answers=answers,
             unsure=sum(NOT_SURE in answer.values for answer in answers),
+            unread=a.unread is not None,
             cluster=listed.cluster,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster

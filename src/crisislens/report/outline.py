@@ -25,7 +25,7 @@ _UNITS = 20
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
     packed = asset("world", "outline.json.gz").read_bytes()
     found = []
-    # a ring is stored as the steps from point to point in whole units, which packs to a third
+    # a ring is stored as the steps from point to point in whole units, which keeps the file small
     for flat in json.loads(gzip.decompress(packed)):
         x = y = 0
         points = []

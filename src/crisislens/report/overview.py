@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _HEAT_STEPS = 5
+_SHOWN_UNREAD = 4
 _MOST_LANGUAGES = 8
 
 
@@ -124,6 +125,8 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
                 "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
             )
         )
+    if tally.unread:
+        found.append(_unread_tile(tally))
     photos = of(
         tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos"
     )
@@ -144,6 +147,15 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         )
     )
     return tuple(found)
+
+
+def _unread_tile(tally: Tally) -> Tile:
+    """How many posts no model reads, and in which languages they are: somebody has to read them."""
+    most = tally.unread.most_common(_SHOWN_UNREAD)
+    names = [f"{language_name(code)} {number(count)}" for code, count in most]
+    rest = len(tally.unread) - len(most)
+    detail = ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+    return Tile("Not read, by language", number(tally.unread.total()), detail, link(unsure="unread"))
 
 
 def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:

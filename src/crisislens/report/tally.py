@@ -34,6 +34,7 @@ class Tally:
     Attributes:
         posts: All posts.
         unsure: Posts with at least one answer "not sure".
+        unread: Posts whose text no model reads, by language.
         photos: Posts that came with a photo.
         photos_unusable: Those of them whose photo could not be used.
         undated: Posts without a time.
@@ -58,6 +59,7 @@ class Tally:
         self.across = next((task for task in self.tasks.values() if task.ordered), None)
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()
+        self.unread: Counter[str | None] = Counter()
         self.times = TimeHistogram()
 
     def add(self, assessment: Assessment) -> None:
@@ -66,6 +68,10 @@ class Tally:
         answers = {name: answers_of(task, assessment.tasks.get(name)) for name, task in self.tasks.items()}
         self.posts += 1
         self.unsure += any(NOT_SURE in labels for labels in answers.values())
+        if assessment.unread is not None and (
+            assessment.language in self.unread or len(self.unread) < _MOST_LANGUAGES
+        ):
+            self.unread[assessment.language] += 1
         self.photos += post.image is not None
         self.photos_unusable += post.image is not None and "image" not in assessment.modalities
         self.located += post.lat is not None and post.lon is not None

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
+from scipy.optimize import brentq
 from torch import nn
 
 from crisislens.domain.assessment import Modality
 from crisislens.domain.calibration import Calibration, EvidenceKind
 from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
-from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.evaluation.calibration import TEMPERATURES, fit_temperature, softmax
 from crisislens.evaluation.several import (
     HOLDS,
     fit_several_temperature,
@@ -82,10 +83,35 @@ def chosen(
         run: With the risk that is accepted.
         several: Whether several classes may hold.
     """
-    temperature = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
+    temperature = _temperature(logits, y, several=several)
     found = judged(logits, y, several=several, temperature=temperature)
     risk = run.abstention
     return temperature, threshold_for_risk(found.confidence, found.right, risk.target_risk, delta=risk.delta)
+
+
+def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool) -> float:
+    r"""The temperature of development posts, also where every one of them is told apart.
+
+    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As Platt's
+    targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post more is thought
+    of that the logits say nothing of: n answers are right to n / (n + 1), and the rest is spread evenly.
+    """
+    fitted = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
+    coldest, hottest = TEMPERATURES
+    if fitted > coldest:
+        return fitted
+    z = logits.astype(np.float64)
+    held = y.astype(np.float64) if several else np.eye(z.shape[1])[y]
+    doubt = 1 / (len(z) + 1)
+    target = (1 - doubt) * held + doubt * (0.5 if several else 1 / z.shape[1])
+
+    def slope(beta: float) -> float:
+        p = several_probabilities(z, 1 / beta) if several else softmax(z, 1 / beta)
+        return float(((p - target) * z).mean())
+
+    if slope(1 / hottest) >= 0 or slope(1 / coldest) <= 0:
+        return fitted
+    return float(1 / brentq(slope, 1 / hottest, 1 / coldest, xtol=1e-12))
 
 
 def calibrations(
@@ -116,14 +142,18 @@ def calibrations(
         found[kind] = Calibration(
             temperature=temperature,
             abstain_below=threshold.threshold,
-            basis=_basis(kind, int(rows.sum()), threshold),
+            basis=_basis(kind, int(rows.sum()), threshold, run.abstention.delta),
         )
     return found
 
 
-def _basis(kind: EvidenceKind, posts: int, threshold: RiskThreshold) -> str:
+def _basis(kind: EvidenceKind, posts: int, threshold: RiskThreshold, delta: float) -> str:
     what = {"text": "the text alone", "image": "the photo alone", "both": "text and photo"}[kind]
-    kept = "kept with 90 % probability" if threshold.met else "which could not be promised for so few posts"
+    kept = (
+        f"kept with {1 - delta:.0%} probability"
+        if threshold.met
+        else "which could not be promised for so few posts"
+    )
     wrong = f"at most {threshold.target:.0%} of the answers given are to be wrong, {kept}"
     return f"{posts} development posts, judged from {what}; {wrong}"
 

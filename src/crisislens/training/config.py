@@ -339,7 +339,7 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
         del values["tune"]
     if values["task"] is None:
         del values["task"]
-    since = {"with_photo": False, "columns": {}, "labels": {}, "split_seed": 0}
+    since = {"with_photo": False, "columns": {}, "labels": {}, "split_seed": 0, "only_measured": False}
     for key, always in since.items():
         if values["data"][key] == always:
             del values["data"][key]

@@ -20,16 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from crisislens.core.errors import CacheError, ConfigError
+from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
-from crisislens.core.yaml_files import dump_yaml
 from crisislens.data.catalog import load_labeled
-from crisislens.data.labeled import LabeledData, check_parts
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
-from crisislens.nn.widths import FeatureWidths
 from crisislens.training.calibrate import chosen
 from crisislens.training.classification import EpochRecord, Outcome, train_network
 from crisislens.training.config import RunConfig
@@ -38,6 +36,7 @@ from crisislens.training.features import Prepared, prepare
 from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
+from crisislens.training.starting import check_free, check_run, open_folder, run_folder
 from crisislens.training.tuning import open_network
 
 __all__ = ["RunResult", "fit", "run_folder"]
@@ -96,11 +95,6 @@ class RunResult:
         }
 
 
-def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
-    """Where a seed of a run is written."""
-    return out / run.name / f"seed-{seed}"
-
-
 def fit(
     run: RunConfig,
     *,
@@ -138,15 +132,15 @@ def fit(
     data = load_labeled(run.data, run.task) if data is None else data
     if resume and (folder / "metrics.json").is_file():
         return read_result(folder, run, data=data.fingerprint)
-    _check_free(folder, resume=resume, overwrite=overwrite)
+    check_free(folder, resume=resume, overwrite=overwrite)
     encoders = None
     if prepared is not None and run.mode == "frozen":
         widths = prepared.widths
     else:
         encoders = load_encoders(run.encoder)
         widths = encoders.widths()
-    _check(run, data, widths)
-    _start(folder, run, data.fingerprint, resume=resume)
+    check_run(run, data, widths)
+    open_folder(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         if encoders is not None:
@@ -184,13 +178,13 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
         values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if values["fingerprint"] != run.fingerprint():
             raise CacheError(
-                f"{folder} holds another run of this name; give another folder, or train without resume to "
-                f"replace it"
+                f"{folder} holds another run of this name; give another --out or name, or replace it with "
+                f"--overwrite instead of --resume"
             )
         if values["data"] != data:
             raise CacheError(
-                f"{folder} was made from other data; give another folder, or train without resume to replace "
-                f"it"
+                f"{folder} was made from other data; give another --out or name, or replace it with "
+                f"--overwrite instead of --resume"
             )
         clean = values["clean_test"]
         return RunResult(
@@ -209,55 +203,8 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
         )
     except (OSError, ValueError, KeyError) as error:
         raise CacheError(
-            f"{folder} holds no readable result ({error}); train without resume to replace it"
+            f"{folder} holds no readable result ({error}); replace it with --overwrite instead of --resume"
         ) from error
-
-
-def _check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    """Refuses a folder in which a run lies that nobody said to go on with or to replace."""
-    if resume or overwrite or not (folder / "run.yaml").is_file():
-        return
-    finished = (folder / "metrics.json").is_file()
-    what = "a finished run" if finished else "a run that was interrupted"
-    keep = "--resume keeps it" if finished else "--resume goes on with it"
-    raise CacheError(f"{folder} holds {what}; {keep}, --overwrite replaces it, or give another --out or name")
-
-
-def _check(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
-    """Whatever a run file can be wrong about, before anything is encoded or written."""
-    _check_device(run)
-    check_parts(data)
-    with torch.device("meta"):
-        model = run.model.build(widths, len(data.space))
-    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
-        raise ConfigError(
-            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
-            f"join: apart, or captions: false"
-        )
-
-
-def _check_device(run: RunConfig) -> None:
-    kind = run.device.partition(":")[0]
-    if (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    ):
-        raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
-
-
-def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
-    """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
-    (folder / "metrics.json").unlink(missing_ok=True)
-    mark = folder / "data.fingerprint"
-    known = mark.read_text(encoding="utf-8") if mark.is_file() else data
-    if not resume:
-        (folder / "checkpoint.ckpt").unlink(missing_ok=True)
-    elif (folder / "checkpoint.ckpt").is_file() and known != data:
-        raise CacheError(
-            f"{folder} holds the checkpoint of a run on other data; give another folder, or train without "
-            f"resume"
-        )
-    atomic_write(mark, data)
-    atomic_write(folder / "run.yaml", dump_yaml(run.as_dict()))
 
 
 def _train(

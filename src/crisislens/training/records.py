@@ -11,7 +11,7 @@ from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
 from crisislens.data.labeled import LabeledData
 from crisislens.data.language import training_languages
-from crisislens.domain.tasks import TASKS
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.evaluation.several import HOLDS
 from crisislens.features.encode import PostEncoder
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
@@ -61,7 +61,7 @@ def write_artifact(
         widths=prepared.widths,
         temperature=test.temperature,
         abstain_below=abstain_below,
-        task=data.space if data.space.name not in TASKS else None,
+        task=None if _ships(data.space) else data.space,
         calibration=kinds,
         rules=run.rules,
         limits=run.limits,
@@ -73,6 +73,11 @@ def write_artifact(
     save_artifact(folder, model, run.model, meta)
 
 
+def _ships(task: Task) -> bool:
+    """Whether a task is one of ours, and not a user's own of that name."""
+    return task.name in TASKS and TASKS[task.name] == task
+
+
 def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
     facts = ", ".join(
         f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int)
@@ -82,6 +87,7 @@ def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
         f"{split} {len(posts)} ({photos[split]} with their photo)" for split, posts in data.splits.items()
     )
     events = sorted({str(event) for event in data.events("train")})
+    source = "source" if events == ["unknown"] else f"events ({', '.join(events)})"
     quirk = (
         ("It reproduces published code: a post's result depends on the posts in its batch.",)
         if run.as_published
@@ -93,8 +99,7 @@ def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
         data=(f"{facts}; posts: {counts}",),
         limits=(
             *quirk,
-            f"Trained and tested on posts of the same events ({', '.join(events)}); another event is another "
-            f"distribution.",
+            f"Trained and tested on posts of the same {source}; another event is another distribution.",
             "Temperature and abstention were chosen on development posts that also chose the epoch, so they "
             "are slightly optimistic.",
         ),
@@ -165,6 +170,6 @@ def read_predictions(path: Path) -> dict[str, Float[np.ndarray, "s c"]]:
         z = np.stack([table[name].to_numpy() for name in columns], axis=1)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise CacheError(
-            f"{path} cannot be read as predictions ({error}); train without resume to replace them"
+            f"{path} cannot be read as predictions ({error}); train again with --overwrite"
         ) from error
     return {str(split): z[splits == split] for split in np.unique(splits)}

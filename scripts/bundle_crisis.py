@@ -71,38 +71,25 @@ _CLASS_URGENCY = {
     "missing_or_found_people": 0.9,
     "requests_or_urgent_needs": 1.0,
 }
-_GRAVE = {"injured_or_dead_people", "missing_or_found_people", "requests_or_urgent_needs"}
-_CLASS_TITLES = {
-    "caution_and_advice": "Caution and advice",
-    "injured_or_dead_people": "Injured or dead people",
-    "requests_or_urgent_needs": "Requests or urgent needs",
-    "rescue_volunteering_or_donation_effort": "Rescue, volunteering or donation",
-}
 
 
 def tasks() -> dict[str, Task]:
     """The three tasks of the bundle, by question."""
+    known = TASKS["humanitarian_10"]
     ten = [
-        Label(
-            name=name,
-            title=_CLASS_TITLES.get(name, ""),
-            urgency=_CLASS_URGENCY.get(name, 0.0),
-            nothing=name == "not_humanitarian",
-            tone="grave" if name in _GRAVE else "plain",
-        )
+        known.label(name).model_copy(update={"urgency": _CLASS_URGENCY.get(name, 0.0)})
         for name in HUMANITARIAN_10
     ]
     calls = [
         Label(name=n, title=_TITLES[n], urgency=_URGENCY.get(n, 1.0), tone=_TONES.get(n, "plain"))  # type: ignore[arg-type]
         for n in CALLS
     ]
-    common = {"question": "humanitarian", "topic": "Humanitarian category", "phrase": "category"}
     return {
         # no gate: on the half "develop" calls in other languages sank where the gate was unsure of them
         "informativeness": TASKS["informativeness"].model_copy(update={"gate": False, "share": 0.0}),
-        "humanitarian": Task(name="humanitarian_10", share=0.15, labels=tuple(ten), **common),
+        "humanitarian": known.model_copy(update={"labels": tuple(ten), "share": 0.15}),
         "needs": Task(
-            name="needs",
+            name="calls_and_needs",
             question="needs",
             topic="Calls and needs",
             share=0.85,

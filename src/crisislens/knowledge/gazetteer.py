@@ -117,9 +117,12 @@ class Gazetteer:
         kinds = {place.kind for place in within}
         if "country" in kinds:
             return False
-        if "state" in kinds:
-            division = next(place for place in within if place.kind == "state")
-            return any(r.kind == "country" and r.country == division.country for r in around)
+        divisions = [place for place in within if place.kind == "state"]
+        if divisions and not adjacent and within[0].kind == "state":
+            return _in_country(divisions[0], around)
+        if divisions and adjacent and _in_country(divisions[0], around):
+            return True
+        within = tuple(place for place in within if place.kind != "state")
         if not adjacent:
             unclear = any(key in word_list(name) for name in ("names", "weak", "given"))
             # a county says that it is one, and which of several the region around it says
@@ -158,6 +161,10 @@ class Gazetteer:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _in_country(division: Place, around: Iterable[Place]) -> bool:
+    return any(r.kind == "country" and r.country == division.country for r in around)
 
 
 def _holds(region: Place, place: Place) -> bool:

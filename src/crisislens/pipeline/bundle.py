@@ -145,7 +145,7 @@ class Bundle:
             config,
             placed(config.encoder, lambda name: str(_inside(folder, name))),
             {name: _inside(folder, task.artifact) for name, task in config.tasks.items()},
-            card.read_text(encoding="utf-8") if card.is_file() else "",
+            card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
         )
 
     def artifact(self, task: str) -> Path:

@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from scipy.stats import beta
 
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.text import clean_text
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.e5 import E5Text
+from crisislens.evaluation.abstention import threshold_for_risk
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.evaluation.resampling import interval
@@ -198,6 +200,7 @@ def _left_out(outside: Scored, shares: Array, tau: float) -> list[str]:
         detail = ", ".join(f"{n[:8]} {s.f1:.2f}" for n, s in scores.items() if s.support)
         head = f"left out {event}, {here.sum()} rows: macro-F1 of its classes {100 * f1:.1f}"
         lines.append(f"{head}, ECE {100 * ece:.1f}; {detail}")
+        lines.append(_promise(softmax(logits[~here], temperature), y[~here], p, y[here]))
     lines.append(f"left out, mean: macro-F1 {100 * np.mean(means):.1f}, ECE {100 * np.mean(errors):.1f}")
     return lines + _informative("left out", outside)
 
@@ -210,6 +213,18 @@ def of_t26(found: Scored) -> list[str]:
         texts = [t for t, here in zip(found.texts, rows, strict=True) if here]
         lines += _informative(f"  in {language}", Scored(texts, found.ten[rows], found.columns[rows]))
     return lines
+
+
+def _promise(dev: Array, y_dev: NDArray[np.int64], p: Array, y: NDArray[np.int64], risk: float = 0.2) -> str:
+    """What a threshold for a risk, chosen on the other events left out, does on this one."""
+    chosen = threshold_for_risk(dev.max(1), dev.argmax(1) == y_dev, risk, delta=0.1)
+    answered = p.max(1) >= chosen.threshold
+    wrong, n = int((p.argmax(1) != y)[answered].sum()), int(answered.sum())
+    low, high = beta.ppf([0.025, 0.975], [wrong or 1e-9, wrong + 1], [n - wrong + 1, n - wrong or 1e-9])
+    sure = p.max(1) >= 0.9
+    errors = f"errors {100 * wrong / max(1, n):.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    at_nine = f"at .9 and above {100 * (p.argmax(1) != y)[sure].mean():.1f} % of {sure.sum()} are wrong"
+    return f"  promised {risk:.0%} errors: answers {n} of {len(y)}, {errors}; {at_nine}"
 
 
 def _informative(name: str, found: Scored) -> list[str]:

@@ -13,6 +13,7 @@ from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_records
@@ -28,6 +29,17 @@ _URGENCY = (
     "% damage, severe 1, mild 0.5). "
     "It sorts posts for reading and is not a probability."
 )
+
+
+def _urgency_note(tasks: Sequence[Task]) -> str:
+    """How urgency comes about, from the weights of the tasks that were asked."""
+    if all(task in TASKS.values() for task in tasks):
+        return _URGENCY
+    labels = [label for task in tasks for label in task.labels if label.urgency > 0]
+    if not labels:
+        return "No label has a weight in urgency, so it is 0; task.urgency in the run file gives weights."
+    weights = ", ".join(f"{label.words} {label.urgency:g}" for label in labels)
+    return f"Probabilities times weights ({weights}). It sorts posts for reading and is not a probability."
 
 
 def output_sinks(
@@ -134,7 +146,7 @@ def _meta(
         command=command,
         model_description=config.description,
         languages=config.languages,
-        urgency_note=_URGENCY,
+        urgency_note=_urgency_note([task.space for task in config.tasks.values()]),
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
         added_by={
             a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint()

@@ -93,7 +93,7 @@ def make(work: Path) -> None:
 
 
 def command(work: Path, *arguments: str) -> tuple[float, float]:
-    """Runs `crisislens` in the folder and says how long it took, and how long processors worked, in seconds."""
+    """Runs `crisislens` in the folder; seconds by the clock, and seconds of the processors."""
     started, worked = time.perf_counter(), processor_seconds()
     done = subprocess.run(
         [sys.executable, "-m", "crisislens", *arguments],

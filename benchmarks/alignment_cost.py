@@ -19,7 +19,7 @@ from torch import Tensor
 from crisislens.models.extraction import Extractor
 from crisislens.nn.device import set_threads
 from crisislens.nn.words import WordBatch
-from crisislens.training.extraction.data import LengthBatches, encode_posts
+from crisislens.training.extraction.data import encode_posts, length_batches
 from crisislens.training.extraction.fit import word_reader
 from crisislens.training.extraction.mie import mie_run
 from crisislens.training.extraction.splits import load_splits
@@ -59,7 +59,7 @@ def main() -> None:
     examples = encode_posts(
         splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts
     )
-    batches = iter(LengthBatches(examples, size=K, seed=0, extractor=extractors["context"]))
+    batches = length_batches(examples, size=K, seed=0, extractor=extractors["context"]).epoch(0)
     seconds: dict[str, list[float]] = {name: [] for name in SYSTEMS}
     for i in range(args.steps + 2):
         batch, y = next(batches)

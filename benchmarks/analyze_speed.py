@@ -34,7 +34,7 @@ from crisislens.nn.device import one_thread_each, set_threads
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.annotators import load_annotators, selected
 from crisislens.pipeline.batch import clear_work, run_analysis
-from crisislens.pipeline.bundle import find_bundle
+from crisislens.pipeline.joining import find_bundle
 from crisislens.report.situation import write_outputs
 
 _BETWEEN = """

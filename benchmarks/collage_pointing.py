@@ -22,15 +22,15 @@ from PIL import Image
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from photo_manifest import PhotoRecord  # type: ignore[import-not-found]
 from train_rationales import chosen_photos, hazard_tweets  # type: ignore[import-not-found]
 
 from crisislens.core.files import atomic_write
 from crisislens.data.images import ImageLimits, decode_image
-from crisislens.data.photos import PhotoRecord
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
-from crisislens.evaluation.rationale import pointing
+from crisislens.evaluation.rationale_scores import pointing
 from crisislens.explain.attribution import attention_rollout, grad_cam
-from crisislens.features.word_owners import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.rationale_artifact import load_rationalizer
 from crisislens.models.rationale_transfer import evidence_heat
 from crisislens.nn.device import set_threads
@@ -99,7 +99,7 @@ class Methods:
     def heat(self, case: Case, sinks: Sequence[float]) -> dict[str, np.ndarray]:
         """From a method's name to the heat."""
         window = self.cutter.cut(case.text)[0]
-        said = self.loaded.text.rationales(collate_words([window], self.loaded.text.encoder.pad_id))
+        said = self.loaded.text.rationales(collate_windows([window], self.loaded.text.encoder.pad_id))
         words, chosen = said.words.clone(), said.chosen.clone()
         mask, all_patches = torch.ones_like(chosen), torch.ones(1, len(case.patches), dtype=torch.bool)
         patches = case.patches[None].clone()

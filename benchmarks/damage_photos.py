@@ -14,13 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from crisislens.core.errors import ImageError
+from crisislens.data.catalog import load_labeled
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.data.source import LabeledPost
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.nn.device import set_threads
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.fit import RunResult, fit
 
 MODELS = (
@@ -35,7 +36,7 @@ MODELS = (
 )
 
 
-def with_photo(data: TaskData) -> TaskData:
+def with_photo(data: LabeledData) -> LabeledData:
     """The rows whose photo is there."""
 
     def there(labeled: LabeledPost) -> bool:
@@ -82,7 +83,7 @@ def main() -> None:
                 },
                 where="the benchmark",
             )
-            data = with_photo(load_data(run.data))
+            data = with_photo(load_labeled(run.data, run.task))
             runs[name] = [
                 fit(run, seed=s, out=Path(folder) / "out", cache=Path(folder) / "cache", data=data)
                 for s in range(arguments.seeds)
@@ -90,7 +91,7 @@ def main() -> None:
             print(json.dumps(row(name, runs, data)), flush=True)
 
 
-def row(name: str, runs: dict[str, list[RunResult]], data: TaskData) -> dict[str, object]:
+def row(name: str, runs: dict[str, list[RunResult]], data: LabeledData) -> dict[str, object]:
     """What one model came to."""
     mine = runs[name]
     metrics = {

@@ -1,6 +1,6 @@
 """Injection into posts: `python benchmarks/injection.py CRISISMMD [--posts 200] [--seed 0]`.
 
-Pairs of additions (`bench.injection`), each malicious and benign, go into test rows of B2 and A1 (text and
+Pairs of additions (`injection_suite`), each malicious and benign, go into test rows of B2 and A1 (text and
 caption; drawn at random, without photo) and onto the photos of test rows of A1 and A3 (those that are there).
 Two things are measured: whether every prompt of the captioner keeps its structure, and how far the decisions
 of the shipped bundle move, malicious minus benign. No vision-language model is run. Prints JSON lines; the
@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from injection_suite import CONDITIONS, Condition, TaskProbabilities, measure, violations, write_on
 from PIL import Image
 
-from crisislens.bench.injection import CONDITIONS, Condition, Probabilities, measure, violations, write_on
 from crisislens.captioning.prompts import packaged_prompts
 from crisislens.core.errors import ImageError
 from crisislens.data.crisismmd import CrisisMMD
@@ -93,14 +93,14 @@ def on_prompts(posts: list[Post]) -> dict[str, object]:
 
 def on_decisions(
     texts: list[Post], photos: list[Post], data: Path, folder: Path
-) -> tuple[dict[str, tuple[Probabilities, Probabilities, Probabilities]], dict[str, np.ndarray]]:
+) -> tuple[dict[str, tuple[TaskProbabilities, TaskProbabilities, TaskProbabilities]], dict[str, np.ndarray]]:
     """What the shipped bundle says of all versions of all posts, and their tweets."""
     # the tasks' answers alone: no annotator changes them
     reader, viewer = Analyst.load(DEFAULT_BUNDLE), Analyst.load(DEFAULT_BUNDLE, image_root=data)
     base = answers(reader, texts)
     found, clusters = {}, {}
     for c in CONDITIONS:
-        if c.place == "photo":
+        if c.channel == "photo":
             continue
         versions = [
             [p.model_copy(update={"text": c.applied(p.text, malicious=m)}) for p in texts]
@@ -109,7 +109,7 @@ def on_decisions(
         found[c.name] = (base, answers(reader, versions[0]), answers(reader, versions[1]))
         clusters[c.name] = np.array([p.id.split("_")[0] for p in texts])
     drawer = Analyst.load(DEFAULT_BUNDLE, image_root=folder)
-    for c in (c for c in CONDITIONS if c.place == "photo"):
+    for c in (c for c in CONDITIONS if c.channel == "photo"):
         for name, text in (("with its text", True), ("photo alone", False)):
             kept = photos if text else [p.model_copy(update={"text": ""}) for p in photos]
             versions = [[drawn(c, p, data, folder, malicious=m) for p in kept] for m in (True, False)]
@@ -129,7 +129,7 @@ def drawn(condition: Condition, post: Post, data: Path, folder: Path, *, malicio
     return post.model_copy(update={"image": ImageRef(path=name)})
 
 
-def answers(analyst: Analyst, posts: list[Post]) -> Probabilities:
+def answers(analyst: Analyst, posts: list[Post]) -> TaskProbabilities:
     """From task to class to probability, a post each."""
     return [{name: task.probabilities for name, task in a.tasks.items()} for a in analyst.assess(posts)]
 

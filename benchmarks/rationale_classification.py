@@ -21,15 +21,15 @@ from crisislens.core.files import atomic_write
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import decode_image, resolve_image
 from crisislens.data.words import is_noise
-from crisislens.domain.labels import HUMANITARIAN_B2
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.classification import evaluate
-from crisislens.evaluation.rationale import curve_area, faithfulness, mean_estimate, random_like
+from crisislens.evaluation.rationale_scores import curve_area, faithfulness, mean_estimate, random_like
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.explain.faithfulness import Shown, probabilities, shown_patches, shown_words
 from crisislens.explain.heat import soft_blur
-from crisislens.explain.rationales import PostRationale, Rationalizer
+from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.explain.reduce import reduce_pixels, reduce_text
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder
@@ -88,7 +88,7 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
     every = [row for split in rows.values() for row in split]
     start = {"train": 0, "dev": len(rows["train"]), "test": len(rows["train"]) + len(rows["dev"])}
     places = {split: list(range(start[split], start[split] + len(found))) for split, found in rows.items()}
-    y = np.array([HUMANITARIAN_B2.index(row.label) for row in every])
+    y = np.array([TASKS["humanitarian_b2"].index(row.label) for row in every])
     tweets = np.array([row.post.id.rpartition("_")[0] for row in every])
     rationalizer = Rationalizer.load()
     why = rationalizer.find([row.post.text for row in every])
@@ -120,7 +120,7 @@ def text_part(data: Path, out: Path, which: str) -> dict[str, object]:
 
 def _head(cache: FeatureCache, train: list[int], y: np.ndarray, pair: EncoderPair, seed: int) -> FusionModel:
     torch.manual_seed(seed)
-    model = HEAD.build(pair.widths(), len(HUMANITARIAN_B2))
+    model = HEAD.build(pair.widths(), len(TASKS["humanitarian_b2"]))
     train_head(
         model,
         cache,
@@ -147,7 +147,7 @@ def _text_report(
     kept = [np.mean(w.chosen) if w.chosen else 0.0 for w in why]
     report: dict[str, object] = {"share of words kept": mean_estimate(np.array(kept)).percent()}
     for name, runs in tables.items():
-        scores = [evaluate(truth, p, HUMANITARIAN_B2.classes, clusters=clusters) for p in runs]
+        scores = [evaluate(truth, p, TASKS["humanitarian_b2"].classes, clusters=clusters) for p in runs]
         report[name] = {
             m: mean_interval([getattr(s, m).value for s in scores]).percent()
             for m in ("accuracy", "macro_f1", "weighted_f1")

@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.nn.device import set_threads
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.fit import RunResult, fit
 from crisislens.training.floor import fit_floor
 from crisislens.training.opinion_pool import choose_weight, pool
@@ -43,7 +44,7 @@ def main() -> None:
         run = RunConfig.load(
             Path(f"configs/runs/{setting}_text_finetune.yaml"), [f"data.root={arguments.data}"]
         )
-        data = load_data(run.data)
+        data = load_labeled(run.data, run.task)
         floor, floor_logits = fit_floor(data)
         print(json.dumps({"system": "floor", "result": floor.headline()}), flush=True)
         found = []
@@ -86,7 +87,7 @@ def main() -> None:
 
 
 def pooled(
-    found: list[RunResult], data: TaskData, floor_logits: Mapping[str, np.ndarray]
+    found: list[RunResult], data: LabeledData, floor_logits: Mapping[str, np.ndarray]
 ) -> dict[str, object]:
     """The seeds pooled with the floor: the weight, mean scores on test rows, paired difference from the
     floor.

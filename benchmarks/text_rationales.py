@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from crisislens.core.files import atomic_write
-from crisislens.data.rationales import AnnotatedText, duplicate_folds, read_snippet_table
+from crisislens.data.marked_rationales import AnnotatedText, duplicate_folds, read_snippet_table
 from crisislens.data.words import is_noise
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.evaluation.rationale import agreement
+from crisislens.evaluation.rationale_scores import agreement
 from crisislens.evaluation.significance import mean_interval
 from crisislens.nn.device import set_threads
 from crisislens.training.rationale import RationaleConfig, train_rationalizer

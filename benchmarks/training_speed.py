@@ -22,18 +22,19 @@ import torch
 from torch.nn import functional
 
 from crisislens.core.errors import ImageError
+from crisislens.data.catalog import load_labeled
 from crisislens.data.images import decode_image, resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import clean_text
 from crisislens.domain.post import ImageRef
 from crisislens.encoders.base import load_encoders, pad_ids
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.device import set_threads
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.fit import fit
 
 
-def plain_epoch(run: RunConfig, data: TaskData, sample: int, stand_ins: Sequence[ImageRef]) -> float:
+def plain_epoch(run: RunConfig, data: LabeledData, sample: int, stand_ins: Sequence[ImageRef]) -> float:
     """Seconds of an epoch that re-encodes, measured on the first `sample` training posts and scaled.
 
     Arguments:
@@ -92,7 +93,7 @@ def main() -> None:
     threads = set_threads()
     for name in ("a1_guided_differential_published", "a1_guided_differential"):
         run = RunConfig.load(Path(f"configs/runs/{name}.yaml"), [f"data.root={arguments.data}"])
-        data = load_data(run.data)
+        data = load_labeled(run.data, run.task)
         photos = [
             p.post.image
             for p in data.splits["train"]
@@ -122,7 +123,7 @@ def main() -> None:
         print(json.dumps({**line, "test": found.test.headline()}), flush=True)
 
 
-def _there(image: ImageRef, data: TaskData) -> bool:
+def _there(image: ImageRef, data: LabeledData) -> bool:
     try:
         return bool(resolve_image(image, data.image_root))
     except ImageError:

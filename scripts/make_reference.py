@@ -49,7 +49,7 @@ def record() -> str:
 def models() -> str:
     """Architectures, encoders, label spaces and the bundles that ship."""
     from crisislens.domain import place_types
-    from crisislens.domain.labels import LABEL_SPACES
+    from crisislens.domain.tasks import TASKS
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
     from crisislens.pipeline.bundle import Bundle, packaged_bundles
@@ -62,12 +62,12 @@ def models() -> str:
     )
     text += "\n## Label spaces\n\n| name | task | setting | classes |\n|---|---|---|---|\n"
     text += "".join(
-        f"| {s.name} | {s.task} | {s.setting} | {', '.join(s.classes)} |\n" for s in LABEL_SPACES.values()
+        f"| {s.name} | {s.question} | {s.setting} | {', '.join(s.classes)} |\n" for s in TASKS.values()
     )
     text += extractors()
     text += "\n## Models that ship\n"
     for name, folder in (packaged_bundles() | {"place-compact": place_bundle().folder}).items():
-        card = Bundle(folder).card().replace("\n#", "\n###").lstrip("# ")
+        card = Bundle.read(folder).card().replace("\n#", "\n###").lstrip("# ")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
     text += "\n## Mappings between kinds of places\n\n"
     for name, pairs in place_types.PLACE_MAPPINGS.items():

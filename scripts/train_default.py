@@ -28,8 +28,8 @@ from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash
 from crisislens.data.images import ImageLimits, decode_image
 from crisislens.data.text import CleaningRules, clean_text
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import LoraState, read_lora, write_lora
@@ -47,10 +47,10 @@ from crisislens.pipeline.bundle import BundleConfig
 from crisislens.training.heads import HeadConfig, predict_logits, train_head
 from crisislens.training.multitask import AdapterConfig, LabeledText, train_adapter
 
-TASKS: dict[str, LabelSpace] = {
-    "informativeness": INFORMATIVENESS,
-    "humanitarian": HUMANITARIAN_B2,
-    "damage": DAMAGE_SEVERITY,
+ASKED: dict[str, Task] = {
+    "informativeness": TASKS["informativeness"],
+    "humanitarian": TASKS["humanitarian_b2"],
+    "damage": TASKS["damage_severity"],
 }
 SETTINGS = {
     "informativeness": ("A1", "agreed"),
@@ -102,7 +102,7 @@ def official_rows(root: Path) -> list[Row]:
                     f"{split}:{task if split != 'train' else ''}:{post.id}",
                     Row(_rooted(post), split, weak=False),
                 )
-                row.labels[task] = TASKS[task].index(labeled.label)
+                row.labels[task] = ASKED[task].index(labeled.label)
     return list(rows.values())
 
 
@@ -142,14 +142,14 @@ def _weak_labels(kind: str, label: str) -> dict[str, int]:
     if kind == "disaster":
         found = {"informativeness": 1} if label in CRISIS_PHOTOS else {}
         return (
-            {**found, "humanitarian": HUMANITARIAN_B2.index("infrastructure_and_utility_damage")}
+            {**found, "humanitarian": TASKS["humanitarian_b2"].index("infrastructure_and_utility_damage")}
             if label in DAMAGED_PLACES
             else found
         )
     return {
         "informativeness": 0,
-        "humanitarian": HUMANITARIAN_B2.index("not_humanitarian"),
-        "damage": DAMAGE_SEVERITY.index("little_or_no_damage"),
+        "humanitarian": TASKS["humanitarian_b2"].index("not_humanitarian"),
+        "damage": TASKS["damage_severity"].index("little_or_no_damage"),
     }
 
 
@@ -168,7 +168,7 @@ def adapt(rows: Sequence[Row], path: Path, config: AdapterConfig) -> None:
     state = train_adapter(
         encoder,
         list(texts.values()),
-        {task: len(space) for task, space in TASKS.items()},
+        {task: len(space) for task, space in ASKED.items()},
         config,
         base=MINILM_WEIGHTS.sha256,
         progress=lambda epoch: print(f"adapter: epoch {epoch} done", flush=True),
@@ -197,7 +197,7 @@ MODEL = ModelSpec(
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceCase:
     """Rows that show one kind of evidence for one task, and the modality that is hidden to make it so."""
 
     kind: str
@@ -206,7 +206,7 @@ class Evidence:
     basis: str
 
 
-def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) -> list[Evidence]:
+def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) -> list[EvidenceCase]:
     """Development or test posts of each kind of evidence: official rows for text, photos (weak ones too) for
     image, both for both.
     """
@@ -226,14 +226,14 @@ def evidence(rows: Sequence[Row], cache: FeatureCache, task: str, split: str) ->
         return f"{len(picked)} {split} posts, {strong} of them CrisisMMD rows"
 
     return [
-        Evidence("text", text, "image", f"the text of {count(text)}"),
-        Evidence(
+        EvidenceCase("text", text, "image", f"the text of {count(text)}"),
+        EvidenceCase(
             "image",
             image,
             "text",
             f"the photo of {count(image)}; labels of the others are guessed from web folders",
         ),
-        Evidence("both", both, None, f"text and photo of {count(both)}; the others are everyday posts"),
+        EvidenceCase("both", both, None, f"text and photo of {count(both)}; the others are everyday posts"),
     ]
 
 
@@ -302,7 +302,7 @@ def _scores(
     report = evaluate(
         y,
         p,
-        TASKS[task].classes,
+        ASKED[task].classes,
         clusters=np.array([rows[i].post.id.rpartition("_")[0] or rows[i].post.id for i in picked]),
     )
     sure = p.max(1) >= float(str(calibration["abstain_below"]))
@@ -385,7 +385,7 @@ def main() -> None:
     encoders = load_encoders(spec)
     cache = features(rows, encoders, arguments.data, arguments.work)
     tasks, numbers = {}, []
-    for task, space in TASKS.items():
+    for task, space in ASKED.items():
         torch.manual_seed(0)
         model = MODEL.build(encoders.widths(), len(space))
         train = [i for i, row in enumerate(rows) if row.split == "train" and task in row.labels]

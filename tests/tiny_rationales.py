@@ -5,13 +5,13 @@ from pathlib import Path
 import torch
 
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.models.rationale import TextRationalizer
 from crisislens.models.rationale_artifact import (
     JointConfig,
     RationaleModelConfig,
     TransportConfig,
     save_rationalizer,
 )
+from crisislens.models.text_rationalizer import TextRationalizer
 from crisislens.nn.joint import JointEncoder
 
 

@@ -1,19 +1,23 @@
 """crisislens: crisis posts in, assessments out.
 
->>> from crisislens import Analyst, Post
->>> analyst = Analyst.default()
->>> post = Post(id="1", text="Bridge destroyed by the flood in Ponce, families trapped, send rescue")
->>> [assessment] = analyst.assess([post])
->>> assessment.tasks["informativeness"].label
+>>> import crisislens
+>>> analyst = crisislens.Analyst.default()
+>>> [found] = analyst.assess(["Bridge destroyed by the flood in Ponce, families trapped, send rescue"])
+>>> found.tasks["informativeness"].label
 'informative'
+>>> dir(crisislens)
+['Analyst', 'Assessment', 'Post', 'compare', 'evaluate', 'read_posts', 'train']
 """
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-__all__ = ["Analyst", "Assessment", "Post", "__version__"]
+from crisislens.core.version import __version__
+
+__all__ = ["Analyst", "Assessment", "Post", "__version__", "compare", "evaluate", "read_posts", "train"]
 
 if TYPE_CHECKING:
+    from crisislens.api import compare, evaluate, train
+    from crisislens.data.tabular import read_posts
     from crisislens.domain.assessment import Assessment
     from crisislens.domain.post import Post
     from crisislens.pipeline.analyst import Analyst
@@ -22,6 +26,10 @@ _PLACES = {
     "Analyst": "crisislens.pipeline.analyst",
     "Assessment": "crisislens.domain.assessment",
     "Post": "crisislens.domain.post",
+    "compare": "crisislens.api",
+    "evaluate": "crisislens.api",
+    "read_posts": "crisislens.data.tabular",
+    "train": "crisislens.api",
 }
 
 
@@ -32,3 +40,8 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The front door and nothing else; rooms are imported by their names."""
+    return sorted(_PLACES)

@@ -5,6 +5,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from email.message import Message
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from annotate.browsers import Browser
 from crisislens.annotate.server import AnnotationServer
 from crisislens.annotate.store import AnnotationStore
 from crisislens.core.errors import DataError, InputError
-from crisislens.data.rationales import read_annotations
+from crisislens.data.marked_rationales import read_annotations
 from crisislens.domain.post import ImageRef, Post
 
 POSTS = [
@@ -36,14 +37,14 @@ def server(tmp_path: Path) -> Iterator[AnnotationServer]:
     thread.join(5)
 
 
-def fetch(url: str, data: bytes | None = None, host: str | None = None) -> tuple[int, bytes, dict[str, str]]:
+def fetch(url: str, data: bytes | None = None, host: str | None = None) -> tuple[int, bytes, Message]:
     request = urllib.request.Request(url, data=data, headers={"Host": host} if host else {})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            return answer.status, answer.read(), dict(answer.headers)
+            return answer.status, answer.read(), answer.headers
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read(), dict(error.headers)
+            return error.code, error.read(), error.headers
 
 
 def test_marks_are_saved_at_once_and_kept(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def one_row(crisis_root: Path, beside: Path, checkpoints: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "timm.data", timm.data)
     monkeypatch.setenv("CRISISLENS_KNOWLEDGE", str(beside))
     # drawing the photos takes longer than training on them
-    monkeypatch.setattr("crisislens.training.data.synthetic_labeled", drawn_once)
+    monkeypatch.setattr("crisislens.demo.crisis.synthetic_labeled", drawn_once)
 
     def build(
         *names: str, setting: str = "A1", more: tuple[str, ...] = (), seeds: tuple[int, ...] = (0,)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from crisislens.bench.grid import Grid, find_configs
-from crisislens.data.synthetic import synthetic_labeled
+from crisislens.demo import synthetic_labeled
 
 POSTS = 40
 CONFIGS = find_configs(Path(__file__).resolve().parents[2] / "configs")

@@ -11,7 +11,7 @@ import pytest
 from table2_cases import CONFIGS, OneRow
 
 from crisislens.bench.grid import SETTINGS, load_grid, load_rows
-from crisislens.bench.results import read_results
+from crisislens.bench.results import read_bench_results
 from crisislens.bench.run import run_grid
 
 ROWS = load_rows(CONFIGS, "table2")
@@ -29,7 +29,7 @@ def test_a_row_trains_for_two_steps(name: str, one_row: OneRow, tmp_path: Path, 
     said: list[str] = []
     done = run_grid(grid, tmp_path, cache=cache, say=said.append)
     assert (done.done, done.known, done.blocked) == (1, 0, []), said
-    [result] = read_results(tmp_path / "results.jsonl")
+    [result] = read_bench_results(tmp_path / "results.jsonl")
     assert TWO_STEPS < result.posts["train"] <= 2 * TWO_STEPS
     folder = tmp_path / result.folder
     table = pq.read_table(folder / "predictions.parquet")

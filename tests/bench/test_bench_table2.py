@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from crisislens.bench.cells import Blocked
 from crisislens.bench.grid import SETTINGS, find_configs, load_grid, load_rows
-from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_results
+from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_bench_results
 from crisislens.bench.run import read_blocked, run_grid
 from crisislens.bench.tables import build_tables
 from crisislens.bench.text import csv_text, latex_text, markdown_text
@@ -53,7 +53,7 @@ def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, 
     # where the data lies is nobody's business
     (out / "results.jsonl").write_bytes(before + b'{"key": "half a li')
     assert ran(PAIR[0], more=(*SMALL, "optimizer.learning_rate=0.002")) == (1, 0)
-    assert len(read_results(out / "results.jsonl")) == 5
+    assert len(read_bench_results(out / "results.jsonl")) == 5
 
 
 def test_processes_share_the_work_and_tell_of_each_run(
@@ -69,7 +69,7 @@ def test_processes_share_the_work_and_tell_of_each_run(
     # as one process does it
     run_grid(grid, tmp_path / "alone", cache=tmp_path / "cache")
     two, one = (
-        {r.key: r.weighted_f1 for r in read_results(folder / "results.jsonl")}
+        {r.key: r.weighted_f1 for r in read_bench_results(folder / "results.jsonl")}
         for folder in (out, tmp_path / "alone")
     )
     assert two == one
@@ -80,7 +80,7 @@ def test_a_group_that_is_alone_is_shared_by_seed(one_row: OneRow, out: Path, tmp
         one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2
     )
     assert (done.done, done.known) == (2, 0)
-    assert sorted(r.seed for r in read_results(out / "results.jsonl")) == [0, 1]
+    assert sorted(r.seed for r in read_bench_results(out / "results.jsonl")) == [0, 1]
 
 
 def test_what_goes_wrong_in_one_process_ends_the_grid(one_row: OneRow, out: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_rows_with_other_seeds_are_not_compared(one_row: OneRow, out: Path, tmp_
 
     def compared() -> bool:
         [table] = build_tables(
-            load_rows(CONFIGS, "table2"), read_results(out / "results.jsonl"), [], out, resamples=50
+            load_rows(CONFIGS, "table2"), read_bench_results(out / "results.jsonl"), [], out, resamples=50
         )
         return next(line for line in table.rows if line.name == "compact_guided").comparison is not None
 
@@ -145,7 +145,7 @@ def test_a_changed_text_beside_the_posts_runs_again(
     assert run_grid(one_row(name, more=where), out, cache=tmp_path / "cache").known == 1
     changed.write_text(changed.read_text().replace("local says", "the local table says"))
     assert run_grid(one_row(name, more=where), out, cache=tmp_path / "cache").done == 1
-    first, second = read_results(out / "results.jsonl")
+    first, second = read_bench_results(out / "results.jsonl")
     assert (first.config, first.data, first.features) == (second.config, second.data, second.features)
     assert first.knowledge != second.knowledge
     assert first.key != second.key
@@ -154,7 +154,7 @@ def test_a_changed_text_beside_the_posts_runs_again(
 def test_a_result_says_where_it_comes_from(one_row: OneRow, out: Path, tmp_path: Path) -> None:
     grid = one_row("compact_local_guided", more=SMALL)
     run_grid(grid, out, cache=tmp_path / "cache")
-    [found] = read_results(out / "results.jsonl")
+    [found] = read_bench_results(out / "results.jsonl")
     assert found.config == grid.cells[0].run.fingerprint()
     assert all(
         re.fullmatch("[0-9a-f]{16}", x)
@@ -200,7 +200,7 @@ def test_missing_photos_block_rows_with_published_numbers_only(
     empty.mkdir()
     from crisislens.bench import cells as room
 
-    data = room.load_data(cell.run.data)
+    data = room.load_labeled(cell.run.data, cell.run.task)
     bare = replace(data, image_root=empty)
     with pytest.raises(room.DataError, match=r"0 of the \d+ photos are here; get them with"):
         room._check_photos(cell, bare)
@@ -213,7 +213,7 @@ def test_the_table_from_hand_made_results(out: Path) -> None:
     for seed, f1 in enumerate((0.80, 0.82, 0.84)):
         append_result(out / "results.jsonl", made_up("clip_wiki_guided", seed, f1))
     [table] = build_tables(
-        rows, read_results(out / "results.jsonl"), [Blocked("electra_wiki", "A1", "no weights")], out
+        rows, read_bench_results(out / "results.jsonl"), [Blocked("electra_wiki", "A1", "no weights")], out
     )
     line = {row.name: row for row in table.rows}["clip_wiki_guided"]
     assert line.seeds == (0, 1, 2)
@@ -223,13 +223,13 @@ def test_the_table_from_hand_made_results(out: Path) -> None:
     assert table.noise == pytest.approx(100 * 1.96 * (0.82 * 0.18 / 100) ** 0.5)
     # of two configurations the one that ran last stands in the table
     append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, config="other"))
-    [table] = build_tables(rows, read_results(out / "results.jsonl"), [], out)
+    [table] = build_tables(rows, read_bench_results(out / "results.jsonl"), [], out)
     assert (table.rows[0].seeds, table.rows[0].ours["weighted_f1"].mean) == ((0,), 0.5)
     # a published number of A1 stands in no other setting
     append_result(out / "results.jsonl", made_up("clip_wiki_guided", 0, 0.5, setting="B2"))
     assert {
         t.setting: t.rows[0].published is None
-        for t in build_tables(rows, read_results(out / "results.jsonl"), [], out)
+        for t in build_tables(rows, read_bench_results(out / "results.jsonl"), [], out)
     } == {
         "A1": False,
         "B2": True,
@@ -395,6 +395,6 @@ def test_what_is_refused(tmp_path: Path) -> None:
         load_grid(tmp_path, "table2")
     (tmp_path / "results.jsonl").write_text("junk\n")
     with pytest.raises(CacheError, match="holds no results"):
-        read_results(tmp_path / "results.jsonl")
+        read_bench_results(tmp_path / "results.jsonl")
     shown = CliRunner().invoke(app, ["bench", "show", "table2", "--out", str(tmp_path / "nothing")])
     assert shown.exit_code != 0

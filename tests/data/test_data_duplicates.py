@@ -12,7 +12,7 @@ from PIL import Image
 
 from crisislens.data.clusters import Cluster
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash, text_signature
-from crisislens.data.synthetic.pictures import SCENES, draw
+from crisislens.demo.pictures import SCENES, draw_scene
 
 TWEET = (
     "Flood water is rising near the old bridge in Lower Quay, people are on the roofs, send boats now please"
@@ -75,7 +75,7 @@ def test_a_photo_saved_again_keeps_its_hash() -> None:
     import io
 
     for scene in list(SCENES)[::3]:
-        picture = draw(scene, 5)
+        picture = draw_scene(scene, 5)
         buffer = io.BytesIO()
         picture.resize((300, 225)).save(buffer, "JPEG", quality=60)
         found = image_hash(np.array(picture)), image_hash(np.array(Image.open(buffer)))
@@ -84,7 +84,7 @@ def test_a_photo_saved_again_keeps_its_hash() -> None:
 
 def test_different_scenes_have_different_hashes() -> None:
     hashes = [
-        image_hash(np.array(draw(scene, seed)))
+        image_hash(np.array(draw_scene(scene, seed)))
         for scene in SCENES
         for seed in (1, 2)
         if scene in ("cat", "map", "food", "sunset", "flood_aerial")

@@ -18,7 +18,7 @@ from crisislens.core.download import check_download_address, download
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.http import RequestError
 from crisislens.data import fetch
-from crisislens.data.archives import ArchiveLimits, Tally, unpack_tar
+from crisislens.data.archives import ArchiveLimits, UnpackTally, unpack_tar
 from crisislens.data.crisismmd import SPLITS, CrisisMMD
 from crisislens.data.fetch import AGREED, RELEASE, fetch_crisismmd
 
@@ -290,7 +290,7 @@ def test_a_header_takes_no_memory_beyond_its_allowance(tmp_path: Path) -> None:
             tmp_path,
             lambda path: path,
             limits=ArchiveLimits(),
-            tally=Tally(),
+            tally=UnpackTally(),
             progress=lambda _: None,
         )
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.core.errors import DataError
-from crisislens.data.rationales import (
+from crisislens.data.marked_rationales import (
     AnnotatedText,
     duplicate_folds,
     find_snippets,

@@ -12,7 +12,7 @@ from PIL import Image
 from crisislens.data.crisismmd import SPLITS, CrisisMMD
 from crisislens.data.source import LabeledPost
 from crisislens.data.splits import KINDS, check_splits, clean_split, tweet_id
-from crisislens.data.synthetic.pictures import draw
+from crisislens.demo.pictures import draw_scene
 from crisislens.domain.post import ImageRef, Post
 
 LONG = "the bridge on mill road is gone and the water is still rising in lower quay tonight"
@@ -24,9 +24,11 @@ def labeled(split: str, name: str, text: str, image: str | None = None) -> Label
 
 @pytest.fixture
 def splits(tmp_path: Path) -> dict[str, list[LabeledPost]]:
-    draw("cat", 1).save(tmp_path / "cat.jpg", quality=90)
-    draw("cat", 1).resize((300, 225), Image.Resampling.BICUBIC).save(tmp_path / "cat_again.jpg", quality=60)
-    draw("map", 1).save(tmp_path / "map.png")
+    draw_scene("cat", 1).save(tmp_path / "cat.jpg", quality=90)
+    draw_scene("cat", 1).resize((300, 225), Image.Resampling.BICUBIC).save(
+        tmp_path / "cat_again.jpg", quality=60
+    )
+    draw_scene("map", 1).save(tmp_path / "map.png")
     return {
         "train": [
             labeled("train", "1_0", "one tweet", "map.png"),

@@ -5,59 +5,62 @@ from pydantic import ValidationError
 
 from crisislens.core.errors import DataError
 from crisislens.domain.assessment import Assessment, Provenance, TaskAssessment
-from crisislens.domain.labels import (
-    DAMAGE_SEVERITY,
-    HUMANITARIAN_A2,
-    HUMANITARIAN_B2,
-    HUMANITARIAN_RAW,
-    LABEL_SPACES,
-    LabelSpace,
-)
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import TASKS, Label, Task
 
 
 def test_every_raw_class_has_a_place_in_b2_and_in_a2_or_is_dropped() -> None:
-    assert len(HUMANITARIAN_RAW) == 8
-    assert {HUMANITARIAN_B2.resolve(raw) for raw in HUMANITARIAN_RAW.classes} == set(HUMANITARIAN_B2.classes)
-    assert {HUMANITARIAN_A2.resolve(raw) for raw in HUMANITARIAN_RAW.classes} == {
-        *HUMANITARIAN_A2.classes,
+    assert len(TASKS["humanitarian_raw"]) == 8
+    assert {TASKS["humanitarian_b2"].resolve(raw) for raw in TASKS["humanitarian_raw"].classes} == set(
+        TASKS["humanitarian_b2"].classes
+    )
+    assert {TASKS["humanitarian_a2"].resolve(raw) for raw in TASKS["humanitarian_raw"].classes} == {
+        *TASKS["humanitarian_a2"].classes,
         None,
     }
-    assert HUMANITARIAN_A2.resolve("not_humanitarian") is None
+    assert TASKS["humanitarian_a2"].resolve("not_humanitarian") is None
 
 
 def test_vehicles_stand_apart_in_a2_only() -> None:
-    assert HUMANITARIAN_A2.resolve("vehicle_damage") == "vehicle_damage"
-    assert HUMANITARIAN_B2.resolve("vehicle_damage") == "infrastructure_and_utility_damage"
+    assert TASKS["humanitarian_a2"].resolve("vehicle_damage") == "vehicle_damage"
+    assert TASKS["humanitarian_b2"].resolve("vehicle_damage") == "infrastructure_and_utility_damage"
 
 
 def test_unknown_and_dropped_labels_are_told_apart() -> None:
     with pytest.raises(DataError, match="label 'flood' is not in humanitarian_b2; expected one of affected"):
-        HUMANITARIAN_B2.index("flood")
+        TASKS["humanitarian_b2"].index("flood")
     with pytest.raises(DataError, match="dropped in humanitarian_a2; filter its rows first"):
-        HUMANITARIAN_A2.index("not_humanitarian")
+        TASKS["humanitarian_a2"].index("not_humanitarian")
 
 
 def test_damage_is_a_scale_from_little_to_severe() -> None:
-    assert DAMAGE_SEVERITY.ordered
-    assert [DAMAGE_SEVERITY.index(c) for c in ("little_or_no_damage", "mild_damage", "severe_damage")] == [
+    assert TASKS["damage_severity"].ordered
+    assert [
+        TASKS["damage_severity"].index(c) for c in ("little_or_no_damage", "mild_damage", "severe_damage")
+    ] == [
         0,
         1,
         2,
     ]
 
 
-@pytest.mark.parametrize("space", LABEL_SPACES.values(), ids=str)
-def test_every_class_has_a_title(space: LabelSpace) -> None:
+@pytest.mark.parametrize("space", TASKS.values(), ids=str)
+def test_every_class_has_a_title(space: Task) -> None:
     assert all(space.title(c)[0].isupper() and "_" not in space.title(c) for c in space.classes)
 
 
 @pytest.mark.parametrize(
-    "change", [{"classes": ("a", "a")}, {"classes": ("a",)}, {"classes": ("a", "b"), "merges": {"x": "c"}}]
+    "change",
+    [
+        {"labels": (Label(name="a"), Label(name="a"))},
+        {"labels": (Label(name="a"),)},
+        {"labels": ()},
+        {"labels": (Label(name="a"), Label(name="b")), "merges": {"x": "c"}},
+    ],
 )
 def test_contradictory_label_spaces_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        LabelSpace(**{"name": "n", "task": "t", "setting": "s", **change})  # type: ignore[arg-type]
+        Task(**{"name": "n", "question": "t", **change})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("change", [{"id": ""}, {"lat": 91.0}, {"lon": -181.0}, {"text": 3}, {"unknown": 1}])

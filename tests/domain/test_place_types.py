@@ -5,7 +5,6 @@ sentence.
 import pytest
 
 from crisislens.core.errors import DataError, NotRegisteredError
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.place_types import (
     PLACE_ANSWERS,
     PLACE_CRISIS,
@@ -16,11 +15,12 @@ from crisislens.domain.place_types import (
     map_place,
     place_prompts,
 )
+from crisislens.domain.tasks import TASKS
 
 
 @pytest.mark.parametrize("name", PLACE_MAPPINGS)
 def test_mappings_name_every_class_and_lead_into_the_target(name: str) -> None:
-    start, end = (LABEL_SPACES[part] for part in name.split("->"))
+    start, end = (TASKS[part] for part in name.split("->"))
     assert set(PLACE_MAPPINGS[name]) == set(start.classes)
     assert {c for c in PLACE_MAPPINGS[name].values() if c is not None} <= set(end.classes)
 

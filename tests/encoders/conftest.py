@@ -6,8 +6,9 @@ import pytest
 
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from tiny_checkpoints import write_tiny_clip, write_tiny_electra, write_tiny_siglip
+from tiny_e5 import write_tiny_e5
 
-CASES = ("compact", "hashing", "clip", "siglip", "pair")
+CASES = ("compact", "hashing", "clip", "siglip", "pair", "multilingual")
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,12 @@ def tiny_siglip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def specs(tiny_clip: Path, tiny_electra: Path, tiny_siglip: Path) -> dict[str, EncoderSpec]:
+def tiny_e5(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_e5(tmp_path_factory.mktemp("e5") / "tiny.bin")
+
+
+@pytest.fixture(scope="session")
+def specs(tiny_clip: Path, tiny_electra: Path, tiny_siglip: Path, tiny_e5: Path) -> dict[str, EncoderSpec]:
     electra = {"name": "language", "options": {"checkpoint": str(tiny_electra)}}
     return {
         "siglip": EncoderSpec(name="siglip", options={"checkpoint": str(tiny_siglip)}),
@@ -34,6 +40,9 @@ def specs(tiny_clip: Path, tiny_electra: Path, tiny_siglip: Path) -> dict[str, E
         "compact": EncoderSpec(name="compact"),
         "hashing": EncoderSpec(name="hashing"),
         "clip": EncoderSpec(name="clip", options={"checkpoint": str(tiny_clip)}),
+        "multilingual": EncoderSpec(
+            name="multilingual", options={"weights": str(tiny_e5), "precision": "fp32"}
+        ),
     }
 
 

@@ -151,7 +151,8 @@ def test_offsets_are_in_order_and_special_tokens_have_none(pair: EncoderPair) ->
 
 def test_half_a_surrogate_pair_keeps_the_offsets(pair: EncoderPair) -> None:
     [found] = pair.text.tokenize(["a \ud83c b"])
-    assert (0, 1) in found.offsets[:2]
+    # e5 reads a prefix first, which has no place in the text
+    assert next(span for span in found.offsets if span != (0, 0)) == (0, 1)
     assert max(end for _, end in found.offsets) == 5
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.evaluation.rationale import (
+from crisislens.evaluation.rationale_scores import (
     agreement,
     curve_area,
     faithfulness,

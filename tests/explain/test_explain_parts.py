@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.data.words import word_spans
-from crisislens.explain.contribution import coalition_logits, exact_shapley
+from crisislens.explain.contribution import coalition_logits, modality_shapley
 from crisislens.explain.heat import describe_heat, keep_patches, soft_blur, upsample
 from crisislens.explain.reduce import reduce_pixels, reduce_text
 from crisislens.models.base import ModelSpec
@@ -22,7 +22,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
 def test_shapley_values_of_an_unequal_game() -> None:
     # a alone brings 1, c alone 2, b only beside a; the mean over the six orders by hand
     worth = {"": 0.0, "a": 1.0, "b": 0.0, "c": 2.0, "ab": 4.0, "ac": 3.0, "bc": 2.0, "abc": 6.0}
-    found = exact_shapley(["a", "b", "c"], lambda s: worth["".join(sorted(s))])
+    found = modality_shapley(["a", "b", "c"], lambda s: worth["".join(sorted(s))])
     assert found == pytest.approx({"a": 2.5, "b": 1.5, "c": 2.0})
 
 
@@ -30,7 +30,7 @@ def test_shapley_values_of_an_unequal_game() -> None:
 def test_shapley_values_add_up(values: list[float]) -> None:
     keys = [frozenset(s) for s in ("", "a", "b", "c", "ab", "ac", "bc", "abc")]
     worth = dict(zip(keys, values, strict=True))
-    found = exact_shapley(["a", "b", "c"], worth.__getitem__)
+    found = modality_shapley(["a", "b", "c"], worth.__getitem__)
     assert sum(found.values()) == pytest.approx(worth[frozenset("abc")] - worth[frozenset()], abs=1e-9)
 
 

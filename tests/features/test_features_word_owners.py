@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from crisislens.data.words import is_link, word_spans
 from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.features.word_owners import WordCutter, collate_words
-from crisislens.nn.rationale import MAX_WORDS
+from crisislens.features.word_owners import WordCutter, collate_windows
+from crisislens.nn.rationale_head import MAX_WORDS
 
 CUTTER = WordCutter(load_encoders(EncoderSpec(name="hashing")).text)
 STRANGE = {
@@ -65,10 +65,10 @@ def test_a_word_of_ten_thousand_letters() -> None:
 
 def test_collate_pads() -> None:
     windows = [CUTTER.cut(text)[0] for text in ("flood", "bridge is down")]
-    batch = collate_words(windows, 0)
+    batch = collate_windows(windows, 0)
     assert batch.words.tolist() == [[True, False, False], [True, True, True]]
     assert batch.owner[0].tolist()[-1] == -1
-    assert collate_words([], 0).ids.shape == (0, 1)
+    assert collate_windows([], 0).ids.shape == (0, 1)
 
 
 def test_mentions_are_alike_and_links_are_silent() -> None:

@@ -21,7 +21,7 @@ from crisislens.domain.post import Post
 from crisislens.knowledge.base import KnowledgeSpec, load_source
 from crisislens.knowledge.names import mentions, words_of_hashtag
 from crisislens.knowledge.run import know_posts
-from crisislens.knowledge.table import TableOptions, TableSource
+from crisislens.knowledge.table import PageTableOptions, TableSource
 from crisislens.knowledge.wikipedia import WikipediaOptions, WikipediaSource
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -68,7 +68,7 @@ def write_table(path: Path) -> Path:
 
 
 def test_a_table_matches_whole_names_the_longest_first(tmp_path: Path) -> None:
-    source = TableSource(TableOptions(table=str(write_table(tmp_path / "p.jsonl"))))
+    source = TableSource(PageTableOptions(table=str(write_table(tmp_path / "p.jsonl"))))
 
     def titles(text: str) -> list[str]:
         return [page.title for page in source.pages(text)]
@@ -80,12 +80,12 @@ def test_a_table_matches_whole_names_the_longest_first(tmp_path: Path) -> None:
     assert titles("Mariana @Maria puerto, rican") == []
     [page] = source.pages("maria")
     assert (page.summary, page.mention) == ("Maria was a storm.", "maria")
-    limited = TableSource(TableOptions(table=str(tmp_path / "p.jsonl"), most=1))
+    limited = TableSource(PageTableOptions(table=str(tmp_path / "p.jsonl"), most=1))
     assert len(limited.pages("Puerto Rico, Maria")) == 1
 
 
 def test_the_table_that_ships_knows_the_seven_disasters() -> None:
-    source = TableSource(TableOptions())
+    source = TableSource(PageTableOptions())
     assert source.name == "table crises-2017"
     for text in (
         "#HurricaneHarvey",
@@ -106,12 +106,12 @@ def test_a_row_that_is_no_page_is_named(row: str, tmp_path: Path) -> None:
     path = write_table(tmp_path / "p.jsonl")
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(DataError, match=r"p\.jsonl, line 6, is no page"):
-        TableSource(TableOptions(table=str(path)))
+        TableSource(PageTableOptions(table=str(path)))
 
 
 def test_what_sources_refuse(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no table of pages at"):
-        TableSource(TableOptions(table=str(tmp_path / "absent.jsonl")))
+        TableSource(PageTableOptions(table=str(tmp_path / "absent.jsonl")))
     with pytest.raises(NotRegisteredError, match="wikipedia"):
         load_source(KnowledgeSpec(name="oracle"))
     with pytest.raises(ConfigError, match="tabel"):

@@ -249,7 +249,7 @@ def test_saved_and_loaded_is_equal(folder: Path, tmp_path: Path, task: TaskName,
 def test_damaged_and_foreign_artifacts_are_refused(folder: Path, tmp_path: Path) -> None:
     save_extractor(tmp_path, make(folder, "entities"), ExtractorMeta(name="tiny"))
     config = json.loads((tmp_path / "config.json").read_text())
-    weights = (tmp_path / "extractor.safetensors").read_bytes()
+    weights = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "config.json").write_text(json.dumps(config | {"base": "other"}))
     with pytest.raises(ModelError, match="other weights"):
         load_extractor(tmp_path)
@@ -257,10 +257,10 @@ def test_damaged_and_foreign_artifacts_are_refused(folder: Path, tmp_path: Path)
     with pytest.raises(ModelError, match="do not fit"):
         load_extractor(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "extractor.safetensors").write_bytes(weights[:-1] + b"x")
+    (tmp_path / "model.safetensors").write_bytes(weights[:-1] + b"x")
     with pytest.raises(ModelError, match="another save"):
         load_extractor(tmp_path)
-    (tmp_path / "extractor.safetensors").unlink()
+    (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="lacks"):
         load_extractor(tmp_path)
     broken = make(folder, "entities")

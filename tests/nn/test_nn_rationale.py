@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crisislens.nn.rationale import (
+from crisislens.nn.rationale_head import (
     MAX_WORDS,
     RationaleHead,
     WordScores,

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.joining import find_bundle
 from tiny_bundles import write_bundle
 
 
@@ -53,6 +54,16 @@ def test_every_post_gets_every_task_and_its_provenance(
         assert all(max(t.probabilities, key=t.probabilities.__getitem__) == t.label for t in a.tasks.values())
     kinds = {a.modalities for a in found}
     assert {("text",), ("image",), ("text", "image")} <= kinds
+
+
+def test_what_reading_changed_stands_in_the_notes(tiny_bundle: Path) -> None:
+    plain = Post(id="1", text="Bridge is down, families need rescue")
+    read = plain.model_copy(update={"remarks": ("the text was HTML; markup was removed",), "doubt": "No."})
+    first, second = Analyst.load(tiny_bundle).assess([plain, read])
+    assert first.notes == ()
+    assert second.notes == ("the text was HTML; markup was removed",)
+    assert {task.reason for task in second.tasks.values()} == {"No."}
+    assert "markup" not in second.post.model_dump_json()
 
 
 def test_a_result_does_not_depend_on_the_other_posts(
@@ -110,15 +121,15 @@ def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Pa
     ):
         find_bundle("tinny")
     with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
-    with pytest.raises(ModelError, match="is not JSON"):
-        Bundle(tmp_path)
+    with pytest.raises(ModelError, match="is not readable JSON"):
+        Bundle.read(tmp_path)
     config = json.loads((tiny_bundle / "bundle.json").read_text())
     config["tasks"]["damage"]["artifact"] = "../../elsewhere"
     (tmp_path / "bundle.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="lies outside of it"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
 
 
 def test_a_model_of_another_encoder_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:

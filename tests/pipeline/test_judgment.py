@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.domain.assessment import TaskAssessment
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, INFORMATIVENESS
-from crisislens.pipeline.bundle import Calibration, Evidence, TaskConfig
-from crisislens.pipeline.judgment import evidence_of, judge, urgency
+from crisislens.domain.tasks import TASKS, own_task
+from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
+from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 
 TASK = TaskConfig(
     artifact="damage",
@@ -22,9 +22,13 @@ TASK = TaskConfig(
 )
 
 
-def answer(logits: list[float], evidence: Evidence | None, foreign: str | None = None) -> TaskAssessment:
+def answer(logits: list[float], evidence: EvidenceKind | None, unread: str | None = None) -> TaskAssessment:
     return judge(
-        np.array(logits, np.float32), space=DAMAGE_SEVERITY, task=TASK, evidence=evidence, foreign=foreign
+        np.array(logits, np.float32),
+        space=TASKS["damage_severity"],
+        task=TASK,
+        evidence=evidence,
+        unread=unread,
     )
 
 
@@ -36,20 +40,21 @@ def test_temperature_follows_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("logits", "evidence", "foreign", "reason"),
+    ("logits", "evidence", "unread", "reason"),
     [
         ([0, 0, 9], "both", None, None),
-        ([0, 0, 9], "both", "es", None),
+        ([0, 0, 9], "both", "In Spanish.", "In Spanish. Its photo alone does not say what it asks for"),
+        ([0, 0, 9], "image", "In Spanish.", "not calibrated to judge damage from a photo alone"),
         ([0, 0, 1], "text", None, "Leaning to “Severe damage” at 45%, below the 90%"),
-        ([0, 0, 9], "text", "es", r"another language \(es\)"),
+        ([0, 0, 9], "text", "In Spanish.", r"^In Spanish\.$"),
         ([0, 0, 9], "image", None, "not calibrated to judge damage from a photo alone"),
         ([0, 0, 9], None, None, "no readable text or photo"),
     ],
 )
 def test_each_abstention_says_why(
-    logits: list[float], evidence: Evidence | None, foreign: str | None, reason: str | None
+    logits: list[float], evidence: EvidenceKind | None, unread: str | None, reason: str | None
 ) -> None:
-    found = answer(logits, evidence, foreign)
+    found = answer(logits, evidence, unread)
     assert found.label == "severe_damage"
     assert found.abstained == (reason is not None)
     if reason is None:
@@ -57,6 +62,22 @@ def test_each_abstention_says_why(
     else:
         assert found.reason is not None
         assert __import__("re").search(reason, found.reason)
+
+
+@pytest.mark.parametrize("evidence", ["text", "both", "image"])
+def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: EvidenceKind) -> None:
+    calibration = dict.fromkeys(("text", "both", "image"), TASK.calibration["both"])
+    task = TASK.model_copy(update={"calibration": calibration})
+    found = judge(
+        np.array([0, 0, 9], np.float32),
+        space=TASKS["damage_severity"],
+        task=task,
+        evidence=evidence,
+        unread=None,
+        doubt="The letters may be wrong.",
+    )
+    # a photo alone does not rest on letters
+    assert found.reason == (None if evidence == "image" else "The letters may be wrong.")
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3))
@@ -68,7 +89,7 @@ def test_probabilities_are_probabilities_whatever_the_logits(logits: list[float]
 
 
 def test_evidence_is_what_could_be_read() -> None:
-    kinds = [evidence_of(text=t, image=i) for t in (True, False) for i in (True, False)]
+    kinds = [evidence_kind(text=t, image=i) for t in (True, False) for i in (True, False)]
     assert kinds == ["both", "text", "image", None]
 
 
@@ -79,16 +100,54 @@ def certain(space: object, label: str) -> TaskAssessment:
     )
 
 
-def test_urgency_is_the_formula() -> None:
-    worst = {
-        "informativeness": certain(INFORMATIVENESS, "informative"),
-        "humanitarian": certain(HUMANITARIAN_B2, "affected"),
-        "damage": certain(DAMAGE_SEVERITY, "severe_damage"),
-    }
-    assert urgency(worst) == 1
-    assert urgency({**worst, "informativeness": certain(INFORMATIVENESS, "not_informative")}) == 0
-    assert urgency({**worst, "damage": certain(DAMAGE_SEVERITY, "mild_damage")}) == pytest.approx(0.7 + 0.15)
-    assert urgency({**worst, "humanitarian": certain(HUMANITARIAN_B2, "not_humanitarian")}) == pytest.approx(
-        0.3
+SHIPPED = {
+    "informativeness": TASKS["informativeness"],
+    "humanitarian": TASKS["humanitarian_b2"],
+    "damage": TASKS["damage_severity"],
+}
+WORST = {
+    name: certain(task, label)
+    for (name, task), label in zip(SHIPPED.items(), ("informative", "affected", "severe_damage"), strict=True)
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "label", "expected"),
+    [
+        ("informativeness", "informative", 1.0),
+        ("informativeness", "not_informative", 0.0),
+        ("damage", "mild_damage", 0.7 + 0.15),
+        ("humanitarian", "not_humanitarian", 0.3),
+        ("humanitarian", "other_relevant_information", 0.7 * 0.2 + 0.3),
+    ],
+)
+def test_urgency_is_the_formula(question: str, label: str, expected: float) -> None:
+    answers = {**WORST, question: certain(SHIPPED[question], label)}
+    assert urgency(answers, SHIPPED) == pytest.approx(expected)
+
+
+def test_without_answers_nothing_is_urgent() -> None:
+    assert urgency({}, SHIPPED) == 0
+
+
+def test_many_small_doubts_about_several_labels_are_not_one_large_need() -> None:
+    task = own_task("need", ["water", "food", "shelter"], several=True, urgency={"water": 1.0, "food": 1.0})
+    answer = TaskAssessment(
+        label="water",
+        confidence=0.2,
+        probabilities={"water": 0.4, "food": 0.4, "shelter": 1.0},
+        abstained=False,
     )
-    assert urgency({}) == 0
+    assert urgency({"need": answer}, {"need": task}) == pytest.approx(0.4)
+
+
+def test_several_labels_hold_from_one_half_and_the_set_must_be_sure() -> None:
+    task = own_task("need", ["water", "food"], several=True)
+    calibration = Calibration(temperature=1.0, abstain_below=0.6, basis="made up")
+    config = TaskConfig(artifact="", label_space="need", calibration={"text": calibration})
+    sure = judge(np.array([3.0, -3.0], np.float32), space=task, task=config, evidence="text", unread=None)
+    assert (sure.labels, sure.abstained) == (("water",), False)
+    # 0.9 x 0.6 is below the 60 % that are needed
+    unsure = judge(np.array([2.2, 0.4], np.float32), space=task, task=config, evidence="text", unread=None)
+    assert (unsure.labels, unsure.abstained) == ((), True)
+    assert str(unsure.reason).startswith("Sure of the whole set of labels at 5")

@@ -495,7 +495,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     class Killed(BaseException):
         pass
 
-    def kill(done: int) -> None:
+    def kill(done: int, _total: int | None) -> None:
         if done >= 16:
             raise Killed
 

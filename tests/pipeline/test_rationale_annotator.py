@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
-from crisislens.explain.rationales import Rationalizer
+from crisislens.explain.rationalizer import Rationalizer
 from crisislens.models.rationale_artifact import find_rationale_model, load_rationalizer
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.rationales import RationaleAnnotator
+from crisislens.pipeline.rationale_annotator import RationaleAnnotator
 from tiny_bundles import write_bundle
 from tiny_rationales import write_rationales
 
@@ -129,11 +129,11 @@ def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, P
 
     with pytest.raises(NotRegisteredError, match="no rationale model named"):
         find_rationale_model("nothing")
-    with pytest.raises(ModelError, match="no readable config"):
+    with pytest.raises(ModelError, match=r"lacks config\.json"):
         load_rationalizer(tmp_path)
     broken = shutil.copytree(folders[1], tmp_path / "broken")
-    (broken / "head.safetensors").write_bytes(b"junk")
-    with pytest.raises(ModelError, match=r"head\.safetensors is missing or not the one"):
+    (broken / "model.safetensors").write_bytes(b"junk")
+    with pytest.raises(ModelError, match=r"model\.safetensors is of another save than config"):
         load_rationalizer(broken)
 
 

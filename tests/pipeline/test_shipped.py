@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jaxtyping import Float
 
-from crisislens.data.synthetic import write_synthetic_crisis
 from crisislens.data.tabular import read_posts
+from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst

@@ -11,13 +11,17 @@ from PIL import Image, ImageDraw
 
 from crisislens.domain.assessment import Assessment, FailedPost, Modality, Provenance, TaskAssessment
 from crisislens.domain.extraction import Entity, Relation
-from crisislens.domain.labels import DAMAGE_SEVERITY, HUMANITARIAN_B2, INFORMATIVENESS, LabelSpace
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import TASKS, Task
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 
 START = datetime(2017, 9, 20, 10, 15, tzinfo=UTC)
 THRESHOLDS = {"text": 0.6, "image": 0.65, "both": 0.55}
-SPACES = {"informativeness": INFORMATIVENESS, "humanitarian": HUMANITARIAN_B2, "damage": DAMAGE_SEVERITY}
+SPACES = {
+    "informativeness": TASKS["informativeness"],
+    "humanitarian": TASKS["humanitarian_b2"],
+    "damage": TASKS["damage_severity"],
+}
 PROVENANCE = Provenance(
     model="crisis-compact",
     model_version="0.1.0",
@@ -78,7 +82,7 @@ PLACES = ("Ponce", "Arecibo", "Humacao", "Mayagüez", "Caguas", "Utuado", "Loíz
 COLORS = ("#6b7b8c", "#8c6d4f", "#35608c", "#7d8a5b", "#b06a4a")
 
 
-def task(space: LabelSpace, label: str, confidence: float, *, threshold: float = 0.6) -> TaskAssessment:
+def task(space: Task, label: str, confidence: float, *, threshold: float = 0.6) -> TaskAssessment:
     """An answer with the given confidence; below the threshold it abstains."""
     others = [name for name in space.classes if name != label]
     share = (1 - confidence) / len(others)
@@ -145,7 +149,7 @@ def meta(**changes: object) -> ReportMeta:
         "encoder_fingerprint": PROVENANCE.encoder_fingerprint,
         "crisislens_version": PROVENANCE.crisislens_version,
         "analyzed_at": PROVENANCE.analyzed_at,
-        "tasks": tuple(ReportTask.of(space, THRESHOLDS) for space in SPACES.values()),
+        "tasks": tuple(ReportTask(space, THRESHOLDS) for space in SPACES.values()),
         "command": "crisislens analyze maria-sample.jsonl --images photos --out crisislens-out",
         "model_description": "Guided cross attention over MiniLM and EfficientNet-lite features.",
         "languages": ("en",),

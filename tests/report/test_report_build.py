@@ -185,7 +185,7 @@ def test_a_card_says_all_about_its_post(tmp_path: Path) -> None:
     assert "Leaning to “Affected, injured or missing people” at 41%, below the 60% needed" in text
     assert "Severe damage >99%" in text
     assert text.count("15%") == 4  # all probabilities of the category are there
-    assert page.cards[0][0]["data-answer-1"] == "not_sure"
+    assert page.cards[0][0]["data-answer-1"] == "|not_sure|"
 
 
 def test_a_card_shows_who_and_what_is_named_as_text(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.report.display import clip, count_hidden, moment, number, percent, utc, visible
+from crisislens.report.display import count_hidden, moment, number, percent, shorten, utc, visible
 
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -52,7 +52,7 @@ def test_hidden_characters_are_counted_only_where_they_deceive() -> None:
 
 @given(st.text("ab \n", max_size=200), st.integers(5, 60), st.integers(1, 6))
 def test_a_clipped_text_loses_nothing_but_white_space(text: str, limit: int, lines: int) -> None:
-    start, rest = clip(text, limit, lines)
+    start, rest = shorten(text, limit, lines)
     assert (start + rest).replace(" ", "").replace("\n", "") == text.replace(" ", "").replace("\n", "")
     assert len(start) <= limit
     assert start.count("\n") < lines

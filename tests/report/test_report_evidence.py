@@ -12,7 +12,7 @@ from page import Page
 
 from crisislens.domain.rationale import Contribution, PatchHeat, Rationale, TextSpan
 from crisislens.report.build import write_report
-from crisislens.report.evidence import evidence_of, marked_text, segments
+from crisislens.report.rationale_view import marked_text, rationale_view, segments
 
 
 def rationale(*spans: tuple[int, int], heat: bool = False) -> Rationale:
@@ -81,12 +81,12 @@ def test_the_page_shows_evidence(tmp_path: Path) -> None:
 
 
 def test_bars_meet_in_the_middle() -> None:
-    found = evidence_of("text", rationale((0, 4)), meta().tasks)
+    found = rationale_view("text", rationale((0, 4)), meta().tasks)
     assert found is not None
     [(_, _, bars)] = found.contributions
     assert [(b.start, b.width, b.tone) for b in bars] == [(50.0, 50.0, "for"), (37.5, 12.5, "against")]
     assert found.quotes == ("text",)
-    assert evidence_of("text", None, meta().tasks) is None
+    assert rationale_view("text", None, meta().tasks) is None
 
 
 @pytest.mark.parametrize("note", [None, "text seems to be in another language"])

@@ -16,7 +16,7 @@ from crisislens.domain.place import GeoLocation, Place, PlaceMention
 from crisislens.report.build import write_report
 from crisislens.report.geography import Geography
 from crisislens.report.geojson import feature, write_geojson
-from crisislens.report.outline import clip, outline
+from crisislens.report.outline import clip_ring, outline
 from crisislens.report.tables import write_csv, write_parquet
 from crisislens.report.worldmap import draw_map
 
@@ -111,11 +111,11 @@ SQUARE = st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max
 
 @given(SQUARE)
 def test_what_is_cut_lies_in_the_frame(ring: list[tuple[float, float]]) -> None:
-    for x, y in clip(ring, (-1.0, -1.0, 1.0, 1.0)):
+    for x, y in clip_ring(ring, (-1.0, -1.0, 1.0, 1.0)):
         assert -1 - 1e-9 <= x <= 1 + 1e-9
         assert -1 - 1e-9 <= y <= 1 + 1e-9
     inside = [(x / 4, y / 4) for x, y in ring]
-    assert clip(inside, (-1.0, -1.0, 1.0, 1.0)) == inside
+    assert clip_ring(inside, (-1.0, -1.0, 1.0, 1.0)) == inside
 
 
 def area(ring: list[tuple[float, float]]) -> float:
@@ -124,7 +124,7 @@ def area(ring: list[tuple[float, float]]) -> float:
 
 def test_a_triangle_is_cut_to_the_area_that_is_left() -> None:
     # the triangle (0,0) (2,0) (0,2) without its corners beyond x = 1 and y = 1: 2 − 0.5 − 0.5
-    assert area(clip([(0, 0), (2, 0), (0, 2)], (0.0, 0.0, 1.0, 1.0))) == pytest.approx(1.0)
+    assert area(clip_ring([(0, 0), (2, 0), (0, 2)], (0.0, 0.0, 1.0, 1.0))) == pytest.approx(1.0)
 
 
 def test_the_outline_knows_puerto_rico_and_the_date_line() -> None:

@@ -8,6 +8,7 @@ from made_up_posts import assessment, crisis, meta
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import TASKS
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.overview import matrix, tiles
 from crisislens.report.selection import Selection
@@ -130,7 +131,7 @@ def test_a_model_without_severity_gets_one_column_and_one_without_both_none() ->
 
 def test_a_task_that_is_not_answered_counts_as_not_sure() -> None:
     bare = POOL[0].model_copy(update={"tasks": {}})
-    tally = Tally((ReportTask("damage", "Damage severity", {"severe_damage": "Severe damage"}),))
+    tally = Tally((ReportTask(TASKS["damage_severity"]),))
     tally.add(bare)
     assert tally.unsure == 1
     assert tally.answers["damage"] == {"not_sure": 1}
@@ -142,3 +143,14 @@ def test_photos_are_only_counted_where_there_are_some() -> None:
     tally.add(assessment(Post(id="2", image=ImageRef(path="a.jpg")), modalities=("text",)))
     tally.add(assessment(Post(id="3")))
     assert (tally.photos, tally.photos_unusable) == (2, 1)
+
+
+def test_posts_that_no_model_reads_have_a_tile_by_language() -> None:
+    tally = Tally(meta().tasks)
+    for language in ("tr", "tr", None):
+        unread = POOL[0].model_copy(update={"unread": "Nobody reads it.", "language": language})
+        tally.add(unread)
+    tally.add(POOL[1])
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not read, by language"]
+    assert (tile.value, tile.detail) == ("3", "Turkish 2, Not detected 1")
+    assert "unsure=unread" in tile.link

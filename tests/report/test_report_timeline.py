@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crisislens.report.chart import draw
+from crisislens.report.chart import draw_chart
 from crisislens.report.timeline import TimeHistogram, Timeline
 
 START = datetime(2017, 9, 20, 10, 15, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_every_post_is_in_a_bar_or_said_to_be_outside(times: list[datetime]) -> 
     assert 1 <= len(found.bars) <= 72
     assert all(a.end == b.start for a, b in zip(found.bars, found.bars[1:], strict=False))
     assert found.top >= max(bar.total for bar in found.bars)
-    chart = draw(found)
+    chart = draw_chart(found)
     assert all(
         0 <= bar.y <= 100 and abs(bar.y + bar.height - 100) < 0.02 and bar.informative <= bar.total
         for bar in chart.bars

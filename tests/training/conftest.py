@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from training_cases import small_run
 
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 
 
 @pytest.fixture(scope="session")
@@ -15,8 +16,8 @@ def crisis_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def crisis(crisis_root: Path) -> TaskData:
-    return load_data(small_run(crisis_root).data)
+def crisis(crisis_root: Path) -> LabeledData:
+    return load_labeled(small_run(crisis_root).data)
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,11 @@ def test_a_file_that_does_not_work_out_is_one_sentence(tmp_path: Path, text: str
         ({"name": "../up"}, "name: String should match pattern"),
         ({"optimizer": {"learning_rate": 0}}, "optimizer.learning_rate: Input should be greater than 0"),
         ({"stopping": {"monitor": "recall"}}, "stopping.monitor: Input should be 'loss'"),
+        ({"loggers": ["csv", "csv"]}, "loggers name one twice; name each once"),
+        ({"loggers": ["comet"]}, "loggers.0: Input should be 'csv', 'tensorboard', 'wandb' or 'mlflow'"),
+        ({"devices": 0}, "devices: Input should be greater than or equal to 1"),
+        ({"accumulate": 0}, "accumulate: Input should be greater than or equal to 1"),
+        ({"modality_dropout": 1.5}, "modality_dropout: Input should be less than or equal to 1"),
     ],
 )
 def test_what_does_not_fit_together_is_one_sentence(
@@ -155,6 +160,16 @@ def test_fingerprint_is_of_what_decides_a_result() -> None:
     )
 
 
+def test_run_files_of_before_keep_their_fingerprint() -> None:
+    """The value from before `devices`, `accumulate`, `compile`, `loggers` and `modality_dropout`."""
+    run = small_run(Path("here"))
+    assert run.fingerprint() == "79991fcb2c953893"
+    # where the numbers go decides nothing
+    assert small_run(Path("here"), loggers=["csv"]).fingerprint() == run.fingerprint()
+    for changes in ({"devices": 2}, {"accumulate": 2}, {"compile": True}, {"modality_dropout": 0.1}):
+        assert small_run(Path("here"), **changes).fingerprint() != run.fingerprint()
+
+
 def test_every_key_is_documented() -> None:
     schema = RunConfig.model_json_schema()
     blocks = [schema, *(b for name, b in schema["$defs"].items() if name != "JsonValue")]
@@ -165,3 +180,24 @@ def test_every_key_is_documented() -> None:
         if not v.get("description") and "$ref" not in v
     ]
     assert silent == []
+
+
+def test_the_users_folders_are_put_in_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, table2 = CONFIGS / "runs" / "a1_concat.yaml", CONFIGS / "runs" / "table2" / "electra_wiki.yaml"
+    for name in ("CRISISLENS_DATA", "CRISISLENS_KNOWLEDGE"):
+        monkeypatch.delenv(name, raising=False)
+    assert RunConfig.load(run).data.root == Path("data/crisismmd")
+    monkeypatch.setenv("CRISISLENS_DATA", "/mine")
+    monkeypatch.setenv("CRISISLENS_KNOWLEDGE", "texts")
+    assert RunConfig.load(run).data.root == Path("/mine/crisismmd")
+    found = RunConfig.load(table2)
+    assert found.knowledge is not None
+    assert Path(found.knowledge.table) == Path("texts/wiki.jsonl")
+    # what is given with the command is meant as it stands, and other folders are nobody's business
+    assert RunConfig.load(run, ["data.root=data/x"]).data.root == Path("data/x")
+    (tmp_path / "run.yaml").write_text(
+        "name: x\ndata: {root: database/x, setting: A1}\nmodel: {name: concat}\n"
+    )
+    assert RunConfig.load(tmp_path / "run.yaml").data.root == Path("database/x")

@@ -14,13 +14,13 @@ import torch
 from training_cases import small_run, telling_posts
 
 from crisislens.core.errors import CacheError, ConfigError, ModelError
+from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import softmax
 from crisislens.models.artifact import load_artifact
+from crisislens.training.classification import EpochRecord
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData
 from crisislens.training.evaluate import Evaluation, evaluate_artifact
 from crisislens.training.fit import RunResult, fit, read_result
-from crisislens.training.lightning_adapter import EpochRecord
 
 
 class Killed(Exception):
@@ -29,7 +29,7 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def result(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path_factory: pytest.TempPathFactory
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunResult:
     return fit(small_run(crisis_root), out=tmp_path_factory.mktemp("out"), cache=features, data=crisis)
 
@@ -53,7 +53,7 @@ def test_the_best_epoch_is_kept_and_chosen_on_dev(result: RunResult) -> None:
 
 
 def test_equal_seeds_give_equal_numbers_and_others_do_not(
-    run: RunConfig, result: RunResult, crisis: TaskData, features: Path, tmp_path: Path
+    run: RunConfig, result: RunResult, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     state = torch.random.get_rng_state()
     again = fit(run, out=tmp_path, cache=features, data=crisis)
@@ -65,7 +65,7 @@ def test_equal_seeds_give_equal_numbers_and_others_do_not(
 
 @pytest.mark.parametrize("schedule", ["linear", "plateau"])
 def test_a_killed_run_goes_on_to_the_same_numbers(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, schedule: str
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path, schedule: str
 ) -> None:
     run = small_run(
         crisis_root,
@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(
 
 
 def test_ctrl_c_is_an_interrupt_and_stays_one(
-    run: RunConfig, crisis: TaskData, features: Path, tmp_path: Path
+    run: RunConfig, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     def interrupt(record: EpochRecord) -> None:
         raise KeyboardInterrupt
@@ -112,7 +112,7 @@ def test_ctrl_c_is_an_interrupt_and_stays_one(
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     def kill(record: EpochRecord) -> None:
         raise Killed
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(
 
 
 def test_a_finished_run_is_read_not_trained_again(
-    run: RunConfig, result: RunResult, crisis: TaskData, features: Path
+    run: RunConfig, result: RunResult, crisis: LabeledData, features: Path
 ) -> None:
     def never(record: EpochRecord) -> None:
         raise AssertionError("trained again")
@@ -140,7 +140,7 @@ def test_a_finished_run_is_read_not_trained_again(
         read_result(result.folder, run.model_copy(update={"epochs": 9}), data=crisis.fingerprint)
 
 
-def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, crisis: TaskData) -> None:
+def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, crisis: LabeledData) -> None:
     """The product's road (encode, collate, model) against the road of training (cache, memory, batches)."""
     again = evaluate_artifact(result.folder / "artifact", crisis)
     # tokens were cached as float16, so probabilities move in the third digit; on this seed no answer does
@@ -156,19 +156,19 @@ def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, cris
 
 
 def test_other_features_and_other_classes_are_refused(
-    result: RunResult, crisis: TaskData, crisis_root: Path
+    result: RunResult, crisis: LabeledData, crisis_root: Path
 ) -> None:
+    from crisislens.data.catalog import load_labeled
     from crisislens.data.text import PUBLISHED_RULES
-    from crisislens.training.data import load_data
 
     with pytest.raises(ModelError, match="here are others; give its rules and limits"):
         evaluate_artifact(result.folder / "artifact", crisis, rules=PUBLISHED_RULES)
     config = small_run(crisis_root).data.model_copy(update={"setting": "A3"})
     with pytest.raises(ModelError, match="the data asks for little_or_no_damage, mild_damage, severe_damage"):
-        evaluate_artifact(result.folder / "artifact", load_data(config))
+        evaluate_artifact(result.folder / "artifact", load_labeled(config))
 
 
-def test_predictions_hold_what_was_said_of_each_post(result: RunResult, crisis: TaskData) -> None:
+def test_predictions_hold_what_was_said_of_each_post(result: RunResult, crisis: LabeledData) -> None:
     table = pq.read_table(result.folder / "predictions.parquet").to_pylist()
     assert [row["id"] for row in table if row["split"] == "test"] == [
         p.post.id for p in crisis.splits["test"]
@@ -199,7 +199,7 @@ def test_markdown_shows_published_numbers_beside_ours(result: RunResult) -> None
     assert "| storm_ilva |" in text
 
 
-def test_early_stopping_stops(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+def test_early_stopping_stops(crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path) -> None:
     # a rate that makes nothing better after the first epochs
     run = small_run(
         crisis_root,
@@ -211,7 +211,9 @@ def test_early_stopping_stops(crisis_root: Path, crisis: TaskData, features: Pat
     assert len(found.history) == found.best_epoch + 2
 
 
-def test_a_diverging_run_says_so(crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path) -> None:
+def test_a_diverging_run_says_so(
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
+) -> None:
     run = small_run(crisis_root, optimizer={"name": "sgd", "learning_rate": 1e30, "gradient_clip": None})
     with pytest.raises(ModelError, match=r"diverged in epoch 1.*lower optimizer\.learning_rate"):
         fit(run, out=tmp_path, cache=features, data=crisis)
@@ -236,7 +238,7 @@ def test_class_weights_move_the_answers_to_the_rare_class(
     "name", ["text_only", "image_only", "late_fusion", "guided_published", "guided_differential_published"]
 )
 def test_models_train_and_load(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, name: str
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path, name: str
 ) -> None:
     published = name.endswith("_published")
     run = small_run(
@@ -252,7 +254,7 @@ def test_models_train_and_load(
 
 
 def test_only_encoders_with_adapters_can_be_fine_tuned(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     run = small_run(crisis_root, mode="finetune")
     with pytest.raises(ConfigError, match="takes no adapter, so training it would be lost"):
@@ -261,7 +263,7 @@ def test_only_encoders_with_adapters_can_be_fine_tuned(
 
 @pytest.mark.parametrize("lora", [None, {"rank": 4, "dropout": 0.0}])
 def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path, lora: dict[str, float] | None
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path, lora: dict[str, float] | None
 ) -> None:
     run = small_run(
         crisis_root,
@@ -296,7 +298,7 @@ def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
 
 
 def test_a_run_that_stopped_early_and_was_killed_before_its_numbers_stays_stopped(
-    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    crisis: LabeledData, crisis_root: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a rate of nearly zero: nothing gets better, so patience is used up after two epochs
     run = small_run(
@@ -317,7 +319,7 @@ def test_a_run_that_stopped_early_and_was_killed_before_its_numbers_stays_stoppe
 
 
 def test_results_and_checkpoints_of_other_data_are_refused(
-    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path
+    crisis: LabeledData, crisis_root: Path, features: Path, tmp_path: Path
 ) -> None:
     run = small_run(crisis_root, epochs=1)
     fit(run, out=tmp_path, cache=features, data=crisis)
@@ -327,7 +329,7 @@ def test_results_and_checkpoints_of_other_data_are_refused(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is such a device")
 def test_a_device_that_is_not_there_is_one_clear_error(
-    crisis: TaskData, crisis_root: Path, features: Path, tmp_path: Path
+    crisis: LabeledData, crisis_root: Path, features: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="device cuda is not available here"):
         fit(small_run(crisis_root, device="cuda"), out=tmp_path, cache=features, data=crisis)

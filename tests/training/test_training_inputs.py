@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.data.images import ImageLimits
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
-from crisislens.training.data import TaskData
-from crisislens.training.inputs import CachedInputs, TokenInputs, TunedNetwork, epoch_batches
+from crisislens.training.batches import epoch_batches
+from crisislens.training.inputs import CachedInputs, TokenInputs, TunedNetwork
 
 
 @pytest.mark.parametrize("keep", [(), ("text", "image")])
-def test_batches_equal_the_caches(crisis: TaskData, features: Path, keep: tuple[str, ...]) -> None:
+def test_batches_equal_the_caches(crisis: LabeledData, features: Path, keep: tuple[str, ...]) -> None:
     encoder = PostEncoder(
         load_encoders(EncoderSpec(name="hashing")),
         rules=CleaningRules(),
@@ -67,7 +68,7 @@ def test_epochs_and_seeds_differ_and_batches_pad_little() -> None:
     assert padding < 0.1 * lengths.sum()
 
 
-def test_a_post_without_words_has_no_text_in_the_tuned_network(crisis: TaskData, features: Path) -> None:
+def test_a_post_without_words_has_no_text_in_the_tuned_network(crisis: LabeledData, features: Path) -> None:
     """What the encoder makes of special tokens alone never reaches the model, as on the cached road."""
     encoders = load_encoders(EncoderSpec(name="hashing"))
     posts = [p.post for p in crisis.splits["train"][:4]]

@@ -13,13 +13,13 @@ import pytest
 import torch
 
 from crisislens.core.errors import DataError
-from crisislens.data.rationales import AnnotatedText, find_snippets
+from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import lora_state
-from crisislens.evaluation.rationale import token_f1
-from crisislens.explain.rationales import Rationalizer
-from crisislens.features.word_owners import WordCutter, collate_words
+from crisislens.evaluation.rationale_scores import token_f1
+from crisislens.explain.rationalizer import Rationalizer
+from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.rationale_artifact import RationaleModelConfig, load_rationalizer, save_rationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run
@@ -89,7 +89,7 @@ def test_the_adapted_default_is_saved_and_loaded(tmp_path: Path) -> None:
     )
     loaded = load_rationalizer(tmp_path)
     windows = [WordCutter(model.encoder).cut("flood damage in the town")[0]]
-    batch = collate_words(windows, 0)
+    batch = collate_windows(windows, 0)
     ours, theirs = model.rationales(batch), loaded.text.rationales(batch)
     # half precision keeps three digits of each weight
     assert torch.allclose(ours.probability, theirs.probability, atol=5e-3)

@@ -9,14 +9,14 @@ import pytest
 from training_cases import small_run
 
 from crisislens.core.errors import InputError
+from crisislens.data.labeled import LabeledData
 from crisislens.training.config import Published
-from crisislens.training.data import TaskData
 from crisislens.training.floor import fit_floor
 from crisislens.training.seeds import compare, fit_seeds, summarize
 
 
 def test_seeds_are_summed_up_and_compared(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     run = small_run(crisis_root, seeds=[0, 1, 2], epochs=2)
     good = fit_seeds(run, out=tmp_path, cache=features, data=crisis)
@@ -42,7 +42,7 @@ def test_seeds_are_summed_up_and_compared(
 
 
 def test_results_of_two_runs_are_not_summed_up(
-    crisis_root: Path, crisis: TaskData, features: Path, tmp_path: Path
+    crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path
 ) -> None:
     a, b = (
         fit_seeds(
@@ -56,7 +56,7 @@ def test_results_of_two_runs_are_not_summed_up(
         compare([], {"b": b}, crisis)
 
 
-def test_the_floor_learns_words_and_repeats(crisis: TaskData) -> None:
+def test_the_floor_learns_words_and_repeats(crisis: LabeledData) -> None:
     found, logits = fit_floor(crisis, resamples=50)
     y = crisis.labels("test")
     assert found.report.accuracy.value >= max(np.bincount(y)) / len(y)
@@ -71,11 +71,11 @@ def test_the_floor_learns_words_and_repeats(crisis: TaskData) -> None:
 def test_the_floor_stands_where_it_was_measured(
     shared_data: Path, setting: str, published: tuple[float, float, float]
 ) -> None:
+    from crisislens.data.catalog import load_labeled
     from crisislens.training.config import DataConfig
-    from crisislens.training.data import load_data
 
     found, _ = fit_floor(
-        load_data(DataConfig(root=shared_data / "crisismmd", setting=setting)), resamples=100
+        load_labeled(DataConfig(root=shared_data / "crisismmd", setting=setting)), resamples=100
     )  # type: ignore[arg-type]
     report = found.report
     # another vocabulary and penalty than those of the quoted measurement: within two points of it

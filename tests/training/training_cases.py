@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from crisislens.data.labeled import LabeledData
 from crisislens.data.source import LabeledPost
-from crisislens.domain.labels import HUMANITARIAN_B2
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import TASKS
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData
 
 _WORDS = ("storm town people today water road help news live see " * 3).split()
 _TELLING = ("family stranded", "bridge collapsed", "donate volunteers", "update forecast", "concert music")
@@ -38,7 +38,7 @@ def small_run(root: Path, **changes: Any) -> RunConfig:
 
 def telling_posts(
     shares: tuple[float, ...] = (0.2, 0.2, 0.2, 0.2, 0.2), *, noise: float = 0.0, posts: int = 240
-) -> TaskData:
+) -> LabeledData:
     """Posts of B2 without photos; each holds one word of its class among others, or, with probability
     `noise`, of a random class.
     """
@@ -49,8 +49,12 @@ def telling_posts(
         words = [*random.choice(_WORDS, 4), random.choice(_TELLING[shown].split())]
         split = ("train", "train", "train", "dev", "test")[i % 5]
         splits[split].append(
-            LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), HUMANITARIAN_B2.classes[c], split)
+            LabeledPost(Post(id=f"{i}_0", text=" ".join(words)), TASKS["humanitarian_b2"].classes[c], split)
         )
-    return TaskData(
-        HUMANITARIAN_B2, splits, Path("nowhere"), f"telling-{shares}-{noise}", {"kind": "telling words"}
+    return LabeledData(
+        TASKS["humanitarian_b2"],
+        splits,
+        Path("nowhere"),
+        f"telling-{shares}-{noise}",
+        {"kind": "telling words"},
     )

@@ -1,21 +1,30 @@
-"""The local annotation page: served to this computer only, behind an address that nobody can guess, with no
-request to anywhere else.
+"""The local annotation page: served to this computer only unless told otherwise, behind an address that
+nobody can guess, with no request to anywhere else.
 
 Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content
-security policy that allows its own script and nothing else.
+security policy that allows its own script and nothing else. What arrives is bounded: the size of a body, how
+long a connection may last, how many there are at once (`annotate.bounds`).
 """
 
+import asyncio
 import importlib.resources
 import io
 import json
 import secrets
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import socket
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from crisislens.annotate.bounds import BODY_S, MOST_BODY_BYTES, BoundedServer, Guard
 from crisislens.annotate.store import GRID, AnnotationStore
 from crisislens.core.errors import CrisisLensError, ImageError
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
@@ -23,16 +32,12 @@ from crisislens.data.images import ImageLimits, decode_image, resolve_image
 __all__ = ["AnnotationServer"]
 
 _PHOTO_PX = 900
-_MOST_BODY_BYTES = 1_000_000
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri "
-    "'none'; form-action 'none'"
-)
 _FILES = {
     "": ("annotate.html", "text/html"),
     "annotate.js": ("annotate.js", "text/javascript"),
     "annotate.css": ("annotate.css", "text/css"),
 }
+_NOTHING = "nothing stands at this address; use the one that the command printed"
 
 
 class AnnotationServer:
@@ -42,26 +47,43 @@ class AnnotationServer:
         store: The annotations.
         image_root: The folder of the photos.
         port: The port; 0 takes a free one.
+        host: The address that it listens at; that of this computer itself by default.
+
+    Raises:
+        OSError: If the port or the address cannot be had.
     """
 
-    def __init__(self, store: AnnotationStore, *, image_root: Path, port: int = 0) -> None:
-        self.store, self.image_root, self.token = store, image_root, secrets.token_urlsafe(12)
-        handler = type("Handler", (_Handler,), {"site": self})
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    def __init__(
+        self, store: AnnotationStore, *, image_root: Path, port: int = 0, host: str = "127.0.0.1"
+    ) -> None:
+        self.store, self.image_root, self.host = store, image_root, host
+        self.token = secrets.token_urlsafe(12)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.create_server((host, port), family=family, backlog=64)
+        self.app = self._application()
+        self._server = BoundedServer(self.app)
 
     @property
     def url(self) -> str:
         """The page's address."""
-        return f"http://127.0.0.1:{self.http.server_address[1]}/{self.token}/"
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{name}:{self.socket.getsockname()[1]}/{self.token}/"
 
-    def serve(self) -> None:
-        """Serves until it is interrupted or `close` is called."""
-        self.http.serve_forever(poll_interval=0.2)
+    def serve(self) -> int | None:
+        """Serves until a signal arrives or `close` is called.
+
+        Returns:
+            The number of the signal that ended it, if one did.
+        """
+        try:
+            self._server.run(sockets=[self.socket])
+        finally:
+            self.socket.close()
+        return self._server.ended_by
 
     def close(self) -> None:
-        """Stops serving."""
-        self.http.shutdown()
-        self.http.server_close()
+        """Stops serving; what is being saved is finished first."""
+        self._server.should_exit = True
 
     def photo(self, index: int) -> bytes:
         """A post's photo as a fresh JPEG.
@@ -72,104 +94,104 @@ class AnnotationServer:
         post = self.store.posts[index]
         if post.image is None:
             raise ImageError("missing", f"post {post.id!r} has no photo")
-        picture = Image.fromarray(
-            decode_image(resolve_image(post.image, self.image_root), ImageLimits()).pixels
-        )
+        pixels = decode_image(resolve_image(post.image, self.image_root), ImageLimits()).pixels
+        picture = Image.fromarray(pixels)
         picture.thumbnail((_PHOTO_PX, _PHOTO_PX))
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=85)
         return buffer.getvalue()
 
+    def _application(self) -> Starlette:
+        routes = [
+            Route("/setup", self._setup),
+            Route("/post/{index}", self._show),
+            Route("/post/{index}", self._save, methods=["POST"]),
+            Route("/photo/{index}", self._photo),
+            Route("/", self._file),
+            Route("/{name}", self._file),
+        ]
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(Guard, host=self.host, token=self.token)],
+            exception_handlers={HTTPException: _refused, CrisisLensError: _failed, OSError: _not_written},
+        )
 
-class _Handler(BaseHTTPRequestHandler):
-    site: AnnotationServer
+    def _file(self, request: Request) -> Response:
+        """The page and its parts."""
+        name = request.path_params.get("name", "")
+        if name not in _FILES:
+            raise HTTPException(404, _NOTHING)
+        file, kind = _FILES[name]
+        content = (importlib.resources.files("crisislens.annotate") / "templates" / file).read_bytes()
+        return Response(content, media_type=kind)
 
-    def do_GET(self) -> None:
-        """The page, its parts, a post, a photo."""
-        path = self._path()
-        if path is None:
-            return
-        name, _, rest = path.partition("/")
-        if path in _FILES:
-            file, kind = _FILES[path]
-            self._send(
-                HTTPStatus.OK,
-                (importlib.resources.files("crisislens.annotate") / "templates" / file).read_bytes(),
-                kind,
-            )
-        elif path == "setup":
-            store = self.site.store
-            self._json(
-                {"start": store.first_open(), "total": len(store.posts), "labels": store.labels, "grid": GRID}
-            )
-        elif name == "post" and (index := self._index(rest)) is not None:
-            self._json(self.site.store.show(index))
-        elif name == "photo" and (index := self._index(rest)) is not None:
-            try:
-                self._send(HTTPStatus.OK, self.site.photo(index), "image/jpeg")
-            except ImageError as error:
-                self._fail(HTTPStatus.NOT_FOUND, str(error))
-        else:
-            self._fail(HTTPStatus.NOT_FOUND, "nothing stands at this address")
+    def _setup(self, request: Request) -> Response:
+        store = self.store
+        labels = list(store.labels)
+        return JSONResponse(
+            {"start": store.first_open(), "total": len(store.posts), "labels": labels, "grid": list(GRID)}
+        )
 
-    def do_POST(self) -> None:
-        """Keeps the marks of a post."""
-        path = self._path()
-        if path is None:
-            return
-        name, _, rest = path.partition("/")
-        index = self._index(rest)
-        size = int(self.headers.get("Content-Length") or 0)
-        if name != "post" or index is None or not 0 < size <= _MOST_BODY_BYTES:
-            self._fail(HTTPStatus.BAD_REQUEST, "this is no post to save")
-            return
+    def _show(self, request: Request) -> Response:
+        return JSONResponse(self.store.show(self._index(request)))
+
+    def _photo(self, request: Request) -> Response:
         try:
-            self.site.store.save(index, json.loads(self.rfile.read(size)))
-        except (ValueError, CrisisLensError) as error:
-            self._fail(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-            return
-        self._json({"saved": True, "done": self.site.store.done()})
+            return Response(self.photo(self._index(request)), media_type="image/jpeg")
+        except ImageError as error:
+            raise HTTPException(404, str(error)) from error
 
-    def _path(self) -> str | None:
-        """The path after the token; answers by itself where the token or the host is wrong."""
-        host = (self.headers.get("Host") or "").partition(":")[0]
-        start = f"/{self.site.token}/"
-        path = self.path.partition("?")[0]
-        # the host check keeps a page of another site from talking to this one through a name of its own
-        if host in ("127.0.0.1", "localhost") and path.startswith(start):
-            return path[len(start) :]
-        self._fail(
-            HTTPStatus.NOT_FOUND, "nothing stands at this address; use the one that the command printed"
-        )
-        return None
+    async def _save(self, request: Request) -> Response:
+        """Keeps the marks of a post."""
+        index = self._index(request)
+        values = _parsed(await _body(request))
+        await run_in_threadpool(self.store.save, index, values)
+        return JSONResponse({"saved": True, "done": self.store.done()})
 
-    def _index(self, text: str) -> int | None:
-        return (
-            int(text)
-            if text.isdecimal() and len(text) < 9 and int(text) < len(self.site.store.posts)
-            else None
-        )
+    def _index(self, request: Request) -> int:
+        text = request.path_params["index"]
+        if text.isdecimal() and len(text) < 9 and int(text) < len(self.store.posts):
+            return int(text)
+        raise HTTPException(404, f"there is no post at this place; there are {len(self.store.posts)}")
 
-    def _json(self, values: dict[str, Any]) -> None:
-        self._send(HTTPStatus.OK, json.dumps(values).encode(), "application/json")
 
-    def _fail(self, status: HTTPStatus, message: str) -> None:
-        self._send(status, json.dumps({"error": message}).encode(), "application/json")
+async def _body(request: Request) -> bytes:
+    """The body of a request, within its bounds.
 
-    def _send(self, status: HTTPStatus, body: bytes, kind: str) -> None:
-        self.send_response(status)
-        headers = {
-            "Content-Type": f"{kind}; charset=utf-8" if kind != "image/jpeg" else kind,
-            "Content-Length": str(len(body)),
-            "Content-Security-Policy": _POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+    Raises:
+        HTTPException: If it is too large or does not arrive.
+    """
+    parts = bytearray()
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                parts += part
+                if len(parts) > MOST_BODY_BYTES:
+                    raise HTTPException(413, f"this is no post to save: more than {MOST_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, f"this request did not arrive within {BODY_S:g} s") from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the request was cut off") from None
+    return bytes(parts)
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Silent: the terminal shows the address and nothing else."""
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(422, "this is no post to save: its body is not JSON") from None
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, CrisisLensError)
+    return JSONResponse({"error": str(error)}, error.http_status)
+
+
+def _not_written(request: Request, error: Exception) -> Response:
+    reason = getattr(error, "strerror", None) or type(error).__name__
+    return JSONResponse({"error": f"the annotations cannot be written ({reason}); free some room"}, 507)

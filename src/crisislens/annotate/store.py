@@ -6,11 +6,13 @@ atomically at each change.
      "annotator": "ann"}
 
 `spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked parts of the
-photo on a grid over the whole photo. `data.rationales.read_annotations` reads the file for training.
+photo on a grid over the whole photo. `data.marked_rationales.read_annotations` reads the file for training.
 """
 
+import glob
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,14 +20,34 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from crisislens.core.errors import DataError, InputError
-from crisislens.core.files import atomic_write
+from crisislens.core.files import atomic_write, sole_writer
+from crisislens.core.lines import cut_lines
 from crisislens.data.words import Span, merge_spans, word_labels, word_spans
 from crisislens.domain.post import Post
 
-__all__ = ["GRID", "AnnotationStore", "Marks"]
+__all__ = ["GRID", "AnnotationStore", "Marks", "sole_annotator"]
 
 GRID = (9, 9)
 """Rows and columns of the grid over a photo: that of the embedded image encoder's patches."""
+
+
+@contextmanager
+def sole_annotator(path: Path) -> Iterator[None]:
+    """Holds an annotation file against other annotators: the last one to save would undo what others saved.
+
+    Half-written files that a killed annotator left beside it are removed.
+
+    Arguments:
+        path: The JSONL file; it need not be there.
+
+    Raises:
+        InputError: If another one holds it, or its folder cannot be written.
+    """
+    busy = f"{path} is being annotated already; end the other crisislens annotate, or give another --out"
+    with sole_writer(path.parent, lock=f".{path.name}.lock", busy=busy):
+        for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            part.unlink(missing_ok=True)
+        yield
 
 
 class Marks(BaseModel):
@@ -62,18 +84,25 @@ class AnnotationStore:
             raise InputError("there is no post to annotate; give a file with at least one readable row")
         self.path, self.posts, self.labels, self.annotator = path, list(posts), tuple(labels), annotator
         self._lock = Lock()
+        self._shown = {post.id for post in self.posts}
         self._lines: dict[str, dict[str, Any]] = self._read()
 
     def _read(self) -> dict[str, dict[str, Any]]:
         if not self.path.is_file():
             return {}
+        try:
+            content = self.path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.path} is no annotation file: it is no UTF-8; give another --out"
+            ) from error
         texts = {post.id: post.text for post in self.posts}
         found: dict[str, dict[str, Any]] = {}
-        for number, line in enumerate(self.path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(cut_lines(content), 1):
             try:
                 values = json.loads(line)
                 name, text, _ = str(values["id"]), values["text"], values["spans"]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise DataError(
                     f"{self.path}, line {number} is no annotation ({error}); give another --out"
                 ) from error
@@ -95,6 +124,10 @@ class AnnotationStore:
     def done(self) -> int:
         """How many posts are done."""
         return sum(bool(self._lines.get(post.id, {}).get("done")) for post in self.posts)
+
+    def kept(self) -> int:
+        """How many of the posts the file holds, done or not."""
+        return sum(post.id in self._lines for post in self.posts)
 
     def show(self, index: int) -> dict[str, Any]:
         """A post with its words and marks, for the page."""
@@ -125,6 +158,7 @@ class AnnotationStore:
 
         Raises:
             InputError: If the values are no marks of this post.
+            OSError: If the file cannot be written; then nothing is kept.
         """
         post = self.posts[index]
         words = word_spans(post.text)
@@ -151,10 +185,15 @@ class AnnotationStore:
             "annotator": self.annotator,
         }
         with self._lock:
-            self._lines[post.id] = line
-            known = [self._lines[p.id] for p in self.posts if p.id in self._lines]
-            other = [x for name, x in self._lines.items() if name not in {p.id for p in self.posts}]
-            atomic_write(
-                self.path, "".join(json.dumps(x, ensure_ascii=False) + "\n" for x in (*known, *other))
-            )
+            lines = {**self._lines, post.id: line}
+            self._write(lines)
+            # only now: what the page and the command say is saved must stand in the file
+            self._lines = lines
         return line
+
+    def _write(self, lines: dict[str, dict[str, Any]]) -> None:
+        """The posts' lines in their order, then those of posts that are not shown today."""
+        known = [lines[post.id] for post in self.posts if post.id in lines]
+        other = [line for name, line in lines.items() if name not in self._shown]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in (*known, *other))
+        atomic_write(self.path, text)

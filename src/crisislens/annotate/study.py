@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import DataError, ImageError, InputError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import cut_lines, first_line
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
@@ -76,7 +77,11 @@ def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
     if not path.is_file():
         raise DataError(f"no assessments at {path}; make some with: crisislens analyze POSTS --explain")
     found = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no UTF-8; give a file that crisislens wrote") from error
+    for number, line in enumerate(cut_lines(text), 1):
         try:
             values = json.loads(line)
             if "tasks" in values:
@@ -87,9 +92,9 @@ def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
                     Post.model_validate(values["post"]),
                     Rationale.model_validate(values["rationale"]),
                 )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(
-                f"{path}, line {number} is no assessment of this version: {str(error).splitlines()[0]}"
+                f"{path}, line {number} is no assessment of this version: {first_line(error)}"
             ) from error
         if rationale is not None and (rationale.text or rationale.image):
             found[post.id] = (post, rationale)
@@ -218,7 +223,7 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
     try:
         kept = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         names, key = tuple(kept["names"]), kept["key"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"{folder} holds no readable key.json; give the folder that crisislens study make wrote"
         ) from error
@@ -248,7 +253,7 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
 def _answers(path: Path, study: str) -> Answers:
     try:
         given = Answers.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} holds no answers of a study; give the files that raters saved") from error
     if given.study != study:
         raise DataError(

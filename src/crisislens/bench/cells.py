@@ -13,7 +13,7 @@ from crisislens.bench.results import (
     code_fingerprint,
     key_of,
     provenance,
-    read_results,
+    read_bench_results,
 )
 from crisislens.core.errors import (
     CacheError,
@@ -24,11 +24,13 @@ from crisislens.core.errors import (
     ModelError,
 )
 from crisislens.core.files import atomic_write
+from crisislens.data.catalog import load_labeled
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
+from crisislens.evaluation.classification import ClassificationReport
 from crisislens.features.encode import PostEncoder
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.features import Prepared, prepare, read_knowledge
 from crisislens.training.fit import RunResult, fit, run_folder
 
@@ -88,7 +90,7 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
         return part
     data, knowledge, encoders = found
     features = _features_mark(cells[0].run, encoders)
-    known = {result.key for result in read_results(out / "results.jsonl")}
+    known = {result.key for result in read_bench_results(out / "results.jsonl")}
     prepared: Prepared | None = None
     for cell in cells:
         for seed in cell.run.seeds:
@@ -113,12 +115,12 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
     return part
 
 
-def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None, str]:
+def _requirements(cell: Cell) -> tuple[tuple[LabeledData, str, EncoderPair] | None, str]:
     """Posts, the mark of the texts beside them and encoders; or None, and everything that is missing."""
     reasons: list[str] = []
     data, knowledge, encoders = None, "", None
     try:
-        data = load_data(cell.run.data)
+        data = load_labeled(cell.run.data, cell.run.task)
         _check_photos(cell, data)
     except DataError as error:
         reasons.append(str(error))
@@ -136,7 +138,7 @@ def _requirements(cell: Cell) -> tuple[tuple[TaskData, str, EncoderPair] | None,
 
 
 def _fit(
-    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: TaskData, prepared: Prepared | None
+    run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: LabeledData, prepared: Prepared | None
 ) -> RunResult:
     """One run, gone on with where an earlier start of the same experiment left it; what another one left in
     its folder is replaced.
@@ -147,7 +149,9 @@ def _fit(
     same = mark.is_file() and mark.read_text(encoding="utf-8") == marked
     if not same:
         atomic_write(mark, marked)
-    return fit(run, seed=seed, out=out, cache=cache, resume=same, data=data, prepared=prepared)
+    return fit(
+        run, seed=seed, out=out, cache=cache, resume=same, overwrite=not same, data=data, prepared=prepared
+    )
 
 
 def _result(
@@ -156,13 +160,12 @@ def _result(
     seed: int,
     key: str,
     found: RunResult,
-    data: TaskData,
+    data: LabeledData,
     knowledge: str,
     features: str,
 ) -> BenchResult:
     report = found.test.report
     clean = found.clean_test.report if found.clean_test else None
-    beside = None if cell.run.knowledge is None else read_knowledge(cell.run.knowledge)
     return BenchResult.model_validate(
         {
             "key": key,
@@ -178,16 +181,28 @@ def _result(
             "seconds": round(found.seconds, 2),
             "posts": {name: len(posts) for name, posts in data.splits.items()},
             "with_photo": _photos(data),
-            "with_knowledge": {}
-            if beside is None
-            else {name: sum(bool(beside.of(p.post)) for p in posts) for name, posts in data.splits.items()},
-            **{name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
-            "clean": None
-            if clean is None
-            else {name: getattr(clean, name).value for name in ("accuracy", "macro_f1", "weighted_f1")},
+            "with_knowledge": _knowledge_counts(cell.run, data),
+            **_values(report),
+            "clean": None if clean is None else _values(clean),
             "folder": f"runs/{cell.run.name}/seed-{seed}",
         }
     )
+
+
+def _values(report: ClassificationReport) -> dict[str, float]:
+    """The numbers that a table shows of a report."""
+    return {name: getattr(report, name).value for name in ("accuracy", "macro_f1", "weighted_f1")}
+
+
+def _knowledge_counts(run: RunConfig, data: LabeledData) -> dict[str, int]:
+    """How many posts of each split have knowledge beside them; nothing where the row uses none."""
+    if run.knowledge is None:
+        return {}
+    beside = read_knowledge(run.knowledge)
+    found = {}
+    for name, posts in data.splits.items():
+        found[name] = sum(bool(beside.of(labeled.post)) for labeled in posts)
+    return found
 
 
 def _knowledge_mark(run: RunConfig) -> str:
@@ -198,11 +213,15 @@ def _features_mark(run: RunConfig, encoders: EncoderPair) -> str:
     return PostEncoder(encoders, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
 
 
-def _photos(data: TaskData) -> dict[str, int]:
-    return {name: sum(_has_photo(p.post.image, data) for p in posts) for name, posts in data.splits.items()}
+def _photos(data: LabeledData) -> dict[str, int]:
+    """How many posts of each split have a photo that is there."""
+    found = {}
+    for name, posts in data.splits.items():
+        found[name] = sum(_has_photo(labeled.post.image, data) for labeled in posts)
+    return found
 
 
-def _has_photo(ref: object, data: TaskData) -> bool:
+def _has_photo(ref: object, data: LabeledData) -> bool:
     from crisislens.domain.post import ImageRef
 
     if not isinstance(ref, ImageRef):
@@ -213,7 +232,7 @@ def _has_photo(ref: object, data: TaskData) -> bool:
         return False
 
 
-def _check_photos(cell: Cell, data: TaskData) -> None:
+def _check_photos(cell: Cell, data: LabeledData) -> None:
     """A row with published numbers needs the photos that they were made with.
 
     Raises:

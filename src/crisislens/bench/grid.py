@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import yaml
-
 from crisislens.core.errors import ConfigError, InputError
+from crisislens.core.yaml_files import read_yaml
 from crisislens.training.config import RowConfig, RunConfig
 
 __all__ = ["SETTINGS", "Cell", "Grid", "find_configs", "load_grid", "load_rows"]
@@ -102,7 +101,7 @@ def load_grid(
     for name in settings:
         if name not in SETTINGS:
             raise InputError(f"--setting {name} is not known; expected one of {', '.join(SETTINGS)}")
-    wanted = [path for path in files if not rows or any(_fits(path.stem, pattern) for pattern in rows)]
+    wanted = [path for path in files if not rows or _fits_any(path.stem, rows)]
     if not wanted:
         raise InputError(
             f"no row of {table} fits {', '.join(rows)}; rows: {', '.join(path.stem for path in files)}"
@@ -116,6 +115,10 @@ def load_grid(
         if setting in every[path.stem].settings and (not settings or setting in settings)
     ]
     return Grid(table, every, tuple(cells))
+
+
+def _fits_any(name: str, patterns: Sequence[str]) -> bool:
+    return any(_fits(name, pattern) for pattern in patterns)
 
 
 def load_rows(configs: Path, table: str) -> dict[str, RowConfig]:
@@ -139,10 +142,7 @@ def _files(configs: Path, table: str) -> list[Path]:
 
 def _row(path: Path, table: str) -> RowConfig:
     """The section `row` of a run file; the rest of it is read when it is run, which takes longer."""
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {str(error).splitlines()[0]}") from error
+    own = read_yaml(path)
     section = own.get("row") if isinstance(own, dict) else None
     if not isinstance(section, dict) or section.get("table") != table or own.get("name") != path.stem:
         raise ConfigError(
@@ -154,9 +154,8 @@ def _row(path: Path, table: str) -> RowConfig:
 
 def _run(path: Path, configs: Path, setting: str, overrides: list[str]) -> RunConfig:
     name = f"{setting.lower()}_{path.stem}"
-    return RunConfig.load(
-        path, [f"name={name}", *overrides], on_top=[configs / "settings" / SETTINGS[setting]]
-    )
+    on_top = [configs / "settings" / SETTINGS[setting]]
+    return RunConfig.load(path, [f"name={name}", *overrides], on_top=on_top, within=configs)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.lines import cut_lines
 
-__all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_results"]
+__all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_bench_results"]
 
 _ROOMS = ("core", "domain", "nn", "data", "encoders", "features", "models", "evaluation", "training")
 
@@ -88,7 +89,7 @@ def append_result(path: Path, result: BenchResult) -> None:
         os.close(handle)
 
 
-def read_results(path: Path) -> list[BenchResult]:
+def read_bench_results(path: Path) -> list[BenchResult]:
     """All results of a file; a line that a killed writer left half is skipped.
 
     Raises:
@@ -97,13 +98,13 @@ def read_results(path: Path) -> list[BenchResult]:
     if not path.is_file():
         return []
     try:
-        lines = [
-            line for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()
-        ]
+        text = path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise CacheError(f"{path} cannot be read ({error}); check the path and its rights") from error
     found, broken = [], 0
-    for line in lines:
+    for line in cut_lines(text):
+        if not line.strip():
+            continue
         try:
             found.append(BenchResult.model_validate(json.loads(line)))
         except ValueError:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -30,14 +31,14 @@ from crisislens.evaluation.significance import (
 )
 from crisislens.training.config import RowConfig
 
-__all__ = ["METRICS", "Comparison", "SettingTable", "TableRow", "build_tables"]
+__all__ = ["METRICS", "BaselineComparison", "SettingTable", "TableRow", "build_tables"]
 
 METRICS = ("accuracy", "macro_f1", "weighted_f1")
 _RESAMPLES = 4000
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineComparison:
     """A row beside its baseline.
 
     Attributes:
@@ -79,7 +80,7 @@ class TableRow:
     seeds: tuple[int, ...]
     clean: MeanInterval | None
     seconds: float
-    comparison: Comparison | None
+    comparison: BaselineComparison | None
     blocked: str
 
     def difference(self, metric: str) -> float | None:
@@ -132,7 +133,9 @@ def build_tables(
     """
     by_cell = _latest(results, rows)
     reasons = {(b.setting, b.row): b.reason for b in blocked}
-    settings = [s for s in SETTINGS if any(key[0] == s for key in (*by_cell, *reasons))]
+    # a setting has its table although all of it was blocked: the reasons are worth reading
+    seen = {setting for setting, _ in (*by_cell, *reasons)}
+    settings = [setting for setting in SETTINGS if setting in seen]
     return [_setting(s, rows, by_cell, reasons, root, resamples) for s in settings]
 
 
@@ -218,15 +221,21 @@ def _line(
     name: str,
     row: RowConfig,
     seeds: list[BenchResult],
-    compared: Comparison | None,
+    compared: BaselineComparison | None,
     reason: str,
 ) -> TableRow:
     clean = [r.clean["weighted_f1"] for r in seeds if r.clean]
+    ours: dict[str, MeanInterval] = {}
+    if seeds:
+        for metric in METRICS:
+            ours[metric] = mean_interval([getattr(r, metric) for r in seeds])
+    # YAML reads a setting's name as it likes
+    published = {str(key): value for key, value in row.published.items()}
     return TableRow(
         name=name,
         row=row,
-        published={str(k): v for k, v in row.published.items()}.get(setting),
-        ours={m: mean_interval([getattr(r, m) for r in seeds]) for m in METRICS} if seeds else {},
+        published=published.get(setting),
+        ours=ours,
         seeds=tuple(r.seed for r in seeds),
         clean=mean_interval(clean) if clean else None,
         seconds=sum(r.seconds for r in seeds),
@@ -237,33 +246,61 @@ def _line(
 
 def _comparisons(
     rows: dict[str, RowConfig], there: dict[str, list[BenchResult]], root: Path, resamples: int
-) -> dict[str, Comparison]:
-    pairs = {name: row.baseline for name, row in rows.items() if row.baseline in there and name in there}
-    read = {
-        name: [_read(root / r.folder / "predictions.parquet") for r in there[name]]
-        for name in {*pairs, *filter(None, pairs.values())}
-    }
+) -> dict[str, BaselineComparison]:
+    """Each row beside its baseline, where both ran with the same seeds on the same posts and their
+    predictions are still there.
+    """
+    pairs: dict[str, str] = {}
+    for name, row in rows.items():
+        if row.baseline is not None and row.baseline in there and name in there:
+            pairs[name] = row.baseline
+    read = {name: _read_all(there[name], root) for name in {*pairs, *pairs.values()}}
     found: dict[str, PairedDifference] = {}
     for name, base in pairs.items():
-        assert base is not None
         mine, theirs = read[name], read[base]
-        if None in mine or None in theirs:
+        if mine is None or theirs is None or not _same_posts([*mine, *theirs]):
             continue
-        y, tweets = mine[0][0], mine[0][1]  # type: ignore[index]
         if [r.seed for r in there[name]] != [r.seed for r in there[base]]:
             continue
-        if any(len(one[0]) != len(y) or (one[1] != tweets).any() for one in (*mine, *theirs) if one):  # type: ignore[union-attr]
-            continue
-        a, b = ([one[2] for one in side if one] for side in (mine, theirs))
-        found[name] = paired_bootstrap(y, a, b, "weighted_f1", clusters=tweets, resamples=resamples)
+        first = mine[0]
+        found[name] = paired_bootstrap(
+            first.y,
+            [one.p for one in mine],
+            [one.p for one in theirs],
+            "weighted_f1",
+            clusters=first.tweets,
+            resamples=resamples,
+        )
+    # Holm over all comparisons of the setting: one of twenty would be clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})
-    return {name: Comparison(rows[str(pairs[name])].title, d, corrected[name]) for name, d in found.items()}
+    return {
+        name: BaselineComparison(rows[pairs[name]].title, d, corrected[name]) for name, d in found.items()
+    }
 
 
-def _read(
-    path: Path,
-) -> tuple[Int[np.ndarray, " s"], Shaped[np.ndarray, " s"], Float[np.ndarray, "s c"]] | None:
-    """Classes, tweets and probabilities of the test posts of a run; None where its folder is gone."""
+class _Predicted(NamedTuple):
+    """Classes, tweets and probabilities of the test posts of a run."""
+
+    y: Int[np.ndarray, " s"]
+    tweets: Shaped[np.ndarray, " s"]
+    p: Float[np.ndarray, "s c"]
+
+
+def _same_posts(runs: Sequence[_Predicted]) -> bool:
+    """Whether all runs tested the same tweets in the same order."""
+    first = runs[0].tweets
+    return all(len(run.y) == len(first) and not (run.tweets != first).any() for run in runs)
+
+
+def _read_all(seeds: Sequence[BenchResult], root: Path) -> list[_Predicted] | None:
+    """The predictions of a cell's seeds; None where one is gone."""
+    found = [_read(root / r.folder / "predictions.parquet") for r in seeds]
+    kept = [one for one in found if one is not None]
+    return kept if len(kept) == len(found) else None
+
+
+def _read(path: Path) -> _Predicted | None:
+    """The predictions of a run; None where its folder is gone."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -274,10 +311,11 @@ def _read(
         test = np.array(table["split"].to_pylist()) == "test"
         names = [name.removeprefix("logit_") for name in table.column_names if name.startswith("logit_")]
         z = np.stack([table[f"logit_{name}"].to_numpy()[test] for name in names], axis=1).astype(np.float64)
-        y = np.array([names.index(label) for label in np.array(table["label"].to_pylist())[test]], np.int64)
-        tweets = np.array(
-            [str(i).rpartition("_")[0] or str(i) for i in np.array(table["id"].to_pylist())[test]]
-        )
+        labels = np.array(table["label"].to_pylist())[test]
+        y = np.array([names.index(label) for label in labels], np.int64)
+        ids = [str(i) for i in np.array(table["id"].to_pylist())[test]]
+        # an id is the tweet's, `_` and the number of the photo; an id without one is the tweet's
+        tweets = np.array([i.rpartition("_")[0] or i for i in ids])
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise CacheError(f"{path} cannot be read as predictions ({error}); run the row again") from error
-    return y, tweets, softmax(z)
+    return _Predicted(y, tweets, softmax(z))

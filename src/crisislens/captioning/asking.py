@@ -1,4 +1,4 @@
-"""Asking a captioner many questions, several at a time: retries, waits and budgets.
+"""Asking a captioner, from several threads at a time: retries, waits and budgets.
 
 Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what
 the server asks for; a server that says it is overloaded (429, 503) is left alone by all workers, not only by
@@ -8,8 +8,6 @@ the one that was told.
 import random
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from crisislens.captioning.answers import AnswerError, caption_of_answer
 from crisislens.captioning.base import Captioner
@@ -58,51 +56,16 @@ class Asking:
         self.unreached = 0
         self.random = random.Random(0)
 
-    def ask(
-        self,
-        questions: list[Question],
-        answers: dict[str, Outcome],
-        progress: Callable[[int, int], None] | None,
-    ) -> None:
-        """Asks all questions, a few ahead of the workers, and fills in the answers.
+    def answer(self, q: Question) -> Outcome:
+        """One question, tried until it is answered, hopeless or too dear.
 
         Arguments:
-            questions: What the store could not answer.
-            answers: From a question's key to what came of it.
-            progress: Called with the questions that are answered and all questions.
+            q: What the store could not answer.
 
         Raises:
             RequestError: If the captioner cannot be reached at all, with the reason; what was answered before
                 is kept.
         """
-        total = len(questions) + len(answers)
-        if progress is not None:
-            progress(len(answers), total)
-        waiting = iter(questions)
-        under_way: dict[Future[Outcome], Question] = {}
-        with ThreadPoolExecutor(self.captioner.workers, thread_name_prefix="caption") as pool:
-            try:
-                while True:
-                    while (
-                        len(under_way) < 2 * self.captioner.workers and (q := next(waiting, None)) is not None
-                    ):
-                        under_way[pool.submit(self._answer, q)] = q
-                    if not under_way:
-                        return
-                    done, _ = wait(under_way, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        answers[under_way.pop(future).key] = future.result()
-                        if progress is not None:
-                            progress(len(answers), total)
-            except BaseException:
-                # workers that wait must not hold up an interrupted run
-                self.stop.set()
-                for future in under_way:
-                    future.cancel()
-                raise
-
-    def _answer(self, q: Question) -> Outcome:
-        """One question, tried until it is answered, hopeless or too dear."""
         if (spent := self._spent()) is not None:
             return Outcome(status="budget", reason=spent)
         pixels = None

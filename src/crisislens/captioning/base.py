@@ -82,7 +82,7 @@ class CaptionerSpec(Config):
     """Options of that captioner; an unknown one is refused."""
 
 
-CAPTIONERS: Registry[Callable[[CaptionerSpec], Captioner]] = Registry("captioner")
+CAPTIONERS: Registry[Callable[[CaptionerSpec], Captioner]] = Registry("captioner", "crisislens.captioners")
 
 
 def load_captioner(spec: CaptionerSpec) -> Captioner:

@@ -12,18 +12,18 @@ A change of wording is a new version: captions of different versions are differe
 keeps them apart.
 """
 
-import importlib.resources
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import Field, field_validator
 
+from crisislens.core.assets import asset
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, InputError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.yaml_files import read_yaml
 from crisislens.data.untrusted import disarmed
 
 __all__ = ["Prompt", "RenderedPrompt", "find_prompt", "packaged_prompts"]
@@ -123,17 +123,14 @@ def find_prompt(name_or_path: str) -> Prompt:
 
 def packaged_prompts() -> dict[str, Prompt]:
     """The prompts that the package ships, by id."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "prompts"
+    root = asset("prompts")
     found = (_read(path) for path in sorted(root.glob("*.yaml")))
     return {prompt.id: prompt for prompt in found}
 
 
 def _read(path: Path) -> Prompt:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as a prompt ({str(error).splitlines()[0]}); see assets/prompts for "
-            f"examples"
-        ) from error
+        values = read_yaml(path)
+    except ConfigError as error:
+        raise ConfigError(f"{path} cannot be read as a prompt ({error}); see assets/prompts") from error
     return Prompt.parse(values, where=str(path))

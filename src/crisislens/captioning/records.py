@@ -1,5 +1,6 @@
 """What captioning may cost, what it asks and what comes of it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -61,7 +62,9 @@ class CaptionRun:
     """What a run came to.
 
     Attributes:
-        records: One a post, in order.
+        records: One a post, in order; none where they went into sinks.
+        statuses: How many posts have which status.
+        failed: Rows that could not become a post.
         questions: Distinct questions among them.
         known: Questions that the store could answer.
         requests: Requests that were made, retries included.
@@ -70,6 +73,8 @@ class CaptionRun:
     """
 
     records: list[CaptionRecord] = field(default_factory=list)
+    statuses: Counter[Status] = field(default_factory=Counter)
+    failed: int = 0
     questions: int = 0
     known: int = 0
     requests: int = 0
@@ -78,7 +83,12 @@ class CaptionRun:
 
     def count(self, status: Status) -> int:
         """Posts with a status."""
-        return sum(record.status == status for record in self.records)
+        return self.statuses[status]
+
+    @property
+    def posts(self) -> int:
+        """Posts that have a record."""
+        return self.statuses.total()
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from crisislens.captioning.prompts import RenderedPrompt
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.domain.post import Post
-from crisislens.encoders.checkpoints import advice, check_whole
+from crisislens.encoders.checkpoints import advice, check_whole, hub_closed, source
 
 __all__ = ["TransformersCaptioner", "TransformersOptions"]
 
@@ -115,6 +115,7 @@ def build_transformers(spec: CaptionerSpec) -> TransformersCaptioner:
     return TransformersCaptioner(TransformersOptions.parse(spec.options, where="captioner transformers"))
 
 
+@hub_closed()
 def _load(options: TransformersOptions) -> tuple[Any, Any]:
     import transformers
 
@@ -127,13 +128,13 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
     try:
         model, info = models.from_pretrained(
             name,
-            revision=revision,
+            **source(revision),
             use_safetensors=True,
             dtype=dtype,
             trust_remote_code=False,
             output_loading_info=True,
         )
-        processor = processors.from_pretrained(name, revision=revision, trust_remote_code=False)
+        processor = processors.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("vision-language", name, error)) from error
     check_whole("a captioner", name, info, spare=("lm_head.",))

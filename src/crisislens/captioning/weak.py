@@ -14,7 +14,6 @@ Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is 
 tweet.
 """
 
-import importlib.resources
 import json
 import re
 from pathlib import Path
@@ -31,6 +30,7 @@ from torch.nn import functional
 from crisislens.captioning.base import CAPTIONERS, Answer, Captioner, CaptionerSpec
 from crisislens.captioning.labels import PHOTO_LABELS
 from crisislens.captioning.prompts import RenderedPrompt
+from crisislens.core.assets import asset, verify
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint_file
@@ -72,7 +72,8 @@ class WeakCaptioner(Captioner):
 
     def __init__(self, options: WeakOptions) -> None:
         self.options = options
-        path = Path(str(importlib.resources.files("crisislens"))) / "assets" / "photo_labels.safetensors"
+        path = asset("photo_labels.safetensors")
+        verify(path)
         self.weight, self.bias = _read(path)
         self.encoder = EfficientNetImage()
         self._mark = f"{self.encoder.fingerprint()}-{fingerprint_file(path)}"

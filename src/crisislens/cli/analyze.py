@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say
+from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 
 if TYPE_CHECKING:
+    from crisislens.domain.assessment import Assessment
     from crisislens.pipeline.annotators import Annotator
+    from crisislens.runs.sinks import Sink
 
-__all__ = ["add_to", "columns_of", "run"]
+__all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-FORMATS = ("jsonl", "csv", "parquet", "geojson")
+DEFAULT_MODEL = "crisis-compact"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +28,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def analyze(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
@@ -33,16 +36,23 @@ def analyze(
         Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")
     ] = DEFAULT_OUT,
     model: Annotated[
-        str, typer.Option(help="Name of a bundle that ships, or the folder of one.")
-    ] = "crisis-compact",
+        list[str] | None,
+        typer.Option(
+            help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
+            "a task, by giving it again. Default: crisis-compact."
+        ),
+    ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+        typer.Option("--map", help=MAP_HELP),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
-            "--also", help="Write the assessments as csv, parquet or geojson too; may be given again."
+            "--also",
+            help="Write the assessments as csv, parquet, geojson or what a plug-in adds too; may be given "
+            "again.",
         ),
     ] = None,
     blur_locations: Annotated[
@@ -91,24 +101,22 @@ def analyze(
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
     columns = columns_of(column or [])
-    formats = also or []
-    for name in formats:
-        if name not in FORMATS:
-            raise InputError(f"--also {name} is not known; it takes {' or '.join(FORMATS[1:])}")
-    run(
-        posts,
-        images=images,
-        out=out,
-        model=model,
-        columns=columns,
-        formats=formats,
-        title=title,
-        threads=threads,
-        with_=[*(with_ or ()), *(["rationale"] if explain else ())],
-        without=without,
-        blur_locations=blur_locations,
-        extractors=(entities, relations),
-    )
+    with stoppable(f"what was finished is kept in {out}"):
+        run(
+            posts,
+            images=images,
+            out=out,
+            model=model or [DEFAULT_MODEL],
+            columns=columns,
+            encoding=encoding,
+            formats=also or [],
+            title=title,
+            threads=threads,
+            with_=[*(with_ or ()), *(["rationale"] if explain else ())],
+            without=without,
+            blur_locations=blur_locations,
+            extractors=(entities, relations),
+        )
 
 
 def run(
@@ -116,8 +124,9 @@ def run(
     *,
     images: Path | None,
     out: Path,
-    model: str,
+    model: list[str],
     columns: dict[str, str],
+    encoding: str | None = None,
     formats: list[str],
     title: str | None,
     threads: int | None,
@@ -135,28 +144,33 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.batch import clear_work, run_analysis
-    from crisislens.report.situation import write_outputs
+    from crisislens.pipeline.annotators import failures
+    from crisislens.pipeline.batch import RunOutcome, clear_work, run_analysis
+    from crisislens.report.situation import output_sinks
 
+    formats = _known(formats)
     set_threads(threads)
-    source: PostSource = read_posts(posts, columns or None)
+    source: PostSource = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
         raise InputError(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
         )
+    # before the run, as the run's own identity is: a file that changes meanwhile is not told as the one read
+    described = _described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
     given = [
         ("--images", images or posts.parent),
         ("--out", out),
-        ("--model", model),
         ("--title", title),
         ("--threads", threads),
+        ("--encoding", encoding),
     ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [
+        ("--model", model),
         ("--map", [f"{k}={v}" for k, v in columns.items()]),
         ("--also", formats),
         ("--with", with_),
@@ -169,25 +183,46 @@ def run(
     command = shlex.join(
         ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
     )
-    with sole_writer(out):
-        with progress("analyzing") as advance:
-            outcome = run_analysis(source, analyst, out, progress=lambda rows, _: advance(rows, None))
-        report = write_outputs(
+
+    def outputs(outcome: RunOutcome) -> "list[Sink[Assessment]]":
+        return output_sinks(
             outcome,
             analyst,
             source_name=posts.name,
             title=title,
             formats=formats,
             command=command,
-            data=_described(source.describe()),
+            data=described,
         )
+
+    total = total_rows(source)
+    with sole_writer(out):
+        with progress("analyzing", total) as advance:
+            outcome = run_analysis(source, analyst, out, progress=advance, total=total, outputs=outputs)
         clear_work(out)
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
-    say(f"{outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
+    say_notes(source)
     say(f"assessments  {out / 'assessments.jsonl'}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
-    say(f"report       {report}")
+    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+        say(f"left out     {name} on {posts_without} posts; the first because {reason}")
+    say(f"report       {out / 'report.html'}")
+    say_lost(dict(outcome.lost))
+    reasons = f"{out / 'failed.jsonl'} says why of each"
+    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _known(formats: list[str]) -> list[str]:
+    """The formats that are written beside assessments.jsonl, which always is."""
+    from crisislens.runs.sinks import SINKS
+
+    for name in formats:
+        if name not in SINKS and name != "jsonl":
+            problems = "".join(f"; {problem}" for problem in SINKS.problems())
+            raise InputError(f"--also {name} is not known; it takes {' or '.join(SINKS)}{problems}")
+    return [name for name in formats if name != "jsonl"]
 
 
 def _annotators(
@@ -217,20 +252,9 @@ def _annotators(
     return (*others, EntityAnnotator(finder))
 
 
-def columns_of(pairs: list[str]) -> dict[str, str]:
-    """`FIELD=COLUMN` pairs as a mapping."""
-    columns: dict[str, str] = {}
-    for pair in pairs:
-        field, sign, name = pair.partition("=")
-        if not sign or not field or not name:
-            raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
-        columns[field.strip()] = name.strip()
-    return columns
-
-
 def _described(source: dict[str, object]) -> dict[str, str]:
     """What the report's footer says of the source."""
-    columns = source.get("columns")
+    columns, notes = source.get("columns"), source.get("notes")
     named = (
         {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()}
         if isinstance(columns, dict)
@@ -239,5 +263,6 @@ def _described(source: dict[str, object]) -> dict[str, str]:
     return {
         "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
         "Ids": str(source.get("ids", "from the file")),
+        **({"Reading": "; ".join(map(str, notes))} if isinstance(notes, list) and notes else {}),
         "Source fingerprint": str(source.get("fingerprint", "")),
     }

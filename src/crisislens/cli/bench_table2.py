@@ -95,7 +95,7 @@ def show_table2(
     --write.
     """
     from crisislens.bench.grid import find_configs, load_rows
-    from crisislens.bench.results import read_results
+    from crisislens.bench.results import read_bench_results
     from crisislens.bench.run import read_blocked
     from crisislens.bench.tables import build_tables
     from crisislens.bench.text import COLUMNS, cells, csv_text, latex_text, markdown_text
@@ -108,7 +108,7 @@ def show_table2(
             raise InputError(f"--write {kind} is not known; expected one of {', '.join(kinds)}")
     rows = load_rows(find_configs(configs), NAME)
     folder = out / NAME
-    results, blocked = read_results(folder / "results.jsonl"), read_blocked(folder)
+    results, blocked = read_bench_results(folder / "results.jsonl"), read_blocked(folder)
     if not results and not blocked:
         raise InputError(f"{folder} holds no results; run `crisislens bench run {NAME} --out {out}` first")
     tables = build_tables(rows, results, blocked, folder, resamples=resamples)

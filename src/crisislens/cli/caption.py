@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to", "options_of"]
 
@@ -20,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def caption(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     backend: Annotated[
         str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
     ],
@@ -30,6 +31,8 @@ def caption(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     prompt: Annotated[
         str,
         typer.Option(
@@ -68,15 +71,13 @@ def caption(
     from crisislens.captioning.base import CAPTIONERS, CaptionerSpec, load_captioner
     from crisislens.captioning.prompts import find_prompt
     from crisislens.captioning.records import Limits
-    from crisislens.captioning.run import caption_posts, write_captions
+    from crisislens.captioning.run import caption_posts
     from crisislens.core.store import Store
-    from crisislens.data.tabular import read_posts
-    from crisislens.domain.post import Post
+    from crisislens.runs.sinks import JsonLines
 
     CAPTIONERS[backend]
     words = find_prompt(prompt)
-    rows = list(read_posts(posts))
-    good = [row for row in rows if isinstance(row, Post)]
+    rows = open_posts(posts, column, encoding=encoding)
     root = images or posts.resolve().parent
     if not root.is_dir():
         raise InputError(
@@ -86,23 +87,33 @@ def caption(
     limits = Limits(
         max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries
     )
+    total = total_rows(rows)
     try:
-        with Store(store) as answers, progress("captioning") as advance:
+        with (
+            stoppable(f"what was answered is kept in {store}"),
+            Store(store) as answers,
+            progress("captioning", total) as advance,
+        ):
             run = caption_posts(
-                good, captioner, words, answers, image_root=root, limits=limits, progress=advance
+                rows,
+                captioner,
+                words,
+                answers,
+                image_root=root,
+                limits=limits,
+                sinks=[JsonLines(out)],
+                progress=advance,
+                total=total,
             )
     finally:
         captioner.close()
-    write_captions(out, run.records)
-    if len(rows) > len(good):
-        say_error(
-            f"{len(rows) - len(good)} rows could not be read and have no caption; `crisislens analyze` names "
-            f"them"
-        )
+    if run.failed:
+        say_error(f"{run.failed} rows could not be read and have no caption; `crisislens analyze` names them")
+    say_notes(rows)
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     say(
-        f"{run.count('captioned')} of {len(good)} posts captioned; {run.questions} different questions, "
+        f"{run.count('captioned')} of {run.posts} posts captioned; {run.questions} different questions, "
         f"{run.known} answered before, "
         f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
     )
@@ -116,21 +127,22 @@ def caption(
         if count := run.count(status):  # type: ignore[arg-type]
             say(f"{count} {words_for}")
     say(f"captions  {out}")
+    hopeless = run.failed + run.count("failed") + run.count("unreadable photo")
+    others = run.posts + run.failed - hopeless
+    refuse_empty(others, hopeless, what="captioned", where=f"{out} says why of each that could be read")
 
 
 def options_of(pairs: list[str]) -> dict[str, Any]:
     """`KEY=VALUE` pairs with their values as YAML reads them."""
-    import yaml
-
-    from crisislens.core.errors import InputError
+    from crisislens.core.errors import ConfigError
+    from crisislens.core.settings import parse_value, split_setting
 
     options: dict[str, object] = {}
     for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise InputError(f"--set {pair!r} is not of the form KEY=VALUE, as in model=llava")
+        key, value = split_setting(pair)
         try:
-            options[key.strip()] = yaml.safe_load(value) if value else ""
-        except yaml.YAMLError:
-            options[key.strip()] = value
+            options[key] = parse_value(value, where=f"--set {key}") if value else ""
+        except ConfigError:
+            # the options' types are the captioner's: what is no YAML is text
+            options[key] = value
     return options

@@ -1,12 +1,29 @@
 """What the commands print: results on standard output, progress and errors on standard error."""
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from types import FrameType
 
 import typer
 
-__all__ = ["progress", "say", "say_error", "say_progress", "table"]
+from crisislens.core.errors import RunError, StoppedError, TerminatedError
+
+__all__ = [
+    "end_stopped",
+    "progress",
+    "refuse_empty",
+    "say",
+    "say_error",
+    "say_lost",
+    "say_progress",
+    "stoppable",
+    "table",
+    "total_rows",
+]
 
 
 def say(text: str) -> None:
@@ -40,9 +57,13 @@ def table(title: str, columns: list[str], rows: list[list[str]], *, words: bool 
 
 
 @contextmanager
-def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on standard error; yields `advance(done, total)`, with total None where it is unknown.
-    Silent where nobody watches.
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error with the time that is left, where the total is known; yields
+    `advance(done, total)`. Silent where nobody watches.
+
+    Arguments:
+        label: What is done.
+        total: All there is to do, for a bar that is there before the first step; None where it is unknown.
     """
     from rich.console import Console
     from rich.progress import (
@@ -52,6 +73,7 @@ def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
         SpinnerColumn,
         TextColumn,
         TimeElapsedColumn,
+        TimeRemainingColumn,
     )
 
     bar = Progress(
@@ -60,10 +82,87 @@ def progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
         transient=True,
     )
     with bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(label, total=total)
+
+        def advance(done: int, of: int | None) -> None:
+            bar.update(task, completed=done, total=total if of is None else of)
+
+        yield advance
+
+
+def total_rows(source: Iterable[object]) -> int | None:
+    """How many rows a source has; counted, which takes a moment, only where somebody watches the bar."""
+    if isinstance(source, Sized):
+        return len(source)
+    return sum(1 for _ in source) if sys.stderr.isatty() else None
+
+
+def say_lost(lost: dict[str, int]) -> None:
+    """Says how many records a file could not hold, by the file's name."""
+    for name, count in lost.items():
+        say_error(f"{count} records could not be written to {name}; assessments.jsonl holds them")
+
+
+def refuse_empty(done: int, failed: int, *, what: str, where: str) -> None:
+    """Ends a command with an error when every row failed: nobody is to take its output for a result.
+
+    Arguments:
+        done: Rows that came to something.
+        failed: Rows that failed.
+        what: What could not be done, as in `assessed`.
+        where: Where the reasons stand.
+
+    Raises:
+        RunError: If none came to something.
+    """
+    if failed and not done:
+        raise RunError(f"none of the {failed} rows could be {what}; {where}")
+
+
+@contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """Turns Ctrl+C and SIGTERM into one sentence and the exit codes 130 and 143.
+
+    Arguments:
+        kept: What holds before the run says itself what is kept.
+
+    Raises:
+        StoppedError: If somebody stopped the command.
+    """
+    terminated = threading.Event()
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        terminated.set()
+        raise KeyboardInterrupt
+
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # typer makes an exit of an interrupt that comes while a command is being prepared
+        if isinstance(stop, SystemExit) and stop.code != StoppedError.exit_code:
+            raise
+        notes = "; ".join(getattr(stop, "__notes__", ())) or kept
+        kind = TerminatedError if terminated.is_set() else StoppedError
+        raise kind(f"stopped; {notes}; start the same command again to go on from there") from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def end_stopped(code: int) -> None:
+    """Ends the process now. Threads that are in the middle of a chunk are not waited for: as after a kill,
+    what is finished is whole.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

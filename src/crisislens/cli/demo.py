@@ -24,23 +24,24 @@ def demo(
 ) -> None:
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
     from crisislens.cli.analyze import run
-    from crisislens.cli.console import table
-    from crisislens.data.synthetic import write_synthetic_crisis
+    from crisislens.cli.console import stoppable, table
+    from crisislens.demo import write_synthetic_crisis
     from crisislens.pipeline.batch import read_assessments
 
     posts = write_synthetic_crisis(out / "posts")
     title = "Demo: a made-up flood and fire"
-    run(
-        posts,
-        images=None,
-        out=out / "results",
-        model="crisis-compact",
-        columns={},
-        formats=["csv", "geojson"],
-        title=title,
-        threads=None,
-        with_=["entities"],
-    )
+    with stoppable(f"what was finished is kept in {out / 'results'}"):
+        run(
+            posts,
+            images=None,
+            out=out / "results",
+            model=["crisis-compact"],
+            columns={},
+            formats=["csv", "geojson"],
+            title=title,
+            threads=None,
+            with_=["entities"],
+        )
     urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
     if urgent:
         rows = [

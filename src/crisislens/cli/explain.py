@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import progress, say
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.domain.tasks import ASKED
 
 __all__ = ["add_to"]
 
@@ -19,11 +21,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def explain(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     method: Annotated[
         str, typer.Option(help="rationales, integrated_gradients or attention_rollout.")
     ] = "rationales",
-    task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = "informativeness",
+    task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = ASKED[0].question,
     model: Annotated[
         str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")
     ] = "crisis-compact",
@@ -36,6 +38,8 @@ def explain(
     out: Annotated[Path, typer.Option(help="The explanations, one JSON object a line.")] = Path(
         "explanations.jsonl"
     ),
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
 ) -> None:
     """Write the evidence of each post; attribution is marked as post-hoc."""
     import json
@@ -46,13 +50,13 @@ def explain(
 
     limit_threads()
     from crisislens.core.files import atomic_write
-    from crisislens.data.tabular import read_posts
     from crisislens.domain.post import Post
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.explainer import explainer
 
     set_threads()
-    rows = [row for row in read_posts(posts) if isinstance(row, Post)]
+    source = open_posts(posts, column, encoding=encoding)
+    rows = [row for row in source if isinstance(row, Post)]
     why = explainer(
         method, task=task, model=model, rationales=rationales, image_root=images or posts.resolve().parent
     )
@@ -69,5 +73,6 @@ def explain(
             lines.append(json.dumps(record, ensure_ascii=False) + "\n")
             advance(i, len(rows))
     atomic_write(out, "".join(lines))
+    say_notes(source)
     say(f"{len(rows) - failed} posts explained, {failed} failed")
     say(f"explanations  {out}")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, table
+from crisislens.cli.console import progress, refuse_empty, say, stoppable, table, total_rows
 from crisislens.cli.extractors import chosen_finder
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,14 +22,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def extract(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     out: Annotated[
         Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")
     ] = Path("entities.jsonl"),
     column: Annotated[
         list[str] | None,
-        typer.Option("--map", help="FIELD=COLUMN, as in text=tweetText; may be given again."),
+        typer.Option("--map", help=MAP_HELP),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
     entities: Annotated[
         str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")
     ] = "entities-compact",
@@ -68,10 +70,8 @@ def extract(
     from crisislens.core.threads import limit_threads
 
     limit_threads(threads)
-    from crisislens.cli.analyze import columns_of
     from crisislens.data.contexts import MOST_CHARACTERS
     from crisislens.data.sidecar import Sidecar
-    from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.extraction import extract_posts
 
@@ -82,12 +82,14 @@ def extract(
         )
     if contexts is not None and out.resolve() == contexts.resolve():
         raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
-    source = read_posts(posts, columns_of(column or []) or None)
+    source = open_posts(posts, column, encoding=encoding)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
-    with progress("extracting") as advance:
-        done = extract_posts(source, finder, out, contexts=beside, progress=lambda rows: advance(rows, None))
+    total = total_rows(source)
+    with stoppable(f"what was finished is kept beside {out}"), progress("extracting", total) as advance:
+        done = extract_posts(source, finder, out, contexts=beside, progress=advance, total=total)
     _say(done, finder.seeks_relations)
+    say_notes(source)
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:
@@ -97,6 +99,7 @@ def extract(
             [[text, kind, str(count)] for (kind, text), count in done.frequent],
         )
     say(f"entities  {out}")
+    refuse_empty(done.posts + done.left_alone, done.failed, what="read", where=f"{out} says why of each")
 
 
 def _say(done: "ExtractionOutcome", relations: bool) -> None:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to"]
 
@@ -16,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def features(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     out: Annotated[
         Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")
     ],
@@ -29,6 +30,8 @@ def features(
     checkpoint: Annotated[
         str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
 ) -> None:
     """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule
     starts another cache.
@@ -38,12 +41,11 @@ def features(
     limit_threads()
     from crisislens.core.errors import InputError
     from crisislens.data.images import ImageLimits
-    from crisislens.data.tabular import read_posts
     from crisislens.data.text import CleaningRules
     from crisislens.domain.post import Post
     from crisislens.encoders.base import EncoderSpec, load_encoders
     from crisislens.features.encode import PostEncoder
-    from crisislens.features.extract import extract
+    from crisislens.features.extract import EncodeStep, extract
     from crisislens.nn.device import set_threads
 
     set_threads()
@@ -51,7 +53,9 @@ def features(
         raise InputError(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
         )
-    source = read_posts(posts)
+    source = open_posts(posts, column, encoding=encoding)
+    # before the posts are read: a file that changes meanwhile must not name the cache of what was read
+    of_source = source.fingerprint()
     rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
@@ -61,11 +65,17 @@ def features(
         limits=ImageLimits(),
         image_root=images or posts.resolve().parent,
     )
-    with progress("encoding") as advance:
-        cache = extract(good, maker, out, source_fingerprint=source.fingerprint(), progress=advance)
-    if len(rows) > len(good):
+    with stoppable(f"what was finished is kept in {out}"), progress("encoding", len(good)) as advance:
+        cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance)
+    unread = len(rows) - len(good)
+    if unread:
         say_error(
-            f"{len(rows) - len(good)} rows could not be read and are not in the cache; `crisislens analyze` "
-            f"names them"
+            f"{unread} rows could not be read and are not in the cache; `crisislens analyze` names them"
         )
+    broken = sum(any(note.startswith(EncodeStep.failure) for note in notes) for notes in cache.notes)
+    if broken:
+        say_error(f"{broken} posts could not be encoded and have no features; the cache's notes say why")
+    say_notes(source)
     say(f"{len(cache)} posts in {out / cache.fingerprint}")
+    reasons = "`crisislens analyze` names the rows that could not be read"
+    refuse_empty(len(cache) - broken, unread + broken, what="encoded", where=reasons)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say, say_error
+from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 
 __all__ = ["add_to"]
 
@@ -16,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def knowledge(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     backend: Annotated[str, typer.Option(help="wikipedia, or table (offline).")],
     out: Annotated[Path, typer.Option(help="Where the summaries go, one JSON object a post.")] = Path(
         "knowledge.jsonl"
@@ -25,30 +26,30 @@ def knowledge(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE for the backend, as in table=pages.jsonl; may be given again."),
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
 ) -> None:
     """Look up the names in posts; what was answered once is kept and not asked again."""
     import crisislens.knowledge  # noqa: F401 - registers the sources
     from crisislens.cli.caption import options_of
-    from crisislens.data.tabular import read_posts
-    from crisislens.domain.post import Post
     from crisislens.knowledge.base import KnowledgeSpec, load_source
-    from crisislens.knowledge.run import know_posts, write_knowledge
+    from crisislens.knowledge.run import run_knowledge
+    from crisislens.runs.sinks import JsonLines
 
     source = load_source(KnowledgeSpec(name=backend, options=options_of(option or [])))
-    rows = list(read_posts(posts))
-    good = [row for row in rows if isinstance(row, Post)]
-    with progress("looking up") as advance:
-        records = know_posts(good, source, progress=advance)
-    write_knowledge(out, records)
-    if len(rows) > len(good):
+    rows = open_posts(posts, column, encoding=encoding)
+    total = total_rows(rows)
+    kept = f"what {source.name} answered is kept"
+    with stoppable(kept), progress("looking up", total) as advance:
+        run = run_knowledge(rows, source, [JsonLines(out)], progress=advance, total=total)
+    if run.failed:
         say_error(
-            f"{len(rows) - len(good)} rows could not be read and have no knowledge; `crisislens analyze` "
-            f"names them"
+            f"{run.failed} rows could not be read and have no knowledge; `crisislens analyze` names them"
         )
-    found = sum(bool(record.text) for record in records)
-    failed = sum(record.reason is not None for record in records)
-    say(
-        f"{found} of {len(good)} posts name something that {source.name} "
-        f"knows{f'; {failed} could not be asked' if failed else ''}"
-    )
+    asked = f"; {run.unanswered} could not be asked" if run.unanswered else ""
+    say(f"{run.found} of {run.posts} posts name something that {source.name} knows{asked}")
+    say_notes(rows)
     say(f"knowledge  {out}")
+    hopeless = run.failed + run.unanswered
+    others = run.posts - run.unanswered
+    refuse_empty(others, hopeless, what="looked up", where=f"{out} says why of each that could be read")

@@ -5,8 +5,9 @@ import sys
 
 import typer
 
-from crisislens.cli.console import say_error
-from crisislens.core.errors import CrisisLensError
+from crisislens.cli.console import end_stopped, say_error, stoppable
+from crisislens.core.errors import CrisisLensError, StoppedError
+from crisislens.core.hub import allow_hub
 
 __all__ = ["app", "main"]
 
@@ -24,9 +25,17 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _root(
     version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    ask_hub: bool = typer.Option(
+        False,
+        "--allow-hub",
+        help="Let a model that names a checkpoint of a hub be fetched from there; otherwise only folders and "
+        "files that were fetched before are used.",
+    ),
 ) -> None:
+    if ask_hub:
+        allow_hub()
     if version:
-        from crisislens import __version__
+        from crisislens.core.version import __version__
 
         typer.echo(f"crisislens {__version__}")
         raise typer.Exit
@@ -37,7 +46,9 @@ def _gather() -> None:
         analyze,
         annotate,
         bench,
+        bundle,
         caption,
+        compare,
         data,
         demo,
         evaluate_extractor,
@@ -56,6 +67,8 @@ def _gather() -> None:
     demo.add_to(app)
     extract.add_to(app)
     train.add_to(app)
+    bundle.add_to(app)
+    compare.add_to(app)
     train_extractor.add_to(app)
     evaluate_extractor.add_to(app)
     features.add_to(app)
@@ -88,10 +101,14 @@ def main() -> None:
     """Runs the command line.
 
     Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache,
-    6 a missing optional package, 130 interrupted.
+    6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143 terminated.
     """
     try:
-        app()
+        with stoppable("what was finished before is kept"):
+            app()
+    except StoppedError as stop:
+        say_error(str(stop))
+        end_stopped(stop.exit_code)
     except CrisisLensError as error:
         say_error(str(error))
         sys.exit(error.exit_code)
@@ -104,6 +121,3 @@ def main() -> None:
             f"you may read and write it"
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        say_error("interrupted; start the same command again to go on from here")
-        sys.exit(130)

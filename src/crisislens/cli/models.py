@@ -23,7 +23,7 @@ def list_models() -> None:
 
     rows = []
     for name, folder in packaged_bundles().items():
-        config = Bundle(folder).config
+        config = Bundle.read(folder).config
         rows.append([name, config.version, ", ".join(config.tasks), config.encoder.name])
     table("models that ship", ["name", "version", "tasks", "encoder"], rows, words=True)
     extractors = [(name, *describe_extractor(folder)) for name, folder in packaged_extractors().items()]
@@ -41,6 +41,8 @@ def list_models() -> None:
         [[name, _first_line(build)] for name, build in ENCODERS.items()],
         words=True,
     )
+    for problem in (*MODELS.problems(), *ENCODERS.problems()):
+        say(problem)
 
 
 @app.command("show")
@@ -51,8 +53,8 @@ def show_model(
 ) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""
     from crisislens.models.extractor_artifact import extractor_card, is_extractor
-    from crisislens.pipeline.bundle import find_bundle
     from crisislens.pipeline.extractors import packaged_extractors
+    from crisislens.pipeline.joining import find_bundle
 
     folder = packaged_extractors().get(name, Path(name))
     if is_extractor(folder):

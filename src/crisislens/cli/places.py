@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import progress, say
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 from crisislens.core.errors import InputError
 
 __all__ = ["add_to"]
@@ -21,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def place_types(
-    posts: Annotated[Path, typer.Argument(help="Posts as .jsonl, .csv, .tsv or .parquet.")],
+    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
     out: Annotated[Path, typer.Option(help="The JSONL file to write: id and place_type of each post.")],
     checkpoint: Annotated[
         str, typer.Option(help="CLIP: a folder with its files, or a name on the hub.")
@@ -29,6 +30,8 @@ def place_types(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
     ] = None,
+    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
 ) -> None:
     """Say at what kind of place each post was probably made, zero-shot; the probabilities are not
     calibrated.
@@ -37,7 +40,6 @@ def place_types(
 
     from crisislens.core.files import atomic_write
     from crisislens.data.images import ImageLimits
-    from crisislens.data.tabular import read_posts
     from crisislens.data.text import CleaningRules
     from crisislens.domain.assessment import FailedPost
     from crisislens.domain.post import Post
@@ -45,7 +47,7 @@ def place_types(
     from crisislens.features.encode import PostEncoder
     from crisislens.pipeline.zero_shot import ZeroShotPlaces
 
-    source = read_posts(posts)
+    source = open_posts(posts, column, encoding=encoding)
     if images is not None and not images.is_dir():
         raise InputError(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
@@ -77,5 +79,6 @@ def place_types(
                 advance(len(lines), None)
         answer()
     atomic_write(out, "".join(line + "\n" for line in lines))
+    say_notes(source)
     say(f"{len(lines)} posts judged, {failed} rows failed")
     say(f"place types  {out}")

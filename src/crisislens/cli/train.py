@@ -10,6 +10,8 @@ import typer
 from crisislens.cli.console import progress, say, table
 
 if TYPE_CHECKING:
+    from crisislens.data.labeled import LabeledData
+    from crisislens.training.config import RunConfig
     from crisislens.training.fit import RunResult
 
 __all__ = ["add_to"]
@@ -39,6 +41,12 @@ def train(
         bool,
         typer.Option("--resume", help="Go on where a killed run was; finished seeds are not trained again."),
     ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what an earlier run of this name left.")
+    ] = False,
+    push_to_hub: Annotated[
+        str, typer.Option(help="Send the model to this repository (owner/name) of a model hub, too.")
+    ] = "",
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
     from crisislens.core.threads import limit_threads
@@ -46,8 +54,6 @@ def train(
     limit_threads()
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
-    from crisislens.training.fit import fit
     from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
@@ -55,20 +61,91 @@ def train(
         _train_rationales(run, override, seeds, out)
         return
     config = RunConfig.load(run, override)
-    posts = load_data(config.data)
+    tasks = _read_tasks(config, seeds, out, resume, overwrite)
+    made = [_train_task(one, posts, seeds, out, cache, resume, overwrite) for one, posts in tasks]
+    models = " ".join(f"--model {folder}" for folder in made)
+    say(f"use it: crisislens analyze POSTS {models}")
+    if push_to_hub:
+        from crisislens.models.hub import push_to_hub as push
+        from crisislens.pipeline.joining import trained_artifact
+
+        for folder in made:
+            say(f"sent    {push(trained_artifact(folder), push_to_hub)}")
+
+
+def _read_tasks(
+    config: "RunConfig", seeds: list[int] | None, out: Path, resume: bool, overwrite: bool
+) -> "list[tuple[RunConfig, LabeledData]]":
+    """The run of each task with its posts, checked before the first of them trains."""
+    from crisislens.data.catalog import load_labeled
+    from crisislens.training.starting import check_seeds
+
+    tasks = [(one, load_labeled(one.data, one.task)) for one in config.one_a_task()]
+    for one, posts in tasks:
+        check_seeds(one, posts, seeds or one.seeds, out, resume=resume, overwrite=overwrite)
+    return tasks
+
+
+def _train_task(
+    config: "RunConfig",
+    posts: "LabeledData",
+    seeds: list[int] | None,
+    out: Path,
+    cache: Path,
+    resume: bool,
+    overwrite: bool,
+) -> Path:
+    """Trains the seeds of one task and prints their numbers; returns the run's folder."""
+    from crisislens.training.fit import fit
+
+    photos = posts.photos()
+    counts = [f"{part} {len(rows):,} ({photos[part]:,} with photo)" for part, rows in posts.splits.items()]
+    say(f"{posts.space.question}: {', '.join(posts.space.classes)}; posts: {', '.join(counts)}")
+    for what in ("rows that failed", "rows without a label"):
+        if count := posts.description.get(what):
+            say(f"left out: {count} {what}")
     results = []
     for seed in seeds or config.seeds:
         with progress(f"features for seed {seed}") as advance:
             found = fit(
-                config, seed=seed, out=out, cache=cache, resume=resume, data=posts, on_features=advance
+                config,
+                seed=seed,
+                out=out,
+                cache=cache,
+                resume=resume,
+                overwrite=overwrite,
+                data=posts,
+                on_features=advance,
             )
         results.append(found)
         say(f"seed {seed}: epoch {found.best_epoch} kept, {found.seconds:.0f} s; {found.test.headline()}")
     say("")
-    say(results[0].test.markdown(config.published) if len(results) == 1 else "")
+    # published rows stand beside their own data alone
+    published = config.published if posts.space.setting == config.data.setting else ()
+    say(results[0].test.markdown(published) if len(results) == 1 else "")
     if len(results) > 1:
         _show_seeds(results)
     say(f"results in {out / config.name}")
+    _say_calibrated(out / config.name)
+    return out / config.name
+
+
+def _say_calibrated(folder: Path) -> None:
+    """Says which posts the model will answer for, since of the others it will only say "not sure"."""
+    from crisislens.models.artifact import read_meta
+    from crisislens.pipeline.joining import trained_artifact
+    from crisislens.training.calibrate import FEWEST_POSTS
+
+    _, meta = read_meta(trained_artifact(folder))
+    kinds = {"text": "a text alone", "image": "a photo alone", "both": "text and photo"}
+    left_out = [words for kind, words in kinds.items() if kind not in meta.calibration]
+    if meta.calibration:
+        say(f"calibrated for {' | '.join(kinds[kind] for kind in meta.calibration)}")
+    if left_out:
+        say(
+            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev posts of "
+            f"that kind, with different labels"
+        )
 
 
 def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | None, out: Path) -> None:
@@ -116,9 +193,15 @@ def _show_seeds(runs: "list[RunResult]") -> None:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Folder of a trained model: OUT/NAME/seed-N/artifact.")],
+    model: Annotated[
+        Path, typer.Argument(help="A trained model: OUT/NAME, OUT/NAME/seed-N or OUT/NAME/seed-N/artifact.")
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of CrisisMMD. Default: as in the run file beside the model.")
+        Path | None,
+        typer.Option(
+            help="Other labeled posts: a table or folder of one's own, of which posts without a split are "
+            "test posts, or the folder of CrisisMMD. Default: as in the run file beside the model."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
@@ -128,38 +211,14 @@ def evaluate(
     """
     import json
 
-    from crisislens.core.errors import InputError, ModelError
     from crisislens.core.threads import limit_threads
 
-    if not (model / "config.json").is_file():
-        raise ModelError(
-            f"{model} holds no trained model (config.json is missing); give a folder OUT/NAME/seed-N/artifact"
-        )
-    if not (model.parent / "run.yaml").is_file():
-        raise ModelError(
-            f"{model.parent} holds no run.yaml, which says how texts are cleaned; give the folder that "
-            f"`crisislens train` wrote"
-        )
-    if split not in ("train", "dev", "test"):
-        raise InputError(f"--split {split} is not known; expected train, dev or test")
     limit_threads()
+    from crisislens.api import evaluate as evaluate_model
+    from crisislens.api import run_of
     from crisislens.nn.device import set_threads
-    from crisislens.training.config import RunConfig
-    from crisislens.training.data import load_data
-    from crisislens.training.evaluate import evaluate_artifact
 
     set_threads()
-    config = RunConfig.load(model.parent / "run.yaml", [f"data.root={data}"] if data else None)
-    found = evaluate_artifact(
-        model,
-        load_data(config.data),
-        split,
-        rules=config.rules,
-        limits=config.limits,
-        knowledge=config.knowledge,
-    )
-    say(
-        json.dumps(found.as_dict(), indent=1)
-        if as_json
-        else found.markdown(config.published if split == "test" else ())
-    )
+    found = evaluate_model(model, data, split=split)
+    published = run_of(model).published if split == "test" else ()
+    say(json.dumps(found.as_dict(), indent=1) if as_json else found.markdown(published))

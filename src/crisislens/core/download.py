@@ -13,18 +13,24 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from crisislens.core.errors import InputError
 from crisislens.core.files import atomic_write
-from crisislens.core.http import RequestError, check_address, open_stream, shown_address, translated
+from crisislens.core.http import (
+    Answer,
+    CutOffError,
+    RequestError,
+    check_address,
+    open_stream,
+    shown_address,
+)
 
 __all__ = ["check_download_address", "download"]
 
-Progress = Callable[[int, int | None], None]
+ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
 _SPARE_BYTES: Final = 64 * 1024 * 1024
@@ -69,7 +75,7 @@ def download(
     block_timeout_s: float = 60.0,
     attempts: int = 5,
     wait_s: float = 2.0,
-    progress: Progress = lambda done, total: None,
+    progress: ByteProgress = lambda done, total: None,
 ) -> Path:
     """Downloads a file, or the rest of it; does nothing where it is there.
 
@@ -123,16 +129,18 @@ def download(
     return to
 
 
-def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, progress: Progress) -> _Version:
+def _fetch(
+    url: str, part: Path, *, max_bytes: int, block_timeout_s: float, progress: ByteProgress
+) -> _Version:
     """One request: the whole file, or what is missing of it."""
     known, have = _known(part, url), _size(part)
     if known is not None and have == known.total:
         return known
     if known is None or not known.mark or have > known.total:
         known, have = None, 0
-    headers = {"Accept-Encoding": "identity"}
+    headers = {}
     if known is not None and have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": known.mark}
+        headers = {"Range": f"bytes={have}-", "If-Range": known.mark}
     try:
         answer = open_stream(url, headers=headers, timeout_s=block_timeout_s)
     except RequestError as error:
@@ -143,7 +151,7 @@ def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, prog
             ) from None
         raise
     with answer:
-        check_download_address(answer.geturl())
+        check_download_address(answer.url)
         if (coding := answer.headers.get("Content-Encoding", "identity")) != "identity":
             raise RequestError(
                 f"{shown_address(url)} answers in the coding {coding!r:.40}, which was not asked for"
@@ -176,37 +184,41 @@ def _fetch(url: str, part: Path, *, max_bytes: int, block_timeout_s: float, prog
 
 
 def _copy(
-    answer: HTTPResponse,
+    answer: Answer,
     write: Callable[[bytes], int],
     url: str,
     start: int,
     total: int,
     timeout_s: float,
-    progress: Progress,
+    progress: ByteProgress,
 ) -> None:
-    """Writes block by block; a block that takes longer than its deadline ends it."""
-    done = start
+    """Writes piece by piece; a block of 1 MiB that takes longer than its deadline ends it."""
+    done, block, deadline = start, 0, time.monotonic() + timeout_s
     progress(done, total)
-    while done < total:
-        deadline, block = time.monotonic() + timeout_s, 0
-        while block < _BLOCK_BYTES and done < total:
-            with translated(url, timeout_s):
-                piece = answer.read1(min(_BLOCK_BYTES - block, total - done))
-            if not piece:
-                raise RequestError(
-                    f"{shown_address(url)} was cut off after {done} of {total} bytes", transient=True
-                )
+    try:
+        for piece in answer.pieces():
+            # a server may send more than it announced
+            piece = piece[: total - done]
             write(piece)
             block, done = block + len(piece), done + len(piece)
-            if time.monotonic() > deadline and block < _BLOCK_BYTES and done < total:
+            if done == total:
+                break
+            if block >= _BLOCK_BYTES:
+                progress(done, total)
+                block, deadline = 0, time.monotonic() + timeout_s
+            elif time.monotonic() > deadline:
                 raise RequestError(
                     f"{shown_address(url)} sent {block} bytes in {timeout_s:g} s; it is too slow",
                     transient=True,
                 )
-        progress(done, total)
+    except CutOffError:
+        pass
+    if done < total:
+        raise RequestError(f"{shown_address(url)} was cut off after {done} of {total} bytes", transient=True)
+    progress(done, total)
 
 
-def _announced(answer: HTTPResponse, url: str) -> tuple[int, int]:
+def _announced(answer: Answer, url: str) -> tuple[int, int]:
     """The first byte that an answer holds and the size of the whole file."""
     try:
         if answer.status == 206:
@@ -216,7 +228,7 @@ def _announced(answer: HTTPResponse, url: str) -> tuple[int, int]:
             if unit != "bytes" or int(last) != int(total) - 1 or not 0 <= int(first) <= int(last):
                 raise ValueError(span)
             return int(first), int(total)
-        total = answer.headers["Content-Length"]
+        total = answer.headers.get("Content-Length", "")
         if int(total) < 0:
             raise ValueError(total)
         return 0, int(total)
@@ -226,7 +238,7 @@ def _announced(answer: HTTPResponse, url: str) -> tuple[int, int]:
         ) from None
 
 
-def _mark(answer: HTTPResponse) -> str:
+def _mark(answer: Answer) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change."""
     tag = str(answer.headers.get("ETag", ""))
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))

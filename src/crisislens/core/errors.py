@@ -17,6 +17,9 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "NotRegisteredError",
+    "RunError",
+    "StoppedError",
+    "TerminatedError",
 ]
 
 
@@ -83,3 +86,21 @@ class NotRegisteredError(InputError):
     """A name is not in a registry; the message lists the names and the nearest one."""
 
     http_status = 404
+
+
+class RunError(CrisisLensError):
+    """A run came to nothing, or could not go on: every post failed, or the disk is full."""
+
+    exit_code = 7
+
+
+class StoppedError(CrisisLensError):
+    """Somebody stopped the command (Ctrl+C); the message says what is kept and how to go on."""
+
+    exit_code = 130
+
+
+class TerminatedError(StoppedError):
+    """The system stopped the command (SIGTERM)."""
+
+    exit_code = 143

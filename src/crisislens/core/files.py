@@ -19,13 +19,14 @@ LOCK = ".crisislens.lock"
 
 
 @contextmanager
-def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
+def sole_writer(folder: Path, *, lock: str = LOCK, busy: str = "") -> Iterator[None]:
     """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process
     is killed.
 
     Arguments:
         folder: The folder.
         lock: The name of the file in it that is held; runs that hold different ones may write side by side.
+        busy: What is said where another run holds it; by default a sentence about the folder.
 
     Raises:
         InputError: If another run holds it, or it cannot be made.
@@ -36,7 +37,7 @@ def sole_writer(folder: Path, *, lock: str = LOCK) -> Iterator[None]:
         held.acquire()
     except Timeout:
         raise InputError(
-            f"another run is writing into {folder}; wait until it is done, or give another --out"
+            busy or f"another run is writing into {folder}; wait until it is done, or give another --out"
         ) from None
     except FileExistsError:
         raise InputError(

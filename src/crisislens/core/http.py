@@ -1,37 +1,50 @@
-"""The one door to the network: requests with a deadline, a size cap and typed failures; no redirect to
-another kind of address.
+"""The one door to the network: requests with a deadline, a size cap and typed failures.
 
-A deadline holds for the whole answer, so a server that sends one byte a second does not hold a worker for
-ever. What a server says is untrusted: bodies are cut off at a cap, JSON is parsed and nothing else.
+What a server says is untrusted. A deadline holds for the whole body, so a server that sends one byte a second
+does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and nothing else. Redirects stay
+within http and https, never lead from https to http, and take no key and no body to another server. Proxies
+that the environment names are used, as every tool on the computer does.
+
+The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a request, nothing
+is shared between threads. An `openai` client would bring its own retries, pool and errors for the one request
+that captioning makes (`captioning.server`); here that request has the limits that all others have.
 """
 
-import http.client
+import functools
 import json
-import socket
 import ssl
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
 
 from crisislens.core.errors import CrisisLensError, InputError
 
 __all__ = [
+    "Answer",
+    "CutOffError",
     "RequestError",
     "Response",
     "ask_json",
     "check_address",
     "open_stream",
     "shown_address",
-    "translated",
 ]
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-_BLOCK_BYTES = 1 << 16
-_TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529}
+_SAID_BYTES: Final = 400
+_TRANSIENT: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS: Final = 10
+_FOR_ANYBODY: Final = frozenset(
+    {"user-agent", "accept", "accept-encoding", "connection", "range", "if-range"}
+)
+"""Headers that may go to a server that was not asked for; all others may hold a key."""
 
 
 class RequestError(CrisisLensError):
@@ -53,6 +66,10 @@ class RequestError(CrisisLensError):
         self.status, self.transient, self.wait_s = status, transient, wait_s
 
 
+class CutOffError(RequestError):
+    """An answer that ended before it was whole."""
+
+
 @dataclass(frozen=True)
 class Response:
     """A parsed answer.
@@ -66,26 +83,50 @@ class Response:
     seconds: float
 
 
-class _NoStrangeRedirect(urllib.request.HTTPRedirectHandler):
-    """Follows redirects within http and https, and never from https to http."""
+class Answer:
+    """An answer that is open for reading, to be used as a context manager.
 
-    def redirect_request(
-        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> Any:
-        """The request to follow, or none."""
-        if not newurl.startswith("https://") and not (
-            newurl.startswith("http://") and req.full_url.startswith("http://")
-        ):
-            raise urllib.error.HTTPError(req.full_url, code, f"redirected to {newurl[:80]}", headers, fp)
-        found = super().redirect_request(req, fp, code, msg, headers, newurl)
-        elsewhere = urlsplit(newurl).netloc != urlsplit(req.full_url).netloc
-        if found is not None and elsewhere:
-            # a key is meant for the server that it was given for
-            found.remove_header("Authorization")
-        return found
+    Arguments:
+        client: Closed with it.
+        response: The opened response.
+        timeout_s: Deadline of each piece, for messages, in seconds.
 
+    Attributes:
+        status: The HTTP status.
+        reason: The word for it that the server gave.
+        headers: Its headers, by names in any case.
+        url: Where it came from, after redirects.
+    """
 
-_OPENER = urllib.request.build_opener(_NoStrangeRedirect)
+    def __init__(self, client: httpx2.Client, response: httpx2.Response, timeout_s: float) -> None:
+        self._client, self._response, self._timeout_s = client, response, timeout_s
+        self.status: int = response.status_code
+        self.reason = response.reason_phrase
+        self.headers: Mapping[str, str] = response.headers
+        self.url = str(response.url)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it arrives, as it was sent (no coding is undone).
+
+        Raises:
+            CutOffError: If it ends too early.
+            RequestError: If nothing more arrives in time, or the connection is lost.
+        """
+        with _translated(self.url, self._timeout_s):
+            yield from self._response.iter_raw()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._response.close()
+        self._client.close()
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 def check_address(url: str) -> str:
@@ -94,7 +135,14 @@ def check_address(url: str) -> str:
     Raises:
         InputError: If it is not.
     """
-    if not url.startswith(("http://", "https://")) or any(c.isspace() for c in url):
+    try:
+        parts = urlsplit(url)
+        # the port is read when it is asked for
+        fits = bool(parts.hostname) and (parts.port is None or parts.port >= 0)
+        httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
+        fits = False
+    if not fits or not url.startswith(("http://", "https://")) or any(c.isspace() for c in url):
         raise InputError(f"{url!r:.80} is no address; give one that starts with http:// or https://")
     return url
 
@@ -117,16 +165,15 @@ def ask_json(
         max_bytes: The largest answer that is read.
 
     Raises:
-        InputError: If the address is none.
+        InputError: If the address is none, or a header holds what no header may.
         RequestError: If there is no answer in time, it is an error, too large, or not JSON.
     """
     started = time.monotonic()
     data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-    shown = {"User-Agent": "crisislens", "Accept": "application/json", **(headers or {})}
+    sent = {"Accept": "application/json", **(headers or {})}
     if data is not None:
-        shown["Content-Type"] = "application/json"
-    request = urllib.request.Request(check_address(url), data=data, headers=shown)
-    with translated(url, timeout_s), _OPENER.open(request, timeout=timeout_s) as answer:
+        sent["Content-Type"] = "application/json"
+    with _opened(url, headers=sent, data=data, timeout_s=timeout_s) as answer:
         raw = _read(answer, url, started + timeout_s, max_bytes)
     try:
         value = json.loads(raw)
@@ -138,27 +185,119 @@ def ask_json(
     return Response(value, time.monotonic() - started)
 
 
-def open_stream(
-    url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 60.0
-) -> http.client.HTTPResponse:
-    """Opens an answer for reading in blocks, as for a download; `timeout_s` holds for each block.
+def open_stream(url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = 60.0) -> Answer:
+    """Opens an answer for reading in pieces, as for a download; `timeout_s` holds for each piece.
 
     Raises:
-        InputError: If the address is none.
+        InputError: If the address is none, or a header holds what no header may.
         RequestError: If it cannot be opened.
     """
-    request = urllib.request.Request(
-        check_address(url), headers={"User-Agent": "crisislens", **(headers or {})}
-    )
-    with translated(url, timeout_s):
-        return _OPENER.open(request, timeout=timeout_s)  # type: ignore[no-any-return]
+    return _opened(url, headers=headers or {}, data=None, timeout_s=timeout_s)
 
 
-def _read(answer: http.client.HTTPResponse, url: str, deadline: float, max_bytes: int) -> bytes:
+def shown_address(url: str) -> str:
+    """Scheme, host and path of an address: neither a password nor a key of the query belongs into a
+    message.
+    """
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _opened(url: str, *, headers: Mapping[str, str], data: bytes | None, timeout_s: float) -> Answer:
+    """Sends a request, follows redirects and opens the answer, if it is none of an error."""
+    sent: Mapping[str, str] = {
+        "User-Agent": "crisislens",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+        **headers,
+    }
+    check_address(url)
+    _check_headers(sent)
+    for _ in range(_MOST_REDIRECTS):
+        answer = _asked(url, sent, data, timeout_s)
+        target = answer.headers.get("Location")
+        if answer.status not in _REDIRECTS or target is None:
+            break
+        answer.close()
+        url, sent = _redirected(url, target, sent, with_body=data is not None)
+    else:
+        raise RequestError(f"{shown_address(url)} was redirected more than {_MOST_REDIRECTS} times")
+    if answer.status >= 300:
+        with answer:
+            raise _refusal(url, answer, timeout_s)
+    return answer
+
+
+def _asked(url: str, headers: Mapping[str, str], data: bytes | None, timeout_s: float) -> Answer:
+    """One request and the answer to it, whatever it is."""
+    client = _client(url, timeout_s)
+    try:
+        request = client.build_request("GET" if data is None else "POST", url, headers=headers, content=data)
+        with _translated(url, timeout_s):
+            return Answer(client, client.send(request, stream=True), timeout_s)
+    except BaseException:
+        client.close()
+        raise
+
+
+def _client(url: str, timeout_s: float) -> httpx2.Client:
+    # without encryption there is no certificate to check; a context that trusts nobody stands in
+    verify = _certificates() if url.startswith("https://") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        return httpx2.Client(verify=verify, timeout=timeout_s, follow_redirects=False)
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:
+        raise InputError(
+            f"the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names cannot be used ({error}); correct or "
+            f"unset it"
+        ) from error
+
+
+@functools.lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """The authorities that this computer trusts; reading them takes longer than a request."""
+    return httpx2.create_ssl_context()
+
+
+def _redirected(
+    url: str, target: str, headers: Mapping[str, str], *, with_body: bool
+) -> tuple[str, Mapping[str, str]]:
+    """Where a redirect leads and what may be sent there."""
+    try:
+        new = check_address(urljoin(url, target))
+    except (InputError, ValueError):
+        raise RequestError(
+            f"{shown_address(url)} redirected to {target!r:.80}, which is no address"
+        ) from None
+    if url.startswith("https://") and not new.startswith("https://"):
+        raise RequestError(f"{shown_address(url)} redirected to {shown_address(new)}, which is not https")
+    if with_body:
+        # what is sent (a photo, a text) is meant for the server that was named, and for nobody else
+        raise RequestError(f"{shown_address(url)} redirected to {shown_address(new)}; give that address")
+    if _origin(new) != _origin(url):
+        headers = {name: value for name, value in headers.items() if name.lower() in _FOR_ANYBODY}
+    return new, headers
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Told here, as the library's message would hold the value, which may be a key."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise InputError(
+                f"the header {name} would hold a line end or another character that no header may; check the "
+                f"value (or the environment variable) that it comes from"
+            )
+
+
+def _read(answer: Answer, url: str, deadline: float, max_bytes: int) -> bytes:
     parts, size = [], 0
-    while block := answer.read1(_BLOCK_BYTES):
-        parts.append(block)
-        size += len(block)
+    for piece in answer.pieces():
+        parts.append(piece)
+        size += len(piece)
         if size > max_bytes:
             raise RequestError(
                 f"{shown_address(url)} answers with more than {max_bytes} bytes; is it the right address?"
@@ -170,41 +309,40 @@ def _read(answer: http.client.HTTPResponse, url: str, deadline: float, max_bytes
     return b"".join(parts)
 
 
-class translated:
-    """Turns what the standard library raises while asking or reading into `RequestError`."""
+def _refusal(url: str, answer: Answer, timeout_s: float) -> RequestError:
+    """The error for an answer that is one, with the beginning of what the server says."""
+    raw, deadline = b"", time.monotonic() + timeout_s
+    # the status is what counts, whatever becomes of the rest
+    with suppress(RequestError):
+        for piece in answer.pieces():
+            raw += piece
+            if len(raw) >= _SAID_BYTES or time.monotonic() > deadline:
+                break
+    said = " ".join(raw[:_SAID_BYTES].decode("utf-8", "replace").split())[:160]
+    return RequestError(
+        f"{shown_address(url)} answered {answer.status} {answer.reason}{f': {said}' if said else ''}",
+        status=answer.status,
+        transient=answer.status in _TRANSIENT,
+        wait_s=_wait_s(answer.headers.get("Retry-After")),
+    )
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self.url, self.timeout_s = url, timeout_s
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, urllib.error.HTTPError):
-            with error:
-                said = " ".join(error.read(400).decode("utf-8", "replace").split())[:160]
-            raise RequestError(
-                f"{shown_address(self.url)} answered {error.code} "
-                f"{error.reason}{f': {said}' if said else ''}",
-                status=error.code,
-                transient=error.code in _TRANSIENT,
-                wait_s=_wait_s(error.headers.get("Retry-After")),
-            ) from None
-        if isinstance(error, TimeoutError | socket.timeout) or "timed out" in str(
-            getattr(error, "reason", "")
-        ):
-            raise RequestError(
-                f"{shown_address(self.url)} did not answer within {self.timeout_s:g} s; raise the timeout",
-                transient=True,
-            ) from None
-        if isinstance(
-            error, urllib.error.URLError | http.client.HTTPException | ssl.SSLError | ConnectionError
-        ):
-            reason = getattr(error, "reason", error)
-            raise RequestError(
-                f"{shown_address(self.url)} cannot be reached ({reason}); is it running, is there a network?",
-                transient=True,
-            ) from None
+@contextmanager
+def _translated(url: str, timeout_s: float) -> Iterator[None]:
+    """Turns what httpx2 raises while asking or reading into `RequestError`."""
+    shown = shown_address(url)
+    try:
+        yield
+    except httpx2.TimeoutException:
+        raise RequestError(
+            f"{shown} did not answer within {timeout_s:g} s; raise the timeout", transient=True
+        ) from None
+    except httpx2.RemoteProtocolError as error:
+        raise CutOffError(f"{shown} cut its answer off or speaks no HTTP ({error})", transient=True) from None
+    except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+        raise RequestError(
+            f"{shown} cannot be reached ({error}); is it running, is there a network?", transient=True
+        ) from None
 
 
 def _wait_s(given: str | None) -> float | None:
@@ -213,11 +351,3 @@ def _wait_s(given: str | None) -> float | None:
         return None if given is None else max(0.0, float(given))
     except ValueError:
         return None
-
-
-def shown_address(url: str) -> str:
-    """Scheme, host and path of an address: neither a password nor a key of the query belongs into a
-    message.
-    """
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.data.post_words import PlacedWord, placed_words
-from crisislens.data.sidecar import table_rows
+from crisislens.data.sidecar import sidecar_rows
 from crisislens.domain.extraction import MOST_ENTITIES, NO_RELATION, AnnotatedPost, Link, Mention
 
 __all__ = ["AnnotatedTable", "one_row_a_pair", "read_annotated"]
@@ -66,7 +66,7 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
             f"relations"
         )
     posts, relations_unread, widened, empty = list[AnnotatedPost](), set[int](), 0, 0
-    for number, row in enumerate(table_rows(path), start=1):
+    for number, row in enumerate(sidecar_rows(path), start=1):
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")

@@ -20,9 +20,9 @@ from typing import Final
 
 from crisislens.core.errors import DataError
 
-__all__ = ["ArchiveLimits", "Tally", "unpack_tar", "unpack_zip"]
+__all__ = ["ArchiveLimits", "UnpackTally", "unpack_tar", "unpack_zip"]
 
-Place = Callable[[PurePosixPath], PurePosixPath | None]
+Destination = Callable[[PurePosixPath], PurePosixPath | None]
 """From a member's path to where it goes below the target folder; None leaves it out."""
 
 _BLOCK: Final = 1 << 20
@@ -47,7 +47,7 @@ class ArchiveLimits:
 
 
 @dataclass
-class Tally:
+class UnpackTally:
     """What was seen so far; one may count several archives, such as one within another.
 
     Attributes:
@@ -111,10 +111,10 @@ class Tally:
 def unpack_tar(
     archive: Path,
     to: Path,
-    place: Place,
+    place: Destination,
     *,
     limits: ArchiveLimits,
-    tally: Tally,
+    tally: UnpackTally,
     progress: Callable[[int], None],
 ) -> None:
     """Unpacks a `.tar.gz` in one pass.
@@ -152,7 +152,9 @@ def unpack_tar(
                     progress(tally.written)
 
 
-def unpack_zip(archive: Path, to: Path, place: Place, *, limits: ArchiveLimits, tally: Tally) -> None:
+def unpack_zip(
+    archive: Path, to: Path, place: Destination, *, limits: ArchiveLimits, tally: UnpackTally
+) -> None:
     """Unpacks a `.zip`. Arguments and errors as in `unpack_tar`."""
     with _readable(archive), zipfile.ZipFile(archive) as zipped:
         for member in zipped.infolist():

@@ -2,22 +2,27 @@
 or language is left out.
 
 A responder is better served by a post without a time than by one with a wrong time, and by a post without
-coordinates than by no post. So what cannot be read for certain becomes None: 3/4/2017 (March or April?), a
-latitude of 91, a place at exactly (0, 0), which is what missing coordinates become in many exports.
+coordinates than by no post. So what cannot be read for certain becomes None: a latitude of 91, a place at
+exactly (0, 0), which is what missing coordinates become in many exports; times are read by `data.dates`.
+
+Values of JSON may be nested as deep as its parser allows; nothing here walks further than `_DEPTH`.
 """
 
 import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
+from crisislens.data.dates import when
 from crisislens.data.images import EXTENSIONS
 
 __all__ = [
     "coordinates",
     "first_image",
     "identifier",
+    "images_of",
+    "is_nothing",
+    "is_rounded_id",
     "language",
     "short_text",
     "text_of",
@@ -26,24 +31,27 @@ __all__ = [
 ]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
+_DEPTH = 6
+_MOST_IMAGES = 100
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ADDRESS = re.compile(r"(?:https?|ftp)://\S+?(?=[,;|]+\s*(?:https?|ftp)://|[,;|]?\s|[,;|]?$)", re.IGNORECASE)
+_SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?[eE]\+?\d{1,3}")
+_FIFTEEN_DIGITS = re.compile(r"\d{13,15}0{2,}")
+_IMAGE_KEYS = (
+    "path",
+    "file",
+    "fullUrl",
+    "fullsize",
+    "media_url_https",
+    "media_url",
+    "url",
+    "preview_image_url",
+    "previewUrl",
+)
+# what Telegram writes where a photo was left out of an export
+_NOT_INCLUDED = "(File not included"
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
-_TWITTER_TIME = re.compile(
-    r"[A-Za-z]{3},? +([A-Za-z]{3}) +(\d{1,2}) +(\d{1,2}:\d\d:\d\d) +([+-]\d{4}) +(\d{4})"
-)
-_MAIL_TIME = re.compile(
-    r"(?:[A-Za-z]{3}, *)?(\d{1,2}) +([A-Za-z]{3}) +(\d{4}) +(\d{1,2}:\d\d(?::\d\d)?) *([+-]\d{4}|GMT|UTC)?"
-)
-_DAY_TIME = re.compile(r"(\d{1,2})([/.])(\d{1,2})[/.](\d{4})(?:[ ,T]+(\d{1,2}:\d\d(?::\d\d)?))?")
-_MONTHS = {
-    name: i + 1
-    for i, name in enumerate(
-        ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-    )
-}
-_FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def valid_unicode(text: str) -> str:
@@ -56,7 +64,8 @@ def valid_unicode(text: str) -> str:
     )
 
 
-def _is_nothing(value: object) -> bool:
+def is_nothing(value: object) -> bool:
+    """Whether a cell holds nothing: empty, not a number, or a word for none."""
     return (
         value is None
         or (isinstance(value, float) and math.isnan(value))
@@ -78,23 +87,57 @@ def identifier(value: object) -> str | None:
     return None
 
 
+def is_rounded_id(value: object) -> bool:
+    """Whether an id is what a spreadsheet made of one: its last digits are lost.
+
+    >>> [is_rounded_id(x) for x in ("9.19946E+17", 9.19946e17, "919946322177802000", "919946322177802241")]
+    [True, True, True, False]
+    """
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) >= 2**53
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return False
+    text = str(value).strip() if isinstance(value, str) or abs(value) < 10**30 else ""
+    if _SCIENTIFIC.fullmatch(text):
+        return True
+    return len(text) >= 16 and _FIFTEEN_DIGITS.fullmatch(text) is not None
+
+
 def text_of(value: object) -> str | None:
-    """A text as it stands, "" where there is none, or None where the value is no text (a list, an object)."""
+    """A text as it stands, "" where there is none, or None where the value is no text (an object, numbers
+    in a list).
+
+    A list of strings and of objects with a `text` is one text in parts, as Telegram exports it.
+
+    >>> text_of(["near ", {"type": "hashtag", "text": "#Ponce"}, "!"])
+    'near #Ponce!'
+    """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return valid_unicode(str(value))
-    return None
+        return valid_unicode(_number(value) if not isinstance(value, str) else value)
+    if not isinstance(value, list | tuple):
+        return None
+    parts = [part.get("text") if isinstance(part, Mapping) else part for part in value]
+    strings = [part for part in parts if isinstance(part, str)]
+    return valid_unicode("".join(strings)) if len(strings) == len(parts) else None
+
+
+def _number(value: int | float) -> str:
+    # Python writes no integer beyond 4,300 digits
+    return str(value) if isinstance(value, float) or abs(value) < 10**1000 else "a number without end"
 
 
 def short_text(value: object) -> str | None:
     """A name of at most 200 characters, or None."""
-    text = None if _is_nothing(value) else text_of(value)
+    text = None if is_nothing(value) else text_of(value)
     return text.strip()[:200] or None if text else None
 
 
 def language(value: object) -> str | None:
-    """A BCP 47 tag as given, or None; `und` (undetermined) is none."""
+    """A BCP 47 tag as given, the first of a list, or None; `und` (undetermined) is none."""
+    if isinstance(value, list | tuple) and value:
+        value = value[0]
     tag = value.strip() if isinstance(value, str) else ""
     return tag if _LANGUAGE.fullmatch(tag) and tag.lower() not in ("und", "na", "nan") else None
 
@@ -121,105 +164,55 @@ def _degrees(value: object, limit: int) -> float | None:
 
 
 def first_image(value: object) -> str | None:
-    """The path of the first image that a cell names, or None.
+    """The first of `images_of`, or None."""
+    return next(iter(images_of(value)), None)
+
+
+def images_of(value: object) -> tuple[str, ...]:
+    """The paths (or addresses) of the images that a cell names, each once, at most a hundred.
 
     Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as text, and
     names separated by a comma, semicolon or bar. A comma inside one name (`flood, main street.jpg`) is kept:
-    a name is only cut where the first part has an extension or none has.
+    a name is only cut where the first part has an extension or none has, an address only before the next one.
 
-    >>> cells = ["samurai_01,samurai_02 ", "flood, main street.jpg", "['a.jpg', 'b.jpg']"]
-    >>> tuple(first_image(cell) for cell in cells)
-    ('samurai_01', 'flood, main street.jpg', 'a.jpg')
+    >>> [images_of(cell) for cell in ("one_01,one_02 ", "flood, main street.jpg", "['a.jpg', 'b.jpg']")]
+    [('one_01', 'one_02'), ('flood, main street.jpg',), ('a.jpg', 'b.jpg')]
     """
+    found: dict[str, None] = {}
+    for item in _leaves(value):
+        found.update(dict.fromkeys(_names(item)))
+        if len(found) >= _MOST_IMAGES:
+            break
+    return tuple(found)[:_MOST_IMAGES]
+
+
+def _leaves(value: object, depth: int = 0) -> Iterator[object]:
+    """The values in lists, and of objects the one that says where a picture is."""
+    if depth > _DEPTH:
+        return
     if isinstance(value, list | tuple):
-        return next((found for item in value if (found := first_image(item))), None)
-    if isinstance(value, Mapping):
-        return next(
-            (found for key in ("path", "file", "url") if (found := first_image(value.get(key)))), None
-        )
-    if _is_nothing(value) or isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    name = valid_unicode(str(value)).strip()
+        for item in value:
+            yield from _leaves(item, depth + 1)
+    elif isinstance(value, Mapping):
+        there = [value[key] for key in _IMAGE_KEYS if not is_nothing(value.get(key))]
+        if there:
+            yield from _leaves(there[0], depth + 1)
+    else:
+        yield value
+
+
+def _names(value: object) -> list[str]:
+    if is_nothing(value) or isinstance(value, bool) or not isinstance(value, str | int):
+        return []
+    name = valid_unicode(value if isinstance(value, str) else _number(value)).strip()
+    if name.startswith(_NOT_INCLUDED):
+        return []
     if name.startswith("[") and name.endswith("]"):
         name = ",".join(part.strip(" '\"") for part in name[1:-1].split(","))
+    if addresses := _ADDRESS.findall(name):
+        return [str(address) for address in addresses]
     parts = [part for part in _SEPARATORS.split(name) if part]
     known = [PurePath(part).suffix.lower() in EXTENSIONS for part in parts]
     if parts and (known[0] or not any(known)):
-        return parts[0]
-    return name or None
-
-
-def when(value: object) -> datetime | None:
-    """A time in UTC, or None where the value is none or can be read in two ways.
-
-    Read are: datetimes and dates, ISO 8601, Twitter's `Fri Mar 20 09:45:43 +0000 2015`, mail's
-    `20 Mar 2015 09:45:43 +0000`, `2015/03/20 09:45`, `20.3.2015`, `20/3/2015` and `3/20/2015` where only one
-    reading exists, and seconds, milli-, micro- or nanoseconds since
-    1970. Without a zone it is UTC. Times outside 1990 to 2100 are taken for errors.
-
-    >>> when("Fri Mar 20 09:45:43 +0000 2015") == when(1426844743) == when("2015-03-20T10:45:43+01:00")
-    True
-    >>> when("3/4/2015") is None
-    True
-    """
-    try:
-        moment = _moment(value)
-        moment = moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
-        moment = moment.astimezone(UTC) if moment else None
-    except (ValueError, OverflowError, TypeError):
-        return None
-    return moment if moment and _FIRST <= moment < _LAST else None
-
-
-def _moment(value: object) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, date):
-        return datetime(value.year, value.month, value.day)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _since_epoch(float(value))
-    if not isinstance(value, str) or len(value) > 64:
-        return None
-    text = value.strip()
-    if re.fullmatch(r"\d{9,19}(?:\.\d+)?", text):
-        return _since_epoch(float(text))
-    if match := _TWITTER_TIME.fullmatch(text):
-        month, day, time, zone, year = match.groups()
-        return datetime.fromisoformat(f"{_day(year, month, day)}T{time.zfill(8)}{zone}")
-    if match := _MAIL_TIME.fullmatch(text):
-        day, month, year, time, zone = match.groups()
-        return datetime.fromisoformat(
-            f"{_day(year, month, day)}T{_time(time)}{'' if zone in (None, 'GMT', 'UTC') else zone}"
-        )
-    if match := _DAY_TIME.fullmatch(text):
-        return _day_first_or_last(*match.groups())
-    return datetime.fromisoformat(
-        re.sub(r"\s*(?:UTC|GMT)$", "", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", text))
-    )
-
-
-def _since_epoch(number: float) -> datetime:
-    """Seconds since 1970, or a finer unit where seconds would lie beyond the year 5000."""
-    for unit in (1, 1e3, 1e6, 1e9):
-        if abs(number) / unit < 1e11:
-            return _EPOCH + timedelta(seconds=number / unit)
-    raise ValueError("beyond all units")
-
-
-def _day(year: str, month: str, day: str) -> str:
-    if month.lower() not in _MONTHS:
-        raise ValueError("no month")
-    return f"{year}-{_MONTHS[month.lower()]:02d}-{int(day):02d}"
-
-
-def _time(text: str) -> str:
-    return text if text[1] != ":" else "0" + text
-
-
-def _day_first_or_last(first: str, sign: str, second: str, year: str, time: str | None) -> datetime | None:
-    """`20.3.2015` is day first wherever it is written; with slashes only where one reading exists."""
-    a, b = int(first), int(second)
-    if sign == "/" and a <= 12 and b <= 12 and a != b:
-        return None
-    day, month = (b, a) if sign == "/" and b > 12 else (a, b)
-    return datetime.fromisoformat(f"{year}-{month:02d}-{day:02d}T{_time(time or '00:00')}")
+        return parts
+    return [name] if name else []

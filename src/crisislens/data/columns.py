@@ -1,21 +1,38 @@
 """Which column of a table is which field of a post: by name, unless the user says otherwise.
 
-Names are compared without case, spaces, `_`, `-` and `.`, so `tweetText`, `tweet_text` and `Tweet Text` are
-one. Where a table has several columns for one field, the first in the order below that is not empty in a row
-counts.
+Names are compared without case, spaces, `_`, `-`, `.` and parentheses, so `tweetText`, `tweet_text` and
+`Tweet Text` are one. Where a table has several columns for one field, the first in the order below that is
+not empty in a row counts. A user names a column as it stands, or a path into objects of JSON
+(`record.text`); an empty name says that the table has none for the field.
 """
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from crisislens.core.errors import InputError
 
-__all__ = ["FIELDS", "choose_columns"]
+__all__ = ["FIELDS", "WEAK_TEXT", "choose_columns", "no_columns"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "id": ("id", "post_id", "tweet_id", "id_str", "status_id", "message_id"),
-    "text": ("text", "tweet_text", "full_text", "post_text", "message", "content", "body"),
+    # whole texts before those that platforms cut
+    "text": (
+        "full_text",
+        "note_tweet.text",
+        "extended_tweet.full_text",
+        "raw_content",
+        "text",
+        "tweet_text",
+        "post_text",
+        "record.text",
+        "commit.record.text",
+        "message",
+        "content",
+        "reblog.content",
+        "body",
+    ),
     "image": (
         "image",
         "image_path",
@@ -28,15 +45,64 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "images",
         "photos",
         "image_url",
+        "image_urls",
+        "photo_url",
+        "media_attachments",
+        "reblog.media_attachments",
+        "media",
+        "media_urls",
+        "attachments.media",
+        "embed.images",
+        "extended_entities.media",
+        "entities.media",
+        "full_picture",
     ),
-    "created_at": ("created_at", "timestamp", "date", "datetime", "time", "posted_at", "published_at"),
-    "lang": ("lang", "language"),
-    "lat": ("lat", "latitude"),
-    "lon": ("lon", "lng", "long", "longitude"),
+    "created_at": (
+        "created_at",
+        "timestamp",
+        "date_unixtime",
+        "date",
+        "datetime",
+        "time",
+        "posted_at",
+        "published_at",
+        "record.created_at",
+        "commit.record.created_at",
+        "post_created",
+        "created_utc",
+        "created",
+        "submission_time",
+        "published",
+    ),
+    "lang": ("lang", "language", "record.langs", "commit.record.langs"),
+    "lat": (
+        "lat",
+        "latitude",
+        "location.lat",
+        "location.latitude",
+        "coordinates.latitude",
+        "location_information.latitude",
+    ),
+    "lon": (
+        "lon",
+        "lng",
+        "long",
+        "longitude",
+        "location.lon",
+        "location.lng",
+        "location.longitude",
+        "coordinates.longitude",
+        "location_information.longitude",
+    ),
     "event": ("event", "event_name"),
 }
-"""From each field of a post to the column names it is found by, the preferred first."""
-_FOLDED = re.compile(r"[\s_.-]+")
+"""From each field of a post to the column names it is found by, the preferred first; a point leads into an
+object of JSON.
+"""
+WEAK_TEXT = ("description", "details", "comment", "comments", "report", "title")
+"""Columns that hold the text where no other does; elsewhere they may speak of an author or a page."""
+_FOLDED = re.compile(r"[\s_.()-]+")
+_FORM = ("_latitude", "_longitude")
 
 
 def choose_columns(
@@ -49,12 +115,12 @@ def choose_columns(
 
     Arguments:
         names: The columns that there are.
-        explicit: From a field to the column that the user names for it; this one alone then counts.
+        explicit: From a field to the column that the user names for it; this one alone then counts. Empty for
+            a field that no column is to be taken for.
         where: What the table is called in errors.
 
     Raises:
-        InputError: If `explicit` names a field or column that does not exist, or nothing serves as text or
-            image.
+        InputError: If `explicit` names a field or column that does not exist.
     """
     there = list(dict.fromkeys(names))
     chosen: dict[str, tuple[str, ...]] = {}
@@ -65,17 +131,34 @@ def choose_columns(
             )
     for field, aliases in FIELDS.items():
         if explicit and field in explicit:
-            chosen[field] = (_find(explicit[field], there, where),)
+            if explicit[field]:
+                chosen[field] = (_find(explicit[field], there, where),)
             continue
-        found = [name for alias in aliases for name in there if _fold(name) == _fold(alias)]
+        found = _named(aliases, there) or (_named(WEAK_TEXT, there) if field == "text" else ())
         if found:
-            chosen[field] = tuple(found)
-    if "text" not in chosen and "image" not in chosen:
-        raise InputError(
-            f"{where} has no column for text or image; name one with --map text=COLUMN; its columns are "
-            f"{_listed(there)}"
-        )
+            chosen[field] = found
+    if not {"lat", "lon"} & {*chosen, *(explicit or {})}:
+        chosen |= _form_coordinates(there)
     return chosen
+
+
+def no_columns(names: Iterable[str], where: str) -> InputError:
+    """The error for a table in which nothing serves as text or image."""
+    return InputError(
+        f"{where} has no column for text or image; name one with --map text=COLUMN; its columns are "
+        f"{_listed([*names])}"
+    )
+
+
+def _named(aliases: Iterable[str], there: list[str]) -> tuple[str, ...]:
+    return tuple(name for alias in aliases for name in there if _fold(name) == _fold(alias))
+
+
+def _form_coordinates(there: list[str]) -> dict[str, tuple[str, ...]]:
+    """The pair `_Where are you?_latitude` and `…_longitude`, as survey tools write it, if there is one."""
+    starts = [name.removesuffix(_FORM[0]) for name in there if name.endswith(_FORM[0])]
+    both = [start for start in starts if start + _FORM[1] in there]
+    return {"lat": (both[0] + _FORM[0],), "lon": (both[0] + _FORM[1],)} if len(both) == 1 else {}
 
 
 def _find(name: str, there: list[str], where: str) -> str:
@@ -89,6 +172,7 @@ def _find(name: str, there: list[str], where: str) -> str:
     )
 
 
+@lru_cache(maxsize=10_000)
 def _fold(name: str) -> str:
     return _FOLDED.sub("", name).lower()
 

@@ -19,24 +19,21 @@ reports it).
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.by_split import count_by_split
+from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import resolve_image
+from crisislens.data.labeled import LabeledData
 from crisislens.data.lines import BrokenRow, read_lines, split_header, tsv_records
 from crisislens.data.source import LabeledPost
-from crisislens.domain.labels import (
-    DAMAGE_SEVERITY,
-    HUMANITARIAN_A2,
-    HUMANITARIAN_B2,
-    INFORMATIVENESS,
-    LabelSpace,
-)
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import SETTINGS, Task
 
 __all__ = ["EXPECTED_ROWS", "SPLITS", "CrisisMMD", "CrisisMMDCheck"]
 
@@ -52,13 +49,6 @@ EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
 claimed for `full`.
 """
 
-_SPACES: dict[str, LabelSpace] = {
-    "A1": INFORMATIVENESS,
-    "A2": HUMANITARIAN_A2,
-    "A3": DAMAGE_SEVERITY,
-    "B2": HUMANITARIAN_B2,
-}
-_TASK_FILES = {"A1": "informative", "A2": "humanitarian", "A3": "damage", "B2": "humanitarian"}
 _LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "settingA": ("settingA/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3")),
     "agreed": ("agreed/task_{task}_text_img_agreed_lab_{split}.tsv", ("A1", "B2")),
@@ -100,7 +90,7 @@ class CrisisMMD:
 
     Arguments:
         root: The folder that holds the tables' folder and `data_image`.
-        setting: The task and its classes, as `domain.labels` names them: `A1`, `A2`, `A3` or `B2`.
+        setting: The task and its classes, as `domain.tasks` names them: `A1`, `A2`, `A3` or `B2`.
         variant: Which of the three layouts: `settingA`, `agreed` or `full`.
 
     Raises:
@@ -126,9 +116,9 @@ class CrisisMMD:
             )
 
     @property
-    def space(self) -> LabelSpace:
+    def space(self) -> Task:
         """The classes of the setting."""
-        return _SPACES[self.setting]
+        return SETTINGS[self.setting]
 
     @property
     def image_root(self) -> Path:
@@ -159,14 +149,12 @@ class CrisisMMD:
         return CrisisMMDCheck(
             rows={split: len(posts) for split, posts in found.items()},
             expected=dict(EXPECTED_ROWS.get((self.variant, self.setting), {})),
-            classes={
-                split: dict(Counter(self.space.resolve(p.label) or "" for p in posts))
-                for split, posts in found.items()
-            },
-            photos_missing={
-                split: sum(not self._has_photo(p.post) for p in posts) for split, posts in found.items()
-            },
+            classes={split: self._classes(posts) for split, posts in found.items()},
+            photos_missing=count_by_split(found, lambda labeled: not self._has_photo(labeled.post)),
         )
+
+    def _classes(self, posts: Sequence[LabeledPost]) -> dict[str, int]:
+        return dict(Counter(self.space.resolve(labeled.label) or "" for labeled in posts))
 
     def fingerprint(self) -> str:
         """16 hex digits over the tables and the setting; photos have their own."""
@@ -185,7 +173,9 @@ class CrisisMMD:
         }
 
     def _table(self, split: str) -> Path:
-        return Path(self.root) / _LAYOUTS[self.variant][0].format(task=_TASK_FILES[self.setting], split=split)
+        return Path(self.root) / _LAYOUTS[self.variant][0].format(
+            task=self.space.settings[self.setting], split=split
+        )
 
     def _rows(self, split: str) -> Iterator[dict[str, str]]:
         path = self._table(split)
@@ -231,3 +221,21 @@ class CrisisMMD:
         except ImageError:
             return False
         return True
+
+
+def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
+    """One setting of the data set, for the catalog.
+
+    Raises:
+        DataError: If no setting is named, a task of one's own is, or the tables are not there or not as
+            expected.
+    """
+    if config.setting is None:
+        raise DataError(
+            f"CrisisMMD has the settings {', '.join(_LAYOUTS['full'][1])}; name one in data.setting"
+        )
+    if task != OwnTask():
+        raise DataError("CrisisMMD brings its own labels; leave task out, or set data.source to table")
+    source = CrisisMMD(config.root, setting=config.setting, variant=config.variant)
+    splits = {name: source.load(name) for name in SPLITS}
+    return LabeledData(source.space, splits, source.image_root, source.fingerprint(), source.describe())

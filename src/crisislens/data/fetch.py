@@ -26,7 +26,7 @@ from crisislens.core.download import check_download_address, download
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.files import atomic_write
 from crisislens.core.http import RequestError
-from crisislens.data.archives import ArchiveLimits, Tally, unpack_tar, unpack_zip
+from crisislens.data.archives import ArchiveLimits, UnpackTally, unpack_tar, unpack_zip
 
 __all__ = ["AGREED", "OFFICIAL", "RELEASE", "Fetched", "fetch_crisismmd", "recorded_digest"]
 
@@ -44,7 +44,7 @@ _STAGING: Final = ".unpacking"
 _READY: Final = "ready.json"
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
-Progress = Callable[[str, int, int | None], None]
+FetchProgress = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def fetch_crisismmd(
     limits: ArchiveLimits = ArchiveLimits(),
     block_timeout_s: float = 60.0,
     wait_s: float = 2.0,
-    progress: Progress = lambda what, done, total: None,
+    progress: FetchProgress = lambda what, done, total: None,
 ) -> Fetched:
     """Gets, checks and lays out the data set; does nothing where that was done, and goes on where it was
     killed.
@@ -175,7 +175,7 @@ def recorded_digest(archive: Path) -> str | None:
 
 
 def _download(
-    name: str, to: Path, mirror: str, block_timeout_s: float, wait_s: float, progress: Progress
+    name: str, to: Path, mirror: str, block_timeout_s: float, wait_s: float, progress: FetchProgress
 ) -> Path:
     path = to / "archives" / name
     try:
@@ -231,11 +231,11 @@ def _compare(digests: dict[str, str], expected: dict[str, str | None], given: di
             _verify(given[name], digest)
 
 
-def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progress: Progress) -> None:
+def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progress: FetchProgress) -> None:
     """Unpacks into a folder beside the target; a half-unpacked one of a killed run goes first."""
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
-    tally = Tally()
+    tally = UnpackTally()
     try:
         unpack_tar(
             places[RELEASE],

@@ -2,36 +2,44 @@
 marks that never close.
 
 Nothing is held but the current record. A line longer than `MAX_LINE` is skipped without ever being held
-whole. UTF-8 is expected, with or without a mark; UTF-16 and UTF-32 are known by theirs. A line that is not
-valid UTF-8 is judged by itself: one without a single valid non-ASCII character is read as Windows-1252 (a
-spreadsheet's export), any other as UTF-8 with U+FFFD in place of the bad bytes.
+whole. How a file's bytes are read is found by `data.encoding`. In a file of UTF-8 a line that is not valid is
+judged by itself: one without a single valid non-ASCII character is read as Windows-1252 (a spreadsheet's
+export), any other as UTF-8 with U+FFFD in place of the bad bytes.
 
 A CSV record may hold line breaks inside quotation marks. Where a mark opens a field and does not close it
-within `MAX_RECORD_LINES` lines, or closes it in some later row so that the columns no longer fit, only the
-line with the mark is lost and reading goes on with the next one.
+within `MAX_RECORD_LINES` lines, or closes it in some later row, so that the columns no longer fit or rows
+would vanish in its text (`data.csv_shape`), the mark is taken for a character where the line is then a row;
+otherwise that line is lost. Reading goes on with the next one.
 """
 
-import codecs
 import csv
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
-__all__ = ["MAX_LINE", "BrokenRow", "csv_records", "read_lines", "split_header", "tsv_records"]
+from crisislens.data.csv_shape import RowShape
+from crisislens.data.encoding import DAMAGED, Encoding, find_encoding, open_bytes, text_stream
+
+__all__ = [
+    "MAX_LINE",
+    "BrokenRow",
+    "csv_records",
+    "read_lines",
+    "split_header",
+    "table_header",
+    "tsv_records",
+]
 
 MAX_LINE = 1 << 20
 MAX_RECORD_LINES = 500
-# longer marks first: the UTF-32 mark starts with that of UTF-16
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_TOO_LONG = f"the line is longer than {MAX_LINE:,} bytes; split it or leave it out"
+_LEARNED_LINES = 300
+_LEARNED_CHARACTERS = 1 << 17
+_HEADER_LINES = 50
+_SEPARATOR_LINE = re.compile(r"\s*\"?sep=(.)\"?\s*", re.IGNORECASE)
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _NEVER_CLOSED = (
     'a quotation mark (") opens a field and does not close it; double it inside the field, or close it'
 )
@@ -44,60 +52,121 @@ class BrokenRow:
     reason: str
 
 
-def read_lines(path: Path) -> Iterator[str | BrokenRow]:
-    """The lines of a file without line ends, NULs and an encoding mark.
+def read_lines(
+    path: Path, encoding: Encoding | None = None, *, max_bytes: int = MAX_LINE
+) -> Iterator[str | BrokenRow]:
+    """The lines of a file without line ends, NULs and an encoding mark; a file that ends in `.gz` is
+    unpacked.
+
+    Arguments:
+        path: The file.
+        encoding: How its bytes are read; None finds out.
+        max_bytes: Longer lines are skipped.
 
     Raises:
         OSError: If the file cannot be read.
     """
-    with path.open("rb") as stream:
-        head = stream.read(4)
-        mark, encoding = next(
-            ((mark, name) for mark, name in _MARKS if head.startswith(mark)), (b"", "utf-8")
-        )
-        if encoding != "utf-8":
-            yield from _wide_lines(path, encoding)
-            return
-        stream.seek(len(mark))
-        while line := stream.readline(MAX_LINE + 1):
-            if len(line) <= MAX_LINE or line.endswith(b"\n"):
-                yield _decode(line).rstrip("\r\n").replace("\0", "")
+    encoding = encoding or find_encoding(path)
+    too_long = BrokenRow(f"the line is longer than {max_bytes:,} bytes; split it or leave it out")
+    lines = _wide_lines if encoding.wide else _narrow_lines
+    try:
+        yield from lines(path, encoding, max_bytes, too_long)
+    except DAMAGED as error:
+        reason = " ".join(str(error).split())[:100]
+        yield BrokenRow(f"the rest of the compressed file cannot be read ({reason}); get the whole file")
+
+
+def _narrow_lines(
+    path: Path, encoding: Encoding, max_bytes: int, too_long: BrokenRow
+) -> Iterator[str | BrokenRow]:
+    with open_bytes(path) as stream:
+        stream.read(encoding.mark)
+        while line := stream.readline(max_bytes + 1):
+            if len(line) <= max_bytes or line.endswith(b"\n"):
+                yield _decode(line, encoding).rstrip("\r\n").replace("\0", "")
                 continue
-            while (rest := stream.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+            while (rest := stream.readline(max_bytes)) and not rest.endswith(b"\n"):
                 pass
-            yield BrokenRow(_TOO_LONG)
+            yield too_long
 
 
-def _wide_lines(path: Path, encoding: str) -> Iterator[str | BrokenRow]:
-    with path.open(encoding=encoding, errors="replace", newline="\n") as stream:
-        while line := stream.readline(MAX_LINE + 1):
-            if len(line) <= MAX_LINE or line.endswith("\n"):
+def _wide_lines(
+    path: Path, encoding: Encoding, max_bytes: int, too_long: BrokenRow
+) -> Iterator[str | BrokenRow]:
+    with text_stream(path, encoding) as stream:
+        while line := stream.readline(max_bytes + 1):
+            if len(line) <= max_bytes or line.endswith("\n"):
                 yield line.rstrip("\r\n").replace("\0", "")
                 continue
-            while (rest := stream.readline(MAX_LINE)) and not rest.endswith("\n"):
+            while (rest := stream.readline(max_bytes)) and not rest.endswith("\n"):
                 pass
-            yield BrokenRow(_TOO_LONG)
+            yield too_long
 
 
-def _decode(line: bytes) -> str:
+def _decode(line: bytes, encoding: Encoding) -> str:
+    if encoding.how == "given":
+        return line.decode(encoding.name, "replace")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError:
+        if encoding.name != "utf-8":
+            return line.decode(encoding.name, "replace")
         text = line.decode("utf-8", "replace")
         return line.decode("cp1252", "replace") if text.replace("\ufffd", "").isascii() else text
 
 
-def split_header(line: str, *, quoted: bool) -> tuple[list[str], str]:
+def table_header(
+    lines: Iterator[str | BrokenRow], *, quoted: bool
+) -> tuple[list[str], str] | BrokenRow | None:
+    """The column names and the delimiter of a table, read from its first lines; None where there is no line.
+
+    A line `sep=;` before the names, as spreadsheets write it, names the delimiter.
+
+    Arguments:
+        lines: The lines; those of the header are taken from them.
+        quoted: As of `split_header`.
+    """
+    delimiter = None
+    for first in lines:
+        if isinstance(first, BrokenRow):
+            return first
+        if not first.strip():
+            continue
+        named = _SEPARATOR_LINE.fullmatch(first) if quoted and delimiter is None else None
+        if named is not None:
+            delimiter = named[1]
+            continue
+        whole = _whole_header(first, lines) if quoted else first
+        names, found = split_header(whole, quoted=quoted, delimiter=delimiter)
+        return names, found
+    return None
+
+
+def _whole_header(first: str, lines: Iterator[str | BrokenRow]) -> str:
+    """A header whose quoted names hold line breaks; an odd number of marks leaves one open."""
+    taken = [first]
+    while "".join(taken).count('"') % 2 and len(taken) < _HEADER_LINES:
+        following = next(lines, None)
+        if not isinstance(following, str):
+            break
+        taken.append(following)
+    return " ".join(taken)
+
+
+def split_header(line: str, *, quoted: bool, delimiter: str | None = None) -> tuple[list[str], str]:
     """The column names of a header line and the delimiter.
 
     Arguments:
         line: The first line.
-        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon and tab; otherwise
-            it is the tab.
+        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and bar
+            outside
+            of quotation marks; otherwise it is the tab.
+        delimiter: Where it is known.
     """
     if not quoted:
         return [name.strip() for name in line.split("\t")], "\t"
-    delimiter = max(",;\t", key=line.count)
+    bare = _QUOTED.sub("", line)
+    delimiter = delimiter or max(",;\t|", key=bare.count)
     return [name.strip() for name in _parse(line, delimiter)], delimiter
 
 
@@ -114,28 +183,89 @@ def csv_records(
     lines: Iterator[str | BrokenRow], width: int, delimiter: str
 ) -> Iterator[list[str] | BrokenRow]:
     """Records of `width` fields, quoted as spreadsheets do."""
-    pending: deque[str | BrokenRow] = deque()
-    complete = _complete_fields(delimiter)
-    while (line := pending.popleft() if pending else next(lines, None)) is not None:
-        if isinstance(line, BrokenRow):
-            yield line
-            continue
-        if not line.strip():
-            continue
-        taken, is_open, size = [line], _open_at_end(line, complete, inside=False), len(line)
+    return _CsvRecords(lines, width, delimiter).records()
+
+
+class _CsvRecords:
+    """The records of one pass. See `csv_records`."""
+
+    def __init__(self, lines: Iterator[str | BrokenRow], width: int, delimiter: str) -> None:
+        self._lines, self._width, self._delimiter = lines, width, delimiter
+        self._complete = _complete_fields(delimiter)
+        self._pending: deque[str | BrokenRow] = deque()
+        self._shape = RowShape()
+
+    def records(self) -> Iterator[list[str] | BrokenRow]:
+        """All records, in order."""
+        self._learn()
+        while (line := self._next()) is not None:
+            if isinstance(line, BrokenRow):
+                yield line
+            elif line.strip():
+                yield self._record_from(line)
+
+    def _next(self) -> str | BrokenRow | None:
+        return self._pending.popleft() if self._pending else next(self._lines, None)
+
+    def _learn(self) -> None:
+        """Looks at the first lines, which are read all the same afterwards."""
+        size = 0
+        for line in islice(self._lines, _LEARNED_LINES):
+            self._pending.append(line)
+            size += len(line) if isinstance(line, str) else 0
+            if size > _LEARNED_CHARACTERS:
+                break
+        texts = [line for line in self._pending if isinstance(line, str) and line.strip()]
+        records = [self._alone(line) for line in texts]
+        self._shape = RowShape.of([record for record in records if len(record) == self._width])
+
+    def _alone(self, line: str) -> list[str]:
+        """The fields of a line as if no other belonged to it."""
+        if _open_at_end(line, self._complete, inside=False):
+            return line.split(self._delimiter)
+        try:
+            return _parse(line, self._delimiter)
+        except csv.Error:
+            return []
+
+    def _record_from(self, line: str) -> list[str] | BrokenRow:
+        taken, is_open, size = [line], _open_at_end(line, self._complete, inside=False), len(line)
         while is_open and len(taken) < MAX_RECORD_LINES and size < MAX_LINE:
-            following = pending.popleft() if pending else next(lines, None)
+            following = self._next()
             if not isinstance(following, str):
-                pending.extendleft([following] if following else [])
+                self._pending.extendleft([following] if following else [])
                 break
             taken.append(following)
             size += len(following)
-            is_open = _open_at_end(following, complete, inside=True)
-        record = BrokenRow(_NEVER_CLOSED) if is_open else _record("\n".join(taken), width, delimiter)
-        if isinstance(record, BrokenRow) and len(taken) > 1:
-            pending.extendleft(reversed(taken[1:]))
-            record = BrokenRow(_NEVER_CLOSED)
-        yield record
+            is_open = _open_at_end(following, self._complete, inside=True)
+        if not is_open:
+            record = _record("\n".join(taken), self._width, self._delimiter)
+            if len(taken) == 1 or (isinstance(record, list) and not self._swallowed(taken)):
+                return record
+        self._pending.extendleft(reversed(taken[1:]))
+        # the mark is a character of the text, where the row then is whole
+        literal = line.split(self._delimiter)
+        return literal if self._shape.forms and self._fits(literal) else BrokenRow(_NEVER_CLOSED)
+
+    def _fits(self, record: list[str], *, behind: Sequence[str] = (), lines: int = 0) -> bool:
+        return len(record) == self._width and self._shape.fits(record, behind=behind, lines=lines)
+
+    def _swallowed(self, taken: list[str]) -> bool:
+        """Whether the lines of a record are rows of their own."""
+        if not self._shape.forms:
+            return not _is_strict("\n".join(taken), self._delimiter)
+        first = taken[0].split(self._delimiter)
+        fit = [self._fits(self._alone(line), behind=first, lines=len(taken)) for line in taken[1:]]
+        return any(fit) if self._shape.strong else all(fit)
+
+
+def _is_strict(text: str, delimiter: str) -> bool:
+    """Whether a delimiter or the end follows on every mark that closes a field."""
+    try:
+        next(csv.reader([text.replace("\r", " ")], delimiter=delimiter, strict=True), [])
+    except csv.Error:
+        return False
+    return True
 
 
 def _record(text: str, width: int, delimiter: str) -> list[str] | BrokenRow:

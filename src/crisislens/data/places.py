@@ -14,23 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from crisislens.core.errors import DataError, ImageError, InputError
-from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash, text_signature
-from crisislens.data.images import ImageLimits, decode_image, resolve_image
+from crisislens.core.errors import DataError, InputError
 from crisislens.data.place_words import label_by_words, majority_label, mask_places
 from crisislens.data.source import LabeledPost
 from crisislens.data.tabular import read_posts, table_rows
-from crisislens.data.text import clean_text
 from crisislens.domain.assessment import FailedPost
-from crisislens.domain.labels import LabelSpace
 from crisislens.domain.place_types import PLACE_CRISIS, PLACE_POI, PLACE_SCENE, map_place
 from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import Task
 
 __all__ = [
     "captioned_photos",
-    "folds",
     "labeled_tweets",
-    "near_duplicate_groups",
     "read_placed",
     "read_poi",
     "scene_photos",
@@ -49,7 +44,7 @@ _POI_SPLITS = {
 
 def read_placed(
     path: Path,
-    space: LabelSpace,
+    space: Task,
     *,
     label: str = "place",
     split: str | None = "split",
@@ -204,56 +199,6 @@ def scene_photos(manifest: Path, *, most: int | None = None) -> list[LabeledPost
     return found
 
 
-def near_duplicate_groups(
-    posts: Sequence[Post], image_root: Path, limits: ImageLimits = ImageLimits()
-) -> list[int]:
-    """A number for each post; posts with near-duplicate texts or photos, or chains of them, have the same."""
-    signatures = [text_signature(clean_text(post.text)) for post in posts]
-    hashes = [_hash(post, image_root, limits) for post in posts]
-    found = cluster(
-        np.array([np.zeros(SIGNATURE_LENGTH) if s is None else s for s in signatures], np.uint32).reshape(
-            -1, SIGNATURE_LENGTH
-        ),
-        np.array([s is not None for s in signatures], bool),
-        np.array([h or 0 for h in hashes], np.uint64),
-        np.array([h is not None for h in hashes], bool),
-    )
-    owner = list(range(len(posts)))
-    for group in found:
-        for member in group.members:
-            owner[member] = min(group.members)
-    return owner
-
-
-def folds(labels: Sequence[str], groups: Sequence[int], *, count: int, seed: int = 0) -> list[int]:
-    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share of every
-    class.
-
-    Groups go, the largest first and otherwise in random order, to the fold that has the fewest posts of the
-    group's first label.
-
-    Raises:
-        InputError: If there are fewer groups than folds.
-    """
-    members: dict[int, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    if len(members) < count:
-        raise InputError(f"{len(members)} groups cannot fill {count} folds; ask for fewer")
-    random = np.random.default_rng(seed)
-    order = sorted((members[g] for g in random.permutation(sorted(members)).tolist()), key=len, reverse=True)
-    of_class = [dict[str, int]() for _ in range(count)]
-    sizes, found = [0] * count, [0] * len(labels)
-    for together in order:
-        label = labels[together[0]]
-        best = min(range(count), key=lambda k: (of_class[k].get(label, 0), sizes[k], k))
-        sizes[best] += len(together)
-        for i in together:
-            found[i] = best
-            of_class[best][labels[i]] = of_class[best].get(labels[i], 0) + 1
-    return found
-
-
 def _class_name(raw: str) -> str:
     return re.sub(r"[\s/-]+", "_", raw.strip().casefold().replace("&", " and "))
 
@@ -276,12 +221,3 @@ def _manifest(path: Path, kind: str) -> Iterator[dict[str, str]]:
 
 def _photo(row: Mapping[str, str], text: str) -> Post:
     return Post(id=row["file"], text=text, image=ImageRef(path=row["file"]))
-
-
-def _hash(post: Post, root: Path, limits: ImageLimits) -> int | None:
-    if post.image is None:
-        return None
-    try:
-        return image_hash(decode_image(resolve_image(post.image, root), limits).pixels)
-    except ImageError:
-        return None

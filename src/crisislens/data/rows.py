@@ -1,34 +1,60 @@
 """From one row of a table to a post, or to a sentence that says why not."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
 from crisislens.data import cells
+from crisislens.data.dates import DateOrder, Order
+from crisislens.data.exports import value_at
+from crisislens.data.garbled import garbled
 from crisislens.data.lines import MAX_LINE, BrokenRow
+from crisislens.data.markup import without_markup
+from crisislens.data.reading import Reading
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import ImageRef, Post
 
 __all__ = ["RowReader"]
 
 _MAX_ID = 200
+_MOST_NAMED = 5
+_DOUBTED_SHARE = 0.2
+_MARKUP = "the text was HTML; markup was removed"
+_MENDED = "the text holds letters that were read with a wrong encoding before; the models got them repaired"
+_WRONG_LETTERS = (
+    "The letters of the text seem to have been read with a wrong encoding; name the right one with "
+    "--encoding."
+)
+_CUT = ("…", "...")
 
 
 class RowReader:
     """Reads the rows of one pass over a table, in order.
 
     Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take about 70
-    MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`.
+    MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so it does where a
+    spreadsheet rounded the id, which then tells posts apart no more.
 
     Arguments:
         columns: From each field of a post to its columns, as `data.columns.choose_columns` gives them.
+        order: Of day and month in the column of times, if it is known.
+        sure_letters: Whether the file's encoding is known; where not, no answer on letters beyond ASCII is
+            sure.
+        reading: Where what is changed is counted.
     """
 
-    def __init__(self, columns: Mapping[str, tuple[str, ...]]) -> None:
-        self._columns = columns
+    def __init__(
+        self,
+        columns: Mapping[str, tuple[str, ...]],
+        *,
+        order: Order | None = None,
+        sure_letters: bool = True,
+        reading: Reading | None = None,
+    ) -> None:
+        self._columns, self._order, self._sure_letters = columns, order, sure_letters
+        self._reading = reading if reading is not None else Reading()
         self._seen: set[int] = set()
-        self._next = 0
 
     def read(self, values: Mapping[str, object] | BrokenRow) -> Post | FailedPost:
         """The post of the next row.
@@ -36,10 +62,38 @@ class RowReader:
         Arguments:
             values: From columns to values, or what was wrong with the row.
         """
-        row, self._next = self._next, self._next + 1
+        row = self._reading.rows
+        self._reading.rows += 1
         if isinstance(values, BrokenRow):
             return FailedPost(row=row, reason=values.reason)
-        name = cells.identifier(self._value(values, "id")) if "id" in self._columns else f"row-{row:06d}"
+        name = self._id(row, values)
+        if isinstance(name, FailedPost):
+            return name
+        digest = _digest(name)
+        if digest in self._seen:
+            return FailedPost(
+                row=row,
+                id=name,
+                reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
+            )
+        post = self._post(row, name, values)
+        if isinstance(post, Post):
+            self._seen.add(digest)
+        return post
+
+    def _id(self, row: int, values: Mapping[str, object]) -> str | FailedPost:
+        """The id of a row; its number where there is no column, or where a spreadsheet rounded it."""
+        number = f"row-{row:06d}"
+        if "id" not in self._columns:
+            return number
+        raw = self._value(values, "id")
+        name = cells.identifier(raw)
+        if cells.is_rounded_id(raw):
+            exact = name is not None and name.isdecimal()
+            self._reading.zeros += exact
+            if not exact or _digest(name or "") in self._seen:
+                self._reading.rounded_ids += not exact
+                return number
         if name is None:
             which = " or ".join(self._columns["id"])
             return FailedPost(
@@ -52,25 +106,18 @@ class RowReader:
                 id=name[:_MAX_ID],
                 reason=f"the id has {len(name):,} characters; at most {_MAX_ID} are read",
             )
-        digest = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-        if digest in self._seen:
-            return FailedPost(
-                row=row,
-                id=name,
-                reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
-            )
-        post = self._post(row, name, values)
-        if isinstance(post, Post):
-            self._seen.add(digest)
-        return post
+        return name
+
+    def _values(self, values: Mapping[str, object], field: str) -> list[object]:
+        """The values of a field's columns that are not empty, the preferred first."""
+        found = (value_at(values, column) for column in self._columns.get(field, ()))
+        return [value for value in found if value is not None and value != "" and value != []]
 
     def _value(self, values: Mapping[str, object], field: str) -> object:
-        """The first value of a field's columns that is not empty."""
-        found = (values.get(column) for column in self._columns.get(field, ()))
-        return next((value for value in found if value is not None and value != ""), None)
+        return next(iter(self._values(values, field)), None)
 
     def _post(self, row: int, name: str, values: Mapping[str, object]) -> Post | FailedPost:
-        raw = self._value(values, "text")
+        raw = _whole(self._values(values, "text"))
         text = cells.text_of(raw)
         if text is None:
             return FailedPost(
@@ -82,18 +129,21 @@ class RowReader:
                 id=name,
                 reason=f"its text has {len(text):,} characters; at most {MAX_LINE:,} are read",
             )
-        image = cells.first_image(self._value(values, "image"))
+        text, text_remarks, doubt = self._letters(text)
+        image, image_remarks = self._image(self._value(values, "image"))
         lat, lon = cells.coordinates(self._value(values, "lat"), self._value(values, "lon"))
         try:
             return Post(
                 id=name,
                 text=text,
                 image=ImageRef(path=image) if image else None,
-                created_at=cells.when(self._value(values, "created_at")),
+                created_at=self._when(self._value(values, "created_at")),
                 lang=cells.language(self._value(values, "lang")),
                 lat=lat,
                 lon=lon,
                 event=cells.short_text(self._value(values, "event")),
+                remarks=(*text_remarks, *image_remarks),
+                doubt=doubt,
             )
         except ValidationError as error:
             fault = error.errors()[0]
@@ -102,3 +152,66 @@ class RowReader:
                 id=name,
                 reason=f"{'.'.join(map(str, fault['loc']))} does not fit a post: {fault['msg']}",
             )
+
+    def _letters(self, text: str) -> tuple[str, tuple[str, ...], str | None]:
+        """The text without markup, what is to be said of it, and why it may not be what was written."""
+        remarks: list[str] = []
+        plain = without_markup(text)
+        if plain != text:
+            self._reading.markup += 1
+            remarks.append(_MARKUP)
+        state = garbled(plain)
+        if state == "mended":
+            self._reading.mended += 1
+            remarks.append(_MENDED)
+        lost = state == "lost" or (not self._sure_letters and _beyond_ascii(plain) > _DOUBTED_SHARE)
+        self._reading.lost += lost
+        return plain, tuple(remarks), _WRONG_LETTERS if lost else None
+
+    def _image(self, value: object) -> tuple[str | None, tuple[str, ...]]:
+        """The photo that is looked at, a file before an address, and what is said of others."""
+        names = cells.images_of(value)
+        if not names:
+            return None, ()
+        files = [name for name in names if "://" not in name]
+        chosen = files[0] if files else names[0]
+        self._reading.addresses += not files
+        others = [name for name in names if name != chosen]
+        if not others:
+            return chosen, ()
+        self._reading.more_photos += 1
+        listed = ", ".join(name[:80] for name in others[:_MOST_NAMED])
+        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+        return chosen, (
+            f"the post names {len(names)} photos; only {chosen[:80]} was looked at, not {listed}{more}",
+        )
+
+    def _when(self, value: object) -> object:
+        moment = cells.when(value, self._order)
+        # times that only their column could decide are counted there
+        if moment is None and not cells.is_nothing(value) and not DateOrder.is_open(value):
+            self._reading.unread_times += 1
+            self._reading.unread_time = self._reading.unread_time or str(value)[:40]
+        return moment
+
+
+def _digest(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+
+
+def _whole(values: Sequence[object]) -> object:
+    """The first text; where a platform cut it, a longer one that begins like it."""
+    if not values:
+        return None
+    first = values[0]
+    if not isinstance(first, str) or not first.split("http")[0].rstrip().endswith(_CUT):
+        return first
+    start = first.split("http")[0].rstrip().rstrip("….")
+    longer = [value for value in values[1:] if isinstance(value, str) and len(value) > len(first)]
+    return next((value for value in longer if value.startswith(start)), first)
+
+
+def _beyond_ascii(text: str) -> float:
+    """The share of letters that are not ASCII."""
+    letters = sum(c.isalpha() for c in text)
+    return sum(c.isalpha() and not c.isascii() for c in text) / letters if letters else 0.0

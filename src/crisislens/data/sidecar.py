@@ -17,15 +17,19 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint_lines
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, split_header, tsv_records
+from crisislens.data.encoding import suffix_of
+from crisislens.data.lines import BrokenRow, csv_records, read_lines, table_header, tsv_records
+from crisislens.data.markup import without_markup
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
 
-__all__ = ["Sidecar", "table_rows"]
+__all__ = ["Sidecar", "sidecar_rows"]
 
 # what says what it is comes before `text`, which beside it is the post's own
 _TEXT = ("caption", "context", "summary", "llava_text", "text", "final_text")
 _ID = ("id", "image_id", "post", "post_id", "tweet_id")
+# of a text, before it is cut
+_MOST_READ = 100_000
 _IMAGE = ("image", "image_path", "photo", "file")
 
 
@@ -66,11 +70,12 @@ class Sidecar:
             )
         by_id, by_image, weak, broken = dict[str, str](), dict[str, str](), False, 0
         try:
-            for row in table_rows(path):
+            for row in sidecar_rows(path):
                 if row is None:
                     broken += 1
                     continue
-                text = plain_text(str(_first(row, _TEXT) or ""), max_characters=max_characters)
+                said = without_markup(str(_first(row, _TEXT) or "")[:_MOST_READ])
+                text = plain_text(said, max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")
                 for names, found in ((_ID, by_id), (_IMAGE, by_image)):
                     # that making a text failed for one of several posts with a photo does not lose it for the
@@ -110,13 +115,13 @@ def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object | None:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
-def table_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
+def sidecar_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
     """The rows of a JSONL, CSV or TSV file by column, in lower case; None for one that cannot be read.
 
     Raises:
         DataError: If the file is of another kind or has no header.
     """
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     if suffix in (".jsonl", ".ndjson"):
         for line in read_lines(path):
             if isinstance(line, BrokenRow):
@@ -129,10 +134,10 @@ def table_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
             f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give .jsonl, .csv or .tsv"
         )
     lines = read_lines(path)
-    first = next(lines, None)
-    if not isinstance(first, str):
+    found = table_header(lines, quoted=suffix == ".csv")
+    if not isinstance(found, tuple):
         raise DataError(f"{path} has no header; its first line must name the columns id (or image) and text")
-    header, delimiter = split_header(first, quoted=suffix == ".csv")
+    header, delimiter = found
     names = [name.strip().lower() for name in header]
     records = (
         csv_records(lines, len(names), delimiter) if suffix == ".csv" else tsv_records(lines, len(names))

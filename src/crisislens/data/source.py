@@ -37,10 +37,18 @@ class LabeledPost:
 
     Attributes:
         post: The post.
-        label: The label as the source has it; `domain.labels.LabelSpace` merges and orders it.
+        label: The label as the source has it; `domain.tasks.Task` merges and orders it.
         split: `train`, `dev` or `test`.
+        also: Further labels that hold beside it, in tasks where several may; there an empty `label` says that
+            none does.
     """
 
     post: Post
     label: str
     split: str
+    also: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that hold; none where an empty label says so."""
+        return (self.label, *self.also) if self.label else ()

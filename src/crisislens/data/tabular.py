@@ -1,63 +1,90 @@
-"""Posts from a table: JSONL, CSV, TSV or Parquet, read as a stream whose memory does not grow with the file.
+"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does not grow
+with the file.
 
-The format follows the suffix. CSV is quoted as spreadsheets do; TSV is never quoted, since tweets hold
-quotation marks. Columns are found by name (`data.columns`) or given. Values are read by `data.cells`: a row
-without a usable id or text fails alone, a time or place that cannot be read for certain is left out. The
-columns of JSONL are those of its first `_PEEK` rows; an object may lack any of them.
+The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as spreadsheets do;
+TSV is never quoted, since tweets hold quotation marks. JSON may be one object a line, a list, or a page of
+posts (`data.exports`). Columns are found by name (`data.columns`) or given; a table in which nothing serves
+as text or photo is refused. How bytes spell letters is found by `data.encoding`, the order of day and month
+by a look at the whole column (`data.survey`). Values are read by `data.cells`: a row without a usable id or
+text fails alone, a time or place that cannot be read for certain is left out. All that is changed or left
+out is counted, and told in `describe`.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
-from crisislens.data.columns import choose_columns
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, split_header, tsv_records
+from crisislens.data.columns import choose_columns, no_columns
+from crisislens.data.encoding import Encoding, bare_name, find_encoding, named_encoding
+from crisislens.data.exports import LeftOut, names_in
+from crisislens.data.json_rows import json_line_rows, json_rows
+from crisislens.data.lines import BrokenRow, csv_records, read_lines, table_header, tsv_records
+from crisislens.data.parquet import parquet_columns, parquet_rows
+from crisislens.data.reading import Reading
 from crisislens.data.rows import RowReader
 from crisislens.data.source import PostSource
+from crisislens.data.survey import PEEKED_ROWS, Survey, likely_texts, survey
+from crisislens.data.whatsapp import COLUMNS, chat_rows, is_chat
+from crisislens.data.workbook import sheet_columns, sheet_rows
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 1
-_PEEK = 1_000
-_BATCH_ROWS = 512
+_VERSION = 2
+# a survey's own columns: KoboToolbox and ODK name the answers by the questions
+_FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
+_MOST_NAMED = 3
 
-Row = Mapping[str, object] | BrokenRow
+Row = Mapping[str, object] | BrokenRow | LeftOut
 
 
-def read_posts(path: Path, columns: Mapping[str, str] | None = None) -> PostSource:
+def read_posts(
+    path: Path, columns: Mapping[str, str] | None = None, *, encoding: str | None = None
+) -> PostSource:
     """Opens a table of posts.
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
         columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`, `event`)
-            to its column, where the name does not say it.
+            to its column, or a path into objects of JSON (`record.text`), where the name does not say it; to
+            an empty text where no column is to be taken.
+        encoding: How the file spells letters, where it is not found by itself.
 
     Raises:
-        InputError: If there is no such file, it is empty or of another kind, or a column is not in it.
+        InputError: If there is no such file, it is empty or of another kind, a column is not in it, or no row
+            has a text or a photo.
+        MissingExtraError: If an Excel file is given and openpyxl is not installed.
     """
     path, table = _open(path)
+    given = named_encoding(encoding) if encoding else None
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; give a file with at least one post")
-        return _TablePosts(path, choose_columns(table.columns(path), columns, where=path.name), table)
+        how = find_encoding(path, given) if table.is_text else Encoding()
+        names = table.columns(path, how)
+        chosen, notes = _choose(path, table, how, names, columns)
+        wanted = _wanted(chosen)
+        seen = survey(table.rows(path, how, wanted), chosen)
+        if seen.rows and not seen.has_text and not seen.has_image:
+            raise _nothing_used(path, table, how, names, chosen)
+        return _TablePosts(path, chosen, table, how, seen, tuple(notes))
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
 @dataclass(frozen=True)
 class _Table:
-    """How one format is read: its name, its columns, and its rows with the wanted columns."""
+    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON: with
+    all)."""
 
     name: str
-    columns: Callable[[Path], list[str]]
-    rows: Callable[[Path, list[str]], Iterator[Row]]
+    columns: Callable[[Path, Encoding], list[str]]
+    rows: Callable[[Path, Encoding, list[str]], Iterator[Row]]
+    is_text: bool = True
 
 
 def _open(path: Path) -> tuple[Path, _Table]:
@@ -67,8 +94,9 @@ def _open(path: Path) -> tuple[Path, _Table]:
         raise InputError(f"{path} is a folder; give the file of posts in it ({', '.join(SUFFIXES)})")
     if not path.is_file():
         raise InputError(f"no posts file at {path}; give a {', '.join(SUFFIXES)} file")
-    table = SUFFIXES.get(path.suffix.lower())
-    if table is None:
+    bare = bare_name(path)
+    table = SUFFIXES.get(bare.suffix.lower())
+    if table is None or (bare != path and not table.is_text):
         raise InputError(
             f"{path.name} ends in {path.suffix or 'no suffix'}, which is not read; give a "
             f"{', '.join(SUFFIXES)} file"
@@ -76,44 +104,118 @@ def _open(path: Path) -> tuple[Path, _Table]:
     return path, table
 
 
-def table_rows(path: Path, columns: Sequence[str]) -> tuple[list[str], Iterator[Row]]:
+def table_rows(
+    path: Path, columns: Sequence[str], *, encoding: str | None = None
+) -> tuple[list[str], Iterator[Mapping[str, object] | BrokenRow]]:
     """The names of a table's columns, and its rows with some of them, row for row as `read_posts` reads them.
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
         columns: The columns to give; each must be in the table.
+        encoding: As of `read_posts`.
 
     Raises:
         InputError: If there is no such file or it is of another kind.
     """
     path, table = _open(path)
-    return table.columns(path), table.rows(path, list(columns))
+    given = named_encoding(encoding) if encoding else None
+    try:
+        how = find_encoding(path, given) if table.is_text else Encoding()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    rows = table.rows(path, how, list(columns))
+    return table.columns(path, how), (row for row in rows if not isinstance(row, LeftOut))
 
 
-@dataclass(frozen=True)
+def _wanted(columns: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return list(dict.fromkeys(name for names in columns.values() for name in names))
+
+
+def _choose(
+    path: Path, table: _Table, how: Encoding, names: list[str], explicit: Mapping[str, str] | None
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """The columns of each field, and what is to be said of how they were found."""
+    chosen = choose_columns(names, explicit, where=path.name)
+    if "text" in chosen or "text" in (explicit or {}):
+        return chosen, []
+    likely = _likely(path, table, how, names, chosen)
+    if likely and _FORM_COLUMNS & {*names}:
+        note = f"the text is the column {likely[0]!r}, which holds the longest answers; name another with"
+        return {**chosen, "text": (likely[0],)}, [f"{note} --map text=COLUMN"]
+    if likely:
+        raise InputError(
+            f"{path.name} has no column known to hold the text; likely {_listed(likely)}: say "
+            f"--map 'text={likely[0]}', or --map text= to look at photos alone"
+        )
+    if "image" not in chosen:
+        raise no_columns(names, path.name)
+    return chosen, [f"{path.name} has no column of text; posts are judged by their photos alone"]
+
+
+def _likely(
+    path: Path, table: _Table, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
+) -> list[str]:
+    there = list(dict.fromkeys(names))
+    taken = {name for field, of in chosen.items() if field != "text" for name in of}
+    return likely_texts(table.rows(path, how, there), there, taken)
+
+
+def _nothing_used(
+    path: Path, table: _Table, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
+) -> InputError:
+    """The error for a table in which no row has a text or a photo."""
+    used = ", ".join(name for field in ("text", "image") for name in chosen.get(field, ()))
+    likely = [name for name in _likely(path, table, how, names, chosen) if name not in chosen.get("text", ())]
+    hint = (
+        f"; likely {_listed(likely)}: say --map 'text={likely[0]}'"
+        if likely
+        else "; name one with --map text=COLUMN"
+    )
+    return InputError(f"no row of {path.name} has a text or a photo (its column {used} is empty){hint}")
+
+
+def _listed(likely: Sequence[str]) -> str:
+    return " or ".join(repr(name[:60]) for name in likely[:_MOST_NAMED])
+
+
 class _TablePosts:
     """The posts of one file. See `read_posts`."""
 
-    path: Path
-    columns: dict[str, tuple[str, ...]]
-    table: _Table
+    def __init__(
+        self,
+        path: Path,
+        columns: dict[str, tuple[str, ...]],
+        table: _Table,
+        encoding: Encoding,
+        seen: Survey,
+        notes: tuple[str, ...],
+    ) -> None:
+        self.path, self.columns, self.table = path, columns, table
+        self._encoding, self._seen, self._notes = encoding, seen, notes
+        self._reading = Reading()
 
     def __iter__(self) -> Iterator[Post | FailedPost]:
-        reader = RowReader(self.columns)
-        wanted = list(dict.fromkeys(name for names in self.columns.values() for name in names))
+        self._reading = reading = Reading()
+        reader = RowReader(
+            self.columns, order=self._seen.dates.order, sure_letters=self._encoding.sure, reading=reading
+        )
         try:
-            for row in self.table.rows(self.path, wanted):
-                yield reader.read(row)
+            for row in self.table.rows(self.path, self._encoding, _wanted(self.columns)):
+                if isinstance(row, LeftOut):
+                    reading.left_out[row.what] += 1
+                else:
+                    yield reader.read(row)
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
     def fingerprint(self) -> str:
-        """16 hex digits over the file's bytes, the columns and the version of this reader."""
+        """16 hex digits over the file's bytes, the columns, the encoding and the version of this reader."""
         try:
             return fingerprint(
                 {
                     "file": fingerprint_file(self.path),
                     "columns": self.columns,
+                    "encoding": self._encoding.name,
                     "format": self.table.name,
                     "version": _VERSION,
                 }
@@ -122,13 +224,23 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, the columns in use, and whether ids were made."""
+        """The file, its format, encoding and columns, whether ids were made, and `notes`: what reading
+        found and changed, with counts of the last pass.
+        """
+        said = [
+            self._encoding.note(self.path.name),
+            *self._notes,
+            self._seen.dates.note(),
+            *self._reading.notes(),
+        ]
         return {
             "kind": "table",
             "file": self.path.name,
             "format": self.table.name,
+            "encoding": self._encoding.name,
             "columns": {field: list(names) for field, names in self.columns.items()},
             "ids": "from the file" if "id" in self.columns else "made from row numbers",
+            "notes": [note for note in said if note],
             "fingerprint": self.fingerprint(),
         }
 
@@ -139,59 +251,50 @@ def _unreadable(path: Path, error: OSError) -> InputError:
     )
 
 
-def _json_columns(path: Path) -> list[str]:
-    rows = list(islice(_json_rows(path, []), _PEEK))
-    if not rows:
+def _json_columns(path: Path, rows: Iterator[Row], what: str) -> list[str]:
+    looked = list(islice(rows, PEEKED_ROWS))
+    if not looked:
         raise InputError(f"{path} is empty; give a file with at least one post")
-    objects = [row for row in rows if isinstance(row, Mapping)]
+    objects = [row for row in looked if isinstance(row, Mapping)]
     if not objects:
-        raise InputError(
-            f"{path.name} holds no JSON object in its first {len(rows)} lines; JSONL has one object a line"
-        )
-    return list(dict.fromkeys(name for row in objects for name in row))
+        raise InputError(f"{path.name} holds no JSON object in its first {len(looked)} {what}")
+    return list(dict.fromkeys(name for row in objects for name in names_in(row)))
 
 
-def _json_rows(path: Path, wanted: list[str]) -> Iterator[Row]:
-    for line in read_lines(path):
-        if isinstance(line, BrokenRow):
-            yield line
-        elif line.strip():
-            yield _json_row(line)
+def _jsonl_columns(path: Path, how: Encoding) -> list[str]:
+    return _json_columns(path, json_line_rows(path, how), "lines; JSONL has one object a line")
 
 
-def _json_row(line: str) -> Row:
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        return BrokenRow(
-            f"the line is not JSON ({' '.join(str(error).split())[:100]}); JSONL has one object a line"
-        )
-    if isinstance(value, dict):
-        return value
-    return BrokenRow(f"the line is a JSON {type(value).__name__}, not an object; JSONL has one object a line")
+def _jsonl_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return json_line_rows(path, how)
 
 
-def _header(path: Path, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
+def _list_columns(path: Path, how: Encoding) -> list[str]:
+    return _json_columns(path, json_rows(path, how), "values; give a list of posts, or one object a line")
+
+
+def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return json_rows(path, how)
+
+
+def _header(path: Path, how: Encoding, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
     """The column names, the delimiter and the lines behind the header."""
-    lines = read_lines(path)
-    first = next((line for line in lines if isinstance(line, BrokenRow) or line.strip()), None)
-    if not isinstance(first, str):
-        raise InputError(
-            f"{path} {'is empty' if first is None else 'has no header line'}; give a table with column names "
-            f"in its first line"
-        )
-    names, delimiter = split_header(first, quoted=quoted)
-    return names, delimiter, lines
+    lines = read_lines(path, how)
+    found = table_header(lines, quoted=quoted)
+    if not isinstance(found, tuple):
+        what = "is empty" if found is None else "has no header line"
+        raise InputError(f"{path} {what}; give a table with column names in its first line")
+    return *found, lines
 
 
 def _delimited(
     quoted: bool,
-) -> tuple[Callable[[Path], list[str]], Callable[[Path, list[str]], Iterator[Row]]]:
-    def columns(path: Path) -> list[str]:
-        return _header(path, quoted=quoted)[0]
+) -> tuple[Callable[[Path, Encoding], list[str]], Callable[[Path, Encoding, list[str]], Iterator[Row]]]:
+    def columns(path: Path, how: Encoding) -> list[str]:
+        return _header(path, how, quoted=quoted)[0]
 
-    def rows(path: Path, wanted: list[str]) -> Iterator[Row]:
-        names, delimiter, lines = _header(path, quoted=quoted)
+    def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+        names, delimiter, lines = _header(path, how, quoted=quoted)
         # of columns with equal names the first counts
         place = {name: names.index(name) for name in wanted}
         for record in csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names)):
@@ -200,74 +303,31 @@ def _delimited(
     return columns, rows
 
 
-def _parquet(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.ParquetFile(path)
-    except pa.ArrowException as error:
+def _chat_columns(path: Path, how: Encoding) -> list[str]:
+    if not is_chat(path, how):
         raise InputError(
-            f"{path.name} cannot be read as Parquet ({' '.join(str(error).split())[:100]}); write it again"
-        ) from error
+            f"{path.name} is no chat as WhatsApp exports it; give a {', '.join(SUFFIXES)} file of posts"
+        )
+    return COLUMNS
 
 
-def _parquet_columns(path: Path) -> list[str]:
-    with _parquet(path) as file:
-        return [str(name) for name in file.schema_arrow.names]
+def _chat_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return chat_rows(path, how)
 
 
-def _parquet_rows(path: Path, wanted: list[str]) -> Iterator[Row]:
-    import pyarrow as pa
-
-    with _parquet(path) as file:
-        for group in range(file.num_row_groups):
-            try:
-                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted):
-                    yield from _batch_rows(batch)
-            except (pa.ArrowException, OSError, KeyError) as error:
-                yield BrokenRow(
-                    f"the rest of row group {group} cannot be read ({' '.join(str(error).split())[:100]}); "
-                    f"write the file again"
-                )
-
-
-def _batch_rows(batch: Any) -> Iterator[Row]:
-    columns = {name: _cells(batch.column(name)) for name in batch.schema.names}
-    for i in range(batch.num_rows):
-        yield {name: cells[i] for name, cells in columns.items()}
-
-
-def _cells(column: Any) -> list[object]:
-    """The values of an Arrow column; one that Python cannot hold (a date in the year 20000) is None and costs
-    no other.
-    """
-    import pyarrow as pa
-
-    kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = column.cast(pa.large_binary())  # bytes, since nothing promises that they are UTF-8
-    try:
-        if pa.types.is_timestamp(kind):
-            column = column.cast(pa.timestamp("us", tz="UTC"), safe=False)
-        values = column.to_pylist()
-    except (ValueError, OverflowError):
-        values = [_cell(value) for value in column]
-    return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
-
-
-def _cell(value: Any) -> object:
-    try:
-        return value.as_py()
-    except (ValueError, OverflowError):
-        return None
-
-
+_JSON_LINES = _Table("jsonl", _jsonl_columns, _jsonl_rows)
 SUFFIXES: dict[str, _Table] = {
-    ".jsonl": _Table("jsonl", _json_columns, _json_rows),
-    ".ndjson": _Table("jsonl", _json_columns, _json_rows),
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
+    ".json": _Table("json", _list_columns, _list_rows),
     ".csv": _Table("csv", *_delimited(True)),
     ".tsv": _Table("tsv", *_delimited(False)),
-    ".parquet": _Table("parquet", _parquet_columns, _parquet_rows),
+    ".parquet": _Table(
+        "parquet", lambda path, _: parquet_columns(path), lambda path, _, w: parquet_rows(path, w), False
+    ),
+    ".xlsx": _Table(
+        "xlsx", lambda path, _: sheet_columns(path), lambda path, _, w: sheet_rows(path, w), False
+    ),
+    ".txt": _Table("chat", _chat_columns, _chat_rows),
 }
-"""The formats that are read, by the suffix of the file."""
+"""The formats that are read, by the suffix of the file; those of text also with `.gz` behind it."""

@@ -4,18 +4,42 @@ The JSON Schema of the record is `Assessment.model_json_schema()`; the documenta
 holds every record against it.
 """
 
-from typing import Literal
+from html import escape
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import from_json, to_json
 
 from crisislens.domain.extraction import Entity, Relation
 from crisislens.domain.place import GeoLocation, PlaceMention
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
 
-__all__ = ["Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
+__all__ = ["EXTENSIONS_BYTES", "Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
 
+EXTENSIONS_BYTES = 65_536
+"""The most that all extensions of one post may take as JSON, bytes."""
 Modality = Literal["text", "image"]
+# of a text in a notebook
+_SHOWN = 280
+
+
+def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuses what a file of records could not give back: too much, numbers that are not finite, half of a
+    surrogate pair, or nesting that no reader of JSON follows.
+    """
+    try:
+        written = to_json(extensions, inf_nan_mode="constants")
+        same = from_json(written, allow_inf_nan=False) == extensions
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"an extension must survive JSON: {str(error)[:100]}") from None
+    if not same:
+        raise ValueError("an extension must survive JSON: it reads back as something else")
+    if len(written) > EXTENSIONS_BYTES:
+        raise ValueError(
+            f"the extensions of a post take {len(written)} bytes as JSON, and may take {EXTENSIONS_BYTES}"
+        )
+    return extensions
 
 
 class TaskAssessment(BaseModel):
@@ -28,9 +52,15 @@ class TaskAssessment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str = Field(description="The most probable class")
+    labels: tuple[str, ...] = Field(
+        default=(),
+        description="The classes that are said to hold: one, or any number where the task allows several; "
+        "none where the answer is 'not sure'",
+    )
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
     probabilities: dict[str, float] = Field(
-        description="Calibrated probability of every class; they add up to 1 up to rounding"
+        description="Calibrated probability of every class; they add up to 1 up to rounding, "
+        "but for tasks where several may hold"
     )
     abstained: bool = Field(description="True where the answer should be read as 'not sure'")
     reason: str | None = Field(
@@ -77,6 +107,12 @@ class Assessment(BaseModel):
     language: str | None = Field(
         default=None, description="Detected language (ISO 639-1), null where the text is too short"
     )
+    unread: str | None = Field(
+        default=None,
+        # a record of a post that was read is written as before there was the field
+        exclude_if=lambda unread: unread is None,
+        description="Why no model reads the text, in one sentence; left out where one does",
+    )
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(
         default=(), description="Who, what and where the text names, in its order"
@@ -102,6 +138,32 @@ class Assessment(BaseModel):
     rationale: Rationale | None = Field(
         default=None, description="The evidence in the post; null where nobody asked (`analyze --explain`)"
     )
+    extensions: Annotated[dict[str, JsonValue], AfterValidator(_survives_json)] = Field(
+        default_factory=dict,
+        # a record without any is written as before there were extensions
+        exclude_if=lambda extensions: not extensions,
+        description="Records of plug-ins, from an annotator's name to any JSON; left out where there is none",
+    )
+
+    def __repr__(self) -> str:
+        return f"Assessment({self.post.id!r}, urgency {self.urgency:.2f}: {self._answers()})"
+
+    def _repr_html_(self) -> str:
+        """A row of a table, for notebooks; everything of the post is escaped."""
+        cells = [self.post.id, self.post.text[:_SHOWN], f"{self.urgency:.2f}"]
+        head = ["post", "text", "urgency", *self.tasks]
+        cells += [self._answer(task) for task in self.tasks.values()]
+        titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+        row = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        return f"<table><thead><tr>{titles}</tr></thead><tbody><tr>{row}</tr></tbody></table>"
+
+    def _answers(self) -> str:
+        return ", ".join(f"{name} {self._answer(task)}" for name, task in self.tasks.items())
+
+    @staticmethod
+    def _answer(task: TaskAssessment) -> str:
+        said = ", ".join(task.labels) or task.label
+        return f"{'not sure: ' if task.abstained else ''}{said} {task.confidence:.2f}"
 
 
 class FailedPost(BaseModel):

@@ -14,11 +14,12 @@ street says nothing of home, school or work.
 """
 
 from collections.abc import Mapping
+from itertools import product
 from types import MappingProxyType
 
 from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
-from crisislens.domain.labels import LABEL_SPACES, LabelSpace
+from crisislens.domain.tasks import TASKS, Label, Task
 
 __all__ = [
     "PLACE_ANSWERS",
@@ -29,11 +30,15 @@ __all__ = [
     "PLACE_POI",
     "PLACE_SCENE",
     "PLACE_TEMPLATES",
+    "TASK",
+    "UNCLEAR",
     "map_place",
     "place_prompts",
 ]
 
 TASK = "place_type"
+UNCLEAR = "unclear"
+"""The class of posts that say nothing of where they were made."""
 
 _TITLES = {
     "home": "Home",
@@ -57,15 +62,13 @@ _TITLES = {
 }
 
 
-def _add(name: str, setting: str, classes: tuple[str, ...]) -> LabelSpace:
-    space = LabelSpace(
-        name=name,
-        task=TASK,
-        setting=setting,
-        classes=classes,
-        titles={c: _TITLES[c] for c in classes if c in _TITLES},
-    )
-    return LABEL_SPACES.register(name)(space)
+def _add(name: str, setting: str, classes: tuple[str, ...]) -> Task:
+    task = Task(name=name, question=TASK, labels=_labels(classes), settings={setting: ""})
+    return TASKS.register(name)(task)
+
+
+def _labels(classes: tuple[str, ...]) -> tuple[Label, ...]:
+    return tuple(Label(name=c, title=_TITLES.get(c, "")) for c in classes)
 
 
 PLACE_PAPER = _add("place_paper", "SG-MFT", ("home", "school", "work"))
@@ -112,13 +115,12 @@ PLACE_SCENE = _add(
     ),
 )
 PLACE_CRISIS = _add("place_crisis", "crisis", tuple(_TITLES))
-PLACE_ANSWERS = LABEL_SPACES.register("place_answers")(
-    LabelSpace(
+PLACE_ANSWERS = TASKS.register("place_answers")(
+    Task(
         name="place_answers",
-        task=TASK,
-        setting="product",
-        classes=(*PLACE_CRISIS.classes, "unclear"),
-        titles={**_TITLES, "unclear": "No place to be seen"},
+        question=TASK,
+        settings={"product": ""},
+        labels=(*PLACE_CRISIS.labels, Label(name=UNCLEAR, title="No place to be seen", nothing=True)),
     )
 )
 """What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of
@@ -129,7 +131,7 @@ PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 """By `FROM->TO`; every class of FROM is named."""
 
 
-def _map(start: LabelSpace, end: LabelSpace, pairs: Mapping[str, str]) -> None:
+def _map(start: Task, end: Task, pairs: Mapping[str, str]) -> None:
     strange = set(pairs) - set(start.classes) | set(pairs.values()) - set(end.classes)
     if strange:
         raise ValueError(
@@ -242,13 +244,14 @@ def place_prompts() -> dict[str, tuple[str, ...]]:
     >>> place_prompts()["bridge"][0]
     'a photo of a bridge.'
     """
-    return {
-        name: tuple(t.format(p) for p in phrases for t in PLACE_TEMPLATES)
-        for name, phrases in PLACE_PHRASES.items()
-    }
+    found = {}
+    for name, phrases in PLACE_PHRASES.items():
+        # phrase by phrase: the first sentence of a class is its first phrase in the first template
+        found[name] = tuple(template.format(phrase) for phrase, template in product(phrases, PLACE_TEMPLATES))
+    return found
 
 
-def map_place(label: str, start: LabelSpace, end: LabelSpace) -> str | None:
+def map_place(label: str, start: Task, end: Task) -> str | None:
     """What a class of one taxonomy is in another, or None where nothing corresponds.
 
     >>> map_place("kitchen", PLACE_SCENE, PLACE_CRISIS), map_place("bridge", PLACE_CRISIS, PLACE_PAPER)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 __all__ = ["ImageRef", "Post"]
 
@@ -36,6 +37,16 @@ class Post(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
     event: str | None = Field(default=None, description="The event the source files it under, if any")
+    # of the reading, not of the post: they stand in the assessment's notes and reasons, never in the record
+    remarks: SkipJsonSchema[tuple[str, ...]] = Field(
+        default=(),
+        exclude=True,
+        repr=False,
+        description="What reading changed or left out, one sentence each",
+    )
+    doubt: SkipJsonSchema[str | None] = Field(
+        default=None, exclude=True, repr=False, description="Why the text may not be what was written"
+    )
 
     @field_validator("id", "text", mode="after")
     @classmethod

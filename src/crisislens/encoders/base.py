@@ -15,6 +15,7 @@ further is stored as an adapter and loaded again.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 from crisislens.core.config import Config
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.registry import Registry
+from crisislens.encoders.checkpoints import hub_closed
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "freeze",
     "load_encoders",
     "pad_ids",
+    "placed",
+    "rooted",
 ]
 
 
@@ -49,6 +53,31 @@ class EncoderSpec(Config):
     """A name in `ENCODERS`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Options of that builder; an unknown one is refused."""
+
+
+def placed(spec: EncoderSpec, place: Callable[[str], str]) -> EncoderSpec:
+    """A specification whose adapters lie elsewhere.
+
+    >>> placed(EncoderSpec(name="compact", options={"adapter": "a"}), "model/{}".format).options
+    {'adapter': 'model/a'}
+
+    Arguments:
+        spec: The specification, of a pair with one adapter or of two sides with one each.
+        place: From the path of an adapter in the specification to the one that it gets.
+    """
+    options = dict(spec.options)
+    if isinstance(adapter := options.get("adapter"), str):
+        options["adapter"] = place(adapter)
+    for side in ("text", "image"):
+        if isinstance(options.get(side), dict):
+            one = EncoderSpec.parse(options[side], where=f"encoder {spec.name}, {side}")
+            options[side] = placed(one, place).model_dump(mode="json")
+    return EncoderSpec(name=spec.name, options=options)
+
+
+def rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
+    """A specification whose adapters that lie in a folder are named by their full path."""
+    return placed(spec, lambda name: str(folder / name) if (folder / name).is_file() else name)
 
 
 @dataclass(frozen=True)
@@ -175,10 +204,14 @@ class EncoderPair:
         return self
 
 
-ENCODERS: Registry[Callable[[EncoderSpec], EncoderPair]] = Registry("encoder")
-TEXT_ENCODERS: Registry[Callable[[EncoderSpec], TextEncoder]] = Registry("text encoder")
+ENCODERS: Registry[Callable[[EncoderSpec], EncoderPair]] = Registry("encoder", "crisislens.encoders")
+TEXT_ENCODERS: Registry[Callable[[EncoderSpec], TextEncoder]] = Registry(
+    "text encoder", "crisislens.text_encoders"
+)
 """Encoders of text alone, for `pair`."""
-IMAGE_ENCODERS: Registry[Callable[[EncoderSpec], ImageEncoder]] = Registry("image encoder")
+IMAGE_ENCODERS: Registry[Callable[[EncoderSpec], ImageEncoder]] = Registry(
+    "image encoder", "crisislens.image_encoders"
+)
 """Encoders of pictures alone, for `pair`."""
 
 
@@ -190,7 +223,8 @@ def load_encoders(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit.
         ModelError: If weights are missing, damaged or not what they should be.
     """
-    return ENCODERS[spec.name](spec)
+    with hub_closed():
+        return ENCODERS[spec.name](spec)
 
 
 def freeze(module: nn.Module) -> None:

@@ -1,11 +1,15 @@
 """What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks
 of what was loaded.
 
-Only safetensors are read, and no code from a hub is ever run.
+Only safetensors are read, no code from a hub is ever run, and no hub is asked unless the user allowed it
+(`core.hub`): `source` says so to every call that could, and `hub_closed` holds the libraries to it. Both are
+needed: told to look at local files only, huggingface_hub still asks its hub for a list of programs to name in
+its headers.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +17,19 @@ import torch
 from torch import Tensor
 
 from crisislens.core.errors import ModelError
+from crisislens.core.hub import ALLOW_HUB, hub_allowed
+from crisislens.core.lines import first_line
 
-__all__ = ["advice", "automatic_model", "check_whole", "digest", "recipe"]
+__all__ = [
+    "advice",
+    "automatic_model",
+    "check_whole",
+    "digest",
+    "how_to_get",
+    "hub_closed",
+    "recipe",
+    "source",
+]
 
 
 def advice(kind: str, name: str, error: Exception) -> str:
@@ -25,17 +40,52 @@ def advice(kind: str, name: str, error: Exception) -> str:
         name: The hub name or folder.
         error: What the library said.
     """
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "
             f"({reason}); convert it or name another"
         )
     return (
-        f"{kind} checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf "
-        f"download {name}; "
+        f"{kind} checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
         "without one, copy its folder here and give the folder's path as option checkpoint"
     )
+
+
+def how_to_get(name: str) -> str:
+    """What to do with a network about a checkpoint that is not here, a part of a sentence.
+
+    Arguments:
+        name: The hub name.
+    """
+    if hub_allowed():
+        return f"with a network, unset HF_HUB_OFFLINE or run: hf download {name}"
+    return (
+        f"hubs are asked only where you allow it: with a network, run crisislens --allow-hub … or set "
+        f"{ALLOW_HUB}=1 (and unset HF_HUB_OFFLINE), or run: hf download {name}"
+    )
+
+
+@contextmanager
+def hub_closed() -> Iterator[None]:
+    """While it lasts, huggingface_hub refuses every request, unless the user allowed the hub."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or not hub_allowed()
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def source(revision: str | None) -> dict[str, Any]:
+    """Where the libraries may take files of a checkpoint from, for their `from_pretrained`.
+
+    Arguments:
+        revision: A commit of the hub repository; None for its newest.
+    """
+    return {"revision": revision, "local_files_only": not hub_allowed()}
 
 
 def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, Any]]:
@@ -57,7 +107,7 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
     models = cast("Any", transformers.AutoModel)
     model, info = models.from_pretrained(
         name,
-        revision=revision,
+        **source(revision),
         use_safetensors=True,
         dtype=torch.float32,
         trust_remote_code=False,

@@ -36,7 +36,8 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
-from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
+from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["ClipImage", "ClipOptions", "ClipText"]
 
@@ -101,16 +102,7 @@ class ClipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into byte pairs."""
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
@@ -205,14 +197,14 @@ def _load(options: ClipOptions) -> Checkpoint:
     try:
         # fp32 whatever the file holds, so that a result does not depend on how it was stored
         model, info = models.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-        tokenizer = tokenizers.from_pretrained(name, revision=revision)
+        tokenizer = tokenizers.from_pretrained(name, **source(revision))
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(advice("CLIP", name, error)) from error
     check_whole("CLIP", name, info)
     try:
-        processor = processors.from_pretrained(name, revision=revision)
+        processor = processors.from_pretrained(name, **source(revision))
     except OSError:
         _log.info("%s has no preprocessor_config.json; taking CLIP's own values", name)
         side_px = model.config.vision_config.image_size

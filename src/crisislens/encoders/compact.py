@@ -18,7 +18,6 @@ trained with; a tweet has about 25). EfficientNet's evaluation crops the middle 
 picture is squeezed into the square by default, because damage at the edge counts as well (`fit: crop` crops).
 """
 
-import importlib.resources
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,6 +31,7 @@ from PIL import Image
 from pydantic import Field
 from torch import Tensor
 
+from crisislens.core.assets import asset
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
@@ -224,7 +224,7 @@ def find_adapter(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "adapters"
+    root = asset("adapters")
     packaged = {p.stem: p for p in sorted(root.glob("*.safetensors"))}
     if name_or_path in packaged:
         return packaged[name_or_path]

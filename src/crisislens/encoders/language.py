@@ -24,9 +24,18 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TextEncoder, TokenizedText, freeze
-from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
+from crisislens.encoders.checkpoints import (
+    automatic_model,
+    check_whole,
+    digest,
+    how_to_get,
+    hub_closed,
+    source,
+)
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
 
@@ -138,16 +147,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     model, tokenizer = _from_checkpoint(spec)
 
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = tokenizer(
-            plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(tokenizer, texts, max_tokens=spec.max_tokens)
 
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(
@@ -167,6 +167,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     )
 
 
+@hub_closed()
 def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     import transformers
 
@@ -174,14 +175,13 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     try:
         model, info = automatic_model(spec.checkpoint, spec.revision)
         tokenizer = tokenizers.from_pretrained(
-            spec.checkpoint, revision=spec.revision, trust_remote_code=False
+            spec.checkpoint, **source(spec.revision), trust_remote_code=False
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); with a network, unset "
-            f"HF_HUB_OFFLINE or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors, "
+            f"language model {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
+            f"without one, give the path of a folder with model.safetensors, "
             f"config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error

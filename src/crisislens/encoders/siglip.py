@@ -32,7 +32,8 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
-from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe
+from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["SiglipImage", "SiglipOptions", "SiglipText"]
 
@@ -81,21 +82,10 @@ class SiglipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into pieces."""
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
+        found = tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
         # an empty text has no token in some vocabularies; it is one pad then, and has no words
-        return [
-            TokenizedText(
-                tuple(e.ids) or (self.pad_id,),
-                tuple((a, b) for a, b in e.offsets) or ((0, 0),),
-                bool(e.overflowing),
-            )
-            for e in out.encodings
-        ]
+        pad = (self.pad_id,), ((0, 0),)
+        return [x if x.ids else TokenizedText(*pad, x.truncated) for x in found]
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
@@ -185,14 +175,14 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
     name, revision = options.checkpoint, options.revision
     try:
         model, info = models.from_pretrained(
-            name, revision=revision, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-        tokenizer = tokenizers.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         raise ModelError(advice("SigLIP", name, error)) from error
     check_whole("SigLIP", name, info)
     try:
-        processor = processors.from_pretrained(name, revision=revision)
+        processor = processors.from_pretrained(name, **source(revision))
     except OSError:
         _log.info("%s has no preprocessor_config.json; taking SigLIP's own values", name)
         side_px = model.config.vision_config.image_size

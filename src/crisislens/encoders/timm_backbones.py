@@ -30,6 +30,7 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.hub import hub_allowed
 from crisislens.core.optional import require
 from crisislens.encoders.base import IMAGE_ENCODERS, EncoderSpec, ImageEncoder, freeze
 from crisislens.encoders.checkpoints import advice, digest
@@ -187,4 +188,4 @@ def _fill(model: Any, options: VisionOptions) -> None:
 def _fetch(repository: str) -> str:
     from huggingface_hub import hf_hub_download
 
-    return hf_hub_download(repository, "model.safetensors")
+    return hf_hub_download(repository, "model.safetensors", local_files_only=not hub_allowed())

@@ -28,7 +28,10 @@ from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
+from crisislens.encoders.checkpoints import how_to_get, hub_closed, source
+from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
 __all__ = ["ViltJoint", "load_vilt"]
@@ -84,16 +87,7 @@ class ViltJoint(nn.Module):
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each text by itself."""
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        if not plain:
-            return []
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""
@@ -150,6 +144,7 @@ class ViltJoint(nn.Module):
         return y
 
 
+@hub_closed()
 def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = None) -> ViltJoint:
     """ViLT from a hub name or a local folder, frozen and in evaluation mode.
 
@@ -162,13 +157,13 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     try:
         model, info = models.from_pretrained(
             checkpoint,
-            revision=revision,
+            **source(revision),
             use_safetensors=True,
             dtype=torch.float32,
             output_loading_info=True,
             attn_implementation="eager",
         )
-        tokenizer = tokenizers.from_pretrained(checkpoint, revision=revision)
+        tokenizer = tokenizers.from_pretrained(checkpoint, **source(revision))
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(_advice(checkpoint, error)) from error
     missing = sorted(map(str, info["missing_keys"]))
@@ -183,14 +178,13 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
 
 
 def _advice(name: str, error: Exception) -> str:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    reason = first_line(error)
     if Path(name).is_dir():
         return (
             f"{name} is not a ViLT checkpoint with model.safetensors, config.json and a tokenizer "
             f"({reason}); convert it or name another"
         )
     return (
-        f"ViLT checkpoint {name} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE or run: hf "
-        f"download {name}; "
+        f"ViLT checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
         "without one, copy its folder here and give the folder's path"
     )

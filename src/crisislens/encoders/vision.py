@@ -22,8 +22,16 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.lines import first_line
 from crisislens.encoders.base import ImageEncoder, freeze
-from crisislens.encoders.checkpoints import automatic_model, check_whole, digest
+from crisislens.encoders.checkpoints import (
+    automatic_model,
+    check_whole,
+    digest,
+    how_to_get,
+    hub_closed,
+    source,
+)
 from crisislens.encoders.compact import EfficientNetImage
 
 __all__ = ["CheckpointImage", "VisionSpec", "load_vision"]
@@ -93,6 +101,7 @@ class CheckpointImage(ImageEncoder):
         return patches, patches.mean(1)
 
 
+@hub_closed()
 def load_vision(spec: VisionSpec) -> ImageEncoder:
     """An image encoder, frozen and in evaluation mode.
 
@@ -108,11 +117,10 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     try:
         model, info = automatic_model(spec.checkpoint, spec.revision)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ModelError(
-            f"image encoder {spec.checkpoint} cannot be had ({reason}); with a network, unset HF_HUB_OFFLINE "
-            f"or run: "
-            f"hf download {spec.checkpoint}; without one, give the path of a folder with model.safetensors "
+            f"image encoder {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
+            f"without one, give the path of a folder with model.safetensors "
             f"and config.json, "
             "or take efficientnet-lite2, which comes with the package"
         ) from error
@@ -122,7 +130,7 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
         )
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=("pooler.",))
     try:
-        recipe, _ = mixin.get_image_processor_dict(spec.checkpoint, revision=spec.revision)
+        recipe, _ = mixin.get_image_processor_dict(spec.checkpoint, **source(spec.revision))
     except OSError:
         recipe = {}
     mean, std = recipe.get("image_mean", [0.5] * 3), recipe.get("image_std", [0.5] * 3)

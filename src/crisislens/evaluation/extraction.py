@@ -40,7 +40,7 @@ __all__ = [
     "relation_report",
 ]
 
-Items = Sequence[Sequence[Hashable]]
+PostItems = Sequence[Sequence[Hashable]]
 
 
 class ExtractionScore(BaseModel):
@@ -125,8 +125,14 @@ def relation_report(
     Raises:
         InputError: If there are no pairs, or not as many of one as of the others.
     """
-    a, b = ([[name] if name != NO_RELATION else [] for name in names] for names in (marked, found))
-    return _report(a, b, [name for row in (*a, *b) for name in row], str, resamples, seed, posts)
+    a, b = _as_items(marked), _as_items(found)
+    types = [name for name in (*marked, *found) if name != NO_RELATION]
+    return _report(a, b, types, str, resamples, seed, posts)
+
+
+def _as_items(relations: Sequence[str]) -> list[list[str]]:
+    """One row a pair, which holds its relation if it has one."""
+    return [[] if name == NO_RELATION else [name] for name in relations]
 
 
 def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
@@ -154,7 +160,7 @@ def quintuple_report(
 
 
 def post_counts(
-    marked: Items, found: Items, posts: Sequence[Hashable] | None = None
+    marked: PostItems, found: PostItems, posts: Sequence[Hashable] | None = None
 ) -> Int[np.ndarray, "s 3"]:
     """For each post how many items are in both, marked, and found; an item counts once however often its row
     lists it.
@@ -214,6 +220,7 @@ def paired_f1(
     (a, drawn_a), (b, drawn_b) = (_mean_f1(counts, resamples, seed) for counts in (counts_a, counts_b))
     d, d_star = a - b, drawn_a - drawn_b
     low, high = interval(d_star)
+    # under the null hypothesis the difference is 0, so the resamples are moved there before they are compared
     surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
     p_value = (1 + surprising) / (1 + resamples)
     return PairedDifference(
@@ -235,8 +242,8 @@ def _f1(counts: Float[np.ndarray, "*r 3"]) -> Float[np.ndarray, "*r"]:
 
 
 def _report(
-    marked: Items,
-    found: Items,
+    marked: PostItems,
+    found: PostItems,
     types: Sequence[str],
     type_of: Callable[[Any], str],
     resamples: int,
@@ -246,12 +253,19 @@ def _report(
     counts = post_counts(marked, found, posts)
     low, high = interval(_f1(resample_counts(counts.astype(np.float64), resamples=resamples, seed=seed)))
 
-    def of(kind: str) -> ExtractionScore:
-        a, b = ([[x for x in row if type_of(x) == kind] for row in rows] for rows in (marked, found))
-        return _score(post_counts(a, b).sum(0))
-
-    by_type = {kind: of(kind) for kind in sorted(set(types))}
+    by_type: dict[str, ExtractionScore] = {}
+    for kind in sorted(set(types)):
+        theirs, ours = _of_type(marked, kind, type_of), _of_type(found, kind, type_of)
+        by_type[kind] = _score(post_counts(theirs, ours).sum(0))
     return ExtractionReport(micro=_score(counts.sum(0)), low=low, high=high, types=by_type, posts=len(counts))
+
+
+def _of_type(rows: PostItems, kind: str, type_of: Callable[[Any], str]) -> list[list[Hashable]]:
+    """The items of one type in each row."""
+    kept: list[list[Hashable]] = []
+    for row in rows:
+        kept.append([item for item in row if type_of(item) == kind])
+    return kept
 
 
 def _score(counts: Int[np.ndarray, " 3"]) -> ExtractionScore:

@@ -25,13 +25,13 @@ from torch import Tensor
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
 
-__all__ = ["coalition_logits", "exact_shapley"]
+__all__ = ["coalition_logits", "modality_shapley"]
 
 
-def exact_shapley(players: Sequence[str], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
+def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], float]) -> dict[str, float]:
     """Exact Shapley values of a few players.
 
-    >>> exact_shapley(["text", "image"], lambda s: {0: 0.0, 1: 1.0, 2: 3.0}[len(s)])
+    >>> modality_shapley(["text", "image"], lambda s: {0: 0.0, 1: 1.0, 2: 3.0}[len(s)])
     {'text': 1.5, 'image': 1.5}
 
     Arguments:
@@ -39,6 +39,7 @@ def exact_shapley(players: Sequence[str], value: Callable[[frozenset[str]], floa
         value: What a coalition achieves.
     """
     n = len(players)
+    # every coalition is asked once, although each stands in the sums of several players
     known = {frozenset(s): value(frozenset(s)) for k in range(n + 1) for s in combinations(players, k)}
     found = {}
     for player in players:
@@ -69,9 +70,8 @@ def coalition_logits(
     found = {}
     for k in range(len(names) + 1):
         for shown in combinations(names, k):
-            part = batch.map(
-                **{name: batch.modalities()[name].without(hidden) for name in names if name not in shown}
-            )
+            away = [name for name in names if name not in shown]
+            part = batch.map(**{name: batch.modalities()[name].without(hidden) for name in away})
             logits: Tensor = model(part).float()
             found[frozenset(shown)] = (logits - logits.mean(1, keepdim=True)).numpy()
     return found

@@ -4,7 +4,7 @@ insertion curves.
 A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are taken
 away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in the picture's
 mean color. Deletion takes the most important share of words or patches away, insertion gives the most
-important share into nothing; the scores are in `evaluation.rationale`.
+important share into nothing; the scores are in `evaluation.rationale_scores`.
 """
 
 from collections.abc import Sequence
@@ -68,8 +68,10 @@ def encode_shown(encoder: PostEncoder, shown: Sequence[Shown]) -> list[PostFeatu
         if s.pixels is None:
             found.append(features)
             continue
+        # past the encoder of posts, which reads files: these pixels were painted and stand in none
+        image = encoder.encoders.image
         with torch.inference_mode():
-            patches, pooled = encoder.encoders.image(encoder.encoders.image.preprocess(s.pixels)[None])
+            patches, pooled = image(image.preprocess(s.pixels)[None])
         kept = patches[0] if "image" in encoder.keep_tokens else patches[0, :0]
         found.append(
             PostFeatures(features.text_tokens, features.text_pooled, kept.clone(), pooled[0].clone())
@@ -89,11 +91,10 @@ def probabilities(
         shown: What is shown of s posts.
         temperature: Divides the logits.
     """
-    features, widths, parts = encode_shown(encoder, shown), encoder.encoders.widths(), []
+    features, widths = encode_shown(encoder, shown), encoder.encoders.widths()
+    parts = []
     for start in range(0, len(features), _BATCH):
-        parts.append(
-            (model(collate(features[start : start + _BATCH], widths)).float() / temperature)
-            .softmax(1)
-            .numpy()
-        )
+        batch = collate(features[start : start + _BATCH], widths)
+        logits = model(batch).float() / temperature
+        parts.append(logits.softmax(1).numpy())
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, 0))

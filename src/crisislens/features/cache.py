@@ -18,6 +18,7 @@ from torch import Tensor
 from crisislens.core.config import Config
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import sha256_of_file
+from crisislens.core.lines import first_line
 from crisislens.domain.assessment import Modality
 from crisislens.features.shards import Shard, TokenDtype, read_shard
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
@@ -79,7 +80,7 @@ class CacheManifest(Config):
             ) from error
         except ValueError as error:
             raise CacheError(
-                f"{path} is damaged or of another version ({_first_line(error)}); delete the folder and "
+                f"{path} is damaged or of another version ({first_line(error)}); delete the folder and "
                 f"extract again"
             ) from error
         if manifest.key != manifest.identity.fingerprint():
@@ -187,16 +188,14 @@ class FeatureCache:
 
     def _find_pictures(self) -> None:
         """Fills in where each post's picture is stored (−1: it has none)."""
-        where = {
-            key: (s, row)
-            for s, shard in enumerate(self._shards)
-            for row, key in enumerate(shard.stored_keys.tolist())
-        }
-        named = [
-            (key if present else None)
-            for shard in self._shards
-            for key, present in zip(shard.image_keys.tolist(), shard.image_present.tolist(), strict=True)
-        ]
+        # a picture that several posts share is stored once, so its shard may be another than theirs
+        where: dict[int, tuple[int, int]] = {}
+        named: list[int | None] = []
+        for s, shard in enumerate(self._shards):
+            for row, key in enumerate(shard.stored_keys.tolist()):
+                where[key] = (s, row)
+            for key, present in zip(shard.image_keys.tolist(), shard.image_present.tolist(), strict=True):
+                named.append(key if present else None)
         lost = sum(key is not None and key not in where for key in named)
         if lost:
             raise CacheError(
@@ -225,10 +224,8 @@ class FeatureCache:
         present, widths = place >= 0, self.widths
         shards = [int(s) for s in np.unique(place[present])]
         p = max([0, *(self._shards[s].image_tokens.shape[1] for s in shards)])
-        tokens, pooled = (
-            torch.zeros(len(index), max(p, 1), widths.image),
-            torch.zeros(len(index), widths.image_pooled),
-        )
+        tokens = torch.zeros(len(index), max(p, 1), widths.image)
+        pooled = torch.zeros(len(index), widths.image_pooled)
         mask = torch.from_numpy(present)[:, None].repeat(1, max(p, 1)) & (p > 0)
         for s in shards:
             at = np.flatnonzero(place == s)
@@ -254,7 +251,3 @@ def _open_shard(folder: Path, index: int, sha256: str | None) -> Shard:
 
 def _tensor(index: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(index)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

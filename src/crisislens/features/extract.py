@@ -1,29 +1,57 @@
-"""Extraction: posts through a `PostEncoder` into a feature cache, shard by shard, resumable.
+"""Extraction: posts through a `PostEncoder` into a feature cache, shard by shard, resumable. The loop is that
+of `crisislens.runs`; here stand the step and the ledger, whose chunks are the shards.
 
 A shard is written whole or not at all, then entered into the manifest; a process that is killed loses the
 shard that it was working on. When it is started again, shards whose SHA-256 is right and whose pictures can
 be found are kept, all others are made anew. Posts that two processes extract at once are extracted twice,
-with the same result.
+with the same result. A post that breaks the encoders has no features and says so in its notes.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from crisislens.core.errors import CacheError, ImageError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint_lines, sha256_of_file
 from crisislens.data.images import resolve_image
+from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 from crisislens.features.cache import CacheIdentity, CacheManifest, FeatureCache, shard_path
-from crisislens.features.encode import PostEncoder
+from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.features.shards import Shard, TokenDtype, pack_shard, read_shard
+from crisislens.runs.engine import Progress, run_step
+from crisislens.runs.executor import Here
+from crisislens.runs.files import writing
+from crisislens.runs.step import Chunk
 
-__all__ = ["SHARD_POSTS", "cache_identity", "extract"]
+__all__ = ["SHARD_POSTS", "EncodeStep", "cache_identity", "extract"]
 
 SHARD_POSTS = 256
 _STALE_S = 3600
-Progress = Callable[[int, int], None]
+
+
+class EncodeStep:
+    """Posts into features: the step that `features` is.
+
+    Arguments:
+        encoder: What encodes them.
+    """
+
+    name = "features"
+    failure = "could not be encoded"
+
+    def __init__(self, encoder: PostEncoder) -> None:
+        self.encoder = encoder
+
+    def fingerprint(self) -> str:
+        """See `runs.step.Step`."""
+        return self.encoder.fingerprint()
+
+    def map(self, posts: Sequence[Post]) -> list[EncodedPosts]:
+        """See `runs.step.Step`; a record is a post's features alone."""
+        encoded = self.encoder.encode(posts)
+        return [encoded.only(i) for i in range(len(posts))]
 
 
 def extract(
@@ -52,6 +80,7 @@ def extract(
 
     Raises:
         CacheError: If features cannot be stored in `token_dtype`.
+        RunError: If the disk is full.
     """
     identity = cache_identity(
         posts,
@@ -60,29 +89,87 @@ def extract(
         shard_posts=shard_posts,
         token_dtype=token_dtype,
     )
-    place = folder / identity.fingerprint()
-    _sweep(place)
-    shards = _whole_shards(place, identity)
-    stored = {i: frozenset(shard.stored_keys.tolist()) for i, (_, shard) in shards.items()}
-    digests = {i: digest for i, (digest, _) in shards.items()}
-    for index in range(identity.shards()):
-        chunk = posts[index * shard_posts : (index + 1) * shard_posts]
-        if index not in digests:
-            elsewhere = frozenset[int]().union(*stored.values())
-            data, stored[index] = pack_shard(
-                [post.id for post in chunk],
-                encoder.encode(chunk),
-                widths=identity.widths,
-                dtype=token_dtype,
-                elsewhere=elsewhere,
-            )
-            atomic_write(shard_path(place, index), data)
-            digests[index] = sha256_of_file(shard_path(place, index))
-            _write_manifest(place, identity, digests)
-        if progress is not None:
-            progress(index * shard_posts + len(chunk), len(posts))
-    _write_manifest(place, identity, digests)
-    return FeatureCache.open(place, verify=False)
+    ledger = _Shards(folder / identity.fingerprint(), identity)
+    step = EncodeStep(encoder)
+    # one shard after the other, all threads on each operation: the sums are those of earlier caches
+    run_step(posts, step, ledger, executor=Here(), chunk_posts=shard_posts, progress=progress)
+    ledger.write_manifest()
+    return FeatureCache.open(ledger.place, verify=False)
+
+
+class _Shards:
+    """The ledger of a cache: a chunk is done when its shard is whole and stands in the manifest.
+
+    Arguments:
+        place: The cache's folder.
+        identity: What the cache holds.
+    """
+
+    def __init__(self, place: Path, identity: CacheIdentity) -> None:
+        self.place, self.identity = place, identity
+        self._digests: dict[int, str] = {}
+        self._stored: set[int] = set()
+
+    def start(self) -> int:
+        """See `runs.ledger.Ledger`."""
+        _sweep(self.place)
+        shards = _whole_shards(self.place, self.identity)
+        self._digests = {index: digest for index, (digest, _) in shards.items()}
+        for _, shard in shards.values():
+            self._stored.update(shard.stored_keys.tolist())
+        return 0
+
+    def holds(self, chunk: Chunk) -> bool:
+        """See `runs.ledger.Ledger`."""
+        return chunk.index in self._digests
+
+    def pack(self, chunk: Chunk, records: Sequence[EncodedPosts | FailedPost]) -> list[EncodedPosts]:
+        """See `runs.ledger.Ledger`."""
+        return [_without_features(r) if isinstance(r, FailedPost) else r for r in records]
+
+    def enter(self, chunk: Chunk, packed: list[EncodedPosts] | None) -> None:
+        """See `runs.ledger.Ledger`. A picture is stored once a cache, so shards are packed in order."""
+        if packed is None:
+            return
+        identity, path = self.identity, shard_path(self.place, chunk.index)
+        data, stored = pack_shard(
+            [post.id for post in chunk.posts],
+            _together(packed),
+            widths=identity.widths,
+            dtype=identity.token_dtype,
+            elsewhere=self._stored,
+        )
+        self._stored |= stored
+        with writing(self.place):
+            atomic_write(path, data)
+            self._digests[chunk.index] = sha256_of_file(path)
+            self.write_manifest()
+
+    def kept(self) -> str:
+        """See `runs.ledger.Ledger`."""
+        return f"they are kept in {self.place}"
+
+    def write_manifest(self) -> None:
+        """Writes which shards are whole."""
+        manifest = CacheManifest(
+            key=self.identity.fingerprint(),
+            identity=self.identity,
+            shards=dict(sorted(self._digests.items())),
+        )
+        atomic_write(self.place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
+
+
+def _without_features(failed: FailedPost) -> EncodedPosts:
+    return EncodedPosts([PostFeatures()], [(failed.reason,)], [""])
+
+
+def _together(parts: Sequence[EncodedPosts]) -> EncodedPosts:
+    """The features of posts that were encoded, in their order."""
+    return EncodedPosts(
+        [part.features[0] for part in parts],
+        [part.notes[0] for part in parts],
+        [part.texts[0] for part in parts],
+    )
 
 
 def cache_identity(
@@ -158,10 +245,3 @@ def _leaning(shards: dict[int, tuple[str, Shard]]) -> list[int]:
         for i, (_, shard) in shards.items()
         if not stored.issuperset(shard.image_keys[shard.image_present].tolist())
     ]
-
-
-def _write_manifest(place: Path, identity: CacheIdentity, digests: dict[int, str]) -> None:
-    manifest = CacheManifest(
-        key=identity.fingerprint(), identity=identity, shards=dict(sorted(digests.items()))
-    )
-    atomic_write(place / "manifest.json", manifest.model_dump_json(indent=1) + "\n")

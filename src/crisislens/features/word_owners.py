@@ -19,10 +19,10 @@ import torch
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.data.words import Span, is_link, is_mention, word_spans
 from crisislens.encoders.base import TextEncoder
-from crisislens.nn.rationale import MAX_WORDS
-from crisislens.nn.word_owners import WordBatch
+from crisislens.nn.rationale_head import MAX_WORDS
+from crisislens.nn.word_owners import WindowBatch
 
-__all__ = ["WordCutter", "WordWindow", "collate_words"]
+__all__ = ["WordCutter", "WordWindow", "collate_windows"]
 
 _RULES = CleaningRules(urls="keep", strip_rt=False, strip_hash=False)
 _SENTENCE_END = tuple(".!?…。！？")
@@ -115,18 +115,18 @@ class WordCutter:
         )
 
 
-def collate_words(windows: Sequence[WordWindow], pad_id: int) -> WordBatch:
+def collate_windows(windows: Sequence[WordWindow], pad_id: int) -> WindowBatch:
     """Pads windows into one batch; at least one place on each axis."""
-    t, w = (max([1, *(len(getattr(x, name)) for x in windows)]) for name in ("ids", "spans"))
-    ids = torch.full((len(windows), t), pad_id, dtype=torch.long)
-    owner = torch.full((len(windows), t), -1, dtype=torch.long)
-    mask, words = (
-        torch.zeros(len(windows), t, dtype=torch.bool),
-        torch.zeros(len(windows), w, dtype=torch.bool),
-    )
+    b = len(windows)
+    t = max([1, *(len(x.ids) for x in windows)])
+    w = max([1, *(len(x.spans) for x in windows)])
+    ids = torch.full((b, t), pad_id, dtype=torch.long)
+    owner = torch.full((b, t), -1, dtype=torch.long)
+    mask = torch.zeros(b, t, dtype=torch.bool)
+    words = torch.zeros(b, w, dtype=torch.bool)
     for row, x in enumerate(windows):
         ids[row, : len(x.ids)] = torch.tensor(x.ids)
         owner[row, : len(x.owner)] = torch.tensor(x.owner)
         mask[row, : len(x.ids)] = True
         words[row, : len(x.spans)] = True
-    return WordBatch(ids, mask, owner, words)
+    return WindowBatch(ids, mask, owner, words)

@@ -57,7 +57,9 @@ class KnowledgeSpec(Config):
     """Options of that source; an unknown one is refused."""
 
 
-KNOWLEDGE: Registry[Callable[[KnowledgeSpec], KnowledgeSource]] = Registry("source of knowledge")
+KNOWLEDGE: Registry[Callable[[KnowledgeSpec], KnowledgeSource]] = Registry(
+    "source of knowledge", "crisislens.knowledge"
+)
 
 
 def load_source(spec: KnowledgeSpec) -> KnowledgeSource:

@@ -1,7 +1,7 @@
 r"""Named places in a post: which words are a place, which place they are, and how sure that is.
 
 Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place
-at all is a sum of evidence $e$ (`evidence`); which place it is, the rest of the post says (`readings`):
+at all is a sum of evidence $e$ (`toponyms`); which place it is, the rest of the post says (`readings`):
 
 $$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g +
 b_g\big).$$
@@ -20,12 +20,12 @@ from itertools import pairwise
 from crisislens.domain.place import GeoLocation, Place, PlaceAlternative, PlaceMention
 from crisislens.domain.post import Post
 from crisislens.knowledge.coordinates import own_point
-from crisislens.knowledge.evidence import place_evidence
 from crisislens.knowledge.gazetteer import Gazetteer
 from crisislens.knowledge.readings import Context, anchors_of, readings
 from crisislens.knowledge.spans import Span, contains, known_tag, name_spans
 from crisislens.knowledge.storms import storm_basin, storm_names
 from crisislens.knowledge.tokens import Word, split_words
+from crisislens.knowledge.toponyms import place_evidence
 
 __all__ = ["find_places", "locate"]
 

@@ -6,13 +6,13 @@ disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and nothin
 Wikipedia would do.
 """
 
-import importlib.resources
 import json
 import re
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
+from crisislens.core.assets import asset
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
 from crisislens.data.lines import BrokenRow, read_lines
@@ -21,14 +21,14 @@ from crisislens.data.untrusted import plain_text
 from crisislens.knowledge.base import KNOWLEDGE, KnowledgeSource, KnowledgeSpec, Page
 from crisislens.knowledge.names import words_of_hashtag
 
-__all__ = ["TableOptions", "TableSource"]
+__all__ = ["PageTableOptions", "TableSource"]
 
 _RULES = CleaningRules(strip_hash=False)
 _WORD = re.compile(r"[#@]?\w+")
 _LONGEST = 6
 
 
-class TableOptions(Config):
+class PageTableOptions(Config):
     """Options of the source `table`."""
 
     table: str = "crises-2017"
@@ -53,15 +53,10 @@ class TableSource(KnowledgeSource):
         DataError: If the table is missing or a row does not fit.
     """
 
-    def __init__(self, options: TableOptions) -> None:
+    def __init__(self, options: PageTableOptions) -> None:
         self.options = options
         path = Path(options.table)
-        shipped = (
-            Path(str(importlib.resources.files("crisislens")))
-            / "assets"
-            / "knowledge"
-            / f"{options.table}.jsonl"
-        )
+        shipped = asset("knowledge", f"{options.table}.jsonl")
         self.name = f"table {path.stem}"
         self._entries: dict[str, _Entry] = {}
         for entry in _read(shipped if shipped.is_file() and not path.is_file() else path):
@@ -91,14 +86,14 @@ class TableSource(KnowledgeSource):
 
 
 @KNOWLEDGE.register("table")
-def build_table(spec: KnowledgeSpec) -> TableSource:
+def build_page_table(spec: KnowledgeSpec) -> TableSource:
     """A local table of pages; one on the disasters of 2017 ships.
 
     Raises:
-        ConfigError: If an option does not fit `TableOptions`.
+        ConfigError: If an option does not fit `PageTableOptions`.
         DataError: If the table cannot be read.
     """
-    return TableSource(TableOptions.parse(spec.options, where="source table"))
+    return TableSource(PageTableOptions.parse(spec.options, where="source table"))
 
 
 def _key(name: str) -> str:

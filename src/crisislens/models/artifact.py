@@ -1,52 +1,44 @@
-"""A trained model on disk: `model.safetensors`, `config.json` and `README.md`, the model card. Never pickle,
-never code.
+"""A trained classifier on disk, in the form of `models.saved`.
 
-Each file is written atomically, the configuration last; it names the fingerprint of the weights it belongs
-to, so that a writer killed between two files leaves what is refused, never old weights under a new
-description. Loading builds the model without memory, compares names and shapes, and only then takes the
-weights: a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
+Loading builds the model without memory, compares names and shapes, and only then takes the weights: a damaged
+or foreign file costs one sentence, and torch's random numbers are left alone.
 
 The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may be edited
-without changing it.
+without changing it, and so may the format.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field, JsonValue
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ConfigError, ModelError
-from crisislens.core.files import atomic_write
-from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.images import ImageLimits
+from crisislens.data.text import CleaningRules
+from crisislens.domain.assessment import Modality
+from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.tasks import TASKS, Task
+from crisislens.encoders.base import EncoderSpec, rooted
 from crisislens.models.base import FusionModel, ModelSpec
+from crisislens.models.card import Card, card_text
+from crisislens.models.saved import Form, Saved, read_config, read_saved, short, write_saved
 from crisislens.nn.widths import FeatureWidths
 
-__all__ = ["ArtifactMeta", "Card", "LoadedModel", "load_artifact", "render_card", "save_artifact"]
-
-_WEIGHTS, _CONFIG, _CARD = "model.safetensors", "config.json", "README.md"
-_FORMAT: Final = 1
-
-
-class Card(Config):
-    """The content of a model card."""
-
-    summary: str = ""
-    """What it does and for whom."""
-    intended_use: tuple[str, ...] = ()
-    """What it is made for, one sentence each."""
-    data: tuple[str, ...] = ()
-    """What it was trained on, each with its license."""
-    limits: tuple[str, ...] = ()
-    """What it was never tested on and is not for."""
-    numbers: tuple[str, ...] = ()
-    """Measured results with their intervals and the setting's id."""
+__all__ = [
+    "ArtifactMeta",
+    "Card",
+    "LoadedModel",
+    "artifact_encoder",
+    "load_artifact",
+    "read_meta",
+    "render_card",
+    "save_artifact",
+]
 
 
 class ArtifactMeta(Config):
@@ -68,18 +60,56 @@ class ArtifactMeta(Config):
     """Divides the logits before softmax; fitted on development posts."""
     abstain_below: float = Field(default=0.0, ge=0, le=1)
     """Below this probability of the best class the answer is "not sure"."""
+    task: Task | None = None
+    """The task with its classes, where it is a user's own and not one that ships."""
+    calibration: dict[EvidenceKind, Calibration] = Field(default_factory=dict)
+    """τ and θ for each kind of evidence, chosen on development posts that offer it. A kind that is not listed
+    was in too few of them, and is answered with "not sure"; models of before kinds were told apart (`rules`
+    is null) have `temperature` and `abstain_below` alone.
+    """
+    rules: CleaningRules | None = None
+    """How text was cleaned in training; null in models of before it was kept."""
+    limits: ImageLimits | None = None
+    """Within which pictures were decoded in training; null as above."""
+    modalities: tuple[Modality, ...] = ("text", "image")
+    """What the model was given; anything else is kept from it."""
+    knowledge: str = ""
+    """The texts that stood beside the posts in training, such as captions; empty for none."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages of the training texts; empty for no check."""
     version: str = "1"
     """The model's version, set by whoever trains it."""
     card: Card = Card()
     """The model card."""
 
+    @property
+    def space(self) -> Task:
+        """The task that the model answers.
 
-class _ArtifactConfig(Config):
-    format: Literal[1] = _FORMAT
+        Raises:
+            NotRegisteredError: If it is of a task that this version does not have.
+        """
+        return TASKS[self.label_space] if self.task is None else self.task
+
+
+class _Classifier(Config):
+    """What `config.json` of a classifier holds beside its header."""
+
     model: ModelSpec
     meta: ArtifactMeta
-    weights: str | None = None
-    """Fingerprint of the weight file; files of before it was kept have none and go unchecked."""
+
+
+_FORM = Form("classifier", _Classifier, "model")
+# keys that models of before did not have, with what says nothing: those models keep their fingerprints
+_LATER: dict[str, object] = {
+    "task": None,
+    "calibration": {},
+    "rules": None,
+    "limits": None,
+    "modalities": ["text", "image"],
+    "knowledge": "",
+    "languages": [],
+}
 
 
 @dataclass(frozen=True)
@@ -107,10 +137,10 @@ def save_artifact(
     *,
     dtype: Literal["float32", "float16"] = "float32",
 ) -> None:
-    """Writes a model, each file atomically, the configuration last.
+    """Writes a model.
 
     Arguments:
-        folder: Made where missing.
+        folder: Made where missing; adapters of the encoder that `meta` names stand in it already.
         model: The model.
         spec: What it was built from.
         meta: What it says of itself.
@@ -120,30 +150,15 @@ def save_artifact(
         ModelError: If the model is not what `spec` and `meta` build, or a weight is not finite or too large
             for `dtype`.
     """
-    kept = {name: _narrow(name, tensor, dtype) for name, tensor in model.state_dict().items()}
-    if fault := _misfit(_hollow(spec, meta), kept):
+    weights = model.state_dict()
+    if fault := _misfit(_hollow(spec, meta), weights):
         raise ModelError(
             f"the model to save is not the {spec.name!r} that its specification builds ({fault}); save it "
             f"with its own"
         )
-    weights = save(kept)
-    atomic_write(folder / _WEIGHTS, weights)
-    config = _ArtifactConfig(model=spec, meta=meta, weights=fingerprint_file(folder / _WEIGHTS))
-    atomic_write(folder / _CARD, render_card(meta, spec))
-    atomic_write(folder / _CONFIG, config.model_dump_json(indent=1) + "\n")
-
-
-def _narrow(name: str, tensor: Tensor, dtype: str) -> Tensor:
-    tensor = tensor.detach().cpu().contiguous()
-    if not tensor.is_floating_point():
-        return tensor
-    tensor = tensor.half() if dtype == "float16" else tensor.float()
-    if not tensor.isfinite().all():
-        raise ModelError(
-            f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save as "
-            f"float32"
-        )
-    return tensor
+    write_saved(
+        folder, _FORM, _Classifier(model=spec, meta=meta), weights, card=render_card(meta, spec), dtype=dtype
+    )
 
 
 def load_artifact(folder: Path) -> LoadedModel:
@@ -153,57 +168,48 @@ def load_artifact(folder: Path) -> LoadedModel:
         ModelError: If a file is missing, damaged or of a newer format, the model is unknown, or the weights
             do not fit the configuration.
     """
-    for name in (_CONFIG, _WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder} lacks {name}; give the folder of a saved model, or train it again")
-    config = _read_config(folder / _CONFIG)
-    mark = fingerprint_file(folder / _WEIGHTS)
-    if config.weights not in (None, mark):
-        raise ModelError(
-            f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train the model "
-            f"again"
-        )
+    saved = read_saved(folder, _FORM)
+    spec, meta = saved.config.model, saved.config.meta
+    weights = saved.tensors()
     try:
-        model = _hollow(config.model, config.meta)
-        weights = {
-            name: x.float() if x.is_floating_point() else x
-            for name, x in load((folder / _WEIGHTS).read_bytes()).items()
-        }
+        model = _hollow(spec, meta)
     except ConfigError as error:
         raise ModelError(
             f"{folder} cannot be loaded: {error}; it is damaged or of another version of crisislens"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, OSError) as error:
-        raise ModelError(f"{folder} cannot be read ({_short(error)}); train the model again") from error
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{folder} cannot be read ({short(error)}); train the model again") from error
     if fault := _misfit(model, weights):
         raise ModelError(
             f"the weights in {folder} do not fit its configuration ({fault}); train the model again"
         )
     model.load_state_dict(weights, assign=True)
     model.eval()
-    whole = {
-        "config": config.model_dump(mode="json", exclude={"meta": {"card"}, "weights": True}),
-        "weights": mark,
-    }
-    return LoadedModel(model, config.model, config.meta, fingerprint(whole))
+    return LoadedModel(model, spec, meta, _fingerprint(saved))
 
 
-def _read_config(path: Path) -> _ArtifactConfig:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise ModelError(
-            f"{path} is not readable JSON ({_short(error)}); the model is damaged, fetch or train it again"
-        ) from error
-    found = values.get("format") if isinstance(values, dict) else None
-    if isinstance(found, int) and found > _FORMAT:
-        raise ModelError(
-            f"{path} has format {found}, this crisislens reads up to {_FORMAT}; install a newer crisislens"
-        )
-    try:
-        return _ArtifactConfig.parse(values, where=str(path))
-    except ConfigError as error:
-        raise ModelError(f"{error}; it is damaged or of another version of crisislens") from error
+def read_meta(folder: Path) -> tuple[ModelSpec, ArtifactMeta]:
+    """What a saved model says of itself; its weights are not looked at.
+
+    Raises:
+        ModelError: If the configuration is missing, damaged, of another kind or a newer format.
+    """
+    config = read_config(folder, _FORM)
+    return config.model, config.meta
+
+
+def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
+    """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
+    return rooted(EncoderSpec.parse(meta.encoder, where=str(folder)), folder)
+
+
+def _fingerprint(saved: Saved[_Classifier]) -> str:
+    # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
+    config = {"format": 1, **saved.config.model_dump(mode="json", exclude={"meta": {"card"}})}
+    for key, unsaid in _LATER.items():
+        if config["meta"][key] == unsaid:
+            del config["meta"][key]
+    return fingerprint({"config": config, "weights": saved.mark()})
 
 
 def _hollow(spec: ModelSpec, meta: ArtifactMeta) -> FusionModel:
@@ -227,26 +233,8 @@ def _misfit(model: FusionModel, weights: dict[str, Tensor]) -> str:
     return ""
 
 
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
-
-
 def render_card(meta: ArtifactMeta, spec: ModelSpec) -> str:
     """The model card as Markdown."""
-    card = meta.card
-    parts = [f"# {spec.name} for {meta.label_space}", card.summary or "No summary was given."]
-    sections = {
-        "Intended use": card.intended_use,
-        "Data and licenses": card.data,
-        "Numbers, with intervals": card.numbers,
-        "Never tested on, not for": card.limits,
-    }
-    for title, lines in sections.items():
-        # a line break inside an entry would end its list item
-        parts += [
-            f"## {title}",
-            "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated.",
-        ]
     facts = {
         "classes": ", ".join(meta.classes),
         "encoder": f"{meta.encoder.get('name')} ({meta.encoder_fingerprint})",
@@ -254,5 +242,4 @@ def render_card(meta: ArtifactMeta, spec: ModelSpec) -> str:
         "abstains below": f"{meta.abstain_below:.2f}",
         "version": meta.version,
     }
-    parts += ["## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())]
-    return "\n\n".join(parts) + "\n"
+    return card_text(f"{spec.name} for {meta.label_space}", meta.card, facts)

@@ -30,8 +30,10 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FusionModel(nn.Module, ABC):
-    """The base of all models; constructors take keyword arguments that JSON can hold, the widths and
-    `classes` among them.
+    """The base of all models.
+
+    Constructors take keyword arguments: `widths` (a `FeatureWidths`), `classes`, and options that JSON can
+    hold.
 
     Attributes:
         reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a
@@ -48,7 +50,7 @@ class FusionModel(nn.Module, ABC):
         """Logits of b posts over c classes."""
 
 
-MODELS: Registry[type[FusionModel]] = Registry("model")
+MODELS: Registry[type[FusionModel]] = Registry("model", "crisislens.models")
 
 
 class ModelSpec(Config):
@@ -57,7 +59,7 @@ class ModelSpec(Config):
     name: str
     """A name in `MODELS`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """Keyword arguments of its constructor beside the widths and `classes`."""
+    """Keyword arguments of its constructor beside `widths` and `classes`."""
 
     def build(self, widths: FeatureWidths, classes: int) -> FusionModel:
         """The model with fresh weights, drawn from torch's global generator.
@@ -75,14 +77,7 @@ class ModelSpec(Config):
             raise ConfigError(
                 f"model {self.name!r} needs at least one class, got {classes}; check the label space"
             )
-        given = {
-            "text_width": widths.text,
-            "text_pooled_width": widths.text_pooled,
-            "image_width": widths.image,
-            "image_pooled_width": widths.image_pooled,
-            "classes": classes,
-        }
-        known = set(inspect.signature(cls.__init__).parameters) - {"self", *given}
+        known = set(inspect.signature(cls.__init__).parameters) - {"self", "widths", "classes"}
         strange = sorted(set(self.options) - known)
         if strange:
             raise ConfigError(
@@ -91,7 +86,7 @@ class ModelSpec(Config):
             )
         self._check_values(get_type_hints(cls.__init__, include_extras=True))
         try:
-            return cls(**given, **self.options)  # type: ignore[arg-type]
+            return cls(widths=widths, classes=classes, **self.options)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"model {self.name!r} cannot be built with {self.options}: {error}") from error
 

@@ -21,6 +21,7 @@ from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size
 from crisislens.models.parts import Head, Pooler, Source
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.missing import ModalityDropout
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["Concatenation", "ImageOnly", "LateFusion", "TextOnly"]
 
@@ -30,8 +31,8 @@ class TextOnly(FusionModel):
     """Classifies the text and does not look at the photo.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; the image's
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; the image's are not used.
+        classes: The number of classes c.
         width: Width of the pooled modality.
         hidden: Width of the head's hidden layer; 0 for none.
         dropout: Dropout of all parts.
@@ -42,10 +43,7 @@ class TextOnly(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 256,
         hidden: Count = 0,
@@ -56,8 +54,7 @@ class TextOnly(FusionModel):
         super().__init__()
         self.reads_tokens = source != "pooled"
         self.pool = Pooler(
-            tokens_width=text_width,
-            pooled_width=text_pooled_width,
+            widths=widths.of_text(),
             width=width,
             dropout=dropout,
             source=source,
@@ -77,10 +74,7 @@ class ImageOnly(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 256,
         hidden: Count = 0,
@@ -91,8 +85,7 @@ class ImageOnly(FusionModel):
         super().__init__()
         self.reads_tokens = source != "pooled"
         self.pool = Pooler(
-            tokens_width=image_width,
-            pooled_width=image_pooled_width,
+            widths=widths.of_image(),
             width=width,
             dropout=dropout,
             source=source,
@@ -110,7 +103,7 @@ class Concatenation(FusionModel):
     """Joins the pooled text and photo and classifies the pair.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features.
+        widths: Widths of the features.
         classes: The number of classes c.
         width: Width of each pooled modality.
         hidden: Width of the head's hidden layer; 0 for none.
@@ -123,10 +116,7 @@ class Concatenation(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 256,
         hidden: Count = 256,
@@ -139,16 +129,14 @@ class Concatenation(FusionModel):
         self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
-            tokens_width=text_width,
-            pooled_width=text_pooled_width,
+            widths=widths.of_text(),
             width=width,
             dropout=dropout,
             source=source,
             input_norm=input_norm,
         )
         self.pool_image = Pooler(
-            tokens_width=image_width,
-            pooled_width=image_pooled_width,
+            widths=widths.of_image(),
             width=width,
             dropout=dropout,
             source=source,
@@ -174,10 +162,7 @@ class LateFusion(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 256,
         hidden: Count = 0,
@@ -190,16 +175,14 @@ class LateFusion(FusionModel):
         self.reads_tokens = source != "pooled"
         self.hide = ModalityDropout(rate=modality_dropout)
         self.pool_text = Pooler(
-            tokens_width=text_width,
-            pooled_width=text_pooled_width,
+            widths=widths.of_text(),
             width=width,
             dropout=dropout,
             source=source,
             input_norm=input_norm,
         )
         self.pool_image = Pooler(
-            tokens_width=image_width,
-            pooled_width=image_pooled_width,
+            widths=widths.of_image(),
             width=width,
             dropout=dropout,
             source=source,

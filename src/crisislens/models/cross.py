@@ -24,6 +24,7 @@ from crisislens.models.parts import Head, TokenInlets
 from crisislens.nn.attention import MultiHeadAttention, masked_mean
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.differential_cross import DifferentialCrossAttention
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["CrossAttention", "CrossDifferential"]
 
@@ -35,8 +36,7 @@ class _Cross(FusionModel):
         self,
         attend: tuple[nn.Module, nn.Module],
         *,
-        text_width: int,
-        image_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: int,
         hidden: int,
@@ -48,8 +48,7 @@ class _Cross(FusionModel):
         super().__init__()
         self.reads_captions = captions
         self.enter = TokenInlets(
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             width=width,
             dropout=dropout,
             modality_dropout=modality_dropout,
@@ -75,8 +74,8 @@ class CrossAttention(_Cross):
     """Words look at patches and patches at words.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `heads`.
         heads: Heads of the attention.
         hidden: Width of the head's hidden layer; 0 for none.
@@ -89,10 +88,7 @@ class CrossAttention(_Cross):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -104,8 +100,7 @@ class CrossAttention(_Cross):
     ) -> None:
         super().__init__(
             (MultiHeadAttention(width=width, heads=heads), MultiHeadAttention(width=width, heads=heads)),
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             classes=classes,
             width=width,
             hidden=hidden,
@@ -124,10 +119,7 @@ class CrossDifferential(_Cross):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -142,8 +134,7 @@ class CrossDifferential(_Cross):
                 DifferentialCrossAttention(width=width, heads=heads),
                 DifferentialCrossAttention(width=width, heads=heads),
             ),
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             classes=classes,
             width=width,
             hidden=hidden,

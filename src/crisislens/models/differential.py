@@ -27,6 +27,7 @@ from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.differential import DifferentialAttention, PublishedDifferentialAttention
 from crisislens.nn.guided import PublishedGuidedFusion
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["GuidedDifferential", "GuidedDifferentialPublished"]
 
@@ -36,8 +37,8 @@ class GuidedDifferential(FusionModel):
     """Differential attention over the guided patches and words of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `2 * heads`.
         heads: Heads of both attentions.
         layers: Differential layers, at least 1.
@@ -51,10 +52,7 @@ class GuidedDifferential(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -73,8 +71,7 @@ class GuidedDifferential(FusionModel):
                 f"'guided'"
             )
         self.trunk = GuidedTrunk(
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             width=width,
             heads=heads,
             dropout=dropout,
@@ -121,20 +118,11 @@ class GuidedDifferentialPublished(FusionModel):
     as of `GuidedPublished`.
     """
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
         super().__init__()
         require_published_flag("guided_differential_published", as_published)
         self.fuse = PublishedGuidedFusion(
-            image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width
+            image_pooled_width=widths.image_pooled, text_pooled_width=widths.text_pooled
         )
         self.attend = PublishedDifferentialAttention(width=256, heads=4)
         self.head = published_head(classes)

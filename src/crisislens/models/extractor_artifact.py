@@ -1,30 +1,25 @@
-"""A trained extractor on disk: `extractor.safetensors` (what was trained, nothing else), `config.json` and
-`README.md`, its card.
+"""A trained extractor on disk, in the form of `models.saved`: what was trained, nothing else.
 
 The language model itself is not stored: the configuration names it and the digest of the weights that the
 trained part belongs to, and loading builds it from its package, its folder or the hub. With an adapter of
-rank 32 over MiniLM that is 3 MB. Files are written atomically, the configuration last with the fingerprint of
-the weights, so that a killed writer leaves what is refused. Never pickle, never code.
+rank 32 over MiniLM that is 3 MB.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError, ModelError
-from crisislens.core.files import atomic_write
-from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.lora import fold_lora
-from crisislens.models.artifact import Card
+from crisislens.models.card import Card, card_text
 from crisislens.models.extraction import Extractor, ExtractorSpec
+from crisislens.models.saved import CARD, Form, kind_of, read_config, read_saved, write_saved
 
 __all__ = [
     "ExtractorMeta",
@@ -36,9 +31,6 @@ __all__ = [
     "save_extractor",
     "trained_state",
 ]
-
-_WEIGHTS, _CONFIG, _CARD = "extractor.safetensors", "config.json", "README.md"
-_FORMAT: Final = 1
 
 
 class ExtractorMeta(Config):
@@ -64,14 +56,16 @@ class ExtractorMeta(Config):
     """The model card."""
 
 
-class _ExtractorConfig(Config):
-    format: Literal[1] = _FORMAT
+class _Extractor(Config):
+    """What `config.json` of an extractor holds beside its header."""
+
     spec: ExtractorSpec
     meta: ExtractorMeta
     base: str
     """What the trained part belongs to."""
-    weights: str
-    """Fingerprint of the weight file."""
+
+
+_FORM = Form("extractor", _Extractor, "extractor")
 
 
 @dataclass(frozen=True)
@@ -118,22 +112,9 @@ def save_extractor(
     Raises:
         ModelError: If a weight is not finite or too large for `dtype`.
     """
-    kept = {name: x.half() if dtype == "float16" else x for name, x in trained_state(extractor).items()}
-    for name, x in kept.items():
-        if not x.isfinite().all():
-            raise ModelError(
-                f"weight {name} is not finite or too large for {dtype}; train again at a lower rate, or save "
-                f"as float32"
-            )
-    atomic_write(folder / _WEIGHTS, save(kept))
-    atomic_write(folder / _CARD, _card(extractor.spec, meta))
-    config = _ExtractorConfig(
-        spec=extractor.spec,
-        meta=meta,
-        base=extractor.encoder.base,
-        weights=fingerprint_file(folder / _WEIGHTS),
-    )
-    atomic_write(folder / _CONFIG, config.model_dump_json(indent=1) + "\n")
+    config = _Extractor(spec=extractor.spec, meta=meta, base=extractor.encoder.base)
+    card = _card(extractor.spec, meta)
+    write_saved(folder, _FORM, config, trained_state(extractor), card=card, dtype=dtype)
 
 
 def load_extractor(folder: Path) -> LoadedExtractor:
@@ -143,15 +124,8 @@ def load_extractor(folder: Path) -> LoadedExtractor:
         ModelError: If a file is missing, damaged or of another format, or belongs to other weights of the
             language model.
     """
-    config = _read_config(folder)
-    try:
-        if config.weights != fingerprint_file(folder / _WEIGHTS):
-            raise ModelError(
-                f"{folder} holds weights of another save than its {_CONFIG} (or damaged ones); train it again"
-            )
-        state = {name: x.float() for name, x in load((folder / _WEIGHTS).read_bytes()).items()}
-    except (ValueError, OSError, SafetensorError) as error:
-        raise _damaged(folder, error) from error
+    saved = read_saved(folder, _FORM)
+    config, state = saved.config, saved.tensors()
     with torch.random.fork_rng(devices=[]):
         extractor = Extractor(config.spec)
     if extractor.encoder.base != config.base:
@@ -167,7 +141,9 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     whole = config.model_dump(
         mode="json", exclude={"meta": {"card"}, "spec": {"encoder": {"checkpoint", "revision"}}}
     )
-    return LoadedExtractor(extractor, config.meta, fingerprint(whole))
+    # as format 1 wrote it, so that an extractor keeps its fingerprint when it is saved again
+    mark = fingerprint({"format": 1, **whole, "weights": saved.mark()})
+    return LoadedExtractor(extractor, config.meta, mark)
 
 
 def describe_extractor(folder: Path) -> tuple[ExtractorSpec, ExtractorMeta]:
@@ -176,13 +152,13 @@ def describe_extractor(folder: Path) -> tuple[ExtractorSpec, ExtractorMeta]:
     Raises:
         ModelError: If a file is missing or damaged.
     """
-    config = _read_config(folder)
+    config = read_config(folder, _FORM)
     return config.spec, config.meta
 
 
 def is_extractor(folder: Path) -> bool:
     """Whether a folder holds an extractor, whole or damaged."""
-    return (folder / _WEIGHTS).is_file()
+    return kind_of(folder) == _FORM.kind
 
 
 def extractor_card(folder: Path) -> str:
@@ -192,30 +168,8 @@ def extractor_card(folder: Path) -> str:
     Raises:
         ModelError: If a file is missing or damaged.
     """
-    made = _card(*describe_extractor(folder))
-    return (
-        (folder / _CARD).read_text(encoding="utf-8", errors="replace") if (folder / _CARD).is_file() else made
-    )
-
-
-def _read_config(folder: Path) -> _ExtractorConfig:
-    for name in (_CONFIG, _WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelError(
-                f"{folder} lacks {name}; give the folder of a saved extractor, or train it again"
-            )
-    try:
-        return _ExtractorConfig.parse(
-            json.loads((folder / _CONFIG).read_text(encoding="utf-8")), where=str(folder / _CONFIG)
-        )
-    except (ConfigError, ValueError, OSError, RecursionError) as error:
-        raise _damaged(folder, error) from error
-
-
-def _damaged(folder: Path, error: Exception) -> ModelError:
-    return ModelError(
-        f"{folder} cannot be read ({' '.join(str(error).split())[:200]}); it is damaged or of another version"
-    )
+    made, path = _card(*describe_extractor(folder)), folder / CARD
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else made
 
 
 @torch.no_grad()
@@ -235,35 +189,18 @@ def _fill(extractor: Extractor, state: dict[str, Tensor], folder: Path) -> None:
 
 
 def _card(spec: ExtractorSpec, meta: ExtractorMeta) -> str:
-    card = meta.card
-    parts = [f"# {meta.name}", card.summary or "No summary was given."]
-    sections = {
-        "Intended use": card.intended_use,
-        "Data and licenses": card.data,
-        "Numbers, with intervals": card.numbers,
-        "Never tested on, not for": card.limits,
-    }
-    for title, lines in sections.items():
-        parts += [
-            f"## {title}",
-            "\n".join(f"- {' '.join(line.split())}" for line in lines) or "Nothing was stated.",
-        ]
     facts = {
         "task": spec.task,
         "finds": ", ".join(spec.relations or spec.types),
         "language model": spec.encoder.checkpoint,
         "leaves out below": f"{meta.accept_above:.2f}",
-        **(
-            {}
-            if meta.accept_relations_above is None
-            else {"relations below": f"{meta.accept_relations_above:.2f}"}
-        ),
-        **({"tells by default": ", ".join(meta.tells)} if meta.tells else {}),
-        **({"tells only with the gazetteer": ", ".join(meta.gazetteer)} if meta.gazetteer else {}),
-        "languages": ", ".join(meta.languages) or "not stated, all are read",
-        "version": meta.version,
     }
-    return (
-        "\n\n".join([*parts, "## Facts", "\n".join(f"- {name}: {value}" for name, value in facts.items())])
-        + "\n"
-    )
+    if meta.accept_relations_above is not None:
+        facts["relations below"] = f"{meta.accept_relations_above:.2f}"
+    if meta.tells:
+        facts["tells by default"] = ", ".join(meta.tells)
+    if meta.gazetteer:
+        facts["tells only with the gazetteer"] = ", ".join(meta.gazetteer)
+    facts["languages"] = ", ".join(meta.languages) or "not stated, all are read"
+    facts["version"] = meta.version
+    return card_text(meta.name, meta.card, facts)

@@ -20,6 +20,7 @@ from crisislens.models.captions import caption_of
 from crisislens.models.parts import Head, Pooler, Source
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.missing import ModalityDropout
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["GatedLateFusion"]
 
@@ -29,8 +30,8 @@ class GatedLateFusion(FusionModel):
     """Adds what tweet, photo and caption say by themselves, weighted by a gate that depends on the post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; captions have
-        the text's. classes: The number of classes c.
+        widths: Widths of the features; captions have the text's.
+        classes: The number of classes c.
         width: Width of each pooled source.
         hidden: Width of the heads' hidden layer; 0 for none.
         dropout: Dropout of all parts.
@@ -43,10 +44,7 @@ class GatedLateFusion(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         hidden: Count = 0,
@@ -59,22 +57,18 @@ class GatedLateFusion(FusionModel):
         super().__init__()
         self.reads_tokens, self.reads_captions = source != "pooled", captions
         self.hide = ModalityDropout(rate=modality_dropout)
-        widths = [
-            (text_width, text_pooled_width),
-            (image_width, image_pooled_width),
-            (text_width, text_pooled_width),
-        ]
-        count = 3 if captions else 2
+        # a caption is encoded as its tweet is
+        sources = [widths.of_text(), widths.of_image(), *([widths.of_text()] if captions else [])]
+        count = len(sources)
         self.pools = nn.ModuleList(
             Pooler(
-                tokens_width=t,
-                pooled_width=p,
+                widths=each,
                 width=width,
                 dropout=dropout,
                 source=source,
                 input_norm=input_norm,
             )
-            for t, p in widths[:count]
+            for each in sources
         )
         self.heads = nn.ModuleList(
             Head(width=width, hidden=hidden, classes=classes, dropout=dropout) for _ in range(count)

@@ -21,11 +21,12 @@ from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.guided import GuidedCrossAttention, PublishedGuidedFusion
 from crisislens.nn.missing import MissingToken, ModalityDropout
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["Guided", "GuidedPublished", "GuidedTrunk", "published_head"]
 
-Patches = tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]]
-Words = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
+MaskedPatches = tuple[Float[Tensor, "b p d"], Bool[Tensor, "b p"]]
+MaskedWords = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
 
 
 class GuidedTrunk(nn.Module):
@@ -33,8 +34,7 @@ class GuidedTrunk(nn.Module):
     cross attention.
 
     Arguments:
-        text_width: Width of the text's token states.
-        image_width: Width of the patches.
+        widths: Widths of the features; pooled vectors are not used.
         width: The token width $d$ inside.
         heads: Heads of the self-attention.
         dropout: Dropout of the inlets.
@@ -47,8 +47,7 @@ class GuidedTrunk(nn.Module):
     def __init__(
         self,
         *,
-        text_width: int,
-        image_width: int,
+        widths: FeatureWidths,
         width: int,
         heads: int,
         dropout: float,
@@ -58,13 +57,13 @@ class GuidedTrunk(nn.Module):
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        self.inlet_text = Inlet(width_in=text_width, width=width, dropout=dropout, norm=input_norm)
-        self.inlet_image = Inlet(width_in=image_width, width=width, dropout=dropout, norm=input_norm)
+        self.inlet_text = Inlet(width_in=widths.text, width=width, dropout=dropout, norm=input_norm)
+        self.inlet_image = Inlet(width_in=widths.image, width=width, dropout=dropout, norm=input_norm)
         self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
         self.caption = CaptionWords(width=width) if captions else None
         self.guide = GuidedCrossAttention(width=width, heads=heads)
 
-    def forward(self, batch: FeatureBatch) -> tuple[Patches, Words]:
+    def forward(self, batch: FeatureBatch) -> tuple[MaskedPatches, MaskedWords]:
         """Gated patches with their mask, gated words (the caption's last, where they are read) with
         theirs.
         """
@@ -92,8 +91,8 @@ class Guided(FusionModel):
     """Guided cross attention over the patches and words of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside.
         heads: Heads of the self-attention.
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
@@ -106,10 +105,7 @@ class Guided(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -122,8 +118,7 @@ class Guided(FusionModel):
         super().__init__()
         self.reads_captions = captions
         self.trunk = GuidedTrunk(
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             width=width,
             heads=heads,
             dropout=dropout,
@@ -155,29 +150,20 @@ class GuidedPublished(FusionModel):
     a modality is missing (the original has no such posts) its pooled vector is zero.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states
-        are not used. classes: The number of outputs; the original has 6 for the humanitarian task, one of
-            which never occurs.
+        widths: Widths of the features; token states are not used.
+        classes: The number of outputs; the original has 6 for the humanitarian task, one of which never
+            occurs.
         as_published: Must be true: the reader of a run file shall see it.
 
     Raises:
         ConfigError: If `as_published` is false.
     """
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
         super().__init__()
         require_published_flag("guided_published", as_published)
         self.fuse = PublishedGuidedFusion(
-            image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width
+            image_pooled_width=widths.image_pooled, text_pooled_width=widths.text_pooled
         )
         self.head = published_head(classes)
 

@@ -15,6 +15,7 @@ from crisislens.models.parts import Head, trimmed
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.joint import JointEncoder
 from crisislens.nn.missing import ModalityDropout
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["Joint"]
 
@@ -24,8 +25,8 @@ class Joint(FusionModel):
     """A small transformer over the words and patches of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside.
         layers: Blocks of the transformer.
         heads: Heads of its attention.
@@ -37,10 +38,7 @@ class Joint(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         layers: Size = 2,
@@ -52,8 +50,8 @@ class Joint(FusionModel):
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
         joint = JointEncoder(
-            text_width=text_width,
-            image_width=image_width,
+            text_width=widths.text,
+            image_width=widths.image,
             width=width,
             layers=layers,
             heads=heads,

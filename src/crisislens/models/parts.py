@@ -10,6 +10,7 @@ from torch.nn import functional
 from crisislens.nn.attention import AttentionPooling
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.missing import MissingToken, ModalityDropout
+from crisislens.nn.widths import FeatureWidths, ModalityWidths
 
 __all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "trimmed"]
 
@@ -62,8 +63,7 @@ class TokenInlets(nn.Module):
     missing.
 
     Arguments:
-        text_width: Width of the text's token states.
-        image_width: Width of the patches.
+        widths: Widths of the features; pooled vectors are not used.
         width: The token width $d$ inside.
         dropout: Dropout of the inlets.
         modality_dropout: Probability that a post with both modalities loses one in training.
@@ -73,8 +73,7 @@ class TokenInlets(nn.Module):
     def __init__(
         self,
         *,
-        text_width: int,
-        image_width: int,
+        widths: FeatureWidths,
         width: int,
         dropout: float,
         modality_dropout: float,
@@ -82,8 +81,8 @@ class TokenInlets(nn.Module):
     ) -> None:
         super().__init__()
         self.hide = ModalityDropout(rate=modality_dropout)
-        self.text = Inlet(width_in=text_width, width=width, dropout=dropout, norm=input_norm)
-        self.image = Inlet(width_in=image_width, width=width, dropout=dropout, norm=input_norm)
+        self.text = Inlet(width_in=widths.text, width=width, dropout=dropout, norm=input_norm)
+        self.image = Inlet(width_in=widths.image, width=width, dropout=dropout, norm=input_norm)
         self.no_text, self.no_image = MissingToken(width=width), MissingToken(width=width)
 
     def forward(
@@ -110,8 +109,7 @@ class Pooler(nn.Module):
     """One vector a post from a modality.
 
     Arguments:
-        tokens_width: Width of the token states.
-        pooled_width: Width of the pooled vector.
+        widths: Widths of the modality's features.
         width: Width of the result.
         dropout: See `Inlet`.
         source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states,
@@ -122,8 +120,7 @@ class Pooler(nn.Module):
     def __init__(
         self,
         *,
-        tokens_width: int,
-        pooled_width: int,
+        widths: ModalityWidths,
         width: int,
         dropout: float,
         source: Source = "both",
@@ -134,10 +131,10 @@ class Pooler(nn.Module):
         self.tokens: Inlet | None = None
         self.attention: AttentionPooling | None = None
         if source != "tokens":
-            self.pooled = Inlet(width_in=pooled_width, width=width, dropout=dropout, norm=input_norm)
+            self.pooled = Inlet(width_in=widths.pooled, width=width, dropout=dropout, norm=input_norm)
         if source != "pooled":
-            self.tokens = Inlet(width_in=tokens_width, width=width, dropout=dropout, norm=input_norm)
-            self.attention = AttentionPooling(width=tokens_width, norm=input_norm)
+            self.tokens = Inlet(width_in=widths.tokens, width=width, dropout=dropout, norm=input_norm)
+            self.attention = AttentionPooling(width=widths.tokens, norm=input_norm)
 
     def forward(self, x: ModalityBatch) -> Float[Tensor, "b w"]:
         """The vector, zero where the modality is missing."""

@@ -1,25 +1,23 @@
-"""A rationale model on disk: `adapter.safetensors` (the text encoder's low-rank differences),
-`head.safetensors` (everything above it), `config.json` and a model card. Nothing in it is executed."""
+"""A rationale model on disk, in the form of `models.saved`: everything above the text encoder, and beside it
+`adapter.safetensors`, the encoder's low-rank differences.
+"""
 
-import importlib.resources
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from crisislens.core import assets
 from crisislens.core.config import Config
-from crisislens.core.errors import ModelError, NotRegisteredError
-from crisislens.core.files import atomic_write
-from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import fingerprint
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.lora import LoraState, write_lora
-from crisislens.models.rationale import Decode, TextRationalizer
+from crisislens.models.saved import CONFIG, WEIGHTS, Form, read_saved, write_saved
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.joint import JointEncoder
 
 __all__ = [
@@ -34,7 +32,9 @@ __all__ = [
 ]
 
 DEFAULT_RATIONALES = "crisis-rationales"
-_CONFIG, _HEAD, _ADAPTER, _CARD = "config.json", "head.safetensors", "adapter.safetensors", "README.md"
+_ADAPTER = "adapter.safetensors"
+_HEAD = "head.safetensors"
+"""What format 1 called the main weight file; fingerprints still do."""
 
 
 class TransportConfig(Config):
@@ -64,9 +64,8 @@ class JointConfig(Config):
 
 
 class RationaleModelConfig(Config):
-    """The content of `config.json`."""
+    """What `config.json` holds beside its header."""
 
-    format: Literal[1] = 1
     name: str
     version: str = "1"
     encoder: EncoderSpec
@@ -84,8 +83,9 @@ class RationaleModelConfig(Config):
     image_encoder: str = ""
     """Fingerprint of the image encoder that the joint encoder was trained on."""
     transport: TransportConfig = TransportConfig()
-    weights: dict[str, str] = Field(default_factory=dict)
-    """Fingerprints of the weight files."""
+
+
+_FORM = Form("rationales", RationaleModelConfig, "rationale model")
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ def save_rationalizer(
     joint: JointEncoder | None = None,
     card: str,
 ) -> None:
-    """Writes a model in half precision, each file atomically, the configuration last.
+    """Writes a model in half precision.
 
     Arguments:
         folder: Made where missing.
         model: The trained model, its encoder still adapted.
         adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that
             was not adapted.
-        config: What it is built from; adapter and fingerprints are filled in.
+        config: What it is built from; the adapter is filled in.
         joint: The joint encoder, if there is one.
         card: The model card, Markdown.
     """
@@ -134,17 +134,9 @@ def save_rationalizer(
         options["adapter"] = _ADAPTER
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
-    atomic_write(folder / _HEAD, save({name: _half(name, x) for name, x in tensors.items()}))
     spec = EncoderSpec(name=config.encoder.name, options=options)
-    weights = {
-        name: fingerprint_file(folder / name)
-        for name in (_HEAD, *((_ADAPTER,) if adapter is not None else ()))
-    }
-    atomic_write(folder / _CARD, card)
-    atomic_write(
-        folder / _CONFIG,
-        config.model_copy(update={"encoder": spec, "weights": weights}).model_dump_json(indent=1) + "\n",
-    )
+    config = config.model_copy(update={"encoder": spec})
+    write_saved(folder, _FORM, config, tensors, card=card, dtype="float16")
 
 
 def _half(name: str, x: Tensor) -> Tensor:
@@ -160,15 +152,9 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
     Raises:
         ModelError: If a file is missing, damaged or of a newer format, or the weights do not fit.
     """
-    config = _read_config(folder)
+    saved = read_saved(folder, _FORM)
+    config, tensors = saved.config, saved.tensors()
     options = dict(config.encoder.options)
-    for name in (_HEAD, *((_ADAPTER,) if "adapter" in options else ())):
-        path = folder / name
-        if not path.is_file() or config.weights.get(name) not in (None, fingerprint_file(path)):
-            raise ModelError(
-                f"{path} is missing or not the one that {_CONFIG} names; fetch or train the rationale model "
-                f"again"
-            )
     if "adapter" in options:
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
@@ -180,18 +166,15 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         joint = JointEncoder(
             text_width=encoder.width, image_width=j.image_width, width=j.width, layers=j.layers, heads=j.heads
         )
-    try:
-        tensors = {name: x.float() for name, x in load((folder / _HEAD).read_bytes()).items()}
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{folder / _HEAD} cannot be read ({error}); fetch or train the rationale model again"
-        ) from error
     _fill(text, tensors, "text.", folder)
     if joint is not None:
         _fill(joint, tensors, "joint.", folder)
         joint.eval()
-    whole = {"config": config.model_dump(mode="json"), "encoder": encoder.fingerprint()}
-    return LoadedRationalizer(text.eval(), joint, config, fingerprint(whole))
+    # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
+    marks = {_HEAD if name == WEIGHTS else name: mark for name, mark in saved.marks.items()}
+    whole = {"format": 1, **config.model_dump(mode="json"), "weights": marks}
+    mark = fingerprint({"config": whole, "encoder": encoder.fingerprint()})
+    return LoadedRationalizer(text.eval(), joint, config, mark)
 
 
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
@@ -211,21 +194,9 @@ def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Pa
     module.requires_grad_(False)
 
 
-def _read_config(folder: Path) -> RationaleModelConfig:
-    path = folder / _CONFIG
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} holds no readable {_CONFIG}; give a rationale model's name or folder"
-        ) from error
-    return RationaleModelConfig.parse(values, where=str(path))
-
-
 def packaged_rationale_models() -> dict[str, Path]:
     """The rationale models that the package ships, by name."""
-    root = Path(str(importlib.resources.files("crisislens"))) / "assets" / "rationales"
-    return {p.name: p for p in sorted(root.iterdir()) if (p / _CONFIG).is_file()} if root.is_dir() else {}
+    return assets.shipped("rationales", CONFIG)
 
 
 def find_rationale_model(name_or_folder: str | Path) -> Path:
@@ -233,13 +204,6 @@ def find_rationale_model(name_or_folder: str | Path) -> Path:
 
     Raises:
         NotRegisteredError: If it is neither, with the names that exist.
+        ModelError: If it ships and is damaged.
     """
-    packaged = packaged_rationale_models()
-    if str(name_or_folder) in packaged:
-        return packaged[str(name_or_folder)]
-    if Path(name_or_folder).is_dir():
-        return Path(name_or_folder)
-    names = ", ".join(packaged) or "none"
-    raise NotRegisteredError(
-        f"no rationale model named {str(name_or_folder)!r} and no such folder; those that ship: {names}"
-    )
+    return assets.find(name_or_folder, kind="rationales", marker=CONFIG, what="rationale model")

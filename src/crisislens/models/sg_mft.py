@@ -32,6 +32,7 @@ from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.correlation import CorrelationLayer, CrossAttentionLayer
 from crisislens.nn.missing import MissingToken, ModalityDropout
 from crisislens.nn.similarity import Elements, Gate, SimilarityFusion, SimilarityInteraction
+from crisislens.nn.widths import FeatureWidths, ModalityWidths
 
 __all__ = ["CorrelationFusion", "CrossTransformer", "Entrance", "SgMft", "TwoStreams"]
 
@@ -44,8 +45,7 @@ class Entrance(nn.Module):
     made of its pooled vector.
 
     Arguments:
-        tokens_width: Width of the token states.
-        pooled_width: Width of the pooled vector.
+        widths: Widths of the modality's features.
         width: The width $d$.
         dropout: See `models.parts.Inlet`.
         source: What is read.
@@ -56,8 +56,7 @@ class Entrance(nn.Module):
     def __init__(
         self,
         *,
-        tokens_width: int,
-        pooled_width: int,
+        widths: ModalityWidths,
         width: int,
         dropout: float,
         source: Sequence,
@@ -67,7 +66,7 @@ class Entrance(nn.Module):
         super().__init__()
         self.source, self.width = source, width
         width_in, width_out = (
-            (tokens_width, width) if source == "tokens" else (pooled_width, pooled_tokens * width)
+            (widths.tokens, width) if source == "tokens" else (widths.pooled, pooled_tokens * width)
         )
         self.inlet = Inlet(width_in=width_in, width=width_out, dropout=dropout, norm=input_norm)
         self.missing = MissingToken(width=width)
@@ -147,7 +146,7 @@ class TwoStreams(FusionModel):
 
 
 def _entrances(
-    widths: dict[str, tuple[int, int]],
+    widths: FeatureWidths,
     *,
     width: int,
     dropout: float,
@@ -156,10 +155,8 @@ def _entrances(
     input_norm: bool,
 ) -> Callable[[str], Entrance]:
     def make(name: str) -> Entrance:
-        tokens_width, pooled_width = widths[name]
         return Entrance(
-            tokens_width=tokens_width,
-            pooled_width=pooled_width,
+            widths=widths.of_text() if name == "text" else widths.of_image(),
             width=width,
             dropout=dropout,
             source=source,
@@ -175,7 +172,7 @@ class SgMft(TwoStreams):
     """Similarity-guided multimodal fusion; every part a switch, for ablations.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features.
+        widths: Widths of the features.
         classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `heads`.
         heads: Heads of all attentions.
@@ -199,10 +196,7 @@ class SgMft(TwoStreams):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 8,
@@ -223,7 +217,6 @@ class SgMft(TwoStreams):
     ) -> None:
         one_token = source == "pooled" and pooled_tokens == 1
         compared: Elements = ("components" if one_token else "tokens") if elements == "auto" else elements
-        widths = {"text": (text_width, text_pooled_width), "image": (image_width, image_pooled_width)}
         super().__init__(
             entrances=_entrances(
                 widths,
@@ -259,7 +252,7 @@ class CorrelationFusion(TwoStreams):
     """MKGformer-style fusion (`nn.correlation.CorrelationLayer`) and the means side by side.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features.
+        widths: Widths of the features.
         classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `heads`.
         heads: Heads of all attentions.
@@ -277,10 +270,7 @@ class CorrelationFusion(TwoStreams):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 8,
@@ -292,7 +282,6 @@ class CorrelationFusion(TwoStreams):
         modality_dropout: Rate = 0.2,
         input_norm: bool = True,
     ) -> None:
-        widths = {"text": (text_width, text_pooled_width), "image": (image_width, image_pooled_width)}
         super().__init__(
             entrances=_entrances(
                 widths,

@@ -33,6 +33,7 @@ from crisislens.models.parts import Head, TokenInlets, trimmed
 from crisislens.nn.attention import SelfAttentionBlock, masked_mean
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.differential import DifferentialAttention
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["GuidedSelf", "TokenDifferential"]
 
@@ -42,8 +43,8 @@ class GuidedSelf(FusionModel):
     """Self-attention over the guided patches and words of one post.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `heads`.
         heads: Heads of both attentions.
         hidden: Width of the head's hidden layer; 0 for none (the paper's head).
@@ -56,10 +57,7 @@ class GuidedSelf(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -72,8 +70,7 @@ class GuidedSelf(FusionModel):
         super().__init__()
         self.reads_captions = captions
         self.trunk = GuidedTrunk(
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             width=width,
             heads=heads,
             dropout=dropout,
@@ -101,8 +98,8 @@ class TokenDifferential(FusionModel):
     without gates.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; pooled vectors
-        are not used. classes: The number of classes c.
+        widths: Widths of the features; pooled vectors are not used.
+        classes: The number of classes c.
         width: The token width $d$ inside; a multiple of `2 * heads`.
         heads: Heads of the attention.
         layers: Differential layers, at least 1.
@@ -116,10 +113,7 @@ class TokenDifferential(FusionModel):
     def __init__(
         self,
         *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
+        widths: FeatureWidths,
         classes: int,
         width: Size = 128,
         heads: Size = 4,
@@ -133,8 +127,7 @@ class TokenDifferential(FusionModel):
         super().__init__()
         self.reads_captions = captions
         self.enter = TokenInlets(
-            text_width=text_width,
-            image_width=image_width,
+            widths=widths,
             width=width,
             dropout=dropout,
             modality_dropout=modality_dropout,

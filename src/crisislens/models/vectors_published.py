@@ -27,6 +27,7 @@ from crisislens.models.guided import published_head
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.differential import PublishedDifferentialAttention
 from crisislens.nn.published import PublishedVectorFusion, SingleKeyAttention
+from crisislens.nn.widths import FeatureWidths
 
 __all__ = [
     "VectorCrossDifferentialPublished",
@@ -41,8 +42,8 @@ class _Vectors(FusionModel):
     """What the five share.
 
     Arguments:
-        text_width, text_pooled_width, image_width, image_pooled_width: Widths of the features; token states
-        are not used. classes: The number of outputs.
+        widths: Widths of the features; token states are not used.
+        classes: The number of outputs.
         as_published: Must be true: the reader of a run file shall see it.
 
     Raises:
@@ -53,21 +54,12 @@ class _Vectors(FusionModel):
     side = 128
     joined = 256
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
         super().__init__()
         name = next((n for n, cls in MODELS.items() if cls is type(self)), type(self).__name__)
         require_published_flag(name, as_published)
         self.fuse = PublishedVectorFusion(
-            image_pooled_width=image_pooled_width, text_pooled_width=text_pooled_width, width=self.side
+            image_pooled_width=widths.image_pooled, text_pooled_width=widths.text_pooled, width=self.side
         )
         self.head = published_head(classes, self.joined)
 
@@ -93,24 +85,8 @@ class VectorGuidedPublished(_Vectors):
 class VectorCrossPublished(_Vectors):
     """Row "Cross Attention": each half through a softmax over one key, that is a linear map of itself."""
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
-        super().__init__(
-            text_width=text_width,
-            text_pooled_width=text_pooled_width,
-            image_width=image_width,
-            image_pooled_width=image_pooled_width,
-            classes=classes,
-            as_published=as_published,
-        )
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
+        super().__init__(widths=widths, classes=classes, as_published=as_published)
         self.to_image, self.to_text = SingleKeyAttention(width=self.side), SingleKeyAttention(width=self.side)
 
     def join(self, image: Float[Tensor, "b z"], text: Float[Tensor, "b z"]) -> Float[Tensor, "b j"]:
@@ -122,24 +98,8 @@ class VectorCrossPublished(_Vectors):
 class VectorGuidedSelfPublished(_Vectors):
     """Row "Guided CA + Self Attn": the joint vector through a softmax over one key."""
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
-        super().__init__(
-            text_width=text_width,
-            text_pooled_width=text_pooled_width,
-            image_width=image_width,
-            image_pooled_width=image_pooled_width,
-            classes=classes,
-            as_published=as_published,
-        )
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
+        super().__init__(widths=widths, classes=classes, as_published=as_published)
         self.attend = SingleKeyAttention(width=self.joined)
 
     def join(self, image: Float[Tensor, "b z"], text: Float[Tensor, "b z"]) -> Float[Tensor, "b j"]:
@@ -156,24 +116,8 @@ class VectorCrossDifferentialPublished(_Vectors):
 
     joined = 128
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
-        super().__init__(
-            text_width=text_width,
-            text_pooled_width=text_pooled_width,
-            image_width=image_width,
-            image_pooled_width=image_pooled_width,
-            classes=classes,
-            as_published=as_published,
-        )
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
+        super().__init__(widths=widths, classes=classes, as_published=as_published)
         self.attend = PublishedDifferentialAttention(width=self.side, heads=4)
 
     def join(self, image: Float[Tensor, "b z"], text: Float[Tensor, "b z"]) -> Float[Tensor, "b j"]:
@@ -185,24 +129,8 @@ class VectorCrossDifferentialPublished(_Vectors):
 class VectorGuidedDifferentialPublished(_Vectors):
     """Row "Guided CA + Diff Attn": differential attention of the joint vector to itself."""
 
-    def __init__(
-        self,
-        *,
-        text_width: int,
-        text_pooled_width: int,
-        image_width: int,
-        image_pooled_width: int,
-        classes: int,
-        as_published: bool = False,
-    ) -> None:
-        super().__init__(
-            text_width=text_width,
-            text_pooled_width=text_pooled_width,
-            image_width=image_width,
-            image_pooled_width=image_pooled_width,
-            classes=classes,
-            as_published=as_published,
-        )
+    def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
+        super().__init__(widths=widths, classes=classes, as_published=as_published)
         self.attend = PublishedDifferentialAttention(width=self.joined, heads=4)
 
     def join(self, image: Float[Tensor, "b z"], text: Float[Tensor, "b z"]) -> Float[Tensor, "b j"]:

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-__all__ = ["WordBatch"]
+__all__ = ["WindowBatch"]
 
 
 @dataclass(frozen=True)
-class WordBatch:
+class WindowBatch:
     """Token ids of b texts and the word that each token belongs to.
 
     Attributes:
@@ -28,8 +28,8 @@ class WordBatch:
     def __len__(self) -> int:
         return int(self.ids.shape[0])
 
-    def to(self, device: torch.device | str) -> "WordBatch":
+    def to(self, device: torch.device | str) -> "WindowBatch":
         """A copy on a device."""
-        return WordBatch(
+        return WindowBatch(
             self.ids.to(device), self.mask.to(device), self.owner.to(device), self.words.to(device)
         )

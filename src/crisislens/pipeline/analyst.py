@@ -15,21 +15,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens import __version__
 from crisislens.core.errors import ModelError
+from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
+from crisislens.data.incoming import Posts, as_posts
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
-from crisislens.domain.labels import LABEL_SPACES
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
-from crisislens.features.encode import PostEncoder, PostFeatures
+from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
-from crisislens.pipeline.bundle import Bundle, find_bundle
+from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.judgment import evidence_of, judge, urgency
-from crisislens.pipeline.language import detect_language
+from crisislens.pipeline.joining import find_bundle
+from crisislens.pipeline.judgment import evidence_kind, judge, urgency
+from crisislens.pipeline.readable import Readable, language_of
+from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
@@ -96,6 +98,8 @@ class Analyst:
         for name, loaded in self.models.items():
             self._check(name, loaded, encoders.fingerprint())
             loaded.model.eval()
+        self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
+        self._spaces = {name: task.space for name, task in config.tasks.items()}
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -111,13 +115,14 @@ class Analyst:
     @classmethod
     def load(
         cls,
-        name_or_folder: str | Path,
+        name_or_folder: str | Path | Sequence[str | Path],
         *,
         image_root: Path | None = None,
         batch_posts: int = 32,
         annotators: Sequence[Annotator] = (),
     ) -> "Analyst":
-        """An analyst from a packaged bundle's name or a bundle's folder. Other arguments: see the class.
+        """An analyst from a packaged bundle's name, a bundle's folder, or the folders of trained runs. Other
+        arguments: see the class.
 
         Raises:
             NotRegisteredError: If there is no such bundle.
@@ -134,7 +139,7 @@ class Analyst:
         return tuple({modality for annotator in self.annotators for modality in annotator.tokens})
 
     def _check(self, name: str, loaded: LoadedModel, encoder_fingerprint: str) -> None:
-        space = LABEL_SPACES[self.bundle.config.tasks[name].label_space]
+        space = self.bundle.config.tasks[name].space
         if tuple(loaded.meta.classes) != space.classes:
             raise ModelError(
                 f"the model of {name} answers {list(loaded.meta.classes)}, its label space is "
@@ -147,15 +152,27 @@ class Analyst:
                 "use the encoder that the bundle names, in its version"
             )
 
+    def __repr__(self) -> str:
+        asked = ", ".join(f"{name} ({len(space)} classes)" for name, space in self._spaces.items())
+        return f"Analyst({self.bundle.config.name}: {asked}; encoder {self.bundle.encoder.name})"
+
     @property
     def limits(self) -> ImageLimits:
         """The limits within which pictures are decoded."""
         return self.bundle.config.limits
 
-    def assess(self, posts: Sequence[Post]) -> list[Assessment]:
-        """Assesses posts, in their order."""
+    def assess(self, posts: Posts) -> list[Assessment]:
+        """Assesses posts, in their order.
+
+        Arguments:
+            posts: `Post`s, dicts, plain strings, or a table of pandas, polars or pyarrow; see
+                `data.incoming`.
+
+        Raises:
+            InputError: If they are none of these, or rows cannot become posts.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        return [finding.assessment for finding in self.find(posts, analyzed_at=now)]
+        return [finding.assessment for finding in self.find(as_posts(posts), analyzed_at=now)]
 
     def find(self, posts: Sequence[Post], *, analyzed_at: str) -> list[Finding]:
         """Assesses posts and keeps what the search for duplicates needs.
@@ -164,10 +181,7 @@ class Analyst:
             posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
-        encoded = self.encoder.encode(posts)
-        logits = head_logits(
-            {name: loaded.model for name, loaded in self.models.items()}, encoded.features, self._widths
-        )
+        encoded, logits = self._read(posts)
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -179,14 +193,23 @@ class Analyst:
         )
         extras = annotate(self.annotators, posts, encoded)
         # in a crisis half of the posts repeat another one
-        texts = {text: (detect_language(text), text_signature(text)) for text in dict.fromkeys(encoded.texts)}
+        texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
+        languages = {
+            key: language_of(*key, self.bundle.config.languages, self.encoder.encoders.text)
+            for key in dict.fromkeys(zip(encoded.texts, (post.lang for post in posts), strict=True))
+        }
         found = []
         for i, post in enumerate(posts):
-            language, signature = texts[encoded.texts[i]]
+            signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
-                post, encoded.features[i], (*encoded.notes[i], *remarks), language, answers, provenance
+                post,
+                encoded.features[i],
+                (*post.remarks, *encoded.notes[i], *remarks),
+                languages[encoded.texts[i], post.lang],
+                answers,
+                provenance,
             )
             found.append(
                 Finding(
@@ -197,46 +220,102 @@ class Analyst:
             )
         return found
 
+    def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
+        """Features and logits of posts, of a long text those of its most urgent window."""
+        whole = [self.encoder.clean(post.text) for post in posts]
+        cut = {text: windows_of(text, self.encoder.encoders.text) for text in dict.fromkeys(whole)}
+        parts: list[Post] = []
+        owner: list[int] = []
+        for i, (post, text) in enumerate(zip(posts, whole, strict=True)):
+            for part in cut[text].parts:
+                # what is whole is left as it came: cleaning twice is not cleaning once
+                same = len(cut[text].parts) == 1
+                parts.append(post if same else post.model_copy(update={"text": part}))
+                owner.append(i)
+        encoded = self.encoder.encode(parts)
+        logits = head_logits(
+            {name: loaded.model for name, loaded in self.models.items()},
+            encoded.features,
+            self._widths,
+            given=self._given,
+        )
+        if len(parts) == len(posts):
+            return encoded, logits
+        rows = self._most_urgent(owner, logits)
+        notes = []
+        for i, row in enumerate(rows):
+            windows = cut[whole[i]]
+            notes.append((*encoded.notes[row], *_window_note(windows)))
+        chosen = EncodedPosts([encoded.features[r] for r in rows], notes, whole, encoded.encoders)
+        return chosen, {name: answers[rows] for name, answers in logits.items()}
+
+    def _most_urgent(self, owner: Sequence[int], logits: dict[str, NDArray[np.float32]]) -> list[int]:
+        """Of each post the row of its most urgent window; the first of equals."""
+        best: dict[int, tuple[float, int]] = {}
+        for row, i in enumerate(owner):
+            u = urgency(
+                {
+                    name: judge(
+                        logits[name][row],
+                        space=self._spaces[name],
+                        task=task,
+                        evidence=evidence_kind(text=True, image=False),
+                    )
+                    for name, task in self.bundle.config.tasks.items()
+                },
+                self._spaces,
+            )
+            if i not in best or u > best[i][0]:
+                best[i] = (u, row)
+        return [best[i][1] for i in range(len(best))]
+
     def _assessment(
         self,
         post: Post,
         features: PostFeatures,
         notes: tuple[str, ...],
-        language: str | None,
+        readable: Readable,
         logits: dict[str, NDArray[np.float32]],
         provenance: Provenance,
     ) -> Assessment:
         """What the tasks' models say of one post."""
         config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        evidence = evidence_of(text=has_text, image=has_image)
-        foreign = language if language and config.languages and language not in config.languages else None
-        tasks: dict[str, TaskAssessment] = {
-            name: judge(
+        tasks: dict[str, TaskAssessment] = {}
+        for name, task in config.tasks.items():
+            given = self._given[name]
+            tasks[name] = judge(
                 logits[name],
-                space=LABEL_SPACES[task.label_space],
+                space=self._spaces[name],
                 task=task,
-                evidence=evidence,
-                foreign=foreign,
+                evidence=evidence_kind(
+                    text=has_text and "text" in given, image=has_image and "image" in given
+                ),
+                unread=readable.unread,
+                doubt=post.doubt,
             )
-            for name, task in config.tasks.items()
-        }
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
             modalities=tuple(name for name, there in present if there),
-            notes=(*notes, *_language_note(foreign, has_image)),
-            language=language,
+            notes=notes,
+            language=readable.language,
+            unread=readable.unread if has_text else None,
             tasks=tasks,
-            urgency=urgency(tasks),
+            urgency=urgency(
+                tasks,
+                self._spaces,
+                evidence=has_text or has_image,
+                unread=config.unread_urgency if readable.unread and has_text else None,
+            ),
             provenance=provenance,
         )
 
 
-def _language_note(foreign: str | None, has_image: bool) -> tuple[str, ...]:
-    if foreign is None or not has_image:
+def _window_note(windows: Windows) -> tuple[str, ...]:
+    """What a reader must know of a text that was not read at once."""
+    if len(windows.parts) == 1:
         return ()
-    return (
-        f"text seems to be in another language ({foreign}) than the model was trained on; trust the photo "
-        f"more",
-    )
+    rest = f"; its last {windows.rest:,} characters were not read" if windows.rest else ""
+    parts = f"the text is long and was read in {len(windows.parts)} parts"
+    return (f"{parts}; the answers are those of the most urgent{rest}",)

@@ -11,43 +11,40 @@ another trust than a text alone. A folder holds `bundle.json`, one artifact fold
 adapter of the encoder, and a model card (`README.md`).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from crisislens.core import assets
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.json_files import read_object
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LABEL_SPACES
-from crisislens.encoders.base import EncoderSpec
-from crisislens.pipeline.packaged import named_or_folder, packaged
+from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.tasks import TASKS, Task
+from crisislens.encoders.base import EncoderSpec, placed
 
 __all__ = [
+    "BUNDLE",
     "Bundle",
     "BundleConfig",
     "Calibration",
-    "Evidence",
+    "EvidenceKind",
     "TaskConfig",
-    "find_bundle",
     "packaged_bundles",
 ]
 
-Evidence = Literal["text", "image", "both"]
+BUNDLE = "bundle.json"
 FORMAT = 1
-
-
-class Calibration(Config):
-    """How the logits of one task are read for one kind of evidence."""
-
-    temperature: float = Field(gt=0)
-    """τ: divides the logits; unitless."""
-    abstain_below: float = Field(ge=0, le=1)
-    """θ: below this probability of the most probable class the answer is "not sure"."""
-    basis: str
-    """What τ and θ were chosen on, one sentence for the report."""
+# what decides the answers; a card may be edited
+_COUNTED = frozenset({".safetensors", ".json"})
+_MOST_DECODE_PX = 1024
+"""No encoder looks at more; what is decoded in memory grows with its square."""
 
 
 class TaskConfig(Config):
@@ -57,8 +54,19 @@ class TaskConfig(Config):
     """The folder of its model, relative to the bundle."""
     label_space: str
     """The name of its label space."""
-    calibration: dict[Evidence, Calibration]
+    definition: Task | None = None
+    """The task with its classes, where it is a user's own and not one that ships."""
+    calibration: dict[EvidenceKind, Calibration]
     """For each kind of evidence; a kind that is not listed always abstains."""
+
+    @property
+    def space(self) -> Task:
+        """The task that is answered.
+
+        Raises:
+            NotRegisteredError: If it is one that this version does not have.
+        """
+        return TASKS[self.label_space] if self.definition is None else self.definition
 
 
 class BundleConfig(Config):
@@ -73,95 +81,104 @@ class BundleConfig(Config):
     limits: ImageLimits = ImageLimits()
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    unread_urgency: float = Field(default=0.3, ge=0, le=1)
+    """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
     limits_known: tuple[str, ...] = ()
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
 
+    @field_validator("limits")
+    @classmethod
+    def _limits_of_the_program_hold(cls, limits: ImageLimits) -> ImageLimits:
+        """A bundle may ask for less than the program allows, never for more."""
+        most = ImageLimits(decode_px=_MOST_DECODE_PX)
+        names = ("max_bytes", "max_pixels", "max_frames", "decode_px")
+        return limits.model_copy(update={n: min(getattr(limits, n), getattr(most, n)) for n in names})
+
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
         for name, task in self.tasks.items():
-            if LABEL_SPACES[task.label_space].task != name:
+            if task.space.question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
         return self
 
 
+@dataclass(frozen=True)
 class Bundle:
-    """A bundle on disk.
+    """Models that answer together, ready to be loaded.
 
-    Arguments:
-        folder: The folder with `bundle.json`.
-
-    Raises:
-        ModelError: If the folder is not a bundle or its configuration does not fit.
+    Attributes:
+        folder: Where they lie, for sentences.
+        config: What they are.
+        encoder: The encoder, its adapters named by their full paths.
+        artifacts: The folder of each task's model.
+        text: The model card as Markdown; empty where there is none.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        path = folder / "bundle.json"
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ModelError(
-                f"{folder} holds no readable bundle.json; give a model's name (crisislens models list) or "
-                f"the folder of a bundle; "
-                "one task's artifact, as train writes it, is scored by crisislens evaluate"
-            ) from error
-        import json
+    folder: Path
+    config: BundleConfig
+    encoder: EncoderSpec
+    artifacts: Mapping[str, Path]
+    text: str = ""
 
-        try:
-            values = json.loads(text)
-        except ValueError as error:
-            raise ModelError(
-                f"{path} is not JSON ({error}); the bundle is damaged, fetch or train it again"
-            ) from error
-        self.config = BundleConfig.parse(values, where=str(path))
-        for task in self.config.tasks.values():
-            self._inside(task.artifact)
+    @classmethod
+    def read(cls, folder: Path) -> "Bundle":
+        """A bundle on disk.
 
-    def _inside(self, name: str) -> Path:
-        path = (self.folder / name).resolve()
-        if not path.is_relative_to(self.folder.resolve()):
+        Arguments:
+            folder: The folder with `bundle.json`.
+
+        Raises:
+            ModelError: If the folder is not a bundle or its configuration does not fit.
+        """
+        path = folder / BUNDLE
+        if not path.exists():
             raise ModelError(
-                f"{self.folder} names {name!r}, which lies outside of it; a bundle may only use its own files"
+                f"{folder} holds no readable {BUNDLE}; give a model's name (crisislens models list), or the "
+                f"folder of a bundle or of a run"
             )
-        return path
-
-    @property
-    def encoder(self) -> EncoderSpec:
-        """The encoder with the path of its adapter made absolute."""
-        spec = self.config.encoder
-        adapter = spec.options.get("adapter")
-        if not isinstance(adapter, str):
-            return spec
-        return EncoderSpec(name=spec.name, options={**spec.options, "adapter": str(self._inside(adapter))})
+        values = read_object(path, advice="the bundle is damaged, fetch or train it again")
+        config = BundleConfig.parse(values, where=str(path))
+        card = folder / "README.md"
+        return cls(
+            folder,
+            config,
+            placed(config.encoder, lambda name: str(_inside(folder, name))),
+            {name: _inside(folder, task.artifact) for name, task in config.tasks.items()},
+            card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
+        )
 
     def artifact(self, task: str) -> Path:
         """The folder of a task's model."""
-        return self._inside(self.config.tasks[task].artifact)
+        return self.artifacts[task]
 
     def fingerprint(self) -> str:
         """16 hex digits over the configuration and every weight file; where the bundle lies does not
         matter.
         """
-        files = sorted(p for p in self.folder.rglob("*") if p.suffix in {".safetensors", ".json"})
-        return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
+        if (self.folder / BUNDLE).is_file():
+            files = sorted(p for p in self.folder.rglob("*") if p.suffix in _COUNTED)
+            return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
+        marks = {}
+        for name, artifact in self.artifacts.items():
+            for path in sorted(p for p in artifact.rglob("*") if p.suffix in _COUNTED):
+                marks[f"{name}/{path.relative_to(artifact).as_posix()}"] = fingerprint_file(path)
+        return fingerprint(marks)
 
     def card(self) -> str:
         """The model card as Markdown; empty where there is none."""
-        path = self.folder / "README.md"
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return self.text
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise ModelError(
+            f"{folder} names {name!r}, which lies outside of it; a bundle may only use its own files"
+        )
+    return path
 
 
 def packaged_bundles() -> dict[str, Path]:
     """The bundles that the package ships, by name."""
-    return packaged("bundles", "bundle.json")
-
-
-def find_bundle(name_or_folder: str | Path) -> Bundle:
-    """A bundle by the name of a packaged one or by its folder.
-
-    Raises:
-        NotRegisteredError: If it is neither, with the names that exist.
-        ModelError: If the folder is damaged.
-    """
-    return Bundle(named_or_folder(name_or_folder, packaged_bundles(), "model"))
+    return assets.shipped("bundles", BUNDLE)

@@ -7,9 +7,9 @@ from crisislens.core.errors import InputError
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
 from crisislens.explain.posthoc import PostHoc
-from crisislens.explain.rationales import Rationalizer
+from crisislens.explain.rationalizer import Rationalizer
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.rationales import RationaleAnnotator
+from crisislens.pipeline.rationale_annotator import RationaleAnnotator
 
 __all__ = ["explainer"]
 

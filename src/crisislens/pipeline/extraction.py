@@ -2,21 +2,17 @@
 `extract` is.
 """
 
-import json
-import re
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from crisislens import __version__
-from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
 from crisislens.core.fingerprint import fingerprint
+from crisislens.core.version import __version__
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.source import PostSource
 from crisislens.domain.assessment import FailedPost, Modality
@@ -24,10 +20,12 @@ from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.nn.device import one_thread_each
-from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.finder import Finder, Found
+from crisislens.runs.engine import Progress, run_step
+from crisislens.runs.executor import Executor, Threads
+from crisislens.runs.ledger import Lines
 
-__all__ = ["EntityAnnotator", "ExtractionOutcome", "extract_posts"]
+__all__ = ["EntityAnnotator", "ExtractStep", "ExtractionOutcome", "extract_posts"]
 
 
 # of the lines that are written
@@ -35,7 +33,6 @@ _RECORD = 4
 _OTHER_KINDS = {".csv", ".tsv", ".parquet", ".xlsx", ".html", ".geojson"}
 
 
-@ANNOTATORS.register("entities")
 class EntityAnnotator:
     """Adds `entities` and `relations` to each assessment.
 
@@ -145,11 +142,45 @@ class _Tally:
         if record.get("read") is False:
             self.left_alone += 1
             return
+        entities, relations = len(record["entities"]), len(record["relations"])
+        named = sorted({(e["type"], " ".join(e["text"].split())) for e in record["entities"]})
+        # counted when all of it is known to be there: a foreign line counts nothing
         self.posts += 1
         self.relations_unread += record.get("relations_read") is False
-        self.entities += len(record["entities"])
-        self.relations += len(record["relations"])
-        self.named.update({(e["type"], " ".join(e["text"].split())) for e in record["entities"]})
+        self.entities, self.relations = self.entities + entities, self.relations + relations
+        self.named.update(named)
+
+
+class ExtractStep:
+    """Posts into what they name: the step that `extract` is.
+
+    Arguments:
+        finder: What finds.
+        contexts: Of the posts' pictures, for extractors that read them.
+    """
+
+    name = "extract"
+    failure = "could not be read"
+
+    def __init__(self, finder: Finder, contexts: Sidecar | None = None) -> None:
+        self.finder, self.contexts = finder, contexts
+
+    def identity(self) -> dict[str, object]:
+        """Everything but the posts that decides the records."""
+        contexts = self.contexts.fingerprint() if self.contexts else None
+        return {"extractors": self.finder.fingerprint(), "contexts": contexts}
+
+    def fingerprint(self) -> str:
+        """See `runs.step.Step`."""
+        return fingerprint(self.identity())
+
+    def map(self, posts: Sequence[Post]) -> list[dict[str, object]]:
+        """See `runs.step.Step`; a record is an object as the file holds it."""
+        if not posts:
+            return []
+        contexts = [self.contexts.of(post) for post in posts] if self.contexts else ()
+        found = self.finder.find([post.text for post in posts], contexts)
+        return [_record(post, one) for post, one in zip(posts, found, strict=True)]
 
 
 def extract_posts(
@@ -160,7 +191,9 @@ def extract_posts(
     contexts: Sidecar | None = None,
     chunk: int = 256,
     workers: int | None = None,
-    progress: Callable[[int], None] = lambda _: None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    total: int | None = None,
 ) -> ExtractionOutcome:
     """Writes what each post names, one JSON object a line in the order of the source; the file is replaced
     when it is whole.
@@ -176,11 +209,14 @@ def extract_posts(
         chunk: Posts that are read together; changes speed and memory, never a result.
         workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory,
             never a result.
-        progress: Called with the rows done.
+        executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
+        progress: Called with the rows done and all rows, None where nobody knows.
+        total: All rows, where the caller knows.
 
     Raises:
         InputError: If the source cannot be read, `out` is a folder or is named as a table, another run is
             writing it, or the contexts belong to no post or no extractor.
+        RunError: If the disk is full.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names the file that is written")
@@ -190,76 +226,38 @@ def extract_posts(
             f"{out.stem}.jsonl"
         )
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
-    part, tally = out.with_name(f".{out.name}.{_key(source, finder, contexts)}.part"), _Tally()
+    step, tally = ExtractStep(finder, contexts), _Tally()
+    lines: Lines[dict[str, object]] = Lines(out, _key(source, step), record=_line, seen=tally.add)
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
-        _remove_other_parts(part, out)
-        resumed = _whole_lines(part, tally)
-        rows = islice(enumerate(source), resumed, None)
-        with (
-            closing(_in_order(rows, finder, contexts, chunk=chunk, workers=workers)) as chunks,
-            part.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
-        ):
-            for records in chunks:
-                stream.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-                stream.flush()
-                for record in records:
-                    tally.add(record)
-                progress(tally.posts + tally.left_alone + tally.failed)
-        part.replace(out)
-    most = tuple(tally.named.most_common(20))
+        with closing(lines):
+            count = run_step(
+                source,
+                step,
+                lines,
+                # on one thread each sums are made in one order, whoever stands beside a post
+                executor=executor or Threads(workers, each=one_thread_each),
+                chunk_posts=chunk,
+                progress=progress,
+                total=total,
+            )
+        lines.finish()
     return ExtractionOutcome(
         posts=tally.posts,
         left_alone=tally.left_alone,
         failed=tally.failed,
         entities=tally.entities,
         relations=tally.relations,
-        frequent=most,
-        resumed=resumed,
+        frequent=tuple(tally.named.most_common(20)),
+        resumed=count.resumed,
         with_context=with_context,
         relations_unread=tally.relations_unread,
     )
 
 
-def _key(source: PostSource, finder: Finder, contexts: Sidecar | None) -> str:
+def _key(source: PostSource, step: ExtractStep) -> str:
     """All that the lines depend on."""
-    parts = {
-        "posts": source.fingerprint(),
-        "extractors": finder.fingerprint(),
-        "contexts": contexts.fingerprint() if contexts else None,
-    }
+    parts = {"posts": source.fingerprint(), **step.identity()}
     return fingerprint({**parts, "crisislens": __version__, "record": _RECORD})
-
-
-def _remove_other_parts(part: Path, out: Path) -> None:
-    """Removes what is left of runs into the same file over other posts or by other extractors."""
-    left = re.compile(rf"{re.escape(f'.{out.name}.')}[0-9a-f]{{16}}\.part")
-    for other in out.parent.iterdir():
-        if other != part and left.fullmatch(other.name):
-            other.unlink()
-
-
-def _in_order(
-    rows: Iterator[tuple[int, Post | FailedPost]],
-    finder: Finder,
-    contexts: Sidecar | None,
-    *,
-    chunk: int,
-    workers: int | None,
-) -> Generator[list[dict[str, object]], None, None]:
-    """The records of the rows, chunk by chunk in their order, several chunks in work at a time."""
-    # on one thread each sums are made in one order, whoever stands beside a post
-    with one_thread_each() as threads, ThreadPoolExecutor(workers or threads) as pool:
-        waiting: deque[Future[list[dict[str, object]]]] = deque()
-        try:
-            while True:
-                # one chunk more than workers is read ahead, so that memory does not grow with the source
-                while len(waiting) <= (workers or threads) and (batch := list(islice(rows, chunk))):
-                    waiting.append(pool.submit(_records, batch, finder, contexts))
-                if not waiting:
-                    return
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
@@ -277,72 +275,20 @@ def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
     return found
 
 
-def _whole_lines(part: Path, tally: _Tally) -> int:
-    """Counts the whole lines of an interrupted run and cuts off what follows them."""
-    if not part.is_file():
-        return 0
-    whole = lines = 0
-    with part.open("r+b") as stream:
-        for line in stream:
-            if not line.endswith(b"\n"):
-                break
-            try:
-                tally.add(json.loads(line))
-            except (ValueError, KeyError, TypeError):
-                break
-            whole, lines = whole + len(line), lines + 1
-        stream.truncate(whole)
-    return lines
+def _record(post: Post, found: Found) -> dict[str, object]:
+    """What the file says of a post."""
+    # with its text, so that a person can correct the places and train on the file (`data.annotated`)
+    return {
+        "id": post.id,
+        "text": post.text,
+        "image": post.image.path if post.image else None,
+        "entities": [e.model_dump() for e in found.entities],
+        "relations": [r.model_dump() for r in found.relations],
+        # nobody knows what such a post names, and it is not to be taken for one that names nothing
+        **({} if found.read else {"read": False}),
+        **({} if found.relations_read else {"relations_read": False}),
+    }
 
 
-def _records(
-    rows: list[tuple[int, Post | FailedPost]], finder: Finder, contexts: Sidecar | None
-) -> list[dict[str, object]]:
-    """What the file says of some rows; if the posts fail together, each is read by itself, so that one never
-    costs another.
-    """
-    posts = {number: row for number, row in rows if isinstance(row, Post)}
-    found: dict[int, Found | FailedPost]
-    try:
-        found = dict(zip(posts, _find([*posts.values()], finder, contexts), strict=True))
-    except (CrisisLensError, MemoryError, OSError):
-        # the machine's fault and not a post's
-        raise
-    except Exception:
-        found = {number: _alone(number, post, finder, contexts) for number, post in posts.items()}
-    return [_record(row, found.get(number)) for number, row in rows]
-
-
-def _find(posts: Sequence[Post], finder: Finder, contexts: Sidecar | None) -> list[Found]:
-    return finder.find(
-        [post.text for post in posts], [contexts.of(post) for post in posts] if contexts else ()
-    )
-
-
-def _alone(number: int, post: Post, finder: Finder, contexts: Sidecar | None) -> Found | FailedPost:
-    try:
-        return _find([post], finder, contexts)[0]
-    except (CrisisLensError, MemoryError, OSError):
-        raise
-    except Exception as error:
-        return FailedPost(
-            row=number, id=post.id, reason=f"could not be read: {type(error).__name__}: {error}"[:300]
-        )
-
-
-def _record(row: Post | FailedPost, found: Found | FailedPost | None) -> dict[str, object]:
-    if isinstance(found, Found) and isinstance(row, Post):
-        # with its text, so that a person can correct the places and train on the file (`data.annotated`)
-        return {
-            "id": row.id,
-            "text": row.text,
-            "image": row.image.path if row.image else None,
-            "entities": [e.model_dump() for e in found.entities],
-            "relations": [r.model_dump() for r in found.relations],
-            # nobody knows what such a post names, and it is not to be taken for one that names nothing
-            **({} if found.read else {"read": False}),
-            **({} if found.relations_read else {"relations_read": False}),
-        }
-    failed = row if isinstance(row, FailedPost) else found
-    assert isinstance(failed, FailedPost)
-    return {"failed": failed.model_dump(mode="json")}
+def _line(record: dict[str, object] | FailedPost) -> dict[str, object]:
+    return {"failed": record.model_dump(mode="json")} if isinstance(record, FailedPost) else record

@@ -3,8 +3,8 @@
 from functools import lru_cache
 from pathlib import Path
 
+from crisislens.core import assets
 from crisislens.models.extractor_artifact import LoadedExtractor, load_extractor
-from crisislens.pipeline.packaged import named_or_folder, packaged
 
 __all__ = ["DEFAULT_ENTITIES", "DEFAULT_RELATIONS", "find_extractor", "packaged_extractors"]
 
@@ -19,7 +19,7 @@ def _loaded(folder: Path, stamp: int) -> LoadedExtractor:
 
 def packaged_extractors() -> dict[str, Path]:
     """The extractors that the package ships, by name."""
-    return packaged("extractors", "config.json")
+    return assets.shipped("extractors", "config.json")
 
 
 def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
@@ -29,6 +29,6 @@ def find_extractor(name_or_folder: str | Path) -> LoadedExtractor:
         NotRegisteredError: If it is neither, with the names that exist.
         ModelError: If it is damaged.
     """
-    folder = named_or_folder(name_or_folder, packaged_extractors(), "extractor")
+    folder = assets.find(name_or_folder, kind="extractors", marker="config.json", what="extractor")
     config = folder / "config.json"
     return _loaded(folder.resolve(), config.stat().st_mtime_ns if config.is_file() else 0)

@@ -31,6 +31,7 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError, InputError, ModelError
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data.language import detect_language
 from crisislens.data.mnre import types_of_relation
 from crisislens.data.post_words import PlacedWord, placed_words
 from crisislens.data.text import clean_text
@@ -42,7 +43,6 @@ from crisislens.knowledge.storm_entities import NameRules
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.pipeline.extractor_groups import predictions, relations_of_pairs
 from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
-from crisislens.pipeline.language import detect_language
 
 __all__ = [
     "CONTAINS",

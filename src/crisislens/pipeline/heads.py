@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from crisislens.domain.assessment import Modality
 from crisislens.features.encode import PostFeatures, collate
 from crisislens.models.base import FusionModel
+from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["head_logits"]
@@ -20,7 +22,11 @@ _BATCH = 16
 
 
 def head_logits(
-    models: Mapping[str, FusionModel], features: Sequence[PostFeatures], widths: FeatureWidths
+    models: Mapping[str, FusionModel],
+    features: Sequence[PostFeatures],
+    widths: FeatureWidths,
+    *,
+    given: Mapping[str, Sequence[Modality]] | None = None,
 ) -> dict[str, Float[np.ndarray, "b c"]]:
     """Per model the logits of b posts.
 
@@ -28,6 +34,8 @@ def head_logits(
         models: In evaluation mode, by name.
         features: The posts' features.
         widths: The widths of the encoders.
+        given: The modalities that each model is shown; everything that is not named is kept from it. None
+            shows all.
     """
     parts: dict[str, list[Float[np.ndarray, "n c"]]] = {name: [] for name in models}
     with torch.inference_mode():
@@ -35,7 +43,17 @@ def head_logits(
             rows = features[start : start + _BATCH]
             batch = collate([*rows, *[PostFeatures()] * (_BATCH - len(rows))], widths)
             for name, model in models.items():
-                parts[name].append(model(batch).float().numpy()[: len(rows)])
+                shown = batch if given is None else _only(batch, given[name])
+                parts[name].append(model(shown).float().numpy()[: len(rows)])
     return {
         name: np.concatenate(rows) if rows else np.zeros((0, 0), np.float32) for name, rows in parts.items()
     }
+
+
+def _only(batch: FeatureBatch, modalities: Sequence[Modality]) -> FeatureBatch:
+    """A batch without what a model was never trained on."""
+    everyone = torch.ones(len(batch), dtype=torch.bool)
+    for name, features in batch.modalities().items():
+        if name in ("text", "image") and name not in modalities:
+            batch = batch.map(**{name: features.without(everyone)})
+    return batch

@@ -1,14 +1,8 @@
 r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts
 a report.
 
-Urgency of a post, our own heuristic (no paper), from calibrated probabilities:
-
-$$u = P(\text{informative}) \cdot \big(0.7 \textstyle\sum_c w_c\, P(c) + 0.3\,(P(\text{severe}) +
-0.5\,P(\text{mild}))\big)$$
-
-with $w$ = 1 for affected people, 0.8 for damaged infrastructure, 0.5 for rescue and donation, 0.2 for other
-information, 0 otherwise. It orders posts for reading; it is not a probability and is never thresholded. A
-task that the model does not answer counts as 0.
+Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and its
+weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as 0.
 """
 
 from collections.abc import Mapping
@@ -17,26 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crisislens.domain.assessment import TaskAssessment
-from crisislens.domain.labels import LabelSpace
-from crisislens.pipeline.bundle import Calibration, Evidence, TaskConfig
+from crisislens.domain.tasks import Task
+from crisislens.evaluation.calibration import softmax
+from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
+from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
-__all__ = ["evidence_of", "judge", "urgency"]
+__all__ = ["evidence_kind", "judge", "urgency"]
 
-_NEED = {
-    "affected": 1.0,
-    "affected_individuals": 1.0,
-    "injured_or_dead_people": 1.0,
-    "missing_or_found_people": 1.0,
-    "infrastructure_and_utility_damage": 0.8,
-    "vehicle_damage": 0.6,
-    "rescue_volunteering_or_donation_effort": 0.5,
-    "other_relevant_information": 0.2,
-}
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
 
 
-def evidence_of(*, text: bool, image: bool) -> Evidence | None:
+def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
     """The kind of evidence that a post offers, or None where nothing was readable."""
     if text and image:
         return "both"
@@ -46,10 +32,11 @@ def evidence_of(*, text: bool, image: bool) -> Evidence | None:
 def judge(
     logits: NDArray[np.float32],
     *,
-    space: LabelSpace,
+    space: Task,
     task: TaskConfig,
-    evidence: Evidence | None,
-    foreign: str | None,
+    evidence: EvidenceKind | None,
+    unread: str | None = None,
+    doubt: str | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -58,24 +45,28 @@ def judge(
         space: The label space whose order the logits follow.
         task: The task's calibration by evidence.
         evidence: What the logits rest on.
-        foreign: A language outside the model's training that the text is written in, or None.
+        unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
+        doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
-    p = np.exp(scaled - scaled.max())
-    p /= p.sum()
+    p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
+    sure = float(set_confidence(p)) if space.several else float(p.max())
     best = int(p.argmax())
     reason = _reason(
-        float(p[best]),
+        sure,
         space=space,
         label=space.classes[best],
         calibration=calibration,
         evidence=evidence,
-        foreign=foreign,
+        unread=unread,
+        doubt=doubt,
     )
+    held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
         label=space.classes[best],
-        confidence=round(float(p[best]), _DIGITS),
+        labels=() if reason else tuple(space.classes[i] for i in held),
+        confidence=round(sure, _DIGITS),
         probabilities={name: round(float(x), _DIGITS) for name, x in zip(space.classes, p, strict=True)},
         abstained=reason is not None,
         reason=reason,
@@ -85,42 +76,58 @@ def judge(
 def _reason(
     confidence: float,
     *,
-    space: LabelSpace,
+    space: Task,
     label: str,
     calibration: Calibration | None,
-    evidence: Evidence | None,
-    foreign: str | None,
+    evidence: EvidenceKind | None,
+    unread: str | None,
+    doubt: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
     if evidence is None:
         return "The post has no readable text or photo."
-    if foreign is not None and evidence == "text":
-        return (
-            f"The text seems to be in another language ({foreign}) than the model was trained on, and there "
-            f"is no photo."
-        )
+    if doubt is not None and evidence != "image":
+        return doubt
+    if unread is not None and evidence != "image":
+        # a photo beside it says nothing of what the text asks for
+        return unread if evidence == "text" else f"{unread} Its photo alone does not say what it asks for."
     if calibration is None:
         what = {"text": "text alone", "image": "a photo alone", "both": "text and photo"}[evidence]
-        return f"This model was not calibrated to judge {space.task} from {what}."
+        return f"This model was not calibrated to judge {space.question} from {what}."
     if confidence < calibration.abstain_below:
-        title = space.title(label)
-        return (
-            f"Leaning to “{title}” at {confidence:.0%}, below the {calibration.abstain_below:.0%} needed for "
-            f"this kind of post."
-        )
+        needed = f"below the {calibration.abstain_below:.0%} needed for this kind of post."
+        if space.several:
+            return f"Sure of the whole set of labels at {confidence:.0%} only, {needed}"
+        return f"Leaning to “{space.title(label)}” at {confidence:.0%}, {needed}"
     return None
 
 
-def urgency(tasks: Mapping[str, TaskAssessment]) -> float:
-    """The sort key $u$ of the module's head, in [0, 1]."""
-    informative = (
-        tasks["informativeness"].probabilities.get("informative", 0.0) if "informativeness" in tasks else 0.0
-    )
-    need = (
-        sum(_NEED.get(name, 0.0) * p for name, p in tasks["humanitarian"].probabilities.items())
-        if "humanitarian" in tasks
-        else 0.0
-    )
-    damage = tasks["damage"].probabilities if "damage" in tasks else {}
-    harm = damage.get("severe_damage", 0.0) + 0.5 * damage.get("mild_damage", 0.0)
-    return round(min(1.0, informative * (0.7 * need + 0.3 * harm)), _DIGITS)
+def urgency(
+    answers: Mapping[str, TaskAssessment],
+    tasks: Mapping[str, Task],
+    *,
+    evidence: bool = True,
+    unread: float | None = None,
+) -> float:
+    """The sort key $u$ of a post, in [0, 1]; see `domain.tasks`.
+
+    Arguments:
+        answers: By question.
+        tasks: The tasks that were asked, by question; their gates, shares and weights make the key.
+        evidence: Whether the post offers anything; what is empty is not urgent.
+        unread: For a post whose text no model reads: the urgency of an average crisis post, which it then has
+            instead of what the model made of words it does not know. It neither hides at the end of the list
+            nor stands before what was read and is urgent. None for posts that were read.
+    """
+    if not evidence:
+        return 0.0
+    if unread is not None:
+        return round(unread, _DIGITS)
+    through, need = 1.0, 0.0
+    for name, task in tasks.items():
+        part = task.weight(answers[name].probabilities) if name in answers else 0.0
+        if task.gate:
+            through *= part
+        else:
+            need += task.share * part
+    return round(min(1.0, through * need), _DIGITS)

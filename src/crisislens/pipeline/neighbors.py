@@ -1,9 +1,10 @@
 """Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search finds.
 
-256 bytes of text signature and 8 of photo hash a post: 100,000 posts are 26 MB, whatever their texts and
-photos weigh.
+256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their ids,
+whatever their texts and photos weigh.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,14 @@ class NeighborStore:
         has_text: True where the signature is one, shape (b,).
         hashes: Perceptual hashes of the photos, shape (b,).
         has_photo: True where the hash is one, shape (b,).
+        ids: The posts' ids.
     """
 
     signatures: NDArray[np.uint32]
     has_text: NDArray[np.bool_]
     hashes: NDArray[np.uint64]
     has_photo: NDArray[np.bool_]
+    ids: tuple[str, ...]
 
     @classmethod
     def of(cls, findings: Sequence[Finding]) -> "NeighborStore":
@@ -57,15 +60,17 @@ class NeighborStore:
             np.array([f.signature is not None for f in findings], bool),
             np.array([f.image_hash or 0 for f in findings], np.uint64),
             np.array([f.image_hash is not None for f in findings], bool),
+            tuple(f.assessment.post.id for f in findings),
         )
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name, as they are stored."""
+        """The arrays by name, as they are stored; ids as the bytes of a JSON list, whatever their length."""
         return {
             "signatures": self.signatures,
             "has_text": self.has_text,
             "hashes": self.hashes,
             "has_photo": self.has_photo,
+            "ids": np.frombuffer(json.dumps(self.ids).encode(), np.uint8),
         }
 
     @classmethod
@@ -74,21 +79,17 @@ class NeighborStore:
         parts = [cls.of([])]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                parts.append(
-                    cls(stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
-                )
+                arrays = (stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
+                parts.append(cls(*arrays, tuple(json.loads(stored["ids"].tobytes()))))
         return cls(
-            *(
-                np.concatenate([getattr(p, name) for p in parts])
-                for name in ("signatures", "has_text", "hashes", "has_photo")
-            )
+            np.concatenate([part.signatures for part in parts]),
+            np.concatenate([part.has_text for part in parts]),
+            np.concatenate([part.hashes for part in parts]),
+            np.concatenate([part.has_photo for part in parts]),
+            tuple(post_id for part in parts for post_id in part.ids),
         )
 
-    def clusters(self, ids: Sequence[str]) -> tuple[DuplicateCluster, ...]:
-        """The clusters of two or more posts, the largest first.
-
-        Arguments:
-            ids: The posts' ids, in the order of the rows.
-        """
+    def clusters(self) -> tuple[DuplicateCluster, ...]:
+        """The clusters of two or more posts, the largest first."""
         found = cluster(self.signatures, self.has_text, self.hashes, self.has_photo)
-        return tuple(DuplicateCluster(c.kind, tuple(ids[i] for i in c.members)) for c in found)
+        return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

@@ -5,16 +5,17 @@ Both annotators judge each post by itself. The kind of place comes from a small 
 of the default bundle; with features of another encoder it is left out, because they mean something else.
 """
 
-import importlib.resources
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+from crisislens.core import assets
 from crisislens.core.fingerprint import fingerprint
+from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Modality, TaskAssessment
-from crisislens.domain.place_types import PLACE_ANSWERS
+from crisislens.domain.place_types import PLACE_ANSWERS, UNCLEAR
+from crisislens.domain.place_types import TASK as PLACE_QUESTION
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts, PostFeatures
 from crisislens.knowledge.coordinates import point_notes
@@ -22,11 +23,10 @@ from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.knowledge.geonames import data_version
 from crisislens.knowledge.mentions import find_places, locate
 from crisislens.models.artifact import load_artifact
-from crisislens.pipeline.annotators import ANNOTATORS
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
-from crisislens.pipeline.judgment import evidence_of, judge
-from crisislens.pipeline.language import detect_language
+from crisislens.pipeline.judgment import evidence_kind, judge
+from crisislens.pipeline.readable import not_read
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 
@@ -36,7 +36,6 @@ _TASK = "place_type"
 _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 
 
-@ANNOTATORS.register("places")
 class Places:
     """Named places (`places`) and the post's point on the map (`location`), from text and the post's own
     coordinates.
@@ -70,10 +69,11 @@ class Places:
 
 def place_bundle() -> Bundle:
     """The place-type model that the package ships."""
-    return Bundle(Path(str(importlib.resources.files("crisislens"))) / "assets" / "places" / "place-compact")
+    return Bundle.read(
+        assets.find("place-compact", kind="places", marker="bundle.json", what="model of places")
+    )
 
 
-@ANNOTATORS.register("place_types")
 class PlaceTypes:
     """The kind of place (`place_type`), with calibrated probabilities and abstention.
 
@@ -89,7 +89,7 @@ class PlaceTypes:
 
     def __init__(self, bundle: Bundle | None = None) -> None:
         self.bundle = bundle or place_bundle()
-        self._loaded = load_artifact(self.bundle.artifact(_TASK))
+        self._loaded = load_artifact(self.bundle.artifact(PLACE_QUESTION))
         self._loaded.model.eval()
         if self._loaded.model.reads_tokens:
             self.tokens = ("text", "image")
@@ -104,7 +104,9 @@ class PlaceTypes:
         """For each post `place_type`; nothing where the features are another encoder's."""
         if encoded.encoders != self._loaded.meta.encoder_fingerprint:
             return [{} for _ in posts]
-        logits = head_logits({_TASK: self._loaded.model}, encoded.features, self._loaded.meta.widths)[_TASK]
+        logits = head_logits(
+            {PLACE_QUESTION: self._loaded.model}, encoded.features, self._loaded.meta.widths
+        )[PLACE_QUESTION]
         languages = {text: detect_language(text) for text in dict.fromkeys(encoded.texts)}
         rows = zip(encoded.features, logits, encoded.texts, strict=True)
         return [{"place_type": self._judge(features, one, languages[text])} for features, one, text in rows]
@@ -116,12 +118,12 @@ class PlaceTypes:
         found = judge(
             logits,
             space=PLACE_ANSWERS,
-            task=config.tasks[_TASK],
-            evidence=evidence_of(
+            task=config.tasks[PLACE_QUESTION],
+            evidence=evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             ),
-            foreign=language if language and config.languages and language not in config.languages else None,
+            unread=not_read(language, config.languages),
         )
-        if found.label == "unclear" and not found.abstained:
+        if found.label == UNCLEAR and not found.abstained:
             return found.model_copy(update={"abstained": True, "reason": _UNCLEAR})
         return found

@@ -13,7 +13,7 @@ from crisislens.domain.post import Post
 from crisislens.encoders.zero_shot import PromptClassifier
 from crisislens.features.encode import PostEncoder
 from crisislens.pipeline.bundle import Calibration, TaskConfig
-from crisislens.pipeline.judgment import evidence_of, judge
+from crisislens.pipeline.judgment import evidence_kind, judge
 
 __all__ = ["ZeroShotPlaces"]
 
@@ -47,8 +47,8 @@ class ZeroShotPlaces:
         encoded, found = self.encoder.encode(posts), []
         for features in encoded.features:
             logits = self.classifier.logits(features.text_pooled, features.image_pooled).numpy()
-            evidence = evidence_of(
+            evidence = evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             )
-            found.append(judge(logits, space=PLACE_CRISIS, task=self._task, evidence=evidence, foreign=None))
+            found.append(judge(logits, space=PLACE_CRISIS, task=self._task, evidence=evidence))
         return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from crisislens.domain.place_types import PLACE_ANSWERS
-from crisislens.report.display import clip, number
+from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
 
 __all__ = ["PlaceRow", "kind_rows", "place_rows"]
@@ -41,7 +41,10 @@ def place_rows(geography: Geography, cards: dict[str, int]) -> tuple[PlaceRow, .
     most = order[0][1].count if order else 1
     return tuple(
         PlaceRow(
-            clip(name, 60)[0], number(spot.count), round(100 * spot.count / most, 1), cards.get(spot.best[1])
+            shorten(name, 60)[0],
+            number(spot.count),
+            round(100 * spot.count / most, 1),
+            cards.get(spot.best[1]),
         )
         for name, spot in order
     )

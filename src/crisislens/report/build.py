@@ -28,21 +28,102 @@ from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
 from crisislens.report.atlas import kind_rows, place_rows
-from crisislens.report.cards import Card, CardMaker
-from crisislens.report.chart import draw
+from crisislens.report.cards import CardMaker, PostCard
+from crisislens.report.chart import draw_chart
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.geography import Geography
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
 from crisislens.report.selection import Selection
-from crisislens.report.tally import NOT_SURE, Tally
+from crisislens.report.tally import NONE, NOT_SURE, Tally
 from crisislens.report.worldmap import draw_map
+from crisislens.runs.files import writing
+from crisislens.runs.sinks import Record, pour
 
-__all__ = ["write_report"]
+__all__ = ["ReportSink", "write_report"]
 
 _MOST_FAILED = 200
 _MOST_CLUSTERS = 30
+
+
+class ReportSink:
+    """The situation report, written when all records are there.
+
+    Arguments:
+        out: The HTML file; replaced atomically.
+        clusters: Near-duplicates; of each, one post is listed. All are counted.
+        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only,
+            the most urgent first.
+        meta: What the report says of the run.
+        top: How many of the most urgent posts are listed.
+        per_cell: How many posts of each cell of category and severity are listed at least.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        *,
+        clusters: Sequence[ReportCluster],
+        thumbnails: Callable[[Post], bytes | None],
+        meta: ReportMeta,
+        top: int = 200,
+        per_cell: int = 8,
+    ) -> None:
+        self.path, self.name, self.lost = out, out.name, 0
+        self._clusters, self._thumbnails, self._meta = clusters, thumbnails, meta
+        self._top, self._per_cell = top, per_cell
+        self._tally, self._geography = Tally(meta.tasks), Geography()
+        self._selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
+        self._failures: list[FailedPost] = []
+        self._failed = 0
+
+    def add(self, record: Record[Assessment]) -> None:
+        """Counts an assessment, and keeps it where it may be listed."""
+        assessment = record.value
+        self._tally.add(assessment)
+        self._geography.add(assessment)
+        self._selection.add(assessment, self._tally.cell(assessment))
+
+    def fail(self, record: Record[Assessment]) -> None:
+        """Counts a failed row; the first 200 are listed."""
+        self._failed += 1
+        if len(self._failures) < _MOST_FAILED:
+            self._failures.append(record.failure)
+
+    def commit(self) -> None:
+        """Writes the page."""
+        meta, tally, geography = self._meta, self._tally, self._geography
+        maker = CardMaker(meta.tasks, self._thumbnails)
+        cards = [maker.card(rank, listed) for rank, listed in enumerate(self._selection.listed(), start=1)]
+        timeline = tally.times.timeline()
+        ranks = {card.id: card.rank for card in cards}
+        context = {
+            "tally": tally,
+            "tiles": tiles(tally, self._failed),
+            "chart": draw_chart(timeline) if timeline else None,
+            "matrix": matrix(tally, meta.tasks),
+            "lead": tally.gate.lead.words.lower() if tally.gate else "",
+            "languages": language_rows(tally),
+            "cards": cards,
+            "geography": geography,
+            "map": draw_map(geography, ranks),
+            "named": place_rows(geography, ranks),
+            "kinds": kind_rows(geography),
+            "clusters": cluster_rows(self._selection.clusters, cards),
+            "cluster_count": len(self._clusters),
+            "duplicate_posts": sum(cluster.size for cluster in self._clusters),
+            "failures": self._failures,
+            "failed_count": self._failed,
+            "caveats": caveats(meta, tally),
+            "top": self._top,
+            "per_cell": self._per_cell,
+        }
+        with writing(self.path.parent):
+            atomic_write(self.path, _page(meta, cards, context))
+
+    def discard(self) -> None:
+        """Nothing was written."""
 
 
 def write_report(
@@ -61,10 +142,9 @@ def write_report(
     Arguments:
         out: The HTML file.
         assessments: Every assessment of the run; read once.
-        failed: The rows that could not become assessments; read once. The first 200 are listed.
-        clusters: Near-duplicates; of each, one post is listed. All are counted.
-        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only,
-            the most urgent first.
+        failed: The rows that could not become assessments; read once.
+        clusters: See `ReportSink`, as the other arguments.
+        thumbnails: Gives a small JPEG of a post's photo, or None.
         meta: What the report says of the run.
         top: How many of the most urgent posts are listed.
         per_cell: How many posts of each cell of category and severity are listed at least.
@@ -72,53 +152,14 @@ def write_report(
     Returns:
         `out`.
     """
-    tally, geography = Tally(meta.tasks), Geography()
-    selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
-    for assessment in assessments:
-        tally.add(assessment)
-        geography.add(assessment)
-        selection.add(assessment, tally.cell(assessment))
-    failures, failed_count = _first(failed, _MOST_FAILED)
-    maker = CardMaker(meta.tasks, thumbnails)
-    cards = [maker.card(rank, listed) for rank, listed in enumerate(selection.listed(), start=1)]
-    timeline = tally.times.timeline()
-    ranks = {card.id: card.rank for card in cards}
-    context = {
-        "tally": tally,
-        "tiles": tiles(tally, failed_count),
-        "chart": draw(timeline) if timeline else None,
-        "matrix": matrix(tally, meta.tasks),
-        "languages": language_rows(tally),
-        "cards": cards,
-        "geography": geography,
-        "map": draw_map(geography, ranks),
-        "named": place_rows(geography, ranks),
-        "kinds": kind_rows(geography),
-        "clusters": cluster_rows(selection.clusters, cards),
-        "cluster_count": len(clusters),
-        "duplicate_posts": sum(cluster.size for cluster in clusters),
-        "failures": failures,
-        "failed_count": failed_count,
-        "caveats": caveats(meta, tally),
-        "top": top,
-        "per_cell": per_cell,
-    }
-    atomic_write(out, _page(meta, cards, context))
+    options = {"top": top, "per_cell": per_cell}
+    sink = ReportSink(out, clusters=clusters, thumbnails=thumbnails, meta=meta, **options)
+    records = chain((Record.of(a, "") for a in assessments), (Record.of_failed(f) for f in failed))
+    pour(records, [sink])
     return out
 
 
-def _first(rows: Iterable[FailedPost], most: int) -> tuple[list[FailedPost], int]:
-    """The first rows and how many there are in all."""
-    kept: list[FailedPost] = []
-    count = 0
-    for row in rows:
-        count += 1
-        if len(kept) < most:
-            kept.append(row)
-    return kept, count
-
-
-def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]) -> str:
+def _page(meta: ReportMeta, cards: Sequence[PostCard], context: Mapping[str, object]) -> str:
     """The page as text."""
     languages = sorted({(card.language, card.language_code or "unknown") for card in cards})
     return (
@@ -133,6 +174,7 @@ def _page(meta: ReportMeta, cards: Sequence[Card], context: Mapping[str, object]
             evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
             post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
             not_sure=NOT_SURE,
+            none=NONE,
             style=Markup(_asset("report.css")),
             script=Markup(_asset("report.js")),
             policy=_policy(),

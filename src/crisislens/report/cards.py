@@ -8,28 +8,16 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.report.display import clip, count_hidden, moment, percent, utc
-from crisislens.report.evidence import Evidence, Segment, evidence_of, marked_text, segments
+from crisislens.report.display import count_hidden, moment, percent, shorten, utc
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
+from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
-from crisislens.report.tally import NOT_SURE, answer_of
+from crisislens.report.tally import NONE, NOT_SURE, answers_of
 
-__all__ = ["Answer", "Card", "CardMaker", "Probability"]
+__all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
-_TONES = {
-    "severe_damage": "grave",
-    "affected": "grave",
-    "affected_individuals": "grave",
-    "injured_or_dead_people": "grave",
-    "missing_or_found_people": "grave",
-    "mild_damage": "warm",
-    "infrastructure_and_utility_damage": "warm",
-    "vehicle_damage": "warm",
-    "rescue_volunteering_or_donation_effort": "calm",
-    "informative": "calm",
-}
 _SHOWN_CHARACTERS = 420
 _KEPT_CHARACTERS = 4_000
 _SHOWN_MEMBERS = 20
@@ -52,16 +40,16 @@ class Probability:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TaskAnswer:
     """One task's answer: what it says, how sure it is, and why not where it is not.
 
-    `value` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
+    `values` and `confidence` are what the filters compare; `threshold` is where "not sure" ends, in [0, 100],
     None where it is not known.
     """
 
     task: str
     title: str
-    value: str
+    values: tuple[str, ...]
     label: str
     tone: str
     confidence: float
@@ -72,7 +60,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Card:
+class PostCard:
     """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty;
     `time_ms` counts from 1970.
     """
@@ -100,11 +88,12 @@ class Card:
     notes: tuple[str, ...]
     named: tuple[Named, ...]
     relations: tuple[str, ...]
-    answers: tuple[Answer, ...]
+    answers: tuple[TaskAnswer, ...]
     unsure: int
+    unread: bool
     cluster: ReportCluster | None
     others: tuple[str, ...]
-    evidence: Evidence | None
+    evidence: RationaleView | None
 
 
 class CardMaker:
@@ -120,7 +109,7 @@ class CardMaker:
         self._thumbnails = thumbnails
         self._bytes_left = _MOST_THUMBNAILS_BYTES
 
-    def card(self, rank: int, listed: Listed) -> Card:
+    def card(self, rank: int, listed: Listed) -> PostCard:
         """The card of one post; call it in the order of the list, the most urgent first, so that they get
         their pictures.
         """
@@ -130,7 +119,7 @@ class CardMaker:
         thumbnail, why = self._picture(a, photo)
         sure = a.place_type if a.place_type is not None and not a.place_type.abstained else None
         answers = tuple(self._answer(task, a) for task in self._tasks)
-        return Card(
+        return PostCard(
             rank=rank,
             id=post.id,
             event=post.event or "",
@@ -155,12 +144,13 @@ class CardMaker:
             named=named_of(a),
             relations=tuple(relation_texts(a)),
             answers=answers,
-            unsure=sum(answer.value == NOT_SURE for answer in answers),
+            unsure=sum(NOT_SURE in answer.values for answer in answers),
+            unread=a.unread is not None,
             cluster=listed.cluster,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster
             else (),
-            evidence=evidence_of(post.text, a.rationale, self._tasks),
+            evidence=rationale_view(post.text, a.rationale, self._tasks),
         )
 
     def _picture(self, assessment: Assessment, photo: str) -> tuple[str, str]:
@@ -177,14 +167,14 @@ class CardMaker:
         self._bytes_left -= len(data)
         return base64.b64encode(data).decode("ascii"), ""
 
-    def _answer(self, task: ReportTask, assessment: Assessment) -> Answer:
+    def _answer(self, task: ReportTask, assessment: Assessment) -> TaskAnswer:
         found = assessment.tasks.get(task.name)
-        value = answer_of(found)
+        labels = answers_of(task.task, found)
         if found is None:
-            return Answer(
+            return TaskAnswer(
                 task.name,
                 task.title,
-                value,
+                labels,
                 f"{task.title}: not sure",
                 "unsure",
                 0.0,
@@ -195,18 +185,27 @@ class CardMaker:
             )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
-        return Answer(
+        return TaskAnswer(
             task=task.name,
             title=task.title,
-            value=value,
-            label=f"{task.title}: not sure" if found.abstained else task.label(found.label),
-            tone="unsure" if found.abstained else _TONES.get(found.label, "plain"),
+            values=labels,
+            label=_answer_words(task, labels),
+            tone="unsure" if found.abstained else task.task.label(labels[0]).tone,
             confidence=found.confidence,
             percent=percent(found.confidence),
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
         )
+
+
+def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
+    """What a card says for a task: its labels, or that it is not sure, or that none holds."""
+    if labels == (NOT_SURE,):
+        return f"{task.title}: not sure"
+    if labels == (NONE,):
+        return f"{task.title}: none"
+    return ", ".join(task.label(name) for name in labels)
 
 
 def _named(mention: PlaceMention) -> str:
@@ -218,7 +217,7 @@ def _named(mention: PlaceMention) -> str:
 def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
     """The start of the text and the rest, cut for display, with the evidence marked."""
     marked = marked_text(assessment.post.text[:_KEPT_CHARACTERS], assessment.rationale)
-    start, rest = clip(marked, _SHOWN_CHARACTERS)
+    start, rest = shorten(marked, _SHOWN_CHARACTERS)
     shown, inside = segments(start)
     return shown, segments(rest, inside=inside)[0]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from crisislens.report.display import moment, number
 from crisislens.report.timeline import Bar, Timeline
 
-__all__ = ["Chart", "ChartBar", "draw"]
+__all__ = ["Chart", "ChartBar", "draw_chart"]
 
 _WIDTH, _HEIGHT = 1000.0, 100.0
 _GAP = 0.15
@@ -70,7 +70,7 @@ class Chart:
     timeline: Timeline
 
 
-def draw(timeline: Timeline) -> Chart:
+def draw_chart(timeline: Timeline) -> Chart:
     """Lays out the bars of a timeline."""
     top, slot = timeline.top, _WIDTH / len(timeline.bars)
     bars = tuple(_bar(bar, i * slot, slot, top) for i, bar in enumerate(timeline.bars))

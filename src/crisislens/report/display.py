@@ -10,7 +10,7 @@ letters themselves.
 import re
 from datetime import UTC, datetime
 
-__all__ = ["clip", "count_hidden", "instant", "moment", "number", "percent", "utc", "visible"]
+__all__ = ["count_hidden", "instant", "moment", "number", "percent", "shorten", "utc", "visible"]
 
 # marks that honest writers and keyboards leave behind; they are dropped without a word
 _MARKS = re.compile(
@@ -51,13 +51,13 @@ def count_hidden(text: str) -> int:
     return len(_DISGUISES.findall(text)) + len(_CONTROLS.findall(_BREAKS.sub("\n", text)))
 
 
-def clip(text: str, limit: int, lines: int = 10) -> tuple[str, str]:
+def shorten(text: str, limit: int, lines: int = 10) -> tuple[str, str]:
     """Cuts a text near `limit` characters, at a word, or after `lines` lines; returns the start and the rest,
     runs of empty lines made one.
 
-    >>> clip("one two three", 8)
+    >>> shorten("one two three", 8)
     ('one two', 'three')
-    >>> clip("a\\nb\\nc", 100, lines=2)
+    >>> shorten("a\\nb\\nc", 100, lines=2)
     ('a\\nb', 'c')
     """
     text = _GAPS.sub("\n\n", text).strip()

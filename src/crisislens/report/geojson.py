@@ -7,14 +7,14 @@ the like are there, because a person's name on a map says where somebody is.
 """
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.report.named import entity_texts, relation_texts
+from crisislens.runs.sinks import FileSink, Record, pour
 
-__all__ = ["feature", "write_geojson"]
+__all__ = ["GeoJsonSink", "feature", "write_geojson"]
 
 _DECIMALS = 5
 # a type that is not in this list may be one of people (MISSING_PERSON, CHILD, SURVIVOR, …), so it stays out
@@ -95,8 +95,35 @@ def _answer(name: str, task: TaskAssessment | None) -> dict[str, object]:
     }
 
 
+class GeoJsonSink(FileSink[Assessment]):
+    """A feature collection, one feature a line.
+
+    Arguments:
+        path: The file; replaced atomically.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.points = 0
+        self.write('{"type": "FeatureCollection", "features": [')
+
+    def add(self, record: Record[Assessment]) -> None:
+        """Writes the feature of a post that can be placed."""
+        found = feature(record.value)
+        if found is None:
+            return
+        # ASCII only, so that half characters of a post cannot break the file
+        text = json.dumps(found)
+        self.write(("\n" if self.points == 0 else ",\n") + text)
+        self.points += 1
+
+    def finish(self) -> None:
+        """Ends the collection."""
+        self.write("\n]}\n")
+
+
 def write_geojson(assessments: Iterable[Assessment], path: Path) -> int:
-    """Writes a feature collection, atomically, one feature a line; memory does not grow with the run.
+    """Writes a feature collection, atomically; memory does not grow with the run.
 
     Arguments:
         assessments: Any number; read once.
@@ -105,21 +132,6 @@ def write_geojson(assessments: Iterable[Assessment], path: Path) -> int:
     Returns:
         How many posts have a point.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, count = path.with_name(f".{path.name}.part"), 0
-    try:
-        with part.open("w", encoding="utf-8") as stream:
-            stream.write('{"type": "FeatureCollection", "features": [')
-            for assessment in assessments:
-                found = feature(assessment)
-                if found is not None:
-                    # ASCII only, so that half characters of a post cannot break the file
-                    stream.write(("\n" if count == 0 else ",\n") + json.dumps(found))
-                    count += 1
-            stream.write("\n]}\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    return count
+    sink = GeoJsonSink(path)
+    pour((Record.of(a, "") for a in assessments), [sink])
+    return sink.points

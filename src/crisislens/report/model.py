@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from crisislens.domain.labels import LabelSpace
+from crisislens.domain.tasks import Task
 
 __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
-
-_TASK_TITLES = {
-    "informativeness": "Informativeness",
-    "humanitarian": "Humanitarian category",
-    "damage": "Damage severity",
-}
 
 
 @dataclass(frozen=True)
@@ -53,34 +47,42 @@ class ReportTask:
     """One question that the models answer.
 
     Attributes:
-        name: The key in `Assessment.tasks`.
-        title: What a person reads instead.
-        classes: From class name to title, in the label space's order.
+        task: The question with its answers, their titles and tones.
         thresholds: From the kind of evidence (`text`, `image`, `both`) to the probability in [0, 1] below
             which the answer is "not sure".
     """
 
-    name: str
-    title: str
-    classes: Mapping[str, str]
+    task: Task
     thresholds: Mapping[str, float] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, space: LabelSpace, thresholds: Mapping[str, float] | None = None) -> "ReportTask":
-        """The task of a label space.
+    @property
+    def name(self) -> str:
+        """The key in `Assessment.tasks`."""
+        return self.task.question
 
-        >>> from crisislens.domain.labels import DAMAGE_SEVERITY
-        >>> ReportTask.of(DAMAGE_SEVERITY).title
+    @property
+    def title(self) -> str:
+        """What a person reads instead.
+
+        >>> from crisislens.domain.tasks import TASKS
+        >>> ReportTask(TASKS["damage_severity"]).title
         'Damage severity'
         """
-        title = _TASK_TITLES.get(space.task, space.task.replace("_", " ").capitalize())
-        return cls(
-            space.task, title, {name: space.title(name) for name in space.classes}, dict(thresholds or {})
-        )
+        return self.task.heading
+
+    @property
+    def phrase(self) -> str:
+        """The question inside a sentence."""
+        return self.task.phrase or self.name
+
+    @property
+    def classes(self) -> Mapping[str, str]:
+        """From class name to title, in the task's order."""
+        return {label.name: label.words for label in self.task.labels}
 
     def label(self, name: str) -> str:
         """The title of a class, also of one that is not listed."""
-        return self.classes.get(name, name.replace("_", " ").capitalize())
+        return self.task.title(name)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import gzip
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from importlib.resources import files
 
-__all__ = ["Frame", "Point", "clip", "outline"]
+from crisislens.core.assets import asset
+
+__all__ = ["Frame", "Point", "clip_ring", "outline"]
 
 Point = tuple[float, float]
 """Longitude and latitude in degrees."""
@@ -22,11 +23,10 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    data = json.loads(
-        gzip.decompress(files("crisislens").joinpath("assets", "world", "outline.json.gz").read_bytes())
-    )
+    packed = asset("world", "outline.json.gz").read_bytes()
     found = []
-    for flat in data:
+    # a ring is stored as the steps from point to point in whole units, which keeps the file small
+    for flat in json.loads(gzip.decompress(packed)):
         x = y = 0
         points = []
         for dx, dy in zip(flat[::2], flat[1::2], strict=True):
@@ -50,8 +50,10 @@ def outline(frame: Frame, *, step: float = 0.0) -> list[list[Point]]:
     for points, (w, s, e, n) in _rings():
         if e < west or w > east or n < south or s > north or max(e - w, n - s) < 2 * step:
             continue
-        inside = west <= w and e <= east and south <= s and n <= north
-        kept = clip(_thin(points, step), frame) if not inside else _thin(points, step)
+        kept = _thin(points, step)
+        if not (west <= w and e <= east and south <= s and n <= north):
+            kept = clip_ring(kept, frame)
+        # less than a triangle is no land
         if len(kept) > 2:
             found.append(kept)
     return found
@@ -65,10 +67,10 @@ def _thin(points: Sequence[Point], step: float) -> list[Point]:
     return kept
 
 
-def clip(points: Sequence[Point], frame: Frame) -> list[Point]:
+def clip_ring(points: Sequence[Point], frame: Frame) -> list[Point]:
     """A ring cut to a frame; empty where it lies outside.
 
-    >>> clip([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
+    >>> clip_ring([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
     [(1.0, 0), (1, 1), (0, 1.0), (0.0, 0)]
     """
     west, south, east, north = frame
@@ -95,6 +97,7 @@ def _half(ring: Sequence[Point], axis: int, at: float, beyond: Callable[[float, 
         if inside(a):
             kept.append(a)
         if inside(a) != inside(b):
+            # where the line from a to b crosses the border
             share = (at - a[axis]) / (b[axis] - a[axis])
             other = a[1 - axis] + share * (b[1 - axis] - a[1 - axis])
             kept.append((at, other) if axis == 0 else (other, at))

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from crisislens.report.cards import Card
-from crisislens.report.display import clip, moment, number, visible
+from crisislens.report.cards import PostCard
+from crisislens.report.display import moment, number, shorten, visible
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportMeta, ReportTask
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
 __all__ = [
-    "Cell",
     "ClusterRow",
     "LanguageRow",
     "Matrix",
+    "MatrixCell",
     "Tile",
     "caveats",
     "cluster_rows",
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _HEAT_STEPS = 5
+_SHOWN_UNREAD = 4
 _MOST_LANGUAGES = 8
 
 
@@ -44,7 +45,7 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Cell:
+class MatrixCell:
     """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says`
     what it is in words.
     """
@@ -64,7 +65,7 @@ class Matrix:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,6 @@ def link(**filters: str) -> str:
     return "#" + urlencode(filters)
 
 
-_TASK_WORDS = {"informativeness": "being informative", "humanitarian": "category", "damage": "severity"}
-
-
 def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     """The totals of the head."""
 
@@ -108,32 +106,27 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
 
     found = [Tile("Posts analyzed", number(tally.posts), f"{number(tally.located)} with coordinates", "")]
-    for task, answer, title in (
-        ("informativeness", "informative", "Informative"),
-        ("damage", "severe_damage", "Severe damage"),
-    ):
-        if task in tally.answers:
-            count = tally.answers[task][answer]
-            found.append(
-                Tile(
-                    title,
-                    number(count),
-                    of(count, tally.posts, "posts"),
-                    link(**{task: answer}) if count else "",
-                )
-            )
+    for name, task in tally.tasks.items():
+        for label in task.labels:
+            if not label.counted:
+                continue
+            count = tally.answers[name][label.name]
+            where = link(**{name: label.name}) if count else ""
+            found.append(Tile(label.words, number(count), of(count, tally.posts, "posts"), where))
     # by task: nearly every post has one answer that is not sure, most often severity, which says nothing
     counts = {name: answers[NOT_SURE] for name, answers in tally.answers.items()}
     if counts:
         first, *others = counts
-        detail = f"about {_TASK_WORDS.get(first, first)}" + "".join(
-            f"; {_TASK_WORDS.get(o, o)} {number(counts[o])}" for o in others
-        )
+        words = {name: task.phrase or name for name, task in tally.tasks.items()}
+        rest = "".join(f"; {words[name]} {number(counts[name])}" for name in others)
+        detail = f"about {words[first]}{rest}"
         found.append(
             Tile(
                 "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
             )
         )
+    if tally.unread:
+        found.append(_unread_tile(tally))
     photos = of(
         tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos"
     )
@@ -156,10 +149,20 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     return tuple(found)
 
 
+def _unread_tile(tally: Tally) -> Tile:
+    """How many posts no model reads, and in which languages they are: somebody has to read them."""
+    most = tally.unread.most_common(_SHOWN_UNREAD)
+    names = [f"{language_name(code)} {number(count)}" for code, count in most]
+    rest = len(tally.unread) - len(most)
+    detail = ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+    return Tile("Not read, by language", number(tally.unread.total()), detail, link(unsure="unread"))
+
+
 def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
-    """The matrix of category and severity; None where the model answers neither."""
+    """The matrix of kind and scale, such as category and severity; None where the model answers neither."""
     by_name = {task.name: task for task in tasks}
-    down, across = by_name.get("humanitarian"), by_name.get("damage")
+    down = by_name[tally.down.question] if tally.down else None
+    across = by_name[tally.across.question] if tally.across else None
     if down is None and across is None:
         return None
     rows, columns = _answers(down), _answers(across)
@@ -172,10 +175,10 @@ def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
         ]
         whole = sum(tally.pairs[r, c] for c in columns)
         body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
-    sums = [
-        _cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}")
-        for c, title in columns.items()
-    ]
+    sums = []
+    for c, title in columns.items():
+        whole = sum(tally.pairs[r, c] for r in rows)
+        sums.append(_cell(whole, 0, None, "", across, c, f"All categories, {title}"))
     body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
     return Matrix((*columns.values(), "All"), tuple(body))
 
@@ -186,11 +189,11 @@ def _answers(task: ReportTask | None) -> dict[str, str]:
 
 def _cell(
     count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str
-) -> Cell:
+) -> MatrixCell:
     filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
     # the square root, because one large cell (not humanitarian, no damage) would leave all others white
     heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
-    return Cell(
+    return MatrixCell(
         count,
         number(count),
         heat,
@@ -217,14 +220,14 @@ def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
     return tuple(rows)
 
 
-def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[Card]) -> tuple[ClusterRow, ...]:
+def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tuple[ClusterRow, ...]:
     """The largest clusters, with the cards that stand for them."""
     kinds = {"text": "text", "photo": "photo", "both": "text and photo"}
     card_of = {card.cluster: card.rank for card in cards if card.cluster is not None}
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
-        text = clip(visible(post.text).replace("\n", " "), 160) if post else ("", "")
+        text = shorten(visible(post.text).replace("\n", " "), 160) if post else ("", "")
         span = f"{moment(found.first)} to {moment(found.last)}" if found.first and found.last else ""
         rows.append(
             ClusterRow(

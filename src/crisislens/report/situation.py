@@ -1,4 +1,6 @@
-"""From a finished run to what a person opens: `report.html`, and the tables in other formats on demand."""
+"""From a run to what a person opens: `report.html`, and the tables in other formats on demand, all filled in
+one pass over the records.
+"""
 
 import io
 from collections.abc import Callable, Sequence
@@ -6,27 +8,69 @@ from pathlib import Path
 
 from PIL import Image
 
-from crisislens import __version__
 from crisislens.core.errors import ImageError
+from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
-from crisislens.domain.labels import LABEL_SPACES
+from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Task
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
-from crisislens.pipeline.batch import RunOutcome, read_assessments, read_failed
-from crisislens.report.build import write_report
-from crisislens.report.geojson import write_geojson
+from crisislens.pipeline.batch import RunOutcome, read_records
+from crisislens.report.build import ReportSink
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
-from crisislens.report.tables import write_csv, write_parquet
+from crisislens.runs.sinks import SINKS, Sink, pour
 
-__all__ = ["thumbnailer", "write_outputs"]
+__all__ = ["output_sinks", "thumbnailer", "write_outputs"]
 
 THUMBNAIL_PX = 320
-_URGENCY = (
-    "P(informative) × (70 % need, weighing affected people 1, infrastructure 0.8, rescue 0.5, other 0.2; 30 "
-    "% damage, severe 1, mild 0.5). "
-    "It sorts posts for reading and is not a probability."
-)
+
+
+def output_sinks(
+    outcome: RunOutcome,
+    analyst: Analyst,
+    *,
+    source_name: str,
+    title: str | None = None,
+    formats: Sequence[str] = (),
+    command: str = "",
+    data: dict[str, str] | None = None,
+) -> list[Sink[Assessment]]:
+    """The sinks of `report.html` and, on demand, of `assessments.FORMAT`, to be filled from a run's records.
+
+    Arguments:
+        outcome: How the run ended.
+        analyst: What made it.
+        source_name: What was analyzed.
+        title: Headline of the report; None takes the source's name.
+        formats: Names of `runs.sinks.SINKS`.
+        command: The command that makes the run again.
+        data: Further rows for the report's footer.
+
+    Raises:
+        NotRegisteredError: If there is no such format.
+    """
+    folder = outcome.folder
+    makers = {name: SINKS[name] for name in dict.fromkeys(formats)}
+    for name in set(SINKS.names()) - {*makers, "jsonl"}:
+        # an earlier run's table beside this run's records would be taken for theirs
+        (folder / f"assessments.{name}").unlink(missing_ok=True)
+    meta = _meta(
+        outcome,
+        analyst,
+        source_name=source_name,
+        title=title,
+        formats=formats,
+        command=command,
+        data=data or {},
+    )
+    report = ReportSink(
+        folder / "report.html",
+        clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
+        thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
+        meta=meta,
+    )
+    return [*(make(folder / f"assessments.{name}") for name, make in makers.items()), report]
 
 
 def write_outputs(
@@ -39,45 +83,21 @@ def write_outputs(
     command: str = "",
     data: dict[str, str] | None = None,
 ) -> Path:
-    """Writes the report and, on demand, `assessments.csv`, `.parquet` and `.geojson`; returns the report's
-    path.
+    """Makes the report and the tables of a finished run again from its records; returns the report's path.
 
-    Arguments:
-        outcome: The finished run.
-        analyst: What made it.
-        source_name: What was analyzed.
-        title: Headline of the report; None takes the source's name.
-        formats: Any of `csv`, `parquet` and `geojson`.
-        command: The command that makes the run again.
-        data: Further rows for the report's footer.
+    Arguments: see `output_sinks`.
     """
-    folder = outcome.folder
-    for name in {"csv", "parquet", "geojson"} - {*formats}:
-        # an earlier run's table beside this run's records would be taken for theirs
-        (folder / f"assessments.{name}").unlink(missing_ok=True)
-    if "csv" in formats:
-        write_csv(read_assessments(folder), folder / "assessments.csv")
-    if "parquet" in formats:
-        write_parquet(read_assessments(folder), folder / "assessments.parquet")
-    if "geojson" in formats:
-        write_geojson(read_assessments(folder), folder / "assessments.geojson")
-    meta = _meta(
+    sinks = output_sinks(
         outcome,
         analyst,
         source_name=source_name,
         title=title,
         formats=formats,
         command=command,
-        data=data or {},
+        data=data,
     )
-    return write_report(
-        folder / "report.html",
-        assessments=read_assessments(folder),
-        failed=read_failed(folder),
-        clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
-        thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
-        meta=meta,
-    )
+    pour(read_records(outcome.folder), sinks)
+    return outcome.folder / "report.html"
 
 
 def _meta(
@@ -93,9 +113,7 @@ def _meta(
     """What the report says of itself: of the models, the run and the files beside it."""
     config = analyst.bundle.config
     tasks = tuple(
-        ReportTask.of(
-            LABEL_SPACES[task.label_space], {kind: c.abstain_below for kind, c in task.calibration.items()}
-        )
+        ReportTask(task.space, {kind: c.abstain_below for kind, c in task.calibration.items()})
         for task in config.tasks.values()
     )
     cards = [a for a in analyst.annotators if isinstance(a, HasCard)]
@@ -112,7 +130,7 @@ def _meta(
         command=command,
         model_description=config.description,
         languages=config.languages,
-        urgency_note=_URGENCY,
+        urgency_note=_urgency_note([task.space for task in config.tasks.values()], config.unread_urgency),
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
         added_by={
             a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint()
@@ -123,8 +141,23 @@ def _meta(
             "assessments.jsonl",
             "failed.jsonl",
             "duplicates.jsonl",
-            *(f"assessments.{name}" for name in ("csv", "parquet", "geojson") if name in formats),
+            *(f"assessments.{name}" for name in SINKS.names() if name in formats),
         ),
+    )
+
+
+def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
+    """How posts are sorted, in a sentence that is made from the tasks' own weights."""
+    gates = [f"P({label.words.lower()})" for task in tasks if task.gate for label in [task.lead]]
+    parts = []
+    for task in tasks:
+        weighed = [f"{label.words.lower()} {label.urgency:g}" for label in task.labels if label.urgency]
+        if weighed and not task.gate:
+            parts.append(f"{task.share:.0%} {task.heading.lower()} ({', '.join(weighed)})")
+    formula = " × ".join([*gates, f"({'; '.join(parts) or 'nothing that the tasks weigh'})"])
+    return (
+        f"{formula}. It sorts posts for reading and is not a probability. A post that no model reads stands "
+        f"at {unread:.2f}, the mean of posts of crises."
     )
 
 

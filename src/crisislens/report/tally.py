@@ -6,19 +6,26 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.domain.tasks import Task
 from crisislens.report.model import ReportTask
 from crisislens.report.timeline import TimeHistogram
 
-__all__ = ["NOT_SURE", "Tally", "answer_of"]
+__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of"]
 
 NOT_SURE = "not_sure"
 """Stands where a label would: the model abstained, or the task was not answered."""
+NONE = "none"
+"""Stands where a label would: of several that may hold, none does."""
 _MOST_LANGUAGES = 1000
 
 
-def answer_of(task: TaskAssessment | None) -> str:
-    """The label as it counts: `not_sure` where the model abstained."""
-    return NOT_SURE if task is None or task.abstained else task.label
+def answers_of(task: Task, found: TaskAssessment | None) -> tuple[str, ...]:
+    """The labels as they count: `not_sure` where the model abstained, `none` where none of several holds."""
+    if found is None or found.abstained:
+        return (NOT_SURE,)
+    if not task.several:
+        return (found.label,)
+    return found.labels or (NONE,)
 
 
 class Tally:
@@ -27,48 +34,64 @@ class Tally:
     Attributes:
         posts: All posts.
         unsure: Posts with at least one answer "not sure".
+        unread: Posts whose text no model reads, by language.
         photos: Posts that came with a photo.
         photos_unusable: Those of them whose photo could not be used.
         undated: Posts without a time.
         located: Posts with coordinates.
         answers: Per task the posts by answer.
-        pairs: Posts by humanitarian category and damage severity.
+        tasks: The questions, by name.
+        gate: The one whose first label splits the bars of the timeline, if any.
+        down: The question of the matrix's rows: the first with one answer of kinds, if any.
+        across: The question of its columns: the first that is a scale, if any.
+        pairs: Posts by the answers of `down` and `across`.
         languages: Posts by detected language.
         times: Posts by time.
     """
 
     def __init__(self, tasks: Sequence[ReportTask]) -> None:
         self.posts = self.unsure = self.photos = self.photos_unusable = self.undated = self.located = 0
-        self.answers: dict[str, Counter[str]] = {task.name: Counter() for task in tasks}
+        self.tasks = {task.name: task.task for task in tasks}
+        self.answers: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
+        # one of them splits the bars of the timeline, and two make the matrix
+        self.gate = next((task for task in self.tasks.values() if task.gate), None)
+        self.down = next((t for t in self.tasks.values() if not (t.gate or t.ordered or t.several)), None)
+        self.across = next((task for task in self.tasks.values() if task.ordered), None)
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()
+        self.unread: Counter[str | None] = Counter()
         self.times = TimeHistogram()
 
     def add(self, assessment: Assessment) -> None:
         """Counts one post."""
         post = assessment.post
-        answers = {name: answer_of(assessment.tasks.get(name)) for name in self.answers}
+        answers = {name: answers_of(task, assessment.tasks.get(name)) for name, task in self.tasks.items()}
         self.posts += 1
-        self.unsure += NOT_SURE in answers.values()
+        self.unsure += any(NOT_SURE in labels for labels in answers.values())
+        if assessment.unread is not None and (
+            assessment.language in self.unread or len(self.unread) < _MOST_LANGUAGES
+        ):
+            self.unread[assessment.language] += 1
         self.photos += post.image is not None
         self.photos_unusable += post.image is not None and "image" not in assessment.modalities
         self.located += post.lat is not None and post.lon is not None
-        for name, answer in answers.items():
-            self.answers[name][answer] += 1
+        for name, labels in answers.items():
+            self.answers[name].update(labels)
         self.pairs[self.cell(assessment)] += 1
         if assessment.language in self.languages or len(self.languages) < _MOST_LANGUAGES:
             self.languages[assessment.language] += 1
         if post.created_at is None:
             self.undated += 1
         else:
-            self.times.add(post.created_at, informative=answers.get("informativeness") == "informative")
+            lead = self.gate is not None and self.gate.lead.name in answers[self.gate.question]
+            self.times.add(post.created_at, informative=lead)
 
     def cell(self, assessment: Assessment) -> tuple[str, str]:
         """Where a post stands in the matrix of category and severity; a task that the report does not show
         counts as "not sure".
         """
-        first, second = (
-            answer_of(assessment.tasks.get(n)) if n in self.answers else NOT_SURE
-            for n in ("humanitarian", "damage")
-        )
-        return first, second
+        return self._one(self.down, assessment), self._one(self.across, assessment)
+
+    @staticmethod
+    def _one(task: Task | None, assessment: Assessment) -> str:
+        return NOT_SURE if task is None else answers_of(task, assessment.tasks.get(task.question))[0]

@@ -1,20 +1,23 @@
 """Run files: one YAML file holds a whole run, and the published numbers that its result stands beside.
 
-A run file may name others under `include`, relative to itself; they are merged in order, its own keys last.
-So a run is a setting, a model and a protocol:
+A run file may name others under `include`, relative to itself; they are merged in order, its own keys last
+(`core.config`). So a run is a setting, a model and a protocol:
 
     include: [../settings/a1.yaml, ../models/concat.yaml, ../protocols/default.yaml]
     name: a1_concat
+
+Two folders are the user's to place: a `data.root` that begins with `data/` is looked for in `CRISISLENS_DATA`
+where that variable is set, and a `knowledge.table` that begins with `knowledge/` in `CRISISLENS_KNOWLEDGE`.
 """
 
-from collections.abc import Sequence
+import os
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, JsonValue, model_validator
 
-from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError
+from crisislens.core.config import Config, merged
+from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import Modality
@@ -26,6 +29,7 @@ __all__ = [
     "AbstentionConfig",
     "DataConfig",
     "KnowledgeConfig",
+    "LoggerName",
     "LoraConfig",
     "LossConfig",
     "OptimizerConfig",
@@ -35,30 +39,10 @@ __all__ = [
     "StoppingConfig",
 ]
 
-_INCLUDE_DEPTH = 5
+_BEFORE: dict[str, Any] = {"modality_dropout": 0.0, "devices": 1, "accumulate": 1, "compile": False}
 
-
-class DataConfig(Config):
-    """Which labeled posts."""
-
-    source: Literal["crisismmd", "synthetic"] = "crisismmd"
-    """`synthetic` is the made-up crisis, for tests and tries; its numbers mean nothing."""
-    root: Path
-    """The folder of the data set; for `synthetic` a folder to write it into."""
-    setting: Literal["A1", "A2", "A3", "B2"]
-    """The task and its classes, see `domain.labels`."""
-    variant: Literal["settingA", "agreed", "full"] = "settingA"
-    """The layout of CrisisMMD's tables, see `data.crisismmd`."""
-    posts: int = Field(default=60, ge=10)
-    """Posts of the synthetic crisis."""
-    clean_test: bool = False
-    """Whether the test is scored once more without posts that share a tweet or its words with another
-    split.
-    """
-    with_photo: bool = False
-    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published
-    one.
-    """
+LoggerName = Literal["csv", "tensorboard", "wandb", "mlflow"]
+"""Names of loggers in run files."""
 
 
 class KnowledgeConfig(Config):
@@ -114,8 +98,10 @@ class OptimizerConfig(Config):
     """Of SGD."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled for AdamW, L2 for SGD."""
-    schedule: Literal["constant", "linear", "plateau"] = "constant"
-    """`linear` falls to zero over all epochs; `plateau` divides by ten when the development loss stalls."""
+    schedule: Literal["constant", "linear", "slope", "cosine", "plateau"] = "constant"
+    """`linear` falls to zero over all epochs from the end of the warm-up, `slope` from the first step,
+    `cosine` along a half wave; `plateau` divides by ten when the development loss stalls.
+    """
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises to its peak."""
     plateau_patience: int = Field(default=5, ge=0)
@@ -205,6 +191,8 @@ class RunConfig(Config):
     """The name of the run's folder."""
     data: DataConfig
     """Which posts."""
+    task: OwnTask | None = None
+    """A label space of one's own, for data of one's own; null reads it from the labels."""
     rules: CleaningRules = CleaningRules()
     """How text is cleaned."""
     limits: ImageLimits = ImageLimits()
@@ -246,10 +234,22 @@ class RunConfig(Config):
     """How sure the model must be."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training each."""
+    modality_dropout: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a training post with text and photo loses one of them, never both; beside what the
+    model's own option of this name hides."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
+    devices: int = Field(default=1, ge=1)
+    """How many devices train together; each step is over a batch of each, so they make the batch larger."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Of the arithmetic; `16-mixed` needs CUDA."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches a step: more than one trains as with larger batches, in the memory of a small one."""
+    compile: bool = False
+    """Whether torch compiles the network, which pays where it is large and lengths vary little."""
+    loggers: tuple[LoggerName, ...] = ()
+    """Where the numbers of each epoch go beside `metrics.json`: `csv`, `tensorboard`, `wandb`, `mlflow`. All
+    but `csv` need a package, such as `pip install 'crisislens[tensorboard]'`."""
     published: tuple[Published, ...] = ()
     """Results of others on this setting; never of another one."""
     row: RowConfig | None = None
@@ -283,37 +283,28 @@ class RunConfig(Config):
             raise ValueError(
                 "mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out"
             )
+        if len(set(self.loggers)) != len(self.loggers):
+            raise ValueError("loggers name one twice; name each once")
         if not self.modalities or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("modalities must not be empty and seeds must differ")
         return self
 
     @classmethod
-    def load(
-        cls, path: Path, overrides: list[str] | None = None, *, on_top: Sequence[Path] = ()
-    ) -> "RunConfig":
-        """Reads a run file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+    def adapt_files(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Puts the user's own folders for `data` and `knowledge`, see the top of the module."""
+        values = _placed(values, ("data", "root"), folder="data", variable="CRISISLENS_DATA")
+        return _placed(values, ("knowledge", "table"), folder="knowledge", variable="CRISISLENS_KNOWLEDGE")
 
-        Arguments:
-            path: The run file.
-            overrides: `KEY=VALUE` pairs, which win over all files.
-            on_top: Files whose keys win over the run file's, such as another setting.
-
-        Raises:
-            ConfigError: If a file is missing or unreadable, or a key or value does not fit.
-        """
-        from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
-
-        try:
-            parts = [part for file in (path, *on_top) for part in _with_includes(file, _INCLUDE_DEPTH)]
-            merged = OmegaConf.merge(*parts, OmegaConf.from_dotlist(list(overrides or [])))
-            values: Any = OmegaConf.to_container(merged, resolve=True)
-        except (YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
-            raise ConfigError(
-                f"{path} cannot be read as YAML with these overrides: {str(error).splitlines()[0]}"
-            ) from error
-        return cls.parse(values, where=str(path))
+    def one_a_task(self) -> "list[RunConfig]":
+        """The run itself, or one for each label column of `data.labels`, named after its task."""
+        runs = []
+        for question, column in self.data.labels.items():
+            columns = {**self.data.columns, "label": column}
+            data = self.data.model_copy(update={"columns": columns, "labels": {}})
+            task = (self.task or OwnTask()).model_copy(update={"name": question})
+            name = f"{self.name}-{question}"
+            runs.append(self.model_copy(update={"data": data, "task": task, "name": name}))
+        return runs or [self]
 
     def fingerprint(self) -> str:
         """16 hex digits over all that decides a result: where the data lies and what others published do
@@ -322,12 +313,13 @@ class RunConfig(Config):
         from crisislens.core.fingerprint import fingerprint
 
         left_out: Any = {
-            "data": {"root"},
+            "data": {"root", "images"},
             "knowledge": {"table"},
             "published": True,
             "row": True,
             "seeds": True,
             "device": True,
+            "loggers": True,
         }
         values = self.model_dump(mode="json", exclude=left_out)
         return fingerprint(_without_later_keys(values))
@@ -345,23 +337,24 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
         del values["knowledge"]
     if values["tune"] == ["text"]:
         del values["tune"]
-    if not values["data"]["with_photo"]:
-        del values["data"]["with_photo"]
+    if values["task"] is None:
+        del values["task"]
+    since = {"with_photo": False, "columns": {}, "labels": {}, "split_seed": 0, "only_measured": False}
+    for key, always in since.items():
+        if values["data"][key] == always:
+            del values["data"][key]
+    for key, before in _BEFORE.items():
+        if values[key] == before:
+            del values[key]
     return values
 
 
-def _with_includes(path: Path, depth: int) -> list[Any]:
-    """The parts of a run file, includes first."""
-    from omegaconf import DictConfig, OmegaConf
-
-    if not path.is_file():
-        raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
-    if depth == 0:
-        raise ConfigError(
-            f"{path} is included more than {_INCLUDE_DEPTH} files deep; does a file include itself?"
-        )
-    own = OmegaConf.load(path)
-    if not isinstance(own, DictConfig):
-        raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")
-    included = own.pop("include", None) or []
-    return [*(part for name in included for part in _with_includes(path.parent / str(name), depth - 1)), own]
+def _placed(values: dict[str, Any], at: tuple[str, str], *, folder: str, variable: str) -> dict[str, Any]:
+    """Values whose path at a key lies in the user's folder, where it begins with the folder's usual name."""
+    section, key = at
+    own = os.environ.get(variable)
+    within = values.get(section)
+    given = within.get(key) if isinstance(within, dict) else None
+    if not own or not isinstance(given, str) or Path(given).parts[:1] != (folder,):
+        return values
+    return merged(values, {section: {key: str(Path(own, *Path(given).parts[1:]))}})

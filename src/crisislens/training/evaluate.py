@@ -4,28 +4,31 @@ abstention.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ModelError
 from crisislens.data.images import ImageLimits
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules
-from crisislens.domain.labels import LabelSpace
 from crisislens.domain.post import Post
-from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.domain.tasks import Task
+from crisislens.encoders.base import load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
-from crisislens.evaluation.calibration import CalibrationScores, calibration_scores, softmax
+from crisislens.evaluation.calibration import CalibrationScores, calibration_scores
 from crisislens.evaluation.classification import ClassificationReport, evaluate
+from crisislens.evaluation.several import evaluate_several, several_calibration
 from crisislens.features.encode import PostEncoder, collate
-from crisislens.models.artifact import ArtifactMeta, load_artifact
+from crisislens.models.artifact import ArtifactMeta, artifact_encoder, load_artifact
+from crisislens.training.calibrate import judged
 from crisislens.training.config import KnowledgeConfig, Published
-from crisislens.training.data import TaskData
 from crisislens.training.features import informed_text, read_knowledge
 
-__all__ = ["Evaluation", "artifact_encoder", "evaluate_artifact", "evaluate_logits"]
+__all__ = ["Evaluation", "evaluate_artifact", "evaluate_logits"]
 
 _BATCH = 64
 
@@ -80,6 +83,7 @@ class Evaluation(BaseModel):
         events = [
             f"| {n} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |"
             for n, g in r.groups.items()
+            if len(r.groups) > 1
         ]
         spread = f"{r.clusters} tweets" if r.clusters else "posts"
         risk = "none is answered" if s.risk is None else f"{100 * s.risk:.2f} % of the answers are wrong"
@@ -105,7 +109,7 @@ class Evaluation(BaseModel):
 
 def evaluate_logits(
     logits: Float[np.ndarray, "s c"],
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     temperature: float,
@@ -128,30 +132,34 @@ def evaluate_logits(
     """
     keep = np.ones(len(logits), bool) if rows is None else rows
     y, kept = data.labels(split)[keep], logits[keep]
-    p = softmax(kept, temperature)
-    report = evaluate(
-        y,
-        p,
-        data.space.classes,
-        groups=data.events(split)[keep],
-        clusters=data.tweets(split)[keep],
-        ordered=data.space.ordered,
-        resamples=resamples,
-    )
+    several = data.space.several
+    plain = judged(kept, y, several=several, temperature=1.0)
+    found = judged(kept, y, several=several, temperature=temperature)
+    spread: dict[str, Any] = {
+        "groups": data.events(split)[keep],
+        "clusters": data.tweets(split)[keep],
+        "resamples": resamples,
+    }
+    if several:
+        report = evaluate_several(y, found.probabilities, data.space.classes, **spread)
+    else:
+        ordered = data.space.ordered
+        report = evaluate(y, found.probabilities, data.space.classes, ordered=ordered, **spread)
+    honesty = several_calibration if several else calibration_scores
     return Evaluation(
         setting=data.space.setting,
         split=name or split,
         report=report,
         temperature=temperature,
-        before=calibration_scores(softmax(kept), y),
-        after=calibration_scores(p, y),
-        selective=selective_scores(p.max(1), p.argmax(1) == y, abstain_below),
+        before=honesty(plain.probabilities, y),
+        after=honesty(found.probabilities, y),
+        selective=selective_scores(found.confidence, found.right, abstain_below),
     )
 
 
 def evaluate_artifact(
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     split: str = "test",
     *,
     rules: CleaningRules = CleaningRules(),
@@ -216,28 +224,7 @@ def evaluate_artifact(
     )
 
 
-def artifact_encoder(folder: Path, meta: ArtifactMeta) -> EncoderSpec:
-    """The encoder of an artifact; an adapter that lies in its folder is named by its full path."""
-    spec = EncoderSpec.parse(meta.encoder, where=str(folder))
-    sides = (
-        {side: EncoderSpec.parse(spec.options[side], where=str(folder)) for side in ("text", "image")}
-        if spec.name == "pair"
-        else {}
-    )
-    rooted: dict[str, JsonValue] = {
-        side: _rooted(one, folder).model_dump(mode="json") for side, one in sides.items()
-    }
-    return EncoderSpec(name=spec.name, options=rooted) if rooted else _rooted(spec, folder)
-
-
-def _rooted(spec: EncoderSpec, folder: Path) -> EncoderSpec:
-    adapter = spec.options.get("adapter")
-    if isinstance(adapter, str) and (folder / adapter).is_file():
-        return EncoderSpec(name=spec.name, options={**spec.options, "adapter": str(folder / adapter)})
-    return spec
-
-
-def _check_space(folder: Path, meta: ArtifactMeta, space: LabelSpace) -> None:
+def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:
     if meta.classes != space.classes:
         raise ModelError(
             f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take "

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from crisislens.data.labeled import LabeledData
 from crisislens.data.sidecar import Sidecar
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.domain.post import Post
@@ -13,7 +14,6 @@ from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
 from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import KnowledgeConfig, RunConfig
-from crisislens.training.data import TaskData
 from crisislens.training.graph import GraphInputs, PixelSource
 from crisislens.training.inputs import CachedInputs, Inputs, TokenInputs
 
@@ -45,7 +45,7 @@ class Prepared:
 
 def prepare(
     run: RunConfig,
-    data: TaskData,
+    data: LabeledData,
     encoders: EncoderPair,
     cache: Path,
     *,

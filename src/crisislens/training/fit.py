@@ -12,7 +12,7 @@ Test posts are looked at once, after everything has been chosen on development p
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,20 +20,23 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from crisislens.core.errors import CacheError, ConfigError
+from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
-from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
-from crisislens.evaluation.calibration import fit_temperature, softmax
+from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
+from crisislens.training.calibrate import chosen
+from crisislens.training.classification import EpochRecord, Outcome, train_network
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
-from crisislens.training.lightning_adapter import EpochRecord, Outcome, train_network
+from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
+from crisislens.training.starting import check_free, check_run, open_folder, run_folder
 from crisislens.training.tuning import open_network
 
 __all__ = ["RunResult", "fit", "run_folder"]
@@ -55,6 +58,8 @@ class RunResult:
         clean_test: The same on test posts that leak in no way, where the run file asks for it.
         logits: Of development (`dev`) and test posts, in the order of the data.
         seconds: Training and evaluation, without features.
+        photos: How many posts of each split have a photo that is really there; empty in results of before
+            they were counted.
     """
 
     run: RunConfig
@@ -68,6 +73,10 @@ class RunResult:
     clean_test: Evaluation | None
     logits: Mapping[str, Float[np.ndarray, "s c"]]
     seconds: float
+    photos: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"RunResult({self.run.name}, seed {self.seed}: {self.test.headline()}; model in {self.folder})"
 
     def metrics(self) -> dict[str, object]:
         """The content of `metrics.json`."""
@@ -81,13 +90,9 @@ class RunResult:
             "abstention": self.abstention.model_dump(),
             "test": self.test.as_dict(),
             "clean_test": None if self.clean_test is None else self.clean_test.as_dict(),
+            "photos": dict(self.photos),
             "seconds": self.seconds,
         }
-
-
-def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
-    """Where a seed of a run is written."""
-    return out / run.name / f"seed-{seed}"
 
 
 def fit(
@@ -97,7 +102,8 @@ def fit(
     out: Path,
     cache: Path,
     resume: bool = False,
-    data: TaskData | None = None,
+    overwrite: bool = False,
+    data: LabeledData | None = None,
     prepared: Prepared | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -107,9 +113,10 @@ def fit(
     Arguments:
         run: The run file.
         seed: The seed; None takes the first of the run file.
-        out: Results go to `OUT/NAME/seed-N`; what an earlier run left there is replaced.
+        out: Results go to `OUT/NAME/seed-N`.
         cache: The root of feature caches.
         resume: Whether to go on from where a killed run was, or to return the result of a finished one.
+        overwrite: Whether to replace what an earlier run left there.
         data: Labeled posts; None reads those that the run file names.
         prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None
             prepares them.
@@ -117,22 +124,28 @@ def fit(
         on_epoch: Called with each epoch's record.
 
     Raises:
-        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence.
+        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and before the
+            folder is touched, or if a run is there already and neither `resume` nor `overwrite` is set.
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
-    data = load_data(run.data) if data is None else data
+    data = load_labeled(run.data, run.task) if data is None else data
     if resume and (folder / "metrics.json").is_file():
         return read_result(folder, run, data=data.fingerprint)
-    _check_device(run)
-    _start(folder, run, data.fingerprint, resume=resume)
+    check_free(folder, resume=resume, overwrite=overwrite)
+    encoders = None
+    if prepared is not None and run.mode == "frozen":
+        widths = prepared.widths
+    else:
+        encoders = load_encoders(run.encoder)
+        widths = encoders.widths()
+    check_run(run, data, widths)
+    open_folder(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        if prepared is None or run.mode != "frozen":
-            encoders = load_encoders(run.encoder)
+        if encoders is not None:
             prepared = prepare(run, data, encoders, cache, progress=on_features)
-        else:
-            encoders = None
+        assert prepared is not None
         started = time.perf_counter()
         network, outcome = _train(
             run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
@@ -165,13 +178,13 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
         values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         if values["fingerprint"] != run.fingerprint():
             raise CacheError(
-                f"{folder} holds another run of this name; give another folder, or train without resume to "
-                f"replace it"
+                f"{folder} holds another run of this name; give another --out or name, or replace it with "
+                f"--overwrite instead of --resume"
             )
         if values["data"] != data:
             raise CacheError(
-                f"{folder} was made from other data; give another folder, or train without resume to replace "
-                f"it"
+                f"{folder} was made from other data; give another --out or name, or replace it with "
+                f"--overwrite instead of --resume"
             )
         clean = values["clean_test"]
         return RunResult(
@@ -186,43 +199,18 @@ def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
             clean_test=None if clean is None else Evaluation.model_validate(clean),
             logits=read_predictions(folder / "predictions.parquet"),
             seconds=values["seconds"],
+            photos=values.get("photos", {}),
         )
     except (OSError, ValueError, KeyError) as error:
         raise CacheError(
-            f"{folder} holds no readable result ({error}); train without resume to replace it"
+            f"{folder} holds no readable result ({error}); replace it with --overwrite instead of --resume"
         ) from error
-
-
-def _check_device(run: RunConfig) -> None:
-    kind = run.device.partition(":")[0]
-    if (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    ):
-        raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
-
-
-def _start(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
-    """Prepares the folder; a checkpoint goes on only over the data that it was made from."""
-    import yaml
-
-    (folder / "metrics.json").unlink(missing_ok=True)
-    mark = folder / "data.fingerprint"
-    known = mark.read_text(encoding="utf-8") if mark.is_file() else data
-    if not resume:
-        (folder / "checkpoint.ckpt").unlink(missing_ok=True)
-    elif (folder / "checkpoint.ckpt").is_file() and known != data:
-        raise CacheError(
-            f"{folder} holds the checkpoint of a run on other data; give another folder, or train without "
-            f"resume"
-        )
-    atomic_write(mark, data)
-    atomic_write(folder / "run.yaml", yaml.safe_dump(run.as_dict(), sort_keys=False, allow_unicode=True))
 
 
 def _train(
     run: RunConfig,
     seed: int,
-    data: TaskData,
+    data: LabeledData,
     encoders: EncoderPair | None,
     prepared: Prepared,
     folder: Path,
@@ -232,22 +220,24 @@ def _train(
 ) -> tuple[nn.Module, Outcome]:
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
-    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
-        raise ConfigError(
-            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
-            f"join: apart, or captions: false"
-        )
     network: nn.Module = model
     if encoders is not None and run.mode == "finetune":
         network = open_network(encoders, run, model)
+    several = data.space.several
     y = {split: torch.from_numpy(data.labels(split)) for split in ("train", "dev")}
+    if several:
+        y = {split: held.float() for split, held in y.items()}
+        weights = positive_weights(y["train"], run.loss.balance)
+    else:
+        weights = class_weights(y["train"], len(data.space), run.loss.balance)
     outcome = train_network(
         network,
         run,
         seed=seed,
         train=(prepared.inputs["train"], y["train"]),
         dev=(prepared.inputs["dev"], y["dev"]),
-        weights=class_weights(y["train"], len(data.space), run.loss.balance),
+        weights=weights,
+        several=several,
         checkpoint=folder / "checkpoint.ckpt",
         resume=resume,
         after_epoch=on_epoch,
@@ -259,25 +249,21 @@ def _judge(
     run: RunConfig,
     seed: int,
     folder: Path,
-    data: TaskData,
+    data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
     outcome: Outcome,
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
-    y = data.labels("dev")
-    temperature = fit_temperature(logits["dev"], y)
-    p = softmax(logits["dev"], temperature)
-    chosen = threshold_for_risk(
-        p.max(1), p.argmax(1) == y, run.abstention.target_risk, delta=run.abstention.delta
-    )
+    y, several = data.labels("dev"), data.space.several
+    temperature, threshold = chosen(logits["dev"], y, run, several=several)
 
     def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
         return evaluate_logits(
             logits["test"],
             data,
             temperature=temperature,
-            abstain_below=chosen.threshold,
+            abstain_below=threshold.threshold,
             rows=rows,
             name=name,
         )
@@ -289,9 +275,10 @@ def _judge(
         folder=folder,
         best_epoch=outcome.best_epoch,
         history=outcome.history,
-        abstention=chosen,
+        abstention=threshold,
         test=on_test(),
         clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,
         logits=logits,
         seconds=time.perf_counter() - started,
+        photos=data.photos(),
     )

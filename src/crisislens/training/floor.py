@@ -15,17 +15,17 @@ Temperature and threshold come from development posts, as for every model.
 import numpy as np
 from jaxtyping import Float
 
+from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.evaluation.abstention import threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
-from crisislens.training.data import TaskData
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 
 __all__ = ["fit_floor"]
 
 
 def fit_floor(
-    data: TaskData,
+    data: LabeledData,
     *,
     rules: CleaningRules = CleaningRules(),
     inverse_penalty: float = 2.0,

@@ -7,23 +7,26 @@ fixed number of epochs: with weak and strong labels mixed there is no one develo
 models are small.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
 from jaxtyping import Float, Int
 from pydantic import Field
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.nn import functional
 
 from crisislens.core.config import Config
 from crisislens.features.cache import FeatureCache
 from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.losses import Balance, class_weights
-from crisislens.training.lightning_adapter import quiet_trainer
+from crisislens.training.batches import Batches, StreamOrder, batch_count, random_batches
+from crisislens.training.config import OptimizerConfig
+from crisislens.training.devices import Device
+from crisislens.training.loop import train
+from crisislens.training.objectives import WeightedPostsLoss
+from crisislens.training.recipe import Recipe
+from crisislens.training.trainer import Machine
 
 __all__ = ["HeadConfig", "predict_logits", "train_head"]
 
@@ -46,32 +49,9 @@ class HeadConfig(Config):
     balance: Balance = "none"
     """Class weights, see `nn.losses`."""
     seed: int = 0
-    """Of shuffling, dropout and initial weights."""
-
-
-class _HeadModule(lightning.LightningModule):
-    def __init__(
-        self, model: FusionModel, weights: Float[Tensor, " c"], config: HeadConfig, steps: int
-    ) -> None:
-        super().__init__()
-        self.model, self.config, self.steps = model, config, steps
-        self.register_buffer("weights", weights)
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        features, y, weight = batch
-        assert isinstance(self.weights, Tensor)
-        weight = weight * self.weights[y]
-        rows = functional.cross_entropy(
-            self.model(features), y, label_smoothing=self.config.smoothing, reduction="none"
-        )
-        return (rows * weight).sum() / weight.sum()
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    """Of shuffling; dropout goes on with torch's generator as it is."""
+    device: Device = "auto"
+    """Where to train."""
 
 
 def train_head(
@@ -91,16 +71,36 @@ def train_head(
         y: Their classes.
         weights: Their weights ω > 0.
         config: The recipe.
+
+    Raises:
+        ConfigError: If the device is not there.
     """
-    labels = torch.tensor(y)
-    loader = _Shuffled(cache, np.asarray(rows), labels, torch.tensor(weights, dtype=torch.float32), config)
-    classes = int(model(cache.batch(loader.rows[:2])).shape[1])
-    module = _HeadModule(
-        model, class_weights(labels, classes, config.balance), config, steps=len(loader) * config.epochs
+    posts = np.asarray(rows)
+    labels, post_weights = torch.tensor(y), torch.tensor(weights, dtype=torch.float32)
+    # before training: a model in training mode would draw random numbers here
+    classes = int(model(cache.batch(posts[:2])).shape[1])
+
+    def collate(picked: Int[np.ndarray, " b"]) -> Batch:
+        return cache.batch(posts[picked]), labels[picked], post_weights[picked]
+
+    size = config.batch_posts
+    order = StreamOrder(lambda generator: random_batches(len(posts), size, generator), config.seed)
+    train(
+        model,
+        WeightedPostsLoss(class_weights(labels, classes, config.balance), smoothing=config.smoothing),
+        Batches(order, collate, count=batch_count(len(posts), size)),
+        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        machine=Machine(device=config.device),
     )
-    model.train()
-    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, device="cpu").fit(module, loader)
-    model.eval()
+
+
+def _optimizer(config: HeadConfig) -> OptimizerConfig:
+    return OptimizerConfig(
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        schedule="cosine",
+        gradient_clip=1.0,
+    )
 
 
 def predict_logits(
@@ -129,31 +129,3 @@ def predict_logits(
                 batch = batch.map(**{hide: batch.modalities()[hide].without(gone)})
             parts.append(model(batch).float().numpy())
     return np.concatenate(parts)
-
-
-class _Shuffled:
-    """Random batches, others each epoch."""
-
-    def __init__(
-        self,
-        cache: FeatureCache,
-        rows: Int[np.ndarray, " s"],
-        labels: Int[Tensor, " s"],
-        weights: Float[Tensor, " s"],
-        config: HeadConfig,
-    ) -> None:
-        self.cache, self.rows, self.labels, self.weights, self.size = (
-            cache,
-            rows,
-            labels,
-            weights,
-            config.batch_posts,
-        )
-        self.generator = torch.Generator().manual_seed(config.seed)
-
-    def __len__(self) -> int:
-        return -(-len(self.rows) // self.size)
-
-    def __iter__(self) -> Iterator[Batch]:
-        for picked in torch.split(torch.randperm(len(self.rows), generator=self.generator), self.size):
-            yield self.cache.batch(self.rows[picked.numpy()]), self.labels[picked], self.weights[picked]

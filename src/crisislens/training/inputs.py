@@ -5,8 +5,8 @@ Batches of pooled features are one indexing operation; token states are kept fla
 in the cache's precision) and padded when a batch is made, so memory holds no padding.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -25,14 +25,13 @@ __all__ = [
     "CachedInputs",
     "GraphBatch",
     "Inputs",
-    "LabeledBatches",
+    "Labeled",
     "TokenBatch",
     "TokenInputs",
     "TunedNetwork",
-    "epoch_batches",
+    "hide_modalities",
 ]
 
-_WINDOW = 50
 _CHUNK = 256
 
 
@@ -169,31 +168,21 @@ class _Modality:
         return ModalityBatch(tokens, mask, self.pooled[index], self.present[index])
 
 
-class LabeledBatches:
-    """Batches of inputs with their classes, made when they are needed.
+@dataclass(frozen=True)
+class Labeled:
+    """Inputs with their labels, as batches are made of them.
 
-    Arguments:
+    Attributes:
         inputs: The posts.
-        y: Their classes.
-        batches: Gives the positions of each batch; asked anew for every pass.
-        count: How many batches a pass has.
+        y: Their classes, or a row of 0/1 labels for each.
     """
 
-    def __init__(
-        self,
-        inputs: Inputs,
-        y: Int[Tensor, " s"],
-        batches: Callable[[], list[Int[np.ndarray, " b"]]],
-        count: int,
-    ) -> None:
-        self.inputs, self.y, self.batches, self.count = inputs, y, batches, count
+    inputs: Inputs
+    y: Int[Tensor, " s"] | Float[Tensor, "s c"]
 
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[tuple[Batch, Int[Tensor, " b"]]]:
-        for rows in self.batches():
-            yield self.inputs.batch(rows), self.y[torch.from_numpy(rows)]
+    def __call__(self, rows: Int[np.ndarray, " b"]) -> tuple[Batch, Tensor]:
+        """The posts at these positions with their labels."""
+        return self.inputs.batch(rows), self.y[torch.from_numpy(rows)]
 
 
 class TokenInputs:
@@ -239,27 +228,36 @@ class TunedNetwork(nn.Module):
         return self.model(FeatureBatch(text=text, image=batch.image))  # type: ignore[no-any-return]
 
 
-def epoch_batches(
-    lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch: int
-) -> list[Int[np.ndarray, " b"]]:
-    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal seed and
-    epoch.
-
-    All posts are permuted; windows of 50 batches are sorted by length and cut into batches, and the batches
-    are permuted. A single post left over joins the batch before it, because BatchNorm cannot learn from one.
+def hide_modalities(batch: Batch, rate: float) -> Batch:
+    """Hides one modality of some posts that have both, text or image with equal chance; see `nn.missing`.
 
     Arguments:
-        lengths: Tokens of each post.
-        size: Posts a batch.
-        seed: Seed of the run.
-        epoch: The epoch, counted from 0.
+        batch: The posts.
+        rate: Probability that a post with both loses one.
+
+    Returns:
+        The batch, in which they are as if the modality had never been there.
     """
-    random = np.random.default_rng((seed, epoch))
-    order = random.permutation(len(lengths))
-    windows = [order[i : i + _WINDOW * size] for i in range(0, len(order), _WINDOW * size)]
-    # stable, so that equal lengths keep their random order
-    ordered = np.concatenate([w[np.argsort(lengths[w], kind="stable")] for w in windows])
-    batches = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    if size > 1 and len(batches) > 1 and len(batches[-1]) == 1:
-        batches[-2:] = [np.concatenate(batches[-2:])]
-    return [batches[i] for i in random.permutation(len(batches))]
+    if isinstance(batch, FeatureBatch):
+        text, image = _hidden(batch.text.present, batch.image.present, rate)
+        return batch.map(text=batch.text.without(text), image=batch.image.without(image))
+    if isinstance(batch, TokenBatch):
+        text, image = _hidden(batch.present, batch.image.present, rate)
+        return replace(batch, present=batch.present & ~text, image=batch.image.without(image))
+    worded = batch.text.present if batch.worded is None else batch.worded
+    text, image = _hidden(worded, batch.seen, rate)
+    return replace(
+        batch,
+        seen=batch.seen & ~image,
+        text=batch.text.without(text),
+        worded=None if batch.worded is None else batch.worded & ~text,
+    )
+
+
+def _hidden(
+    text: Bool[Tensor, " b"], image: Bool[Tensor, " b"], rate: float
+) -> tuple[Bool[Tensor, " b"], Bool[Tensor, " b"]]:
+    """Whose text and whose image is hidden, from who has which."""
+    chance = torch.rand(len(text), device=text.device)
+    both = text & image
+    return both & (chance < rate / 2), both & (chance >= rate / 2) & (chance < rate)

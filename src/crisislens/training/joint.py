@@ -10,22 +10,26 @@ negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec. 3.2). T
 their states are made once. AdamW, cosine decay.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pytorch_lightning as lightning
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from pydantic import Field
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from crisislens.core.config import Config
 from crisislens.features.cache import FeatureCache
-from crisislens.nn.joint import JointEncoder, JointStates, alignment_loss, alignment_scores
-from crisislens.training.lightning_adapter import quiet_trainer
+from crisislens.nn.joint import JointEncoder
+from crisislens.training.batches import Batches
+from crisislens.training.config import OptimizerConfig
+from crisislens.training.devices import Device
+from crisislens.training.loop import train
+from crisislens.training.objectives import JointSpaceLoss
+from crisislens.training.recipe import Recipe
+from crisislens.training.trainer import Machine
 
 __all__ = ["JointPair", "JointTraining", "train_joint"]
 
@@ -55,6 +59,8 @@ class JointTraining(Config):
     """Passes over all photos."""
     seed: int = 0
     """Of shuffling, dropout and initial weights."""
+    device: Device = "auto"
+    """Where to train."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,11 @@ def train_joint(
         photos: Patch states of the photos.
         config: The recipe.
         progress: Called after each epoch with the epochs done.
+
+    Raises:
+        ConfigError: If the device is not there.
     """
-    lightning.seed_everything(config.seed, verbose=False)
+    torch.manual_seed(config.seed)
     joint = JointEncoder(
         text_width=pairs[0].texts[0].shape[1],
         image_width=photos.widths.image,
@@ -99,79 +108,44 @@ def train_joint(
         heads=config.heads,
         dropout=config.dropout,
     )
-    loader = _Pairs(pairs, photos, config)
-    module = _JointModule(joint, config, steps=len(loader) * config.epochs)
-    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(
-        module, loader
+    objective = JointSpaceLoss(width=config.width, match=config.match, temperature=config.temperature)
+    train(
+        joint,
+        objective,
+        _batches(pairs, photos, config),
+        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        machine=Machine(device=config.device),
+        after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
-    return joint.eval()
+    return joint
 
 
-class _JointModule(lightning.LightningModule):
-    def __init__(self, joint: JointEncoder, config: JointTraining, steps: int) -> None:
-        super().__init__()
-        self.joint, self.config, self.steps = joint, config, steps
-        self.matches = nn.Linear(joint.width, 1)
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        text, text_mask, image, image_mask, groups = batch
-        aligned = self.joint.aligned(text, text_mask, image, image_mask)
-        scores = alignment_scores(aligned)
-        loss = alignment_loss(scores, groups, temperature=self.config.temperature)
-        if self.config.match:
-            loss = loss + self.config.match * self._match(aligned, scores.detach(), groups)
-        return loss
-
-    def _match(
-        self, aligned: JointStates, scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"]
-    ) -> Float[Tensor, ""]:
-        allowed: Bool[Tensor, "b b"] = groups[:, None] != groups[None, :]
-        p = (scores / self.config.temperature).masked_fill(~allowed, -30.0).softmax(
-            1
-        ) * allowed + 1e-9 * allowed
-        usable = allowed.any(1)
-        wrong = torch.multinomial(torch.where(usable[:, None], p, 1.0), 1)[:, 0]
-        image, mask = (
-            torch.cat([aligned.image, aligned.image[wrong]]),
-            torch.cat([aligned.image_mask, aligned.image_mask[wrong]]),
-        )
-        both = JointStates(
-            aligned.text.repeat(2, 1, 1), aligned.text_mask.repeat(2, 1), image, mask, aligned.pooled
-        )
-        logits = self.matches(self.joint.mix(both).pooled)[:, 0]
-        y = torch.cat([torch.ones(len(scores)), torch.zeros(len(scores))])
-        weight = torch.cat([usable, usable]).float()
-        return (
-            functional.binary_cross_entropy_with_logits(logits, y, reduction="none") * weight
-        ).sum() / weight.sum().clamp(min=1)
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.config.learning_rate, weight_decay=self.config.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def _optimizer(config: JointTraining) -> OptimizerConfig:
+    return OptimizerConfig(
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        schedule="cosine",
+        gradient_clip=1.0,
+    )
 
 
-class _Pairs:
-    """Random batches, others each epoch, with one random text a photo."""
+def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[Batch]:
+    """Random batches, others each epoch, with one random text a photo; pairs left over wait for the next."""
+    random = np.random.default_rng(config.seed)
+    size = config.batch_pairs
+    count = max(1, len(pairs) // size)
 
-    def __init__(self, pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> None:
-        self.pairs, self.photos, self.size = pairs, photos, config.batch_pairs
-        self.random = np.random.default_rng(config.seed)
+    def order(epoch: int) -> list[Int[np.ndarray, " b"]]:
+        permuted = random.permutation(len(pairs))
+        return [permuted[i * size : (i + 1) * size] for i in range(count)]
 
-    def __len__(self) -> int:
-        return max(1, len(self.pairs) // self.size)
+    def collate(rows: Int[np.ndarray, " b"]) -> Batch:
+        chosen = [pairs[i] for i in rows]
+        texts = [pair.texts[random.integers(len(pair.texts))] for pair in chosen]
+        image = photos.batch(np.array([pair.photo for pair in chosen])).image
+        text = pad_sequence(texts, batch_first=True)
+        lengths = torch.tensor([len(x) for x in texts])
+        mask = torch.arange(text.shape[1]) < lengths[:, None]
+        return text, mask, image.tokens, image.mask, torch.tensor([pair.group for pair in chosen])
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = self.random.permutation(len(self.pairs))
-        for step in range(len(self)):
-            rows = [self.pairs[i] for i in order[step * self.size : (step + 1) * self.size]]
-            texts = [pair.texts[self.random.integers(len(pair.texts))] for pair in rows]
-            image = self.photos.batch(np.array([pair.photo for pair in rows])).image
-            text = torch.zeros(len(rows), max(len(x) for x in texts), texts[0].shape[1])
-            mask = torch.zeros(text.shape[:2], dtype=torch.bool)
-            for i, x in enumerate(texts):
-                text[i, : len(x)] = x
-                mask[i, : len(x)] = True
-            yield text, mask, image.tokens, image.mask, torch.tensor([pair.group for pair in rows])
+    return Batches(order, collate, count=count)

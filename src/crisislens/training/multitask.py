@@ -12,23 +12,29 @@ task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit`
 on the features of the adapted encoder. Our own recipe, not a paper's.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import pytorch_lightning as lightning
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crisislens.core.config import Config
 from crisislens.encoders.base import TextEncoder, TokenizedText, pad_ids
 from crisislens.encoders.lora import LoraState, add_lora, lora_state
-from crisislens.training.lightning_adapter import quiet_trainer
+from crisislens.training.batches import Batches, StreamOrder, batch_count, similar_batches
+from crisislens.training.config import OptimizerConfig
+from crisislens.training.devices import Device
+from crisislens.training.loop import train
+from crisislens.training.objectives import TextTasksLoss
+from crisislens.training.recipe import Recipe
+from crisislens.training.trainer import Machine
 
 __all__ = ["AdapterConfig", "LabeledText", "TextClassifier", "train_adapter", "train_text_classifier"]
+
+Batch = tuple[Tensor, Tensor, dict[str, Tensor]]
 
 
 class AdapterConfig(Config):
@@ -67,6 +73,8 @@ class AdapterConfig(Config):
     """Patterns of the linear maps that are adapted."""
     seed: int = 0
     """Of shuffling, dropout and initial weights."""
+    device: Device = "auto"
+    """Where to train."""
 
 
 @dataclass(frozen=True)
@@ -77,47 +85,20 @@ class LabeledText:
     labels: Mapping[str, int]
 
 
-class _MultitaskModule(lightning.LightningModule):
-    def __init__(
-        self,
-        encoder: TextEncoder,
-        tasks: Mapping[str, int],
-        weights: Mapping[str, Tensor],
-        config: AdapterConfig,
-        steps: int,
-    ) -> None:
+class _TextNetwork(nn.Module):
+    """Logits of every task from the encoder's pooled vector."""
+
+    def __init__(self, encoder: TextEncoder, tasks: Mapping[str, int], *, dropout: float) -> None:
         super().__init__()
-        self.encoder, self.config, self.steps, self.class_weights = encoder, config, steps, dict(weights)
+        self.encoder = encoder
         self.heads = nn.ModuleDict(
             {name: nn.Linear(encoder.pooled_width, classes) for name, classes in tasks.items()}
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(dropout)
 
-    def training_step(self, batch: tuple[Tensor, Tensor, dict[str, Tensor]], _: int) -> Tensor:
-        ids, mask, labels = batch
-        pooled: Float[Tensor, "b e"] = self.dropout(self.encoder(ids, mask)[1])
-        losses = [self._loss(name, head(pooled), labels[name]) for name, head in self.heads.items()]
-        return torch.stack(losses).sum() / len(ids)
-
-    def _loss(self, name: str, logits: Tensor, y: Tensor) -> Tensor:
-        rows = functional.cross_entropy(
-            logits, y, ignore_index=-1, label_smoothing=self.config.smoothing, reduction="none"
-        )
-        return (rows * self.class_weights[name][y.clamp(min=0)]).sum()
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        c = self.config
-        adapted = [p for p in self.encoder.parameters() if p.requires_grad]
-        groups = [
-            {"params": adapted, "lr": c.learning_rate},
-            {"params": self.heads.parameters(), "lr": c.head_learning_rate},
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
-        warm = max(1, round(0.06 * self.steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps))
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+    def forward(self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]) -> dict[str, Tensor]:
+        pooled = self.dropout(self.encoder(ids, mask)[1])
+        return {name: head(pooled) for name, head in self.heads.items()}
 
 
 @dataclass(frozen=True)
@@ -185,20 +166,46 @@ def train_text_classifier(
         config: The recipe.
         progress: Called after each epoch with the epochs done.
     """
-    lightning.seed_everything(config.seed, verbose=False)
+    torch.manual_seed(config.seed)
     _unfreeze(encoder, config)
+    network = _TextNetwork(encoder, tasks, dropout=config.dropout)
+    train(
+        network,
+        TextTasksLoss(_weights(texts, tasks, config.balance), smoothing=config.smoothing),
+        _batches(encoder, texts, tasks, config),
+        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        machine=Machine(device=config.device),
+        after_epoch=None if progress is None else lambda record: progress(record.epoch),
+    )
+    return TextClassifier(encoder, network.heads)
+
+
+def _optimizer(config: AdapterConfig) -> OptimizerConfig:
+    return OptimizerConfig(
+        learning_rate=config.head_learning_rate,
+        encoder_learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        schedule="slope",
+        warm_up=0.06,
+        gradient_clip=1.0,
+    )
+
+
+def _batches(
+    encoder: TextEncoder, texts: Sequence[LabeledText], tasks: Mapping[str, int], config: AdapterConfig
+) -> Batches[Batch]:
     tokens = [_cut(x, config.max_tokens) for x in encoder.tokenize([t.text for t in texts])]
-    loader = _LengthBuckets(
-        tokens, texts, tasks, size=config.batch_posts, seed=config.seed, pad_id=encoder.pad_id
-    )
-    module = _MultitaskModule(
-        encoder, tasks, _weights(texts, tasks, config.balance), config, steps=len(loader) * config.epochs
-    )
-    trainer = quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu")
-    encoder.train()
-    trainer.fit(module, loader)
-    module.eval()
-    return TextClassifier(encoder, module.heads)
+    lengths = np.array([len(x.ids) for x in tokens])
+    labels = {name: torch.tensor([t.labels.get(name, -1) for t in texts]) for name in tasks}
+    pad_id = encoder.pad_id
+
+    def collate(rows: Int[np.ndarray, " b"]) -> Batch:
+        ids, mask = pad_ids([tokens[i] for i in rows.tolist()], pad_id)
+        return ids, mask, {name: y[rows] for name, y in labels.items()}
+
+    size = config.batch_posts
+    order = StreamOrder(lambda generator: similar_batches(lengths, size, generator), config.seed)
+    return Batches(order, collate, count=batch_count(len(texts), size))
 
 
 def _unfreeze(encoder: TextEncoder, config: AdapterConfig) -> None:
@@ -222,13 +229,6 @@ def _cut(tokens: TokenizedText, length: int) -> TokenizedText:
     )
 
 
-def _collate(
-    tokens: Sequence[TokenizedText], texts: Sequence[LabeledText], tasks: Mapping[str, int], pad_id: int
-) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-    ids, mask = pad_ids(tokens, pad_id)
-    return ids, mask, {name: torch.tensor([t.labels.get(name, -1) for t in texts]) for name in tasks}
-
-
 def _weights(
     texts: Sequence[LabeledText], tasks: Mapping[str, int], balance: float
 ) -> dict[str, Float[Tensor, " c"]]:
@@ -239,41 +239,3 @@ def _weights(
         raw = counts**-balance
         weights[name] = raw * counts.sum() / (raw * counts).sum()
     return weights
-
-
-class _LengthBuckets:
-    """Batches of texts of similar length, in random order, another one each epoch."""
-
-    def __init__(
-        self,
-        tokens: Sequence[TokenizedText],
-        texts: Sequence[LabeledText],
-        tasks: Mapping[str, int],
-        *,
-        size: int,
-        seed: int,
-        pad_id: int,
-    ) -> None:
-        self.tokens, self.texts, self.tasks, self.size, self.pad_id = tokens, texts, tasks, size, pad_id
-        self.lengths = torch.tensor([len(x.ids) for x in tokens])
-        self.generator = torch.Generator().manual_seed(seed)
-
-    def __len__(self) -> int:
-        return sum(
-            -(-min(self._pool, len(self.lengths) - start) // self.size)
-            for start in range(0, len(self.lengths), self._pool)
-        )
-
-    @property
-    def _pool(self) -> int:
-        return 50 * self.size
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-        order = torch.randperm(len(self.lengths), generator=self.generator)
-        pools = [pool[self.lengths[pool].argsort(stable=True)] for pool in torch.split(order, self._pool)]
-        batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
-        for i in torch.randperm(len(batches), generator=self.generator).tolist():
-            rows = batches[i].tolist()
-            yield _collate(
-                [self.tokens[j] for j in rows], [self.texts[j] for j in rows], self.tasks, self.pad_id
-            )

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from crisislens.training.config import RunConfig
+from crisislens.training.devices import resolve_device
 from crisislens.training.inputs import Inputs
 
 __all__ = ["evaluation_batches", "predict"]
@@ -22,7 +23,7 @@ def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[n
 
 def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndarray, "s c"]:
     """Logits of all posts, in their order."""
-    device = _device(run)
+    device = resolve_device(run.device)
     network.to(device).eval()
     parts: list[Tensor] = []
     rows = evaluation_batches(inputs.lengths, run)
@@ -32,11 +33,3 @@ def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndar
     network.cpu()
     logits = torch.cat(parts).numpy()
     return logits[np.argsort(np.concatenate(rows), kind="stable")]
-
-
-def _device(run: RunConfig) -> torch.device:
-    if run.device != "auto":
-        return torch.device(run.device)
-    return torch.device(
-        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    )

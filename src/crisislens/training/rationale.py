@@ -1,5 +1,5 @@
-r"""Training of stage 1: which words are evidence (`models.rationale`), with low-rank differences in the text
-encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank differences in
+the text encoder's upper layers.
 
 The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
 linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
@@ -8,31 +8,34 @@ order. The number of epochs is fixed: another event than the one trained on gets
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import pytorch_lightning as lightning
+import numpy as np
 import torch
+from jaxtyping import Int
 from pydantic import Field
-from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.nn import functional
 
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
-from crisislens.data.rationales import AnnotatedText
+from crisislens.data.marked_rationales import AnnotatedText
 from crisislens.data.words import merge_spans, word_labels
 from crisislens.encoders.base import TextEncoder
 from crisislens.encoders.lora import add_lora
-from crisislens.features.word_owners import WordCutter, WordWindow, collate_words
-from crisislens.models.rationale import Decode, TextRationalizer
-from crisislens.nn.rationale import rationale_loss
-from crisislens.nn.word_owners import WordBatch
-from crisislens.training.lightning_adapter import quiet_trainer
+from crisislens.features.word_owners import WordCutter, WordWindow, collate_windows
+from crisislens.models.text_rationalizer import Decode, TextRationalizer
+from crisislens.nn.grouping import group_by_length
+from crisislens.nn.word_owners import WindowBatch
+from crisislens.training.batches import Batches, batch_count
+from crisislens.training.config import OptimizerConfig
+from crisislens.training.devices import Device
+from crisislens.training.loop import train
+from crisislens.training.objectives import EvidenceLoss
+from crisislens.training.recipe import Recipe
+from crisislens.training.trainer import Machine
 
 __all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]
-
-_POOL = 50
 
 
 class RationaleConfig(Config):
@@ -74,6 +77,8 @@ class RationaleConfig(Config):
     """Passes over all texts."""
     seed: int = 0
     """Of shuffling, dropout and initial weights."""
+    device: Device = "auto"
+    """Where to train."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class _Example:
     label: int
 
 
-Batch = tuple[WordBatch, Tensor, Tensor, Tensor]
+Batch = tuple[WindowBatch, Tensor, Tensor, Tensor]
 
 
 def train_rationalizer(
@@ -107,7 +112,7 @@ def train_rationalizer(
     Raises:
         DataError: If no text has a marked word.
     """
-    lightning.seed_everything(config.seed, verbose=False)
+    torch.manual_seed(config.seed)
     examples = _examples(texts, classes, WordCutter(encoder))
     if not any(any(x.labels) for x in examples):
         raise DataError(
@@ -130,13 +135,21 @@ def train_rationalizer(
         pair_width=config.pair_width,
         dropout=config.dropout,
     )
-    loader = _Batches(examples, config, encoder.pad_id)
-    module = _Module(model, config, steps=len(loader) * config.epochs)
-    model.train()
-    quiet_trainer(max_epochs=config.epochs, gradient_clip=1.0, after_epoch=progress, device="cpu").fit(
-        module, loader
+    objective = EvidenceLoss(
+        words=config.alpha,
+        stretches=config.alpha_stretch,
+        balance=config.balance,
+        smoothing=config.smoothing,
     )
-    return model.eval()
+    train(
+        model,
+        objective,
+        _batches(examples, config, encoder.pad_id),
+        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        machine=Machine(device=config.device),
+        after_epoch=None if progress is None else lambda record: progress(record.epoch),
+    )
+    return model
 
 
 def _free_norms(encoder: TextEncoder) -> None:
@@ -160,69 +173,37 @@ def _examples(texts: Sequence[AnnotatedText], classes: Sequence[str], cutter: Wo
     ]
 
 
-class _Module(lightning.LightningModule):
-    def __init__(self, model: TextRationalizer, config: RationaleConfig, steps: int) -> None:
-        super().__init__()
-        self.model, self.config, self.steps = model, config, steps
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        words, y, stretches, label = batch
-        found, c = self.model(words), self.config
-        of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=c.balance)
-        loss: Tensor = c.alpha * of_words + c.alpha_stretch * of_stretches
-        if (label >= 0).any():
-            loss = loss + functional.cross_entropy(
-                found.classes, label, ignore_index=-1, label_smoothing=c.smoothing
-            )
-        return loss
-
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        c = self.config
-        trained = {id(p) for p in self.model.encoder.parameters()}
-        adapted = [p for p in self.model.encoder.parameters() if p.requires_grad]
-        head = [p for p in self.model.parameters() if id(p) not in trained]
-        groups = [
-            {"params": p, "lr": rate}
-            for p, rate in ((adapted, c.learning_rate), (head, c.head_learning_rate))
-            if p
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=c.weight_decay)
-        warm = max(1, round(0.06 * self.steps))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda s: min((s + 1) / warm, max(0.0, 1 - s / self.steps))
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+def _optimizer(config: RationaleConfig) -> OptimizerConfig:
+    return OptimizerConfig(
+        learning_rate=config.head_learning_rate,
+        encoder_learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        schedule="slope",
+        warm_up=0.06,
+        gradient_clip=1.0,
+    )
 
 
-class _Batches:
+def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> Batches[Batch]:
     """Batches of texts of similar length, in random order, another one each epoch."""
+    lengths = np.array([len(x.window.ids) for x in examples])
+    # Python's generator, by which the models that ship were shuffled
+    stream = random.Random(config.seed)
 
-    def __init__(self, examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> None:
-        self.examples, self.size, self.pad_id = examples, config.batch_texts, pad_id
-        self.random = random.Random(config.seed)
+    def order(epoch: int) -> list[Int[np.ndarray, " b"]]:
+        permuted = np.array(stream.sample(range(len(examples)), len(examples)))
+        batches = group_by_length(lengths, permuted, config.batch_texts)
+        stream.shuffle(batches)
+        return batches
 
-    def __len__(self) -> int:
-        pool = _POOL * self.size
-        return sum(
-            -(-min(pool, len(self.examples) - start) // self.size)
-            for start in range(0, len(self.examples), pool)
-        )
+    def collate(rows: Int[np.ndarray, " b"]) -> Batch:
+        return _collate([examples[i] for i in rows.tolist()], pad_id)
 
-    def __iter__(self) -> Iterator[Batch]:
-        order = self.random.sample(range(len(self.examples)), len(self.examples))
-        batches = []
-        for start in range(0, len(order), _POOL * self.size):
-            pool = sorted(
-                order[start : start + _POOL * self.size], key=lambda i: len(self.examples[i].window.ids)
-            )
-            batches += [pool[i : i + self.size] for i in range(0, len(pool), self.size)]
-        self.random.shuffle(batches)
-        for rows in batches:
-            yield _collate([self.examples[i] for i in rows], self.pad_id)
+    return Batches(order, collate, count=batch_count(len(examples), config.batch_texts))
 
 
 def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
-    batch = collate_words([x.window for x in examples], pad_id)
+    batch = collate_windows([x.window for x in examples], pad_id)
     y = torch.zeros(batch.words.shape)
     stretches = torch.zeros(len(examples), batch.words.shape[1], batch.words.shape[1])
     for row, x in enumerate(examples):
@@ -246,14 +227,16 @@ def predict_words(
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]
     windows.sort(key=lambda item: len(item[1].ids))
-    found = [([False] * len(text.words()), [0.0] * len(text.words())) for text in texts]
-    places = [{span: k for k, span in enumerate(text.words())} for text in texts]
+    words = [text.words() for text in texts]
+    found = [([False] * len(spans), [0.0] * len(spans)) for spans in words]
+    places = [{span: k for k, span in enumerate(spans)} for spans in words]
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
-        out = model.rationales(
-            collate_words([window for _, window in part], model.encoder.pad_id), decode=decode
-        )
+        batch = collate_windows([window for _, window in part], model.encoder.pad_id)
+        out = model.rationales(batch, decode=decode)
         for (i, window), chosen, p in zip(part, out.chosen.tolist(), out.probability.tolist(), strict=True):
+            of_text, probabilities = found[i]
             for j, span in enumerate(window.spans):
-                found[i][0][places[i][span]], found[i][1][places[i][span]] = chosen[j], p[j]
+                place = places[i][span]
+                of_text[place], probabilities[place] = chosen[j], p[j]
     return found

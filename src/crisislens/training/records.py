@@ -4,17 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import nn
 
 from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
-from crisislens.evaluation.calibration import softmax
+from crisislens.data.labeled import LabeledData
+from crisislens.data.language import training_languages
+from crisislens.domain.tasks import TASKS, Task
+from crisislens.evaluation.several import HOLDS
 from crisislens.features.encode import PostEncoder
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel
+from crisislens.training.calibrate import calibrations, judged
 from crisislens.training.config import RunConfig
-from crisislens.training.data import TaskData
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.features import Prepared
 from crisislens.training.graph import GraphNetwork
@@ -29,11 +32,14 @@ def write_artifact(
     run: RunConfig,
     network: nn.Module,
     prepared: Prepared,
-    data: TaskData,
+    data: LabeledData,
     test: Evaluation,
     abstain_below: float,
 ) -> None:
-    """Saves the model, and the encoder's adapter where it was trained."""
+    """Saves the model with its calibration, and the encoder's adapter where it was trained."""
+    several = data.space.several
+    y = data.labels("dev")
+    kinds = {} if run.as_published else calibrations(network, prepared.inputs["dev"], y, run, several=several)
     spec, encoder_mark, features_mark = (
         run.encoder,
         prepared.encoder_fingerprint,
@@ -55,30 +61,45 @@ def write_artifact(
         widths=prepared.widths,
         temperature=test.temperature,
         abstain_below=abstain_below,
+        task=None if _ships(data.space) else data.space,
+        calibration=kinds,
+        rules=run.rules,
+        limits=run.limits,
+        languages=training_languages([p.post.text for p in data.splits["train"]]),
+        modalities=run.modalities,
+        knowledge="" if run.knowledge is None else run.knowledge.name,
         card=_card(run, data, test),
     )
     save_artifact(folder, model, run.model, meta)
 
 
-def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
+def _ships(task: Task) -> bool:
+    """Whether a task is one of ours, and not a user's own of that name."""
+    return task.name in TASKS and TASKS[task.name] == task
+
+
+def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
     facts = ", ".join(
         f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int)
     )
-    counts = ", ".join(f"{split} {len(posts)}" for split, posts in data.splits.items())
+    photos = data.photos()
+    counts = ", ".join(
+        f"{split} {len(posts)} ({photos[split]} with their photo)" for split, posts in data.splits.items()
+    )
     events = sorted({str(event) for event in data.events("train")})
+    source = "source" if events == ["unknown"] else f"events ({', '.join(events)})"
     quirk = (
         ("It reproduces published code: a post's result depends on the posts in its batch.",)
         if run.as_published
         else ()
     )
     return Card(
-        summary=f"{run.model.name} on {data.space.task} ({data.space.setting}), trained by the run file "
+        summary=f"{run.model.name} on {data.space.question} ({data.space.setting}), trained by the run file "
         f"{run.name}, encoder {run.mode}.",
         data=(f"{facts}; posts: {counts}",),
         limits=(
             *quirk,
-            f"Trained and tested on posts of the same events ({', '.join(events)}); another event is another "
-            f"distribution.",
+            f"Trained and tested on posts of the same {source}; another event is another distribution.",
             "Temperature and abstention were chosen on development posts that also chose the epoch, so they "
             "are slightly optimistic.",
         ),
@@ -93,7 +114,7 @@ def _card(run: RunConfig, data: TaskData, test: Evaluation) -> Card:
 
 def write_predictions(
     path: Path,
-    data: TaskData,
+    data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
     temperature: float,
     abstain_below: float,
@@ -104,18 +125,21 @@ def write_predictions(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    several = data.space.several
     names = np.array(data.space.classes)
     tables = []
     for split, z in logits.items():
-        p = softmax(z, temperature)
+        y = data.labels(split)
+        found = judged(z, y, several=several, temperature=temperature)
+        p = found.probabilities
         columns: dict[str, object] = {
             "id": [x.post.id for x in data.splits[split]],
             "split": [split] * len(z),
             "event": data.events(split).tolist(),
-            "label": names[data.labels(split)].tolist(),
-            "answer": names[p.argmax(1)].tolist(),
-            "confidence": p.max(1),
-            "abstained": p.max(1) < abstain_below,
+            "label": _names(y == 1, names) if several else names[y].tolist(),
+            "answer": _names(p >= HOLDS, names) if several else names[p.argmax(1)].tolist(),
+            "confidence": found.confidence,
+            "abstained": found.confidence < abstain_below,
             **{f"logit_{name}": z[:, i].astype(np.float32) for i, name in enumerate(names)},
             **{f"p_{name}": p[:, i] for i, name in enumerate(names)},
         }
@@ -123,6 +147,11 @@ def write_predictions(
     buffer = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables(tables), buffer)
     atomic_write(path, buffer.getvalue().to_pybytes())
+
+
+def _names(held: Bool[np.ndarray, "s c"], names: np.ndarray) -> list[str]:
+    """For each post the labels that hold, with `;` between them as `data.own_labels` reads them."""
+    return [";".join(names[row].tolist()) for row in held]
 
 
 def read_predictions(path: Path) -> dict[str, Float[np.ndarray, "s c"]]:
@@ -141,6 +170,6 @@ def read_predictions(path: Path) -> dict[str, Float[np.ndarray, "s c"]]:
         z = np.stack([table[name].to_numpy() for name in columns], axis=1)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise CacheError(
-            f"{path} cannot be read as predictions ({error}); train without resume to replace them"
+            f"{path} cannot be read as predictions ({error}); train again with --overwrite"
         ) from error
     return {str(split): z[splits == split] for split in np.unique(splits)}

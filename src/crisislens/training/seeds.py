@@ -10,6 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
+from crisislens.data.catalog import load_labeled
+from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.significance import (
     MeanInterval,
@@ -19,11 +21,10 @@ from crisislens.evaluation.significance import (
     mean_interval,
     paired_bootstrap,
 )
+from crisislens.training.classification import EpochRecord
 from crisislens.training.config import Published, RunConfig
-from crisislens.training.data import TaskData, load_data
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.fit import RunResult, fit
-from crisislens.training.lightning_adapter import EpochRecord
 
 __all__ = ["Comparison", "SeedSummary", "compare", "fit_seeds", "summarize"]
 
@@ -86,12 +87,13 @@ def fit_seeds(
     out: Path,
     cache: Path,
     resume: bool = False,
-    data: TaskData | None = None,
+    overwrite: bool = False,
+    data: LabeledData | None = None,
     on_features: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> list[RunResult]:
     """Fits all seeds of a run file; arguments and errors as of `fit.fit`."""
-    data = load_data(run.data) if data is None else data
+    data = load_labeled(run.data, run.task) if data is None else data
     return [
         fit(
             run,
@@ -99,6 +101,7 @@ def fit_seeds(
             out=out,
             cache=cache,
             resume=resume,
+            overwrite=overwrite,
             data=data,
             on_features=on_features,
             on_epoch=on_epoch,
@@ -134,7 +137,7 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
 def compare(
     base: Sequence[RunResult],
     others: Mapping[str, Sequence[RunResult]],
-    data: TaskData,
+    data: LabeledData,
     *,
     metric: str = "weighted_f1",
     resamples: int = 10_000,

@@ -18,7 +18,7 @@ from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, 
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.data import LengthBatches, collate_examples, encode_posts
+from crisislens.training.extraction.data import collate_examples, encode_posts, length_batches
 from crisislens.training.extraction.evaluate import (
     evaluate_extractor,
     predict_examples,
@@ -636,9 +636,8 @@ def test_batches_depend_on_seed_and_epoch_alone(folder: Path, splits: Extraction
     examples = encode_posts(splits.train, extractor, word_reader(extractor), {})
 
     def order(seed: int, epoch: int) -> list[list[int]]:
-        batches = LengthBatches(examples, size=10, seed=seed, extractor=extractor)
-        batches.epoch = epoch
-        return [batch.ids.flatten().tolist() for batch, _ in batches]
+        batches = length_batches(examples, size=10, seed=seed, extractor=extractor)
+        return [batch.ids.flatten().tolist() for batch, _ in batches.epoch(epoch)]
 
     assert order(0, 1) == order(0, 1)
     assert order(0, 1) != order(0, 2) != order(1, 2)

@@ -61,13 +61,14 @@
     tasks.forEach(function (field) {
       if (!wanted[field.name]) return;
       chosen += 1;
-      if (data["answer-" + field.dataset.task] !== wanted[field.name]) kept = false;
+      if (data["answer-" + field.dataset.task].indexOf("|" + wanted[field.name] + "|") < 0) kept = false;
     });
     tasks.forEach(function (field) {
       if ((!chosen || wanted[field.name]) && +data["confidence-" + field.dataset.task] < least) kept = false;
     });
     var unsure = +data.unsure > 0;
     return kept && (wanted.unsure !== "hide" || !unsure) && (wanted.unsure !== "only" || unsure) &&
+      (wanted.unsure !== "unread" || data.unread === "1") &&
       (!wanted.photo || data.photo === wanted.photo) && (!wanted.language || data.language === wanted.language) &&
       (!wanted.event || data.event === wanted.event) &&
       (!wanted.from || (card.time !== null && card.time >= Date.parse(wanted.from + "Z"))) &&

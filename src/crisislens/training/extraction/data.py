@@ -1,10 +1,12 @@
 """From posts that people marked to what a training step eats."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from crisislens.core.errors import ConfigError, DataError
@@ -15,11 +17,10 @@ from crisislens.encoders.vision import VisionSpec, load_vision
 from crisislens.features.words import EncodedWords, WordReader, collate_words
 from crisislens.models.extraction import Extractor
 from crisislens.nn.words import WordBatch
+from crisislens.training.batches import EPOCH_STRIDE, Batches, batch_count, similar_batches
 from crisislens.training.extraction.pictures import frozen_patches, photo_of, pixel_batch
 
-__all__ = ["Example", "LengthBatches", "collate_examples", "encode_posts"]
-
-_POOL_BATCHES = 50
+__all__ = ["Example", "collate_examples", "encode_posts", "length_batches"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
     return batch, y
 
 
-class LengthBatches:
+def length_batches(
+    examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor
+) -> Batches[tuple[WordBatch, Tensor]]:
     """Batches of posts whose texts are of similar length in random order, other ones in each epoch; they
     depend on seed and epoch alone.
 
@@ -158,21 +161,13 @@ class LengthBatches:
         seed: Of the order.
         extractor: For which they are made.
     """
+    lengths = np.array([len(e.words) for e in examples])
 
-    def __init__(self, examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor) -> None:
-        self.examples, self.size, self.seed, self.extractor, self.epoch = examples, size, seed, extractor, 0
-        self._lengths = torch.tensor([len(e.words) for e in examples])
+    def order(epoch: int) -> list[Int[np.ndarray, " b"]]:
+        generator = torch.Generator().manual_seed(EPOCH_STRIDE * seed + epoch)
+        return similar_batches(lengths, size, generator)
 
-    def __len__(self) -> int:
-        return -(-len(self.examples) // self.size)
+    def collate(rows: Int[np.ndarray, " b"]) -> tuple[WordBatch, Tensor]:
+        return collate_examples([examples[i] for i in rows.tolist()], extractor)
 
-    def __iter__(self) -> Iterator[tuple[WordBatch, Tensor]]:
-        generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
-        order = torch.randperm(len(self.examples), generator=generator)
-        pools = [
-            pool[self._lengths[pool].argsort(stable=True)]
-            for pool in torch.split(order, _POOL_BATCHES * self.size)
-        ]
-        batches = [batch for pool in pools for batch in torch.split(pool, self.size)]
-        for i in torch.randperm(len(batches), generator=generator).tolist():
-            yield collate_examples([self.examples[j] for j in batches[i].tolist()], self.extractor)
+    return Batches(order, collate, count=batch_count(len(examples), size))

@@ -1,0 +1,52 @@
+"""How the commands open tables of posts, and say what reading found."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisislens.cli.console import say
+from crisislens.core.errors import InputError
+
+if TYPE_CHECKING:
+    from crisislens.data.source import PostSource
+
+__all__ = ["ENCODING_HELP", "MAP_HELP", "POSTS_HELP", "columns_of", "open_posts", "say_notes"]
+
+POSTS_HELP = (
+    "Posts as .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a WhatsApp chat (.txt); text also as .gz."
+)
+MAP_HELP = "FIELD=COLUMN, as in text=tweetText or text=record.text; FIELD= for none; may be given again."
+ENCODING_HELP = "How POSTS spells letters, as in cp1251. Default: its mark, UTF-8, or what fits best."
+
+
+def columns_of(pairs: Sequence[str]) -> dict[str, str]:
+    """`FIELD=COLUMN` pairs as a mapping; an empty column says that the table has none for the field."""
+    columns: dict[str, str] = {}
+    for pair in pairs:
+        field, sign, name = pair.partition("=")
+        if not sign or not field.strip():
+            raise InputError(f"--map {pair!r} is not of the form FIELD=COLUMN, as in text=tweetText")
+        columns[field.strip()] = name.strip()
+    return columns
+
+
+def open_posts(
+    path: Path, pairs: Sequence[str] | None = None, *, encoding: str | None = None
+) -> "PostSource":
+    """Opens a table of posts.
+
+    Arguments:
+        path: The file.
+        pairs: As of `columns_of`.
+        encoding: How it spells letters; None finds out.
+    """
+    from crisislens.data.tabular import read_posts
+
+    return read_posts(path, columns_of(pairs or ()) or None, encoding=encoding)
+
+
+def say_notes(source: "PostSource") -> None:
+    """Says what a reader must know of how posts were read; call it when they have been."""
+    notes = source.describe().get("notes")
+    for note in notes if isinstance(notes, list) else ():
+        say(f"note         {note}")

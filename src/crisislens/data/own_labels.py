@@ -1,0 +1,256 @@
+"""Posts and labels of one's own: a table with a label column, or a folder of photos for each class.
+
+A label cell holds one label, or several with `;` or `|` between them, or a JSON list. An empty cell leaves
+the row out, but for tasks where several may hold: there it says that none does if the row has a split or the
+column's other cells hold several.
+
+Splits: a column `split` (or `set`, `fold`) with `train`, `dev` (also `val`, `valid`, `validation`,
+`development`) and `test`. Where there is none, or no dev or test rows, they are made without leaks: posts
+with one id, near-duplicate texts or photos, or chains of them, stay together (`data.splits`).
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from crisislens.core.errors import DataError, InputError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.catalog import DataConfig, OwnTask
+from crisislens.data.columns import FIELDS
+from crisislens.data.labeled import PARTS, LabeledData
+from crisislens.data.lines import BrokenRow
+from crisislens.data.source import LabeledPost
+from crisislens.data.splits import make_splits
+from crisislens.data.tabular import read_posts, table_rows
+from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.tasks import Task, own_task
+
+__all__ = ["LABEL_COLUMNS", "SPLIT_COLUMNS", "labels_of", "read_folders", "read_table"]
+
+LABEL_COLUMNS: tuple[str, ...] = ("label", "labels", "class", "category", "target")
+"""The names that a label column is found by, the preferred first."""
+SPLIT_COLUMNS: tuple[str, ...] = ("split", "set", "fold")
+"""The same for the column of splits."""
+_PART_NAMES = {
+    **{part: part for part in PARTS},
+    **dict.fromkeys(("training",), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "development"), "dev"),
+    **dict.fromkeys(("testing", "eval", "evaluation"), "test"),
+}
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+_MOST_CLASSES = 200
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A post with what its label and split cells say; `part` is empty where the table has no splits."""
+
+    post: Post
+    labels: tuple[str, ...]
+    part: str
+
+
+def labels_of(cell: object) -> tuple[str, ...]:
+    """The labels in a cell.
+
+    >>> labels_of("water; food"), labels_of('["water"]'), labels_of(" "), labels_of(2)
+    (('water', 'food'), ('water',), (), ('2',))
+    """
+    if cell is None:
+        return ()
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        # what is no JSON after all is a label that begins with a bracket
+        with suppress(ValueError, RecursionError):
+            cell = json.loads(cell)
+    if isinstance(cell, list | tuple):
+        parts = [str(part) for part in cell]
+    else:
+        parts = str(cell).replace("|", ";").split(";")
+    return tuple(dict.fromkeys(name for part in parts if (name := " ".join(part.split()))))
+
+
+def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
+    """The labeled posts of a CSV, TSV, JSONL or Parquet file.
+
+    Raises:
+        DataError: If the file, the label column or a label is not as expected, or no row has a label.
+    """
+    path = Path(config.root)
+    post_columns = {field: name for field, name in config.columns.items() if field in FIELDS}
+    strange = sorted(set(config.columns) - {*FIELDS, "label", "split"})
+    if strange:
+        known = ", ".join((*FIELDS, "label", "split"))
+        raise DataError(f"data.columns names {', '.join(strange)}; a labeled table has {known}")
+    try:
+        source = read_posts(path, post_columns or None)
+        names, _ = table_rows(path, [])
+    except InputError as error:
+        raise DataError(f"data.root: {error}") from error
+    label = _column("label", config, names, LABEL_COLUMNS, path)
+    if label is None:
+        raise DataError(
+            f"{path.name} has no label column ({', '.join(LABEL_COLUMNS)}); its columns are "
+            f"{', '.join(names[:40])}; name one with data.columns.label=COLUMN"
+        )
+    split = _column("split", config, names, SPLIT_COLUMNS, path)
+    rows, lost = _rows(path, source, label, split)
+    image_root = Path(config.images) if config.images else path.resolve().parent
+    identity = {"table": source.fingerprint(), "label": label, "split": split, "seed": config.split_seed}
+    described = {"kind": "table", "file": path.name, "label column": label, "rows that failed": lost}
+    return _labeled(rows, task, label, image_root, config, identity, described)
+
+
+def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
+    """Photos in a folder for each class: `ROOT/CLASS/photo.jpg`, or `ROOT/train/CLASS/photo.jpg` and so on.
+
+    Raises:
+        DataError: If there is no such folder, or it holds no photos in folders.
+    """
+    root = Path(config.root)
+    if not root.is_dir():
+        raise DataError(f"no folder at {root}; data.root names the folder that holds a folder for each class")
+    rows: list[_Row] = []
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in _PICTURES and p.is_file()):
+        steps = path.relative_to(root).parts[:-1]
+        if not steps:
+            continue
+        part = _PART_NAMES.get(steps[0].lower(), "") if len(steps) > 1 else ""
+        name = path.relative_to(root).as_posix()
+        label = steps[1] if part else steps[0]
+        rows.append(_Row(Post(id=name, image=ImageRef(path=name)), (label,), part))
+    if not rows:
+        kinds = ", ".join(sorted(_PICTURES))
+        raise DataError(f"{root} holds no photos ({kinds}) in folders; make a folder for each class")
+    identity = {
+        "folders": [(row.post.id, (root / row.post.id).stat().st_size) for row in rows],
+        "seed": config.split_seed,
+    }
+    return _labeled(
+        rows, task, "kind", root, config, identity, {"kind": "folders of photos", "folder": root.name}
+    )
+
+
+def _column(
+    field: str, config: DataConfig, names: Sequence[str], usual: Iterable[str], path: Path
+) -> str | None:
+    wanted = config.columns.get(field)
+    if wanted is not None:
+        if wanted not in names:
+            raise DataError(
+                f"{path.name} has no column {wanted!r} for {field}; its columns are {', '.join(names[:40])}"
+            )
+        return wanted
+    lower = {name.strip().lower(): name for name in reversed(names)}
+    return next((lower[name] for name in usual if name in lower), None)
+
+
+def _rows(path: Path, source: Iterable[object], label: str, split: str | None) -> tuple[list[_Row], int]:
+    """The posts with their cells, and how many rows could not be read."""
+    wanted = [label] if split is None else [label, split]
+    rows: list[_Row] = []
+    lost = 0
+    for post, cells in zip(source, table_rows(path, wanted)[1], strict=False):
+        if not isinstance(post, Post) or isinstance(cells, BrokenRow):
+            lost += 1
+            continue
+        rows.append(_Row(post, labels_of(cells.get(label)), _part(cells, split, post.id, path)))
+    return rows, lost
+
+
+def _part(cells: Mapping[str, object], split: str | None, post_id: str, path: Path) -> str:
+    raw = "" if split is None else str(cells.get(split) or "").strip().lower()
+    if not raw:
+        return ""
+    if raw not in _PART_NAMES:
+        raise DataError(
+            f"{path.name}, post {post_id!r:.60}: column {split} says {raw!r:.40}; expected one of "
+            f"{', '.join(_PART_NAMES)}"
+        )
+    return _PART_NAMES[raw]
+
+
+def _labeled(
+    rows: Sequence[_Row],
+    task: OwnTask,
+    column: str,
+    image_root: Path,
+    config: DataConfig,
+    identity: Mapping[str, object],
+    described: Mapping[str, object],
+) -> LabeledData:
+    """The posts of a task in three parts."""
+    several = any(len(row.labels) > 1 for row in rows) if task.several is None else task.several
+    if not several and (row := next((r for r in rows if len(r.labels) > 1), None)):
+        raise DataError(
+            f"post {row.post.id!r:.60} has the labels {', '.join(row.labels)}, and the task allows one; set "
+            "task.several to true, or correct the cell"
+        )
+    space = _space(rows, task, column, several=several)
+    kept = [row for row in rows if row.labels or several]
+    if not any(row.labels for row in kept):
+        raise DataError(f"no row has a label in {column}; fill the column, or name another")
+    if config.only_measured:
+        parts = [row.part or "test" for row in kept]
+    else:
+        parts = _parts(kept, image_root, config.split_seed)
+    splits: dict[str, list[LabeledPost]] = {part: [] for part in PARTS}
+    for row, part in zip(kept, parts, strict=True):
+        first, *rest = row.labels or ("",)
+        splits[part].append(LabeledPost(row.post, first, part, also=tuple(rest)))
+    made = not config.only_measured and any(not row.part for row in kept)
+    facts = {
+        **described,
+        "rows without a label": len(rows) - len(kept),
+        "splits": "made without leaks" if made else "from the source",
+    }
+    if config.only_measured:
+        identity = {**identity, "only measured": True}
+    mark = fingerprint({**identity, "task": space.model_dump(mode="json")})
+    return LabeledData(space, splits, image_root, mark, facts)
+
+
+def _space(rows: Sequence[_Row], task: OwnTask, column: str, *, several: bool) -> Task:
+    counts = Counter(chain.from_iterable(row.labels for row in rows))
+    if len(counts) > _MOST_CLASSES and not task.classes:
+        raise DataError(
+            f"column {column} holds {len(counts)} different labels; is it the label column? name it with "
+            "data.columns.label=COLUMN, or list task.classes"
+        )
+    classes = task.classes or tuple(sorted(counts))
+    if strange := sorted(set(counts) - set(classes)):
+        raise DataError(
+            f"column {column} holds {', '.join(strange[:10])}, which task.classes does not list; add them or "
+            "correct the cells"
+        )
+    name = task.name or "".join(c if c.isalnum() else "_" for c in column.strip().lower())
+    return own_task(
+        name, classes, several=several, titles=task.titles, urgency=task.urgency, ordered=task.ordered
+    )
+
+
+def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:
+    """The part of each row: what the table says, and for the others what `make_splits` chooses."""
+    given = {row.part for row in rows}
+    if given == set(PARTS):
+        # a row without a split in a table that has all three belongs to none of them by the table's own word
+        if unsaid := sum(not row.part for row in rows):
+            raise DataError(
+                f"{unsaid} rows have a label and no split; fill the split column, or empty it all"
+            )
+        return [row.part for row in rows]
+    wanted = [part for part in PARTS if part not in given]
+    labels = [row.labels[0] if row.labels else "" for row in rows]
+    free = [i for i, row in enumerate(rows) if row.part in ("", "train")]
+    if "train" not in given and given - {""}:
+        said = ", ".join(sorted(given - {""}))
+        raise DataError(f"the split column names {said} rows and no train rows; add them, or empty it all")
+    posts = [rows[i].post for i in free]
+    made = make_splits(posts, [labels[i] for i in free], image_root=image_root, parts=wanted, seed=seed)
+    found = [row.part for row in rows]
+    for i, part in zip(free, made, strict=True):
+        found[i] = part
+    return found

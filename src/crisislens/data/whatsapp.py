@@ -1,0 +1,86 @@
+"""Chats that WhatsApp exports as `.txt`: a message begins with its time, and may go on for several lines.
+
+    06/02/2023, 04:18 - Volunteer A: Flood waters took the bridge
+    near the market
+    [06.02.23, 04:19:11] Volunteer B: IMG-20230206-WA0001.jpg (file attached)
+
+The order of day and month is the phone's, so the column of times decides it as in any table (`data.dates`);
+times are the phone's too, without a zone, and taken for UTC. Lines without an author ("joined using this
+link") are no posts. Who wrote a message does not become part of the post.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from crisislens.data.encoding import Encoding
+from crisislens.data.exports import LeftOut
+from crisislens.data.lines import MAX_LINE, BrokenRow, read_lines
+
+__all__ = ["COLUMNS", "chat_rows", "is_chat"]
+
+COLUMNS = ["text", "image", "created_at"]
+"""The columns that a chat has as a table."""
+_DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}"
+_CLOCK = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
+_START = re.compile(rf"\[?(?P<date>{_DATE}),?\s+(?P<clock>{_CLOCK})(?:\]\s?|\s[-–]\s)(?P<rest>.*)", re.DOTALL)
+_SAID = re.compile(r"(?P<who>[^:\n]{1,80}):\s(?P<what>.*)", re.DOTALL)
+_MARKS = re.compile("[\u200e\u200f\u202a-\u202e\ufeff]")
+_FILE = re.compile(
+    r"^(?:<attached: )?(?P<name>[^\n<>:\"|?*]{1,200}\.[A-Za-z0-9]{2,5})(?:>| \([^()\n]{1,40}\))$",
+    re.MULTILINE,
+)
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic")
+_NOT_THERE = re.compile(r"<[^<>\n]{1,40}>")
+_LOOKED_AT = 30
+
+
+def is_chat(path: Path, encoding: Encoding) -> bool:
+    """Whether one of the first lines begins as a message does."""
+    for number, line in enumerate(read_lines(path, encoding)):
+        if isinstance(line, str) and _START.match(_MARKS.sub("", line)):
+            return True
+        if number >= _LOOKED_AT:
+            break
+    return False
+
+
+def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
+    """The messages of a chat, by `COLUMNS`."""
+    message: list[str] = []
+    size = 0
+    for line in read_lines(path, encoding):
+        if isinstance(line, BrokenRow):
+            yield line
+            continue
+        plain = _MARKS.sub("", line)
+        if _START.match(plain):
+            yield from _row(message, size)
+            message, size = [plain], len(plain)
+        elif size <= MAX_LINE:
+            message.append(plain)
+            size += len(plain)
+    yield from _row(message, size)
+
+
+def _row(message: list[str], size: int) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
+    found = _START.match("\n".join(message)) if message else None
+    if found is None:
+        if any(line.strip() for line in message):
+            yield LeftOut("lines before the first message")
+        return
+    said = _SAID.match(found["rest"])
+    if said is None:
+        yield LeftOut("service messages")
+        return
+    if size > MAX_LINE:
+        yield BrokenRow(f"the message has more than {MAX_LINE:,} characters; leave it out")
+        return
+    text = said["what"]
+    names = [file["name"] for file in _FILE.finditer(text)]
+    pictures = [name for name in names if name.lower().endswith(_PICTURES)]
+    text = _FILE.sub("", text)
+    # <Media omitted>, in the phone's language
+    text = "" if _NOT_THERE.fullmatch(text.strip()) else text
+    moment = f"{found['date']} {_MARKS.sub('', found['clock'])}"
+    yield {"text": text.strip(), "image": pictures, "created_at": moment}

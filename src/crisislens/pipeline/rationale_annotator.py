@@ -1,0 +1,125 @@
+"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and photo
+contributed to each answer.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from crisislens.data.language import detect_language
+from crisislens.data.words import merge_spans
+from crisislens.domain.assessment import Modality
+from crisislens.domain.post import Post
+from crisislens.domain.rationale import Contribution, PatchHeat, Rationale, TextSpan
+from crisislens.explain.contribution import coalition_logits, modality_shapley
+from crisislens.explain.heat import describe_heat
+from crisislens.explain.rationalizer import PostRationale, Rationalizer
+from crisislens.features.encode import EncodedPosts, collate
+from crisislens.pipeline.annotator import Answers
+
+__all__ = ["RationaleAnnotator", "build"]
+
+_DIGITS = 4
+_HEAT_DIGITS = 3
+
+
+class RationaleAnnotator:
+    """Adds `Assessment.rationale`.
+
+    Arguments:
+        rationalizer: The rationale model.
+    """
+
+    name = "rationale"
+
+    def __init__(self, rationalizer: Rationalizer) -> None:
+        self.rationalizer = rationalizer
+        self.tokens: tuple[Modality, ...] = ("image",) if rationalizer.loaded.joint is not None else ()
+        self._answers: Answers | None = None
+        self._sees_photos = False
+
+    def attach(self, answers: Answers) -> None:
+        """Learns whose answers are explained; heat needs the image encoder that the rationale model was
+        trained on.
+        """
+        self._answers = answers
+        self._sees_photos = (
+            answers.encoder.encoders.image.fingerprint() == self.rationalizer.loaded.config.image_encoder
+        )
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the rationale model."""
+        return self.rationalizer.loaded.fingerprint
+
+    def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
+        """The rationale of each post."""
+        foreign = [self._foreign(text) for text in encoded.texts]
+        photos = [f.image_tokens if self._sees_photos else None for f in encoded.features]
+        texts = ["" if language else post.text for post, language in zip(posts, foreign, strict=True)]
+        found = self.rationalizer.find(texts, photos)
+        contributions = self._contributions(encoded)
+        return [{"rationale": self._record(*row)} for row in zip(found, foreign, contributions, strict=True)]
+
+    def _foreign(self, cleaned: str) -> str | None:
+        language, known = detect_language(cleaned), self.rationalizer.loaded.config.languages
+        return language if language and known and language not in known else None
+
+    def _record(
+        self, found: PostRationale, foreign: str | None, contributions: dict[str, Contribution]
+    ) -> Rationale:
+        config = self.rationalizer.loaded.config
+        spans = []
+        for start, end in merge_spans(found.words, found.chosen):
+            inside = [
+                p for (a, b), p in zip(found.words, found.probability, strict=True) if start <= a and b <= end
+            ]
+            spans.append(TextSpan(start=start, end=end, score=round(float(np.mean(inside)), _DIGITS)))
+        heat = None
+        if found.heat is not None and found.heat.any():
+            rows, columns = found.heat.shape
+            values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
+            heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
+        note = (
+            f"text seems to be in another language ({foreign}) than rationales were learned from; no words "
+            f"are marked"
+            if foreign
+            else None
+        )
+        return Rationale(
+            method="rationales",
+            model=f"{config.name} {config.version} ({self.rationalizer.loaded.fingerprint})",
+            text=tuple(spans),
+            image=heat,
+            contributions=contributions,
+            note=note,
+        )
+
+    def _contributions(self, encoded: EncodedPosts) -> list[dict[str, Contribution]]:
+        """Per post and task the exact Shapley values of its modalities."""
+        out: list[dict[str, Contribution]] = [{} for _ in encoded.features]
+        if self._answers is None or not encoded.features:
+            return out
+        batch = collate(encoded.features, self._answers.encoder.encoders.widths())
+        # only what a post has can have contributed
+        there: list[list[str]] = [[] for _ in encoded.features]
+        for name, modality in batch.modalities().items():
+            for i in modality.present.nonzero()[:, 0].tolist():
+                there[i].append(name)
+        for task, loaded in self._answers.models.items():
+            logits = coalition_logits(loaded.model, batch)
+            everything = frozenset(batch.modalities())
+            for i, names in enumerate(there):
+                best = int(logits[everything][i].argmax())
+                worth = {coalition: float(rows[i, best]) for coalition, rows in logits.items()}
+                values = modality_shapley(names, worth.__getitem__)
+                out[i][task] = Contribution(
+                    label=loaded.meta.classes[best],
+                    base=round(float(logits[frozenset()][i, best]), _DIGITS),
+                    values={name: round(v, _DIGITS) for name, v in values.items()},
+                )
+        return out
+
+
+def build() -> RationaleAnnotator:
+    """With the rationale model that ships."""
+    return RationaleAnnotator(Rationalizer.load())

@@ -1,0 +1,65 @@
+"""Files of a run: written beside their place, flushed to the disk, renamed; a full disk is said in a
+sentence.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from crisislens.core.errors import RunError
+
+__all__ = ["part_of", "take_place", "writing"]
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def part_of(path: Path) -> Path:
+    """The file beside `path` that is written until it is whole."""
+    return path.with_name(f".{path.name}.part")
+
+
+def take_place(part: Path, path: Path) -> None:
+    """Puts a whole file in the place of another, on the disk when this returns.
+
+    Arguments:
+        part: The file, closed.
+        path: Its place.
+    """
+    with writing(path.parent):
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """Says where the disk is full, if it is.
+
+    Arguments:
+        where: The folder or file that is written.
+
+    Raises:
+        RunError: If it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise RunError(
+            f"the disk that holds {where} is full ({error.strerror}); what is finished is kept: make room "
+            f"and start the same command again"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself outlives a loss of power; not every system can do it."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,123 @@
+"""All that is checked before a run is encoded, trained or written: what is there already is not lost to a
+mistake in a run file.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from crisislens.core.errors import CacheError, ConfigError
+from crisislens.core.files import atomic_write
+from crisislens.core.yaml_files import dump_yaml
+from crisislens.data.labeled import LabeledData, check_parts
+from crisislens.nn.widths import FeatureWidths
+from crisislens.training.config import RunConfig
+
+__all__ = ["check_free", "check_run", "check_seeds", "open_folder", "run_folder"]
+
+
+def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
+    """Where a seed of a run is written."""
+    return out / run.name / f"seed-{seed}"
+
+
+def check_seeds(
+    run: RunConfig, data: LabeledData, seeds: Iterable[int], out: Path, *, resume: bool, overwrite: bool
+) -> None:
+    """Refuses, before the first seed trains, what would stop a later one.
+
+    Arguments:
+        run: The run file.
+        data: Its labeled posts.
+        seeds: Those that are to be trained.
+        out: Results go to `OUT/NAME/seed-N`.
+        resume: Whether a run that is there is gone on with.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If a run is there already, and neither is set.
+        DataError: If no training can use the posts.
+    """
+    check_parts(data)
+    for seed in seeds:
+        check_free(run_folder(out, run, seed), resume=resume, overwrite=overwrite)
+
+
+def check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    """Refuses a folder in which a run lies that nobody said to go on with or to replace.
+
+    Arguments:
+        folder: Of a seed.
+        resume: Whether a run that is there is gone on with.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If it holds a run, and neither is set.
+    """
+    if resume or overwrite or not (folder / "run.yaml").is_file():
+        return
+    finished = (folder / "metrics.json").is_file()
+    what = "a finished run" if finished else "a run that was interrupted"
+    keep = "--resume keeps it" if finished else "--resume goes on with it"
+    raise CacheError(f"{folder} holds {what}; {keep}, --overwrite replaces it, or give another --out or name")
+
+
+def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
+    """Refuses whatever a run file can be wrong about.
+
+    Arguments:
+        run: The run file.
+        data: Its labeled posts.
+        widths: Of its encoder.
+
+    Raises:
+        CrisisLensError: In one sentence.
+    """
+    _check_device(run)
+    check_parts(data)
+    with torch.device("meta"):
+        model = run.model.build(widths, len(data.space))
+    if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
+        raise ConfigError(
+            f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
+            f"join: apart, or captions: false"
+        )
+
+
+def _check_device(run: RunConfig) -> None:
+    kind = run.device.partition(":")[0]
+    if (kind == "cuda" and not torch.cuda.is_available()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    ):
+        raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
+
+
+def open_folder(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:
+    """Prepares the folder of a seed; a checkpoint goes on only over the data that it was made from.
+
+    Arguments:
+        folder: Of the seed.
+        run: The run file.
+        data: The fingerprint of the labeled posts.
+        resume: Whether to keep a checkpoint.
+
+    Raises:
+        CacheError: If the checkpoint is of other data.
+    """
+    mark = folder / "data.fingerprint"
+    known = mark.read_text(encoding="utf-8") if mark.is_file() else data
+    if resume and (folder / "checkpoint.ckpt").is_file() and known != data:
+        raise CacheError(
+            f"{folder} holds the checkpoint of a run on other data; give another --out or name, or replace "
+            f"it with --overwrite instead of --resume"
+        )
+    if not resume:
+        (folder / "checkpoint.ckpt").unlink(missing_ok=True)
+    # what an earlier run made would pass as this one's, should this one be killed
+    for name in ("metrics.json", "predictions.parquet"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "artifact", ignore_errors=True)
+    atomic_write(mark, data)
+    atomic_write(folder / "run.yaml", dump_yaml(run.as_dict()))

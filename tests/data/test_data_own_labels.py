@@ -1,0 +1,205 @@
+"""Own posts and labels: cells, splits without leaks, folders of photos, and one sentence for each mistake."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crisislens.core.errors import DataError, NotRegisteredError
+from crisislens.data.catalog import DataConfig, OwnTask, load_labeled
+from crisislens.data.labeled import LabeledData, check_parts
+from crisislens.data.own_labels import labels_of
+from crisislens.data.source import LabeledPost
+from crisislens.data.splits import check_splits
+from crisislens.domain.post import Post
+from crisislens.domain.tasks import own_task
+
+WORDS = ["river", "bridge", "school", "market", "clinic", "harbor", "station", "village", "tower", "camp"]
+KINDS = ("water", "food", "shelter", "medical")
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def rows(count: int = 120, **more: str) -> list[dict[str, str]]:
+    """Posts of four kinds, each with words of its own number, so that none is near another."""
+    found = []
+    for i in range(count):
+        kind = KINDS[i % 4]
+        number = " ".join(WORDS[int(digit)] for digit in f"{i * 7919 % 100_000:05d}")
+        found.append({"id": f"p_{i}", "text": f"we need {kind} {number} {i * i}", "label": kind, **more})
+    return found
+
+
+def table(path: Path, **settings: object) -> LabeledData:
+    return load_labeled(DataConfig.parse({"source": "table", "root": str(path), **settings}, where="test"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("water", ("water",)),
+        ("water;food", ("water", "food")),
+        (" water | food ", ("water", "food")),
+        ('["water", "food"]', ("water", "food")),
+        (["water", "water"], ("water",)),
+        ("[flood]", ("[flood]",)),
+        ("clean  water", ("clean water",)),
+        (3, ("3",)),
+        ("", ()),
+        (None, ()),
+    ],
+)
+def test_a_cell_holds_one_label_or_several(cell: object, expected: tuple[str, ...]) -> None:
+    assert labels_of(cell) == expected
+
+
+def test_classes_are_read_from_the_labels_and_splits_are_made_without_leaks(tmp_path: Path) -> None:
+    given = rows()
+    # the same words under other ids: they must stay on one side
+    given += [{**row, "id": f"again_{i}"} for i, row in enumerate(given[:30])]
+    data = table(write(tmp_path / "own.csv", given))
+    assert data.space.classes == tuple(sorted(KINDS))
+    assert data.space.question == "label"
+    sizes = {part: len(posts) for part, posts in data.splits.items()}
+    assert sum(sizes.values()) == 150
+    assert min(sizes["dev"], sizes["test"]) >= 15
+    report = check_splits(data.splits)
+    assert not any(any(kinds.values()) for kinds in report.shared.values())
+    assert data.description["splits"] == "made without leaks"
+
+
+def test_splits_of_the_table_are_kept_and_their_usual_names_are_known(tmp_path: Path) -> None:
+    given = rows(12)
+    for i, row in enumerate(given):
+        row["split"] = ("train", "Validation", "test")[i % 3]
+    data = table(write(tmp_path / "own.csv", given))
+    assert {part: len(posts) for part, posts in data.splits.items()} == {"train": 4, "dev": 4, "test": 4}
+    assert [labeled.post.id for labeled in data.splits["dev"]] == ["p_1", "p_4", "p_7", "p_10"]
+
+
+def test_a_missing_dev_split_is_made_from_the_training_rows_alone(tmp_path: Path) -> None:
+    given = rows(100)
+    for i, row in enumerate(given):
+        row["split"] = "test" if i < 20 else "train"
+    data = table(write(tmp_path / "own.csv", given))
+    assert [labeled.post.id for labeled in data.splits["test"]] == [f"p_{i}" for i in range(20)]
+    assert 5 <= len(data.splits["dev"]) <= 25
+
+
+def test_several_labels_become_a_row_of_zeros_and_ones(tmp_path: Path) -> None:
+    given = rows(80)
+    given[0]["label"], given[1]["label"] = "water;food", ""
+    data = table(write(tmp_path / "own.csv", given))
+    assert data.space.several
+    by_id = {}
+    for part in data.splits:
+        for labeled, held in zip(data.splits[part], data.labels(part).tolist(), strict=True):
+            by_id[labeled.post.id] = dict(zip(data.space.classes, held, strict=True))
+    assert by_id["p_0"] == {"food": 1, "medical": 0, "shelter": 0, "water": 1}
+    assert sum(by_id["p_1"].values()) == 0
+    assert sum(by_id["p_2"].values()) == 1
+
+
+def test_an_own_task_orders_names_and_weighs_its_classes(tmp_path: Path) -> None:
+    path = write(tmp_path / "own.csv", rows())
+    task = OwnTask(name="need", classes=KINDS, titles={"water": "Drinking water"}, urgency={"medical": 1.0})
+    config = DataConfig(source="table", root=path)
+    space = load_labeled(config, task).space
+    assert (space.question, space.classes, space.title("water")) == ("need", KINDS, "Drinking water")
+    assert space.label("medical").urgency == 1.0
+    other = load_labeled(config, task.model_copy(update={"urgency": {}}))
+    assert other.fingerprint != load_labeled(config, task).fingerprint
+
+
+def test_photos_in_folders_are_posts_of_the_folders_class(tmp_path: Path) -> None:
+    for i in range(40):
+        kind = ("fire", "flood")[i % 2]
+        picture = Image.effect_noise((48, 48), 40 + i)
+        (tmp_path / "photos" / kind).mkdir(parents=True, exist_ok=True)
+        picture.save(tmp_path / "photos" / kind / f"{i}.png")
+    (tmp_path / "photos" / "notes.txt").write_text("not a photo")
+    config = DataConfig(source="folders", root=tmp_path / "photos")
+    data = load_labeled(config)
+    assert data.space.classes == ("fire", "flood")
+    assert sum(data.photos().values()) == 40
+    assert {
+        labeled.post.id.split("/")[0] == labeled.label for p in data.splits.values() for labeled in p
+    } == {True}
+
+
+def test_folders_may_name_their_splits(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        for kind in ("fire", "flood"):
+            (tmp_path / part / kind).mkdir(parents=True)
+            Image.new("RGB", (20, 20), "red").save(tmp_path / part / kind / "a.jpg")
+    data = load_labeled(DataConfig(source="folders", root=tmp_path))
+    assert {part: len(posts) for part, posts in data.splits.items()} == {"train": 2, "dev": 2, "test": 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "settings", "sentence"),
+    [
+        ({"label": None, "mood": "x"}, {}, "has no label column .* name one with data.columns.label=COLUMN"),
+        (
+            {},
+            {"columns": {"label": "kind"}},
+            "has no column 'kind' for label; its columns are id, text, label",
+        ),
+        ({}, {"columns": {"labels": "label"}}, "data.columns names labels; a labeled table has id"),
+        ({"split": "holdout"}, {}, "column split says 'holdout'; expected one of train"),
+        ({"split": "test"}, {}, "names test rows and no train rows"),
+        ({"label": ""}, {}, "no row has a label in label|classes must be"),
+        ({}, {"root": "nowhere.csv"}, "no posts file at nowhere.csv"),
+    ],
+)
+def test_mistakes_are_told_in_one_sentence(
+    tmp_path: Path, change: dict[str, str | None], settings: dict[str, object], sentence: str
+) -> None:
+    changed = [{**row, **change} for row in rows(8)]
+    given = [{name: cell for name, cell in row.items() if cell is not None} for row in changed]
+    path = write(tmp_path / "own.csv", given)
+    with pytest.raises(DataError, match=sentence) as error:
+        table(path, **settings)
+    assert "\n" not in str(error.value)
+
+
+def test_labels_outside_of_the_listed_classes_are_told(tmp_path: Path) -> None:
+    config = DataConfig(source="table", root=write(tmp_path / "own.csv", rows(8)))
+    with pytest.raises(DataError, match=r"holds food, medical, which task\.classes does not list"):
+        load_labeled(config, OwnTask(classes=("water", "shelter")))
+    path = write(tmp_path / "several.csv", [{**row, "label": "water;food"} for row in rows(8)])
+    with pytest.raises(DataError, match="has the labels water, food, and the task allows one"):
+        load_labeled(DataConfig(source="table", root=path), OwnTask(several=False))
+
+
+def test_an_unknown_source_names_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(NotRegisteredError, match=r"no data set named 'tabel'.*did you mean 'table'"):
+        load_labeled(DataConfig(source="tabel", root=tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("part", "labels", "sentence"),
+    [
+        ("test", (), "there are no test posts"),
+        ("dev", ("water",), "1 dev post cannot choose an epoch"),
+        ("dev", ("water", "water"), "all dev posts have the class water"),
+        ("train", ("water", "water"), "no training post has the class food"),
+    ],
+)
+def test_splits_that_cannot_train_are_refused(part: str, labels: tuple[str, ...], sentence: str) -> None:
+    task = own_task("need", ["food", "water"])
+    splits = {}
+    for name in ("train", "dev", "test"):
+        kinds = labels if name == part else ("water", "food", "water")
+        posts = [Post(id=f"{name}{i}", text=kind) for i, kind in enumerate(kinds)]
+        splits[name] = [LabeledPost(p, kind, name) for p, kind in zip(posts, kinds, strict=True)]
+    data = LabeledData(task, splits, Path("nowhere"), "0", {})
+    with pytest.raises(DataError, match=sentence):
+        check_parts(data)

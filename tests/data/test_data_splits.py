@@ -96,10 +96,12 @@ def test_duplicates_within_a_split_are_no_leak() -> None:
 
 
 def test_what_makes_two_posts_one_can_be_said() -> None:
-    splits = {"train": [labeled("train", "a_1", "x y")], "test": [labeled("test", "a_2", "p q")]}
+    splits = {"train": [labeled("train", "7_1", "x y")], "test": [labeled("test", "7_2", "p q")]}
     assert check_splits(splits).shared["train-test"]["ids"] == 1
     assert check_splits(splits, group=lambda post: post.id).shared["train-test"]["ids"] == 0
     assert tweet_id(Post(id="row-000012")) == "row-000012"
+    # an own id with a number at its end is no photo of a tweet
+    assert tweet_id(Post(id="report_12")) == "report_12"
 
 
 def test_empty_splits_are_no_error() -> None:

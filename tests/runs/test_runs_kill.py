@@ -30,7 +30,7 @@ else:
         def fingerprint(self):
             return "0" * 16
         def find(self, texts, contexts=()):
-            time.sleep(0.02)
+            time.sleep(WAIT)
             return [SimpleNamespace(entities=(), relations=(), read=True, relations_read=True) for _ in texts]
     extractors.chosen_finder = lambda *a, **k: Slow()
     from crisislens.pipeline import extraction
@@ -54,7 +54,7 @@ def posts(tmp_path: Path) -> Path:
     return path
 
 
-def started(posts: Path, out: Path, command: str, wait: str = "0.02") -> "subprocess.Popen[str]":
+def started(posts: Path, out: Path, command: str, wait: str = "0.05") -> "subprocess.Popen[str]":
     """The command, when it begins."""
     table = "pages" if command == "knowledge" else "said"
     options = ["--backend", "table", "--set", f"table={posts.with_name(table)}.jsonl"]

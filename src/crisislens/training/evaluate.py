@@ -83,7 +83,8 @@ class Evaluation(BaseModel):
         events = [
             f"| {n} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |"
             for n, g in r.groups.items()
-            if len(r.groups) > 1
+            # a table in which no post names its event says nothing
+            if set(r.groups) != {"unknown"}
         ]
         spread = f"{r.clusters} tweets" if r.clusters else "posts"
         risk = "none is answered" if s.risk is None else f"{100 * s.risk:.2f} % of the answers are wrong"

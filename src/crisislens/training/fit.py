@@ -133,16 +133,16 @@ def fit(
     if resume and (folder / "metrics.json").is_file():
         return read_result(folder, run, data=data.fingerprint)
     check_free(folder, resume=resume, overwrite=overwrite)
-    encoders = None
-    if prepared is not None and run.mode == "frozen":
-        widths = prepared.widths
-    else:
-        encoders = load_encoders(run.encoder)
-        widths = encoders.widths()
-    check_run(run, data, widths)
-    open_folder(folder, run, data.fingerprint, resume=resume)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        encoders = None
+        if prepared is not None and run.mode == "frozen":
+            widths = prepared.widths
+        else:
+            encoders = load_encoders(run.encoder)
+            widths = encoders.widths()
+        check_run(run, data, widths)
+        open_folder(folder, run, data.fingerprint, resume=resume)
         if encoders is not None:
             prepared = prepare(run, data, encoders, cache, progress=on_features)
         assert prepared is not None

@@ -5,13 +5,16 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo test check format docs lock clean
+.PHONY: demo test fuzz check format docs lock clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
 
 test: .venv/.dev  ## Run the tests
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
+
+fuzz: .venv/.dev  ## Read 50,000 drawn hostile tables: rows in are rows out
+	OMP_NUM_THREADS=1 CRISISLENS_FUZZ=50000 .venv/bin/python -m pytest -q -n 2 tests/hostile
 
 check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/ruff format --check src tests benchmarks scripts

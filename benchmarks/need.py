@@ -9,7 +9,7 @@ Classes of HumAID: the logits are those of logit adjustment, $\ell_c$; with the 
 for the events left out T is chosen on the other events left out, never on the one that is scored.
 
 A threshold of `request` is chosen where labels exist, on training rows of the messages, and .5 elsewhere.
-The stress set's half `develop` chooses among three formulas of urgency; the half `test` is reported.
+The stress set's half `develop` chooses among five formulas of urgency; the half `test` is reported.
 """
 
 import argparse
@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from scipy.stats import beta
 
 from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.text import clean_text
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.e5 import E5Text
+from crisislens.evaluation.abstention import threshold_for_risk
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.evaluation.resampling import interval
@@ -39,6 +41,7 @@ OUTSIDE = (
     "srilanka_floods_2017",
     "greece_wildfires_2018",
 )
+OUTSIDE_T26 = ("2012_Guatemala_earthquake", "2013_Manila_floods")
 STRESS = Path(__file__).parents[1] / "tests" / "stress" / "posts.jsonl"
 Array = NDArray[np.float64]
 
@@ -72,8 +75,8 @@ def stress_posts() -> list[dict[str, object]]:
     return [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
 
 
-def sets(data: Path, rows: int) -> dict[str, list[CrisisText]]:
-    """What is measured, by name."""
+def sets(data: Path, rows: int) -> tuple[dict[str, list[CrisisText]], Array]:
+    """What is measured, by name, and the logarithms of the shares of the classes in training rows."""
     root = data / "crisis_text"
     humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
     posts = [
@@ -100,18 +103,21 @@ def sets(data: Path, rows: int) -> dict[str, list[CrisisText]]:
         for r in mmd
     ]
     found = {
-        "stress": posts,
+        "a1": a1,
+        "messages": read_source(root, "messages_english", splits=("test",)),
+        "originals": read_source(root, "messages_original", splits=("test",)),
+        "messages_train": read_source(root, "messages_english"),
+        "originals_train": read_source(root, "messages_original"),
         "humaid_dev": [t for t in humaid if t.split == "dev" and t.event not in OUTSIDE],
         "humaid_test": [t for t in humaid if t.split == "test"],
         "outside": [t for t in humaid if t.event in OUTSIDE],
-        "messages_train": read_source(root, "messages_english"),
-        "originals_train": read_source(root, "messages_original"),
-        "messages": read_source(root, "messages_english", splits=("test",)),
-        "originals": read_source(root, "messages_original", splits=("test",)),
-        "a1": a1,
+        "outside_t26": [t for t in read_source(root, "crisislex_t26") if t.event in OUTSIDE_T26],
     }
-    few = {"humaid_dev", "messages_train", "originals_train"}
-    return {name: _some(texts, rows // 3 if name in few else rows) for name, texts in found.items()}
+    few = {"humaid_dev", "outside", "outside_t26", "messages_train", "originals_train"}
+    kept = {name: _some(texts, rows // 3 if name in few else rows) for name, texts in found.items()}
+    trained = [t.labels["humanitarian_10"] for t in humaid if t.split == "train"]
+    counts = np.bincount(trained, minlength=len(HUMANITARIAN_10))
+    return {"stress": posts, **kept}, np.log(counts / counts.sum())
 
 
 def _some(texts: list[CrisisText], rows: int) -> list[CrisisText]:
@@ -144,13 +150,6 @@ def score(pooled: Array, heads: dict[str, Array]) -> tuple[Array, Array]:
     h = (pooled - heads["heads.mean"]) / heads["heads.scale"]
     ten = h @ heads["heads.ten.weight"].T + heads["heads.ten.bias"]
     return ten, h @ heads["heads.columns.weight"].T + heads["heads.columns.bias"]
-
-
-def natural_shares(data: Path) -> Array:
-    """Shares of the classes among HumAID's training rows, as logarithms."""
-    rows = read_source(data / "crisis_text", "humaid")
-    counts = np.bincount([t.labels["humanitarian_10"] for t in rows], minlength=len(HUMANITARIAN_10))
-    return np.log(counts / counts.sum())
 
 
 def macro_f1(y: NDArray[np.int64], p: Array) -> float:
@@ -201,8 +200,31 @@ def _left_out(outside: Scored, shares: Array, tau: float) -> list[str]:
         detail = ", ".join(f"{n[:8]} {s.f1:.2f}" for n, s in scores.items() if s.support)
         head = f"left out {event}, {here.sum()} rows: macro-F1 of its classes {100 * f1:.1f}"
         lines.append(f"{head}, ECE {100 * ece:.1f}; {detail}")
+        lines.append(_promise(softmax(logits[~here], temperature), y[~here], p, y[here]))
     lines.append(f"left out, mean: macro-F1 {100 * np.mean(means):.1f}, ECE {100 * np.mean(errors):.1f}")
     return lines + _informative("left out", outside)
+
+
+def of_t26(found: Scored) -> list[str]:
+    """Lines on the two events of CrisisLexT26 left out, by language."""
+    lines = _informative("CrisisLexT26, two events left out", found)
+    for language in ("en", "es", "tl"):
+        rows = np.array([t.language == language for t in found.texts])
+        texts = [t for t, here in zip(found.texts, rows, strict=True) if here]
+        lines += _informative(f"  in {language}", Scored(texts, found.ten[rows], found.columns[rows]))
+    return lines
+
+
+def _promise(dev: Array, y_dev: NDArray[np.int64], p: Array, y: NDArray[np.int64], risk: float = 0.2) -> str:
+    """What a threshold for a risk, chosen on the other events left out, does on this one."""
+    chosen = threshold_for_risk(dev.max(1), dev.argmax(1) == y_dev, risk, delta=0.1)
+    answered = p.max(1) >= chosen.threshold
+    wrong, n = int((p.argmax(1) != y)[answered].sum()), int(answered.sum())
+    low, high = beta.ppf([0.025, 0.975], [wrong or 1e-9, wrong + 1], [n - wrong + 1, n - wrong or 1e-9])
+    sure = p.max(1) >= 0.9
+    errors = f"errors {100 * wrong / max(1, n):.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    at_nine = f"at .9 and above {100 * (p.argmax(1) != y)[sure].mean():.1f} % of {sure.sum()} are wrong"
+    return f"  promised {risk:.0%} errors: answers {n} of {len(y)}, {errors}; {at_nine}"
 
 
 def _informative(name: str, found: Scored) -> list[str]:
@@ -264,18 +286,25 @@ def _need(held: Scored, need: str) -> str:
 
 
 def urgencies(found: Scored, shares: Array) -> dict[str, Array]:
-    """Three orders of reading, of which the half `develop` chooses one."""
+    """Orders of reading, of which the half `develop` chooses one."""
     p = dict(zip(HUMANITARIAN_10, softmax(found.ten + 0.5 * shares).T, strict=True))
+    balanced = dict(zip(HUMANITARIAN_10, softmax(found.ten).T, strict=True))
     ask, need = found.column("request"), np.max([found.column(n) for n in NEEDS], 0)
-    missing = np.maximum(p["missing_or_found_people"], found.column("missing_people"))
+    missing = np.maximum(balanced["missing_or_found_people"], found.column("missing_people"))
     steps = [
         np.maximum(ask, 0.95 * missing),
         0.8 * np.maximum(found.column("warning"), p["caution_and_advice"]),
         0.7 * p["injured_or_dead_people"],
         0.5 * p["infrastructure_and_utility_damage"],
     ]
-    ladder = np.max(steps, 0)
-    return {"request": ask, "request or need": 1 - (1 - ask) * (1 - need), "ladder": ladder}
+    anything = 1 - (1 - ask) * (1 - need) * (1 - missing)
+    return {
+        "request": ask,
+        "request or need": 1 - (1 - ask) * (1 - need),
+        "request, need or missing": anything,
+        "request, need or missing, no offer": anything * (1 - 0.7 * found.column("offer")),
+        "ladder": np.max(steps, 0),
+    }
 
 
 def of_stress(found: Scored, shares: Array) -> list[str]:
@@ -324,12 +353,13 @@ def main() -> None:
     encoder = E5Text(adapter=str(args.model / "adapter.safetensors"), precision="fp32", weights=args.weights)
     heads = {k: v.double().numpy() for k, v in load_file(args.model / "heads.safetensors").items()}
     found: dict[str, Scored] = {}
-    for name, texts in sets(args.data, args.rows).items():
+    measured, shares = sets(args.data, args.rows)
+    for name, texts in measured.items():
         ten, columns = score(encode(encoder, texts, args.work / f"{name}.npz"), heads)
         found[name] = Scored(texts, ten, columns)
         print(f"{name}: {len(texts)} rows encoded", flush=True)
-    shares = natural_shares(args.data)
-    lines = [*of_stress(found["stress"], shares), *of_humaid(found, shares), *of_messages(found)]
+    lines = [*of_stress(found["stress"], shares), *of_humaid(found, shares)]
+    lines += [*of_t26(found["outside_t26"]), *of_messages(found)]
     print("\n".join([*lines, *_informative("CrisisMMD A1 test", found["a1"])]))
 
 

@@ -27,6 +27,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,8 @@ OUTSIDE_HUMAID = (
     "greece_wildfires_2018",
 )
 OUTSIDE_T26 = ("2012_Guatemala_earthquake", "2013_Manila_floods")
-FREE_SOURCES = ("messages_english", "messages_original", "crisislex_t26", "crisislex_t6")
+# idrisi_en holds tweets of HumAID, under terms of its own: with HumAID it would be the same texts twice
+FREE_SOURCES = ("idrisi_en", "messages_english", "messages_original", "crisislex_t26", "crisislex_t6")
 TAGS = (
     "flood",
     "earthquake",
@@ -77,6 +79,15 @@ BUDGETS = {
         "rescue_volunteering_or_donation_effort": 3000,
         "sympathy_and_support": 1800,
     },
+    "idrisi_en": {
+        "caution_and_advice": 1300,
+        "displaced_people_and_evacuations": 1100,
+        "infrastructure_and_utility_damage": 1500,
+        "injured_or_dead_people": 1500,
+        "missing_or_found_people": 500,
+        "requests_or_urgent_needs": 1300,
+        "rescue_volunteering_or_donation_effort": 1800,
+    },
     "messages_english": {"request": 3000, "other": 2200, "news": 1500},
     "messages_original": {"request": 2800, "other": 2300},
     "crisislex_t26": {"other language": 3000, "yes": 1200, "no": 1400},
@@ -90,6 +101,30 @@ BUDGETS = {
     "disaster_keyword_tweets": {"no": 3000, "yes": 700},
     "everyday": {"no": 1200},
 }
+# the second pass: HumAID and CrisisMMD, whose questions are asked most, and enough of the rest to keep it
+SECOND = {
+    "humaid": {
+        "caution_and_advice": 1900,
+        "displaced_people_and_evacuations": 1300,
+        "infrastructure_and_utility_damage": 1900,
+        "injured_or_dead_people": 1500,
+        "missing_or_found_people": 500,
+        "not_humanitarian": 2300,
+        "other_relevant_information": 3000,
+        "requests_or_urgent_needs": 1800,
+        "rescue_volunteering_or_donation_effort": 2500,
+        "sympathy_and_support": 1600,
+    },
+    "messages_english": {"request": 900, "other": 600},
+    "messages_original": {"request": 900, "other": 800},
+    "crisislex_t26": {"other language": 700},
+    "crisismmd": {"yes": 2200, "no": 1300},
+    "crisisnlp_workers": {"missing_or_found_people": 200},
+    "fire2017_nepal": {"offer": 200},
+    "cresci_italian": {"no": 200},
+    "disaster_keyword_tweets": {"no": 800},
+    "everyday": {"no": 400},
+}
 WEIGHTS = {"informative": 0.6, "request": 0.8, "offer": 0.3, "warning": 0.3, **dict.fromkeys(NEEDS, 0.15)}
 
 
@@ -97,7 +132,7 @@ def group_of(text: CrisisText) -> str:
     """The group of its source that a text is drawn with."""
     labels = text.labels
     ten = HUMANITARIAN_10[labels["humanitarian_10"]] if "humanitarian_10" in labels else ""
-    if text.source == "humaid":
+    if text.source in ("humaid", "idrisi_en"):
         return ten
     if text.source.startswith("messages"):
         return "request" if labels["request"] else "news" if text.event == "news" else "other"
@@ -149,7 +184,7 @@ def everyday_texts(data: Path) -> list[CrisisText]:
 
 def outside(text: CrisisText) -> bool:
     """Whether a text belongs to an event that is never trained on."""
-    return text.event in (OUTSIDE_HUMAID if text.source == "humaid" else OUTSIDE_T26)
+    return text.event in (*OUTSIDE_HUMAID, *OUTSIDE_T26)
 
 
 def gather(data: Path, *, free: bool) -> list[CrisisText]:
@@ -163,13 +198,11 @@ def gather(data: Path, *, free: bool) -> list[CrisisText]:
     mmd, held = crisismmd_texts(data)
     for name in ("humaid", "messages_english", "messages_original"):
         held |= {wording(t.text) for t in read_source(root, name, splits=("dev", "test"))}
-    names = [
-        name
-        for name in BUDGETS
-        if name not in ("crisismmd", "everyday") and (not free or name in FREE_SOURCES)
-    ]
+    left = set() if free else {"idrisi_en"}
+    left |= {"crisismmd", "everyday"}
+    names = [name for name in BUDGETS if name not in left and (not free or name in FREE_SOURCES)]
     texts = [t for name in names for t in read_source(root, name)]
-    texts += [] if free else [*mmd, *everyday_texts(data)]
+    texts = [_with_a_negative_class(t) for t in texts] if free else [*texts, *mmd, *everyday_texts(data)]
     held |= {wording(t.text) for t in texts if outside(t)}
     kept: dict[tuple[str, str], CrisisText] = {}
     for text in texts:
@@ -179,13 +212,24 @@ def gather(data: Path, *, free: bool) -> list[CrisisText]:
     return list(kept.values())
 
 
-def draw(texts: Sequence[CrisisText], rng: np.random.Generator) -> list[int]:
+def _with_a_negative_class(text: CrisisText) -> CrisisText:
+    """Of the free sources none names the class of what is not humanitarian: texts of which all is denied are
+    it.
+    """
+    if any(text.labels.get(c, 1) for c in COLUMNS):
+        return text
+    return replace(text, labels={**text.labels, "humanitarian_10": HUMANITARIAN_10.index("not_humanitarian")})
+
+
+def draw(
+    texts: Sequence[CrisisText], budgets: dict[str, dict[str, int]], rng: np.random.Generator
+) -> list[int]:
     """Indices of one pass: each group by its budget."""
     groups: dict[tuple[str, str], list[int]] = {}
     for i, text in enumerate(texts):
         groups.setdefault((text.source, group_of(text)), []).append(i)
     chosen: list[int] = []
-    for source, budget in BUDGETS.items():
+    for source, budget in budgets.items():
         for group, count in budget.items():
             rows = groups.get((source, group), [])
             repeats = [rng.permutation(rows) for _ in range(3)] if rows else []
@@ -326,6 +370,14 @@ class Run:
             self.optimizer.state[p] = {"step": torch.tensor(float(self.step)), **moments}
         return True
 
+    def take(self, path: Path) -> None:
+        """Begins with the weights of an earlier run, its optimizer forgotten."""
+        tensors = load_file(path)
+        self.heads.mean.copy_(tensors["mean"])
+        self.heads.scale.copy_(tensors["scale"])
+        for i, p in enumerate(self.parameters):
+            p.data.copy_(tensors[f"p{i}"])
+
 
 def standardize(encoder: E5Text, heads: Heads, tokens: Sequence[TokenizedText]) -> None:
     """Sets the heads' center and scale from texts before training."""
@@ -358,7 +410,7 @@ def train(
         if "LayerNorm" in name and any(f"layer.{i}." in name for i in range(args.first_layer, 12)):
             p.requires_grad_(True)
     rng = np.random.default_rng(args.seed)
-    chosen = [texts[i] for i in draw(texts, rng)]
+    chosen = [texts[i] for i in draw(texts, SECOND if args.start else BUDGETS, rng)]
     disguised = [disguise(t, named.get((t.source, t.event), set()), rng) for t in chosen]
     tokens = [cut(x, args.length) for x in encoder.tokenize(disguised)]
     order = batches(np.array([len(x.ids) for x in tokens]), args.batch, rng)
@@ -368,7 +420,10 @@ def train(
     heads = Heads(encoder.width)
     run = Run(encoder, heads, args.work)
     if not run.resume():
-        standardize(encoder, heads, tokens[:512])
+        if args.start is None:
+            standardize(encoder, heads, tokens[:512])
+        else:
+            run.take(args.start / "checkpoint.safetensors")
     steps = min(args.steps, len(order)) if args.steps else len(order)
     mean = np.mean([len(x.ids) for x in tokens])
     print(f"{len(chosen)} texts drawn, {mean:.1f} pieces each, {steps} steps, from {run.step}", flush=True)
@@ -392,7 +447,7 @@ def _loop(
         # dropout of a step does not depend on where the run was resumed
         torch.manual_seed(args.seed * 1_000_003 + run.step)
         for group, peak in zip(run.optimizer.param_groups, run.peaks, strict=True):
-            group["lr"] = peak * rate(run.step, len(order), args.decay)
+            group["lr"] = args.rate * peak * rate(run.step, len(order), args.decay)
         pooled = run.encoder(*pad_ids([tokens[i] for i in rows.tolist()], run.encoder.pad_id))[1]
         loss = loss_of(*run.heads(pooled), y[rows], answers[rows], prior)
         run.optimizer.zero_grad()
@@ -437,6 +492,10 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=64, help="pieces of a text")
     parser.add_argument(
         "--decay", type=float, default=0.35, help="share of the steps in which the rate falls"
+    )
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
+    parser.add_argument(
+        "--start", type=Path, default=None, help="a first pass's --work: makes the second pass"
     )
     parser.add_argument("--first-layer", type=int, default=6, help="the lowest layer that is adapted")
     parser.add_argument(

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from crisislens.annotate.store import AnnotationStore, sole_annotator
 from crisislens.annotate.study import read_explained
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.lines import cut_lines
-from crisislens.data.rationales import read_annotations
+from crisislens.data.marked_rationales import read_annotations
 from crisislens.domain.post import Post
 
 CUTTING = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\n", "\r\n"]
@@ -148,7 +149,9 @@ def test_the_command_ends_with_what_was_saved(tmp_path: Path, number: int, code:
     environment = os.environ | {"PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     out = tmp_path / "marks.jsonl"
-    process = subprocess.Popen([*command, str(out)], text=True, env=environment, **pipes)
+    # a runner that was started in the background ignores Ctrl+C, and its children would inherit that
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([*command, str(out)], text=True, env=environment, preexec_fn=heard, **pipes)
     try:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]

@@ -4,7 +4,6 @@ and the command.
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,9 +85,7 @@ def test_what_backends_refuse(tmp_path: Path) -> None:
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """In place of the package's folder, so that the labels' weights are the test's."""
     (tmp_path / "assets").mkdir()
-    monkeypatch.setattr(
-        weak_room, "importlib", SimpleNamespace(resources=SimpleNamespace(files=lambda _: tmp_path))
-    )
+    monkeypatch.setattr(weak_room, "asset", lambda *parts: tmp_path.joinpath("assets", *parts))
     monkeypatch.setattr(weak_room, "EfficientNetImage", TinyImage)
     return tmp_path / "assets" / "photo_labels.safetensors"
 

@@ -43,6 +43,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["analyze", "nowhere.jsonl"], 2, r"nowhere\.jsonl"),
         (["analyze", "{posts}", "--map", "text"], 2, "--map 'text' is not of the form FIELD=COLUMN"),
         (["analyze", "{posts}", "--map", "text=body"], 2, "body"),
+        (["analyze", "{posts}", "--encoding", "klingon"], 2, "no encoding named 'klingon'"),
         (["analyze", "{posts}", "--also", "docx"], 2, "--also docx is not known; it takes csv or parquet"),
         (["analyze", "{posts}", "--images", "nowhere"], 2, "--images nowhere is not a folder"),
         (

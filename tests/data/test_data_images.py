@@ -171,7 +171,7 @@ FOREIGN = {
     "psd": (b"8BPS\0\1" + bytes(20), "unknown_format"),
     "tiff": (b"II*\0\x08\0\0\0" + bytes(40), "unknown_format"),
     "ico": (b"\0\0\1\0\1\0" + bytes(16), "unknown_format"),
-    "heic": (b"\0\0\0\x18ftypheic" + bytes(30), "unknown_format"),
+    "heic": (b"\0\0\0\x18ftypheic" + bytes(30), "damaged"),
     "zip": (b"PK\3\4" + bytes(40), "unknown_format"),
     "elf": (b"\x7fELF\2\1\1" + bytes(40), "unknown_format"),
     "wav": (b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), "unknown_format"),

@@ -125,7 +125,8 @@ def test_every_label_belongs_to_its_task(
         assert (record["informativeness"] == "not_informative") == (
             record["humanitarian"] == "not_humanitarian"
         )
-    assert [row.post for row in labeled["informativeness"]] == feed
+    as_written = [row.post.model_dump() for row in labeled["informativeness"]]
+    assert as_written == [post.model_dump() for post in feed]
 
 
 def test_a_long_feed_comes_back_to_its_stories_with_other_words(feed: list[Post]) -> None:

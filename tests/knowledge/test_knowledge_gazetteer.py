@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.domain.post import Post
-from crisislens.knowledge.gazetteer import Gazetteer, load_gazetteer, name_key
+from crisislens.knowledge.gazetteer import Gazetteer, load_gazetteer
 from crisislens.knowledge.mentions import find_places, locate
+from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import split_words
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

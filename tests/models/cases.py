@@ -13,6 +13,7 @@ CLASSES = 3
 SMALL = {"width": 16, "dropout": 0.0}
 OPTIONS: dict[str, dict[str, object]] = {
     "text_only": SMALL,
+    "text_linear": {},
     "image_only": SMALL,
     "concat": {**SMALL, "hidden": 8, "modality_dropout": 0.0},
     "late_fusion": {**SMALL, "hidden": 8, "modality_dropout": 0.0},

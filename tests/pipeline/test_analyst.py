@@ -56,6 +56,16 @@ def test_every_post_gets_every_task_and_its_provenance(
     assert {("text",), ("image",), ("text", "image")} <= kinds
 
 
+def test_what_reading_changed_stands_in_the_notes(tiny_bundle: Path) -> None:
+    plain = Post(id="1", text="Bridge is down, families need rescue")
+    read = plain.model_copy(update={"remarks": ("the text was HTML; markup was removed",), "doubt": "No."})
+    first, second = Analyst.load(tiny_bundle).assess([plain, read])
+    assert first.notes == ()
+    assert second.notes == ("the text was HTML; markup was removed",)
+    assert {task.reason for task in second.tasks.values()} == {"No."}
+    assert "markup" not in second.post.model_dump_json()
+
+
 def test_a_result_does_not_depend_on_the_other_posts(
     tiny_bundle: Path, crisis: Path, posts: list[Post]
 ) -> None:
@@ -113,7 +123,7 @@ def test_unknown_and_damaged_bundles_are_refused(tiny_bundle: Path, tmp_path: Pa
     with pytest.raises(ModelError, match=r"holds no readable bundle\.json"):
         Bundle.read(tmp_path)
     (tmp_path / "bundle.json").write_text("{")
-    with pytest.raises(ModelError, match="is not JSON"):
+    with pytest.raises(ModelError, match="is not readable JSON"):
         Bundle.read(tmp_path)
     config = json.loads((tiny_bundle / "bundle.json").read_text())
     config["tasks"]["damage"]["artifact"] = "../../elsewhere"

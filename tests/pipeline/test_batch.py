@@ -16,7 +16,8 @@ from crisislens.data.tabular import read_posts
 from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst, Finding
-from crisislens.pipeline.batch import read_assessments, read_failed, run_analysis
+from crisislens.pipeline.batch import clear_work, read_assessments, read_failed, run_analysis
+from crisislens.runs.work import MARKER
 
 OUTPUTS = ("assessments.jsonl", "failed.jsonl", "duplicates.jsonl")
 SCRIPT = """
@@ -59,7 +60,9 @@ def test_a_run_writes_every_post_once_and_every_bad_row(
     )
     rows = list(read_posts(crisis))
     posts = [row for row in rows if isinstance(row, Post)]
-    assert [a.post for a in read_assessments(tmp_path / "out")] == posts
+    written = [a.post.model_dump() for a in read_assessments(tmp_path / "out")]
+    # what was remarked while it was read goes into the notes, not into the post
+    assert written == [post.model_dump() for post in posts]
     failed = list(read_failed(tmp_path / "out"))
     assert len(failed) == outcome.failed == len(rows) - len(posts) >= 1
     assert all(f.reason for f in failed)
@@ -191,9 +194,8 @@ def test_chunks_of_another_run_are_never_taken_for_finished_work(
         manifest.unlink()  # as a kill in the middle of clearing up leaves it
     outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", chunk_posts=7)
     assert outcome.resumed == 0
-    assert [a.post for a in read_assessments(tmp_path / "out")] == [
-        row for row in read_posts(crisis) if isinstance(row, Post)
-    ]
+    written = [a.post.model_dump() for a in read_assessments(tmp_path / "out")]
+    assert written == [row.model_dump() for row in read_posts(crisis) if isinstance(row, Post)]
 
 
 def test_a_kill_before_anything_was_written_can_be_started_again(
@@ -220,3 +222,63 @@ def test_a_fault_of_the_machine_ends_the_run_and_marks_no_post_as_failed(
     with pytest.raises(OSError, match="No space left"):
         run_analysis(read_posts(crisis), analyst, tmp_path)
     assert not (tmp_path / "failed.jsonl").exists()
+
+
+def test_a_work_folder_that_was_the_users_stays(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst = Analyst.load(tiny_bundle)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("mine")
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"work was not made by crisislens, .* move it away"):
+            run_analysis(read_posts(crisis), analyst, tmp_path)
+        clear_work(tmp_path)
+        # also beside the results of an earlier run
+        (tmp_path / "assessments.jsonl").write_text("")
+    assert (tmp_path / "work" / "thesis.tex").read_text() == "mine"
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "assessments.jsonl"}
+
+
+def test_what_somebody_puts_into_our_work_folder_stays(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
+    run_analysis(read_posts(crisis), Analyst.load(tiny_bundle), tmp_path)
+    assert (tmp_path / "work" / MARKER).is_file()
+    (tmp_path / "work" / "notes.txt").write_text("mine")
+    clear_work(tmp_path)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.usefixtures("fixed_time")
+def test_a_photo_that_was_replaced_after_a_kill_is_read_anew(tiny_bundle: Path, tmp_path: Path) -> None:
+    source = write_synthetic_crisis(tmp_path / "crisis")
+    rows = [row for row in read_posts(source) if isinstance(row, Post) and row.image]
+    first, second = (source.parent / str(row.image.path) for row in rows[:2] if row.image)
+    analyst = Analyst.load(tiny_bundle, image_root=source.parent)
+    before = run_analysis(read_posts(source), analyst, tmp_path / "out", chunk_posts=7)
+    first.write_bytes(second.read_bytes())
+    again = run_analysis(
+        read_posts(source),
+        Analyst.load(tiny_bundle, image_root=source.parent),
+        tmp_path / "out",
+        chunk_posts=7,
+    )
+    assert 0 < again.resumed < before.rows
+    fresh = Analyst.load(tiny_bundle, image_root=source.parent)
+    run_analysis(read_posts(source), fresh, tmp_path / "fresh", chunk_posts=7)
+    assert outputs(tmp_path / "out") == outputs(tmp_path / "fresh")
+
+
+def test_every_row_is_told_as_assessed_or_failed(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    outcome = run_analysis(
+        read_posts(crisis),
+        Analyst.load(tiny_bundle),
+        tmp_path,
+        chunk_posts=7,
+        total=62,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    rows = sum(1 for _ in read_posts(crisis))
+    assert outcome.rows == outcome.assessed + outcome.failed == rows == told[-1][0]
+    assert {total for _, total in told} == {62}
+    assert outcome.lost == {}

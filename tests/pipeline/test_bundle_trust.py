@@ -25,10 +25,10 @@ def rewrite(folder: Path, **changes: object) -> Path:
 @pytest.mark.parametrize("name", ["max_bytes", "max_pixels", "max_frames"])
 def test_a_bundle_cannot_lift_limits_and_may_lower_them(tmp_path: Path, name: str) -> None:
     most = getattr(ImageLimits(), name)
-    lifted = Bundle(rewrite(write_bundle(tmp_path / "a"), limits={name: most * 1000}))
+    lifted = Bundle.read(rewrite(write_bundle(tmp_path / "a"), limits={name: most * 1000}))
     assert getattr(lifted.config.limits, name) == most
     assert Analyst(lifted).limits == ImageLimits()
-    lowered = Bundle(rewrite(write_bundle(tmp_path / "b"), limits={name: 1}))
+    lowered = Bundle.read(rewrite(write_bundle(tmp_path / "b"), limits={name: 1}))
     assert getattr(lowered.config.limits, name) == 1
 
 
@@ -36,8 +36,8 @@ def test_pictures_may_be_decoded_larger_for_an_encoder_that_looks_closer_but_not
     tmp_path: Path,
 ) -> None:
     folder = write_bundle(tmp_path)
-    assert Bundle(rewrite(folder, limits={"decode_px": 512})).config.limits.decode_px == 512
-    assert Bundle(rewrite(folder, limits={"decode_px": 100_000})).config.limits.decode_px == 1024
+    assert Bundle.read(rewrite(folder, limits={"decode_px": 512})).config.limits.decode_px == 512
+    assert Bundle.read(rewrite(folder, limits={"decode_px": 100_000})).config.limits.decode_px == 1024
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_configuration_that_is_no_json_is_one_sentence(tmp_path: Path, data: b
 def test_a_folder_where_the_configuration_should_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "bundle.json").mkdir()
     with pytest.raises(ModelError, match="no regular file"):
-        Bundle(tmp_path)
+        Bundle.read(tmp_path)
 
 
 @pytest.mark.parametrize("artifact", ["../outside", "/etc", "damage/../../outside"])
@@ -66,7 +66,7 @@ def test_a_bundle_names_no_folder_outside(tmp_path: Path, artifact: str) -> None
     values = json.loads((folder / "bundle.json").read_text())
     values["tasks"]["damage"]["artifact"] = artifact
     with pytest.raises(ModelError, match="which lies outside of it"):
-        Bundle(rewrite(folder, tasks=values["tasks"]))
+        Bundle.read(rewrite(folder, tasks=values["tasks"]))
 
 
 def test_a_bundle_that_names_a_hub_is_told_how_to_allow_it(tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_a_bundle_that_names_a_hub_is_told_how_to_allow_it(tmp_path: Path) -> No
 def test_a_card_in_another_encoding_is_still_shown(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path)
     (folder / "README.md").write_bytes(b"# caf\xe9")
-    assert Bundle(folder).card().startswith("# caf")
+    assert Bundle.read(folder).card().startswith("# caf")

@@ -22,13 +22,13 @@ TASK = TaskConfig(
 )
 
 
-def answer(logits: list[float], evidence: EvidenceKind | None, foreign: str | None = None) -> TaskAssessment:
+def answer(logits: list[float], evidence: EvidenceKind | None, unread: str | None = None) -> TaskAssessment:
     return judge(
         np.array(logits, np.float32),
         space=TASKS["damage_severity"],
         task=TASK,
         evidence=evidence,
-        foreign=foreign,
+        unread=unread,
     )
 
 
@@ -40,20 +40,21 @@ def test_temperature_follows_the_evidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("logits", "evidence", "foreign", "reason"),
+    ("logits", "evidence", "unread", "reason"),
     [
         ([0, 0, 9], "both", None, None),
-        ([0, 0, 9], "both", "es", None),
+        ([0, 0, 9], "both", "In Spanish.", "In Spanish. Its photo alone does not say what it asks for"),
+        ([0, 0, 9], "image", "In Spanish.", "not calibrated to judge damage from a photo alone"),
         ([0, 0, 1], "text", None, "Leaning to “Severe damage” at 45%, below the 90%"),
-        ([0, 0, 9], "text", "es", r"another language \(es\)"),
+        ([0, 0, 9], "text", "In Spanish.", r"^In Spanish\.$"),
         ([0, 0, 9], "image", None, "not calibrated to judge damage from a photo alone"),
         ([0, 0, 9], None, None, "no readable text or photo"),
     ],
 )
 def test_each_abstention_says_why(
-    logits: list[float], evidence: EvidenceKind | None, foreign: str | None, reason: str | None
+    logits: list[float], evidence: EvidenceKind | None, unread: str | None, reason: str | None
 ) -> None:
-    found = answer(logits, evidence, foreign)
+    found = answer(logits, evidence, unread)
     assert found.label == "severe_damage"
     assert found.abstained == (reason is not None)
     if reason is None:
@@ -61,6 +62,22 @@ def test_each_abstention_says_why(
     else:
         assert found.reason is not None
         assert __import__("re").search(reason, found.reason)
+
+
+@pytest.mark.parametrize("evidence", ["text", "both", "image"])
+def test_letters_that_may_be_wrong_give_no_sure_answer(evidence: EvidenceKind) -> None:
+    calibration = dict.fromkeys(("text", "both", "image"), TASK.calibration["both"])
+    task = TASK.model_copy(update={"calibration": calibration})
+    found = judge(
+        np.array([0, 0, 9], np.float32),
+        space=TASKS["damage_severity"],
+        task=task,
+        evidence=evidence,
+        unread=None,
+        doubt="The letters may be wrong.",
+    )
+    # a photo alone does not rest on letters
+    assert found.reason == (None if evidence == "image" else "The letters may be wrong.")
 
 
 @given(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3))
@@ -128,9 +145,9 @@ def test_several_labels_hold_from_one_half_and_the_set_must_be_sure() -> None:
     task = own_task("need", ["water", "food"], several=True)
     calibration = Calibration(temperature=1.0, abstain_below=0.6, basis="made up")
     config = TaskConfig(artifact="", label_space="need", calibration={"text": calibration})
-    sure = judge(np.array([3.0, -3.0], np.float32), space=task, task=config, evidence="text", foreign=None)
+    sure = judge(np.array([3.0, -3.0], np.float32), space=task, task=config, evidence="text", unread=None)
     assert (sure.labels, sure.abstained) == (("water",), False)
     # 0.9 x 0.6 is below the 60 % that are needed
-    unsure = judge(np.array([2.2, 0.4], np.float32), space=task, task=config, evidence="text", foreign=None)
+    unsure = judge(np.array([2.2, 0.4], np.float32), space=task, task=config, evidence="text", unread=None)
     assert (unsure.labels, unsure.abstained) == ((), True)
     assert str(unsure.reason).startswith("Sure of the whole set of labels at 5")

@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crisislens.core.registry import Registry
 from crisislens.data.images import ImageLimits
 from crisislens.data.tabular import read_posts
 from crisislens.demo import write_synthetic_crisis
+from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.batch import read_assessments, run_analysis
-from crisislens.report.situation import THUMBNAIL_PX, thumbnailer, write_outputs
+from crisislens.pipeline.batch import RunOutcome, read_assessments, run_analysis
+from crisislens.report import situation
+from crisislens.report.situation import THUMBNAIL_PX, output_sinks, thumbnailer, write_outputs
+from crisislens.runs.sinks import SINKS, FileSink, Record, Sink
 from tiny_bundles import write_bundle
 
 
@@ -77,3 +81,43 @@ def test_a_thumbnail_is_a_small_jpeg_made_anew_or_nothing(tmp_path: Path) -> Non
     assert make(Post(id="3", text="", image=ImageRef(path="../../etc/passwd"))) is None
     assert make(Post(id="4", text="no photo")) is None
     assert thumbnailer(None, ImageLimits())(Post(id="5", text="", image=ImageRef(path="big.png"))) is None
+
+
+class Ids(FileSink[Assessment]):
+    """A format that a package adds: the ids, and nothing where one is strange."""
+
+    def add(self, record: Record[Assessment]) -> None:
+        if record.value.post.id.endswith("7"):
+            raise ValueError("an id that this format cannot hold")
+        self.write(record.value.post.id + "\n")
+
+
+def test_a_sink_that_is_registered_is_filled_in_the_same_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: Registry[object] = Registry("sink")
+    for name, entry in {**SINKS, "ids": Ids}.items():
+        known.register(name)(entry)
+    monkeypatch.setattr(situation, "SINKS", known)
+    crisis = write_synthetic_crisis(tmp_path / "crisis")
+    analyst = Analyst.load(write_bundle(tmp_path / "bundle"), image_root=crisis.parent)
+    formats = ["ids", "csv", "geojson"]
+
+    def outputs(outcome: RunOutcome) -> list[Sink[Assessment]]:
+        return output_sinks(outcome, analyst, source_name="a", formats=formats)
+
+    outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", outputs=outputs)
+    ids = [a.post.id for a in read_assessments(tmp_path / "out")]
+    held = [name for name in ids if not name.endswith("7")]
+    assert (tmp_path / "out" / "assessments.ids").read_text().split("\n")[:-1] == held
+    assert outcome.lost == {"assessments.ids": len(ids) - len(held)}
+    assert 0 < len(held) < len(ids)
+
+    files = ("report.html", "assessments.csv", "assessments.geojson", "assessments.ids")
+    made = {name: (tmp_path / "out" / name).read_bytes() for name in files}
+    assert b"assessments.ids" in made["report.html"]
+    # made again from what the run left, the files are the same; what is not asked for again goes
+    write_outputs(outcome, analyst, source_name="a", formats=formats)
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in files} == made
+    write_outputs(outcome, analyst, source_name="a")
+    assert not (tmp_path / "out" / "assessments.ids").exists()

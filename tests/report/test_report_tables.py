@@ -100,3 +100,18 @@ def test_a_time_without_zone_is_utc(tmp_path: Path) -> None:
     write_parquet([assessment(Post(id="1", created_at=datetime(2017, 9, 20, 14, 5)))], tmp_path / "a.parquet")
     [row] = pq.read_table(tmp_path / "a.parquet").to_pylist()
     assert row["created_at"] == datetime(2017, 9, 20, 14, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("write", [write_csv, write_parquet])
+def test_a_record_that_cannot_be_written_costs_its_row_only(
+    tmp_path: Path, write: Callable[..., int]
+) -> None:
+    good, bad = assessment(Post(id="1")), assessment(Post(id="2"))
+    # a value that neither table can hold, as a plug-in could set it
+    broken = bad.model_copy(update={"language": object(), "urgency": "very"})
+    rows = [good, broken, good.model_copy(update={"post": Post(id="3")})]
+    write(rows, tmp_path / "table")
+    if write is write_csv:
+        assert [row["id"] for row in rows_of(tmp_path / "table")][::2] == ["1", "3"]
+    else:
+        assert pq.read_table(tmp_path / "table")["id"].to_pylist() == ["1", "3"]

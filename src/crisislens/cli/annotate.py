@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import say
+from crisislens.cli.console import end_stopped, say
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def annotate(
     say(f"{done}, {kept}; the same command goes on from there")
     if ended_by is not None:
         # as the shell counts it: 130 for Ctrl+C, 143 for SIGTERM
-        raise typer.Exit(128 + ended_by)
+        # said already, so it must not be told once more on the way out
+        end_stopped(128 + ended_by)
 
 
 def _serve(

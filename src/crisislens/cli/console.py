@@ -126,10 +126,6 @@ def refuse_empty(done: int, failed: int, *, what: str, where: str) -> None:
         raise RunError(f"none of the {failed} rows could be {what}; {where}")
 
 
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run in the same way as Ctrl+C."""
-
-
 @contextmanager
 def stoppable(kept: str) -> Iterator[None]:
     """Turns Ctrl+C and SIGTERM into one sentence and the exit codes 130 and 143.
@@ -140,22 +136,27 @@ def stoppable(kept: str) -> Iterator[None]:
     Raises:
         StoppedError: If somebody stopped the command.
     """
+    terminated = threading.Event()
+
+    def terminate(_number: int, _frame: FrameType | None) -> None:
+        terminated.set()
+        raise KeyboardInterrupt
+
     before = None
     if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, _terminate)
+        before = signal.signal(signal.SIGTERM, terminate)
     try:
         yield
-    except KeyboardInterrupt as stop:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # typer makes an exit of an interrupt that comes while a command is being prepared
+        if isinstance(stop, SystemExit) and stop.code != StoppedError.exit_code:
+            raise
         notes = "; ".join(getattr(stop, "__notes__", ())) or kept
-        kind = TerminatedError if isinstance(stop, _Terminated) else StoppedError
+        kind = TerminatedError if terminated.is_set() else StoppedError
         raise kind(f"stopped; {notes}; start the same command again to go on from there") from None
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise _Terminated
 
 
 def end_stopped(code: int) -> None:

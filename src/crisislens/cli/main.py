@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from crisislens.cli.console import end_stopped, say_error
+from crisislens.cli.console import end_stopped, say_error, stoppable
 from crisislens.core.errors import CrisisLensError, StoppedError
 from crisislens.core.hub import allow_hub
 
@@ -104,7 +104,8 @@ def main() -> None:
     6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143 terminated.
     """
     try:
-        app()
+        with stoppable("what was finished before is kept"):
+            app()
     except StoppedError as stop:
         say_error(str(stop))
         end_stopped(stop.exit_code)
@@ -120,6 +121,3 @@ def main() -> None:
             f"you may read and write it"
         )
         sys.exit(2)
-    except KeyboardInterrupt:
-        say_error("interrupted; start the same command again to go on from here")
-        sys.exit(130)

@@ -81,7 +81,10 @@ def cluster(
         )
     texts = _spread(_text_labels(signatures[has_text], jaccard), has_text)
     photos = _spread(_photo_labels(hashes[has_photo], max_distance), has_photo)
-    labels = _join(_join(np.arange(len(signatures)), *_edges(texts)), *_edges(photos))
+    # each post by itself, then joined by text, then by photo
+    labels = np.arange(len(signatures))
+    labels = _join(labels, *_edges(texts))
+    labels = _join(labels, *_edges(photos))
     return _clusters(labels, texts, photos)
 
 
@@ -124,6 +127,7 @@ def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matche
     labels = np.arange(n)
     for key in bands:
         for i, j in _pairs(key):
+            # most candidates of a later band are joined already, and comparing is what costs
             apart = np.flatnonzero(labels[i] != labels[j])
             for start in range(0, len(apart), _CHUNK):
                 chosen = apart[start : start + _CHUNK]
@@ -169,7 +173,8 @@ def _spread(labels: Int[np.ndarray, " m"], where: Bool[np.ndarray, " b"]) -> Int
 def _edges(labels: Int[np.ndarray, " b"]) -> tuple[Int[np.ndarray, " e"], Int[np.ndarray, " e"]]:
     """A chain through the members of each component; posts labeled -1 have none."""
     order = np.argsort(labels, kind="stable")
-    linked = np.flatnonzero((labels[order][1:] == labels[order][:-1]) & (labels[order][1:] >= 0))
+    ordered = labels[order]
+    linked = np.flatnonzero((ordered[1:] == ordered[:-1]) & (ordered[1:] >= 0))
     return order[linked], order[linked + 1]
 
 
@@ -183,7 +188,7 @@ def _clusters(
         if end - start < 2:
             continue
         members = np.sort(order[start:end])
-        by_text, by_photo = (_repeats(x[members]) for x in (texts, photos))
+        by_text, by_photo = _repeats(texts[members]), _repeats(photos[members])
         kind: Literal["text", "photo", "both"] = (
             "both" if by_text and by_photo else "text" if by_text else "photo"
         )

@@ -1,14 +1,15 @@
 """Which column of a table is which field of a post: by name, unless the user says otherwise.
 
 Names are compared without case, spaces, `_`, `-`, `.` and parentheses, so `tweetText`, `tweet_text` and
-`Tweet Text` are one. Where a table has several columns for one field, the first in the order below that is not
-empty in a row counts. A user names a column as it stands, or a path into objects of JSON (`record.text`); an
-empty name says that the table has none for the field.
+`Tweet Text` are one. Where a table has several columns for one field, the first in the order below that is
+not empty in a row counts. A user names a column as it stands, or a path into objects of JSON
+(`record.text`); an empty name says that the table has none for the field.
 """
 
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from crisislens.core.errors import InputError
 
@@ -171,6 +172,7 @@ def _find(name: str, there: list[str], where: str) -> str:
     )
 
 
+@lru_cache(maxsize=10_000)
 def _fold(name: str) -> str:
     return _FOLDED.sub("", name).lower()
 

@@ -19,13 +19,14 @@ reports it).
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.by_split import count_by_split
 from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.images import resolve_image
 from crisislens.data.labeled import LabeledData
@@ -148,14 +149,12 @@ class CrisisMMD:
         return CrisisMMDCheck(
             rows={split: len(posts) for split, posts in found.items()},
             expected=dict(EXPECTED_ROWS.get((self.variant, self.setting), {})),
-            classes={
-                split: dict(Counter(self.space.resolve(p.label) or "" for p in posts))
-                for split, posts in found.items()
-            },
-            photos_missing={
-                split: sum(not self._has_photo(p.post) for p in posts) for split, posts in found.items()
-            },
+            classes={split: self._classes(posts) for split, posts in found.items()},
+            photos_missing=count_by_split(found, lambda labeled: not self._has_photo(labeled.post)),
         )
+
+    def _classes(self, posts: Sequence[LabeledPost]) -> dict[str, int]:
+        return dict(Counter(self.space.resolve(labeled.label) or "" for labeled in posts))
 
     def fingerprint(self) -> str:
         """16 hex digits over the tables and the setting; photos have their own."""

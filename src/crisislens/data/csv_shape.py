@@ -1,15 +1,17 @@
 """What a table's rows look like, so that a CSV record that swallowed other rows is told from one with line
 breaks in its text.
 
-A quotation mark that opens a field by accident (a post that begins with `"` and was not quoted) joins its row
-with all rows up to the next such mark, and the joined record may well have as many fields as the header. What
-gives it away are the swallowed lines: each would be a row of its own. That alone proves little in a table of
-two columns, since a line of a post may hold one comma; but the columns of ids, times and file names look alike
-in every row, and lines of a post do not look like them.
+A quotation mark that opens a field by accident (a post that begins with `"` and was not quoted) joins its
+row with all rows up to the next such mark, and the joined record may well have as many fields as the
+header. What gives it away are the swallowed lines: each would be a row of its own. That alone proves little
+in a table of two columns, since a line of a post may hold one comma; but the columns of ids, times and file
+names look alike in every row, and lines of a post do not look like them.
 
 The form of a field is its characters with runs of digits and letters cut to one (`2023-02-06` is `9-9-9`); a
 column is steady where three forms cover nine tenths of its fields. Ids that only count up must also go on
-counting.
+counting. In a table of a handful of rows whose ids are short numbers in no order, lines such as `1,Ali`
+within a text cannot be told from rows, and are taken for them: a row too many is seen, one that vanished is
+not.
 """
 
 import re
@@ -26,6 +28,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _MOST_FORM = 40
 _MOST_FORMS = 3
 _COVERED = 0.9
+_SHARE = 0.05
 # below this, that two rows look alike is chance
 _FEW_ROWS = 3
 _MANY_ROWS = 30
@@ -53,6 +56,8 @@ class RowShape:
             # of few rows only one form is no chance
             most = _MOST_FORMS if len(records) >= _MANY_ROWS else 1
             counted = Counter(_form(value) for value in column).most_common(most)
+            # what stands once among many is a line of a text, not a form of the column
+            counted = [(form, count) for form, count in counted if count >= _SHARE * len(records)]
             covered = sum(count for _, count in counted)
             usual = frozenset(form for form, _ in counted)
             if covered >= _COVERED * len(records) and not any(form == "" or " " in form for form in usual):

@@ -1,12 +1,12 @@
 """From a cell to a time in UTC, or None where it cannot be read for certain.
 
-A responder is better served by a post without a time than by one with a wrong time. `2/6/2023` is the second
-of June or the sixth of February, and no cell can say which; a column can. `DateOrder` looks at a whole column:
-a `2/13/2023` in it proves that the month stands first everywhere. Where nothing proves it, or rows contradict
-each other, such times are left out, and the source says so.
+A responder is better served by a post without a time than by one with a wrong time. `2/6/2023` is the
+second of June or the sixth of February, and no cell can say which; a column can. `DateOrder` looks at a whole
+column: a `2/13/2023` in it proves that the month stands first everywhere. Where nothing proves it, or rows
+contradict each other, such times are left out, and the source says so.
 
-Names of zones are those of RFC 5322 (EST is five hours behind UTC) and some more that mean one thing; IST, BST
-and AST mean several and are not read.
+Names of zones are those of RFC 5322 (EST is five hours behind UTC) and some more that mean one thing; IST,
+BST and AST mean several and are not read.
 """
 
 import re
@@ -44,21 +44,9 @@ _YEAR_LAST = re.compile(
 _NUMBER = re.compile(r"\d{9,19}(?:\.\d+)?")
 _OFFSET = re.compile(r"(?:UTC|GMT)?\s?([+-])(\d{1,2})(?::?(\d\d))?", re.IGNORECASE)
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_LONG_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "sept",
-]
+_LONG_MONTHS = frozenset(
+    ("january", "february", "march", "april", "june", "july", "august", "september", "october", "november")
+) | {"december", "sept"}
 _HOURS: dict[str, float] = {
     **dict.fromkeys(("z", "ut", "utc", "gmt", "wet"), 0),
     **{"nst": -3.5, "ndt": -2.5, "adt": -3, "edt": -4, "est": -5, "cdt": -5, "cst": -6, "mdt": -6, "mst": -7},
@@ -104,11 +92,18 @@ class DateOrder:
     day_first: int = 0
     open: int = 0
 
+    @classmethod
+    def is_open(cls, value: object) -> bool:
+        """Whether a cell alone does not say which of the two stands first."""
+        one = cls()
+        one.see(value)
+        return one.open > 0
+
     def see(self, value: object) -> None:
         """Takes a cell into account."""
         if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
             return
-        found = _YEAR_LAST.fullmatch(value.strip())
+        found = _YEAR_LAST.fullmatch(" ".join(value.split()))
         if found is None or found["sign"] == ".":
             return
         first, other = int(found["first"]), int(found["other"])
@@ -148,8 +143,8 @@ def when(value: object, order: Order | None = None) -> datetime | None:
 
     Read are: datetimes and dates, ISO 8601, Twitter's `Fri Mar 20 09:45:43 +0000 2015`, mail's
     `20 Mar 2015 09:45:43 +0000`, `Feb 6, 2023 4:17 PM EST`, `2015/03/20 09:45`, `20.3.2015`, `20/3/2015` and
-    `3/20/2015` where only one reading exists or the order is known, and seconds, milli-, micro- or nanoseconds
-    since 1970. Without a zone it is UTC. Times outside 1990 to 2100 are taken for errors.
+    `3/20/2015` where only one reading exists or the order is known, and seconds, milli-, micro- or
+    nanoseconds since 1970. Without a zone it is UTC. Times outside 1990 to 2100 are taken for errors.
 
     >>> when("Fri Mar 20 09:45:43 +0000 2015") == when(1426844743) == when("2015-03-20T10:45:43+01:00")
     True
@@ -212,7 +207,7 @@ def _year_first(found: re.Match[str], order: Order | None) -> datetime | None:
 
 
 def _year_last(found: re.Match[str], order: Order | None) -> datetime | None:
-    """`20.3.2015` is day first wherever it is written; otherwise the only reading that exists, or the column's."""
+    """`20.3.2015` is day first wherever it is written; others have one reading, or that of their column."""
     first, other = int(found["first"]), int(found["other"])
     if found["sign"] != ".":
         if first <= 12 and other <= 12 and first != other and order is None:

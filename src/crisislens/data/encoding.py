@@ -21,7 +21,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Literal, cast
 
 from crisislens.core.errors import InputError
 
@@ -118,8 +118,8 @@ class Encoding:
                 f"{file} is not UTF-8; it was read as {title}; if its letters are wrong, say --encoding NAME"
             )
         return (
-            f"{file} is not UTF-8 and says too little of what it is; it was read as {title}, and answers that "
-            f"rest on its letters are not taken for sure; say --encoding NAME"
+            f"{file} is not UTF-8 and says too little of what it is; it was read as {title}, and no answer "
+            f"that rests on its letters is sure; say --encoding NAME"
         )
 
 
@@ -133,15 +133,15 @@ def bare_name(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() == ".gz" else path
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read, with
-    `EOFError`, `zlib.error` or `OSError`.
+def open_bytes(path: Path) -> io.BufferedIOBase:
+    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read,
+    with `EOFError`, `zlib.error` or `OSError`.
 
     Raises:
         OSError: If it cannot be opened.
     """
     if path.suffix.lower() == ".gz":
-        return cast("BinaryIO", gzip.open(path, "rb"))
+        return gzip.GzipFile(path, "rb")
     return path.open("rb")
 
 
@@ -308,4 +308,6 @@ def text_stream(path: Path, encoding: Encoding) -> io.TextIOWrapper:
     """A file as text, line ends as they are; bytes that do not fit become U+FFFD."""
     stream = open_bytes(path)
     stream.read(encoding.mark)
-    return io.TextIOWrapper(stream, encoding=encoding.name, errors="replace", newline="\n")
+    return io.TextIOWrapper(
+        cast("io.BufferedReader", stream), encoding=encoding.name, errors="replace", newline="\n"
+    )

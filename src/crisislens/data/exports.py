@@ -13,6 +13,7 @@ Everything else comes back as it is. What is left out is a `LeftOut`, so that it
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeGuard
 
 __all__ = ["ROW_KEYS", "LeftOut", "names_in", "rows_of", "value_at"]
@@ -50,12 +51,7 @@ def rows_of(value: Object) -> Iterator[Object | LeftOut]:
 
 def names_in(row: Object) -> Iterator[str]:
     """The names of an object's values; of objects within it with a point between (`record.text`)."""
-    found = 0
-    for name in _names(row, "", 0):
-        found += 1
-        if found > _MOST_NAMES:
-            return
-        yield name
+    yield from islice(_names(row, "", 0), _MOST_NAMES)
 
 
 def value_at(row: Object, name: str) -> object:

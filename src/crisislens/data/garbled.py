@@ -22,8 +22,8 @@ _FEW_KINDS = 3
 
 
 def garbled(text: str) -> Literal["mended", "lost"] | None:
-    """What became of the letters: `mended` where the repair of `data.text` restores them, `lost` where much of
-    the text was read wrongly and cannot be restored, None where nothing speaks for either.
+    """What became of the letters: `mended` where the repair of `data.text` restores them, `lost` where much
+    of the text was read wrongly and cannot be restored, None where nothing speaks for either.
 
     >>> garbled("Weâ€™re safe"), garbled("Íàâîäíåíèå ðàçðóøèëî ìîñò"), garbled("Überschwemmung à Nîmes")
     ('mended', 'lost', None)

@@ -6,9 +6,9 @@ are checked on numbers, not on memory. It also hands the decoder only what makes
 segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color profiles, comments, further
 pictures) is where decoders fail most and where they warn; none of it passes.
 
-Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif 2.32
-section 4.5. Formats are few on purpose: what phones and platforms post. No TIFF, no HEIC, nothing that runs a
-program (EPS) or holds layers (PSD).
+Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif
+2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what phones and
+platforms post. No TIFF, nothing that runs a program (EPS) or holds layers (PSD).
 """
 
 import struct
@@ -20,7 +20,7 @@ from crisislens.core.errors import ImageError
 
 __all__ = ["IMAGE_FORMATS", "ImageHeader", "read_header"]
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP")
+IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "AVIF", "HEIC")
 # a progressive photo has about ten scans; each makes the decoder walk the whole picture once more
 _MAX_SCANS = 100
 # chunks of PNG and WebP; a 20 MB file in the usual 8 kB pieces has 2,500
@@ -60,6 +60,8 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
             too early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
             longer than the picture is worth.
     """
+    if data[4:8] == b"ftyp":
+        return _heif(data)
     for magic, parse in _PARSERS:
         if data.startswith(magic):
             try:
@@ -251,6 +253,55 @@ def _bmp(data: bytes, max_frames: int) -> ImageHeader:
     if width < 0 or len(data) < offset + row_bytes * abs(height):
         raise _truncated(f"{width} x {height} pixels need more bytes than there are")
     return ImageHeader("BMP", width, abs(height), 1, 1, data)
+
+
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+# quarter turns against the clock, as EXIF numbers them
+_TURNED = {1: 8, 2: 3, 3: 6}
+
+
+def _heif(data: bytes) -> ImageHeader:
+    """HEIC and AVIF: the largest size that an item claims, since thumbnails and tiles have their own."""
+    length = int.from_bytes(data[:4], "big")
+    brands = {data[i : i + 4] for i in (8, *range(16, min(length, 256), 4))}
+    if not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
+        raise ImageError(
+            "unknown_format", "the file is a video or of no known kind; give a picture such as a JPEG"
+        )
+    meta = _heif_meta(data, length)
+    sizes: list[tuple[int, int, int]] = []
+    at = meta.find(b"ispe")
+    while at >= 0 and len(sizes) < _MAX_CHUNKS:
+        width, height = struct.unpack(">II", meta[at + 8 : at + 16].ljust(8, b"\0"))
+        sizes.append((width * height, width, height))
+        at = meta.find(b"ispe", at + 4)
+    if not sizes:
+        raise _damaged("it has no size")
+    _, width, height = max(sizes)
+    turn = meta.find(b"irot")
+    quarters = meta[turn + 4] & 3 if 0 <= turn < len(meta) - 4 else 0
+    if brands & _AVIF_BRANDS:
+        return ImageHeader("AVIF", width, height, 1, _TURNED.get(quarters, 1), data)
+    # its decoder turns the picture itself
+    width, height = (height, width) if quarters in (1, 3) else (width, height)
+    return ImageHeader("HEIC", width, height, 1, 1, data)
+
+
+def _heif_meta(data: bytes, at: int) -> bytes:
+    """The box that describes the items."""
+    for _ in range(_MAX_CHUNKS):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if len(kind) < 4:
+            raise _truncated("it ends before its description")
+        if kind == b"meta":
+            if length > len(data) - at:
+                raise _truncated("its description is longer than the file")
+            return data[at : at + length]
+        if length < 8:
+            raise _damaged("a box has no length")
+        at += length
+    raise _too_complex(f"cut into more than {_MAX_CHUNKS:,} boxes")
 
 
 def _orientation(tiff: bytes) -> int:

@@ -11,20 +11,27 @@ faster); never scaled up.
 
 Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`,
 `not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`,
-`too_many_pixels`, `too_many_frames`, `too_small`.
+`too_many_pixels`, `too_many_frames`, `too_small`, `needs_extra`.
 
-No state is shared and no global of Pillow is touched, so threads may decode at once.
+HEIC and AVIF are what phones write. AVIF is decoded where Pillow can, HEIC by pillow-heif, the extra `heif`;
+without them such a picture is refused with the reason `needs_extra`.
+
+No state that a result depends on is shared and no global of Pillow is touched, so threads may decode at once.
 """
 
 import hashlib
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
+from itertools import islice
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote
 
 import numpy as np
 from jaxtyping import UInt8
@@ -32,7 +39,6 @@ from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
@@ -40,19 +46,45 @@ from PIL import (
 from pydantic import Field
 
 from crisislens.core.config import Config
-from crisislens.core.errors import ImageError
+from crisislens.core.errors import ImageError, MissingExtraError
+from crisislens.core.optional import require
 from crisislens.data.image_headers import ImageHeader, read_header
 from crisislens.domain.post import ImageRef
 
 __all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve_image"]
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif")
 _TINY_PX = 8
 _LONG_SIDES = 8
 _FILLING_BYTES = 4_096
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|data:", re.IGNORECASE)
+_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
+_DEEPEST = 32
+_MOST_NAMES = 1_000_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_DECODERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
+
+
+def _avif(data: BytesIO) -> Any:
+    from PIL import features
+
+    if not features.check("avif"):
+        raise ImageError(
+            "needs_extra", "this Pillow cannot read AVIF; install Pillow 11.3 or newer, or give a JPEG"
+        )
+    from PIL import AvifImagePlugin
+
+    return AvifImagePlugin.AvifImageFile(data)
+
+
+def _heic(data: BytesIO) -> Any:
+    try:
+        heif = require("pillow_heif", extra="heif")
+    except MissingExtraError as error:
+        raise ImageError("needs_extra", f"the picture is HEIC: {error}; or convert it to JPEG") from error
+    return heif.HeifImageFile(data)
+
+
+_DECODERS: dict[str, Callable[[BytesIO], Any]] = {
     # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory
     # looks for further pictures
     "JPEG": JpegImagePlugin.JpegImageFile,
@@ -60,6 +92,8 @@ _DECODERS: dict[str, Callable[[BytesIO], ImageFile.ImageFile]] = {
     "WebP": WebPImagePlugin.WebPImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "BMP": BmpImagePlugin.BmpImageFile,
+    "AVIF": _avif,
+    "HEIC": _heic,
 }
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -110,7 +144,9 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
 
     Arguments:
         ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without
-            one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`).
+            one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`). Where
+            no file has the very name, one counts that differs only in how its letters are composed (as a Mac
+            writes them), in case, in `\\` for `/`, or in percent signs; of several such, none.
         root: The folder of the pictures.
 
     Returns:
@@ -134,7 +170,9 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
             "outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder"
         )
     try:
-        found = [path for path in _candidates(name, Path(os.path.realpath(root))) if os.path.lexists(path)]
+        real = Path(os.path.realpath(root))
+        found = [path for path in _candidates(name, real) if os.path.lexists(path)]
+        found = found or [path for path in _alike(name, real) if os.path.lexists(path)]
         regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
     except (
         OSError,
@@ -168,6 +206,56 @@ def _candidates(name: str, root: Path) -> Iterator[Path]:
                 "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
             )
         yield real
+
+
+def _alike(name: str, root: Path) -> Iterator[Path]:
+    """The real paths of the one file whose name is alike, found folder by folder; all inside `root`."""
+    forms = [name.replace("\\", "/")]
+    forms += [unquote(forms[0], errors="strict")] if "%" in name and _PERCENT.search(name) else []
+    for form in forms:
+        parts = [part for part in form.split("/") if part not in ("", ".")]
+        if form.startswith("/") or ".." in parts or _CONTROL.search(form) or len(parts) > _DEEPEST:
+            continue
+        path: Path | None = root
+        for i, part in enumerate(parts):
+            path = _in_folder(path, part, last=i == len(parts) - 1) if path else None
+        if path is None or not parts:
+            continue
+        real = Path(os.path.realpath(path))
+        if not real.is_relative_to(root):
+            raise ImageError(
+                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
+            )
+        yield real
+
+
+def _in_folder(folder: Path, part: str, *, last: bool) -> Path | None:
+    """What a folder holds under a name, else under the one name that is alike."""
+    if os.path.lexists(folder / part):
+        return folder / part
+    if not folder.is_dir():
+        return None
+    names = _folded_names(str(folder), folder.stat().st_mtime_ns)
+    bare = last and PurePath(part).suffix.lower() not in EXTENSIONS
+    for extension in ("", *(EXTENSIONS if bare else ())):
+        if (found := names.get(_folded(part + extension))) is not None:
+            return folder / found if found else None
+    return None
+
+
+@lru_cache(maxsize=4)
+def _folded_names(folder: str, changed_ns: int) -> dict[str, str]:
+    """From the folded to the real names in a folder; to nothing where two are alike."""
+    names: dict[str, str] = {}
+    with os.scandir(folder) as entries:
+        for entry in islice(entries, _MOST_NAMES):
+            key = _folded(entry.name)
+            names[key] = "" if key in names else entry.name
+    return names
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImage:

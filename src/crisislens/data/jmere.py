@@ -13,15 +13,14 @@ wherever it is reported.
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.by_split import count_by_split, frequencies, shared_between, values_by_split
 from crisislens.data.contexts import image_key
 from crisislens.data.shared_texts import shared_texts
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
@@ -134,39 +133,30 @@ class JMERE:
         cannot be read.
         """
         rows = {split: self._rows(split) for split in _FILES}
-        parsed = {
-            split: [_parsed(row, i, split) for i, row in enumerate(tweets)] for split, tweets in rows.items()
-        }
-        broken = {split: [p for p in posts if isinstance(p, DataError)] for split, posts in parsed.items()}
-        splits = {
-            split: [p for p in posts if not isinstance(p, DataError)] for split, posts in parsed.items()
-        }
-        images = {split: {p.image for p in posts} for split, posts in splits.items()}
+        splits: dict[str, list[AnnotatedPost]] = {split: [] for split in _FILES}
+        broken: dict[str, list[DataError]] = {split: [] for split in _FILES}
+        wrong_names = dict.fromkeys(_FILES, 0)
+        for split, tweets in rows.items():
+            for number, row in enumerate(tweets):
+                post = _parsed(row, number, split)
+                if isinstance(post, DataError):
+                    broken[split].append(post)
+                else:
+                    splits[split].append(post)
+                    wrong_names[split] += _misnamed(row)
+        images = values_by_split(splits, lambda post: post.image)
+        every = [post for posts in splits.values() for post in posts]
+        missing = count_by_split(splits, lambda post: not self._has_photo(post.image))
         return JMERECheck(
             posts={split: len(tweets) for split, tweets in rows.items()},
             expected=EXPECTED_POSTS,
-            entities={split: sum(len(p.mentions) for p in posts) for split, posts in splits.items()},
+            entities=count_by_split(splits, lambda post: len(post.mentions)),
             expected_entities=EXPECTED_ENTITIES,
-            relations=dict(
-                Counter(
-                    link.type for posts in splits.values() for p in posts for link in p.links
-                ).most_common()
-            ),
-            wrong_names={
-                split: sum(
-                    _misnamed(row)
-                    for row, p in zip(rows[split], posts, strict=True)
-                    if not isinstance(p, DataError)
-                )
-                for split, posts in parsed.items()
-            },
-            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(_FILES, 2)},
+            relations=frequencies(link.type for post in every for link in post.links),
+            wrong_names=wrong_names,
+            shared_images=shared_between(images),
             shared_texts=shared_texts(splits),
-            photos_missing={
-                s: sum(not self._has_photo(p.image) for p in posts) for s, posts in splits.items()
-            }
-            if self.image_root
-            else None,
+            photos_missing=missing if self.image_root else None,
             unreadable={split: len(errors) for split, errors in broken.items()},
             first_unreadable={split: str(errors[0]) for split, errors in broken.items() if errors},
         )

@@ -10,12 +10,14 @@ Of a top-level object, lists under the keys of `exports.ROW_KEYS` are walked int
 `chats`, `data` and `response`, lists of chats among them. An object without such a list is itself a row.
 """
 
+import codecs
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from crisislens.data.encoding import DAMAGED, Encoding, text_stream
+from crisislens.data.encoding import DAMAGED, Encoding, open_bytes
 from crisislens.data.exports import ROW_KEYS, LeftOut, rows_of
 from crisislens.data.lines import MAX_LINE, BrokenRow, read_lines
 
@@ -50,17 +52,44 @@ def json_line_rows(path: Path, encoding: Encoding) -> Iterator[Row]:
 
 def json_rows(path: Path, encoding: Encoding) -> Iterator[Row]:
     """The rows of a `.json` file."""
-    try:
-        with text_stream(path, encoding) as stream:
-            head = stream.read(MAX_VALUE)
-            if '"media_keys"' in head and len(head) < MAX_VALUE and (page := _page(head)) is not None:
-                # X describes photos at the end of a page
-                yield from rows_of(page)
-                return
-            yield from _Scanner(head, stream.read).rows()
-    except DAMAGED as error:
-        reason = " ".join(str(error).split())[:100]
-        yield BrokenRow(f"the rest of the compressed file cannot be read ({reason}); get the whole file")
+    with open_bytes(path) as stream:
+        stream.read(encoding.mark)
+        text = _Text(stream, encoding)
+        head = text.read(MAX_VALUE)
+        if '"media_keys"' in head and len(head) < MAX_VALUE and (page := _page(head)) is not None:
+            # X describes photos at the end of a page
+            yield from rows_of(page)
+        else:
+            yield from _Scanner(head, text.read).rows()
+        if text.damage:
+            yield BrokenRow(
+                f"the rest of the compressed file cannot be read ({text.damage}); get the whole file"
+            )
+
+
+class _Text:
+    """Decodes a stream; what comes before a damaged place of an archive is not lost."""
+
+    def __init__(self, stream: io.BufferedIOBase, encoding: Encoding) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding.name)("replace")
+        self._over = False
+        self.damage = ""
+
+    def read(self, size: int) -> str:
+        """At least so many characters, fewer only at the end."""
+        parts: list[str] = []
+        count = 0
+        while count < size and not self._over:
+            data = b""
+            try:
+                data = self._stream.read1(_BLOCK)
+            except DAMAGED as error:
+                self.damage = " ".join(str(error).split())[:100] or type(error).__name__
+            self._over = not data
+            parts.append(self._decoder.decode(data, final=self._over))
+            count += len(parts[-1])
+        return "".join(parts)
 
 
 def _page(text: str) -> dict[str, object] | None:
@@ -118,7 +147,7 @@ class _Scanner:
             yield BrokenRow("the file ends here, or is not JSON from here on; get the whole file")
 
     def _list(self, *, within: int) -> Iterator[Row]:
-        """The rows of a list, behind its bracket; `within` so many others. Chats in a list are walked into."""
+        """The rows of a list, behind its bracket; of `within` other lists. Chats in one are walked into."""
         while (mark := self._peek()) != "]":
             if within < _DEPTH and mark == "{":
                 yield from self._object(within=within + 1)
@@ -131,7 +160,7 @@ class _Scanner:
         self._at += 1
 
     def _object(self, *, within: int) -> Iterator[Row]:
-        """The rows that stand under an object's keys, or the object itself as one; `within` so many others."""
+        """The rows that stand under an object's keys, or the object itself as one."""
         self._at += 1
         fields: list[str] = []
         size, walked, is_post = 0, False, False

@@ -55,7 +55,8 @@ class BrokenRow:
 def read_lines(
     path: Path, encoding: Encoding | None = None, *, max_bytes: int = MAX_LINE
 ) -> Iterator[str | BrokenRow]:
-    """The lines of a file without line ends, NULs and an encoding mark; a file that ends in `.gz` is unpacked.
+    """The lines of a file without line ends, NULs and an encoding mark; a file that ends in `.gz` is
+    unpacked.
 
     Arguments:
         path: The file.
@@ -157,7 +158,8 @@ def split_header(line: str, *, quoted: bool, delimiter: str | None = None) -> tu
 
     Arguments:
         line: The first line.
-        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and bar outside
+        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and bar
+            outside
             of quotation marks; otherwise it is the tab.
         delimiter: Where it is known.
     """

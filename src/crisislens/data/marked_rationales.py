@@ -69,7 +69,9 @@ def find_snippets(text: str, snippets: Sequence[str]) -> tuple[list[Span], int]:
     """
     taken: list[Span] = []
     missed = 0
-    for snippet in sorted((s for s in snippets if s.strip()), key=lambda s: -len(s.strip())):
+    there = [snippet for snippet in snippets if snippet.strip()]
+    # the longest first: a short one is often a part of it, and must look for another place
+    for snippet in sorted(there, key=lambda s: -len(s.strip())):
         found = _locate(text, snippet, taken) or _align(text, snippet)
         taken += found
         missed += not found
@@ -83,10 +85,14 @@ def _locate(text: str, snippet: str, taken: Sequence[Span]) -> list[Span]:
     body = r"\s+".join(re.escape(word) for word in snippet.split())
     for pattern in (rf"(?<!\w){body}(?!\w)", body):
         matches = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
-        free = [(a, b) for a, b in matches if all(b <= start or end <= a for start, end in taken)]
+        free = [span for span in matches if _is_free(span, taken)]
         if free or matches:
             return [(free or matches)[0]]
     return []
+
+
+def _is_free(span: Span, taken: Sequence[Span]) -> bool:
+    return all(span[1] <= start or end <= span[0] for start, end in taken)
 
 
 def _align(text: str, snippet: str) -> list[Span]:
@@ -196,4 +202,7 @@ def duplicate_folds(texts: Sequence[str], *, folds: int, seed: int = 0) -> Int[n
 
 def annotations_fingerprint(rows: Sequence[AnnotatedText]) -> str:
     """16 hex digits over ids, texts and spans."""
-    return fingerprint([[row.id, row.text, row.label, [list(span) for span in row.spans]] for row in rows])
+    parts: list[object] = []
+    for row in rows:
+        parts.append([row.id, row.text, row.label, [list(span) for span in row.spans]])
+    return fingerprint(parts)

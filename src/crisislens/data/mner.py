@@ -10,11 +10,11 @@ as many mentions as `B-` tags plus these).
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.by_split import count_by_split, shared_between, values_by_split
 from crisislens.data.conll import ConllFile, read_conll
 from crisislens.data.contexts import Contexts, context_of, read_contexts
 from crisislens.data.shared_texts import shared_texts
@@ -97,6 +97,11 @@ class MNERCheck:
         return {**asdict(self), "complete": self.complete}
 
 
+def _entities(posts: Sequence[AnnotatedPost]) -> dict[str, int]:
+    """How many entities there are of each type."""
+    return dict(Counter(mention.type for post in posts for mention in post.mentions))
+
+
 def _repeated(contexts: Mapping[str, str], posts: Sequence[AnnotatedPost]) -> dict[str, int]:
     counts = Counter(context_of(contexts, p.image) for p in posts)
     return {text: n for text, n in counts.most_common() if text and n > max(1, _REPEATED * len(posts))}
@@ -166,26 +171,20 @@ class TwitterMNER:
         """Counts posts, entities, mended tags, shared photos and what is missing."""
         files = {split: self._read(split) for split in _FILES}
         contexts: Mapping[str, str] = self.contexts() if (self.folder / _CAPTIONS).is_file() else {}
-        images = {split: {p.image for p in file.posts} for split, file in files.items()}
+        posts = {split: file.posts for split, file in files.items()}
+        images = values_by_split(posts, lambda post: post.image)
+        missing = count_by_split(posts, lambda post: not self._has_photo(post))
         return MNERCheck(
-            posts={split: len(file.posts) for split, file in files.items()},
+            posts={split: len(some) for split, some in posts.items()},
             expected=EXPECTED_POSTS[self.name],
-            entities={
-                split: dict(Counter(m.type for p in file.posts for m in p.mentions))
-                for split, file in files.items()
-            },
+            entities={split: _entities(some) for split, some in posts.items()},
             expected_entities=_EXPECTED_STARTS[self.name],
             mended_tags={split: file.mended_tags for split, file in files.items()},
-            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(files, 2)},
-            photos_missing={s: sum(not self._has_photo(p) for p in file.posts) for s, file in files.items()}
-            if self.image_root
-            else None,
-            without_context={
-                split: sum(not context_of(contexts, p.image) for p in file.posts)
-                for split, file in files.items()
-            },
-            shared_texts=shared_texts({split: file.posts for split, file in files.items()}),
-            repeated_contexts={split: _repeated(contexts, file.posts) for split, file in files.items()},
+            shared_images=shared_between(images),
+            photos_missing=missing if self.image_root else None,
+            without_context=count_by_split(posts, lambda post: not context_of(contexts, post.image)),
+            shared_texts=shared_texts(posts),
+            repeated_contexts={split: _repeated(contexts, some) for split, some in posts.items()},
         )
 
     def _has_photo(self, post: AnnotatedPost) -> bool:

@@ -13,15 +13,14 @@ and shares their photo ids; some of its ids are bare numbers, the others file na
 """
 
 import ast
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.data.by_split import count_by_split, frequencies, shared_between, values_by_split
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.shared_texts import shared_texts
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
@@ -223,37 +222,32 @@ class MNRE:
         """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no
         row.
         """
-        parsed = {split: list(self._parsed(split)) for split in _FILES[self.version]}
-        broken = {
-            split: [row for row in rows if isinstance(row, DataError)] for split, rows in parsed.items()
-        }
-        splits = {
-            split: [row for row in rows if not isinstance(row, DataError)] for split, rows in parsed.items()
-        }
-        images = {split: {_photo(row) for row in rows} for split, rows in splits.items()}
-        counted = Counter(_relation(row) for rows in splits.values() for row in rows)
+        splits: dict[str, list[Mapping[str, Any]]] = {split: [] for split in _FILES[self.version]}
+        broken: dict[str, list[DataError]] = {split: [] for split in _FILES[self.version]}
+        for split, rows in splits.items():
+            for row in self._parsed(split):
+                if isinstance(row, DataError):
+                    broken[split].append(row)
+                else:
+                    rows.append(row)
+        posts: dict[str, list[AnnotatedPost]] = {}
+        for split, rows in splits.items():
+            posts[split] = [_post(row, "row", split) for row in rows]
+        images = values_by_split(splits, _photo)
+        missing = count_by_split(
+            {split: list(names) for split, names in images.items()}, lambda name: not self._has_photo(name)
+        )
         return MNRECheck(
             rows={split: len(rows) for split, rows in splits.items()},
             expected=EXPECTED_ROWS[self.version],
-            relations=dict(counted.most_common()),
+            relations=frequencies(_relation(row) for rows in splits.values() for row in rows),
             images={split: len(names) for split, names in images.items()},
-            wrong_names={split: sum(_misnamed(row) for row in rows) for split, rows in splits.items()},
-            overlaps={
-                split: sum(_overlaps(_post(row, "row", split)) for row in rows)
-                for split, rows in splits.items()
-            },
-            shared_images={f"{a}-{b}": len(images[a] & images[b]) for a, b in combinations(splits, 2)},
-            shared_texts=shared_texts(
-                {split: [_post(row, "row", split) for row in rows] for split, rows in splits.items()}
-            ),
-            photos_missing={
-                s: sum(not self._has_photo(name) for name in names) for s, names in images.items()
-            }
-            if self.image_root
-            else None,
-            bare_numbers={
-                split: sum(isinstance(row["img_id"], int) for row in rows) for split, rows in splits.items()
-            },
+            wrong_names=count_by_split(splits, _misnamed),
+            overlaps=count_by_split(posts, _overlaps),
+            shared_images=shared_between(images),
+            shared_texts=shared_texts(posts),
+            photos_missing=missing if self.image_root else None,
+            bare_numbers=count_by_split(splits, lambda row: isinstance(row["img_id"], int)),
             unreadable={split: len(errors) for split, errors in broken.items()},
             first_unreadable={split: str(errors[0]) for split, errors in broken.items() if errors},
         )

@@ -4,15 +4,17 @@ A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags
 (`data.annotated`).
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from crisislens.core.errors import DataError
 from crisislens.data.annotated import AnnotatedTable, read_annotated
+from crisislens.data.by_split import count_by_split, frequencies
 from crisislens.data.conll import ConllFile, read_conll
 from crisislens.data.shared_texts import shared_texts
+from crisislens.domain.extraction import AnnotatedPost
 
 __all__ = ["SPLITS", "OwnCheck", "OwnKind", "check_own", "read_own"]
 
@@ -94,15 +96,9 @@ def check_own(root: Path, kind: OwnKind) -> OwnCheck:
 
     return OwnCheck(
         posts={split: len(some) for split, some in posts.items()},
-        entities={
-            split: dict(Counter(m.type for p in some for m in p.mentions).most_common())
-            for split, some in posts.items()
-        },
-        relations={
-            split: dict(Counter(link.type for p in some for link in p.links).most_common())
-            for split, some in posts.items()
-        },
-        with_picture={split: sum(p.image is not None for p in some) for split, some in posts.items()},
+        entities={split: _types_of_entities(some) for split, some in posts.items()},
+        relations={split: _types_of_relations(some) for split, some in posts.items()},
+        with_picture=count_by_split(posts, lambda post: post.image is not None),
         mended_tags=of("mended_tags"),
         lone_words=of("lone_words"),
         repeated_ids=of("repeated_ids"),
@@ -110,3 +106,11 @@ def check_own(root: Path, kind: OwnKind) -> OwnCheck:
         without_words=of("without_words"),
         shared_texts=shared_texts(posts),
     )
+
+
+def _types_of_entities(posts: Sequence[AnnotatedPost]) -> dict[str, int]:
+    return frequencies(mention.type for post in posts for mention in post.mentions)
+
+
+def _types_of_relations(posts: Sequence[AnnotatedPost]) -> dict[str, int]:
+    return frequencies(link.type for post in posts for link in post.links)

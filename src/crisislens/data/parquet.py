@@ -1,9 +1,9 @@
 """Rows of a Parquet file, with memory bounded by bytes and every lost row counted.
 
-A file of ten kilobytes can hold rows of gigabytes: one long text, named by every row through a dictionary, or
-zeros that compress to nothing. So texts stay in their dictionary while they are read, a batch has as many rows
-as fit `_BATCH_BYTES` by what the file says of itself, and a row group that claims far more than its bytes
-could hold is not read.
+A file of ten kilobytes can hold rows of gigabytes: one long text, named by every row through a dictionary,
+or zeros that compress to nothing. So texts stay in their dictionary while they are read, a batch has as
+many rows as fit `_BATCH_BYTES` by what the file says of itself, and a row group that claims far more than
+its bytes could hold is not read.
 
 What cannot be read of a row group costs the rest of that group, one row each by its number, so that what went
 in is what comes out and failed.

@@ -69,11 +69,12 @@ collapsed_building: rubble, collapsed building, building collapsed, collapsed ho
 
 
 def _read(lines: str) -> dict[str, tuple[str, ...]]:
-    entries = re.split(r"\n(?=\w+:)", lines.strip())
-    return {
-        name: tuple(" ".join(w.split()) for w in rest.split(","))
-        for name, _, rest in (entry.partition(":") for entry in entries)
-    }
+    found = {}
+    # an entry goes on over line breaks, and so may a word of it
+    for entry in re.split(r"\n(?=\w+:)", lines.strip()):
+        name, _, rest = entry.partition(":")
+        found[name] = tuple(" ".join(word.split()) for word in rest.split(","))
+    return found
 
 
 PLACE_WORDS: dict[str, tuple[str, ...]] = _read(_WORDS)

@@ -47,7 +47,7 @@ class Reading:
             (self.mended, "texts hold letters that were read wrongly before; the models get them repaired"),
             (
                 self.lost,
-                "texts hold letters that seem to be read with the wrong encoding; no answer on them is sure",
+                "texts seem to be read with the wrong encoding; no answer that rests on them is sure",
             ),
             (
                 self.unread_times,
@@ -55,7 +55,7 @@ class Reading:
             ),
             (
                 self.rounded_ids,
-                "ids were rounded by a spreadsheet and are row numbers now; for row numbers throughout say --map id=",
+                "ids were rounded by a spreadsheet and are row numbers now; --map id= gives all a row number",
             ),
             (self.more_photos, "posts name several photos; one of each is looked at"),
             (
@@ -66,7 +66,7 @@ class Reading:
         said += [f"{count} {what}" for count, what in counted if count]
         if self.zeros >= max(_FEW, _ZEROS_SHARE * self.rows):
             said.append(
-                f"{self.zeros} ids end in zeros as spreadsheets leave them (they keep 15 digits), and may not be the "
-                f"platform's; where two are equal, a row number takes the place of the second"
+                f"{self.zeros} ids end in zeros as spreadsheets leave them (they keep 15 digits), and may "
+                f"not be the platform's; where two are equal, a row number takes the place of the second"
             )
         return said

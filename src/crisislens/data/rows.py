@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 
 from crisislens.data import cells
-from crisislens.data.dates import Order
+from crisislens.data.dates import DateOrder, Order
 from crisislens.data.exports import value_at
 from crisislens.data.garbled import garbled
 from crisislens.data.lines import MAX_LINE, BrokenRow
@@ -22,7 +22,10 @@ _MOST_NAMED = 5
 _DOUBTED_SHARE = 0.2
 _MARKUP = "the text was HTML; markup was removed"
 _MENDED = "the text holds letters that were read with a wrong encoding before; the models got them repaired"
-_WRONG_LETTERS = "The letters of the text seem to have been read with a wrong encoding; name the right one with --encoding."
+_WRONG_LETTERS = (
+    "The letters of the text seem to have been read with a wrong encoding; name the right one with "
+    "--encoding."
+)
 _CUT = ("…", "...")
 
 
@@ -185,7 +188,8 @@ class RowReader:
 
     def _when(self, value: object) -> object:
         moment = cells.when(value, self._order)
-        if moment is None and not cells.is_nothing(value):
+        # times that only their column could decide are counted there
+        if moment is None and not cells.is_nothing(value) and not DateOrder.is_open(value):
             self._reading.unread_times += 1
             self._reading.unread_time = self._reading.unread_time or str(value)[:40]
         return moment

@@ -12,9 +12,11 @@ def shared_texts(splits: Mapping[str, Sequence[AnnotatedPost]]) -> dict[str, int
     """For each pair of splits, the earlier first, how many posts of the second stand in the first, in the
     same words but for case.
     """
-    folded = {
-        split: [tuple(word.casefold() for word in post.words) for post in posts]
-        for split, posts in splits.items()
-    }
+    folded = {split: list(map(_folded, posts)) for split, posts in splits.items()}
     known = {split: set(texts) for split, texts in folded.items()}
-    return {f"{a}-{b}": sum(text in known[a] for text in folded[b]) for a, b in combinations(splits, 2)}
+    # posts are counted, not texts: one that stands twice in the second split counts twice
+    return {f"{a}-{b}": sum(map(known[a].__contains__, folded[b])) for a, b in combinations(splits, 2)}
+
+
+def _folded(post: AnnotatedPost) -> tuple[str, ...]:
+    return tuple(word.casefold() for word in post.words)

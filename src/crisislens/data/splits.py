@@ -41,7 +41,7 @@ __all__ = [
 KINDS = ("ids", "texts", "near_texts", "near_photos")
 """The ways to leak: shared ids, equal texts, near-duplicate texts, near-duplicate photos."""
 # behind the digits of a tweet; an own id such as `report_12` is left alone
-_PHOTO_NUMBER = re.compile(r"(?<=\d{6})_\d+$")
+_PHOTO_NUMBER = re.compile(r"^(\d+)_\d{1,2}$")
 # of posts that are split: so many folds, and the share of them that dev and test get each
 _FOLDS = 20
 _SHARE = 0.15
@@ -55,7 +55,7 @@ def tweet_id(post: Post) -> str:
     >>> tweet_id(Post(id="919946322177802241_0"))
     '919946322177802241'
     """
-    return _PHOTO_NUMBER.sub("", post.id)
+    return _PHOTO_NUMBER.sub(r"\1", post.id)
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,16 @@ class SplitReport:
 
     def as_dict(self) -> dict[str, object]:
         """Counts as plain values that JSON can hold, as a tree of splits, pairs and kinds."""
+        leaked: dict[str, dict[str, int]] = {}
+        for split, kinds in self.leaked.items():
+            leaked[split] = {kind: len(ids) for kind, ids in kinds.items()}
+            # a post that leaks in two ways counts once
+            leaked[split]["any"] = len(self.dirty(split))
         return {
             "posts": dict(self.posts),
             "photos_checked": self.photos_checked,
             "shared": {pair: dict(kinds) for pair, kinds in self.shared.items()},
-            "leaked_posts": {
-                split: {**{kind: len(ids) for kind, ids in kinds.items()}, "any": len(self.dirty(split))}
-                for split, kinds in self.leaked.items()
-            },
+            "leaked_posts": leaked,
         }
 
 
@@ -123,13 +125,16 @@ def check_splits(
         "near_texts": _near_texts(texts),
         "near_photos": _near_photos(hashes),
     }
+    shared: dict[str, dict[str, int]] = {}
+    for a, b in combinations(splits, 2):
+        shared[f"{a}-{b}"] = {kind: _in_both(groups[kind], names, a, b) for kind in KINDS}
+    leaked: dict[str, dict[str, frozenset[str]]] = {}
+    for name in splits:
+        leaked[name] = {kind: _leaked(groups[kind], names, name, posts) for kind in KINDS}
     return SplitReport(
         posts={name: len(part) for name, part in splits.items()},
-        shared={
-            f"{a}-{b}": {kind: _in_both(groups[kind], names, a, b) for kind in KINDS}
-            for a, b in combinations(splits, 2)
-        },
-        leaked={name: {kind: _leaked(groups[kind], names, name, posts) for kind in KINDS} for name in splits},
+        shared=shared,
+        leaked=leaked,
         photos_checked=sum(value is not None for value in hashes),
     )
 

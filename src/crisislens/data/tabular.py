@@ -1,13 +1,13 @@
-"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does not grow with
-the file.
+"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does not grow
+with the file.
 
-The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as spreadsheets do; TSV is
-never quoted, since tweets hold quotation marks. JSON may be one object a line, a list, or a page of posts
-(`data.exports`). Columns are found by name (`data.columns`) or given; a table in which nothing serves as text or
-photo is refused. How bytes spell letters is found by `data.encoding`, the order of day and month by a look at the
-whole column (`data.survey`). Values are read by `data.cells`: a row without a usable id or text fails alone, a
-time or place that cannot be read for certain is left out. All that is changed or left out is counted, and told
-in `describe`.
+The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as spreadsheets do;
+TSV is never quoted, since tweets hold quotation marks. JSON may be one object a line, a list, or a page of
+posts (`data.exports`). Columns are found by name (`data.columns`) or given; a table in which nothing serves
+as text or photo is refused. How bytes spell letters is found by `data.encoding`, the order of day and month
+by a look at the whole column (`data.survey`). Values are read by `data.cells`: a row without a usable id or
+text fails alone, a time or place that cannot be read for certain is left out. All that is changed or left
+out is counted, and told in `describe`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +78,8 @@ def read_posts(
 
 @dataclass(frozen=True)
 class _Table:
-    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON: with all)."""
+    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON: with
+    all)."""
 
     name: str
     columns: Callable[[Path, Encoding], list[str]]
@@ -139,7 +140,7 @@ def _choose(
         return chosen, []
     likely = _likely(path, table, how, names, chosen)
     if likely and _FORM_COLUMNS & {*names}:
-        note = f"the text is taken from the column {likely[0]!r}, which holds the longest answers; name another with"
+        note = f"the text is the column {likely[0]!r}, which holds the longest answers; name another with"
         return {**chosen, "text": (likely[0],)}, [f"{note} --map text=COLUMN"]
     if likely:
         raise InputError(
@@ -223,8 +224,8 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, encoding and columns, whether ids were made, and `notes`: what reading found and
-        changed, with counts of the last pass.
+        """The file, its format, encoding and columns, whether ids were made, and `notes`: what reading
+        found and changed, with counts of the last pass.
         """
         said = [
             self._encoding.note(self.path.name),

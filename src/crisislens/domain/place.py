@@ -16,10 +16,14 @@ class Place(BaseModel):
 
     id: str = Field(
         description="`city:` and the GeoNames id, `country:` and ISO 3166-1 alpha-2, `state:` and the US "
-        "postal code, `county:` and FIPS"
+        "postal code or country and GeoNames code (`state:IN.13`), `county:` and FIPS or country, "
+        "code and name"
     )
     name: str = Field(description="Its usual English name")
-    kind: PlaceKind = Field(description="What it is; states and counties are those of the United States")
+    kind: PlaceKind = Field(
+        description="What it is; `state` is any first-level division of a country (Kerala, Texas), "
+        "`county` a second-level one"
+    )
     country: str = Field(description="ISO 3166-1 alpha-2 code of the country it is in")
     admin: str = Field(
         default="",
@@ -30,11 +34,13 @@ class Place(BaseModel):
         ge=-90,
         le=90,
         description="Latitude, WGS 84; of countries and states the mean of their cities weighted by "
-        "population; null for counties",
+        "population; null for some counties",
     )
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude, likewise")
     population: int = Field(
-        default=0, ge=0, description="Inhabitants; of a US state those of its larger cities; 0 where unknown"
+        default=0,
+        ge=0,
+        description="Inhabitants; of states and counties those of their cities; 0 where unknown",
     )
 
 

@@ -38,6 +38,7 @@ class TagScheme:
     @cached_property
     def tags(self) -> tuple[str, ...]:
         """All tags, `O` first; a tag's place is its number."""
+        # type by type: a model's rows of weights stand in this order, so it must not change
         return ("O", *(f"{prefix}-{kind}" for kind in self.types for prefix in _PREFIXES[self.name]))
 
     @cached_property
@@ -47,6 +48,7 @@ class TagScheme:
 
     def may_start(self) -> list[bool]:
         """For each tag whether a sequence may start with it."""
+        # the start is like a word outside of mentions, and so is the end
         return [self._follows("O", tag) for tag in self.tags]
 
     def may_end(self) -> list[bool]:
@@ -81,23 +83,27 @@ class TagScheme:
                     f"{m} does not fit {words} words and the types {', '.join(self.types)}; check the data "
                     f"set"
                 )
-            if any(tag != "O" for tag in tags[m.start : m.end]):
+            if set(tags[m.start : m.end]) != {"O"}:
                 raise DataError(f"{m} overlaps another mention; one tag a word cannot hold both")
             tags[m.start : m.end] = self._mention(m)
         return tags
 
     def _mention(self, m: Mention) -> list[str]:
         n = m.end - m.start
+        first, inner, last, single = (f"{prefix}-{m.type}" for prefix in "BIES")
         if self.name == "bio":
-            return [f"B-{m.type}", *[f"I-{m.type}"] * (n - 1)]
-        return [f"S-{m.type}"] if n == 1 else [f"B-{m.type}", *[f"I-{m.type}"] * (n - 2), f"E-{m.type}"]
+            return [first] + [inner] * (n - 1)
+        return [single] if n == 1 else [first] + [inner] * (n - 2) + [last]
 
     def decode(self, numbers: Sequence[int]) -> list[Mention]:
         """The mentions of an allowed sequence of tag numbers."""
         return spans_of_bio([self._as_bio(self.tags[i]) for i in numbers])
 
     def _as_bio(self, tag: str) -> str:
-        return tag if self.name == "bio" else {"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:]
+        if self.name == "bio":
+            return tag
+        # where mentions end is told by what follows
+        return {"S": "B", "E": "I"}.get(tag[0], tag[0]) + tag[1:]
 
 
 def spans_of_bio(tags: Sequence[str]) -> list[Mention]:

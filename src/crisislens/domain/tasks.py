@@ -308,6 +308,55 @@ _add(
 )
 _add(
     Task(
+        name="humanitarian_10",
+        **_HUMANITARIAN,
+        labels=(
+            Label(name="caution_and_advice", title="Warning or advice", tone="warm", urgency=0.6),
+            Label(
+                name="displaced_people_and_evacuations",
+                title="Displaced people and evacuations",
+                tone="grave",
+                urgency=0.7,
+            ),
+            _INFRASTRUCTURE.model_copy(update={"urgency": 0.5}),
+            _INJURED.model_copy(update={"urgency": 0.8}),
+            _MISSING.model_copy(update={"urgency": 0.9}),
+            _NOT_HUMANITARIAN,
+            _OTHER,
+            Label(name="requests_or_urgent_needs", title="Call for help", tone="grave", urgency=1.0),
+            _RESCUE.model_copy(update={"urgency": 0.3}),
+            Label(name="sympathy_and_support", title="Sympathy and support", urgency=0.05),
+        ),
+    )
+)
+_add(
+    Task(
+        name="needs",
+        question="needs",
+        topic="What is asked for",
+        phrase="needs",
+        several=True,
+        labels=(
+            Label(name="rescue", title="Rescue", tone="grave", urgency=1.0),
+            Label(name="medical", title="Medical help", tone="grave", urgency=1.0),
+            Label(name="water", title="Water", tone="grave", urgency=0.9),
+            Label(name="food", title="Food", tone="grave", urgency=0.9),
+            Label(name="shelter", title="Shelter", tone="grave", urgency=0.8),
+            Label(name="clothing_and_blankets", title="Clothing and blankets", tone="warm", urgency=0.7),
+            Label(name="missing_people", title="Missing people", tone="grave", urgency=1.0),
+            Label(
+                name="electricity_and_communication",
+                title="Electricity and communication",
+                tone="warm",
+                urgency=0.6,
+            ),
+            Label(name="transport", title="Transport", tone="warm", urgency=0.7),
+            Label(name="security", title="Security", tone="warm", urgency=0.8),
+        ),
+    )
+)
+_add(
+    Task(
         name="damage_severity",
         question="damage",
         topic="Damage severity",

@@ -29,6 +29,7 @@ from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, TextEncoder, TokenizedText, freeze
 from crisislens.encoders.checkpoints import advice, automatic_model, check_whole, digest, source
 from crisislens.encoders.lora import merge_lora, read_lora
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["LanguageOptions", "LanguageText"]
 
@@ -102,16 +103,7 @@ class LanguageText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into pieces."""
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]

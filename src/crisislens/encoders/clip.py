@@ -37,6 +37,7 @@ from crisislens.encoders.base import (
     freeze,
 )
 from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["ClipImage", "ClipOptions", "ClipText"]
 
@@ -101,16 +102,7 @@ class ClipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into byte pairs."""
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]

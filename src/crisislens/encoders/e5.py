@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from crisislens.core.config import Config
 from crisislens.core.errors import ModelError
-from crisislens.core.fingerprint import fingerprint, fingerprint_file
+from crisislens.core.fingerprint import fingerprint, fingerprint_file, sha256_of_file
 from crisislens.encoders.base import (
     ENCODERS,
     TEXT_ENCODERS,
@@ -134,7 +134,7 @@ class E5Text(TextEncoder):
         path = weights if weights is not None else _packaged()
         content = read_e5_file(path)
         self.name = "multilingual-e5-small"
-        self.adapts = E5_WEIGHTS.sha256 if weights is None else fingerprint_file(weights)
+        self.adapts = E5_WEIGHTS.sha256 if weights is None else sha256_of_file(weights)
         self.width = self.pooled_width = content.shape.width
         self.max_tokens = min(max_tokens, content.shape.positions)
         self.pad_id = content.special["pad"]

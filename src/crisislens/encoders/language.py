@@ -35,6 +35,7 @@ from crisislens.encoders.checkpoints import (
     source,
 )
 from crisislens.encoders.compact import MINILM_WEIGHTS, MiniLMText
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["LanguageEncoder", "LanguageSpec", "load_language"]
 
@@ -146,16 +147,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     model, tokenizer = _from_checkpoint(spec)
 
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = tokenizer(
-            plain, truncation=True, max_length=spec.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(tokenizer, texts, max_tokens=spec.max_tokens)
 
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(

@@ -109,7 +109,7 @@ def add_lora(
     if any(isinstance(m, LoraLinear) for m in module.modules()):
         raise ModelError("the module is adapted already; merge or reload it before it is adapted again")
     linear = [name for name, m in module.named_modules() if isinstance(m, nn.Linear)]
-    names = [name for name in linear if any(fnmatchcase(name, target) for target in targets)]
+    names = [name for name in linear if _is_target(name, targets)]
     if not names:
         raise ModelError(
             f"no linear map matches {list(targets)}; their names are like "
@@ -121,6 +121,10 @@ def add_lora(
         assert isinstance(base, nn.Linear)
         setattr(module.get_submodule(parent), last, LoraLinear(base, rank=rank, alpha=alpha, dropout=dropout))
     return names
+
+
+def _is_target(name: str, targets: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, target) for target in targets)
 
 
 def lora_state(module: nn.Module, *, base: str = "") -> LoraState:

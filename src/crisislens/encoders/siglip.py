@@ -33,6 +33,7 @@ from crisislens.encoders.base import (
     freeze,
 )
 from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
+from crisislens.encoders.tokenizing import tokenize_texts
 
 __all__ = ["SiglipImage", "SiglipOptions", "SiglipText"]
 
@@ -81,21 +82,10 @@ class SiglipText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into pieces."""
-        if not texts:
-            return []
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
+        found = tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
         # an empty text has no token in some vocabularies; it is one pad then, and has no words
-        return [
-            TokenizedText(
-                tuple(e.ids) or (self.pad_id,),
-                tuple((a, b) for a, b in e.offsets) or ((0, 0),),
-                bool(e.overflowing),
-            )
-            for e in out.encodings
-        ]
+        pad = (self.pad_id,), ((0, 0),)
+        return [x if x.ids else TokenizedText(*pad, x.truncated) for x in found]
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]

@@ -31,6 +31,7 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
 from crisislens.encoders.checkpoints import how_to_get, hub_closed, source
+from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
 __all__ = ["ViltJoint", "load_vilt"]
@@ -86,16 +87,7 @@ class ViltJoint(nn.Module):
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each text by itself."""
-        plain = [text.encode("utf-8", "replace").decode() for text in texts]
-        if not plain:
-            return []
-        out = self._tokenizer(
-            plain, truncation=True, max_length=self.max_tokens, return_offsets_mapping=True, padding=False
-        )
-        return [
-            TokenizedText(tuple(e.ids), tuple((a, b) for a, b in e.offsets), bool(e.overflowing))
-            for e in out.encodings
-        ]
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""

@@ -186,6 +186,7 @@ def faithfulness(
         resamples: Resamples of posts for the intervals.
         seed: Of the resamples.
     """
+    # the class of the whole post in all three: what it becomes without its rationale is not the question
     rows, best = np.arange(len(full)), full.argmax(1)
     p, p_without, p_only = (x[rows, best] for x in (full, without, only))
     return Faithfulness(

@@ -84,9 +84,11 @@ def mean_absolute_error(n: Float[np.ndarray, "*r c c"]) -> Float[np.ndarray, "*r
 
 
 def _f1(n: Float[np.ndarray, "*r c c"]) -> tuple[Float[np.ndarray, "*r c"], Float[np.ndarray, "*r c"]]:
+    right = np.diagonal(n, axis1=-2, axis2=-1)
     total = n.sum(-1) + n.sum(-2)
+    # a class that is neither marked nor answered in a resample has no F1, and no part in a mean
     occurs = total > 0
-    return 2 * np.diagonal(n, axis1=-2, axis2=-1) / np.where(occurs, total, 1), occurs.astype(n.dtype)
+    return 2 * right / np.where(occurs, total, 1), occurs.astype(n.dtype)
 
 
 def _distance(c: int) -> Float[np.ndarray, "c c"]:

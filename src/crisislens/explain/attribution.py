@@ -52,8 +52,9 @@ def integrated_gradients(
     total = torch.zeros_like(x)
     places = (torch.arange(steps) + 0.5) / steps
     for part in torch.split(places, batch):
-        shape = (-1, *[1] * x.ndim)
-        points = (baseline + part.to(x).reshape(shape) * (x - baseline)).detach().requires_grad_()
+        along = part.to(x).reshape(-1, *[1] * x.ndim)
+        points = (baseline + along * (x - baseline)).detach().requires_grad_()
+        # of the sum over points: no point's value depends on another, so each gets its own gradient
         with torch.enable_grad():
             [gradient] = torch.autograd.grad(f(points).sum(), points)
         total = total + gradient.sum(0)
@@ -69,6 +70,7 @@ def attention_rollout(maps: Sequence[Float[Tensor, "b h t t"]]) -> Float[Tensor,
     t = maps[0].shape[-1]
     flow = torch.eye(t).expand(len(maps[0]), t, t)
     for attention in maps:
+        # half of what a layer hands on is its own input, the residual connection
         flow = (attention.float().mean(1) + torch.eye(t)) / 2 @ flow
     return flow.mean(1)
 

@@ -39,6 +39,7 @@ def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], f
         value: What a coalition achieves.
     """
     n = len(players)
+    # every coalition is asked once, although each stands in the sums of several players
     known = {frozenset(s): value(frozenset(s)) for k in range(n + 1) for s in combinations(players, k)}
     found = {}
     for player in players:
@@ -69,9 +70,8 @@ def coalition_logits(
     found = {}
     for k in range(len(names) + 1):
         for shown in combinations(names, k):
-            part = batch.map(
-                **{name: batch.modalities()[name].without(hidden) for name in names if name not in shown}
-            )
+            away = [name for name in names if name not in shown]
+            part = batch.map(**{name: batch.modalities()[name].without(hidden) for name in away})
             logits: Tensor = model(part).float()
             found[frozenset(shown)] = (logits - logits.mean(1, keepdim=True)).numpy()
     return found

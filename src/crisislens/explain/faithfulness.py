@@ -68,8 +68,10 @@ def encode_shown(encoder: PostEncoder, shown: Sequence[Shown]) -> list[PostFeatu
         if s.pixels is None:
             found.append(features)
             continue
+        # past the encoder of posts, which reads files: these pixels were painted and stand in none
+        image = encoder.encoders.image
         with torch.inference_mode():
-            patches, pooled = encoder.encoders.image(encoder.encoders.image.preprocess(s.pixels)[None])
+            patches, pooled = image(image.preprocess(s.pixels)[None])
         kept = patches[0] if "image" in encoder.keep_tokens else patches[0, :0]
         found.append(
             PostFeatures(features.text_tokens, features.text_pooled, kept.clone(), pooled[0].clone())
@@ -89,11 +91,10 @@ def probabilities(
         shown: What is shown of s posts.
         temperature: Divides the logits.
     """
-    features, widths, parts = encode_shown(encoder, shown), encoder.encoders.widths(), []
+    features, widths = encode_shown(encoder, shown), encoder.encoders.widths()
+    parts = []
     for start in range(0, len(features), _BATCH):
-        parts.append(
-            (model(collate(features[start : start + _BATCH], widths)).float() / temperature)
-            .softmax(1)
-            .numpy()
-        )
+        batch = collate(features[start : start + _BATCH], widths)
+        logits = model(batch).float() / temperature
+        parts.append(logits.softmax(1).numpy())
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, 0))

@@ -18,8 +18,9 @@ def describe_heat(heat: Float[np.ndarray, "h w"]) -> str:
     """
     if not heat.any():
         return "no part of the photo stands out"
-    rows, columns = (_thirds(n) for n in heat.shape)
-    mass = rows @ heat @ columns.T
+    height, width = heat.shape
+    # a third of the photo need not end between two patches: one on the border counts for both, by its shares
+    mass = _thirds(height) @ heat @ _thirds(width).T
     row, column = divmod(int(mass.argmax()), 3)
     place = f"{_ROWS[row]} {_COLUMNS[column]}" if (row, column) != (1, 1) else "center"
     marked = int((heat >= 0.5).sum())
@@ -34,10 +35,8 @@ def describe_heat(heat: Float[np.ndarray, "h w"]) -> str:
 def _thirds(n: int) -> Float[np.ndarray, "3 n"]:
     """Which part of each of n equal intervals lies in each third."""
     left, third = np.arange(n) / n, np.arange(3) / 3
-    low, high = (
-        np.maximum(left[None], third[:, None]),
-        np.minimum((left + 1 / n)[None], (third + 1 / 3)[:, None]),
-    )
+    low = np.maximum(left[None], third[:, None])
+    high = np.minimum((left + 1 / n)[None], (third + 1 / 3)[:, None])
     return np.asarray(np.maximum(0.0, high - low) * n)
 
 
@@ -46,8 +45,9 @@ def upsample(
 ) -> Float[np.ndarray, "y x"]:
     """The heat of every pixel, bilinear between the middles of patches, or constant on each."""
     how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
-    grid = Image.fromarray(heat.astype(np.float32))
-    return np.asarray(np.clip(np.asarray(grid.resize((width, height), how), dtype=np.float64), 0, 1))
+    grid = Image.fromarray(heat.astype(np.float32)).resize((width, height), how)
+    # resampling in single precision may leave [0, 1] by a rounding
+    return np.asarray(np.clip(np.asarray(grid, dtype=np.float64), 0, 1))
 
 
 def soft_blur(
@@ -60,10 +60,9 @@ def soft_blur(
         heat: Heat of the patches in [0, 1].
     """
     h, w = pixels.shape[:2]
-    blurred = np.asarray(
-        Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(max(1.0, min(h, w) * _BLUR_SHARE))),
-        dtype=np.float64,
-    )
+    radius_px = max(1.0, min(h, w) * _BLUR_SHARE)
+    picture = Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius_px))
+    blurred = np.asarray(picture, dtype=np.float64)
     weight = upsample(heat, h, w)[..., None]
     return np.asarray(np.rint(weight * pixels + (1 - weight) * blurred), dtype=np.uint8)
 
@@ -79,6 +78,7 @@ def keep_patches(
         heat: Heat of the patches.
         share: Which share of the patches is kept, in [0, 1]; rounded up.
     """
+    # the small number takes back what rounding adds to a share that means a whole number of patches
     count = int(np.ceil(share * heat.size - 1e-9))
     chosen = np.zeros(heat.size)
     chosen[np.argsort(-heat.ravel(), kind="stable")[:count]] = 1

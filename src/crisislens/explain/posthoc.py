@@ -49,14 +49,14 @@ def align_words(text: str, cleaned: str, rules: CleaningRules) -> list[Span | No
         rules: How it was cleaned.
     """
     originals = word_spans(text)
+    # cleaned word by word, which is nearly what cleaning the whole makes of it: the two are aligned
     pieces = [
         (span, part) for span in originals for part in clean_text(text[span[0] : span[1]], rules).split()
     ]
     words = cleaned.split()
     found: list[Span | None] = [None] * len(words)
-    for i, j, size in SequenceMatcher(
-        None, words, [part for _, part in pieces], autojunk=False
-    ).get_matching_blocks():
+    matcher = SequenceMatcher(None, words, [part for _, part in pieces], autojunk=False)
+    for i, j, size in matcher.get_matching_blocks():
         for k in range(size):
             found[i + k] = pieces[j + k][0]
     return found
@@ -212,7 +212,9 @@ class PostHoc:
         words = word_spans(cleaned)
         total = np.zeros(len(words))
         for (start, end), score in zip(tokens.offsets, scores, strict=True):
+            # a token counts for the word that it starts in; special tokens stand nowhere
             total += [score if end > start and a <= start < b else 0.0 for a, b in words]
+        # what speaks against the answer is no evidence for it
         if not len(total) or total.max() <= 0:
             return ()
         share = np.clip(total / total.max(), 0, 1)
@@ -220,14 +222,11 @@ class PostHoc:
         by_place = {place: s for place, s in zip(places, share, strict=True) if place is not None}
         every = word_spans(text)
         chosen = [bool(by_place.get(span, 0.0) >= _KEEP) for span in every]
-        return tuple(
-            TextSpan(
-                start=a,
-                end=b,
-                score=round(float(np.mean([by_place[s] for s in every if a <= s[0] and s[1] <= b])), 4),
-            )
-            for a, b in merge_spans(every, chosen)
-        )
+        marked = []
+        for start, end in merge_spans(every, chosen):
+            inside = [by_place[word] for word in every if start <= word[0] and word[1] <= end]
+            marked.append(TextSpan(start=start, end=end, score=round(float(np.mean(inside)), 4)))
+        return tuple(marked)
 
     def _heat(self, heat: Float[np.ndarray, "r c"]) -> PatchHeat | None:
         if heat.max() <= 0:

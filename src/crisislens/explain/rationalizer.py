@@ -4,6 +4,7 @@ own text and photo alone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +81,9 @@ class Rationalizer:
                 on; None for none.
         """
         windows = [self._cutter.cut(text) for text in texts]
-        flat = [(i, window) for i, some in enumerate(windows) for window in some]
-        found = dict(zip(((i, w.spans[0]) for i, w in flat), self._read([w for _, w in flat]), strict=True))
-        read = [[(w, found[i, w.spans[0]]) for w in some] for i, some in enumerate(windows)]
+        # the windows of all posts are read together, and come back in the order in which they were given
+        said = iter(self._read([window for some in windows for window in some]))
+        read = [list(zip(some, islice(said, len(some)), strict=True)) for some in windows]
         heat = self._heat(read, patches or [None] * len(texts))
         return [_of(*row) for row in zip(texts, read, heat, strict=True)]
 
@@ -102,13 +103,14 @@ class Rationalizer:
         encoded: dict[int, tuple[Tensor, Tensor]] = {}
         for rows in _groups([len(w.ids) for w in windows]):
             batch = collate_windows([windows[i] for i in rows], pad_id)
-            encoded.update(
-                zip(rows, zip(*self.loaded.text.encoder(batch.ids, batch.mask), strict=True), strict=True)
-            )
+            states, pooled = self.loaded.text.encoder(batch.ids, batch.mask)
+            for k, i in enumerate(rows):
+                encoded[i] = states[k], pooled[k]
         out: list[_Read | None] = [None] * len(windows)
         for rows in _groups([(len(w.ids), len(w.spans)) for w in windows]):
             batch = collate_windows([windows[i] for i in rows], pad_id)
-            states, pooled = (torch.stack(parts) for parts in zip(*(encoded[i] for i in rows), strict=True))
+            states = torch.stack([encoded[i][0] for i in rows])
+            pooled = torch.stack([encoded[i][1] for i in rows])
             said: TextRationales = self.loaded.text.rationales(
                 batch, decode=self.loaded.config.decode, encoded=(states, pooled)
             )
@@ -132,12 +134,10 @@ class Rationalizer:
         problems: dict[int, tuple[JointStates, Tensor]] = {}
         for i, (windows, photo) in enumerate(zip(read, photos, strict=True)):
             some = [r for _, r in windows[:_PHOTO_WINDOWS]]
-            if photo is None or len(photo) != shape[0] * shape[1] or not any(any(r.chosen) for r in some):
+            evidence = [c for r in some for c in r.chosen]
+            if photo is None or len(photo) != shape[0] * shape[1] or not any(evidence):
                 continue
-            words, chosen = (
-                torch.cat([r.states for r in some])[None],
-                torch.tensor([c for r in some for c in r.chosen])[None],
-            )
+            words, chosen = torch.cat([r.states for r in some])[None], torch.tensor(evidence)[None]
             states = self.loaded.joint.aligned(
                 words, torch.ones_like(chosen), photo[None], torch.ones(1, len(photo), dtype=torch.bool)
             )
@@ -145,9 +145,7 @@ class Rationalizer:
         posts = list(problems)
         for rows in _groups([problems[i][1].shape[1] for i in posts]):
             some_posts = [posts[k] for k in rows]
-            states = JointStates(
-                *(torch.cat(parts) for parts in zip(*(problems[i][0] for i in some_posts), strict=True))
-            )
+            states = _joined([problems[i][0] for i in some_posts])
             chosen = torch.cat([problems[i][1] for i in some_posts])
             heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
             for i, one in zip(some_posts, heat, strict=True):
@@ -165,6 +163,11 @@ class _Read:
 
 
 _PostRead = Sequence[tuple[WordWindow, _Read]]
+
+
+def _joined(states: Sequence[JointStates]) -> JointStates:
+    """The states of several posts with as many words as one batch."""
+    return JointStates(*(torch.cat(parts) for parts in zip(*states, strict=True)))
 
 
 def _of(text: str, read: _PostRead, heat: Float[np.ndarray, "r c"] | None) -> PostRationale:

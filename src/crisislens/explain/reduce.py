@@ -71,8 +71,6 @@ def reduce_pixels(
         return None
     if hard_share is None:
         return soft_blur(pixels, 1 - heat if switch == "complement" else heat)
-    return keep_patches(
-        pixels,
-        -heat if switch == "complement" else heat,
-        1 - hard_share if switch == "complement" else hard_share,
-    )
+    if switch == "complement":
+        return keep_patches(pixels, -heat, 1 - hard_share)
+    return keep_patches(pixels, heat, hard_share)

@@ -188,16 +188,14 @@ class FeatureCache:
 
     def _find_pictures(self) -> None:
         """Fills in where each post's picture is stored (−1: it has none)."""
-        where = {
-            key: (s, row)
-            for s, shard in enumerate(self._shards)
-            for row, key in enumerate(shard.stored_keys.tolist())
-        }
-        named = [
-            (key if present else None)
-            for shard in self._shards
-            for key, present in zip(shard.image_keys.tolist(), shard.image_present.tolist(), strict=True)
-        ]
+        # a picture that several posts share is stored once, so its shard may be another than theirs
+        where: dict[int, tuple[int, int]] = {}
+        named: list[int | None] = []
+        for s, shard in enumerate(self._shards):
+            for row, key in enumerate(shard.stored_keys.tolist()):
+                where[key] = (s, row)
+            for key, present in zip(shard.image_keys.tolist(), shard.image_present.tolist(), strict=True):
+                named.append(key if present else None)
         lost = sum(key is not None and key not in where for key in named)
         if lost:
             raise CacheError(
@@ -226,10 +224,8 @@ class FeatureCache:
         present, widths = place >= 0, self.widths
         shards = [int(s) for s in np.unique(place[present])]
         p = max([0, *(self._shards[s].image_tokens.shape[1] for s in shards)])
-        tokens, pooled = (
-            torch.zeros(len(index), max(p, 1), widths.image),
-            torch.zeros(len(index), widths.image_pooled),
-        )
+        tokens = torch.zeros(len(index), max(p, 1), widths.image)
+        pooled = torch.zeros(len(index), widths.image_pooled)
         mask = torch.from_numpy(present)[:, None].repeat(1, max(p, 1)) & (p > 0)
         for s in shards:
             at = np.flatnonzero(place == s)

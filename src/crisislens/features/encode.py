@@ -141,6 +141,10 @@ class PostEncoder:
         }
         return fingerprint({"revision": _REVISION, **parts})
 
+    def clean(self, text: str) -> str:
+        """A text as it is given to the text encoder."""
+        return clean_text(text, self.rules)
+
     def encode(self, posts: Sequence[Post]) -> EncodedPosts:
         """Encodes posts; memory grows with their number, so feed long sources in chunks."""
         with _evaluating(self.encoders.text, self.encoders.image):

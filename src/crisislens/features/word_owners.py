@@ -117,13 +117,13 @@ class WordCutter:
 
 def collate_windows(windows: Sequence[WordWindow], pad_id: int) -> WindowBatch:
     """Pads windows into one batch; at least one place on each axis."""
-    t, w = (max([1, *(len(getattr(x, name)) for x in windows)]) for name in ("ids", "spans"))
-    ids = torch.full((len(windows), t), pad_id, dtype=torch.long)
-    owner = torch.full((len(windows), t), -1, dtype=torch.long)
-    mask, words = (
-        torch.zeros(len(windows), t, dtype=torch.bool),
-        torch.zeros(len(windows), w, dtype=torch.bool),
-    )
+    b = len(windows)
+    t = max([1, *(len(x.ids) for x in windows)])
+    w = max([1, *(len(x.spans) for x in windows)])
+    ids = torch.full((b, t), pad_id, dtype=torch.long)
+    owner = torch.full((b, t), -1, dtype=torch.long)
+    mask = torch.zeros(b, t, dtype=torch.bool)
+    words = torch.zeros(b, w, dtype=torch.bool)
     for row, x in enumerate(windows):
         ids[row, : len(x.ids)] = torch.tensor(x.ids)
         owner[row, : len(x.owner)] = torch.tensor(x.owner)

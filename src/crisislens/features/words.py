@@ -106,7 +106,8 @@ class WordReader:
     def _marker_ids(self) -> tuple[int, ...]:
         # looked up, not tokenized: a tokenizer cuts [unused0] into brackets and letters
         find: Callable[[str], int | None] = getattr(self.encoder, "piece_id", lambda _: None)
-        ids = [i for i in (find(f"[unused{i}]") for i in range(_MARKERS)) if i is not None]
+        unused = [find(f"[unused{i}]") for i in range(_MARKERS)]
+        ids = [i for i in unused if i is not None]
         if len(ids) == _MARKERS:
             return tuple(ids)
         special = {self._first, self._last, self.encoder.pad_id, find("[MASK]"), find("<mask>")}

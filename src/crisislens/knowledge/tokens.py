@@ -8,15 +8,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crisislens.knowledge.gazetteer import cue_words
+from crisislens.knowledge.name_keys import APOSTROPHES
+from crisislens.knowledge.word_lists import affixes
 
 __all__ = ["Word", "split_words"]
 
+# letters and digits with the marks of decomposed letters; some apostrophes are letters to Unicode
+_RUN = r"(?:[^\W_ʼʻʹʾʿ]++[\u0300-\u036f]*+)++"
 _TOKEN = re.compile(
-    r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w+)|(?P<word>[^\W_]+(?:\.[^\W_]\b)*)"
+    r"(?P<skip>https?://\S*|pic\.twitter\.com/\S*|@\w+)|(?P<tag>[#＃]\w[\w\u0300-\u036f]*)"
+    rf"|(?P<word>{_RUN}(?:\.[^\W_]\b)*)"
 )
 _CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]+|\d+")
-_JOIN = re.compile(r"[ \t]*[-–’'][ \t]*|[ \t]+|[ \t]+[#＃]|")
+_JOIN = re.compile(rf"[ \t]*[-–{APOSTROPHES}][ \t]*|[ \t]+|[ \t]+[#＃]|")
 _SHORTEST_LOWER = 4
 
 
@@ -32,6 +36,7 @@ class Word:
         joins: Whether it may be one name with the word before: only spaces or a hyphen lie between, or both
             are in one hashtag.
         owner: Number of the hashtag that it is part of, −1 outside.
+        glued: Whether nothing but an apostrophe lies between it and the word before: `Cox's` is two words.
     """
 
     text: str
@@ -40,6 +45,7 @@ class Word:
     tag: bool
     joins: bool
     owner: int = -1
+    glued: bool = False
 
     @property
     def capital(self) -> bool:
@@ -76,11 +82,12 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
             and words
             and end >= 0
             and re.fullmatch(r"\.[ \t]*", text[end : match.start()])
-            and words[-1].text.lower() in ("st", "ft", "mt")
+            and words[-1].text.lower() in ("st", "ft", "mt", "u.s")
         ):
             joined = True
         if match["word"]:
-            words.append(Word(match["word"], match.start(), match.end(), False, joined))
+            glued = joined and match.start() == end + 1 and text[end] in APOSTROPHES
+            words.append(Word(match["word"], match.start(), match.end(), False, joined, glued=glued))
         else:
             for i, (a, b) in enumerate(_parts(match["tag"][1:], known)):
                 first = match.start() + 1
@@ -107,11 +114,11 @@ def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
     parts = [m.span() for m in _CAMEL.finditer(tag)]
     if len(parts) > 1 and not tag.isupper() and not re.fullmatch(r"[^\W\d_]*[a-z]\d+[^\W\d_]*", tag):
         return parts
-    for affix in sorted(cue_words("tag_behind"), key=len, reverse=True):
+    for affix in affixes("tag_behind"):
         cut = len(tag) - len(affix)
         if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):
             return [(0, cut), (cut, len(tag))]
-    for affix in sorted(cue_words("tag_before"), key=len, reverse=True):
+    for affix in affixes("tag_before"):
         if (
             lower.startswith(affix)
             and len(tag) - len(affix) >= _SHORTEST_LOWER

@@ -7,6 +7,7 @@ Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` la
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -165,9 +166,9 @@ class Prediction:
         >>> Prediction((Mention(0, 1, "LOC"), Mention(2, 3, "LOC")), (0.4, 0.9)).above(0.5).mentions
         (Mention(start=2, end=3, type='LOC'),)
         """
-        places = {
-            old: new for new, old in enumerate(i for i, score in enumerate(self.scores) if score >= least)
-        }
+        kept = [place for place, score in enumerate(self.scores) if score >= least]
+        # entities move up where others went, and the ends of relations with them
+        places = {old: new for new, old in enumerate(kept)}
         least_links = least if least_links is None else least_links
         links = [
             (Link(places[link.head], places[link.tail], link.type), score)
@@ -343,24 +344,22 @@ class Extractor(nn.Module):
         if not spans:
             return [() for _ in mentions]
         rows = torch.tensor([row for row, _ in spans], device=emissions.device)
-        y, inside = (
-            torch.zeros(len(spans), emissions.shape[1], dtype=torch.long),
-            torch.zeros(len(spans), emissions.shape[1], dtype=torch.bool),
-        )
+        places = len(spans), emissions.shape[1]
+        y, inside = torch.zeros(places, dtype=torch.long), torch.zeros(places, dtype=torch.bool)
         for i, (_, m) in enumerate(spans):
-            tags = self.tags.encode([Mention(0, m.end - m.start, m.type)], words=m.end - m.start)
-            y[i, m.start : m.end], inside[i, m.start : m.end] = (
-                torch.tensor([self.tags.numbers[t] for t in tags]),
-                True,
-            )
+            length = m.end - m.start
+            tags = self.tags.encode([Mention(0, length, m.type)], words=length)
+            y[i, m.start : m.end] = torch.tensor([self.tags.numbers[tag] for tag in tags])
+            inside[i, m.start : m.end] = True
         # what may stand behind an entity that has ended: anything that does not go on with one
         after = torch.tensor([tag[0] not in "IE" for tag in self.tags.tags])
         where = emissions.device
         log_p = self.head.crf.span_log_probability(
             emissions[rows], batch.word_mask[rows], y.to(where), inside.to(where), after.to(where)
         )
+        # rounding may lift a sure span a little above 1
         flat = iter(log_p.exp().clamp(max=1.0).tolist())
-        return [tuple(next(flat) for _ in found) for found in mentions]
+        return [tuple(islice(flat, len(found))) for found in mentions]
 
 
 def _alignment(spec: AlignmentSpec | None, width: int, image_width: int) -> Alignment | None:

@@ -83,17 +83,15 @@ class DifferentialAttention(nn.Module):
         hidden = torch.zeros_like(mask, dtype=q.dtype).masked_fill(
             ~mask & mask.any(1, keepdim=True), -torch.inf
         )
-        a = (
-            q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j")
-            + hidden[:, None, None, None, :]
-        ).softmax(-1)
+        scores = q / math.sqrt(q.shape[-1]) @ rearrange(k, "b h two j e -> b h two e j")
+        a = (scores + hidden[:, None, None, None, :]).softmax(-1)
         # (A_1 - λ A_2) V = A_1 V - λ A_2 V: both maps meet V in one product, and their difference, n times n,
         # is never formed
         y_1, y_2 = (rearrange(a, "b h two i j -> b h (two i) j") @ v).chunk(2, dim=2)
         y = y_1 - self.lambda_()[:, None, None] * y_2
-        y = functional.rms_norm(
-            y, self.norm.normalized_shape, (1 - self.lambda_0) * self.norm.weight, self.norm.eps
-        )
+        # the factor 1 - λ_0 of the paper is in the weight: one product less a token
+        weight = (1 - self.lambda_0) * self.norm.weight
+        y = functional.rms_norm(y, self.norm.normalized_shape, weight, self.norm.eps)
         return rearrange(y, "b h n m -> b n (h m)")
 
     def lambda_(self) -> Float[Tensor, " h"]:
@@ -132,10 +130,8 @@ class PublishedDifferentialAttention(nn.Module):
             context: The vector of key and value; None for z itself.
         """
         seen = z if context is None else context
-        q, k = (
-            rearrange(f(x), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads)
-            for f, x in ((self.q, z), (self.k, seen))
-        )
+        q = rearrange(self.q(z), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads)
+        k = rearrange(self.k(seen), "b (two_h e) -> b two_h 1 e", two_h=2 * self.heads)
         v = rearrange(self.v(seen), "b (h m) -> b h 1 m", h=self.heads)
         a = (einsum(q, k, "b g i e, b g j e -> b g i j") / math.sqrt(q.shape[-1])).softmax(dim=-1)
         a = rearrange(a, "b (h two) i j -> two b h i j", two=2)

@@ -75,8 +75,10 @@ def _attention(
 ) -> Float[Tensor, "b h n n"]:
     """The attention weights of a block over its input."""
     assert isinstance(block, _Block)
+    # once more by hand: the block's own attention is fused and gives no weights away
     a, z = block.attention, block.norm(x)
-    q, k = (rearrange(f(z), "b n (h e) -> b h n e", h=a.heads) for f in (a.q, a.k))
+    q = rearrange(a.q(z), "b n (h e) -> b h n e", h=a.heads)
+    k = rearrange(a.k(z), "b n (h e) -> b h n e", h=a.heads)
     scores = einsum(q, k, "b h n e, b h m e -> b h n m") / math.sqrt(q.shape[-1])
     return scores.masked_fill(~mask[:, None, None, :], torch.finfo(scores.dtype).min).softmax(-1)
 
@@ -133,10 +135,10 @@ class JointEncoder(nn.Module):
         """
         x = functional.dropout(self.inlet_text(text), self.dropout, self.training) * text_mask[..., None]
         y = functional.dropout(self.inlet_image(image), self.dropout, self.training) * image_mask[..., None]
-        pooled = sum(
-            z.sum(1) / m.sum(1, keepdim=True).clamp(min=1) for z, m in ((x, text_mask), (y, image_mask))
-        )
-        return JointStates(x, text_mask, y, image_mask, pooled)  # type: ignore[arg-type]
+        # states are zero on padding, so sums are over real ones; a post may lack words or a picture
+        mean_text = x.sum(1) / text_mask.sum(1, keepdim=True).clamp(min=1)
+        mean_image = y.sum(1) / image_mask.sum(1, keepdim=True).clamp(min=1)
+        return JointStates(x, text_mask, y, image_mask, mean_text + mean_image)
 
     def forward(
         self,
@@ -176,7 +178,9 @@ class JointEncoder(nn.Module):
 def alignment_scores(a: JointStates) -> Float[Tensor, "b b"]:
     """The similarity s of every text with every picture, in [−1, 1]; zero where one of them is missing."""
     x, y = functional.normalize(a.text, dim=-1), functional.normalize(a.image, dim=-1)
-    cosine = einsum(x, y, "m j d, n k d -> m n j k").masked_fill(~a.image_mask[None, :, None, :], -1.0)
+    cosine = einsum(x, y, "m j d, n k d -> m n j k")
+    # no patch is less alike than −1, so padding is never a word's best one
+    cosine = cosine.masked_fill(~a.image_mask[None, :, None, :], -1.0)
     best = cosine.amax(3) * a.text_mask[:, None, :]
     scores = best.sum(2) / a.text_mask.sum(1).clamp(min=1)[:, None]
     return scores * a.image_mask.any(1)[None, :]
@@ -196,4 +200,6 @@ def alignment_loss(
     same.fill_diagonal_(False)
     logits = (scores / temperature).masked_fill(same, torch.finfo(scores.dtype).min)
     target = torch.arange(len(scores), device=scores.device)
-    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
+    text_to_image = functional.cross_entropy(logits, target)
+    image_to_text = functional.cross_entropy(logits.T, target)
+    return (text_to_image + image_to_text) / 2

@@ -124,14 +124,12 @@ class RationaleHead(nn.Module):
         self, g: Float[Tensor, "b w e"], t: Float[Tensor, "b w"], mask: Bool[Tensor, "b w"]
     ) -> Float[Tensor, "b w w"]:
         first, last, ends = self.first(g), self.last(g), self.ends(g)
+        begins, stops = ends[:, :, None, 0], ends[:, None, :, 1]
+        # running sums, so that the sum of t over a stretch is one subtraction
         total = functional.pad(t.cumsum(1), (1, 0))
+        inside = total[:, None, 1:] - total[:, :-1, None]
         s = einsum(first, last, "b i e, b j e -> b i j") / math.sqrt(first.shape[-1])
-        s = (
-            s
-            + ends[:, :, None, 0]
-            + ends[:, None, :, 1]
-            + self.inside * (total[:, None, 1:] - total[:, :-1, None])
-        )
+        s = s + begins + stops + self.inside * inside
         return s.masked_fill(~_legal(mask), torch.finfo(s.dtype).min)
 
 
@@ -161,10 +159,9 @@ def rationale_loss(
     real = mask.to(y.dtype)
     total = real.sum(1, keepdim=True).clamp(min=1)
     ones = (y * real).sum(1, keepdim=True)
-    weights = (
-        torch.where(y > 0, total / (2 * ones.clamp(min=1)), total / (2 * (total - ones).clamp(min=1)))
-        ** balance
-    )
+    # w_j of each class; a class without words has no term in the sum, so its weight is of no account
+    evidence, everyday = ones.clamp(min=1), (total - ones).clamp(min=1)
+    weights = torch.where(y > 0, total / (2 * evidence), total / (2 * everyday)) ** balance
     bce = functional.binary_cross_entropy_with_logits(scores.words, y, reduction="none")
     words = (bce * weights * real).sum(1, keepdim=True) / total
     nll = -(stretches.flatten(1) * scores.stretches.flatten(1).log_softmax(1)).sum(1)
@@ -200,8 +197,11 @@ def best_stretch(posterior: Float[Tensor, "b w w"], mask: Bool[Tensor, "b w"]) -
             f"{w} words are too many for the table of overlaps; cut texts into windows of at most {MAX_WORDS}"
         )
     first, last, overlap = _overlaps(w)
+    # in double precision: stretches of nearly the same expectation are told apart alike on every machine
     p = posterior[:, first, last].double()
-    expected = einsum(p, overlap, "b r, r s -> b s").masked_fill(~_legal(mask)[:, first, last], -1.0)
+    expected = einsum(p, overlap, "b r, r s -> b s")
+    # an expected F1 is never below 0
+    expected = expected.masked_fill(~_legal(mask)[:, first, last], -1.0)
     best = expected.argmax(1)
     place = torch.arange(w)
     return (first[best][:, None] <= place) & (place <= last[best][:, None]) & mask

@@ -20,17 +20,18 @@ from crisislens.core.version import __version__
 from crisislens.data.duplicates import text_signature
 from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
-from crisislens.data.language import detect_language
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.post import Post
 from crisislens.encoders.base import load_encoders
-from crisislens.features.encode import PostEncoder, PostFeatures
+from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
+from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
+from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
@@ -180,13 +181,7 @@ class Analyst:
             posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
-        encoded = self.encoder.encode(posts)
-        logits = head_logits(
-            {name: loaded.model for name, loaded in self.models.items()},
-            encoded.features,
-            self._widths,
-            given=self._given,
-        )
+        encoded, logits = self._read(posts)
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -198,17 +193,21 @@ class Analyst:
         )
         extras = annotate(self.annotators, posts, encoded)
         # in a crisis half of the posts repeat another one
-        texts = {text: (detect_language(text), text_signature(text)) for text in dict.fromkeys(encoded.texts)}
+        texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
+        languages = {
+            key: language_of(*key, self.bundle.config.languages, self.encoder.encoders.text)
+            for key in dict.fromkeys(zip(encoded.texts, (post.lang for post in posts), strict=True))
+        }
         found = []
         for i, post in enumerate(posts):
-            language, signature = texts[encoded.texts[i]]
+            signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
             answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
                 post,
                 encoded.features[i],
                 (*post.remarks, *encoded.notes[i], *remarks),
-                language,
+                languages[encoded.texts[i], post.lang],
                 answers,
                 provenance,
             )
@@ -221,19 +220,73 @@ class Analyst:
             )
         return found
 
+    def _ranks(self, readable: Readable) -> bool:
+        """Whether urgency is the models' own: they read the text, or were seen to order its language."""
+        if readable.unread is None:
+            return True
+        return (readable.language or UNKNOWN) in self.bundle.config.ranked_languages
+
+    def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
+        """Features and logits of posts, of a long text those of its most urgent window."""
+        whole = [self.encoder.clean(post.text) for post in posts]
+        cut = {text: windows_of(text, self.encoder.encoders.text) for text in dict.fromkeys(whole)}
+        parts: list[Post] = []
+        owner: list[int] = []
+        for i, (post, text) in enumerate(zip(posts, whole, strict=True)):
+            for part in cut[text].parts:
+                # what is whole is left as it came: cleaning twice is not cleaning once
+                same = len(cut[text].parts) == 1
+                parts.append(post if same else post.model_copy(update={"text": part}))
+                owner.append(i)
+        encoded = self.encoder.encode(parts)
+        logits = head_logits(
+            {name: loaded.model for name, loaded in self.models.items()},
+            encoded.features,
+            self._widths,
+            given=self._given,
+        )
+        if len(parts) == len(posts):
+            return encoded, logits
+        rows = self._most_urgent(owner, logits)
+        notes = []
+        for i, row in enumerate(rows):
+            windows = cut[whole[i]]
+            notes.append((*encoded.notes[row], *_window_note(windows)))
+        chosen = EncodedPosts([encoded.features[r] for r in rows], notes, whole, encoded.encoders)
+        return chosen, {name: answers[rows] for name, answers in logits.items()}
+
+    def _most_urgent(self, owner: Sequence[int], logits: dict[str, NDArray[np.float32]]) -> list[int]:
+        """Of each post the row of its most urgent window; the first of equals."""
+        best: dict[int, tuple[float, int]] = {}
+        for row, i in enumerate(owner):
+            u = urgency(
+                {
+                    name: judge(
+                        logits[name][row],
+                        space=self._spaces[name],
+                        task=task,
+                        evidence=evidence_kind(text=True, image=False),
+                    )
+                    for name, task in self.bundle.config.tasks.items()
+                },
+                self._spaces,
+            )
+            if i not in best or u > best[i][0]:
+                best[i] = (u, row)
+        return [best[i][1] for i in range(len(best))]
+
     def _assessment(
         self,
         post: Post,
         features: PostFeatures,
         notes: tuple[str, ...],
-        language: str | None,
+        readable: Readable,
         logits: dict[str, NDArray[np.float32]],
         provenance: Provenance,
     ) -> Assessment:
         """What the tasks' models say of one post."""
         config = self.bundle.config
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        foreign = language if language and config.languages and language not in config.languages else None
         tasks: dict[str, TaskAssessment] = {}
         for name, task in config.tasks.items():
             given = self._given[name]
@@ -244,25 +297,31 @@ class Analyst:
                 evidence=evidence_kind(
                     text=has_text and "text" in given, image=has_image and "image" in given
                 ),
-                foreign=foreign,
+                unread=readable.unread,
                 doubt=post.doubt,
             )
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
             modalities=tuple(name for name, there in present if there),
-            notes=(*notes, *_language_note(foreign, has_image)),
-            language=language,
+            notes=notes,
+            language=readable.language,
+            unread=readable.unread if has_text else None,
             tasks=tasks,
-            urgency=urgency(tasks, self._spaces),
+            urgency=urgency(
+                tasks,
+                self._spaces,
+                evidence=has_text or has_image,
+                unread=config.unread_urgency if has_text and not self._ranks(readable) else None,
+            ),
             provenance=provenance,
         )
 
 
-def _language_note(foreign: str | None, has_image: bool) -> tuple[str, ...]:
-    if foreign is None or not has_image:
+def _window_note(windows: Windows) -> tuple[str, ...]:
+    """What a reader must know of a text that was not read at once."""
+    if len(windows.parts) == 1:
         return ()
-    return (
-        f"text seems to be in another language ({foreign}) than the model was trained on; trust the photo "
-        f"more",
-    )
+    rest = f"; its last {windows.rest:,} characters were not read" if windows.rest else ""
+    parts = f"the text is long and was read in {len(windows.parts)} parts"
+    return (f"{parts}; the answers are those of the most urgent{rest}",)

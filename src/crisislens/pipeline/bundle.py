@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from crisislens.core import assets
 from crisislens.core.config import Config
@@ -81,6 +81,13 @@ class BundleConfig(Config):
     limits: ImageLimits = ImageLimits()
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    ranked_languages: tuple[str, ...] = ()
+    """Codes of languages in which nothing was learned but the order of reading was measured: their posts get
+    no sure answer, and the urgency that the models give. `und` stands for texts whose language nobody can
+    tell.
+    """
+    unread_urgency: float = Field(default=0.3, ge=0, le=1)
+    """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
     limits_known: tuple[str, ...] = ()
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
@@ -143,7 +150,7 @@ class Bundle:
             config,
             placed(config.encoder, lambda name: str(_inside(folder, name))),
             {name: _inside(folder, task.artifact) for name, task in config.tasks.items()},
-            card.read_text(encoding="utf-8") if card.is_file() else "",
+            card.read_text(encoding="utf-8", errors="replace") if card.is_file() else "",
         )
 
     def artifact(self, task: str) -> Path:

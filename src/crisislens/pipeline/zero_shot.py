@@ -50,5 +50,5 @@ class ZeroShotPlaces:
             evidence = evidence_kind(
                 text=features.text_pooled is not None, image=features.image_pooled is not None
             )
-            found.append(judge(logits, space=PLACE_CRISIS, task=self._task, evidence=evidence, foreign=None))
+            found.append(judge(logits, space=PLACE_CRISIS, task=self._task, evidence=evidence))
         return found

@@ -23,9 +23,10 @@ _UNITS = 20
 
 @lru_cache(maxsize=1)
 def _rings() -> tuple[tuple[tuple[Point, ...], Frame], ...]:
-    data = json.loads(gzip.decompress(asset("world", "outline.json.gz").read_bytes()))
+    packed = asset("world", "outline.json.gz").read_bytes()
     found = []
-    for flat in data:
+    # a ring is stored as the steps from point to point in whole units, which keeps the file small
+    for flat in json.loads(gzip.decompress(packed)):
         x = y = 0
         points = []
         for dx, dy in zip(flat[::2], flat[1::2], strict=True):
@@ -49,8 +50,10 @@ def outline(frame: Frame, *, step: float = 0.0) -> list[list[Point]]:
     for points, (w, s, e, n) in _rings():
         if e < west or w > east or n < south or s > north or max(e - w, n - s) < 2 * step:
             continue
-        inside = west <= w and e <= east and south <= s and n <= north
-        kept = clip_ring(_thin(points, step), frame) if not inside else _thin(points, step)
+        kept = _thin(points, step)
+        if not (west <= w and e <= east and south <= s and n <= north):
+            kept = clip_ring(kept, frame)
+        # less than a triangle is no land
         if len(kept) > 2:
             found.append(kept)
     return found
@@ -94,6 +97,7 @@ def _half(ring: Sequence[Point], axis: int, at: float, beyond: Callable[[float, 
         if inside(a):
             kept.append(a)
         if inside(a) != inside(b):
+            # where the line from a to b crosses the border
             share = (at - a[axis]) / (b[axis] - a[axis])
             other = a[1 - axis] + share * (b[1 - axis] - a[1 - axis])
             kept.append((at, other) if axis == 0 else (other, at))

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _HEAT_STEPS = 5
+_SHOWN_UNREAD = 4
 _MOST_LANGUAGES = 8
 
 
@@ -60,11 +61,12 @@ class MatrixCell:
 class Matrix:
     """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end.
 
-    A task that is not answered has one row or column.
+    A task that is not answered has one row, or no column but the sums.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
+    title: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
                 "Not sure", number(counts[first]), detail, link(**{first: NOT_SURE}) if counts[first] else ""
             )
         )
+    if tally.unread:
+        found.append(_unread_tile(tally))
     photos = of(
         tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos"
     )
@@ -146,6 +150,15 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     return tuple(found)
 
 
+def _unread_tile(tally: Tally) -> Tile:
+    """How many posts no model reads, and in which languages they are: somebody has to read them."""
+    most = tally.unread.most_common(_SHOWN_UNREAD)
+    names = [f"{language_name(code)} {number(count)}" for code, count in most]
+    rest = len(tally.unread) - len(most)
+    detail = ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
+    return Tile("Not read, by language", number(tally.unread.total()), detail, link(unsure="unread"))
+
+
 def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
     """The matrix of kind and scale, such as category and severity; None where the model answers neither."""
     by_name = {task.name: task for task in tasks}
@@ -163,12 +176,17 @@ def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
         ]
         whole = sum(tally.pairs[r, c] for c in columns)
         body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
-    sums = [
-        _cell(sum(tally.pairs[r, c] for r in rows), 0, None, "", across, c, f"All categories, {title}")
-        for c, title in columns.items()
-    ]
+    sums = []
+    for c, title in columns.items():
+        whole = sum(tally.pairs[r, c] for r in rows)
+        sums.append(_cell(whole, 0, None, "", across, c, f"All categories, {title}"))
     body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
-    return Matrix((*columns.values(), "All"), tuple(body))
+    if across is None:
+        # without a scale there is nothing to cross the kinds with
+        body = [(name, cells[-1:]) for name, cells in body]
+        columns = {}
+    title = " and ".join(task.phrase for task in (down, across) if task is not None)
+    return Matrix((*columns.values(), "All"), tuple(body), title[:1].upper() + title[1:])
 
 
 def _answers(task: ReportTask | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
-from crisislens.domain.tasks import TASKS, Task
+from crisislens.domain.tasks import Task
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.batch import RunOutcome, read_records
@@ -24,22 +24,6 @@ from crisislens.runs.sinks import SINKS, Sink, pour
 __all__ = ["output_sinks", "thumbnailer", "write_outputs"]
 
 THUMBNAIL_PX = 320
-_URGENCY = (
-    "P(informative) × (70 % need, weighing affected people 1, infrastructure 0.8, rescue 0.5, other 0.2; 30 "
-    "% damage, severe 1, mild 0.5). "
-    "It sorts posts for reading and is not a probability."
-)
-
-
-def _urgency_note(tasks: Sequence[Task]) -> str:
-    """How urgency comes about, from the weights of the tasks that were asked."""
-    if all(task in TASKS.values() for task in tasks):
-        return _URGENCY
-    labels = [label for task in tasks for label in task.labels if label.urgency > 0]
-    if not labels:
-        return "No label has a weight in urgency, so it is 0; task.urgency in the run file gives weights."
-    weights = ", ".join(f"{label.words} {label.urgency:g}" for label in labels)
-    return f"Probabilities times weights ({weights}). It sorts posts for reading and is not a probability."
 
 
 def output_sinks(
@@ -146,7 +130,7 @@ def _meta(
         command=command,
         model_description=config.description,
         languages=config.languages,
-        urgency_note=_urgency_note([task.space for task in config.tasks.values()]),
+        urgency_note=_urgency_note([task.space for task in config.tasks.values()], config.unread_urgency),
         known_limits=(*config.limits_known, *(limit for card in cards for limit in card.known_limits)),
         added_by={
             a.name: f"{a.title}, {a.fingerprint()}" if isinstance(a, HasCard) else a.fingerprint()
@@ -159,6 +143,23 @@ def _meta(
             "duplicates.jsonl",
             *(f"assessments.{name}" for name in SINKS.names() if name in formats),
         ),
+    )
+
+
+def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
+    """How posts are sorted, in a sentence that is made from the tasks' own weights."""
+    if not any(label.urgency for task in tasks for label in task.labels):
+        return "No label has a weight in urgency, so it is 0; task.urgency in the run file gives weights."
+    gates = [f"P({label.words.lower()})" for task in tasks if task.gate for label in [task.lead]]
+    parts = []
+    for task in tasks:
+        weighed = [f"{label.words.lower()} {label.urgency:g}" for label in task.labels if label.urgency]
+        if weighed and not task.gate:
+            parts.append(f"{task.share:.0%} {task.heading.lower()} ({', '.join(weighed)})")
+    formula = " × ".join([*gates, f"({'; '.join(parts) or 'nothing that the tasks weigh'})"])
+    return (
+        f"{formula}. It sorts posts for reading and is not a probability. A post that no model reads stands "
+        f"at {unread:.2f}, the mean of posts of crises."
     )
 
 

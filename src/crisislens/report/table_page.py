@@ -107,9 +107,8 @@ def _page(table: SettingTable) -> _Page:
     marks = tuple(_mark(row, 12 + i * _STEP, x) for i, row in enumerate(shown))
     step = next(s for s in (1, 2, 5, 10, 20) if (high - low) / s <= 8)
     first = -(-low // step) * step
-    ticks = tuple(
-        _Tick(x(v), f"{v:g}") for v in (first + i * step for i in range(int((high - first) / step) + 1))
-    )
+    values = [first + i * step for i in range(int((high - first) / step) + 1)]
+    ticks = tuple(_Tick(x(value), f"{value:g}") for value in values)
     return _Page(table, lines, marks, ticks, len(shown) * _STEP + 34)
 
 

@@ -34,6 +34,7 @@ class Tally:
     Attributes:
         posts: All posts.
         unsure: Posts with at least one answer "not sure".
+        unread: Posts whose text no model reads, by language.
         photos: Posts that came with a photo.
         photos_unusable: Those of them whose photo could not be used.
         undated: Posts without a time.
@@ -41,7 +42,7 @@ class Tally:
         answers: Per task the posts by answer.
         tasks: The questions, by name.
         gate: The one whose first label splits the bars of the timeline, if any.
-        down: The question of the matrix's rows: the first with one answer of kinds, if any.
+        down: The question of the matrix's rows: of those with one answer the one of most kinds, if any.
         across: The question of its columns: the first that is a scale, if any.
         pairs: Posts by the answers of `down` and `across`.
         languages: Posts by detected language.
@@ -54,10 +55,12 @@ class Tally:
         self.answers: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
         # one of them splits the bars of the timeline, and two make the matrix
         self.gate = next((task for task in self.tasks.values() if task.gate), None)
-        self.down = next((t for t in self.tasks.values() if not (t.gate or t.ordered or t.several)), None)
+        kinds = [task for task in self.tasks.values() if not (task.gate or task.ordered or task.several)]
+        self.down = max(kinds, key=len, default=None)
         self.across = next((task for task in self.tasks.values() if task.ordered), None)
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()
+        self.unread: Counter[str | None] = Counter()
         self.times = TimeHistogram()
 
     def add(self, assessment: Assessment) -> None:
@@ -66,6 +69,10 @@ class Tally:
         answers = {name: answers_of(task, assessment.tasks.get(name)) for name, task in self.tasks.items()}
         self.posts += 1
         self.unsure += any(NOT_SURE in labels for labels in answers.values())
+        if assessment.unread is not None and (
+            assessment.language in self.unread or len(self.unread) < _MOST_LANGUAGES
+        ):
+            self.unread[assessment.language] += 1
         self.photos += post.image is not None
         self.photos_unusable += post.image is not None and "image" not in assessment.modalities
         self.located += post.lat is not None and post.lon is not None

@@ -96,7 +96,9 @@ def _frame(spots: Sequence[Spot]) -> Frame:
     south, north = _middle([(s.middle[1], s.count) for s in spots])
     lon, lat = (west + east) / 2, max(-60.0, min(75.0, (south + north) / 2))
     shrink = math.cos(math.radians(lat))
-    wide, high = max((east - west) * 1.3, _LEAST_SPAN), max((north - south) * 1.3, _LEAST_SPAN / 2)
+    wide = max((east - west) * 1.3, _LEAST_SPAN)
+    high = max((north - south) * 1.3, _LEAST_SPAN / 2)
+    # neither taller nor flatter than what fits a page
     wide = max(wide, high * _WIDTH / _TALLEST / shrink)
     high = max(high, wide * shrink * _FLATTEST / _WIDTH)
     if wide > 200:
@@ -127,6 +129,7 @@ def _map(
     frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: dict[str, int], box: Frame | None
 ) -> WorldMap:
     west, south, east, north = frame
+    # a degree of longitude gets shorter towards the poles; the world map takes one mean for all latitudes
     shrink = math.cos(math.radians((south + north) / 2)) if frame != _WORLD else 0.9
     scale = _WIDTH / ((east - west) * shrink)
     height = round((north - south) * scale, 1)
@@ -139,16 +142,20 @@ def _map(
         return west <= lon <= east and south <= lat <= north
 
     shown = [s for s in spots if seen(s)]
+    shown_regions = [s for s in regions if seen(s)]
     markers = _markers([(s, xy(*s.middle)) for s in shown], cards, region=False)
-    markers = _markers([(s, xy(*s.middle)) for s in regions if seen(s)], cards, region=True) + markers
+    # regions first, which puts them below the points
+    markers = _markers([(s, xy(*s.middle)) for s in shown_regions], cards, region=True) + markers
     rings = outline(frame, step=1.2 / scale)
-    land = "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in (xy(*p) for p in ring)) + "Z" for ring in rings)
+    land = ""
+    for ring in rings:
+        land += _path([xy(*point) for point in ring])
     inside = sum(s.count for s in shown)
     rect = None
     if box is not None:
         (x, y), (x_2, y_2) = xy(box[0], box[3]), xy(box[2], box[1])
         rect = (x, y, round(x_2 - x, 1), round(y_2 - y, 1))
-    named = sum(s.count for s in regions if seen(s))
+    named = sum(s.count for s in shown_regions)
     summary = f"Map: {number(inside)} posts at a point, {number(named)} in a country or state only"
     return WorldMap(
         _WIDTH,
@@ -161,6 +168,11 @@ def _map(
         rect,
         summary,
     )
+
+
+def _path(ring: Sequence[tuple[float, float]]) -> str:
+    """A closed ring as an SVG path."""
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in ring) + "Z"
 
 
 def _grid(frame: Frame, xy: object) -> str:
@@ -180,6 +192,7 @@ def _grid(frame: Frame, xy: object) -> str:
 def _markers(
     placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str, int], *, region: bool
 ) -> list[Marker]:
+    # the largest first: it keeps its place, and what is near joins it
     clusters: list[tuple[Spot, float, float]] = []
     for spot, (x, y) in sorted(placed, key=lambda item: (-item[0].count, item[1])):
         near = None if region else next((c for c in clusters if math.hypot(c[1] - x, c[2] - y) < _JOIN), None)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.data.text import clean_text
+from crisislens.domain.tasks import TASKS
 
 __all__ = [
     "COLUMNS",
@@ -31,30 +32,8 @@ __all__ = [
     "wording",
 ]
 
-HUMANITARIAN_10 = (
-    "caution_and_advice",
-    "displaced_people_and_evacuations",
-    "infrastructure_and_utility_damage",
-    "injured_or_dead_people",
-    "missing_or_found_people",
-    "not_humanitarian",
-    "other_relevant_information",
-    "requests_or_urgent_needs",
-    "rescue_volunteering_or_donation_effort",
-    "sympathy_and_support",
-)
-NEEDS = (
-    "rescue",
-    "medical",
-    "water",
-    "food",
-    "shelter",
-    "clothing_and_blankets",
-    "missing_people",
-    "electricity_and_communication",
-    "transport",
-    "security",
-)
+HUMANITARIAN_10 = TASKS["humanitarian_10"].classes
+NEEDS = TASKS["needs"].classes
 COLUMNS = ("informative", "request", "offer", "warning", *NEEDS)
 """The questions with yes or no."""
 _NOTHING = dict.fromkeys(COLUMNS, 0)
@@ -231,6 +210,12 @@ def _humaid(root: Path) -> Iterator[CrisisText]:
             yield CrisisText(clean_text(row["text"]), "humaid", row["event"], split, "en", labels)
 
 
+def _idrisi(root: Path) -> Iterator[CrisisText]:
+    for row in _rows(root / "idrisi_en" / "gold.tsv"):
+        labels = {**HUMAID[row["label"]], **_ten(row["label"])}
+        yield CrisisText(clean_text(row["text"]), "idrisi_en", row["event"], "train", "en", labels)
+
+
 def _messages(root: Path, *, originals: bool) -> Iterator[CrisisText]:
     source = "messages_original" if originals else "messages_english"
     for name, split in (("train", "train"), ("validation", "test")):
@@ -285,6 +270,7 @@ def _table(
 
 SOURCES: dict[str, Callable[[Path], Iterator[CrisisText]]] = {
     "humaid": _humaid,
+    "idrisi_en": _idrisi,
     "messages_english": lambda root: _messages(root, originals=False),
     "messages_original": lambda root: _messages(root, originals=True),
     "crisislex_t26": _t26,

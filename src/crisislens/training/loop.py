@@ -35,6 +35,7 @@ from crisislens.training.trainer import Machine, StopEarly, epoch_checkpoint, qu
 __all__ = ["train"]
 
 T = TypeVar("T")
+_COMPILER = ("torch._dynamo", "torch._inductor")
 
 
 class _TrainingModule(lightning.LightningModule):
@@ -127,7 +128,9 @@ class _TrainingModule(lightning.LightningModule):
         # in double precision, so that scores which differ are told apart; Apple's GPUs have none
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         value = torch.tensor(getattr(record, self.judge.monitor), dtype=exact)
-        self.log(self.judge.monitor, value, logger=False, batch_size=1)
+        # all processes judge all posts and so agree; asking them keeps lightning from advising it
+        together = self.trainer.world_size > 1
+        self.log(self.judge.monitor, value, logger=False, batch_size=1, sync_dist=together)
         if self._plateau is not None:
             # not by lightning, which steps it after the checkpoint: a resumed run would miss an epoch
             self._plateau.step(record.model_dump()["dev_loss"])
@@ -290,7 +293,14 @@ def train(
     # encoders come in evaluation mode, and lightning leaves every module in the mode that it finds
     network.train()
     going_on = str(checkpoint) if checkpoint and resume and checkpoint.is_file() else None
-    trainer.fit(module, _View(batches, module), ckpt_path=going_on, weights_only=True)
+    try:
+        trainer.fit(module, _View(batches, module), ckpt_path=going_on, weights_only=True)
+    except RuntimeError as error:
+        if not (machine.compile and type(error).__module__.startswith(_COMPILER)):
+            raise
+        raise ConfigError(
+            f"torch cannot compile this network here ({type(error).__name__}); leave compile out"
+        ) from error
     network.eval()
     history = module.history
     if after_epoch is not None and machine.devices > 1:

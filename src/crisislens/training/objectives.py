@@ -30,6 +30,7 @@ from crisislens.models.extraction import Extractor
 from crisislens.nn.joint import JointEncoder, JointStates, alignment_loss, alignment_scores
 from crisislens.nn.losses import Balance
 from crisislens.nn.rationale_head import rationale_loss
+from crisislens.nn.word_owners import WindowBatch
 from crisislens.nn.words import WordBatch
 from crisislens.training.inputs import hide_modalities
 
@@ -262,7 +263,9 @@ class EvidenceLoss(Objective):
         super().__init__()
         self.words, self.stretches, self.balance, self.smoothing = words, stretches, balance, smoothing
 
-    def loss(self, network: nn.Module, batch: tuple[Any, Tensor, Tensor, Tensor]) -> Float[Tensor, ""]:
+    def loss(
+        self, network: nn.Module, batch: tuple[WindowBatch, Tensor, Tensor, Tensor]
+    ) -> Float[Tensor, ""]:
         words, y, stretches, label = batch
         found = network(words)
         of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=self.balance)

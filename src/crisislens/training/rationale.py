@@ -227,14 +227,16 @@ def predict_words(
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]
     windows.sort(key=lambda item: len(item[1].ids))
-    found = [([False] * len(text.words()), [0.0] * len(text.words())) for text in texts]
-    places = [{span: k for k, span in enumerate(text.words())} for text in texts]
+    words = [text.words() for text in texts]
+    found = [([False] * len(spans), [0.0] * len(spans)) for spans in words]
+    places = [{span: k for k, span in enumerate(spans)} for spans in words]
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
-        out = model.rationales(
-            collate_windows([window for _, window in part], model.encoder.pad_id), decode=decode
-        )
+        batch = collate_windows([window for _, window in part], model.encoder.pad_id)
+        out = model.rationales(batch, decode=decode)
         for (i, window), chosen, p in zip(part, out.chosen.tolist(), out.probability.tolist(), strict=True):
+            of_text, probabilities = found[i]
             for j, span in enumerate(window.spans):
-                found[i][0][places[i][span]], found[i][1][places[i][span]] = chosen[j], p[j]
+                place = places[i][span]
+                of_text[place], probabilities[place] = chosen[j], p[j]
     return found

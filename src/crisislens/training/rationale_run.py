@@ -91,36 +91,66 @@ def fit_rationales(
 
     Raises:
         DataError: If a source cannot be read or has no marked word.
+        ConfigError: If the device is not there.
     """
+    texts = _read_all(run)
+    train, held_out = _split(texts, run.folds, seed)
+    classes = tuple(sorted({t.label for t in train if t.label}))
+    recipe = run.training.model_copy(update={"seed": seed})
+    start = time.monotonic()
+    model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
+    seconds = time.monotonic() - start
+
+    tests = {"held out": held_out}
+    tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
+    scores: dict[str, object] = {
+        "seed": seed,
+        "texts": len(train),
+        "seconds": round(seconds, 1),
+        "data": annotations_fingerprint(texts),
+        "tests": {name: score_rationales(model, found) for name, found in tests.items() if found},
+    }
+    folder = out / run.name / f"seed-{seed}"
+    _save(folder / "model", run, model, recipe, classes, card=_card(run, scores))
+    # last: where it stands, the seed is finished
+    atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
+    return scores
+
+
+def _read_all(run: RationaleRun) -> list[AnnotatedText]:
+    """The texts of all sources that are learned from."""
     texts = [text for source in run.rationales for text in read_rationale_source(Path(source))]
     if not texts:
         raise DataError(
             f"there are no annotated texts in {', '.join(run.rationales)}; annotate some with: crisislens "
             f"annotate POSTS"
         )
-    hold_out = run.folds > 1
-    folds = (
-        duplicate_folds([t.text for t in texts], folds=run.folds)
-        if hold_out
-        else np.zeros(len(texts), dtype=np.int64)
-    )
-    held = folds == seed % max(1, run.folds) if hold_out else np.zeros(len(texts), dtype=bool)
+    return texts
+
+
+def _split(
+    texts: Sequence[AnnotatedText], folds: int, seed: int
+) -> tuple[list[AnnotatedText], list[AnnotatedText]]:
+    """Texts to learn from, and those of the seed's fold, from which nothing is learned."""
+    if folds <= 1:
+        return list(texts), []
+    # near-duplicates lie in one fold
+    fold_of = duplicate_folds([t.text for t in texts], folds=folds)
+    held = fold_of == seed % folds
     train = [t for t, h in zip(texts, held, strict=True) if not h]
-    classes = tuple(sorted({t.label for t in train if t.label}))
-    start = time.monotonic()
-    recipe = run.training.model_copy(update={"seed": seed})
-    model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
-    seconds = time.monotonic() - start
-    scores: dict[str, object] = {
-        "seed": seed,
-        "texts": len(train),
-        "seconds": round(seconds, 1),
-        "data": annotations_fingerprint(texts),
-    }
-    tests = {"held out": [t for t, h in zip(texts, held, strict=True) if h]} if hold_out else {}
-    tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
-    scores["tests"] = {name: score_rationales(model, found) for name, found in tests.items() if found}
-    folder = out / run.name / f"seed-{seed}"
+    return train, [t for t, h in zip(texts, held, strict=True) if h]
+
+
+def _save(
+    folder: Path,
+    run: RationaleRun,
+    model: TextRationalizer,
+    recipe: RationaleConfig,
+    classes: tuple[str, ...],
+    *,
+    card: str,
+) -> None:
+    """Writes the model, with what was learned inside the encoder where it was adapted."""
     config = RationaleModelConfig(
         name=run.name,
         encoder=run.encoder,
@@ -129,14 +159,11 @@ def fit_rationales(
         pair_width=recipe.pair_width,
         languages=run.languages,
     )
-    adapter = (
-        lora_state(model.encoder, base=MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else "")
-        if recipe.rank
-        else None
-    )
-    save_rationalizer(folder / "model", model, adapter, config, card=_card(run, scores))
-    atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
-    return scores
+    adapter = None
+    if recipe.rank:
+        base = MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else ""
+        adapter = lora_state(model.encoder, base=base)
+    save_rationalizer(folder, model, adapter, config, card=card)
 
 
 def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) -> dict[str, dict[str, float]]:
@@ -144,23 +171,25 @@ def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) ->
     texts.
     """
     marked = [np.array(t.word_labels(), dtype=bool) for t in texts]
-    found: dict[str, dict[str, float]] = {}
     ways: tuple[Decode, ...] = ("stretch", "threshold")
+    found: dict[str, dict[str, float]] = {}
     for decode in ways:
-        out = predict_words(model, texts, decode=decode)
-        a = agreement(marked, [np.array(c, dtype=bool) for c, _ in out], [np.array(p) for _, p in out])
-        found[decode] = {
-            name + end: round(value, 4)
-            for name, e in a._asdict().items()
-            for end, value in (("", e.value), ("_low", e.low), ("_high", e.high))
-        }
+        said = predict_words(model, texts, decode=decode)
+        chosen = [np.array(words, dtype=bool) for words, _ in said]
+        probability = [np.array(p) for _, p in said]
+        found[decode] = {}
+        for name, estimate in agreement(marked, chosen, probability)._asdict().items():
+            found[decode][name] = round(estimate.value, 4)
+            found[decode][f"{name}_low"] = round(estimate.low, 4)
+            found[decode][f"{name}_high"] = round(estimate.high, 4)
     return found
 
 
 def _card(run: RationaleRun, scores: dict[str, object]) -> str:
+    sources = "".join(f"- {Path(source).name}\n" for source in run.rationales)
+    numbers = json.dumps(scores, indent=1)
     return (
-        f"# {run.name}\n\nMarks the words of a post that are evidence. Trained by `crisislens train`.\n\n## "
-        f"Data\n\n"
-        + "".join(f"- {Path(source).name}\n" for source in run.rationales)
-        + f"\n## Numbers\n\n```json\n{json.dumps(scores, indent=1)}\n```\n"
+        f"# {run.name}\n\nMarks the words of a post that are evidence. Trained by `crisislens train`.\n\n"
+        f"## Data\n\n{sources}\n"
+        f"## Numbers\n\n```json\n{numbers}\n```\n"
     )

@@ -44,8 +44,8 @@ _SILENCED = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What a training runs on; nothing of it but `devices` and `accumulate` changes what is computed, up to
-    rounding.
+    """What a training runs on. `devices` and `accumulate` make a step larger; the others change what is
+    computed by rounding and, on other devices or compiled, by which random numbers dropout draws.
 
     Attributes:
         device: `auto`, `cpu`, `cuda` or `mps`.

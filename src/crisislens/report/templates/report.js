@@ -68,6 +68,7 @@
     });
     var unsure = +data.unsure > 0;
     return kept && (wanted.unsure !== "hide" || !unsure) && (wanted.unsure !== "only" || unsure) &&
+      (wanted.unsure !== "unread" || data.unread === "1") &&
       (!wanted.photo || data.photo === wanted.photo) && (!wanted.language || data.language === wanted.language) &&
       (!wanted.event || data.event === wanted.event) &&
       (!wanted.from || (card.time !== null && card.time >= Date.parse(wanted.from + "Z"))) &&

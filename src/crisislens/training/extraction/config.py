@@ -11,27 +11,15 @@ from crisislens.models.extraction import ExtractorSpec
 
 __all__ = ["ExtractionData", "ExtractionRecipe", "ExtractionRun"]
 
-DataName = Literal[
-    "twitter2015",
-    "twitter2017",
-    "twitter-both",
-    "mnre-v1",
-    "mnre-v2",
-    "jmere",
-    "stand-in",
-    "conll",
-    "table",
-    "table-pairs",
-]
-
 
 class ExtractionData(Config):
     """What is trained and measured on."""
 
-    name: DataName
-    """A data set; `twitter-both` is Twitter-2015 and Twitter-2017 together, `stand-in` joins MNRE v1 with
-    their entities, `conll` and `table` read files of a user's own (`table-pairs`: one relation a row, for the
-    task `relations`).
+    name: str
+    """A data set by its name in `training.extraction.marked_sets`: `twitter2015`, `twitter2017`, `mnre-v1`,
+    `mnre-v2`, `jmere`, or one that a plug-in brings; `twitter-both` is Twitter-2015 and Twitter-2017
+    together, `stand-in` joins MNRE v1 with their entities, `conll` and `table` read files of a user's own
+    (`table-pairs`: one relation a row, for the task `relations`).
     """
     root: str = "."
     """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`, `dev` and

@@ -23,7 +23,7 @@ from crisislens.training.extraction.acceptance import Items, report_above
 from crisislens.training.extraction.data import encode_posts
 from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import word_reader
-from crisislens.training.extraction.splits import relations_read
+from crisislens.training.extraction.marked_sets import relations_read
 
 __all__ = ["Scored", "read_marked", "score_extractor"]
 

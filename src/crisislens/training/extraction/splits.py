@@ -7,19 +7,17 @@ import torch
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
-from crisislens.data.annotated import AnnotatedTable, one_row_a_pair
-from crisislens.data.conll import ConllFile
 from crisislens.data.contexts import Contexts, context_of, read_contexts
-from crisislens.data.jmere import JMERE, joined_stand_in
 from crisislens.data.mner import TwitterMNER
 from crisislens.data.mnre import MNRE
-from crisislens.data.own_files import SPLITS, read_own
+from crisislens.data.own_files import SPLITS
 from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
 from crisislens.training.extraction.config import ExtractionData
+from crisislens.training.extraction.marked_sets import MARKED_POSTS
 from crisislens.training.extraction.pictures import photo_of
 
-__all__ = ["ExtractionSplits", "load_splits", "relations_read"]
+__all__ = ["ExtractionSplits", "load_splits"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
             entity, one of the contexts, or a photo.
         ConfigError: If contexts are asked for that the data set does not have.
     """
-    posts, contexts = _posts(data, joint=joint), _contexts(data)
+    posts, contexts = MARKED_POSTS[data.name](Path(data.root), joint), _contexts(data)
     if data.cut_anew:
         posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
     if empty := [split for split, part in zip(SPLITS, posts, strict=True) if not part]:
@@ -127,81 +125,6 @@ def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:
     """At most `count` of the posts, in their order."""
     order = torch.randperm(len(posts), generator=torch.Generator().manual_seed(0))
     return [posts[i] for i in sorted(order[:count].tolist())]
-
-
-def _posts(
-    data: ExtractionData, *, joint: bool
-) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
-    root = Path(data.root)
-    if data.name in {"conll", "table", "table-pairs"}:
-        files = [read_own(root, split, "conll" if data.name == "conll" else "table") for split in SPLITS]
-        if data.name == "conll" or (data.name == "table" and not joint):
-            train, dev, test = (file.posts for file in files)
-            return train, dev, test
-        pairs = data.name == "table-pairs"
-        parts = [relations_read(file) for file in files]
-        train, dev, test = (one_row_a_pair(part) for part in parts) if pairs else parts
-        if bare := [
-            split for split, part in zip(SPLITS, (train, dev, test), strict=True) if not _related(part)
-        ]:
-            raise DataError(
-                f"no relation is marked in the files for {', '.join(bare)} in {data.root}; mark some, or "
-                + ("take data.name=table" if pairs else "set extractor.task to entities")
-            )
-        return train, dev, test
-    if data.name == "stand-in":
-        return _stand_in(root)
-    if data.name == "twitter-both":
-        both = [TwitterMNER(root, name) for name in ("twitter2015", "twitter2017")]
-        train, dev, test = (
-            [p for source in both for p in source.load(split)] for split in ("train", "dev", "test")
-        )
-        return train, dev, test
-    source: TwitterMNER | MNRE | JMERE
-    if data.name == "jmere":
-        source = JMERE(root)
-    elif data.name in {"mnre-v1", "mnre-v2"}:
-        source = MNRE(root, data.name[-2:])
-    else:
-        source = TwitterMNER(root, data.name)
-    return source.load("train"), source.load("dev"), source.load("test")
-
-
-def relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
-    """The posts of a file without those in which nobody looked for relations: having none there says nothing.
-
-    Raises:
-        DataError: If a post has two relations between the same two entities, of which an extractor could
-            learn one.
-    """
-    unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
-    posts = [p for place, p in enumerate(file.posts) if place not in unread]
-    for post in posts:
-        if len({(link.head, link.tail) for link in post.links}) < len(post.links):
-            raise DataError(
-                f"post {post.id} has two relations from one entity to the same other one; an extractor "
-                f"learns one, keep that"
-            )
-    return posts
-
-
-def _related(posts: list[AnnotatedPost]) -> bool:
-    """Whether a relation is marked in any of them."""
-    return any(link.type != NO_RELATION for p in posts for link in p.links)
-
-
-def _stand_in(root: Path) -> tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]:
-    splits = ("train", "dev", "test")
-    pairs = [p for split in splits for p in MNRE(root / "mnre", "v1").load(split)]
-    tagged = [
-        p
-        for name in ("twitter2015", "twitter2017")
-        for split in splits
-        for p in TwitterMNER(root / "mner", name).load(split)
-    ]
-    joined = joined_stand_in(tagged, pairs)
-    train, dev, test = ([p for p in joined if p.split == split] for split in splits)
-    return train, dev, test
 
 
 def _contexts(data: ExtractionData) -> Contexts:

@@ -1,0 +1,125 @@
+"""The entries of the gazetteer, made of GeoNames' rows: cities, countries, first-level divisions,
+US counties, and districts of some countries.
+
+The point of a country or division is the mean of its cities weighted by population, on the sphere so that it
+works across the date line.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+
+from crisislens.knowledge.geonames import Entry, city_rows, country_rows, county_rows, state_rows
+from crisislens.knowledge.name_keys import name_key
+from crisislens.knowledge.word_lists import asset_rows, word_list
+
+__all__ = ["Named", "all_entries"]
+
+_SHORTEST_REGION = 4
+# a region that is called like one of its cities is asked for by people only when it is large
+_OWN_REGION = 300_000
+# what regions are called beside their names
+_REGION_WORDS = ("Province", "Region", "Oblast", "Governorate", "Department", "Prefecture", "State")
+# degrees north and east, and inhabitants
+_Middle = tuple[float | None, float | None, int]
+_NOWHERE: _Middle = (None, None, 0)
+
+Named = tuple[Entry, tuple[str, ...]]
+
+
+def all_entries() -> list[Named]:
+    """Every place with its names.
+
+    Raises:
+        DataError: If GeoNames' files are not those that this version knows.
+    """
+    cities = list(city_rows())
+    countries = _middles(cities, [city.country for city in cities])
+    divisions = _middles(cities, [(city.country, city.admin) for city in cities])
+    return [
+        *((city, _city_names(city) if city.country == "PH" else (city.name,)) for city in cities),
+        *_countries(countries),
+        *_states(divisions),
+        *_regions(divisions, cities),
+        *_counties(),
+        *_districts(),
+    ]
+
+
+def _city_names(city: Entry) -> tuple[str, ...]:
+    """A city of the Philippines is called with and without "City", but for one that is not in Quezon."""
+    if city.name == "Quezon City":
+        return (city.name,)
+    short = city.name.removesuffix(" City")
+    return city.name, short, f"{short} City"
+
+
+def _countries(middles: Mapping[Hashable, _Middle]) -> Iterator[Named]:
+    for code, name, population in country_rows():
+        lat, lon, _ = middles.get(code, _NOWHERE)
+        yield Entry(f"country:{code}", name, "country", code, "", lat, lon, population), (name,)
+
+
+def _states(middles: Mapping[Hashable, _Middle]) -> Iterator[Named]:
+    for code, name in state_rows():
+        middle = middles.get(("US", code), _NOWHERE)
+        yield Entry(f"state:{code}", name, "state", "US", code, *middle), (name,)
+
+
+def _regions(middles: Mapping[Hashable, _Middle], cities: Iterable[Entry]) -> Iterator[Named]:
+    left_out = word_list("regions_left_out")
+    small: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for city in cities:
+        if middles[city.country, city.admin][2] < _OWN_REGION:
+            small[city.country, city.admin].append(city)
+    for country, code, name in asset_rows("regions.tsv"):
+        key = name_key(name)
+        if key.replace(" ", "") in left_out or len(key) < _SHORTEST_REGION:
+            continue
+        if any(name_key(city.name) == key for city in small[country, code]):
+            continue
+        middle = middles.get((country, code), _NOWHERE)
+        entry = Entry(f"state:{country}.{code}", name, "state", country, code, *middle)
+        bare = name
+        for word in _REGION_WORDS:
+            bare = bare.removesuffix(f" {word}")
+        yield entry, (name,) if name_key(bare) in left_out else (name, bare)
+
+
+def _counties() -> Iterator[Named]:
+    points: dict[str, _Middle] = {}
+    for fips, lat, lon, people in asset_rows("county_points.tsv"):
+        points[fips] = (float(lat), float(lon), int(people))
+    for fips, name, state in county_rows():
+        yield Entry(f"county:{fips}", name, "county", "US", state, *points.get(fips, _NOWHERE)), (name,)
+
+
+def _districts() -> Iterator[Named]:
+    left_out = word_list("regions_left_out")
+    for country, code, name, lat, lon, people in asset_rows("districts.tsv"):
+        key = name_key(name)
+        if key.replace(" ", "") in left_out or len(key) < _SHORTEST_REGION:
+            continue
+        identity = f"county:{country}.{code}.{key.replace(' ', '-')}"
+        entry = Entry(identity, name, "county", country, code, float(lat), float(lon), int(people))
+        yield entry, (name, f"{name} District", f"{name} Province")
+
+
+def _middles(cities: Sequence[Entry], groups: Sequence[Hashable]) -> dict[Hashable, _Middle]:
+    """The middle and the inhabitants of each group of cities."""
+    import numpy as np
+
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    of_city = np.array([numbers[group] for group in groups])
+    rows = np.array([(city.lat, city.lon, city.population) for city in cities], float)
+    lat, lon, people = np.radians(rows[:, 0]), np.radians(rows[:, 1]), rows[:, 2]
+    x, y, z = (
+        np.bincount(of_city, weights=people * axis)
+        for axis in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))
+    )
+    north = np.degrees(np.arctan2(z, np.hypot(x, y))).round(4).tolist()
+    east = np.degrees(np.arctan2(y, x)).round(4).tolist()
+    inhabitants = np.bincount(of_city, weights=people).astype(int).tolist()
+    return {
+        group: (north[i], east[i], inhabitants[i]) if inhabitants[i] else _NOWHERE
+        for group, i in numbers.items()
+    }

@@ -1,0 +1,165 @@
+"""Runs of words in a post that are names of the gazetteer, the longest first.
+
+Names that apostrophes cut into several words (Cox's Bazar, L'Aquila) are put together again as they stand,
+and a piece of a word that an apostrophe cuts is no name: Sana'a is not Sana. In cleaned texts the apostrophe
+of a possessive is often lost, so "Ecuadors" is Ecuador where nothing else is called so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from crisislens.domain.place import Place
+from crisislens.knowledge.gazetteer import Gazetteer
+from crisislens.knowledge.name_keys import name_key
+from crisislens.knowledge.tokens import Word
+from crisislens.knowledge.word_lists import cue_words, word_list
+
+__all__ = ["Span", "contains", "known_tag", "name_spans"]
+
+_POSSESSIVE_LEAST = 300_000
+_SHORTEST_POSSESSIVE = 5
+
+
+@dataclass(frozen=True)
+class Span:
+    """A run of words that may be a place.
+
+    Attributes:
+        first: Number of its first word.
+        last: Number of its last word.
+        key: The key that was looked up.
+        places: What is called so, the most populous first.
+        evidence: $e$ of the evidence that it is a place at all.
+    """
+
+    first: int
+    last: int
+    key: str
+    places: tuple[Place, ...]
+    evidence: float = 0.0
+
+
+def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
+    """Names of places, the longest first, none overlapping another.
+
+    Arguments:
+        words: The words of a text.
+        gazetteer: The places that there are.
+    """
+    keys = [name_key(word.text) for word in words]
+    spans: list[Span] = []
+    i = 0
+    while i < len(words):
+        runs = _runs(words, keys, i, gazetteer)
+        span = None
+        for n in range(len(runs), 0, -1):
+            span = _span(words, i, i + n, runs[n - 1], gazetteer, spans)
+            if span is not None:
+                break
+        if span is not None:
+            spans.append(span)
+        i = i + 1 if span is None else span.last + 1
+    return spans
+
+
+def contains(region: Place, place: Place) -> bool:
+    """Whether a country or a first-level division holds another place.
+
+    Arguments:
+        region: What may hold it.
+        place: What may lie in it.
+    """
+    if region.country != place.country:
+        return False
+    if region.kind == "country":
+        return place.kind != "country"
+    return region.kind == "state" and place.kind in ("city", "county") and place.admin == region.admin
+
+
+def known_tag(name: str, gazetteer: Gazetteer) -> bool:
+    """Whether a lower-case piece of a hashtag is the name of a place that people write so.
+
+    Arguments:
+        name: The piece.
+        gazetteer: The places that there are.
+    """
+    if name in word_list("weak") or name in word_list("names"):
+        return False
+    places = gazetteer.find(name_key(name))
+    return any(place.kind in ("country", "state") or place.population >= 100_000 for place in places)
+
+
+def _runs(words: Sequence[Word], keys: Sequence[str], at: int, gazetteer: Gazetteer) -> list[str]:
+    """The keys of the runs of one, two, ... words from here on, as far as names that begin so are long; a
+    word that begins no name may still be the code of a state, or a possessive."""
+    run = keys[at]
+    runs = [run]
+    # #FortMcMurray is cut before Murray too
+    longest = gazetteer.longest(run) + words[at].tag
+    for i in range(at + 1, min(at + longest, len(words))):
+        if not words[i].joins:
+            break
+        # words that an apostrophe cut are one again
+        run += keys[i] if words[i].glued else f" {keys[i]}"
+        runs.append(run)
+    return runs
+
+
+def _span(
+    words: Sequence[Word], first: int, end: int, key: str, gazetteer: Gazetteer, before: Sequence[Span]
+) -> Span | None:
+    one = end == first + 1
+    if one and len(key) == 2 and (places := _code(words, first, gazetteer, before)):
+        return Span(first, end - 1, key, places)
+    if len(key) < 3 and not (key in cue_words("short_names") and words[first].text.isupper()):
+        return None
+    places = gazetteer.find(key)
+    if not places and not one and words[first].tag:
+        places = gazetteer.find(key.replace(" ", ""))
+    if not places and key[-1] == "s":
+        key, places = _without_s(key, gazetteer)
+    if not places or _cut(words, first, end):
+        return None
+    return Span(first, end - 1, key, places)
+
+
+def _cut(words: Sequence[Word], first: int, end: int) -> bool:
+    """Whether an apostrophe cuts a word at an end of this run, other than l'Aquila, d'Haïti, Nepal's."""
+    if words[first].glued and words[first - 1].text.lower() not in cue_words("elisions"):
+        return True
+    return end < len(words) and words[end].glued and words[end].text.lower() not in cue_words("endings")
+
+
+def _without_s(key: str, gazetteer: Gazetteer) -> tuple[str, tuple[Place, ...]]:
+    """The places of a possessive that lost its apostrophe: well-known ones alone."""
+    short = key.removesuffix("s")
+    if len(short) < _SHORTEST_POSSESSIVE:
+        return key, ()
+    if any(short in word_list(name) for name in ("weak", "names", "given")):
+        return key, ()
+    places = gazetteer.find(short)
+    known = bool(places) and (places[0].kind != "city" or places[0].population >= _POSSESSIVE_LEAST)
+    return (short, places) if known else (key, ())
+
+
+def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]) -> tuple[Place, ...]:
+    """The state of a postal code such as TX or N.C., where it is one for certain or stands behind a name."""
+    word = words[at]
+    code = word.text.replace(".", "")
+    if len(code) != 2 or word.glued:
+        return ()
+    state = gazetteer.get(f"state:{code.upper()}")
+    if state is None:
+        return ()
+    lower, dotted = code.lower(), "." in word.text
+    behind_name = bool(spans) and spans[-1].last == at - 1
+    # "Myrtle Beach, SC", and "houston tx"
+    plain = code.isupper() or lower not in cue_words("code_words")
+    if behind_name and plain and any(contains(state, place) for place in spans[-1].places):
+        return (state,)
+    if not code.isupper():
+        return ()
+    if dotted or lower not in cue_words("ambiguous_codes"):
+        return (state,)
+    before = words[at - 1].text.lower() if at and word.joins else ""
+    return (state,) if before in cue_words("firm") and lower in cue_words("codes_behind_in") else ()

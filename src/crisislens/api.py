@@ -22,6 +22,9 @@ from crisislens.training.starting import check_seeds
 
 __all__ = ["compare", "evaluate", "run_of", "train"]
 
+# the sources whose classes are read from the labels, which may lack some
+_OWN_LABELS = frozenset({"table", "folders"})
+
 
 def train(
     run: str | Path | Mapping[str, Any] | RunConfig,
@@ -145,6 +148,8 @@ def _measured(run: RunConfig, artifact: Path, data: str | Path | None) -> Labele
     """The posts of a run, or other ones that are labeled with its classes."""
     if data is None or Path(data).resolve() == run.data.root.resolve():
         return load_labeled(run.data, run.task)
+    if run.data.source not in _OWN_LABELS:
+        return load_labeled(run.data.model_copy(update={"root": Path(data)}), run.task)
     other = run.data.model_copy(update={"root": Path(data), "images": None, "only_measured": True})
     # a new table need not have a post of every class, or name the classes in the same order
     _, meta = read_meta(artifact)

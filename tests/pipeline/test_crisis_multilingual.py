@@ -41,3 +41,30 @@ def test_a_photo_that_cannot_be_read_or_is_another_changes_no_answer(analyst: An
         [Post(id="1", text=text), Post(id="2", text=text, image=ImageRef(path="none.jpg"))]
     )
     assert alone.tasks == beside.tasks
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"),
+    [
+        ("Annem enkaz altında, ses geliyor, vinç lazım", None),
+        ("Tafadhali msaada, nyumba imefurika maji", None),
+        ("Помогите, мы на крыше, вода поднимается", "ru"),
+    ],
+)
+def test_languages_that_were_not_learned_get_no_sure_answer(
+    analyst: Analyst, text: str, lang: str | None
+) -> None:
+    [found] = analyst.assess([Post(id="1", text=text, lang=lang)])
+    assert found.unread is not None
+    assert all(task.abstained for task in found.tasks.values())
+
+
+def test_the_order_of_reading_is_the_models_where_it_was_measured(analyst: Analyst) -> None:
+    ranked, unknown = analyst.assess(
+        [
+            Post(id="1", text="Çocuklar üşüyor, acil battaniye ve çadır lazım, kimse gelmedi", lang="tr"),
+            Post(id="2", text="Помогите, мы на крыше, вода поднимается", lang="ru"),
+        ]
+    )
+    assert ranked.urgency != analyst.bundle.config.unread_urgency
+    assert unknown.urgency == analyst.bundle.config.unread_urgency

@@ -46,8 +46,8 @@ def test_the_address_sets_the_filters(made_up: Path, opened: Callable[[Path, str
     expected = {
         a["data-rank"]
         for a, _ in everything
-        if a["data-answer-1"] == "affected"
-        and a["data-answer-2"] == "severe_damage"
+        if a["data-answer-1"] == "|affected|"
+        and a["data-answer-2"] == "|severe_damage|"
         and min(float(a[f"data-confidence-{i}"]) for i in (1, 2)) >= 0.6
     }
     shown = page.shown()

@@ -108,7 +108,7 @@ def test_killed_it_ends_with_the_bytes_of_an_undisturbed_run(
     _, said = started(posts, out, command).communicate(timeout=120)
     assert out.read_bytes() == expected, said
     left = {path.name for path in out.parent.iterdir()}
-    assert left <= {"out.jsonl", "out.sqlite"}
+    assert left <= {"out.jsonl", "out.sqlite", ".out.sqlite.lock"}
 
 
 @pytest.mark.parametrize(
@@ -141,3 +141,15 @@ def test_a_run_in_which_every_row_fails_does_not_end_well(posts: Path, tmp_path:
     assert process.returncode == 7, said
     assert "error: none of the 61 rows could be captioned" in said
     assert (tmp_path / "out.jsonl").read_text().count("the table has no caption") == 60
+
+
+def test_two_that_fill_one_store_do_not_ask_twice(posts: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    first = started(posts, out, "caption", wait="30")
+    time.sleep(0.5)
+    second = started(posts, out, "caption", wait="30")
+    _, said = second.communicate(timeout=60)
+    first.kill()
+    first.communicate()
+    assert second.returncode == 2
+    assert "another run is filling" in said

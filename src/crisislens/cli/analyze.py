@@ -20,6 +20,7 @@ __all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
 DEFAULT_MODEL = "crisis-compact"
+MULTILINGUAL = "crisis-multilingual"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -208,10 +209,21 @@ def run(
         say(f"failed       {out / 'failed.jsonl'}")
     for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
+    _say_unread(out / "assessments.jsonl", model)
     say(f"report       {out / 'report.html'}")
     say_lost(dict(outcome.lost))
     reasons = f"{out / 'failed.jsonl'} says why of each"
     refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _say_unread(assessments: Path, model: list[str]) -> None:
+    """Says how many texts no model read, and which one reads more languages."""
+    with assessments.open("rb") as lines:
+        unread = sum(b',"unread":"' in line for line in lines)
+    if not unread:
+        return
+    hint = "" if MULTILINGUAL in model else f"; --model {MULTILINGUAL} reads more languages"
+    say(f"not read     {unread} texts are in languages that the model does not surely read{hint}")
 
 
 def _known(formats: list[str]) -> list[str]:

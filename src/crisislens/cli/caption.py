@@ -9,6 +9,7 @@ import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.core.files import sole_writer
 
 __all__ = ["add_to", "options_of"]
 
@@ -91,6 +92,12 @@ def caption(
     try:
         with (
             stoppable(f"what was answered is kept in {store}"),
+            # two that fill one store would ask the same questions twice
+            sole_writer(
+                store.parent,
+                lock=f".{store.name}.lock",
+                busy=f"another run is filling {store}; wait until it is done, or give another --store",
+            ),
             Store(store) as answers,
             progress("captioning", total) as advance,
         ):

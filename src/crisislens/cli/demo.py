@@ -60,4 +60,4 @@ def _answer(task: object) -> str:
     from crisislens.domain.assessment import TaskAssessment
 
     assert isinstance(task, TaskAssessment)
-    return f"{'not sure: ' if task.abstained else ''}{task.label} {task.confidence:.2f}"
+    return f"{'not sure: ' if task.abstained else ''}{task.said} {task.confidence:.2f}"

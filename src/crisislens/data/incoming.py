@@ -116,7 +116,14 @@ def _read(rows: Sequence[Mapping[str, object]]) -> list[Post | FailedPost]:
         found = ", ".join(list(names)[:_MOST_NAMES]) or "nothing"
         raise InputError(f"nothing of {_WHERE} serves as text or image; they hold {found}")
     reader = RowReader(columns)
-    return [reader.read(row) for row in rows]
+    return [reader.read(_named(row, i, columns.get("id", ()))) for i, row in enumerate(rows)]
+
+
+def _named(row: Mapping[str, object], i: int, ids: Sequence[str]) -> Mapping[str, object]:
+    """A row with its number where others have an id and it does not even have the column, as a string."""
+    if not ids or set(ids) & set(row):
+        return row
+    return {**row, ids[0]: f"row-{i:06d}"}
 
 
 def _checked(found: Sequence[Post | FailedPost]) -> list[Post]:

@@ -20,6 +20,8 @@ __all__ = ["EXTENSIONS_BYTES", "Assessment", "FailedPost", "Modality", "Provenan
 EXTENSIONS_BYTES = 65_536
 """The most that all extensions of one post may take as JSON, bytes."""
 Modality = Literal["text", "image"]
+# a probability is written with four digits
+_ROUNDED = 1e-4
 # of a text in a notebook
 _SHOWN = 280
 
@@ -66,6 +68,17 @@ class TaskAssessment(BaseModel):
     reason: str | None = Field(
         default=None, description="Why it abstained, in one sentence; null where it did not"
     )
+
+    @property
+    def said(self) -> str:
+        """The answer in words: its labels, `none` where several might hold and none does, and what the model
+        leans to where it abstains.
+        """
+        # probabilities of one answer add up to 1, those of several do not
+        several = abs(sum(self.probabilities.values()) - 1) > _ROUNDED * len(self.probabilities)
+        if self.labels:
+            return ", ".join(self.labels)
+        return "none" if several and not self.abstained else self.label
 
 
 class Provenance(BaseModel):
@@ -162,8 +175,7 @@ class Assessment(BaseModel):
 
     @staticmethod
     def _answer(task: TaskAssessment) -> str:
-        said = ", ".join(task.labels) or task.label
-        return f"{'not sure: ' if task.abstained else ''}{said} {task.confidence:.2f}"
+        return f"{'not sure: ' if task.abstained else ''}{task.said} {task.confidence:.2f}"
 
 
 class FailedPost(BaseModel):

@@ -117,16 +117,10 @@ class Gazetteer:
         kinds = {place.kind for place in within}
         if "country" in kinds:
             return False
-        divisions = [place for place in within if place.kind == "state"]
-        if divisions and not adjacent and within[0].kind == "state":
-            return _in_country(divisions[0], around)
-        if divisions and adjacent and _in_country(divisions[0], around):
-            return True
-        within = tuple(place for place in within if place.kind != "state")
+        if any(place.kind == "state" and place.country == "US" for place in within):
+            return any(r.kind == "country" and r.country == "US" for r in around)
         if not adjacent:
-            unclear = any(key in word_list(name) for name in ("names", "weak", "given"))
-            # a county says that it is one, and which of several the region around it says
-            within = tuple(p for i, p in enumerate(within) if p.kind == "county" or (i == 0 and not unclear))
+            within = _meant(within, any(key in word_list(name) for name in ("names", "weak", "given")))
         return any(_holds(r, p) for r in around for p in within)
 
     def longest(self, first: str) -> int:
@@ -163,8 +157,13 @@ class Gazetteer:
         return len(self._by_id)
 
 
-def _in_country(division: Place, around: Iterable[Place]) -> bool:
-    return any(r.kind == "country" and r.country == division.country for r in around)
+def _meant(places: tuple[Place, ...], unclear: bool) -> tuple[Place, ...]:
+    """What a name alone may mean: a county, which says that it is one; the most populous place; and the most
+    populous city, because Saint Louis is a division of Senegal too. Only counties, where the name is unclear.
+    """
+    counties = tuple(place for place in places if place.kind == "county")
+    cities = tuple(place for place in places if place.kind == "city")
+    return counties if unclear else (*counties, *places[:1], *cities[:1])
 
 
 def _holds(region: Place, place: Place) -> bool:

@@ -1,7 +1,7 @@
 r"""Named places in a post: which words are a place, which place they are, and how sure that is.
 
 Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place
-at all is a sum of evidence $e$ (`evidence`); which place it is, the rest of the post says (`readings`):
+at all is a sum of evidence $e$ (`toponyms`); which place it is, the rest of the post says (`readings`):
 
 $$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g +
 b_g\big).$$

@@ -11,7 +11,7 @@ from crisislens.knowledge.name_keys import name_key
 from crisislens.knowledge.tokens import Word
 from crisislens.knowledge.word_lists import cue_words, word_list
 
-__all__ = ["storm_basin", "storm_names"]
+__all__ = ["named_storms", "storm_basin", "storm_names"]
 
 # where a storm is called so: the North Atlantic and the eastern Pacific; the western Pacific; the Indian
 # Ocean and the southern Pacific
@@ -56,14 +56,25 @@ def storm_names(words: Sequence[Word]) -> frozenset[str]:
     Arguments:
         words: The words of a text.
     """
-    kinds = cue_words("storms")
+    named = named_storms(words)
     lower = [word.text.lower() for word in words]
-    named = {
-        name_key(words[i + 1].text) for i, one in enumerate(lower[:-1]) if one in kinds and _follows(words, i)
-    }
-    if not kinds.isdisjoint(lower) or not cue_words("storm_signs").isdisjoint(lower):
-        return word_list("storms") | named
-    return frozenset(named)
+    if cue_words("storms").isdisjoint(lower) and cue_words("storm_signs").isdisjoint(lower):
+        return named
+    return word_list("storms") | named
+
+
+def named_storms(words: Sequence[Word]) -> frozenset[str]:
+    """The keys of names that stand behind "Hurricane" or its like in this text.
+
+    Arguments:
+        words: The words of a text.
+    """
+    kinds = cue_words("storms")
+    found = set()
+    for i, word in enumerate(words[:-1]):
+        if word.text.lower() in kinds and _follows(words, i):
+            found.add(name_key(words[i + 1].text))
+    return frozenset(found)
 
 
 def _follows(words: Sequence[Word], at: int) -> bool:

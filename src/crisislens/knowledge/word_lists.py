@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from crisislens.knowledge.name_keys import name_key
 
-__all__ = ["affixes", "asset_rows", "cue_words", "cues_of", "word_list"]
+__all__ = ["affixes", "agencies", "asset_rows", "cue_words", "cues_of", "word_list"]
 
 
 def asset_rows(name: str) -> Iterator[list[str]]:
@@ -45,6 +45,12 @@ def cue_words(name: str) -> frozenset[str]:
         name: The kind, as it stands there.
     """
     return _cues()[name]
+
+
+@lru_cache(maxsize=1)
+def agencies() -> frozenset[str]:
+    """The keys of agencies and aid organizations."""
+    return frozenset(name_key(row[0]) for row in asset_rows("agencies.txt"))
 
 
 @lru_cache(maxsize=32)

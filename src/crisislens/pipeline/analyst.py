@@ -30,7 +30,7 @@ from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
-from crisislens.pipeline.readable import Readable, language_of
+from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
@@ -220,6 +220,12 @@ class Analyst:
             )
         return found
 
+    def _ranks(self, readable: Readable) -> bool:
+        """Whether urgency is the models' own: they read the text, or were seen to order its language."""
+        if readable.unread is None:
+            return True
+        return (readable.language or UNKNOWN) in self.bundle.config.ranked_languages
+
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
         whole = [self.encoder.clean(post.text) for post in posts]
@@ -306,7 +312,7 @@ class Analyst:
                 tasks,
                 self._spaces,
                 evidence=has_text or has_image,
-                unread=config.unread_urgency if readable.unread and has_text else None,
+                unread=config.unread_urgency if has_text and not self._ranks(readable) else None,
             ),
             provenance=provenance,
         )

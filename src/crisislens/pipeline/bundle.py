@@ -81,6 +81,11 @@ class BundleConfig(Config):
     limits: ImageLimits = ImageLimits()
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
+    ranked_languages: tuple[str, ...] = ()
+    """Codes of languages in which nothing was learned but the order of reading was measured: their posts get
+    no sure answer, and the urgency that the models give. `und` stands for texts whose language nobody can
+    tell.
+    """
     unread_urgency: float = Field(default=0.3, ge=0, le=1)
     """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
     limits_known: tuple[str, ...] = ()

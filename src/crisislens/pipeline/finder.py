@@ -25,7 +25,7 @@ rounded to four digits.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from crisislens.domain.extraction import MOST_ENTITIES, Entity, Mention, Relatio
 from crisislens.features.words import EncodedWords, WordReader
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.knowledge.geonames import data_version
+from crisislens.knowledge.storm_entities import NameRules
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.pipeline.extractor_groups import predictions, relations_of_pairs
 from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
@@ -250,18 +251,20 @@ class Finder:
     def _entities(self, posts: Sequence[_Read]) -> list[_Named]:
         encoded = [self._readers[0].read(post.spelled, context=post.context) for post in posts]
         meta = self.entities.meta
-        found = [
-            p.above(meta.accept_above, meta.accept_relations_above)
-            for p in predictions(self.entities.extractor, encoded)
-        ]
-        return [
-            _Named(
-                [*p.mentions],
-                [*p.scores],
-                [(x.head, x.tail, x.type, score) for x, score in zip(p.links, p.link_scores, strict=True)],
+        types = self.entities.extractor.spec.types
+        found = []
+        for post, prediction in zip(posts, predictions(self.entities.extractor, encoded), strict=True):
+            kept = prediction.above(meta.accept_above, meta.accept_relations_above)
+            rules = NameRules(post.text, types)
+            mentions = [
+                replace(m, type=rules.type_of(m.type, " ".join(post.spelled[m.start : m.end])))
+                for m in kept.mentions
+            ]
+            links = zip(kept.links, kept.link_scores, strict=True)
+            found.append(
+                _Named(mentions, [*kept.scores], [(x.head, x.tail, x.type, score) for x, score in links])
             )
-            for p in found
-        ]
+        return found
 
     def _relations(
         self, posts: Sequence[_Read], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]

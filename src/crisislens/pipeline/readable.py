@@ -27,9 +27,11 @@ from dataclasses import dataclass
 from crisislens.data.language import detect_language
 from crisislens.encoders.base import TextEncoder
 
-__all__ = ["Readable", "language_of", "not_read", "whole_words"]
+__all__ = ["UNKNOWN", "Readable", "language_of", "not_read", "whole_words"]
 
 ENGLISH = "en"
+UNKNOWN = "und"
+"""The code of texts whose language nobody can tell (BCP 47)."""
 _ENGLISH_SHARE = 0.7
 _CONFIRMED_SHARE = 0.5
 _UNKNOWN = "Nobody can tell which language the text is in, so no model is trusted to read it."

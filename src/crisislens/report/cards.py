@@ -185,14 +185,18 @@ class CardMaker:
             )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
+        sure = found.confidence
+        if task.task.several and found.labels:
+            # how sure the whole set is says little to a reader; how sure its strongest label is does
+            sure = max(found.probabilities[name] for name in found.labels)
         return TaskAnswer(
             task=task.name,
             title=task.title,
             values=labels,
             label=_answer_words(task, labels),
             tone="unsure" if found.abstained else task.task.label(labels[0]).tone,
-            confidence=found.confidence,
-            percent=percent(found.confidence),
+            confidence=sure,
+            percent=percent(sure),
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),

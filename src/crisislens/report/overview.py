@@ -61,11 +61,12 @@ class MatrixCell:
 class Matrix:
     """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end.
 
-    A task that is not answered has one row or column.
+    A task that is not answered has one row, or no column but the sums.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
+    title: str
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,12 @@ def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
         whole = sum(tally.pairs[r, c] for r in rows)
         sums.append(_cell(whole, 0, None, "", across, c, f"All categories, {title}"))
     body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
-    return Matrix((*columns.values(), "All"), tuple(body))
+    if across is None:
+        # without a scale there is nothing to cross the kinds with
+        body = [(name, cells[-1:]) for name, cells in body]
+        columns = {}
+    title = " and ".join(task.phrase for task in (down, across) if task is not None)
+    return Matrix((*columns.values(), "All"), tuple(body), title[:1].upper() + title[1:])
 
 
 def _answers(task: ReportTask | None) -> dict[str, str]:

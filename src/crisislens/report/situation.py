@@ -148,6 +148,8 @@ def _meta(
 
 def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
     """How posts are sorted, in a sentence that is made from the tasks' own weights."""
+    if not any(label.urgency for task in tasks for label in task.labels):
+        return "No label has a weight in urgency, so it is 0; task.urgency in the run file gives weights."
     gates = [f"P({label.words.lower()})" for task in tasks if task.gate for label in [task.lead]]
     parts = []
     for task in tasks:

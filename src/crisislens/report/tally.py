@@ -42,7 +42,7 @@ class Tally:
         answers: Per task the posts by answer.
         tasks: The questions, by name.
         gate: The one whose first label splits the bars of the timeline, if any.
-        down: The question of the matrix's rows: the first with one answer of kinds, if any.
+        down: The question of the matrix's rows: of those with one answer the one of most kinds, if any.
         across: The question of its columns: the first that is a scale, if any.
         pairs: Posts by the answers of `down` and `across`.
         languages: Posts by detected language.
@@ -55,7 +55,8 @@ class Tally:
         self.answers: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
         # one of them splits the bars of the timeline, and two make the matrix
         self.gate = next((task for task in self.tasks.values() if task.gate), None)
-        self.down = next((t for t in self.tasks.values() if not (t.gate or t.ordered or t.several)), None)
+        kinds = [task for task in self.tasks.values() if not (task.gate or task.ordered or task.several)]
+        self.down = max(kinds, key=len, default=None)
         self.across = next((task for task in self.tasks.values() if task.ordered), None)
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()

@@ -5,6 +5,7 @@ is at least one half (its logit at least 0); the scores are scikit-learn's, and 
 posts all of whose labels are right.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,8 +97,9 @@ class _DevJudge(Judge[EpochRecord]):
             epoch=end.epoch, train_loss=train_loss, **self._scores(logits, y), seconds=end.seconds
         )
 
+    @abstractmethod
     def _scores(self, logits: Float[Tensor, "n c"], y: Tensor) -> dict[str, float]:
-        raise NotImplementedError
+        """The scores of one epoch, by the names of `EpochRecord`."""
 
 
 class LabelJudge(_DevJudge):

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar, cast
 
 from starlette.requests import Request
 
+from crisislens.serve.later import Later
 from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
 from crisislens.serve.news import News
@@ -99,6 +100,7 @@ class Service:
         self.sign_ins = RateLimiter(limits.sign_ins_min / 60, limits.sign_ins_min)
         self.keys: Recent[KeyRow] = Recent()
         self.sessions: Recent[SessionRow] = Recent()
+        self.later = Later()
 
     def forget(self) -> None:
         """Has keys and sessions looked up anew."""

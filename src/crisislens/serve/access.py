@@ -1,5 +1,5 @@
-"""Who may do what. Every route names one thing that it needs; a test reads that table from the application and
-tries every role on every route.
+"""Who may do what. Every route names one role that it needs; a test reads that table from the application
+and tries every role on every route.
 
 Programs send a key (`Authorization: Bearer cl_…`). People sign in and have a session in a cookie that scripts
 cannot read; what changes something must also carry the session's own proof (`X-CSRF-Token` or the form field
@@ -170,4 +170,3 @@ def sign_in_cookie(response: Response, token: str, service: Service) -> None:
 def sign_out_cookie(response: Response) -> None:
     """Has the browser forget the session."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
-

@@ -164,5 +164,3 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schema["security"] = [{"key": []}]
         app.openapi_schema = schema
     return app.openapi_schema
-
-

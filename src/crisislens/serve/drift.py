@@ -2,9 +2,9 @@ r"""Whether today's posts look like those before: the population stability index
 
 $$PSI = \sum_b (p_b - q_b) \ln \frac{p_b}{q_b}$$
 
-over the shares $p$ of a day and $q$ of the days before it, no share taken as less than 0.1 %, so that an empty
-bin does not make it infinite. By a usual rule of thumb, below 0.1 nothing has changed, and above 0.25 much has
-(Siddiqi 2006, Credit Risk Scorecards). With few posts a day it is noise, so days under 50 posts have none.
+over the shares $p$ of a day and $q$ of the days before it, no share taken as less than 0.1 %, so that an
+empty bin does not make it infinite. By a usual rule of thumb, below 0.1 nothing has changed, and above 0.25
+much has (Siddiqi 2006, Credit Risk Scorecards). With few posts it is noise, so days under 50 posts have none.
 """
 
 import math

@@ -1,5 +1,5 @@
-"""Which posts somebody wants, from the query of an address: one reading for API, pages and exports, so that an
-export holds what the page shows.
+"""Which posts somebody wants, from the query of an address: one reading for API, pages and exports, so that
+an export holds what the page shows.
 
 Fields that are given empty, as forms send them, are fields that are not given.
 """

@@ -87,8 +87,8 @@ class HostGuard:
 
 
 class RequestLog:
-    """Middleware: gives each request an id, counts it, and writes one line: who, what, how long, never a body,
-    a query or a header.
+    """Middleware: gives each request an id, counts it, and writes one line: who, what, how long; never a
+    body, a query or a header.
 
     Arguments:
         app: The application.

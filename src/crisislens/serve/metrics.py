@@ -28,7 +28,7 @@ class _Gauges(Collector):
 
 
 class Metrics:
-    """The counters of one service; a registry of its own, so that several services in one process do not meet.
+    """The counters of one service; a registry of its own, so that several in one process do not meet.
 
     Arguments:
         posts_by_state: Asked whenever the counters are read.

@@ -1,8 +1,8 @@
 """News from the store to everybody who listens: one watcher a process, however many streams are open.
 
-The watcher learns of commits of this process at once and looks every 250 ms as well, since on PostgreSQL other
-processes write too. Listeners are only woken; each reads the outbox itself, from its own place, so that a slow
-one misses nothing and costs nobody else anything.
+The watcher learns of commits of this process at once and looks every 250 ms as well, since on PostgreSQL
+other processes write too. Listeners are only woken; each reads the outbox itself, from its own place, so that
+a slow one misses nothing and costs nobody else anything.
 """
 
 import asyncio
@@ -50,10 +50,14 @@ class News:
         self._stop = self.events.on_change(tell)
         self._task = loop.create_task(self._watch())
 
-    async def stop(self) -> None:
-        """Ends watching and wakes everybody, so that open streams end."""
+    def end(self) -> None:
+        """Wakes everybody for the last time, so that open streams end."""
         self.ended = True
         self._wake()
+
+    async def stop(self) -> None:
+        """Ends watching."""
+        self.end()
         if self._stop is not None:
             self._stop()
         if self._task is not None:

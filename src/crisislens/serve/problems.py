@@ -66,7 +66,7 @@ _MEANINGS = {
     503: "The store cannot be reached or written",
     507: "The disk is nearly full; `Retry-After` says when to try again",
 }
-PROBLEMS: Mapping[int | str, dict[str, Any]] = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": words, "content": {MEDIA_TYPE: {}}}
     for status, words in _MEANINGS.items()
 }

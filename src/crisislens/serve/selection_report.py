@@ -86,5 +86,3 @@ def _thumbnail(store: Store, post: Post) -> bytes | None:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)
     return buffer.getvalue()
-
-

@@ -1,4 +1,4 @@
-"""What the parts of a running service share: the store, the bounds, the counters, news, who was seen lately."""
+"""What the parts of a running service share: the store, bounds, counters, news, who was seen lately."""
 
 import time
 from collections import OrderedDict
@@ -58,9 +58,7 @@ class Recent(Generic[T]):
         clock: Seconds that never go back.
     """
 
-    def __init__(
-        self, keep_s: float = _RECENT_S, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, keep_s: float = _RECENT_S, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._keep_s, self._clock, self._lock = keep_s, clock, Lock()
         self._kept: OrderedDict[str, tuple[float, T]] = OrderedDict()
 

@@ -79,9 +79,7 @@ async def _feed(service: Service, seq: int, kinds: tuple[str, ...]) -> AsyncIter
         while loop.time() < ends and not service.news.ended:
             mark = service.news.mark()
             try:
-                found = await run_in_threadpool(
-                    service.store.events.after, seq, most=_BATCH, kinds=kinds
-                )
+                found = await run_in_threadpool(service.store.events.after, seq, most=_BATCH, kinds=kinds)
             except CrisisLensError:
                 # the store will be back, and the client comes again with its last number
                 return

@@ -22,12 +22,12 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["exports"])
 _MOST_REPORTED: Final = 20_000
-Authors = Annotated[
-    bool, Query(description="Whether to name authors and addresses; needs the role reviewer")
-]
+Authors = Annotated[bool, Query(description="Whether to name authors and addresses; needs the role reviewer")]
 
 
-@router.get("/v1/export.report.html", summary="The offline report of a selection", response_class=FileResponse)
+@router.get(
+    "/v1/export.report.html", summary="The offline report of a selection", response_class=FileResponse
+)
 def report(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
     """One HTML file for any browser, without a network; at most 20,000 posts."""
     service = service_of(request)

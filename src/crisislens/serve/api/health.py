@@ -55,6 +55,8 @@ async def metrics(
     service = service_of(request)
     here = request.client is not None and request.client.host in ("127.0.0.1", "::1", "testclient")
     if visitor is None and (not here or x_forwarded_for is not None):
-        raise ProblemError(401, "from another computer the counters need a key", {"WWW-Authenticate": "Bearer"})
+        raise ProblemError(
+            401, "from another computer the counters need a key", {"WWW-Authenticate": "Bearer"}
+        )
     text = await run_in_threadpool(service.metrics.text)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

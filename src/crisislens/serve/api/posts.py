@@ -99,9 +99,7 @@ def review(request: Request, visitor: Reviewer, post_id: PostId, said: ReviewIn)
 
 
 @router.delete("/v1/reviews/{review_id}", summary="Take back one's own review")
-def undo(
-    request: Request, visitor: Reviewer, review_id: Annotated[int, Path(ge=1, le=2**53)]
-) -> ReviewOut:
+def undo(request: Request, visitor: Reviewer, review_id: Annotated[int, Path(ge=1, le=2**53)]) -> ReviewOut:
     """Marks it as undone; it stays readable."""
     return ReviewOut.of(service_of(request).store.reviews.undo(review_id, person(visitor)))
 

@@ -20,7 +20,7 @@ __all__ = [
     "Taken",
 ]
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "id": "1571",
     "text": "Water is up to the first floor in Rue Capois, two people on the roof #flood",
     "author": "@someone",
@@ -203,7 +203,12 @@ class ReviewIn(BaseModel):
         extra="forbid",
         json_schema_extra={
             "examples": [
-                {"task": "humanitarian", "verdict": "label", "labels": ["affected"], "note": "roof, two people"}
+                {
+                    "task": "humanitarian",
+                    "verdict": "label",
+                    "labels": ["affected"],
+                    "note": "roof, two people",
+                }
             ]
         },
     )

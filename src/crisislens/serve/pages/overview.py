@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -63,14 +63,12 @@ class SourceLine:
 
 
 @router.get("/")
-def situation_page(
-    request: Request, visitor: Viewer, hours: Hours = 24, place: str = ""
-) -> Response:
+def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: str = "") -> Response:
     """The first page."""
     store = service_of(request).store
     found, counts = situation(store, hours, place=place or None)
     since = found.since.strftime("%Y-%m-%dT%H:%M")
-    values = {
+    values: dict[str, Any] = {
         "found": found,
         "hours": hours,
         "place": place,
@@ -162,7 +160,7 @@ def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
         here = posts.get(question)
         if not here:
             continue
-        names = {label.name: (label.words, label.tone) for label in task.labels}
+        names: dict[str, tuple[str, str]] = {label.name: (label.words, label.tone) for label in task.labels}
         names |= {name: (task.title(name), "plain") for name in here if name not in names}
         names[NOT_SURE] = ("Not sure", "unsure")
         most = max(here.values())
@@ -290,5 +288,3 @@ def _gravest(place: PlaceCount) -> str:
         if label is not None and label.tone == "grave":
             told.append((count.posts, label.words))
     return ", ".join(f"{words} {number(posts)}" for posts, words in sorted(told, reverse=True)[:2])
-
-

@@ -29,9 +29,7 @@ def posts(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
     service = service_of(request)
     base = {} if "order" in wanted.values else {"order": "time"}
     found = service.store.posts.find(wanted.filter.model_copy(update=base))
-    items = [
-        item_of(row, service.store.posts.assessment(row.id), visitor) for row in found.rows
-    ]
+    items = [item_of(row, service.store.posts.assessment(row.id), visitor) for row in found.rows]
     query = wanted.but(after=None, limit=None)
     return page(
         request,
@@ -101,5 +99,3 @@ def _twins(detail: PostDetail) -> list[dict[str, object]]:
         text = start + (" …" if rest else "")
         found.append({"id": row.id, "text": text, "source": row.source, "when": moment(row.at)})
     return found
-
-

@@ -240,7 +240,9 @@ def _nothing(service: Service, lane: str) -> str:
         return "No post has come in yet. Send one to /v1/posts with a key from the page Admin."
     if depth.queued:
         return f"{depth.queued} posts wait to be assessed; they appear here when they are."
-    return "Nothing waits here. Well done." if not lane else "No post waits in a language that no model reads."
+    return (
+        "Nothing waits here. Well done." if not lane else "No post waits in a language that no model reads."
+    )
 
 
 def _languages(service: Service, wanted: FilterQuery) -> list[_Chip]:

@@ -1,5 +1,5 @@
-"""Pages from templates. Every string passes `report.display.visible` and Jinja2's escaping, so that no template
-can forget either; the security policy of every answer runs nothing that stands in a page.
+"""Pages from templates. Every string passes `report.display.visible` and Jinja2's escaping, so that no
+template can forget either; the security policy of every answer runs nothing that stands in a page.
 """
 
 import hashlib
@@ -63,12 +63,16 @@ def page(request: Request, name: str, visitor: Visitor | None, status: int = 200
     path = request.url.path
     values.setdefault("here", path)
     values.setdefault("title", next((link.title for link in nav if link.path == path), "crisislens"))
-    text = _environment().get_template(name).render(
-        who=visitor,
-        nav=nav,
-        version=static_version(),
-        demo=service_of(request).settings.demo,
-        **values,
+    text = (
+        _environment()
+        .get_template(name)
+        .render(
+            who=visitor,
+            nav=nav,
+            version=static_version(),
+            demo=service_of(request).settings.demo,
+            **values,
+        )
     )
     return HTMLResponse(text, status)
 

@@ -36,7 +36,7 @@ from crisislens.serve.problems import PROBLEMS, add_handlers, problem
 from crisislens.serve.service import ServeSettings, Service
 from crisislens.store import Store
 
-__all__ = ["create_app", "roles_of"]
+__all__ = ["create_app", "roles_of", "routes_of"]
 
 _API: Final = (
     intake.router,
@@ -104,14 +104,14 @@ def create_app(store: Store, settings: ServeSettings | None = None) -> FastAPI:
     return app
 
 
-def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
+def roles_of() -> dict[tuple[str, str], str]:
     """From method and path to the least role: `anyone`, `viewer`, `reviewer` or `admin`.
 
     Raises:
         ValueError: If a route names none or several; then nobody said who may use it.
     """
     found: dict[tuple[str, str], str] = {}
-    for route in routes_of(app):
+    for route in routes_of():
         needs = [d.call for d in route.dependant.dependencies if isinstance(d.call, Needs)]
         if len(needs) != 1:
             raise ValueError(f"{route.path} names {len(needs)} roles, and must name one")
@@ -120,7 +120,7 @@ def roles_of(app: FastAPI) -> dict[tuple[str, str], str]:
     return found
 
 
-def routes_of(app: FastAPI) -> list[APIRoute]:
+def routes_of() -> list[APIRoute]:
     """All routes."""
     return [route for router in (*_API, *_PAGES) for route in router.routes if isinstance(route, APIRoute)]
 

@@ -5,6 +5,7 @@ of a person stands beside the model's and can be taken back. Without scripts the
 time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from crisislens.serve.pages.items import Done, Item, chosen, item_of, title_of
 from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import Service, service_of
 from crisislens.serve.task_views import NOT_SURE, asked_tasks
+from crisislens.store import Store
 from crisislens.store.records import PostFilter, PostRow
 
 __all__ = ["filter_form", "router"]
@@ -77,6 +79,42 @@ def filter_form(service: Service, wanted: FilterQuery, here: str, order: str) ->
     }
 
 
+def in_hand(store: Store, user_id: int) -> tuple[PostRow, ...]:
+    """What a person holds, the most urgent first."""
+    ids = tuple(held.post_id for held in store.reviews.held() if held.user_id == user_id)
+    if not ids:
+        return ()
+    return store.posts.find(PostFilter(ids=ids, order="urgency", reviewed=False, limit=200)).rows
+
+
+def take_some(
+    store: Store, user_id: int, wanted: PostFilter, *, most: int, seconds: int, without: Sequence[int] = ()
+) -> list[PostRow]:
+    """Holds the first posts of a filter that nobody holds.
+
+    Arguments:
+        store: Where they are.
+        user_id: Who will review them.
+        wanted: Which posts.
+        most: How many.
+        seconds: How long they are held.
+        without: Posts that are not given, since this person put them off.
+    """
+    rows: list[PostRow] = []
+    put_off: list[int] = []
+    while len(rows) < most:
+        row = store.reviews.hold_next(user_id, wanted, seconds=seconds)
+        if row is None:
+            break
+        if row.id in without:
+            put_off.append(row.id)
+        else:
+            rows.append(row)
+    for number in put_off:
+        store.reviews.let_go(user_id, number)
+    return rows
+
+
 @router.get("/queue")
 def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> Response:
     """The page; a reviewer sees what is in hand, a viewer what waits."""
@@ -86,8 +124,7 @@ def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> 
     posts = service.store.posts
     after = ""
     if visitor.may_review:
-        held = service.store.reviews.holding(person(visitor))
-        items = [_item(service, row, visitor) for row in held]
+        items = [_item(service, row, visitor) for row in in_hand(service.store, person(visitor))]
     else:
         found = posts.find(chosen_filter)
         items = [_item(service, row, visitor) for row in found.rows]
@@ -119,7 +156,8 @@ def take(request: Request, visitor: Reviewer, wanted: Wanted, lane: str = "") ->
     service = service_of(request)
     settings = service.settings
     user = person(visitor)
-    rows = service.store.reviews.hold_some(
+    rows = take_some(
+        service.store,
         user,
         queue_filter(wanted, lane),
         most=settings.hand,

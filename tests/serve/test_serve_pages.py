@@ -58,11 +58,11 @@ def full(site: Site) -> None:
     place = {"id": "1", "lang": EVIL[:30], "text": "Flood in Paris"}
     site.send(place)
     site.work(notes=(EVIL,))
-    person = site.person(EVIL[:60])
+    person = site.person(EVIL[:60].strip())
     site.store.reviews.add(
         1, person.user.id, verdict="label", task="humanitarian", labels=[EVIL], note=EVIL
     )
-    site.store.keys.add(EVIL[:60], "viewer", actor=EVIL)
+    site.store.keys.add(EVIL[:60].strip(), "viewer", actor=EVIL)
     site.store.dead_letters.add("radio", EVIL, EVIL)
     site.store.reviews.hold(2, person.user.id)
 

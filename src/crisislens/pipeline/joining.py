@@ -124,12 +124,7 @@ def join_runs(folders: Sequence[Path]) -> Bundle:
     first = trained[0]
     for other in trained[1:]:
         _check_fits(first, other)
-    tasks = {one.meta.space.question: one for one in trained}
-    if len(tasks) < len(trained):
-        twice = next(
-            question for question in tasks if sum(o.meta.space.question == question for o in trained) > 1
-        )
-        raise ModelError(f"two of the runs answer {twice!r}; a bundle has one model for each question")
+    tasks = _by_question(trained)
     config = BundleConfig(
         name="+".join(dict.fromkeys(one.name for one in trained)),
         version=first.meta.version,
@@ -169,6 +164,7 @@ def write_bundle(folders: Sequence[Path], out: Path, *, name: str = "") -> Bundl
     first = next(iter(joined.artifacts))
     for question, artifact in joined.artifacts.items():
         shutil.copytree(artifact, out / question)
+    # the encoder's adapters came along with the first model; a checkpoint's name on a hub is no file
     here = placed(
         config.encoder, lambda path: f"{first}/{path}" if (joined.folder / path).is_file() else path
     )
@@ -213,12 +209,23 @@ def _check_fits(first: _Trained, other: _Trained) -> None:
     raise ModelError(f"{first.folder} and {other.folder} {why}; {mend}")
 
 
+def _by_question(trained: Sequence[_Trained]) -> dict[str, _Trained]:
+    tasks: dict[str, _Trained] = {}
+    for one in trained:
+        question = one.meta.space.question
+        if question in tasks:
+            raise ModelError(f"two of the runs answer {question!r}; a bundle has one model for each question")
+        tasks[question] = one
+    return tasks
+
+
 def _languages(trained: Sequence[_Trained]) -> tuple[str, ...]:
     """The languages that every model knows; models that do not say are not asked."""
     known = [one.meta.languages for one in trained if one.meta.languages]
     if not known:
         return ()
     shared = set(known[0]).intersection(*known[1:])
+    # in the first model's order: a set's would change from start to start, and the bundle's bytes with it
     return tuple(code for code in known[0] if code in shared)
 
 
@@ -244,6 +251,7 @@ def _card(config: BundleConfig, trained: Sequence[_Trained]) -> str:
         path = one.folder / "README.md"
         if path.is_file():
             text = path.read_text(encoding="utf-8").strip()
+            # one level down, below the bundle's own title
             parts.append(text.replace("\n#", "\n##").replace("# ", "## ", 1))
     known = ", ".join(config.languages) or "not stated"
     parts.append(f"## Languages of the training texts\n\n{known}")

@@ -48,8 +48,9 @@ def test_the_most_urgent_photo_decides(tiny_bundle: Path, folder: Path, text: st
     assert found.tasks == one_by_one[best].tasks
     assert found.shown.image == ImageRef(path=best)
     place = NAMES.index(best) + 1
-    assert f"the post has 6 photos and all were looked at; the answers are those of photo {place}, {best}" in (
-        " ".join(found.notes)
+    assert (
+        f"the post has 6 photos and all were looked at; the answers are those of photo {place}, {best}"
+        in (" ".join(found.notes))
     )
 
 

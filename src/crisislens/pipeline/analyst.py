@@ -28,6 +28,7 @@ from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
+from crisislens.pipeline.heard import heard_of
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
@@ -182,7 +183,8 @@ class Analyst:
             posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
-        encoded, chosen = self._look(posts)
+        heard = [heard_of(post) for post in posts]
+        encoded, chosen = self._look([one.post for one in heard])
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -209,8 +211,9 @@ class Analyst:
             fields, remarks = extras[i]
             assessment = self._assessment(
                 post,
+                heard[i].post.doubt,
                 chosen[i],
-                (*post.remarks, *encoded.notes[i], *remarks),
+                (*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 languages[encoded.texts[i], post.lang],
                 provenance,
             )
@@ -320,6 +323,7 @@ class Analyst:
     def _assessment(
         self,
         post: Post,
+        doubt: str | None,
         chosen: PhotoChoice,
         notes: tuple[str, ...],
         readable: Readable,
@@ -328,7 +332,7 @@ class Analyst:
         """What the tasks' models say of one post."""
         config, features = self.bundle.config, chosen.features
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        tasks = self._judged(features, chosen.logits, unread=readable.unread, doubt=post.doubt)
+        tasks = self._judged(features, chosen.logits, unread=readable.unread, doubt=doubt)
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,

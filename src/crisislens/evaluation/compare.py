@@ -1,15 +1,18 @@
-r"""Two systems on the same labeled posts: what differs, how sure that is, and what could have been seen.
+r"""Two systems on the same labeled posts: what differs, how sure that is, and what could have been
+seen.
 
-Answers are sets of labels, so one measure serves tasks of one answer and of several. With $S$ a score of the
-summed counts of posts (`evaluation.several`), $d = S_a - S_b$ and $d^*$ over resamples of posts or clusters,
+Answers are sets of labels, so one measure serves tasks of one answer and of several. With $S$ a
+score of the summed counts of posts (`evaluation.several`), $d = S_a - S_b$ and $d^*$ over resamples
+of posts or clusters,
 
 $$\text{interval} = \text{percentiles of } d^*, \quad p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R}, \quad
   d_\text{min} = (z_{.975} + z_{.8})\, \operatorname{sd}(d^*),$$
 
-where $d_\text{min}$ is the smallest true difference that this test would find at the 5 % level in four of
-five such experiments: where $|d|$ stays below it, "no difference was shown" must not be read as "there is
-none". Several seeds of a system are averaged, and only posts are drawn. Sources: as of
-`evaluation.significance`; the power of a z-test: Cohen, Statistical Power Analysis, 1988, ch. 2.
+where $d_\text{min}$ is the smallest true difference that this test would find at the 5 % level in
+four of five such experiments: where $|d|$ stays below it, "no difference was shown" must not be
+read as "there is none". Several seeds of a system are averaged, and only posts are drawn. Sources:
+as of `evaluation.significance`; the power of a z-test: Cohen, Statistical Power Analysis, 1988,
+ch. 2.
 """
 
 from collections.abc import Mapping, Sequence
@@ -98,7 +101,8 @@ class Compared(BaseModel):
     events: tuple[Difference, ...]
     """Accuracy on each event; empty where there is one."""
     mcnemar_p: float
-    """Exact p-value of the first seed of each; posts of one cluster are taken as independent here."""
+    """Exact p-value of the first seed of each; posts of one cluster are taken as independent here.
+    """
     resamples: int
 
     def markdown(self) -> str:

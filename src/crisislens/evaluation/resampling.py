@@ -1,18 +1,19 @@
-r"""The bootstrap over counts: what a resample of posts does to a confusion matrix, without touching a post.
+r"""The bootstrap over counts: what a resample of posts does to a confusion matrix, without touching
+a post.
 
-A score depends on posts only through the counts $k$ of the cells that they fall into. Drawing $n$ posts with
-replacement is then drawing
+A score depends on posts only through the counts $k$ of the cells that they fall into. Drawing $n$
+posts with replacement is then drawing
 
 $$k^* \sim \operatorname{Multinomial}(n,\, k / n),$$
 
-and drawing $g$ clusters (tweets with several photos, events) with replacement is $k^* = \sum_j w_j k_j$ with
-$w \sim \operatorname{Multinomial}(g,\, 1/g)$ over the clusters' own counts $k_j$. Intervals are percentiles
-of the score over resamples.
+and drawing $g$ clusters (tweets with several photos, events) with replacement is
+$k^* = \sum_j w_j k_j$ with $w \sim \operatorname{Multinomial}(g,\, 1/g)$ over the clusters' own
+counts $k_j$. Intervals are percentiles of the score over resamples.
 
-Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentiles); Davison and
-Hinkley, Bootstrap Methods and their Application, 1997, sec. 3.8 (clusters). Percentile intervals are a little
-short where there are few posts or clusters; with fewer than about twenty clusters (CrisisMMD has seven
-events) they are not to be relied on.
+Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13 (percentiles); Davison
+and Hinkley, Bootstrap Methods and their Application, 1997, sec. 3.8 (clusters). Percentile
+intervals are a little short where there are few posts or clusters; with fewer than about twenty
+clusters (CrisisMMD has seven events) they are not to be relied on.
 """
 
 import numpy as np
@@ -47,8 +48,8 @@ def resample_counts(
 ) -> Float[np.ndarray, "r k"]:
     """Counts after drawing clusters with replacement, as often as there are clusters.
 
-    Equal seeds and equal numbers of clusters draw equal clusters, so counts of several systems over the same
-    posts stay paired.
+    Equal seeds and equal numbers of clusters draw equal clusters, so counts of several systems over
+    the same posts stay paired.
     """
     random, g = np.random.default_rng(seed), len(counts)
     rows = max(1, _CHUNK // g)

@@ -1,22 +1,25 @@
 r"""Significance: whether one system is better than another, or only luckier.
 
-Paired bootstrap. For a score $S$ of systems $a$ and $b$ on the same posts, $d = S_a - S_b$, and over
-resamples of posts $d^*$,
+Paired bootstrap. For a score $S$ of systems $a$ and $b$ on the same posts, $d = S_a - S_b$, and
+over resamples of posts $d^*$,
 
 $$\text{interval} = \text{percentiles of } d^*, \qquad p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R},$$
 
-the second because $d^* - d$ has about the distribution that $d$ would have if there were no difference.
-Several seeds of a system are several rows, and $S$ is their mean: the seeds at hand are compared, and only
-posts are drawn.
+the second because $d^* - d$ has about the distribution that $d$ would have if there were no
+difference. Several seeds of a system are several rows, and $S$ is their mean: the seeds at hand are
+compared, and only posts are drawn.
 
-McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if neither
-is better, $p = \min(1, 2\, P[\text{Bin}(n_{10} + n_{01}, \tfrac12) \leq \min(n_{10}, n_{01})])$.
+McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if
+neither is better,
+$p = \min(1, 2\, P[\text{Bin}(n_{10} + n_{01}, \tfrac12) \leq \min(n_{10}, n_{01})])$.
 
 Interval over $k$ seeds: $\bar x \pm t_{k-1}\, s / \sqrt k$. Holm: with sorted p-values
-$p_{(1)} \leq \dots \leq p_{(m)}$, $\tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})$.
+$p_{(1)} \leq \dots \leq p_{(m)}$,
+$\tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})$.
 
-Sources: Efron and Tibshirani, 1993, ch. 16; Berg-Kirkpatrick et al., 2012, https://aclanthology.org/D12-1091
-(paired bootstrap in NLP; theirs is one-sided); McNemar 1947; Student 1908; Holm 1979.
+Sources: Efron and Tibshirani, 1993, ch. 16; Berg-Kirkpatrick et al., 2012,
+https://aclanthology.org/D12-1091 (paired bootstrap in NLP; theirs is one-sided); McNemar 1947;
+Student 1908; Holm 1979.
 """
 
 from collections.abc import Mapping, Sequence
@@ -184,8 +187,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """P-values of several tests, corrected so that the chance of any false alarm stays below the level; in
-    the order given.
+    """P-values of several tests, corrected so that the chance of any false alarm stays below the
+    level; in the order given.
 
     >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
     {'a': 0.03, 'b': 0.06, 'c': 0.06}
@@ -212,8 +215,8 @@ def _scores(
     resamples: int,
     seed: int,
 ) -> list[tuple[float, Float[np.ndarray, " r"]]]:
-    """For each system the mean score over its seeds, as it is and over resamples, which are drawn once for
-    all.
+    """For each system the mean score over its seeds, as it is and over resamples, which are drawn
+    once for all.
     """
     counts = []
     for p in (p for rows in systems for p in rows):

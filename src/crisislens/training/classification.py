@@ -1,8 +1,8 @@
 """Training of one network with all that a run file asks for: one class a post, or several labels.
 
-The development posts choose the epoch. With several labels a post, a label is given where its probability
-is at least one half (its logit at least 0); the scores are scikit-learn's, and the accuracy is the share of
-posts all of whose labels are right.
+The development posts choose the epoch. With several labels a post, a label is given where its
+probability is at least one half (its logit at least 0); the scores are scikit-learn's, and the
+accuracy is the share of posts all of whose labels are right.
 """
 
 from abc import abstractmethod
@@ -41,8 +41,8 @@ class EpochRecord(BaseModel):
     """Counted from 1."""
     train_loss: float
     dev_loss: float
-    """Cross-entropy of the development posts in nats, without weights and smoothing; with several labels a
-    post its mean over labels.
+    """Cross-entropy of the development posts in nats, without weights and smoothing; with several
+    labels a post its mean over labels.
     """
     dev_accuracy: float
     """Share of posts that are right, with several labels a post in all of them."""
@@ -142,8 +142,8 @@ def train_network(
     after_epoch: Callable[[EpochRecord], None] | None = None,
     several: bool = False,
 ) -> Outcome:
-    """Trains a network in place and leaves it with the weights of its best epoch on the development posts, in
-    evaluation mode.
+    """Trains a network in place and leaves it with the weights of its best epoch on the development
+    posts, in evaluation mode.
 
     Arguments:
         network: From a batch of the inputs to logits.
@@ -151,12 +151,14 @@ def train_network(
         seed: Of shuffling and dropout.
         train: Inputs and labels of the posts to learn from.
         dev: Inputs and labels of the posts that decide when to stop.
-        weights: The weight of each class in the loss; with several labels a post its weight where it holds
-            (`objectives.positive_weights`), None for 1.
-        checkpoint: Where the state is written after each epoch; None keeps none. Loggers write beside it.
+        weights: The weight of each class in the loss; with several labels a post its weight where
+            it holds (`objectives.positive_weights`), None for 1.
+        checkpoint: Where the state is written after each epoch; None keeps none. Loggers write
+            beside it.
         resume: Whether to go on from the checkpoint if it is there.
         after_epoch: Called with each epoch's record.
-        several: Whether a post may have several labels: `y` is then a matrix of 0 and 1, a row a post.
+        several: Whether a post may have several labels: `y` is then a matrix of 0 and 1, a row a
+            post.
 
     Raises:
         ModelError: If training diverges, or the checkpoint belongs to another run.

@@ -1,10 +1,10 @@
-"""Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a
-model on disk.
+"""Fits a run: features, training, calibration and abstention on development posts, numbers on test
+posts, a model on disk.
 
-A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was
-trained, its adapter), `predictions.parquet` (logits and calibrated probabilities of development and test
-posts) and `metrics.json`, which is written last: where it stands, the run is finished. Until then
-`checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
+A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder
+was trained, its adapter), `predictions.parquet` (logits and calibrated probabilities of development
+and test posts) and `metrics.json`, which is written last: where it stands, the run is finished.
+Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
 
 Test posts are looked at once, after everything has been chosen on development posts.
 """
@@ -58,8 +58,8 @@ class RunResult:
         clean_test: The same on test posts that leak in no way, where the run file asks for it.
         logits: Of development (`dev`) and test posts, in the order of the data.
         seconds: Training and evaluation, without features.
-        photos: How many posts of each split have a photo that is really there; empty in results of before
-            they were counted.
+        photos: How many posts of each split have a photo that is really there; empty in results of
+            before they were counted.
     """
 
     run: RunConfig
@@ -115,17 +115,19 @@ def fit(
         seed: The seed; None takes the first of the run file.
         out: Results go to `OUT/NAME/seed-N`.
         cache: The root of feature caches.
-        resume: Whether to go on from where a killed run was, or to return the result of a finished one.
+        resume: Whether to go on from where a killed run was, or to return the result of a finished
+            one.
         overwrite: Whether to replace what an earlier run left there.
         data: Labeled posts; None reads those that the run file names.
-        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None
-            prepares them.
+        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`;
+            None prepares them.
         on_features: Called with the posts whose features are done and all posts.
         on_epoch: Called with each epoch's record.
 
     Raises:
-        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and before the
-            folder is touched, or if a run is there already and neither `resume` nor `overwrite` is set.
+        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and
+            before the folder is touched, or if a run is there already and neither `resume` nor
+            `overwrite` is set.
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)

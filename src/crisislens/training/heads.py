@@ -1,10 +1,11 @@
-r"""A fusion model on cached features with a weight for each post: what the product's models are trained with.
+r"""A fusion model on cached features with a weight for each post: what the product's models are
+trained with.
 
 $$L = \frac{\sum_i \omega_i\, w_{y_i} \operatorname{CE}_\epsilon(\ell_i, y_i)}{\sum_i \omega_i\, w_{y_i}},$$
 
-with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine decay, a
-fixed number of epochs: with weak and strong labels mixed there is no one development loss to stop by, and the
-models are small.
+with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine
+decay, a fixed number of epochs: with weak and strong labels mixed there is no one development loss
+to stop by, and the models are small.
 """
 
 from collections.abc import Sequence

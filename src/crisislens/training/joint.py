@@ -4,10 +4,10 @@ $$L = L_{\text{align}} + \lambda\, L_{\text{match}}, \qquad
   L_{\text{match}} = \frac{1}{2b} \sum_m \operatorname{BCE}(1, m(t_m, i_m)) + \operatorname{BCE}(0, m(t_m,
   i_{n(m)})),$$
 
-the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed state (ViLT,
-Sec. 3.2), the wrong picture n(m) drawn from the batch by similarity, never from the pair's own group (hard
-negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec. 3.2). The towers below are frozen, so
-their states are made once. AdamW, cosine decay.
+the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed
+state (ViLT, Sec. 3.2), the wrong picture n(m) drawn from the batch by similarity, never from the
+pair's own group (hard negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec.
+3.2). The towers below are frozen, so their states are made once. AdamW, cosine decay.
 """
 
 from collections.abc import Callable, Sequence
@@ -130,7 +130,9 @@ def _optimizer(config: JointTraining) -> OptimizerConfig:
 
 
 def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[Batch]:
-    """Random batches, others each epoch, with one random text a photo; pairs left over wait for the next."""
+    """Random batches, others each epoch, with one random text a photo; pairs left over wait for the
+    next.
+    """
     random = np.random.default_rng(config.seed)
     size = config.batch_pairs
     count = max(1, len(pairs) // size)

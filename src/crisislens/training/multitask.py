@@ -1,15 +1,15 @@
-r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that the product
-reads each post only once.
+r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that
+the product reads each post only once.
 
-For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$,
-over the labeled tasks of each text,
+For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads
+$W_k$, over the labeled tasks of each text,
 
 $$L = \frac{1}{b} \sum_{i=1}^{b} \sum_{k \in K_i} w_{k, y_{ik}} \operatorname{CE}_\epsilon(W_k z_i + b_k,\
 y_{ik}),$$
 
-with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the
-task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit` trains the models of the bundle
-on the features of the adapted encoder. Our own recipe, not a paper's.
+with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts
+of the task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit` trains the
+models of the bundle on the features of the adapted encoder. Our own recipe, not a paper's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +41,8 @@ class AdapterConfig(Config):
     """How the adapter is trained."""
 
     rank: int = Field(default=16, ge=0)
-    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing that could
-    be shipped small).
+    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing
+    that could be shipped small).
     """
     alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling alpha / rank."""
@@ -138,7 +138,8 @@ def train_adapter(
     base: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> LoraState:
-    """Adapts a text encoder, in place, and returns the adapter. Arguments as of `train_text_classifier`.
+    """Adapts a text encoder, in place, and returns the adapter. Arguments as of
+    `train_text_classifier`.
 
     Arguments:
         base: What the adapter belongs to, see `encoders.lora`.
@@ -159,8 +160,8 @@ def train_text_classifier(
     """Trains a text encoder, in place, and a linear head a task.
 
     Arguments:
-        encoder: The encoder; low-rank differences and layer norms are trained, or everything but the
-            embeddings where the rank is 0.
+        encoder: The encoder; low-rank differences and layer norms are trained, or everything but
+            the embeddings where the rank is 0.
         texts: What to learn from.
         tasks: Number of classes of each task.
         config: The recipe.

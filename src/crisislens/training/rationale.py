@@ -1,10 +1,10 @@
-r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank differences in
-the text encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank
+differences in the text encoder's upper layers.
 
-The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
-linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
-order. The number of epochs is fixed: another event than the one trained on gets no better after the fourth
-(measured), and there is no such event to stop by.
+The lower layers stay as they are: that halves the time, and what they do is not about one event.
+AdamW, linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar
+length in random order. The number of epochs is fixed: another event than the one trained on gets no
+better after the fourth (measured), and there is no such event to stop by.
 """
 
 import random
@@ -103,8 +103,8 @@ def train_rationalizer(
 
     Arguments:
         encoder: A frozen text encoder.
-        texts: Texts with marked spans; one longer than a window gives several examples, those without a
-            marked word teach the class only.
+        texts: Texts with marked spans; one longer than a window gives several examples, those
+            without a marked word teach the class only.
         classes: Labels of the auxiliary classifier; a text with another label teaches no class.
         config: The recipe.
         progress: Called after each epoch with the epochs done.
@@ -221,8 +221,8 @@ def predict_words(
     decode: Decode = "stretch",
     batch_texts: int = 64,
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links
-    get none.
+    """For each text, over all of its words (`data.words`), which are chosen and with what
+    probability; links get none.
     """
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]

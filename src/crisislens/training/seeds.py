@@ -1,7 +1,8 @@
 """Several seeds of a run: means with intervals, and whether one run is better than another.
 
-Two uncertainties are kept apart: the t interval over seeds says how much training varies, the bootstrap
-interval of each evaluation (and of a paired difference) how much the choice of test posts does.
+Two uncertainties are kept apart: the t interval over seeds says how much training varies, the
+bootstrap interval of each evaluation (and of a paired difference) how much the choice of test posts
+does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -76,8 +77,8 @@ class Comparison(BaseModel):
     corrected_p: float
     """Its p-value after Holm's correction over all runs that were compared together."""
     mcnemar_p: tuple[float, ...]
-    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as independent
-    here.
+    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as
+    independent here.
     """
 
 
@@ -142,7 +143,8 @@ def compare(
     metric: str = "weighted_f1",
     resamples: int = 10_000,
 ) -> list[Comparison]:
-    """Compares runs with a base run on the test posts; p-values are corrected for how many there are.
+    """Compares runs with a base run on the test posts; p-values are corrected for how many there
+    are.
 
     Arguments:
         base: All seeds of the run that others are measured against.

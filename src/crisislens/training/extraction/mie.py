@@ -1,10 +1,11 @@
-"""The benchmark of multimodal information extraction: what context, InfoNCE and Shapley values each add, on
-the same posts and seeds.
+"""The benchmark of multimodal information extraction: what context, InfoNCE and Shapley values each
+add, on the same posts and seeds.
 
-Four systems, each the one before and one thing more: `text` reads the words; `context` also the context of
-the picture, through the gate; `info_nce` aligns contexts with texts by InfoNCE; `shap_ca` aligns them by
-Shapley values. Every difference comes with a paired bootstrap over posts. Published numbers (`PUBLISHED`)
-belong to far larger encoders and, mostly, to real pictures; they stand in a column of their own.
+Four systems, each the one before and one thing more: `text` reads the words; `context` also the
+context of the picture, through the gate; `info_nce` aligns contexts with texts by InfoNCE;
+`shap_ca` aligns them by Shapley values. Every difference comes with a paired bootstrap over posts.
+Published numbers (`PUBLISHED`) belong to far larger encoders and, mostly, to real pictures; they
+stand in a column of their own.
 """
 
 import re
@@ -45,8 +46,8 @@ PUBLISHED: dict[str, str] = {
     "twitter2017": "text only 89.11, ITA 89.75, MoRe-Image 90.28 (AdaSeq); I2SRM 88.40; UMT 85.09",
     "mnre-v2": "I2SRM 84.12; group-feature fusion 84.16",
 }
-"""F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics 14(8):1682, the
-logs of UMT.
+"""F1 as printed elsewhere, by data set: AdaSeq examples/MoRe, arXiv 2310.06326, Electronics
+14(8):1682, the logs of UMT.
 """
 _FOLDERS = {
     "twitter2015": "mner",
@@ -69,8 +70,8 @@ class Comparison:
         data: The data set.
         system: The system.
         results: Its seeds.
-        f1: Micro F1 on the test posts in percent, with a t interval over seeds, or of one training with that
-            over posts.
+        f1: Micro F1 on the test posts in percent, with a t interval over seeds, or of one training
+            with that over posts.
         against: The system that it is compared with; empty for the first.
         difference: Their paired difference over the seeds that both have; None for the first.
     """
@@ -174,16 +175,16 @@ def run_mie(
     batch_posts: int | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[Comparison]:
-    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it got to;
-    resumable.
+    """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it
+    got to; resumable.
 
     Of data sets that come without contexts the systems that need them are left out.
 
     Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
 
     Raises:
-        InputError: As `mie_run` does, before anything is trained; of systems that need contexts where no data
-            set has them.
+        InputError: As `mie_run` does, before anything is trained; of systems that need contexts
+            where no data set has them.
         DataError: If files are missing, before anything is trained.
     """
     asked = [(data, seed, system) for data in data_sets for seed in seeds for system in systems]
@@ -216,12 +217,12 @@ def run_mie(
 
 
 def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
-    """What stands in a folder of results: each run with its seeds, and its difference to the system before it
-    on the same data set.
+    """What stands in a folder of results: each run with its seeds, and its difference to the system
+    before it on the same data set.
 
     Raises:
-        DataError: If a file there is not a result, or seeds of one run were trained with other settings or
-            data.
+        DataError: If a file there is not a result, or seeds of one run were trained with other
+            settings or data.
     """
     runs: dict[str, list[SeedResult]] = {}
     for result in read_results(out):
@@ -262,8 +263,8 @@ def show_mie(out: Path, *, resamples: int = 10_000) -> list[Comparison]:
 
 
 def _f1(results: Sequence[SeedResult]) -> str:
-    """Micro F1 in percent: over seeds with a t interval, of a single training with its bootstrap interval
-    over posts.
+    """Micro F1 in percent: over seeds with a t interval, of a single training with its bootstrap
+    interval over posts.
     """
     if len(results) > 1:
         return mean_interval([r.test.micro.f1 for r in results]).percent()
@@ -274,8 +275,8 @@ def _f1(results: Sequence[SeedResult]) -> str:
 def compare(
     a: Sequence[SeedResult], b: Sequence[SeedResult], *, resamples: int = 10_000
 ) -> PairedDifference | None:
-    """The paired difference of two runs over the seeds that both have; None if they share none, or differ in
-    more than the system.
+    """The paired difference of two runs over the seeds that both have; None if they share none, or
+    differ in more than the system.
     """
     if _terms(a) != _terms(b):
         return None

@@ -1,8 +1,8 @@
 """Asking a captioner, from several threads at a time: retries, waits and budgets.
 
-Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what
-the server asks for; a server that says it is overloaded (429, 503) is left alone by all workers, not only by
-the one that was told.
+Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½,
+1], or what the server asks for; a server that says it is overloaded (429, 503) is left alone by all
+workers, not only by the one that was told.
 """
 
 import random
@@ -63,8 +63,8 @@ class Asking:
             q: What the store could not answer.
 
         Raises:
-            RequestError: If the captioner cannot be reached at all, with the reason; what was answered before
-                is kept.
+            RequestError: If the captioner cannot be reached at all, with the reason; what was
+                answered before is kept.
         """
         if (spent := self._spent()) is not None:
             return Outcome(status="budget", reason=spent)
@@ -104,7 +104,8 @@ class Asking:
                 self._wait(error, failures)
                 continue
             except Exception as error:
-                # a model that breaks on one photo costs that photo; one that breaks on all ends the run
+                # a model that breaks on one photo costs that photo;
+                # one that breaks on all ends the run
                 self._unreached(RequestError(f"{type(error).__name__}: {error}"))
                 return Outcome(
                     status="failed",

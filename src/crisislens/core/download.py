@@ -1,9 +1,10 @@
-"""Large files from a server: resumed where they were cut off, never taken for whole before they are.
+"""Large files from a server: resumed where they were cut off,
+never taken for whole before they are.
 
-What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or Last-Modified) and
-how large the whole is. A restart asks for the rest with `Range` and `If-Range`, so a server whose file has
-changed sends it anew instead of the end of another one. The file gets its name when its size is the one that
-the server told; what is *in* it only a digest can tell.
+What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or
+Last-Modified) and how large the whole is. A restart asks for the rest with `Range` and `If-Range`,
+so a server whose file has changed sends it anew instead of the end of another one. The file gets
+its name when its size is the one that the server told; what is *in* it only a digest can tell.
 """
 
 import ipaddress
@@ -53,7 +54,8 @@ class _Version:
 
 
 def check_download_address(url: str) -> str:
-    """The address, if it is https, or http of this computer itself (a local mirror, a tunnel, a test).
+    """The address, if it is https, or http of this computer itself (a
+    local mirror, a tunnel, a test).
 
     Raises:
         InputError: If it is not.
@@ -84,10 +86,10 @@ def download(
         to: Where the file goes; `NAME.part` and `NAME.part.json` lie beside it until it is whole.
         max_bytes: The largest file that is taken.
         block_timeout_s: Deadline of each block of 1 MiB, in seconds.
-        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets the count
-            back.
-        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks for more
-            gets it, up to a minute.
+        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets
+            the count back.
+        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks
+            for more gets it, up to a minute.
         progress: Told the bytes so far and the total.
 
     Returns:
@@ -109,8 +111,8 @@ def download(
                 url, part, max_bytes=max_bytes, block_timeout_s=block_timeout_s, progress=progress
             )
         except RequestError as error:
-            # more than ever, not more than before: a server that cuts off and starts anew for ever would
-            # never be given up
+            # more than ever, not more than before: a server that cuts off and starts anew for ever
+            # would never be given up
             failures = 1 if _size(part) > most else failures + 1
             most = max(most, _size(part))
             if not error.transient or failures >= attempts:
@@ -174,7 +176,8 @@ def _fetch(
             )
         version = _Version(url, _mark(answer), total)
         with part.open("r+b" if start else "wb") as stream:
-            # the note after the cut: a note about a new version must not stand beside the bytes of an old one
+            # the note after the cut: a note about a new version must not
+            # stand beside the bytes of an old one
             atomic_write(_note(part), json.dumps(asdict(version)))
             stream.seek(start)
             _copy(answer, stream.write, url, start, total, block_timeout_s, progress)

@@ -1,8 +1,8 @@
-"""One error tree. Every message says what was given, what was expected and what to do; the class carries the
-exit code and HTTP status.
+"""One error tree. Every message says what was given, what was expected and what to do; the class
+carries the exit code and HTTP status.
 
-Only what derives from `CrisisLensError` is shown to a user as one line; anything else is a bug and keeps its
-stack trace.
+Only what derives from `CrisisLensError` is shown to a user as one line; anything else is a bug and
+keeps its stack trace.
 """
 
 from typing import ClassVar
@@ -52,8 +52,8 @@ class ImageError(DataError):
     """One image cannot be decoded within the limits; the post goes on without it.
 
     Arguments:
-        reason: A short machine-readable word (`missing`, `too_large`, `truncated`, …) that is recorded with
-            the post.
+        reason: A short machine-readable word (`missing`, `too_large`, `truncated`, …) that is
+            recorded with the post.
         message: The sentence for people.
     """
 

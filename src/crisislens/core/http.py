@@ -1,13 +1,15 @@
 """The one door to the network: requests with a deadline, a size cap and typed failures.
 
-What a server says is untrusted. A deadline holds for the whole body, so a server that sends one byte a second
-does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and nothing else. Redirects stay
-within http and https, never lead from https to http, and take no key and no body to another server. Proxies
-that the environment names are used, as every tool on the computer does.
+What a server says is untrusted. A deadline holds for the whole body, so a server that sends one
+byte a second does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and
+nothing else. Redirects stay within http and https, never lead from https to http, and take no key
+and no body to another server. Proxies that the environment names are used,
+as every tool on the computer does.
 
-The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a request, nothing
-is shared between threads. An `openai` client would bring its own retries, pool and errors for the one request
-that captioning makes (`captioning.server`); here that request has the limits that all others have.
+The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a
+request, nothing is shared between threads. An `openai` client would bring its own retries, pool and
+errors for the one request that captioning makes (`captioning.server`); here that request has the
+limits that all others have.
 """
 
 import functools

@@ -1,18 +1,20 @@
-"""Posts of one's own with their entities and relations marked by characters: what `crisislens extract`
-writes, corrected by a person.
+"""Posts of one's own with their entities and relations marked by characters: what
+`crisislens extract` writes, corrected by a person.
 
-A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a row a post:
+A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are
+cells of JSON) has a row a post:
 
-    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end":
-    14}], "relations": []}
+    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9,
+    "end": 14}], "relations": []}
 
-`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name
-`type`, `head` and `tail`, these by their places in `entities`, and leave out pairs without a relation. An
-entity whose `type` is null is struck out: it keeps its place in the list, so that relations go on meaning
-what they meant, and goes with the relations that it had. Further fields are left alone. Words are cut as the
-product cuts them (`data.post_words`). An entity that begins or ends within a word takes all of it and is
-counted; one whose places are not in the text, hold no word, or hold another `text` than the entity says, is
-an error: they are those of another text.
+`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one);
+`relations` name `type`, `head` and `tail`, these by their places in `entities`, and leave out pairs
+without a relation. An entity whose `type` is null is struck out: it keeps its place in the list, so
+that relations go on meaning what they meant, and goes with the relations that it had. Further
+fields are left alone. Words are cut as the product cuts them (`data.post_words`). An entity that
+begins or ends within a word takes all of it and is counted; one whose places are not in the text,
+hold no word, or hold another `text` than the entity says, is an error:
+they are those of another text.
 """
 
 import json
@@ -36,12 +38,12 @@ class AnnotatedTable:
     """One file, read.
 
     Attributes:
-        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not
-            read, are left out.
+        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed
+            or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        relations_unread: Places, among the posts, of those in which `extract` did not look for relations and
-            nobody marked one; having none there says nothing.
+        relations_unread: Places, among the posts, of those in which `extract` did not look for
+            relations and nobody marked one; having none there says nothing.
     """
 
     posts: list[AnnotatedPost]
@@ -118,16 +120,16 @@ def _denied(value: object) -> bool:
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:
-    """Each ordered pair of entities as a post of its own with two mentions and one link, as the task
-    `relations` takes them.
+    """Each ordered pair of entities as a post of its own with two mentions and one link, as the
+    task `relations` takes them.
 
-    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has
-    one.
+    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that
+    every pair has one.
 
     Arguments:
         posts: Posts with entities and relations.
-        most_entities: Of how many entities of a post pairs are made, as the product asks for them; marked
-            pairs are always there.
+        most_entities: Of how many entities of a post pairs are made, as the product asks for them;
+            marked pairs are always there.
     """
     return [
         replace(

@@ -1,14 +1,14 @@
 """How the bytes of a text file spell letters: by its mark, as UTF-8, or as it must be guessed.
 
-A file with an encoding mark is read by it. One without is UTF-8 unless most of its lines with other letters
-than ASCII are not; then UTF-16 is known by where its zero bytes stand, and everything else is told apart by
-charset-normalizer, among the encodings that people's programs still write. A guess is a guess: it is said in
-the source's notes, and where too few letters speak for it (`Encoding.sure` is false), no answer that rests on
-such letters is taken for sure.
+A file with an encoding mark is read by it. One without is UTF-8 unless most of its lines with other
+letters than ASCII are not; then UTF-16 is known by where its zero bytes stand, and everything else
+is told apart by charset-normalizer, among the encodings that people's programs still write. A guess
+is a guess: it is said in the source's notes, and where too few letters speak for it
+(`Encoding.sure` is false), no answer that rests on such letters is taken for sure.
 
-Latin letters with accents differ little between code pages; among these Windows-1252, what spreadsheets
-write, stands unless another fits clearly better. A line that is no UTF-8 in a file that otherwise is stays a
-matter of that line (`data.lines`).
+Latin letters with accents differ little between code pages; among these Windows-1252, what
+spreadsheets write, stands unless another fits clearly better. A line that is no UTF-8 in a file
+that otherwise is stays a matter of that line (`data.lines`).
 
 Files that end in `.gz` are unpacked as they are read, and never held whole.
 """
@@ -134,8 +134,8 @@ def bare_name(path: Path) -> Path:
 
 
 def open_bytes(path: Path) -> io.BufferedIOBase:
-    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read,
-    with `EOFError`, `zlib.error` or `OSError`.
+    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are
+    read, with `EOFError`, `zlib.error` or `OSError`.
 
     Raises:
         OSError: If it cannot be opened.
@@ -235,7 +235,9 @@ def _from_lines(path: Path) -> Encoding:
 
 
 def _is_utf8(line: bytes) -> bool:
-    """Whether a line is UTF-8, but for less damage than letters; one that was cut may end within a letter."""
+    """Whether a line is UTF-8, but for less damage than letters;
+    one that was cut may end within a letter.
+    """
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(line, final=len(line) < _LINE_BYTES)
     bad = text.count("\ufffd")
     return bad == 0 or sum(not c.isascii() for c in text) >= 2 * bad
@@ -278,8 +280,8 @@ def _guess_latin(sample: bytes) -> Encoding:
 
 
 def _ranked(sample: bytes, names: tuple[str, ...]) -> list[tuple[float, float, str]]:
-    """Chaos (low is good), coherence (high is good) and name of what charset-normalizer finds, the best
-    first; among equals the order of `names`.
+    """Chaos (low is good), coherence (high is good) and name of what charset-normalizer finds, the
+    best first; among equals the order of `names`.
     """
     from charset_normalizer import from_bytes
 

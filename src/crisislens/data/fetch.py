@@ -1,16 +1,17 @@
 """CrisisMMD v2.0 from its official address, checked and laid out where `data.crisismmd` reads it.
 
-Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the rows whose
-labels agree. DIR then holds
+Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the
+rows whose labels agree. DIR then holds
 
-- `crisismmd_datasplit_all/`, `data_image/` and `agreed/` (variants `full` and `agreed` of the reader),
+- `crisismmd_datasplit_all/`, `data_image/` and `agreed/` (variants `full`
+  and `agreed` of the reader),
 - `archives/`: what was downloaded, each with `NAME.sha256` beside it,
 - `crisismmd.json`: what was unpacked, written last.
 
-The publisher states no SHA-256 that we could find. So a digest is compared with the one that the user gives;
-without one it is recorded at the first use and every later use is compared with that. A first download
-without a given digest is therefore trusted as far as https and the size are: whether it is what others have,
-it cannot tell.
+The publisher states no SHA-256 that we could find. So a digest is compared with the one that the
+user gives; without one it is recorded at the first use and every later use is compared with that. A
+first download without a given digest is therefore trusted as far as https and the size are: whether
+it is what others have, it cannot tell.
 """
 
 import hashlib
@@ -49,7 +50,8 @@ FetchProgress = Callable[[str, int, int | None], None]
 
 @dataclass(frozen=True)
 class _Note:
-    """What was unpacked: in the staging folder once all of it is there, in the target once it is in place.
+    """What was unpacked: in the staging folder once all of it is there,
+    in the target once it is in place.
 
     Attributes:
         digests: SHA-256 of each archive by its name.
@@ -113,8 +115,8 @@ def fetch_crisismmd(
     wait_s: float = 2.0,
     progress: FetchProgress = lambda what, done, total: None,
 ) -> Fetched:
-    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where it was
-    killed.
+    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where
+    it was killed.
 
     Arguments:
         to: The folder.
@@ -198,8 +200,8 @@ def _download(
 
 
 def _verify(path: Path, expected: str | None) -> bool:
-    """Compares an archive with the digest that was given or recorded and records it; false where there was
-    nothing to compare with.
+    """Compares an archive with the digest that was given or recorded and records it; false where
+    there was nothing to compare with.
 
     Raises:
         DataError: If they differ.
@@ -268,7 +270,9 @@ def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progr
 
 
 def _place(path: PurePosixPath) -> PurePosixPath | None:
-    """Where a file of the release goes; its JSON, annotations and the debris of file managers stay out."""
+    """Where a file of the release goes; its JSON, annotations and the debris
+    of file managers stay out.
+    """
     if path.name.startswith("._") or "__MACOSX" in path.parts:
         return None
     if "data_image" in path.parts:

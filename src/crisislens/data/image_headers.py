@@ -1,14 +1,15 @@
-"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking before any
-decoder sees it.
+"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking
+before any decoder sees it.
 
-A decoder believes a header and allocates what it asks for; this module reads the claims first, so that limits
-are checked on numbers, not on memory. It also hands the decoder only what makes pixels: of JPEG the coding
-segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color profiles, comments, further
-pictures) is where decoders fail most and where they warn; none of it passes.
+A decoder believes a header and allocates what it asks for; this module reads the claims first, so
+that limits are checked on numbers, not on memory. It also hands the decoder only what makes pixels:
+of JPEG the coding segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color
+profiles, comments, further pictures) is where decoders fail most and where
+they warn; none of it passes.
 
-Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif
-2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what phones and
-platforms post. No TIFF, nothing that runs a program (EPS) or holds layers (PSD).
+Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP),
+Exif 2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what
+phones and platforms post. No TIFF, nothing that runs a program (EPS) or holds layers (PSD).
 """
 
 import struct
@@ -35,7 +36,8 @@ class ImageHeader:
         format: One of `IMAGE_FORMATS`.
         width: In pixels, before orientation.
         height: Likewise.
-        frames: Pictures in the file; 1 where it is not animated. Counting stops one above the limit.
+        frames: Pictures in the file; 1 where it is not animated.
+            Counting stops one above the limit.
         orientation: EXIF orientation, 1 to 8; 1 where none is given or it is unreadable.
         payload: The bytes for the decoder, without metadata.
     """
@@ -56,9 +58,9 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
         max_frames: Where counting frames stops.
 
     Raises:
-        ImageError: `unknown_format` where the bytes are none of `IMAGE_FORMATS`, `truncated` where they end
-            too early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
-            longer than the picture is worth.
+        ImageError: `unknown_format` where the bytes are none of `IMAGE_FORMATS`, `truncated` where
+            they end too early, `damaged` where they contradict themselves, `too_complex` where
+            decoding would take far longer than the picture is worth.
     """
     if data[4:8] == b"ftyp":
         return _heif(data)
@@ -122,8 +124,8 @@ def _jpeg_header(
     """Ends `_jpeg`: `scan` is the offset of the first start-of-scan marker."""
     if size is None:
         raise _damaged("it has picture data but no size")
-    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what hides behind
-    # it is not looked at
+    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what
+    # hides behind it is not looked at
     end = data.find(b"\xff\xd9", scan)
     if end < 0:
         raise _truncated("it has no end marker")
@@ -149,8 +151,8 @@ def _png(data: bytes, max_frames: int) -> ImageHeader:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make pixels are
-    verified.
+    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make
+    pixels are verified.
     """
     at = 8
     for _ in range(_MAX_CHUNKS):
@@ -262,7 +264,9 @@ _TURNED = {1: 8, 2: 3, 3: 6}
 
 
 def _heif(data: bytes) -> ImageHeader:
-    """HEIC and AVIF: the largest size that an item claims, since thumbnails and tiles have their own."""
+    """HEIC and AVIF: the largest size that an item claims,
+    since thumbnails and tiles have their own.
+    """
     length = int.from_bytes(data[:4], "big")
     brands = {data[i : i + 4] for i in (8, *range(16, min(length, 256), 4))}
     if not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
@@ -305,7 +309,9 @@ def _heif_meta(data: bytes, at: int) -> bytes:
 
 
 def _orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block; 1 where the block is broken, which never costs the picture."""
+    """The orientation in an EXIF block; 1 where the block is broken,
+    which never costs the picture.
+    """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1

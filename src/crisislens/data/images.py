@@ -1,22 +1,23 @@
 """The only place where bytes become pixels. Every file is taken for hostile.
 
-The checks stand in the order of their cost: the path (inside the folder after all links are followed, a
-regular file), the size in bytes, the claims of the header (`data.image_headers`: format, pixels, frames), and
-only then the decoder, on bytes without metadata. What cannot be decoded whole is refused with a reason: a
-half picture would be judged as if it were the scene.
+The checks stand in the order of their cost: the path (inside the folder after all links are
+followed, a regular file), the size in bytes, the claims of the header (`data.image_headers`:
+format, pixels, frames), and only then the decoder, on bytes without metadata. What cannot be
+decoded whole is refused with a reason: a half picture would be judged as if it were the scene.
 
-The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down to
-`ImageLimits.decode_px` on the shorter side (JPEG mostly inside its own transform, which is several times
-faster); never scaled up.
+The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down
+to `ImageLimits.decode_px` on the shorter side (JPEG mostly inside its own transform, which is
+several times faster); never scaled up.
 
 Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`,
-`not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`,
-`too_many_pixels`, `too_many_frames`, `too_small`, `needs_extra`.
+`not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`,
+`too_complex`, `too_many_pixels`, `too_many_frames`, `too_small`, `needs_extra`.
 
-HEIC and AVIF are what phones write. AVIF is decoded where Pillow can, HEIC by pillow-heif, the extra `heif`;
-without them such a picture is refused with the reason `needs_extra`.
+HEIC and AVIF are what phones write. AVIF is decoded where Pillow can, HEIC by pillow-heif, the
+extra `heif`; without them such a picture is refused with the reason `needs_extra`.
 
-No state that a result depends on is shared and no global of Pillow is touched, so threads may decode at once.
+No state that a result depends on is shared and no global of Pillow is touched,
+so threads may decode at once.
 """
 
 import hashlib
@@ -85,8 +86,8 @@ def _heic(data: BytesIO) -> Any:
 
 
 _DECODERS: dict[str, Callable[[BytesIO], Any]] = {
-    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory
-    # looks for further pictures
+    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's
+    # factory looks for further pictures
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
@@ -118,8 +119,8 @@ class ImageLimits(Config):
     max_frames: int = Field(default=1_000, gt=0)
     """Frames of an animation; the first is used."""
     decode_px: int = Field(default=320, ge=_TINY_PX)
-    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer side is at
-    most eight times this.
+    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer
+    side is at most eight times this.
     """
 
 
@@ -129,8 +130,8 @@ class DecodedImage:
 
     Attributes:
         pixels: RGB, 0 to 255, upright; writable and contiguous.
-        fingerprint: 16 hex digits over the bytes of the file, as `core.fingerprint.fingerprint_file` makes
-            them.
+        fingerprint: 16 hex digits over the bytes of the file, as
+            `core.fingerprint.fingerprint_file` makes them.
         notes: What a reader must know of the decoding, one sentence each.
     """
 
@@ -143,17 +144,19 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     """The file that a post's reference means, which must lie inside a folder.
 
     Arguments:
-        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without
-            one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`). Where
-            no file has the very name, one counts that differs only in how its letters are composed (as a Mac
-            writes them), in case, in `\\` for `/`, or in percent signs; of several such, none.
+        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a
+            name without one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds
+            `eclipse_01.jpg`). Where no file has the very name, one counts that differs only in how
+            its letters are composed (as a Mac writes them), in case, in `\\` for `/`, or in percent
+            signs; of several such, none.
         root: The folder of the pictures.
 
     Returns:
         The real path of a regular file, all links followed.
 
     Raises:
-        ImageError: With reason `bad_path`, `url`, `outside`, `missing`, `not_a_file` or `unreadable`.
+        ImageError: With reason `bad_path`, `url`, `outside`, `missing`,
+            `not_a_file` or `unreadable`.
     """
     name = ref.path.strip()
     if not name or _CONTROL.search(name):
@@ -195,8 +198,8 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
 
 
 def _candidates(name: str, root: Path) -> Iterator[Path]:
-    """The real paths that a name may mean, the name as it is first; all inside `root`, which is real
-    already.
+    """The real paths that a name may mean, the name as it is first; all inside `root`, which is
+    real already.
     """
     bare = PurePath(name).suffix.lower() not in EXTENSIONS
     for extension in ("", *(form for known in EXTENSIONS for form in (known, known.upper()) if bare)):
@@ -209,7 +212,9 @@ def _candidates(name: str, root: Path) -> Iterator[Path]:
 
 
 def _alike(name: str, root: Path) -> Iterator[Path]:
-    """The real paths of the one file whose name is alike, found folder by folder; all inside `root`."""
+    """The real paths of the one file whose name is alike, found folder by folder;
+    all inside `root`.
+    """
     forms = [name.replace("\\", "/")]
     forms += [unquote(forms[0], errors="strict")] if "%" in name and _PERCENT.search(name) else []
     for form in forms:
@@ -266,7 +271,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
         limits: What it may cost.
 
     Raises:
-        ImageError: With one of the reasons of the module's head; nothing else is raised for any bytes.
+        ImageError: With one of the reasons of the module's head;
+            nothing else is raised for any bytes.
     """
     data = _read(path, limits.max_bytes)
     header = read_header(data, max_frames=limits.max_frames)
@@ -289,8 +295,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
             "too_many_pixels", "the picture needs more memory than there is; scale it down"
         ) from error
     except Exception as error:
-        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error, OverflowError,
-        # …): the bytes are at fault
+        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error,
+        # OverflowError, …): the bytes are at fault
         raise _refusal(error) from error
     return DecodedImage(pixels, hashlib.blake2b(data).hexdigest()[:16], tuple(notes))
 
@@ -347,8 +353,8 @@ def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
     target = _target_size(header.width, header.height, limits)
     picture = _load(header, header.payload, target)
     if header.format == "JPEG" and _ends_in_gray(picture):
-        # what stands before the end marker decides nothing in a whole picture, and fills the gap in one whose
-        # data ends early
+        # what stands before the end marker decides nothing in a whole picture, and fills the gap in
+        # one whose data ends early
         filled = _load(header, header.payload[:-2] + bytes(_FILLING_BYTES) + header.payload[-2:], target)
         if filled.tobytes() != picture.tobytes():
             raise ImageError(
@@ -374,8 +380,8 @@ def _load(header: ImageHeader, payload: bytes, target: tuple[int, int]) -> Image
 
 
 def _target_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
-    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at most
-    `_LONG_SIDES` times that.
+    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at
+    most `_LONG_SIDES` times that.
     """
     scale = min(
         1.0, limits.decode_px / min(width, height), _LONG_SIDES * limits.decode_px / max(width, height)
@@ -401,8 +407,8 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _ends_in_gray(picture: Image.Image) -> bool:
-    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of data that
-    ends before its end marker.
+    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of
+    data that ends before its end marker.
     """
     last = np.asarray(picture)[-1, -1].astype(int)
     return bool((np.abs(last - 128) <= 2).all())

@@ -58,8 +58,8 @@ class LabeledData:
         return np.array([tweet_id(p.post) for p in self.splits[split]])
 
     def clean(self, split: str = "test") -> Shaped[np.ndarray, " s"]:
-        """True for posts of a split that share neither tweet nor (nearly) the words with another split. Takes
-        seconds.
+        """True for posts of a split that share neither tweet nor (nearly) the words with another
+        split. Takes seconds.
         """
         report = check_splits(self.splits)
         kept = {p.post.id for p in clean_split(self.splits, split, report)}
@@ -109,8 +109,8 @@ def check_parts(data: LabeledData, *, fewest_dev: int = 2) -> None:
         fewest_dev: Development posts that are needed to choose an epoch and a threshold.
 
     Raises:
-        DataError: If a part is empty, training posts have one class only, a class of development or test
-            posts is in no training post, or development posts are too few or of one class.
+        DataError: If a part is empty, training posts have one class only, a class of development or
+            test posts is in no training post, or development posts are too few or of one class.
     """
     for part in PARTS:
         if not data.splits.get(part):

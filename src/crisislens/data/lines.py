@@ -1,15 +1,15 @@
-"""Lines and CSV records of files that nobody checked: any encoding mark, bad bytes, endless lines, quotation
-marks that never close.
+"""Lines and CSV records of files that nobody checked: any encoding mark, bad bytes, endless lines,
+quotation marks that never close.
 
-Nothing is held but the current record. A line longer than `MAX_LINE` is skipped without ever being held
-whole. How a file's bytes are read is found by `data.encoding`. In a file of UTF-8 a line that is not valid is
-judged by itself: one without a single valid non-ASCII character is read as Windows-1252 (a spreadsheet's
-export), any other as UTF-8 with U+FFFD in place of the bad bytes.
+Nothing is held but the current record. A line longer than `MAX_LINE` is skipped without ever being
+held whole. How a file's bytes are read is found by `data.encoding`. In a file of UTF-8 a line that
+is not valid is judged by itself: one without a single valid non-ASCII character is read as
+Windows-1252 (a spreadsheet's export), any other as UTF-8 with U+FFFD in place of the bad bytes.
 
-A CSV record may hold line breaks inside quotation marks. Where a mark opens a field and does not close it
-within `MAX_RECORD_LINES` lines, or closes it in some later row, so that the columns no longer fit or rows
-would vanish in its text (`data.csv_shape`), the mark is taken for a character where the line is then a row;
-otherwise that line is lost. Reading goes on with the next one.
+A CSV record may hold line breaks inside quotation marks. Where a mark opens a field and does not
+close it within `MAX_RECORD_LINES` lines, or closes it in some later row, so that the columns no
+longer fit or rows would vanish in its text (`data.csv_shape`), the mark is taken for a character
+where the line is then a row; otherwise that line is lost. Reading goes on with the next one.
 """
 
 import csv
@@ -55,8 +55,8 @@ class BrokenRow:
 def read_lines(
     path: Path, encoding: Encoding | None = None, *, max_bytes: int = MAX_LINE
 ) -> Iterator[str | BrokenRow]:
-    """The lines of a file without line ends, NULs and an encoding mark; a file that ends in `.gz` is
-    unpacked.
+    """The lines of a file without line ends, NULs and an encoding mark; a file that ends in `.gz`
+    is unpacked.
 
     Arguments:
         path: The file.
@@ -118,7 +118,8 @@ def _decode(line: bytes, encoding: Encoding) -> str:
 def table_header(
     lines: Iterator[str | BrokenRow], *, quoted: bool
 ) -> tuple[list[str], str] | BrokenRow | None:
-    """The column names and the delimiter of a table, read from its first lines; None where there is no line.
+    """The column names and the delimiter of a table, read from its first lines;
+    None where there is no line.
 
     A line `sep=;` before the names, as spreadsheets write it, names the delimiter.
 
@@ -158,8 +159,8 @@ def split_header(line: str, *, quoted: bool, delimiter: str | None = None) -> tu
 
     Arguments:
         line: The first line.
-        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and bar
-            outside
+        quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and
+            bar outside
             of quotation marks; otherwise it is the tab.
         delimiter: Where it is known.
     """
@@ -290,8 +291,8 @@ def _fitting(record: list[str], width: int) -> list[str] | BrokenRow:
 
 
 def _complete_fields(delimiter: str) -> re.Pattern[str]:
-    """Matches as many whole fields as stand in a row, by the same reading of quotation marks as the csv
-    module's.
+    """Matches as many whole fields as stand in a row, by the same reading of quotation marks as the
+    csv module's.
     """
     d = re.escape(delimiter)
     field = rf'(?:"(?:[^"]++|"")*+"[^{d}]*+|[^"{d}][^{d}]*+|)'
@@ -302,7 +303,9 @@ _INSIDE = re.compile(r'(?:[^"]++|"")*+')
 
 
 def _open_at_end(line: str, complete: re.Pattern[str], *, inside: bool) -> bool:
-    """True where a quoted field is still open at the end of a line that starts inside one or not."""
+    """True where a quoted field is still open at the end of a line that
+    starts inside one or not.
+    """
     at = 0
     if inside:
         found = _INSIDE.match(line)

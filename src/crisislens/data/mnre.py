@@ -1,15 +1,17 @@
-"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME and ACM
-MM 2021).
+"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME
+and ACM MM 2021).
 
-Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none` there is
-`None` here), a Python literal of a dict a line, which is read as a literal and never evaluated. A row is one
-ordered pair; the same tweet stands in as many rows as it has pairs. The types of a pair stand in its
-relation's name (`/per/loc/place_of_residence`) and are unknown where there is no relation.
+Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none`
+there is `None` here), a Python literal of a dict a line, which is read as a literal and never
+evaluated. A row is one ordered pair; the same tweet stands in as many rows as it has pairs. The
+types of a pair stand in its relation's name (`/per/loc/place_of_residence`) and are unknown where
+there is no relation.
 
-Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1 (the
-positions count); in 59/3/5 and 37/5/11 rows the two mentions overlap, as in `RT @FarmingPhotos` and
-`@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its tweets from Twitter-2015/2017 in part
-and shares their photo ids; some of its ids are bare numbers, the others file names.
+Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1
+(the positions count); in 59/3/5 and 37/5/11 rows the two mentions overlap, as in
+`RT @FarmingPhotos` and `@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its
+tweets from Twitter-2015/2017 in part and shares their photo ids; some of its ids are bare numbers,
+the others file names.
 """
 
 import ast
@@ -109,12 +111,13 @@ class MNRECheck:
         wrong_names: Rows where a mention's name is not its words.
         overlaps: Rows whose two mentions share a word.
         shared_images: Pairs of splits and how many photos they share.
-        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in the same
-            words but for case.
+        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in
+            the same words but for case.
         photos_missing: Photos that are not in the image folder; None where no folder was given.
         bare_numbers: Rows whose photo is a bare number without `.jpg`.
         unreadable: Lines that are no row: a position outside of the words, a field that is missing.
-        first_unreadable: What is wrong with the first of them, by split; empty where all can be read.
+        first_unreadable: What is wrong with the first of them, by split;
+            empty where all can be read.
     """
 
     rows: dict[str, int]
@@ -132,8 +135,8 @@ class MNRECheck:
 
     @property
     def complete(self) -> bool:
-        """True where the rows are as published (of version 2 also by relation, and the photos) and no photo
-        is shared or missing.
+        """True where the rows are as published (of version 2 also by relation, and the photos) and
+        no photo is shared or missing.
         """
         alike = self.expected != EXPECTED_ROWS["v2"] or (
             self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES
@@ -183,14 +186,17 @@ class MNRE:
         return Path(self.root) / self.version
 
     def relations(self) -> tuple[str, ...]:
-        """The relations, `None` first: the 23 of version 2, or those of version 1's train split by name."""
+        """The relations, `None` first: the 23 of version 2,
+        or those of version 1's train split by name.
+        """
         if self.version == "v2":
             return MNRE_RELATIONS
         found = {p.links[0].type for p in self.load("train")}
         return (NO_RELATION, *sorted(found - {NO_RELATION}))
 
     def load(self, split: str) -> list[AnnotatedPost]:
-        """The rows of a split, each a post with two mentions and one link, in the order of the file.
+        """The rows of a split, each a post with two mentions and one link,
+        in the order of the file.
 
         Raises:
             DataError: If the split is unknown or a line is not as described.
@@ -219,8 +225,8 @@ class MNRE:
                     yield error
 
     def check(self) -> MNRECheck:
-        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no
-        row.
+        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that
+        are no row.
         """
         splits: dict[str, list[Mapping[str, Any]]] = {split: [] for split in _FILES[self.version]}
         broken: dict[str, list[DataError]] = {split: [] for split in _FILES[self.version]}

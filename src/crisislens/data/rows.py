@@ -32,15 +32,16 @@ _CUT = ("…", "...")
 class RowReader:
     """Reads the rows of one pass over a table, in order.
 
-    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take about 70
-    MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so it does where a
-    spreadsheet rounded the id, which then tells posts apart no more.
+    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take
+    about 70 MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so
+    it does where a spreadsheet rounded the id, which then tells posts apart no more.
 
     Arguments:
-        columns: From each field of a post to its columns, as `data.columns.choose_columns` gives them.
+        columns: From each field of a post to its columns,
+            as `data.columns.choose_columns` gives them.
         order: Of day and month in the column of times, if it is known.
-        sure_letters: Whether the file's encoding is known; where not, no answer on letters beyond ASCII is
-            sure.
+        sure_letters: Whether the file's encoding is known; where not, no answer on letters beyond
+            ASCII is sure.
         reading: Where what is changed is counted.
     """
 
@@ -82,7 +83,9 @@ class RowReader:
         return post
 
     def _id(self, row: int, values: Mapping[str, object]) -> str | FailedPost:
-        """The id of a row; its number where there is no column, or where a spreadsheet rounded it."""
+        """The id of a row; its number where there is no column,
+        or where a spreadsheet rounded it.
+        """
         number = f"row-{row:06d}"
         if "id" not in self._columns:
             return number
@@ -154,7 +157,9 @@ class RowReader:
             )
 
     def _letters(self, text: str) -> tuple[str, tuple[str, ...], str | None]:
-        """The text without markup, what is to be said of it, and why it may not be what was written."""
+        """The text without markup, what is to be said of it,
+        and why it may not be what was written.
+        """
         remarks: list[str] = []
         plain = without_markup(text)
         if plain != text:

@@ -1,13 +1,13 @@
-"""Leaks between splits: the same tweet, the same words or the same photo in training and in test make a score
-look better than it is.
+"""Leaks between splits: the same tweet, the same words or the same photo in training and in test
+make a score look better than it is.
 
-Ways to be the same, each found between any two splits: the source's id (several photos of one tweet are
-several posts with one text), equal cleaned text, and near-duplicates of text or photo as `data.clusters`
-joins them. Near-duplicates are transitive there, so a post counts as leaked also where a chain of
-near-duplicates leads to the other split: the stricter reading.
+Ways to be the same, each found between any two splits: the source's id (several photos of one tweet
+are several posts with one text), equal cleaned text, and near-duplicates of text or photo as
+`data.clusters` joins them. Near-duplicates are transitive there, so a post counts as leaked also
+where a chain of near-duplicates leads to the other split: the stricter reading.
 
-Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the same text and
-another photo.
+Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the
+same text and another photo.
 """
 
 import re
@@ -50,7 +50,8 @@ Splits = Mapping[str, Sequence[LabeledPost]]
 
 
 def tweet_id(post: Post) -> str:
-    """The id of the tweet that a CrisisMMD row belongs to: the post's id without the number of the photo.
+    """The id of the tweet that a CrisisMMD row belongs to:
+    the post's id without the number of the photo.
 
     >>> tweet_id(Post(id="919946322177802241_0"))
     '919946322177802241'
@@ -64,10 +65,11 @@ class SplitReport:
 
     Attributes:
         posts: Posts by split.
-        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts, clusters)
-            stand in both.
+        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts,
+            clusters) stand in both.
         leaked: By split and kind, the ids of its posts that stand in any other split too.
-        photos_checked: Photos that could be read and compared; the others are not known to be clean.
+        photos_checked: Photos that could be read and compared;
+            the others are not known to be clean.
     """
 
     posts: dict[str, int]
@@ -140,7 +142,8 @@ def check_splits(
 
 
 def clean_split(splits: Splits, name: str, report: SplitReport) -> list[LabeledPost]:
-    """The posts of a split that share nothing with any other, in their order: the duplicate-clean test set.
+    """The posts of a split that share nothing with any other, in their order:
+    the duplicate-clean test set.
 
     Arguments:
         splits: As given to `check_splits`.
@@ -154,7 +157,9 @@ def clean_split(splits: Splits, name: str, report: SplitReport) -> list[LabeledP
 def near_duplicate_groups(
     posts: Sequence[Post], image_root: Path, limits: ImageLimits = ImageLimits()
 ) -> list[int]:
-    """A number for each post; posts with near-duplicate texts or photos, or chains of them, have the same."""
+    """A number for each post; posts with near-duplicate texts or photos, or chains of them,
+    have the same.
+    """
     signatures = [text_signature(clean_text(post.text)) for post in posts]
     hashes = [_photo_hash(post, image_root, limits) for post in posts]
     nothing = np.zeros(SIGNATURE_LENGTH)
@@ -173,11 +178,11 @@ def near_duplicate_groups(
 
 
 def folds(labels: Sequence[str], groups: Sequence[int], *, count: int, seed: int = 0) -> list[int]:
-    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share of every
-    class.
+    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share
+    of every class.
 
-    Groups go, the largest first and otherwise in random order, to the fold that has the fewest posts of the
-    group's first label.
+    Groups go, the largest first and otherwise in random order, to the fold that has the fewest
+    posts of the group's first label.
 
     Raises:
         InputError: If there are fewer groups than folds.
@@ -211,8 +216,8 @@ def make_splits(
 ) -> list[str]:
     """The part of each post, without leaks: about 70 % `train` and 15 % each `dev` and `test`.
 
-    Posts of one source id, near-duplicates and chains of them stay together; each part gets about its share
-    of every label (`folds`).
+    Posts of one source id, near-duplicates and chains of them stay together; each part gets about
+    its share of every label (`folds`).
 
     Arguments:
         posts: All posts.

@@ -1,13 +1,13 @@
-"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does not grow
-with the file.
+"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does
+not grow with the file.
 
-The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as spreadsheets do;
-TSV is never quoted, since tweets hold quotation marks. JSON may be one object a line, a list, or a page of
-posts (`data.exports`). Columns are found by name (`data.columns`) or given; a table in which nothing serves
-as text or photo is refused. How bytes spell letters is found by `data.encoding`, the order of day and month
-by a look at the whole column (`data.survey`). Values are read by `data.cells`: a row without a usable id or
-text fails alone, a time or place that cannot be read for certain is left out. All that is changed or left
-out is counted, and told in `describe`.
+The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as
+spreadsheets do; TSV is never quoted, since tweets hold quotation marks. JSON may be one object a
+line, a list, or a page of posts (`data.exports`). Columns are found by name (`data.columns`) or
+given; a table in which nothing serves as text or photo is refused. How bytes spell letters is found
+by `data.encoding`, the order of day and month by a look at the whole column (`data.survey`). Values
+are read by `data.cells`: a row without a usable id or text fails alone, a time or place that cannot
+be read for certain is left out. All that is changed or left out is counted, and told in `describe`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,14 +49,14 @@ def read_posts(
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
-        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`, `event`)
-            to its column, or a path into objects of JSON (`record.text`), where the name does not say it; to
-            an empty text where no column is to be taken.
+        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`,
+            `event`) to its column, or a path into objects of JSON (`record.text`), where the name
+            does not say it; to an empty text where no column is to be taken.
         encoding: How the file spells letters, where it is not found by itself.
 
     Raises:
-        InputError: If there is no such file, it is empty or of another kind, a column is not in it, or no row
-            has a text or a photo.
+        InputError: If there is no such file, it is empty or of another kind, a column is not in it,
+            or no row has a text or a photo.
         MissingExtraError: If an Excel file is given and openpyxl is not installed.
     """
     path, table = _open(path)
@@ -78,8 +78,8 @@ def read_posts(
 
 @dataclass(frozen=True)
 class _Table:
-    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON: with
-    all)."""
+    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON:
+    with all)."""
 
     name: str
     columns: Callable[[Path, Encoding], list[str]]
@@ -107,7 +107,8 @@ def _open(path: Path) -> tuple[Path, _Table]:
 def table_rows(
     path: Path, columns: Sequence[str], *, encoding: str | None = None
 ) -> tuple[list[str], Iterator[Mapping[str, object] | BrokenRow]]:
-    """The names of a table's columns, and its rows with some of them, row for row as `read_posts` reads them.
+    """The names of a table's columns, and its rows with some of them,
+    row for row as `read_posts` reads them.
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
@@ -209,7 +210,9 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def fingerprint(self) -> str:
-        """16 hex digits over the file's bytes, the columns, the encoding and the version of this reader."""
+        """16 hex digits over the file's bytes, the columns,
+        the encoding and the version of this reader.
+        """
         try:
             return fingerprint(
                 {
@@ -224,8 +227,8 @@ class _TablePosts:
             raise _unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, encoding and columns, whether ids were made, and `notes`: what reading
-        found and changed, with counts of the last pass.
+        """The file, its format, encoding and columns, whether ids were made, and `notes`: what
+        reading found and changed, with counts of the last pass.
         """
         said = [
             self._encoding.note(self.path.name),

@@ -1,7 +1,7 @@
 """What crisislens says of one post, in a form that a program can read back and a person can check.
 
-The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a test
-holds every record against it.
+The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a
+test holds every record against it.
 """
 
 from html import escape
@@ -27,8 +27,8 @@ _SHOWN = 280
 
 
 def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuses what a file of records could not give back: too much, numbers that are not finite, half of a
-    surrogate pair, or nesting that no reader of JSON follows.
+    """Refuses what a file of records could not give back: too much, numbers that are not finite,
+    half of a surrogate pair, or nesting that no reader of JSON follows.
     """
     try:
         written = to_json(extensions, inf_nan_mode="constants")
@@ -47,8 +47,8 @@ def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
 class TaskAssessment(BaseModel):
     """One task's answer for one post.
 
-    `label` is always the most probable class, also where the model abstains, so that a reader can still see
-    what it leaned to.
+    `label` is always the most probable class, also where the model abstains, so that a reader can
+    still see what it leaned to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,8 +71,8 @@ class TaskAssessment(BaseModel):
 
     @property
     def said(self) -> str:
-        """The answer in words: its labels, `none` where several might hold and none does, and what the model
-        leans to where it abstains.
+        """The answer in words: its labels, `none` where several might hold and none does, and what
+        the model leans to where it abstains.
         """
         # probabilities of one answer add up to 1, those of several do not
         several = abs(sum(self.probabilities.values()) - 1) > _ROUNDED * len(self.probabilities)
@@ -103,9 +103,9 @@ class Provenance(BaseModel):
 class Assessment(BaseModel):
     """Everything that is said of one post.
 
-    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a task that a
-    post gives no ground for (damage without a photo or text) is answered with an abstention, never left out
-    silently.
+    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a
+    task that a post gives no ground for (damage without a photo or text) is answered with an
+    abstention, never left out silently.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

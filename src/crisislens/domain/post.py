@@ -1,4 +1,6 @@
-"""A post: what a person wrote and showed, as it came. Nothing here is cleaned, decoded or judged."""
+"""A post: what a person wrote and showed, as it came.
+Nothing here is cleaned, decoded or judged.
+"""
 
 from datetime import datetime
 
@@ -9,8 +11,8 @@ __all__ = ["ImageRef", "Post"]
 
 
 class ImageRef(BaseModel):
-    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and nowhere
-    else.
+    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and
+    nowhere else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +39,8 @@ class Post(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
     event: str | None = Field(default=None, description="The event the source files it under, if any")
-    # of the reading, not of the post: they stand in the assessment's notes and reasons, never in the record
+    # of the reading, not of the post: they stand in the assessment's notes and reasons,
+    # never in the record
     remarks: SkipJsonSchema[tuple[str, ...]] = Field(
         default=(),
         exclude=True,
@@ -51,7 +54,9 @@ class Post(BaseModel):
     @field_validator("id", "text", mode="after")
     @classmethod
     def _no_half_characters(cls, value: str) -> str:
-        """Half a surrogate pair is no character and cannot be written as UTF-8; it becomes U+FFFD."""
+        """Half a surrogate pair is no character and cannot be written as UTF-8;
+        it becomes U+FFFD.
+        """
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @property

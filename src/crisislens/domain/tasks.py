@@ -1,21 +1,24 @@
-r"""Tasks as data: what is asked of a post, the answers in their order, and all that other rooms need to know.
+r"""Tasks as data: what is asked of a post, the answers in their order,
+and all that other rooms need to know.
 
-Nobody else spells the name of a class or of a task: reports read titles and tones from here, urgency its
-weights, readers of data sets their merges, run files their settings. A new task of ours is one entry below;
-a user's own is a section of the run file (`training.config.TaskConfig`) or is read from the label column.
+Nobody else spells the name of a class or of a task: reports read titles and tones from here,
+urgency its weights, readers of data sets their merges, run files their settings. A new task of ours
+is one entry below; a user's own is a section of the run file (`training.config.TaskConfig`) or is
+read from the label column.
 
-The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of different
-settings never do.
+The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of
+different settings never do.
 
-Urgency, our own heuristic (no paper), from calibrated probabilities $P$ of the labels $c$ of tasks $k$ with
-weights $w_{kc}$ and shares $s_k$,
+Urgency, our own heuristic (no paper), from calibrated probabilities $P$ of the labels $c$ of tasks
+$k$ with weights $w_{kc}$ and shares $s_k$,
 
 $$u = \prod_{k \in \text{gates}} \sum_c w_{kc} P_k(c) \cdot
   \sum_{k \notin \text{gates}} s_k \sum_c w_{kc} P_k(c).$$
 
-Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025, https://arxiv.org/abs/2507.05165,
-Table 1; B2: the merges of Ofli et al. 2020, https://arxiv.org/abs/2004.11838; `humanitarian_10`: HumAID (Alam
-et al., ICWSM 2021), https://arxiv.org/abs/2104.03090.
+Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025,
+https://arxiv.org/abs/2507.05165, Table 1; B2: the merges of Ofli et al. 2020,
+https://arxiv.org/abs/2004.11838; `humanitarian_10`: HumAID (Alam et al., ICWSM 2021),
+https://arxiv.org/abs/2104.03090.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +32,8 @@ from crisislens.core.registry import Registry
 __all__ = ["ASKED", "MARKED", "SETTINGS", "TASKS", "Label", "Task", "Tone", "own_task", "readable"]
 
 Tone = Literal["grave", "warm", "calm", "plain"]
-"""How a report colors an answer: people are in danger, things are broken, help is under way, anything
-else.
+"""How a report colors an answer: people are in danger, things are broken, help is under way,
+anything else.
 """
 
 
@@ -67,7 +70,8 @@ class Label(BaseModel):
 
 
 class Task(BaseModel):
-    """One question with its answers in their fixed order; the index in `classes` is the index of the logit.
+    """One question with its answers in their fixed order;
+    the index in `classes` is the index of the logit.
 
     >>> b2 = TASKS["humanitarian_b2"]
     >>> b2.index("vehicle_damage") == b2.index("infrastructure_and_utility_damage")
@@ -88,7 +92,9 @@ class Task(BaseModel):
     phrase: str = ""
     """The question inside a sentence: "not sure about …"."""
     settings: dict[str, str] = {}
-    """The settings that use it: from the id to the word for it in the file names of CrisisMMD's tables."""
+    """The settings that use it: from the id to the word for it in the file
+    names of CrisisMMD's tables.
+    """
     ordered: bool = False
     """True where the classes are a scale, the first the least."""
     several: bool = False
@@ -178,8 +184,8 @@ class Task(BaseModel):
         return self.classes.index(name)
 
     def weight(self, probabilities: Mapping[str, float]) -> float:
-        """The part of urgency that one task gives: Σ w P over its labels, at most 1; of labels of which
-        several may hold the largest w P, so that many small doubts are not one large need.
+        """The part of urgency that one task gives: Σ w P over its labels, at most 1; of labels of
+        which several may hold the largest w P, so that many small doubts are not one large need.
         """
         parts = [label.urgency * probabilities.get(label.name, 0.0) for label in self.labels]
         return min(1.0, max(parts) if self.several else sum(parts))
@@ -212,8 +218,8 @@ def own_task(
         ordered: Whether the classes are a scale, the first the least.
 
     Raises:
-        DataError: If the classes do not make a task, or titles or weights are of classes that it does not
-            have.
+        DataError: If the classes do not make a task, or titles or weights are of classes that it
+            does not have.
     """
     for what, given in (("titles", titles), ("urgency", urgency)):
         strange = sorted(set(given or {}) - set(classes))

@@ -1,15 +1,15 @@
-r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and markers around a
-pair of entities.
+r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and
+markers around a pair of entities.
 
-A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a
-link is read as one word, `http`), and its context by itself the same way, or behind the text (`joint`):
-`[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands between `[unused0]` and `[unused1]`, the
-tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
-https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve that are
-none of the special ones).
+A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a
+word (a link is read as one word, `http`), and its context by itself the same way, or behind the
+text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands between
+`[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini
+Soares et al., 2019, https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its
+last four ids serve that are none of the special ones).
 
-An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a
-mention, a hashtag, digits, all capitals, …). Nothing of a post depends on another one.
+An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a
+link, a mention, a hashtag, digits, all capitals, …). Nothing of a post depends on another one.
 """
 
 import re
@@ -40,9 +40,11 @@ class EncodedWords:
         ids: Word pieces of the text, and of the context behind it where it was read so.
         shapes: The spelling of each piece's word.
         starts: The place of the first piece of each word that was read.
-        context_ids: Word pieces of the context where it is read by itself; empty where there is none.
+        context_ids: Word pieces of the context where it is read by itself;
+            empty where there is none.
         ends: The places of the markers that open head and tail; empty where no pair was asked for.
-        context_start: Where in `ids` the context begins; the length of `ids` where it does not stand there.
+        context_start: Where in `ids` the context begins;
+            the length of `ids` where it does not stand there.
     """
 
     ids: tuple[int, ...]
@@ -119,7 +121,8 @@ class WordReader:
     ) -> EncodedWords:
         """Encodes one post.
 
-        Words that do not fit into the encoder's length are left out; `starts` says how many were read.
+        Words that do not fit into the encoder's length are left out;
+        `starts` says how many were read.
 
         Arguments:
             words: At least one word.
@@ -172,8 +175,8 @@ class WordReader:
         """The pieces of a word or text, without special tokens."""
         known = self._known.get(word)
         if known is None:
-            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the others do
-            # not care
+            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the
+            # others do not care
             [cut] = self.encoder.tokenize([f" {word}"])
             known = tuple(i for i, (a, b) in zip(cut.ids, cut.offsets, strict=True) if b > a)
             if len(self._known) < 100_000:
@@ -184,8 +187,8 @@ class WordReader:
 def _edges(
     pair: tuple[Mention, Mention] | None,
 ) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
-    """From a word's place to the markers that open before it, and from the place after a word to those that
-    close there.
+    """From a word's place to the markers that open before it, and from the place after a word to
+    those that close there.
     """
     opens, closes = dict[int, tuple[int, ...]](), dict[int, tuple[int, ...]]()
     for side, mention in enumerate(pair or ()):

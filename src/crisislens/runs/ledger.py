@@ -1,15 +1,15 @@
-"""Ledgers: what of a run is done, on disk, so that a run that was killed goes on and ends with the same
-bytes.
+"""Ledgers: what of a run is done, on disk, so that a run that was killed goes on and ends with the
+same bytes.
 
-`ChunkFiles` keeps one file a finished chunk, for results that are put together at the end. Its first line
-says what the file holds: how many rows, the digest of the lines, of what stands beside them, and the pictures
-that were read. A file that does not say so truly (cut, foreign, made from a picture that was replaced) is
-made anew, never taken. `Lines` keeps the whole lines of one growing file, for results that are written in
-order. `Through` keeps nothing: the records go straight into sinks, and what the step was answered stands in a
-store of its own.
+`ChunkFiles` keeps one file a finished chunk, for results that are put together at the end. Its
+first line says what the file holds: how many rows, the digest of the lines, of what stands beside
+them, and the pictures that were read. A file that does not say so truly (cut, foreign, made from a
+picture that was replaced) is made anew, never taken. `Lines` keeps the whole lines of one growing
+file, for results that are written in order. `Through` keeps nothing: the records go straight into
+sinks, and what the step was answered stands in a store of its own.
 
-What names a ledger (a folder, a part of a file's name) is the fingerprint of the source, the step and the
-form of the records, so another run never finds it.
+What names a ledger (a folder, a part of a file's name) is the fingerprint of the source, the step
+and the form of the records, so another run never finds it.
 """
 
 import hashlib
@@ -37,8 +37,8 @@ _GOOD, _FAILED = "A", "F"
 
 @runtime_checkable
 class Ledger(Protocol[R_contra, P]):
-    """Knows what is done. `holds` and `pack` are called where a chunk is worked on, `enter` in the engine's
-    thread and in the order of the source.
+    """Knows what is done. `holds` and `pack` are called where a chunk is worked on, `enter` in the
+    engine's thread and in the order of the source.
     """
 
     def start(self) -> int:
@@ -159,7 +159,8 @@ class ChunkFiles(Generic[R]):
         return [self._path(index, "side") for index in range(self._chunks)]
 
     def records(self, read: Callable[[str], T]) -> Iterator[Record[T]]:
-        """Everything that was entered, in the order of the source; lines are parsed where a sink asks.
+        """Everything that was entered, in the order of the source;
+        lines are parsed where a sink asks.
 
         Arguments:
             read: What the sinks get, from a line.
@@ -292,7 +293,8 @@ class Through(Generic[R]):
     Arguments:
         feed: The sinks.
         line: A record as one line of JSON.
-        where: Where what the step was answered is kept, for the sentence that an interrupted run ends with.
+        where: Where what the step was answered is kept,
+            for the sentence that an interrupted run ends with.
     """
 
     def __init__(self, feed: Feed[R], *, line: Callable[[R], str], where: str) -> None:

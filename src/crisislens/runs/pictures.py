@@ -1,5 +1,5 @@
-"""What a run remembers of the pictures it read, so that a picture that was replaced between a kill and the
-restart is seen without reading it.
+"""What a run remembers of the pictures it read, so that a picture that was replaced between a kill
+and the restart is seen without reading it.
 """
 
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Sinks: where records go. A sink eats records in one pass and knows no model; several are fed together, so
-that a run is read once however many files are made of it.
+"""Sinks: where records go. A sink eats records in one pass and knows no model; several are fed
+together, so that a run is read once however many files are made of it.
 
 A sink is registered under the name that `analyze --also` takes; its file is `assessments.NAME`:
 
@@ -11,8 +11,9 @@ A sink is registered under the name that `analyze --also` takes; its file is `as
 >>> sinks.register("ids")(Ids) is Ids
 True
 
-A sink writes beside its place. Only when every sink has eaten every record do the files take their places. A
-record that one sink cannot write costs its row there and nothing else; how many these are is told.
+A sink writes beside its place. Only when every sink has eaten every record do the files take their
+places. A record that one sink cannot write costs its row there and nothing else;
+how many these are is told.
 """
 
 from abc import ABC, abstractmethod
@@ -114,8 +115,8 @@ SINKS: Registry[SinkClass] = Registry(
         "geojson": "crisislens.report.geojson:GeoJsonSink",
     },
 )
-"""From the name that `analyze --also` takes, which is the suffix of the file, to what makes the sink of a
-file.
+"""From the name that `analyze --also` takes, which is the suffix of the file, to what makes the
+sink of a file.
 """
 
 
@@ -292,7 +293,9 @@ def _no_record(_line: str) -> Any:
 
 
 def line_of_failed(failed: FailedPost) -> str:
-    """A failed row as one line of JSON; half characters, which cannot be written, become question marks."""
+    """A failed row as one line of JSON; half characters, which cannot be written,
+    become question marks.
+    """
     try:
         return failed.model_dump_json()
     except ValueError:

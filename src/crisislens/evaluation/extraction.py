@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict
 from crisislens.core.errors import InputError
 from crisislens.domain.extraction import NO_RELATION, Link, Mention
 from crisislens.evaluation.resampling import interval, resample_counts
-from crisislens.evaluation.significance import PairedDifference
+from crisislens.evaluation.significance import PairedDifference, paired_difference
 
 __all__ = [
     "ExtractionReport",
@@ -219,15 +219,9 @@ def paired_f1(
     """
     if not counts_a or not counts_b or len({len(c) for c in (*counts_a, *counts_b)}) != 1:
         raise InputError("both systems need counts of the same posts; score them on one file")
-    (a, drawn_a), (b, drawn_b) = (_mean_f1(counts, resamples, seed) for counts in (counts_a, counts_b))
-    d, d_star = a - b, drawn_a - drawn_b
-    low, high = interval(d_star)
-    # under the null hypothesis the difference is 0, so the resamples are moved there before they are compared
-    surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
-    p_value = (1 + surprising) / (1 + resamples)
-    return PairedDifference(
-        metric="micro_f1", a=a, b=b, difference=d, low=low, high=high, p_value=p_value, resamples=resamples
-    )
+    # equal seeds draw equal posts, which pairs the systems
+    first, second = _mean_f1(counts_a, resamples, seed), _mean_f1(counts_b, resamples, seed)
+    return paired_difference("micro_f1", first, second)
 
 
 def _mean_f1(

@@ -19,7 +19,7 @@ clusters (CrisisMMD has seven events) they are not to be relied on.
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-__all__ = ["cluster_counts", "interval", "resample_cells", "resample_counts"]
+__all__ = ["cluster_counts", "gather_counts", "interval", "resample_cells", "resample_counts"]
 
 # multiplicities held at once: 32 MB of them
 _CHUNK = 4_000_000
@@ -41,6 +41,21 @@ def cluster_counts(
         .reshape(len(names), size)
         .astype(np.float64)
     )
+
+
+def gather_counts(
+    counts: Float[np.ndarray, "s k"], clusters: Shaped[np.ndarray, " s"]
+) -> Float[np.ndarray, "g k"]:
+    """Counts of posts summed over what is drawn together, clusters in sorted order.
+
+    >>> gather_counts(np.array([[1.0], [2.0], [4.0]]), np.array(["b", "a", "b"])).tolist()
+    [[2.0], [5.0]]
+    """
+    names, which = np.unique(clusters, return_inverse=True)
+    summed = np.zeros((len(names), counts.shape[1]))
+    # not `summed[which] += counts`, which keeps only the last post of each cluster
+    np.add.at(summed, which, counts)
+    return summed
 
 
 def resample_counts(

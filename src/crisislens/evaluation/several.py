@@ -28,7 +28,7 @@ from crisislens.core.errors import InputError
 from crisislens.evaluation.calibration import TEMPERATURES, CalibrationScores
 from crisislens.evaluation.checks import check_clusters, check_logits
 from crisislens.evaluation.classification import ClassificationReport, ClassScores, Estimate, GroupScores
-from crisislens.evaluation.resampling import interval, resample_counts
+from crisislens.evaluation.resampling import gather_counts, interval, resample_counts
 
 __all__ = [
     "HOLDS",
@@ -232,10 +232,7 @@ def _estimates(
     if resamples == 0:
         return {name: _exact(float(values[name][0])) for name in _SCORES}
     if clusters is not None:
-        _, which = np.unique(clusters, return_inverse=True)
-        gathered = np.zeros((which.max() + 1, counts.shape[1]))
-        np.add.at(gathered, which, counts)
-        counts = gathered
+        counts = gather_counts(counts, clusters)
     drawn = label_scores(resample_counts(counts, resamples=resamples, seed=seed))
     estimates = {}
     for name in _SCORES:

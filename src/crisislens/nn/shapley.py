@@ -21,18 +21,18 @@ running sums $N_p = \sum_{q \leq p} w_q s_q$ and $D_p = \sum_{q \leq p} w_q$ of 
 $w = e^{s/\tau}$ (or 1), $v = N / D$ costs O(M k) a target. Players that are absent weigh nothing:
 they get exactly zero, and nobody else's value changes.
 
-With the uniform expectation the values are affine in the similarities. A player that joins as number $p$
-moves the mean of those before it, whose expected mean is $\bar s_{-i} = \sum_{l \neq i} s_{lj} / (k - 1)$,
-by $(s_{ij} - \bar s_{-i}) / p$, and the first one brings $s_{ij}$ itself; the mean over $p = 1 \dots k$ is,
-with $H_k = \sum_{p=1}^k 1/p$,
+With the uniform expectation the values are affine in the similarities. A player that joins as
+number $p$ moves the mean of those before it, whose expected mean is
+$\bar s_{-i} = \sum_{l \neq i} s_{lj} / (k - 1)$, by $(s_{ij} - \bar s_{-i}) / p$, and the first one
+brings $s_{ij}$ itself; the mean over $p = 1 \dots k$ is, with $H_k = \sum_{p=1}^k 1/p$,
 
 $$\varphi_{ij} = \frac{1}{k} \big[s_{ij} + (H_k - 1)(s_{ij} - \bar s_{-i})\big] = a_k s_{ij} + b_j,
   \qquad a_k = \frac{1}{k}\Big[1 + (H_k - 1)\frac{k}{k - 1}\Big],$$
 
-where $b_j$ is the same for all players. A softmax over players does not see $b_j$: the softmax loss over
-uniform values *is* InfoNCE at the temperature $\tau' / a_k$ (`uniform_slope`). Only the softmax expectation,
-or another coalition value that is not a mean, gives Shapley values something of their own to say. This is
-OUR derivation.
+where $b_j$ is the same for all players. A softmax over players does not see $b_j$: the softmax loss
+over uniform values *is* InfoNCE at the temperature $\tau' / a_k$ (`uniform_slope`). Only the
+softmax expectation, or another coalition value that is not a mean, gives Shapley values something
+of their own to say. This is OUR derivation.
 
 Sources: Shapley, 1953; Castro et al., 2009, https://doi.org/10.1016/j.cor.2008.04.004 (sampling
 permutations); Mitchell et al., 2022, https://arxiv.org/abs/2104.12199, Sec. 4.1 (antithetic
@@ -186,8 +186,8 @@ def permutation_shapley(
 def uniform_slope(players: int) -> float:
     r"""$a_k$: how much of a similarity a Shapley value holds under the uniform expectation.
 
-    $\varphi_{ij} = a_k s_{ij} + b_j$, so a softmax over values at $\tau'$ is one over similarities at
-    $\tau' / a_k$. Derived at the top of the module.
+    $\varphi_{ij} = a_k s_{ij} + b_j$, so a softmax over values at $\tau'$ is one over similarities
+    at $\tau' / a_k$. Derived at the top of the module.
 
     Arguments:
         players: The number of players k.

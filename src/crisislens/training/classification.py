@@ -7,7 +7,6 @@ accuracy is the share of posts all of whose labels are right.
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -26,10 +25,10 @@ from crisislens.training.inputs import Inputs, Labeled
 from crisislens.training.loop import train as run_loop
 from crisislens.training.objectives import HiddenModalities, LabelLoss, Objective, SeveralLabelsLoss
 from crisislens.training.predict import evaluation_batches
-from crisislens.training.recipe import EpochEnd, Judge, Recipe
+from crisislens.training.recipe import EpochEnd, Judge, Recipe, Trained
 from crisislens.training.trainer import Machine, build_loggers
 
-__all__ = ["EpochRecord", "LabelJudge", "Outcome", "SeveralLabelsJudge", "train_network"]
+__all__ = ["EpochRecord", "LabelJudge", "SeveralLabelsJudge", "train_network"]
 
 
 class EpochRecord(BaseModel):
@@ -49,21 +48,6 @@ class EpochRecord(BaseModel):
     dev_macro_f1: float
     dev_weighted_f1: float
     seconds: float
-
-
-@dataclass
-class Outcome:
-    """What training left behind.
-
-    Attributes:
-        best_epoch: The epoch that was kept, counted from 1.
-        history: All epochs.
-        resumed_from: Epochs that an earlier, killed run had finished; 0 for a run in one piece.
-    """
-
-    best_epoch: int
-    history: list[EpochRecord] = field(default_factory=list)
-    resumed_from: int = 0
 
 
 class _DevJudge(Judge[EpochRecord]):
@@ -141,7 +125,7 @@ def train_network(
     resume: bool = False,
     after_epoch: Callable[[EpochRecord], None] | None = None,
     several: bool = False,
-) -> Outcome:
+) -> Trained[EpochRecord]:
     """Trains a network in place and leaves it with the weights of its best epoch on the development
     posts, in evaluation mode.
 
@@ -169,7 +153,7 @@ def train_network(
     order = EpochOrder(lengths, run.batch_posts, seed, fixed=run.fixed_batches)
     judge = (SeveralLabelsJudge if several else LabelJudge)(*dev, run)
     folder = Path() if checkpoint is None else checkpoint.parent
-    trained = run_loop(
+    return run_loop(
         network,
         _objective(run, weights, several=several),
         Batches(order, Labeled(*train), count=len(order(0))),
@@ -181,7 +165,6 @@ def train_network(
         after_epoch=after_epoch,
         loggers=build_loggers(run.loggers, folder, f"{run.name}-seed-{seed}"),
     )
-    return Outcome(trained.best_epoch, trained.history, trained.resumed_from)
 
 
 def _objective(run: RunConfig, weights: Float[Tensor, " c"] | None, *, several: bool) -> Objective:

@@ -29,12 +29,13 @@ from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
 from crisislens.training.calibrate import chosen
-from crisislens.training.classification import EpochRecord, Outcome, train_network
+from crisislens.training.classification import EpochRecord, train_network
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
 from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
+from crisislens.training.recipe import Trained
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
 from crisislens.training.starting import check_free, check_run, open_folder, run_folder
 from crisislens.training.tuning import open_network
@@ -149,11 +150,11 @@ def fit(
             prepared = prepare(run, data, encoders, cache, progress=on_features)
         assert prepared is not None
         started = time.perf_counter()
-        network, outcome = _train(
+        network, trained = _train(
             run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
         )
         logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
-        result = _judge(run, seed, folder, data, logits, outcome, started)
+        result = _judge(run, seed, folder, data, logits, trained, started)
         write_artifact(
             folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold
         )
@@ -219,7 +220,7 @@ def _train(
     *,
     resume: bool,
     on_epoch: Callable[[EpochRecord], None] | None,
-) -> tuple[nn.Module, Outcome]:
+) -> tuple[nn.Module, Trained[EpochRecord]]:
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
     network: nn.Module = model
@@ -232,7 +233,7 @@ def _train(
         weights = positive_weights(y["train"], run.loss.balance)
     else:
         weights = class_weights(y["train"], len(data.space), run.loss.balance)
-    outcome = train_network(
+    trained = train_network(
         network,
         run,
         seed=seed,
@@ -244,7 +245,7 @@ def _train(
         resume=resume,
         after_epoch=on_epoch,
     )
-    return network, outcome
+    return network, trained
 
 
 def _judge(
@@ -253,7 +254,7 @@ def _judge(
     folder: Path,
     data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
-    outcome: Outcome,
+    trained: Trained[EpochRecord],
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
@@ -275,8 +276,8 @@ def _judge(
         seed=seed,
         data=data.fingerprint,
         folder=folder,
-        best_epoch=outcome.best_epoch,
-        history=outcome.history,
+        best_epoch=trained.best_epoch,
+        history=trained.history,
         abstention=threshold,
         test=on_test(),
         clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,

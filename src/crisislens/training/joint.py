@@ -24,10 +24,10 @@ from crisislens.core.config import Config
 from crisislens.features.cache import FeatureCache
 from crisislens.nn.joint import JointEncoder
 from crisislens.training.batches import Batches
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import JointSpaceLoss
+from crisislens.training.optimizer import head_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -109,24 +109,16 @@ def train_joint(
         dropout=config.dropout,
     )
     objective = JointSpaceLoss(width=config.width, match=config.match, temperature=config.temperature)
+    optimizer = head_recipe(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     train(
         joint,
         objective,
         _batches(pairs, photos, config),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return joint
-
-
-def _optimizer(config: JointTraining) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="cosine",
-        gradient_clip=1.0,
-    )
 
 
 def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[Batch]:

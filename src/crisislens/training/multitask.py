@@ -25,10 +25,10 @@ from crisislens.core.config import Config
 from crisislens.encoders.base import TextEncoder, TokenizedText, pad_ids
 from crisislens.encoders.lora import LoraState, add_lora, lora_state
 from crisislens.training.batches import Batches, StreamOrder, batch_count, similar_batches
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import TextTasksLoss
+from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -170,26 +170,20 @@ def train_text_classifier(
     torch.manual_seed(config.seed)
     _unfreeze(encoder, config)
     network = _TextNetwork(encoder, tasks, dropout=config.dropout)
+    optimizer = adapter_recipe(
+        learning_rate=config.learning_rate,
+        head_learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+    )
     train(
         network,
         TextTasksLoss(_weights(texts, tasks, config.balance), smoothing=config.smoothing),
         _batches(encoder, texts, tasks, config),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return TextClassifier(encoder, network.heads)
-
-
-def _optimizer(config: AdapterConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.head_learning_rate,
-        encoder_learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="slope",
-        warm_up=0.06,
-        gradient_clip=1.0,
-    )
 
 
 def _batches(

@@ -22,7 +22,47 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, R
 
 from crisislens.training.config import OptimizerConfig
 
-__all__ = ["build_optimizer", "build_plateau", "build_schedule", "rate_factor"]
+__all__ = [
+    "adapter_recipe",
+    "build_optimizer",
+    "build_plateau",
+    "build_schedule",
+    "head_recipe",
+    "rate_factor",
+]
+
+
+def adapter_recipe(
+    *, learning_rate: float, head_learning_rate: float, weight_decay: float
+) -> OptimizerConfig:
+    """The recipe of what is trained inside a text encoder together with what reads it.
+
+    Arguments:
+        learning_rate: Peak rate of the encoder's differences.
+        head_learning_rate: Peak rate of all else.
+        weight_decay: Of AdamW.
+    """
+    return OptimizerConfig(
+        learning_rate=head_learning_rate,
+        encoder_learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        # not `linear`: the adapters and rationale models that ship were trained so
+        schedule="slope",
+        warm_up=0.06,
+        gradient_clip=1.0,
+    )
+
+
+def head_recipe(*, learning_rate: float, weight_decay: float) -> OptimizerConfig:
+    """The recipe of what is trained on features that stay as they are.
+
+    Arguments:
+        learning_rate: Peak rate.
+        weight_decay: Of AdamW.
+    """
+    return OptimizerConfig(
+        learning_rate=learning_rate, weight_decay=weight_decay, schedule="cosine", gradient_clip=1.0
+    )
 
 
 def build_optimizer(

@@ -28,10 +28,10 @@ from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.grouping import group_by_length
 from crisislens.nn.word_owners import WindowBatch
 from crisislens.training.batches import Batches, batch_count
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import EvidenceLoss
+from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -141,11 +141,16 @@ def train_rationalizer(
         balance=config.balance,
         smoothing=config.smoothing,
     )
+    optimizer = adapter_recipe(
+        learning_rate=config.learning_rate,
+        head_learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+    )
     train(
         model,
         objective,
         _batches(examples, config, encoder.pad_id),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
@@ -171,17 +176,6 @@ def _examples(texts: Sequence[AnnotatedText], classes: Sequence[str], cutter: Wo
         for text in texts
         for window in cutter.cut(text.text)
     ]
-
-
-def _optimizer(config: RationaleConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.head_learning_rate,
-        encoder_learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="slope",
-        warm_up=0.06,
-        gradient_clip=1.0,
-    )
 
 
 def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> Batches[Batch]:

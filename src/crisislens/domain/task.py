@@ -195,16 +195,15 @@ def own_task(
 
     Raises:
         DataError: If the classes do not make a task, or titles or weights are of classes that it
-            does not have.
+            does not have, or a weight is outside of [0, 1].
     """
     for what, given in (("titles", titles), ("urgency", urgency)):
         strange = sorted(set(given or {}) - set(classes))
         if strange:
             raise DataError(f"{what} of task {name!r} name {strange}; its classes are {', '.join(classes)}")
-    labels = tuple(
-        Label(name=c, title=(titles or {}).get(c, ""), urgency=(urgency or {}).get(c, 0.0)) for c in classes
-    )
+    titles, urgency = titles or {}, urgency or {}
     try:
+        labels = tuple(Label(name=c, title=titles.get(c, ""), urgency=urgency.get(c, 0.0)) for c in classes)
         return Task(name=name, question=name, labels=labels, several=several, ordered=ordered)
     except ValueError as error:
         reason = " ".join(str(error).split())[:300]

@@ -122,9 +122,9 @@ def test_runs_that_hold_different_locks_write_side_by_side(tmp_path: Path) -> No
 
 def test_a_busy_folder_is_told_in_the_callers_words(tmp_path: Path) -> None:
     with sole_writer(tmp_path):
-        with pytest.raises(InputError, match="another run is writing into .*--out"), sole_writer(tmp_path):
+        with pytest.raises(InputError, match=r"another run is writing into .*--out"), sole_writer(tmp_path):
             pass
-        with pytest.raises(InputError, match="^wait$"), sole_writer(tmp_path, busy="wait"):
+        with pytest.raises(InputError, match=r"^wait$"), sole_writer(tmp_path, busy="wait"):
             pass
     with sole_writer(tmp_path):
         pass
@@ -149,7 +149,7 @@ def test_what_is_written_may_be_read_by_others(tmp_path: Path) -> None:
 
 def test_a_folder_in_the_files_place_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(OSError, match="directory|Directory"):
+    with pytest.raises(OSError, match=r"directory|Directory"):
         atomic_write(tmp_path / "out", "x")
     assert [path.name for path in tmp_path.iterdir()] == ["out"], "nothing half written stays"
 

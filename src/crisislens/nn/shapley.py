@@ -21,6 +21,19 @@ $N_p = \sum_{q \leq p} w_q s_q$ and $D_p = \sum_{q \leq p} w_q$ of weights $w = 
 $v = N / D$ costs O(M k) a target. Players that are absent weigh nothing: they get exactly zero, and nobody
 else's value changes.
 
+With the uniform expectation the values are affine in the similarities. A player that joins as number $p$
+moves the mean of those before it, whose expected mean is $\bar s_{-i} = \sum_{l \neq i} s_{lj} / (k - 1)$,
+by $(s_{ij} - \bar s_{-i}) / p$, and the first one brings $s_{ij}$ itself; the mean over $p = 1 \dots k$ is,
+with $H_k = \sum_{p=1}^k 1/p$,
+
+$$\varphi_{ij} = \frac{1}{k} \big[s_{ij} + (H_k - 1)(s_{ij} - \bar s_{-i})\big] = a_k s_{ij} + b_j,
+  \qquad a_k = \frac{1}{k}\Big[1 + (H_k - 1)\frac{k}{k - 1}\Big],$$
+
+where $b_j$ is the same for all players. A softmax over players does not see $b_j$: the softmax loss over
+uniform values *is* InfoNCE at the temperature $\tau' / a_k$ (`uniform_slope`). Only the softmax expectation,
+or another coalition value that is not a mean, gives Shapley values something of their own to say. This is
+OUR derivation.
+
 Sources: Shapley, 1953; Castro et al., 2009, https://doi.org/10.1016/j.cor.2008.04.004 (sampling
 permutations); Mitchell et al., 2022, https://arxiv.org/abs/2104.12199, Sec. 4.1 (antithetic permutations).
 The game after Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854: that players are contexts, texts
@@ -47,6 +60,7 @@ __all__ = [
     "coalition_values",
     "exact_shapley",
     "permutation_shapley",
+    "uniform_slope",
 ]
 
 Expectation = Literal["softmax", "uniform"]
@@ -165,6 +179,24 @@ def permutation_shapley(
     marginal = torch.cat([value[:, :1], value[:, 1:] - value[:, :-1]], dim=1)
     back = rearrange(order.argsort(dim=1), "m k -> m k 1").expand_as(marginal)
     return marginal.gather(1, back).mean(0)
+
+
+def uniform_slope(players: int) -> float:
+    r"""$a_k$: how much of a similarity a Shapley value holds under the uniform expectation.
+
+    $\varphi_{ij} = a_k s_{ij} + b_j$, so a softmax over values at $\tau'$ is one over similarities at
+    $\tau' / a_k$. Derived at the top of the module.
+
+    Arguments:
+        players: The number of players k.
+
+    Raises:
+        ValueError: If there are fewer than two players.
+    """
+    if players < 2:
+        raise ValueError(f"{players} players have nothing to compare; at least 2 are needed")
+    harmonic = sum(1 / p for p in range(1, players + 1))
+    return (1 + (harmonic - 1) * players / (players - 1)) / players
 
 
 def _weights(

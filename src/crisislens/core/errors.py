@@ -10,15 +10,19 @@ from typing import ClassVar
 __all__ = [
     "CacheError",
     "ConfigError",
+    "ConflictError",
     "CrisisLensError",
     "DataError",
     "ImageError",
     "InputError",
     "MissingExtraError",
     "ModelError",
+    "NotFoundError",
     "NotRegisteredError",
     "RunError",
     "StoppedError",
+    "StoreError",
+    "StoreFullError",
     "TerminatedError",
 ]
 
@@ -104,3 +108,38 @@ class TerminatedError(StoppedError):
     """The system stopped the command (SIGTERM)."""
 
     exit_code = 143
+
+
+class StoreError(CrisisLensError):
+    """The store of the service cannot be opened, read or written; nothing is half-written."""
+
+    exit_code = 8
+    http_status = 503
+
+
+class NotFoundError(InputError):
+    """What was asked for by its number or name is not in the store."""
+
+    http_status = 404
+
+
+class ConflictError(InputError):
+    """What was asked for goes against what is there, as where another reviewer holds the post."""
+
+    http_status = 409
+
+
+class StoreFullError(StoreError):
+    """The queue or the disk is full: nothing was accepted, and the sender should come again.
+
+    Arguments:
+        message: The sentence for people.
+        retry_after_s: When to come again, in seconds.
+        status: 429 where the queue is full, 507 where the disk is.
+    """
+
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int = 30, status: int = 429) -> None:
+        super().__init__(message)
+        self.retry_after_s, self.status = retry_after_s, status

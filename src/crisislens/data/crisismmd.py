@@ -29,9 +29,10 @@ from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.by_split import count_by_split
 from crisislens.data.catalog import DataConfig, OwnTask
+from crisislens.data.delimited import split_header, tsv_records
 from crisislens.data.images import resolve_image
 from crisislens.data.labeled import LabeledData
-from crisislens.data.lines import BrokenRow, read_lines, split_header, tsv_records
+from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.source import LabeledPost
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import SETTINGS, Task

@@ -24,7 +24,7 @@ from crisislens.data.columns import FIELDS
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.lines import BrokenRow
 from crisislens.data.source import LabeledPost
-from crisislens.data.splits import make_splits
+from crisislens.data.split_making import make_splits
 from crisislens.data.tabular import read_posts, table_rows
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task, own_task

@@ -82,8 +82,9 @@ def _text_columns(path: Path, wanted: list[str]) -> list[str]:
 
     with _open(path) as file:
         fields = [file.schema_arrow.field(name) for name in wanted]
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return [field.name for field in fields if any(test(field.type) for test in tests)]
+    # some writers store text as bytes without saying that it is text
+    kinds = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
+    return [field.name for field in fields if field.type in kinds]
 
 
 def _chunks(said: Any, wanted: list[str]) -> list[Any]:

@@ -3,13 +3,13 @@ r"""Prompts as versioned data: files under `assets/prompts`, each named, numbere
 $$x' = \operatorname{VLM}\big(I(x),\ \text{photo}\big), \qquad \text{the instruction } I \text{ holding the
 tweet } x$$
 
-(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of others in a
-prompt. It enters as a JSON string of disarmed text (`data.untrusted`): on one line, in quotation marks that
-it cannot close, without chat marks, with angle brackets escaped. So whatever it says, the turns of the
-conversation and the words around it stay what the file says.
+(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of
+others in a prompt. It enters as a JSON string of disarmed text (`data.untrusted`): on one line, in
+quotation marks that it cannot close, without chat marks, with angle brackets escaped. So whatever
+it says, the turns of the conversation and the words around it stay what the file says.
 
-A change of wording is a new version: captions of different versions are different captions, and the store
-keeps them apart.
+A change of wording is a new version: captions of different versions are different captions, and the
+store keeps them apart.
 """
 
 import json
@@ -101,7 +101,8 @@ class Prompt(Config):
 
 
 def find_prompt(name_or_path: str) -> Prompt:
-    """A prompt by name (`describe-v1`, or `describe` for the newest version) or by the path of a file.
+    """A prompt by name (`describe-v1`, or `describe` for the newest
+    version) or by the path of a file.
 
     Raises:
         InputError: If it is neither, with the names that exist.

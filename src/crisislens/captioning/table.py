@@ -1,5 +1,5 @@
-"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made plain and
-cut like any other.
+"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made
+plain and cut like any other.
 """
 
 from pathlib import Path

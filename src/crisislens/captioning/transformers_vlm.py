@@ -1,9 +1,9 @@
-"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT, Qwen-VL
-and kin.
+"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT,
+Qwen-VL and kin.
 
-A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is run.
-Decoding is greedy, so a caption can be made again. The chat template is the checkpoint's own; where it has
-none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
+A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is
+run. Decoding is greedy, so a caption can be made again. The chat template is the checkpoint's own;
+where it has none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
 """
 
 from typing import Any, Literal, cast
@@ -82,8 +82,8 @@ class TransformersCaptioner(Captioner):
         return Answer(answer.strip(), int(made.shape[1]))
 
     def chat(self, prompt: RenderedPrompt) -> str:
-        """The conversation as the model's template writes it, the system turn inside the user's where a
-        template knows none.
+        """The conversation as the model's template writes it, the system turn inside the user's
+        where a template knows none.
         """
         if getattr(self.processor, "chat_template", None) is None:
             return f"USER: {self.processor.image_token}\n{prompt.system} {prompt.user} ASSISTANT:"
@@ -106,7 +106,8 @@ class TransformersCaptioner(Captioner):
 
 @CAPTIONERS.register("transformers")
 def build_transformers(spec: CaptionerSpec) -> TransformersCaptioner:
-    """An image-text-to-text model of transformers on this machine (LLaVA-1.5, LLaVA-NeXT, Qwen-VL, …).
+    """An image-text-to-text model of transformers on this machine (LLaVA-1.5,
+    LLaVA-NeXT, Qwen-VL, …).
 
     Raises:
         ConfigError: If an option does not fit `TransformersOptions`.

@@ -1,17 +1,17 @@
-r"""The offline captioner: labels of the compact image model put into a sentence, and text read in the photo.
-Weak, and says so.
+r"""The offline captioner: labels of the compact image model put into a sentence, and text read in
+the photo. Weak, and says so.
 
 With the pooled EfficientNet-lite2 vector $z$ and a linear head trained on web photos of 30 classes
 (`scripts/train_photo_labels.py`),
 
 $$p = \operatorname{softmax}\big(W z / \lVert z \rVert + b\big),$$
 
-the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows nothing else:
-not how many people, not how bad the damage, nothing outside its classes. Every record that it makes is marked
-weak, and no table mixes them with a describing model's.
+the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows
+nothing else: not how many people, not how bad the damage, nothing outside its classes. Every record
+that it makes is marked weak, and no table mixes them with a describing model's.
 
-Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like the
-tweet.
+Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like
+the tweet.
 """
 
 import json
@@ -48,7 +48,9 @@ class WeakOptions(Config):
     """Options of the captioner `weak`."""
 
     read_text: bool = False
-    """Whether text in the photo is read; needs the extra `ocr` and takes about two seconds a photo."""
+    """Whether text in the photo is read; needs the extra `ocr` and takes
+    about two seconds a photo.
+    """
     least_confidence: float = Field(default=0.7, ge=0, le=1)
     """Below this confidence a line that was read is left out."""
     max_read_characters: int = Field(default=200, gt=0)

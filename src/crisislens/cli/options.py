@@ -18,7 +18,8 @@ __all__ = [
 PostsArgument = Annotated[
     Path,
     typer.Argument(
-        help="Posts as .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a WhatsApp chat (.txt); text also as .gz."
+        help="Posts as .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a WhatsApp chat (.txt); text also as "
+        ".gz."
     ),
 ]
 ImagesOption = Annotated[

@@ -1,9 +1,9 @@
 """What ships inside the package: one finder by kind and name, and the digests that it is held to.
 
-Everything lies under `assets/KIND/NAME`. `assets/SHA256SUMS` pins every weight file, in the form that
-`sha256sum --check` reads; a file that is found by its name is compared with it. The digests stand apart from
-the models' own configurations because two of those are older than digests in them, and to rewrite them would
-change the fingerprints that records and result files cite.
+Everything lies under `assets/KIND/NAME`. `assets/SHA256SUMS` pins every weight file, in the form
+that `sha256sum --check` reads; a file that is found by its name is compared with it. The digests
+stand apart from the models' own configurations because two of those are older than digests in them,
+and to rewrite them would change the fingerprints that records and result files cite.
 """
 
 from functools import lru_cache
@@ -79,7 +79,8 @@ def pinned(path: Path) -> str | None:
 
 
 def verify(path: Path) -> None:
-    """Compares a weight file, or all of a folder, with their pinned digests; files of users have none.
+    """Compares a weight file, or all of a folder, with their pinned digests;
+    files of users have none.
 
     Raises:
         ModelError: If one is damaged or of another release.

@@ -1,16 +1,17 @@
 """Configuration: frozen, strict, with units in the docstrings; read from YAML and overridden by
 `key.sub=value`.
 
-A file may name others under `include`, relative to itself; they are merged in order, its own keys last.
-Mappings are merged key by key, everything else is replaced. Included files must lie in the run file's folder
-or, where that stands below a folder named `configs`, in the nearest such folder: a run file that somebody
-sends reads nothing else of a computer.
+A file may name others under `include`, relative to itself; they are merged in order, its own keys
+last. Mappings are merged key by key, everything else is replaced. Included files must lie in the
+run file's folder or, where that stands below a folder named `configs`, in the nearest such folder:
+a run file that somebody sends reads nothing else of a computer.
 
-`KEY=VALUE` is read by what stands at KEY. Where a text, a path or one of several words is wanted, VALUE is
-taken as it stands (`data.root=no` is a path, `name=007` is a name); everywhere else it is read as YAML
-(`seeds=[0, 1]`, `lora=null`, `optimizer.learning_rate=1e-3`).
+`KEY=VALUE` is read by what stands at KEY. Where a text, a path or one of several words is wanted,
+VALUE is taken as it stands (`data.root=no` is a path, `name=007` is a name); everywhere else it is
+read as YAML (`seeds=[0, 1]`, `lora=null`, `optimizer.learning_rate=1e-3`).
 
-Values are checked by pydantic, so a wrong key or type is one sentence naming the key, never a stack trace.
+Values are checked by pydantic, so a wrong key or type is one sentence naming the key,
+never a stack trace.
 """
 
 import difflib
@@ -27,7 +28,8 @@ from crisislens.core.yaml_files import read_yaml
 
 __all__ = ["Config", "merged", "read_with_includes"]
 
-# not typing.Self: the shape checks of the tests decorate methods one by one, where beartype refuses it
+# not typing.Self: the shape checks of the tests decorate methods one by one,
+# where beartype refuses it
 C = TypeVar("C", bound="Config")
 
 _INCLUDE_DEPTH: Final = 5
@@ -49,7 +51,8 @@ class Config(BaseModel):
         on_top: Sequence[Path] = (),
         within: Path | None = None,
     ) -> C:
-        """Reads a YAML file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+        """Reads a YAML file with its includes and applies overrides such as
+        `optimizer.learning_rate=1e-3`.
 
         Arguments:
             path: The run file.
@@ -111,8 +114,8 @@ def read_with_includes(path: Path, *, within: Path | None = None) -> dict[str, A
 
     Arguments:
         path: The run file.
-        within: The folder that included files must lie in; by default the nearest folder above that is named
-            `configs`, else the file's own.
+        within: The folder that included files must lie in; by default the nearest folder above that
+            is named `configs`, else the file's own.
 
     Raises:
         ConfigError: If a file is missing, unreadable, no mapping, or lies outside.
@@ -121,7 +124,8 @@ def read_with_includes(path: Path, *, within: Path | None = None) -> dict[str, A
 
 
 class _Includes:
-    """Reads files within a folder; counts them, as a file that includes itself twice would grow fast.
+    """Reads files within a folder; counts them, as a file that includes
+    itself twice would grow fast.
 
     Arguments:
         root: The folder, resolved.

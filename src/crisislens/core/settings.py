@@ -1,7 +1,8 @@
-"""Values that are given on the command line as `KEY=VALUE`, read by the type that a configuration has at KEY.
+"""Values that are given on the command line as `KEY=VALUE`,
+read by the type that a configuration has at KEY.
 
-Without the type, `no` would be a boolean where a folder of that name is meant, and `007` a number where a run
-of that name is meant.
+Without the type, `no` would be a boolean where a folder of that name is meant, and `007` a number
+where a run of that name is meant.
 """
 
 import types

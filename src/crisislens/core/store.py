@@ -1,9 +1,9 @@
-"""A store of what was once asked of somebody else: keyed by the content of the question, so that nothing is
-ever asked twice.
+"""A store of what was once asked of somebody else: keyed by the content of the question, so that
+nothing is ever asked twice.
 
-One SQLite file; values are JSON. Several threads and processes may use it at once; what `put` returned from
-is on disk, whenever the process is killed. Keys are made by `content_key`: SHA-256 over canonical JSON, wide
-enough that nobody can make two questions share one.
+One SQLite file; values are JSON. Several threads and processes may use it at once; what `put`
+returned from is on disk, whenever the process is killed. Keys are made by `content_key`: SHA-256
+over canonical JSON, wide enough that nobody can make two questions share one.
 """
 
 import hashlib
@@ -66,7 +66,8 @@ class Store:
             ) from error
 
     def get(self, key: str) -> Any:
-        """The value of a key; None where there is none or it cannot be read, so that it is asked for again.
+        """The value of a key; None where there is none or it cannot be read,
+        so that it is asked for again.
 
         Raises:
             CacheError: If the file cannot be read.

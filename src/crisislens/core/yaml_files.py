@@ -1,15 +1,18 @@
-"""One strict reader of YAML: plain values and nothing else, within bounds, with one sentence per fault.
+"""One strict reader of YAML: plain values and nothing else, within bounds,
+with one sentence per fault.
 
 A run file may come from anywhere, so it can do no more than hold values:
 
-- no tags but those of plain values, no interpolation (`$` is a character as any other), no merge keys;
+- no tags but those of plain values, no interpolation
+  (`$` is a character as any other), no merge keys;
 - aliases count as often as they are used, so that a small file cannot grow into millions of values;
 - a key that stands twice is refused, keys are text as written;
 - at most 1 MB, 50,000 values, 40 deep.
 
-Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `no`, `on` and
-`yes` are text, only `true` and `false` are booleans, `1e-3` is a number, a date is text. One thing is
-stricter: a number with leading zeros (`007`) is text, as it is a name wherever we have seen one.
+Scalars follow the core schema of YAML 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema): `no`,
+`on` and `yes` are text, only `true` and `false` are booleans, `1e-3` is a number, a date is text.
+One thing is stricter: a number with leading zeros (`007`) is text,
+as it is a name wherever we have seen one.
 """
 
 import re

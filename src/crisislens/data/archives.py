@@ -1,10 +1,12 @@
-"""Archives of others, unpacked so that nothing in them chooses where it lands or how large it grows.
+"""Archives of others, unpacked so that nothing in them chooses where it
+lands or how large it grows.
 
-A member is a plain file or a folder, under a relative path without `..`, or the whole archive is refused:
-links, devices, sparse files and absolute paths have no place in a data set. The caller says where each file
-goes (`place`), so a name in the archive is looked up, never obeyed. Numbers and bytes are limited before
-anything is written and while it is. A gzip stream is read under an allowance: what a header claims, or a
-header that never ends, cannot make it deliver more than the limits.
+A member is a plain file or a folder, under a relative path without `..`, or the whole archive is
+refused: links, devices, sparse files and absolute paths have no place in a data set. The caller
+says where each file goes (`place`), so a name in the archive is looked up, never obeyed. Numbers
+and bytes are limited before anything is written and while it is. A gzip stream is read under an
+allowance: what a header claims, or a header that never ends,
+cannot make it deliver more than the limits.
 """
 
 import gzip

@@ -16,7 +16,8 @@ BLUR_DECIMALS = 1
 
 @dataclass(frozen=True)
 class BlurredSource:
-    """A source whose posts have rounded coordinates; nothing that comes after it ever sees the exact ones.
+    """A source whose posts have rounded coordinates;
+    nothing that comes after it ever sees the exact ones.
 
     Arguments:
         source: The posts.

@@ -1,9 +1,10 @@
-"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong time, place
-or language is left out.
+"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong
+time, place or language is left out.
 
-A responder is better served by a post without a time than by one with a wrong time, and by a post without
-coordinates than by no post. So what cannot be read for certain becomes None: a latitude of 91, a place at
-exactly (0, 0), which is what missing coordinates become in many exports; times are read by `data.dates`.
+A responder is better served by a post without a time than by one with a wrong time, and by a post
+without coordinates than by no post. So what cannot be read for certain becomes None: a latitude of
+91, a place at exactly (0, 0), which is what missing coordinates become in many exports; times are
+read by `data.dates`.
 
 Values of JSON may be nested as deep as its parser allows; nothing here walks further than `_DEPTH`.
 """
@@ -17,6 +18,7 @@ from crisislens.data.dates import when
 from crisislens.data.images import EXTENSIONS
 
 __all__ = [
+    "MOST_IMAGES",
     "coordinates",
     "first_image",
     "identifier",
@@ -32,7 +34,8 @@ __all__ = [
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
 _DEPTH = 6
-_MOST_IMAGES = 100
+MOST_IMAGES = 100
+"""Photos of one post that are read."""
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"(?:https?|ftp)://\S+?(?=[,;|]+\s*(?:https?|ftp)://|[,;|]?\s|[,;|]?$)", re.IGNORECASE)
@@ -74,8 +77,8 @@ def is_nothing(value: object) -> bool:
 
 
 def identifier(value: object) -> str | None:
-    """An id as text, or None where there is none. A number that a float cannot hold exactly is none: its last
-    digits are lost.
+    """An id as text, or None where there is none. A number that a float cannot hold exactly is
+    none: its last digits are lost.
     """
     if isinstance(value, bool):
         return None
@@ -104,8 +107,8 @@ def is_rounded_id(value: object) -> bool:
 
 
 def text_of(value: object) -> str | None:
-    """A text as it stands, "" where there is none, or None where the value is no text (an object, numbers
-    in a list).
+    """A text as it stands, "" where there is none, or None where the value is no text (an object,
+    numbers in a list).
 
     A list of strings and of objects with a `text` is one text in parts, as Telegram exports it.
 
@@ -143,8 +146,8 @@ def language(value: object) -> str | None:
 
 
 def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees, or both None where either is missing or out of range, or both are
-    exactly 0.
+    """Latitude and longitude in degrees, or both None where either is missing or out of range, or
+    both are exactly 0.
     """
     y, x = _degrees(lat, 90), _degrees(lon, 180)
     return (None, None) if y is None or x is None or y == x == 0 else (y, x)
@@ -171,9 +174,10 @@ def first_image(value: object) -> str | None:
 def images_of(value: object) -> tuple[str, ...]:
     """The paths (or addresses) of the images that a cell names, each once, at most a hundred.
 
-    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as text, and
-    names separated by a comma, semicolon or bar. A comma inside one name (`flood, main street.jpg`) is kept:
-    a name is only cut where the first part has an extension or none has, an address only before the next one.
+    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as
+    text, and names separated by a comma, semicolon or bar. A comma inside one name
+    (`flood, main street.jpg`) is kept: a name is only cut where the first part has an extension or
+    none has, an address only before the next one.
 
     >>> [images_of(cell) for cell in ("one_01,one_02 ", "flood, main street.jpg", "['a.jpg', 'b.jpg']")]
     [('one_01', 'one_02'), ('flood, main street.jpg',), ('a.jpg', 'b.jpg')]
@@ -181,9 +185,9 @@ def images_of(value: object) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for item in _leaves(value):
         found.update(dict.fromkeys(_names(item)))
-        if len(found) >= _MOST_IMAGES:
+        if len(found) >= MOST_IMAGES:
             break
-    return tuple(found)[:_MOST_IMAGES]
+    return tuple(found)[:MOST_IMAGES]
 
 
 def _leaves(value: object, depth: int = 0) -> Iterator[object]:

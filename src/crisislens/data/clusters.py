@@ -1,20 +1,21 @@
-r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and
-little memory.
+r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few
+seconds and little memory.
 
-Equal rows are joined first. The different ones are compared where they fall into one bucket: texts whose
-signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability $1 - (1 - J^4)^{16}$:
-0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in one of $d + 1$ bands (by the pigeonhole principle
-every pair within Hamming distance $d$ does). Each candidate pair is verified on the whole signature or hash,
-and verified pairs are joined into components, texts and photos separately and then together.
+Equal rows are joined first. The different ones are compared where they fall into one bucket: texts
+whose signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability
+$1 - (1 - J^4)^{16}$: 0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in one of $d + 1$ bands
+(by the pigeonhole principle every pair within Hamming distance $d$ does). Each candidate pair is
+verified on the whole signature or hash, and verified pairs are joined into components, texts and
+photos separately and then together.
 
-A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of similar
-posts makes, a row is compared with the next `_BUCKET` in the order of content and with the bucket's first (of
-4,000 versions of one text that are 80 % alike on average, 3,935 are joined, of 3,957 that all pairs would
-join). Rows are ordered by content and never by position, so the clusters are the same in whatever order the
-posts come.
+A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of
+similar posts makes, a row is compared with the next `_BUCKET` in the order of content and with the
+bucket's first (of 4,000 versions of one text that are 80 % alike on average, 3,935 are joined, of
+3,957 that all pairs would join). Rows are ordered by content and never by position, so the clusters
+are the same in whatever order the posts come.
 
-Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing here keeps
-Python objects per post.
+Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing
+here keeps Python objects per post.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,7 +44,8 @@ class Cluster:
 
     Attributes:
         members: Their positions, ascending.
-        kind: `text` or `photo` where only texts or only photos were found alike, `both` where both were.
+        kind: `text` or `photo` where only texts or only photos were found alike,
+            `both` where both were.
     """
 
     members: tuple[int, ...]
@@ -66,7 +68,8 @@ def cluster(
         has_text: True where the row is a signature.
         hashes: From `image_hash`; likewise with `has_photo`.
         has_photo: True where the hash is one.
-        jaccard: Share of equal signature entries from which two texts are near-duplicates, in (0, 1].
+        jaccard: Share of equal signature entries from which two texts are near-duplicates,
+            in (0, 1].
         max_distance: Hamming distance up to which two photos are, in bits, 0 to 16.
 
     Returns:
@@ -123,7 +126,9 @@ def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np
 
 
 def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matches) -> Int[np.ndarray, " n"]:
-    """Connected components of n different rows; pairs that share a band are joined where they match."""
+    """Connected components of n different rows; pairs that share a band
+    are joined where they match.
+    """
     labels = np.arange(n)
     for key in bands:
         for i, j in _pairs(key):
@@ -137,8 +142,8 @@ def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matche
 
 
 def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]]:
-    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and each row with
-    the first of its bucket.
+    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and
+    each row with the first of its bucket.
     """
     order = np.argsort(key, kind="stable")
     ordered = key[order]

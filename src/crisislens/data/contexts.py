@@ -1,9 +1,9 @@
 """Contexts of pictures that were written before: from an image's id to a text.
 
 Read are lines `17_06_4705.jpg :a man at a table`, as BLIP-2 captions are passed around; what
-`crisislens caption` writes; and tables with columns such as `image_id` and `context` (`data.sidecar`). Ids
-are compared without suffix and folder. Whatever else writes captions only has to answer to `Contexts`: a
-mapping.
+`crisislens caption` writes; and tables with columns such as `image_id` and `context`
+(`data.sidecar`). Ids are compared without suffix and folder. Whatever else writes captions only has
+to answer to `Contexts`: a mapping.
 """
 
 import re
@@ -44,8 +44,8 @@ def context_of(contexts: Contexts, image: str | None) -> str:
 def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
     """Reads files of contexts; where several hold an image, the first one counts.
 
-    In a table a context belongs to the photo that its row names (`image`), and by its id (`image_id`) only
-    where no row names one.
+    In a table a context belongs to the photo that its row names (`image`), and by its id
+    (`image_id`) only where no row names one.
 
     Raises:
         DataError: If a file is missing or of neither layout.

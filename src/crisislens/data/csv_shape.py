@@ -1,17 +1,18 @@
-"""What a table's rows look like, so that a CSV record that swallowed other rows is told from one with line
-breaks in its text.
+"""What a table's rows look like, so that a CSV record that swallowed other rows is told from one
+with line breaks in its text.
 
-A quotation mark that opens a field by accident (a post that begins with `"` and was not quoted) joins its
-row with all rows up to the next such mark, and the joined record may well have as many fields as the
-header. What gives it away are the swallowed lines: each would be a row of its own. That alone proves little
-in a table of two columns, since a line of a post may hold one comma; but the columns of ids, times and file
-names look alike in every row, and lines of a post do not look like them.
+A quotation mark that opens a field by accident (a post that begins with `"` and was not quoted)
+joins its row with all rows up to the next such mark, and the joined record may well have as many
+fields as the header. What gives it away are the swallowed lines: each would be a row of its own.
+That alone proves little in a table of two columns, since a line of a post may hold one comma; but
+the columns of ids, times and file names look alike in every row,
+and lines of a post do not look like them.
 
-The form of a field is its characters with runs of digits and letters cut to one (`2023-02-06` is `9-9-9`); a
-column is steady where three forms cover nine tenths of its fields. Ids that only count up must also go on
-counting. In a table of a handful of rows whose ids are short numbers in no order, lines such as `1,Ali`
-within a text cannot be told from rows, and are taken for them: a row too many is seen, one that vanished is
-not.
+The form of a field is its characters with runs of digits and letters cut to one (`2023-02-06` is
+`9-9-9`); a column is steady where three forms cover nine tenths of its fields. Ids that only count
+up must also go on counting. In a table of a handful of rows whose ids are short numbers in no
+order, lines such as `1,Ali` within a text cannot be told from rows, and are taken for them: a row
+too many is seen, one that vanished is not.
 """
 
 import re

@@ -1,11 +1,12 @@
 """What platforms and their tools export as JSON, made into rows: one object a post.
 
-Most exports are read by column names alone (`data.columns`, with paths such as `record.text`). Here is what
-names cannot say:
+Most exports are read by column names alone (`data.columns`, with paths such as `record.text`). Here
+is what names cannot say:
 
-- **pages**: an answer of X's API v2 (as twarc2 writes them, one a line), of Bluesky or Mastodon holds many
-  posts under one key; each becomes a row, and X's photos are joined to it by their keys;
-- **Telegram**: messages of a chat or of several; service messages ("joined the group") are no posts;
+- **pages**: an answer of X's API v2 (as twarc2 writes them, one a line), of Bluesky or Mastodon
+  holds many posts under one key; each becomes a row, and X's photos are joined to it by their keys;
+- **Telegram**: messages of a chat or of several; service messages
+  ("joined the group") are no posts;
 - **Bluesky**: the address of a post (`at://…`) is its id.
 
 Everything else comes back as it is. What is left out is a `LeftOut`, so that it can be counted.
@@ -50,7 +51,9 @@ def rows_of(value: Object) -> Iterator[Object | LeftOut]:
 
 
 def names_in(row: Object) -> Iterator[str]:
-    """The names of an object's values; of objects within it with a point between (`record.text`)."""
+    """The names of an object's values; of objects within it
+    with a point between (`record.text`).
+    """
     yield from islice(_names(row, "", 0), _MOST_NAMES)
 
 

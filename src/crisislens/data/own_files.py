@@ -1,7 +1,8 @@
-"""Files of a user's own with entities and relations, in three splits: where they are, and what is in them.
+"""Files of a user's own with entities and relations, in three splits:
+where they are, and what is in them.
 
-A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or as tables
-(`data.annotated`).
+A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or
+as tables (`data.annotated`).
 """
 
 from collections.abc import Sequence
@@ -58,8 +59,8 @@ class OwnCheck:
         repeated_ids: Of words with tags, pictures that named an earlier post too.
         widened: Of tables, entities that began or ended within a word.
         without_words: Of tables, posts that were left out.
-        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words
-            but for case.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the
+            same words but for case.
     """
 
     posts: dict[str, int]

@@ -1,12 +1,12 @@
 """Posts and labels of one's own: a table with a label column, or a folder of photos for each class.
 
-A label cell holds one label, or several with `;` or `|` between them, or a JSON list. An empty cell leaves
-the row out, but for tasks where several may hold: there it says that none does if the row has a split or the
-column's other cells hold several.
+A label cell holds one label, or several with `;` or `|` between them, or a JSON list. An empty cell
+leaves the row out, but for tasks where several may hold: there it says that none does if the row
+has a split or the column's other cells hold several.
 
 Splits: a column `split` (or `set`, `fold`) with `train`, `dev` (also `val`, `valid`, `validation`,
-`development`) and `test`. Where there is none, or no dev or test rows, they are made without leaks: posts
-with one id, near-duplicate texts or photos, or chains of them, stay together (`data.splits`).
+`development`) and `test`. Where there is none, or no dev or test rows, they are made without leaks:
+posts with one id, near-duplicate texts or photos, or chains of them, stay together (`data.splits`).
 """
 
 import json
@@ -24,7 +24,7 @@ from crisislens.data.columns import FIELDS
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.lines import BrokenRow
 from crisislens.data.source import LabeledPost
-from crisislens.data.splits import make_splits
+from crisislens.data.split_making import make_splits
 from crisislens.data.tabular import read_posts, table_rows
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task, own_task
@@ -47,7 +47,9 @@ _MOST_CLASSES = 200
 
 @dataclass(frozen=True)
 class _Row:
-    """A post with what its label and split cells say; `part` is empty where the table has no splits."""
+    """A post with what its label and split cells say;
+    `part` is empty where the table has no splits.
+    """
 
     post: Post
     labels: tuple[str, ...]
@@ -77,7 +79,8 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
     """The labeled posts of a CSV, TSV, JSONL or Parquet file.
 
     Raises:
-        DataError: If the file, the label column or a label is not as expected, or no row has a label.
+        DataError: If the file, the label column or a label is not as expected,
+            or no row has a label.
     """
     path = Path(config.root)
     post_columns = {field: name for field, name in config.columns.items() if field in FIELDS}
@@ -105,7 +108,8 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
 
 
 def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
-    """Photos in a folder for each class: `ROOT/CLASS/photo.jpg`, or `ROOT/train/CLASS/photo.jpg` and so on.
+    """Photos in a folder for each class: `ROOT/CLASS/photo.jpg`,
+    or `ROOT/train/CLASS/photo.jpg` and so on.
 
     Raises:
         DataError: If there is no such folder, or it holds no photos in folders.
@@ -236,7 +240,8 @@ def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:
     """The part of each row: what the table says, and for the others what `make_splits` chooses."""
     given = {row.part for row in rows}
     if given == set(PARTS):
-        # a row without a split in a table that has all three belongs to none of them by the table's own word
+        # a row without a split in a table that has all three belongs to none
+        # of them by the table's own word
         if unsaid := sum(not row.part for row in rows):
             raise DataError(
                 f"{unsaid} rows have a label and no split; fill the split column, or empty it all"

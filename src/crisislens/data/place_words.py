@@ -1,10 +1,11 @@
-r"""Place words: a lexicon that labels a text by the kind of place it names, and hides those words from the
-model that learns from it.
+r"""Place words: a lexicon that labels a text by the kind of place it names, and hides those words
+from the model that learns from it.
 
-Distant labels (Mintz et al. 2009, https://aclanthology.org/P09-1113, the idea): what the text says gives the
-label $y(x)$, and the model sees $x$ with every word of the lexicon replaced by a mask, of all classes and not
-only of $y$, so that it cannot read the label back. The label is a guess: "thinking of those at the hospital"
-is not written there. Words were chosen by us; no list was copied.
+Distant labels (Mintz et al. 2009, https://aclanthology.org/P09-1113, the idea): what the text says
+gives the label $y(x)$, and the model sees $x$ with every word of the lexicon replaced by a mask, of
+all classes and not only of $y$, so that it cannot read the label back. The label is a guess:
+"thinking of those at the hospital" is not written there. Words were chosen by us;
+no list was copied.
 """
 
 import re
@@ -99,8 +100,8 @@ def _class(found: str) -> str:
 
 
 def label_by_words(text: str) -> str | None:
-    """The class that most place words of a text belong to; None where it has none, or two classes have
-    equally many.
+    """The class that most place words of a text belong to; None where it has none, or two classes
+    have equally many.
 
     >>> label_by_words("Two kids run down the sidewalk of a busy street to the park")
     'street'

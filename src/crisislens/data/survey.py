@@ -1,10 +1,12 @@
-"""A first look at a table before its posts are read: which columns hold what, as far as names do not say it.
+"""A first look at a table before its posts are read:
+which columns hold what, as far as names do not say it.
 
-- Does any row hold a text or a photo? A table in which none does is refused with the column that most likely
-  holds the text: the one with the most letters in words.
+- Does any row hold a text or a photo? A table in which none does is refused with the column that
+  most likely holds the text: the one with the most letters in words.
 - Is month or day first in its dates? That takes the whole column (`data.dates`).
 
-The look ends as soon as nothing is open, for most tables within the first thousand rows; it holds no rows.
+The look ends as soon as nothing is open, for most tables within the first thousand rows;
+it holds no rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

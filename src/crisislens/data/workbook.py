@@ -1,7 +1,7 @@
 """Posts from the first sheet of an Excel workbook (`.xlsx`), by openpyxl, the extra `excel`.
 
-A workbook is a zip of XML: what it unpacks to is looked at before anything is read. Formulas give what the
-spreadsheet last computed. Numbers of more than 15 digits are rounded in the file itself
+A workbook is a zip of XML: what it unpacks to is looked at before anything is read. Formulas give
+what the spreadsheet last computed. Numbers of more than 15 digits are rounded in the file itself
 (`cells.is_rounded_id`).
 """
 

@@ -1,5 +1,5 @@
-"""Word-pair labels: entities and relations of a post as one label for each ordered pair of its words, and
-back.
+"""Word-pair labels: entities and relations of a post as one label for each ordered pair of its
+words, and back.
 
 See `models.heads.WordPairHead`. Label 0 is nothing, then come the entity types, then the relations.
 """
@@ -50,8 +50,8 @@ class PairScheme:
     def decode(self, log_p: Float[np.ndarray, "w w c"]) -> tuple[list[Mention], list[Link]]:
         """Entities and relations from log-probabilities of the labels.
 
-        Words hold together while the pair of each with the next says a type; a run's type and a relation
-        between two runs are the label with the best mean over their block of pairs.
+        Words hold together while the pair of each with the next says a type; a run's type and a
+        relation between two runs are the label with the best mean over their block of pairs.
         """
         kinds = 1 + len(self.types)
         likely = log_p.argmax(-1)

@@ -1,8 +1,8 @@
 """Tag schemes: mentions as one tag a word, and back.
 
-BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word (`E-`) and
-single words (`S-`); all other words are `O`. A scheme knows which tag may follow which, where a sequence may
-start and where it may end.
+BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word
+(`E-`) and single words (`S-`); all other words are `O`. A scheme knows which tag may follow which,
+where a sequence may start and where it may end.
 """
 
 from collections.abc import Sequence
@@ -73,8 +73,8 @@ class TagScheme:
         """The tags of a post.
 
         Raises:
-            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps another
-                one.
+            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps
+                another one.
         """
         tags = ["O"] * words
         for m in mentions:
@@ -107,7 +107,8 @@ class TagScheme:
 
 
 def spans_of_bio(tags: Sequence[str]) -> list[Mention]:
-    """The mentions of BIO tags; an `I-` that goes on with nothing begins a mention, as in the CoNLL scorer.
+    """The mentions of BIO tags; an `I-` that goes on with nothing begins a mention,
+    as in the CoNLL scorer.
 
     >>> spans_of_bio(["B-PER", "I-PER", "I-LOC", "O"])
     [Mention(start=0, end=2, type='PER'), Mention(start=2, end=3, type='LOC')]

@@ -1,8 +1,9 @@
 """A feature cache: what an encoder made of posts, on disk, in shards that are mapped into memory.
 
-The folder is named by the fingerprint of everything that the features depend on (source, posts, encoders,
-cleaning rules, limits, storage), so another encoder or rule never reads an old cache. `manifest.json` says
-what the cache is and holds the SHA-256 of every shard; the shards' layout stands in `shards`.
+The folder is named by the fingerprint of everything that the features depend on (source, posts,
+encoders, cleaning rules, limits, storage), so another encoder or rule never reads an old cache.
+`manifest.json` says what the cache is and holds the SHA-256 of every shard;
+the shards' layout stands in `shards`.
 """
 
 from collections.abc import Sequence

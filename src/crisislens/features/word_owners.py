@@ -1,14 +1,14 @@
-r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact characters of
-the original.
+r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact
+characters of the original.
 
-Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of a tweet's
-tokens), a mention becomes `@user` (names of people teach nothing), any other word is cleaned alone
-(`data.text`, mojibake and invisible characters included) and cut by the encoder's tokenizer. Since nothing is
-ever moved between words, a span of words is a span of characters of the text as it came, whatever cleaning
-did inside a word.
+Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of
+a tweet's tokens), a mention becomes `@user` (names of people teach nothing), any other word is
+cleaned alone (`data.text`, mojibake and invisible characters included) and cut by the encoder's
+tokenizer. Since nothing is ever moved between words, a span of words is a span of characters of the
+text as it came, whatever cleaning did inside a word.
 
-A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole
-words, after the end of a sentence if there is one in the window's second half.
+A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows
+of whole words, after the end of a sentence if there is one in the window's second half.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,9 @@
 """A post's own coordinates, and what is wrong with them.
 
-0° north, 0° east lies in the Gulf of Guinea and is what programs write that know no place; such a point is
-none. A point that lies far from everything the text names, but near it with latitude and longitude exchanged,
-was probably exchanged. It is left as it is, because a text may well speak of another place, and told.
+0° north, 0° east lies in the Gulf of Guinea and is what programs write that know no place; such a
+point is none. A point that lies far from everything the text names, but near it with latitude and
+longitude exchanged, was probably exchanged. It is left as it is, because a text may well speak of
+another place, and told.
 """
 
 import math

@@ -1,8 +1,8 @@
 """The entries of the gazetteer, made of GeoNames' rows: cities, countries, first-level divisions,
 US counties, and districts of some countries.
 
-The point of a country or division is the mean of its cities weighted by population, on the sphere so that it
-works across the date line.
+The point of a country or division is the mean of its cities weighted by population, on the sphere
+so that it works across the date line.
 """
 
 from collections import defaultdict
@@ -46,7 +46,9 @@ def all_entries() -> list[Named]:
 
 
 def _city_names(city: Entry) -> tuple[str, ...]:
-    """A city of the Philippines is called with and without "City", but for one that is not in Quezon."""
+    """A city of the Philippines is called with and without "City",
+    but for one that is not in Quezon.
+    """
     if city.name == "Quezon City":
         return (city.name,)
     short = city.name.removesuffix(" City")

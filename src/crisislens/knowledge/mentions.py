@@ -1,15 +1,16 @@
 r"""Named places in a post: which words are a place, which place they are, and how sure that is.
 
-Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place
-at all is a sum of evidence $e$ (`toponyms`); which place it is, the rest of the post says (`readings`):
+Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is
+a place at all is a sum of evidence $e$ (`toponyms`);
+which place it is, the rest of the post says (`readings`):
 
 $$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g +
 b_g\big).$$
 
-Confidence is the product. Weights were set by hand on development halves (`benchmarks/gazetteer.py`,
-`benchmarks/places_on_crisis_posts.py`); no paper's. Names of cities below 15,000 inhabitants count only
-beside a region that they lie in, and a city that lies in none of the countries that the post names counts
-less.
+Confidence is the product. Weights were set by hand on development halves
+(`benchmarks/gazetteer.py`, `benchmarks/places_on_crisis_posts.py`); no paper's. Names of cities
+below 15,000 inhabitants count only beside a region that they lie in, and a city that lies in none
+of the countries that the post names counts less.
 """
 
 import math
@@ -39,7 +40,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
     """The places that a post's text names, in the order of the text.
 
     Arguments:
-        post: The post; its coordinates and its event, if it has any, help to choose among places of one name.
+        post: The post; its coordinates and its event, if it has any,
+            help to choose among places of one name.
         gazetteer: The places that there are.
     """
     words = split_words(post.text, lambda name: known_tag(name, gazetteer))
@@ -72,8 +74,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
 
 
 def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
-    """Where a post goes on the map: its own coordinates if it has any, else the surest and most specific
-    place that its text names. A point of 0, 0 is none (`coordinates.own_point`).
+    """Where a post goes on the map: its own coordinates if it has any, else the surest and most
+    specific place that its text names. A point of 0, 0 is none (`coordinates.own_point`).
 
     Arguments:
         post: The post.

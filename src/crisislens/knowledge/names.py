@@ -1,9 +1,9 @@
-"""Names in a post that an encyclopedia may know: capitalized runs of words, and hashtags cut into words.
-Candidates, to be looked up.
+"""Names in a post that an encyclopedia may know: capitalized runs of words, and hashtags cut into
+words. Candidates, to be looked up.
 
-Munia et al., 2025 (https://arxiv.org/abs/2507.05165) take mentions from TagMe, a web service; this is a plain
-stand-in of OURS that needs none. It finds candidates and decides nothing: what no page answers to is dropped
-by the look-up.
+Munia et al., 2025 (https://arxiv.org/abs/2507.05165) take mentions from TagMe, a web service; this
+is a plain stand-in of OURS that needs none. It finds candidates and decides nothing: what no page
+answers to is dropped by the look-up.
 """
 
 import re
@@ -69,8 +69,8 @@ def words_of_hashtag(tag: str) -> str:
 
 
 def _trimmed(run: str) -> str:
-    """A run without common words at its ends, so that `The Red Cross` and `Breaking News Houston` leave their
-    names.
+    """A run without common words at its ends, so that `The Red Cross` and `Breaking News Houston`
+    leave their names.
     """
     words = [re.sub(r"[’']s$", "", word) for word in run.split()]
     while words and (words[0].casefold() in _COMMON or words[0] in _JOINERS):

@@ -4,10 +4,10 @@ The most populous one, unless the rest of the post says otherwise:
 
 $$P(g) = \operatorname{softmax}_g\big(\ln n_g + b_g\big)$$
 
-with $n_g$ inhabitants and $b_g$ the sum of: the kind of place; a state or country behind a comma; countries
-and divisions that the post names anywhere, or that the name of its event holds; places near by that only one
-place is called like; the post's own coordinates; and the sea whose storms are called hurricanes, typhoons or
-cyclones.
+with $n_g$ inhabitants and $b_g$ the sum of: the kind of place; a state or country behind a comma;
+countries and divisions that the post names anywhere, or that the name of its event holds; places
+near by that only one place is called like; the post's own coordinates; and the sea whose storms are
+called hurricanes, typhoons or cyclones.
 """
 
 import math
@@ -60,8 +60,8 @@ class Context:
 
 
 def anchors_of(spans: Sequence[Span]) -> Iterator[Place]:
-    """Countries and states that the post names, and cities that nothing else is called like: what others are
-    judged by.
+    """Countries and states that the post names, and cities that nothing else is called like: what
+    others are judged by.
 
     Arguments:
         spans: The names in the text, with their evidence.
@@ -147,7 +147,9 @@ def _of_regions(place: Place, others: Sequence[Place], filed: Sequence[Place]) -
 
 
 def _holds_namesake(region: Place, places: Sequence[Place]) -> bool:
-    """Whether a city that is called like a division or district lies in it, or in the division around it."""
+    """Whether a city that is called like a division or district lies in it,
+    or in the division around it.
+    """
     if region.kind not in ("state", "county"):
         return False
     where = (region.country, region.admin)

@@ -1,9 +1,9 @@
 """A local table of pages, for work offline: JSONL objects with `title`, `aliases` and `summary`.
 
-Names are matched whole, longest first, without regard to case; hashtags match as one word and cut into words.
-The table that ships, `crises-2017`, was written for this project: some sixty short entries on the seven
-disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and nothing measured with it says what
-Wikipedia would do.
+Names are matched whole, longest first, without regard to case; hashtags match as one word and cut
+into words. The table that ships, `crises-2017`, was written for this project: some sixty short
+entries on the seven disasters of CrisisMMD, their places and helpers. It is no Wikipedia, and
+nothing measured with it says what Wikipedia would do.
 """
 
 import json

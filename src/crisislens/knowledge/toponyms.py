@@ -1,8 +1,9 @@
 r"""Whether a name in a post is a place at all: what speaks for and against it.
 
-The evidence $e$ of a name is a sum of weights, set by hand (see `mentions`): kind and population of the
-place, a preposition before it, the region behind it; against it, an English word, a given name beside it, an
-organization, a storm, a small letter, a longer name that it is only a part of (Mexico Beach, Lake Erie).
+The evidence $e$ of a name is a sum of weights, set by hand (see `mentions`): kind and population of
+the place, a preposition before it, the region behind it; against it, an English word, a given name
+beside it, an organization, a storm, a small letter,
+a longer name that it is only a part of (Mexico Beach, Lake Erie).
 """
 
 import re
@@ -62,7 +63,9 @@ def _prior(place: Place) -> float:
 
 
 def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> float:
-    """Against names that are words or people, small letters, and short names that lost their accents."""
+    """Against names that are words or people, small letters,
+    and short names that lost their accents.
+    """
     e = 0.0
     if weak:
         known = best.kind != "country" and best.population >= 500_000
@@ -89,7 +92,9 @@ def _of_hashtag(span: Span, words: Sequence[Word]) -> float:
 def _of_words_beside(
     span: Span, words: Sequence[Word], before: Word | None, after: Word | None, located: bool
 ) -> float:
-    """For a preposition or "area"; against a capitalized word beside it that makes another name of both."""
+    """For a preposition or "area"; against a capitalized word beside it that
+    makes another name of both.
+    """
     first, best = words[span.first], span.places[0]
     e = 0.0
     same_tag = first.tag and before is not None and before.tag and before.owner == first.owner
@@ -141,8 +146,8 @@ def _begins_tag(span: Span, words: Sequence[Word]) -> bool:
 
 
 def _capital_word(word: Word | None) -> bool:
-    """Whether it is a capitalized word that is neither a direction nor one that stands before places: the
-    first half of some other name.
+    """Whether it is a capitalized word that is neither a direction nor one that stands before
+    places: the first half of some other name.
     """
     if word is None or not word.capital or word.text.isupper():
         return False
@@ -151,7 +156,9 @@ def _capital_word(word: Word | None) -> bool:
 
 
 def _region_follows(span: Span, words: Sequence[Word], text: str, behind: Span | None) -> bool:
-    """Whether the next name, behind a comma or a space, is a region that holds one of these places."""
+    """Whether the next name, behind a comma or a space,
+    is a region that holds one of these places.
+    """
     if behind is None or not _BETWEEN.fullmatch(text[words[span.last].end : words[behind.first].start]):
         return False
     return any(contains(region, place) for region in behind.places for place in span.places)
@@ -171,8 +178,8 @@ def _is_storm(span: Span, words: Sequence[Word], before: Word | None, storms: Co
 
 
 def _person(span: Span, words: Sequence[Word], before: Word | None, after: Word | None) -> bool:
-    """Whether a single name stands in a person's: behind a given name, or before a surname if it is a given
-    name itself.
+    """Whether a single name stands in a person's: behind a given name, or before a surname if it is
+    a given name itself.
     """
     if span.first != span.last:
         return False

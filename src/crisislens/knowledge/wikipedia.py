@@ -1,12 +1,14 @@
-"""Wikipedia through the MediaWiki interface: the best page for each name in a post and its first sentences.
+"""Wikipedia through the MediaWiki interface: the best page for each name in
+a post and its first sentences.
 
-One request a name asks for the search and the summary together. Answers, also that there is no page, are kept
-in the store, so no name is asked for twice. A page counts only if its title shares a word with the name and
-it is no list of meanings; its text is somebody's, so it is made plain and cut. The service asks robots to say
-who they are and to ask one thing at a time: so this does, with a pause between requests.
+One request a name asks for the search and the summary together. Answers, also that there is no
+page, are kept in the store, so no name is asked for twice. A page counts only if its title shares a
+word with the name and it is no list of meanings; its text is somebody's, so it is made plain and
+cut. The service asks robots to say who they are and to ask one thing at a time: so this does, with
+a pause between requests.
 
-Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that TagMe finds
-with a score above 0.15.
+Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that
+TagMe finds with a score above 0.15.
 """
 
 import re

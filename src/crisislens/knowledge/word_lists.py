@@ -1,4 +1,6 @@
-"""Word lists of the gazetteer: names that are words or people, and words that speak for or against places."""
+"""Word lists of the gazetteer: names that are words or people,
+and words that speak for or against places.
+"""
 
 import importlib.resources
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""The engine: the only loop over posts. It cuts a source into chunks, skips those that the ledger holds, has
-the others worked on by the executor, and enters them in the order of the source.
+"""The engine: the only loop over posts. It cuts a source into chunks, skips those that the ledger
+holds, has the others worked on by the executor, and enters them in the order of the source.
 
-Chunks are cut by position, so a post stands in the same chunk after a restart. Nothing is lost by a kill but
-the chunks in work. `step` says what one bad post costs, `ledger` what is kept.
+Chunks are cut by position, so a post stands in the same chunk after a restart. Nothing is lost by a
+kill but the chunks in work. `step` says what one bad post costs, `ledger` what is kept.
 """
 
 import threading
@@ -62,7 +62,8 @@ def run_step(
         total: All rows; None asks the source, see `known_total`.
 
     Raises:
-        CrisisLensError: A fault of the machine, as are MemoryError and OSError; what is finished stays.
+        CrisisLensError: A fault of the machine, as are MemoryError and OSError;
+            what is finished stays.
         KeyboardInterrupt: As it came, with a note on what is kept.
     """
     total = known_total(source) if total is None else total
@@ -102,7 +103,8 @@ def known_total(source: object) -> int | None:
 
 def _chunks(source: Iterable[Post | FailedPost], size: int, *, skip: int) -> Iterator[Chunk]:
     rows = iter(source)
-    # the rows that are done are read again, which costs next to nothing beside what is done to the others
+    # the rows that are done are read again, which costs next to nothing
+    # beside what is done to the others
     skipped = sum(1 for _ in islice(rows, skip))
     index, first = 0, skipped
     while part := tuple(islice(rows, size)):

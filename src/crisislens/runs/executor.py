@@ -1,5 +1,5 @@
-"""Executors: where chunks are worked on. All of them give results in the order of the jobs, and read at most
-a few jobs ahead, so that memory does not grow with the source.
+"""Executors: where chunks are worked on. All of them give results in the order of the jobs, and
+read at most a few jobs ahead, so that memory does not grow with the source.
 """
 
 from collections import deque
@@ -46,8 +46,10 @@ class Threads:
         workers: Jobs in work at a time; None takes what `each` gives.
         each: Entered for the time of the run; gives how many threads there may be.
         `nn.device.one_thread_each`
-            makes torch use one thread within an operation, so that results do not depend on their number.
-        ahead: Jobs that may be started beyond the one whose result is awaited; None takes the workers.
+            makes torch use one thread within an operation,
+            so that results do not depend on their number.
+        ahead: Jobs that may be started beyond the one whose result is awaited;
+            None takes the workers.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""Files of a run: written beside their place, flushed to the disk, renamed; a full disk is said in a
-sentence.
+"""Files of a run: written beside their place, flushed to the disk, renamed; a full disk is said in
+a sentence.
 """
 
 import errno

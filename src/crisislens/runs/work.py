@@ -1,4 +1,6 @@
-"""The folder in which a run keeps what it has not finished: only what we marked as ours is ever removed."""
+"""The folder in which a run keeps what it has not finished:
+only what we marked as ours is ever removed.
+"""
 
 import re
 import shutil
@@ -45,7 +47,9 @@ class WorkFolder:
             (self.path / MARKER).write_text(_WORDS, encoding="utf-8")
 
     def clear(self) -> None:
-        """Removes what runs left, then the mark and the folder; what somebody else put there stays."""
+        """Removes what runs left, then the mark and the folder;
+        what somebody else put there stays.
+        """
         if not self.ours:
             return
         for run in self.path.iterdir():

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from command_line import Command
+
 # no test is timed: a busy machine must not fail one
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
-
-from command_line import Command
 
 # before any library reads them: a test must never look for a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP
+
 __all__ = [
     "ContextsOption",
     "EncodingOption",
@@ -15,27 +17,12 @@ __all__ = [
     "ThreadsOption",
 ]
 
-PostsArgument = Annotated[
-    Path,
-    typer.Argument(
-        help="Posts as .jsonl, .json, .csv, .tsv, .parquet, .xlsx or a WhatsApp chat (.txt); text also as "
-        ".gz."
-    ),
-]
+PostsArgument = Annotated[Path, typer.Argument(help=POSTS_HELP)]
 ImagesOption = Annotated[
     Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
 ]
-MapOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--map",
-        help="FIELD=COLUMN, as in text=tweetText or text=record.text; FIELD= for none; may be given again.",
-    ),
-]
-EncodingOption = Annotated[
-    str | None,
-    typer.Option(help="How POSTS spells letters, as in cp1251. Default: its mark, UTF-8, or what fits best."),
-]
+MapOption = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
+EncodingOption = Annotated[str | None, typer.Option(help=ENCODING_HELP)]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
 ]

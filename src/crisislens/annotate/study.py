@@ -231,23 +231,32 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
     raters: list[str] = []
     for path in files:
         given = _answers(path, kept["study"])
-        rater = (
-            given.rater
-            if given.rater and given.rater not in raters
-            else f"{given.rater or 'rater'} {len(raters) + 1}"
-        )
+        rater = _unlike(given.rater, raters)
         raters.append(rater)
         for item, side in given.answers.items():
+            # a page that was changed by hand may answer what was never asked
             if item in key and side in (*_SIDES, "same"):
-                ratings.setdefault(item, {})[rater] = (
-                    0.5 if side == "same" else float(key[item][side] == names[0])
-                )
-    whole = [given for given in ratings.values() if len(given) == len(raters)]
-    counts = np.array(
-        [[sum(v == x for v in given.values()) for x in (1.0, 0.0, 0.5)] for given in whole], dtype=int
-    ).reshape(-1, 3)
-    kappa = fleiss_kappa(counts) if len(raters) > 1 and len(whole) else None
+                won = 0.5 if side == "same" else float(key[item][side] == names[0])
+                ratings.setdefault(item, {})[rater] = won
+    kappa = _agreement(ratings, len(raters))
     return StudyScore(names[0], names[1], preference(ratings), kappa, tuple(raters), len(ratings))
+
+
+def _unlike(rater: str, others: Sequence[str]) -> str:
+    """A rater's name, or one with a number where it is empty or taken: two files are two raters, and one must
+    not overwrite the other.
+    """
+    return rater if rater and rater not in others else f"{rater or 'rater'} {len(others) + 1}"
+
+
+def _agreement(ratings: Mapping[str, Mapping[str, float]], raters: int) -> float | None:
+    """Fleiss' kappa over the items that everybody rated, which it needs; None where nothing can be said."""
+    # in the columns: the first method won, the second did, neither
+    whole = [[*given.values()] for given in ratings.values() if len(given) == raters]
+    if raters < 2 or not whole:
+        return None
+    counts = [[given.count(value) for value in (1.0, 0.0, 0.5)] for given in whole]
+    return fleiss_kappa(np.array(counts, dtype=int))
 
 
 def _answers(path: Path, study: str) -> Answers:

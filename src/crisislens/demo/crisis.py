@@ -128,7 +128,9 @@ def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
     space = SETTINGS[config.setting]
     every = synthetic_labeled(config.root, posts=config.posts)[space.question]
     kept = [labeled for labeled in every if space.resolve(labeled.label) is not None]
-    splits = {part: [labeled for labeled in kept if labeled.split == part] for part in PARTS}
+    splits: dict[str, list[LabeledPost]] = {part: [] for part in PARTS}
+    for labeled in kept:
+        splits[labeled.split].append(labeled)
     identity: dict[str, object] = {
         "kind": "made-up crisis",
         "setting": config.setting,
@@ -143,9 +145,9 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
     for i in range(posts):
         turn, place = divmod(i, len(told))
         story = told[place]
-        chance = (
-            seed * 1_000_003 + turn * len(told) + (first[story.scene] if story.photo == "again" else place)
-        )
+        # a photo that is seen again must be drawn from the same chance as the first one of its scene
+        drawn_at = first[story.scene] if story.photo == "again" else place
+        chance = seed * 1_000_003 + turn * len(told) + drawn_at
         yield _Entry(story, _post(story, i, turn, random.Random(chance)), _labels(story), chance)
 
 

@@ -107,8 +107,8 @@ def evaluate(
 
     Arguments:
         model: The folder of a run or of its artifact.
-        data: Labeled posts, or the file or folder of a data set of the run's kind, of which posts without a
-            split are test posts; None takes the run's own.
+        data: Labeled posts, or the file or folder of a data set of the run's kind, of which posts
+            without a split are test posts; None takes the run's own.
         split: `train`, `dev` or `test`.
 
     Raises:

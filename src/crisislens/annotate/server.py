@@ -1,9 +1,9 @@
-"""The local annotation page: served to this computer only unless told otherwise, behind an address that
-nobody can guess, with no request to anywhere else.
+"""The local annotation page: served to this computer only unless told otherwise, behind an address
+that nobody can guess, with no request to anywhere else.
 
-Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content
-security policy that allows its own script and nothing else. What arrives is bounded: the size of a body, how
-long a connection may last, how many there are at once (`annotate.bounds`).
+Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under
+a content security policy that allows its own script and nothing else. What arrives is bounded: the
+size of a body, how long a connection may last, how many there are at once (`annotate.bounds`).
 """
 
 import asyncio

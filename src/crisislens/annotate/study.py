@@ -1,8 +1,9 @@
-"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was whose, and
-the score of their answers.
+"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was
+whose, and the score of their answers.
 
-Which method stands left is drawn for each post by itself; nothing on the page names a method. A rater opens
-the page, chooses by key or click, and saves the answers as a file. The page is one file without requests:
+Which method stands left is drawn for each post by itself; nothing on the page names a method. A
+rater opens the page, chooses by key or click, and saves the answers as a file. The page is one file
+without requests:
 photos are fresh JPEGs, texts are escaped.
 """
 
@@ -68,8 +69,8 @@ class StudyScore:
 
 
 def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
-    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with something to
-    show.
+    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with
+    something to show.
 
     Raises:
         DataError: If the file is missing or a line is no record.
@@ -243,14 +244,16 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
 
 
 def _unlike(rater: str, others: Sequence[str]) -> str:
-    """A rater's name, or one with a number where it is empty or taken: two files are two raters, and one must
-    not overwrite the other.
+    """A rater's name, or one with a number where it is empty or taken: two files are two raters,
+    and one must not overwrite the other.
     """
     return rater if rater and rater not in others else f"{rater or 'rater'} {len(others) + 1}"
 
 
 def _agreement(ratings: Mapping[str, Mapping[str, float]], raters: int) -> float | None:
-    """Fleiss' kappa over the items that everybody rated, which it needs; None where nothing can be said."""
+    """Fleiss' kappa over the items that everybody rated, which it needs; None where nothing can be
+    said.
+    """
     # in the columns: the first method won, the second did, neither
     whole = [[*given.values()] for given in ratings.values() if len(given) == raters]
     if raters < 2 or not whole:

@@ -41,8 +41,8 @@ def annotate(
     ] = "127.0.0.1",
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and train reads
-    the file.
+    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and
+    train reads the file.
     """
     from crisislens.annotate.store import AnnotationStore, sole_annotator
     from crisislens.data.tabular import read_posts

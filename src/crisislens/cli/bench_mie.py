@@ -1,5 +1,5 @@
-"""`bench run mie`: what context, InfoNCE and Shapley values each add to entities and relations, printed as a
-table.
+"""`bench run mie`: what context, InfoNCE and Shapley values each add to entities and relations,
+printed as a table.
 """
 
 from pathlib import Path
@@ -126,8 +126,8 @@ def _cells(row: "SystemResult") -> list[str]:
 
 
 def _found_first(row: "SystemResult") -> str:
-    """How often a text's own context is the most similar of 64, in percent over the seeds; empty where a run
-    did not ask, since a mean of the others would stand beside another number of seeds.
+    """How often a text's own context is the most similar of 64, in percent over the seeds; empty
+    where a run did not ask, since a mean of the others would stand beside another number of seeds.
     """
     found = [r.retrieval.get("text_r@1") for r in row.results]
     asked = [x for x in found if x is not None]

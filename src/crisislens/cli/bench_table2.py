@@ -45,8 +45,8 @@ def table2(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
 ) -> None:
-    """Run every row, setting and seed that is not done yet; rows that cannot run here are named with the
-    reason.
+    """Run every row, setting and seed that is not done yet; rows that cannot run here are named
+    with the reason.
     """
     import os
 
@@ -91,8 +91,8 @@ def show_table2(
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstraps.")] = 4000,
 ) -> None:
-    """Show published, ours and the difference, with intervals and paired tests; the same as files with
-    --write.
+    """Show published, ours and the difference, with intervals and paired tests; the same as files
+    with --write.
     """
     from crisislens.bench.grid import find_configs, load_rows
     from crisislens.bench.results import read_bench_results

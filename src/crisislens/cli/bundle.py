@@ -28,8 +28,8 @@ def bundle(
         str, typer.Option(help="Send it to this repository (owner/name) of a model hub, too.")
     ] = "",
 ) -> None:
-    """Join trained runs into one bundle: encoder, one model a task, calibration by kind of evidence, and
-    card; checked by loading it and judging a post.
+    """Join trained runs into one bundle: encoder, one model a task, calibration by kind of
+    evidence, and card; checked by loading it and judging a post.
     """
     from crisislens.core.threads import limit_threads
 

@@ -1,5 +1,5 @@
-"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing table or the
-offline labels.
+"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing
+table or the offline labels.
 """
 
 from pathlib import Path
@@ -66,8 +66,8 @@ def caption(
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a transient failure is tried again.")] = 5,
 ) -> None:
-    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no photo is
-    captioned twice.
+    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no
+    photo is captioned twice.
     """
     from crisislens.core.errors import InputError
 

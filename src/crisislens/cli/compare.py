@@ -31,8 +31,8 @@ def compare(
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstrap.")] = 10_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests, intervals,
-    per class and event, and the smallest difference that could have been shown.
+    """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests,
+    intervals, per class and event, and the smallest difference that could have been shown.
     """
     from crisislens.api import compare as compare_two
 

@@ -53,8 +53,8 @@ def check(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Count rows against the published tables, name missing photos, and report what splits share and other
-    traps.
+    """Count rows against the published tables, name missing photos, and report what splits share
+    and other traps.
     """
     from crisislens.core.errors import DataError, InputError
 

@@ -1,4 +1,6 @@
-"""`crisislens data fetch`: a data set from its official address, checked and laid out for its reader."""
+"""`crisislens data fetch`: a data set from its official address, checked and laid out for its
+reader.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,10 +51,11 @@ def fetch(
         ),
     ] = None,
 ) -> None:
-    """Download a data set, or the rest of it after a kill; verify its size and digest and unpack it safely.
+    """Download a data set, or the rest of it after a kill; verify its size and digest and unpack it
+    safely.
 
-    Sizes are held against what the server announces. Links, paths that lead outside and archives that grow
-    beyond limits are refused.
+    Sizes are held against what the server announces. Links, paths that lead outside and archives
+    that grow beyond limits are refused.
     """
     from crisislens.core.errors import InputError
     from crisislens.data.crisismmd import SPLITS, CrisisMMD

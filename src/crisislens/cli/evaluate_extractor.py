@@ -38,8 +38,8 @@ def evaluate_extractor(
     contexts: ContextsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells, by
-    type.
+    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells,
+    by type.
     """
     from crisislens.core.threads import limit_threads
 

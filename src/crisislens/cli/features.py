@@ -33,8 +33,8 @@ def features(
     column: MapOption = None,
     encoding: EncodingOption = None,
 ) -> None:
-    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule
-    starts another cache.
+    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or
+    text rule starts another cache.
     """
     from crisislens.core.threads import limit_threads
 
@@ -50,7 +50,8 @@ def features(
     set_threads()
     root = photo_folder(images, posts)
     source = open_posts(posts, column, encoding=encoding)
-    # before the posts are read: a file that changes meanwhile must not name the cache of what was read
+    # before the posts are read: a file that changes meanwhile must not name the cache of what was
+    # read
     of_source = source.fingerprint()
     rows = list(source)
     good = [row for row in rows if isinstance(row, Post)]

@@ -100,8 +100,9 @@ _one_line_help(app)
 def main() -> None:
     """Runs the command line.
 
-    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache,
-    6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4
+    model, 5 cache, 6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143
+    terminated.
     """
     try:
         with stoppable("what was finished before is kept"):

@@ -1,5 +1,5 @@
-"""`crisislens place-types`: kinds of places without training, with CLIP or another encoder that texts and
-pictures share.
+"""`crisislens place-types`: kinds of places without training, with CLIP or another encoder that
+texts and pictures share.
 """
 
 import json

@@ -28,7 +28,9 @@ ENCODING_HELP = "How POSTS spells letters, as in cp1251. Default: its mark, UTF-
 
 
 def columns_of(pairs: Sequence[str]) -> dict[str, str]:
-    """`FIELD=COLUMN` pairs as a mapping; an empty column says that the table has none for the field."""
+    """`FIELD=COLUMN` pairs as a mapping; an empty column says that the table has none for the
+    field.
+    """
     columns: dict[str, str] = {}
     for pair in pairs:
         field, sign, name = pair.partition("=")
@@ -57,7 +59,8 @@ def photo_folder(images: Path | None, posts: Path) -> Path:
     """The folder that the posts' image paths start from: the one given, or that of the table.
 
     Raises:
-        InputError: If what was given is no folder: every photo would be missing, and nothing would say why.
+        InputError: If what was given is no folder: every photo would be missing, and nothing would
+            say why.
     """
     if images is None:
         return posts.resolve().parent
@@ -73,7 +76,8 @@ def say_notes(source: "PostSource", *, of_several: str = "") -> None:
 
     Arguments:
         source: The posts.
-        of_several: What the command did with posts of several photos, where it is not to look at all.
+        of_several: What the command did with posts of several photos, where it is not to look at
+            all.
     """
     described = source.describe()
     notes = described.get("notes")

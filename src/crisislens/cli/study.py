@@ -53,7 +53,9 @@ def score(
     folder: Annotated[Path, typer.Argument(help="The folder that study make wrote.")],
     answers: Annotated[list[Path], typer.Argument(help="The files that raters saved.")],
 ) -> None:
-    """Print the win rate of the first method with its interval, the sign test and the raters' agreement."""
+    """Print the win rate of the first method with its interval, the sign test and the raters'
+    agreement.
+    """
     from crisislens.annotate.study import score_study
 
     found = score_study(folder, answers)

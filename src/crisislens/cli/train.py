@@ -211,8 +211,8 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Evaluate a trained model on labeled posts: scores with intervals, classes, events, calibration,
-    abstention.
+    """Evaluate a trained model on labeled posts: scores with intervals, classes, events,
+    calibration, abstention.
     """
     import json
 

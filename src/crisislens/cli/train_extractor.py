@@ -36,8 +36,8 @@ def train_extractor(
         Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")
     ] = Path("runs"),
 ) -> None:
-    """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the
-    extractors.
+    """Train the seeds of a run file on posts with entities or relations, print test scores, and
+    keep the extractors.
     """
     from crisislens.core.threads import limit_threads
 

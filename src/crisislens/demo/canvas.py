@@ -1,9 +1,9 @@
-"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share (houses,
-water, people, cars, fire).
+"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share
+(houses, water, people, cars, fire).
 
-Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice the size and
-scaled down, which smooths the edges, and gets the grain of a small camera. A seed decides every choice, so a
-picture is the same each time.
+Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice
+the size and scaled down, which smooths the edges, and gets the grain of a small camera. A seed
+decides every choice, so a picture is the same each time.
 """
 
 import random
@@ -38,8 +38,8 @@ class Canvas:
     def finish(self, *, grain: Number = 5.0) -> Image.Image:
         """The picture at its size.
 
-        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two people stand
-        in one place.
+        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two
+        people stand in one place.
 
         Arguments:
             grain: Standard deviation of the noise, in gray levels.

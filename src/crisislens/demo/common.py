@@ -1,5 +1,5 @@
-"""What scenes share: the registry they stand in, skies, a house of any color, and the colors things come
-in.
+"""What scenes share: the registry they stand in, skies, a house of any color, and the colors things
+come in.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Writes the made-up crisis: posts, pictures and labels, the same bytes for the same seed.
 
-A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the pictures
-are those of one version of Pillow; another may compress differently.
+A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the
+pictures are those of one version of Pillow; another may compress differently.
 """
 
 import io
@@ -58,8 +58,8 @@ class _Entry:
 def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> Path:
     """Writes `posts.jsonl`, `images/` and `labels.jsonl` into a folder.
 
-    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is missing and
-    one that is cut off.
+    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is
+    missing and one that is cut off.
 
     Arguments:
         folder: Made if it is not there; files of these names are replaced.
@@ -105,9 +105,10 @@ def synthetic_labeled(folder: Path, *, posts: int = 60, seed: int = 0) -> dict[s
         seed: As there.
 
     Returns:
-        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts that have a
-        label for it: every post, or for damage every post with a picture. Of five posts three are `train`,
-            one `dev` and one `test`.
+        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts
+            that have a
+        label for it: every post, or for damage every post with a picture. Of five posts three are
+            `train`, one `dev` and one `test`.
     """
     write_synthetic_crisis(folder, posts=posts, seed=seed)
     labeled: dict[str, list[LabeledPost]] = {"informativeness": [], "humanitarian": [], "damage": []}
@@ -145,7 +146,8 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
     for i in range(posts):
         turn, place = divmod(i, len(told))
         story = told[place]
-        # a photo that is seen again must be drawn from the same chance as the first one of its scene
+        # a photo that is seen again must be drawn from the same chance as the first one of its
+        # scene
         drawn_at = first[story.scene] if story.photo == "again" else place
         chance = seed * 1_000_003 + turn * len(told) + drawn_at
         yield _Entry(story, _post(story, i, turn, random.Random(chance)), _labels(story), chance)

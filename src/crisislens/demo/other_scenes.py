@@ -1,5 +1,5 @@
-"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing to do with
-a disaster.
+"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing
+to do with a disaster.
 """
 
 from crisislens.demo.canvas import HEIGHT, WIDTH, Canvas

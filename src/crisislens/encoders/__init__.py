@@ -1,5 +1,5 @@
-"""Encoders: text and pictures into token states and pooled vectors. The only room below captioning that knows
-transformers.
+"""Encoders: text and pictures into token states and pooled vectors. The only room below captioning
+that knows transformers.
 
 Importing the room registers its encoders; weights are read when one is built.
 """

@@ -1,16 +1,17 @@
-r"""The BERT family (BERT, ELECTRA, RoBERTa, DeBERTa, XLM-R, …) from a hub name or a local folder: states of
-the last layer, one pooled vector.
+r"""The BERT family (BERT, ELECTRA, RoBERTa, DeBERTa, XLM-R, …) from a hub name or a local folder:
+states of the last layer, one pooled vector.
 
 $$z = X_1 \ \ (\texttt{cls}: \text{the first token's state}) \qquad \text{or} \qquad z = \tfrac{1}{t}
 \textstyle\sum_j X_j \ \ (\texttt{mean}).$$
 
-The encoder of the rows with text "Electra" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
-is `google/electra-base-discriminator` with `cls` (Clark et al., 2020, https://arxiv.org/abs/2003.10555).
-Their code read 512 tokens at first and 77 in its last state; `max_tokens` says how many here.
+The encoder of the rows with text "Electra" of Munia et al., 2025, https://arxiv.org/abs/2507.05165,
+Table 2, is `google/electra-base-discriminator` with `cls` (Clark et al., 2020,
+https://arxiv.org/abs/2003.10555). Their code read 512 tokens at first and 77 in its last state;
+`max_tokens` says how many here.
 
-A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only safetensors are
-read, no code from a hub is run. Mode `finetune` trains these encoders; what it learned comes back as option
-`adapter`.
+A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only
+safetensors are read, no code from a hub is run. Mode `finetune` trains these encoders; what it
+learned comes back as option `adapter`.
 """
 
 from collections.abc import Sequence
@@ -60,8 +61,8 @@ class LanguageText(TextEncoder):
         options: Which checkpoint, how pooled, how long.
 
     Raises:
-        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the adapter is
-            another's.
+        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the
+            adapter is another's.
     """
 
     def __init__(self, options: LanguageOptions) -> None:

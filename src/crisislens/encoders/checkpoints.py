@@ -1,10 +1,10 @@
-"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks
-of what was loaded.
+"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had,
+and marks of what was loaded.
 
-Only safetensors are read, no code from a hub is ever run, and no hub is asked unless the user allowed it
-(`core.hub`): `source` says so to every call that could, and `hub_closed` holds the libraries to it. Both are
-needed: told to look at local files only, huggingface_hub still asks its hub for a list of programs to name in
-its headers.
+Only safetensors are read, no code from a hub is ever run, and no hub is asked unless the user
+allowed it (`core.hub`): `source` says so to every call that could, and `hub_closed` holds the
+libraries to it. Both are needed: told to look at local files only, huggingface_hub still asks its
+hub for a list of programs to name in its headers.
 """
 
 import hashlib
@@ -89,8 +89,8 @@ def source(revision: str | None) -> dict[str, Any]:
 
 
 def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, Any]]:
-    """The model without a head that transformers' automatic class builds, in fp32 whatever the file holds,
-    and its account of loading.
+    """The model without a head that transformers' automatic class builds, in fp32 whatever the file
+    holds, and its account of loading.
 
     A result must not depend on how weights were stored. What the account says is for `check_whole`.
 
@@ -99,8 +99,8 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
         revision: A commit of the hub repository; None for its newest.
 
     Raises:
-        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it cannot be
-            had or does not fit.
+        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it
+            cannot be had or does not fit.
     """
     import transformers
 
@@ -117,7 +117,8 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
 
 
 def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[str, ...] = ()) -> None:
-    """Refuses a checkpoint that lacks tensors of the model: the library would fill them with random numbers.
+    """Refuses a checkpoint that lacks tensors of the model: the library would fill them with random
+    numbers.
 
     Arguments:
         kind: What it should be.

@@ -1,13 +1,14 @@
 r"""Language models to be trained inside the graph: the BERT family, and MiniLM from its package.
 
-Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something may be
-added to the embeddings of the pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told
-there how a word is spelled, which its tokenizer throws away and names hang on.
+Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something
+may be added to the embeddings of the pieces before the first layer, $X = E(W_{x_j} + a_j)$: an
+uncased model is told there how a word is spelled, which its tokenizer throws away and names hang
+on.
 
-A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, ALBERT,
-DeBERTa and kin: encoders whose tokenizer puts special pieces around a text); only safetensors are read and no
-code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python package and needs no hub (Wang et al.,
-2020, https://arxiv.org/abs/2002.10957).
+A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA,
+ALBERT, DeBERTa and kin: encoders whose tokenizer puts special pieces around a text); only
+safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python
+package and needs no hub (Wang et al., 2020, https://arxiv.org/abs/2002.10957).
 """
 
 import hashlib
@@ -72,8 +73,8 @@ class LanguageEncoder(TextEncoder):
 
     Attributes:
         width: Width d of the states.
-        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small ELECTRA)
-            project to d.
+        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small
+            ELECTRA) project to d.
     """
 
     def __init__(
@@ -97,8 +98,8 @@ class LanguageEncoder(TextEncoder):
         freeze(self)
 
     def fingerprint(self) -> str:
-        """16 hex digits over the weights as loaded and the length; what was trained on top has a fingerprint
-        of its own.
+        """16 hex digits over the weights as loaded and the length; what was trained on top has a
+        fingerprint of its own.
         """
         return fingerprint(
             {"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens}
@@ -130,8 +131,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     """A language model, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or it is no
-            encoder of the BERT family.
+        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or
+            it is no encoder of the BERT family.
     """
     if spec.checkpoint == _PACKAGED:
         packaged = MiniLMText(max_tokens=spec.max_tokens)

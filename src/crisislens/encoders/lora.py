@@ -1,17 +1,17 @@
-r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later disappears into
-its weight.
+r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later
+disappears into its weight.
 
 $$y = W x + b + s\, B A x, \qquad A \in \mathbb{R}^{r \times n},\ B \in \mathbb{R}^{m \times r},\ s = \alpha /
 r, \qquad
   \hat W = W + s\, B A .$$
 
-Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an untrained
-adapter changes nothing; $A$ is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random Gaussian" without a
-scale; its code uses Kaiming's uniform of the same order).
+Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an
+untrained adapter changes nothing; $A$ is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random
+Gaussian" without a scale; its code uses Kaiming's uniform of the same order).
 
-An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any other trained
-tensor (layer norms, biases) whole under its own name, and in the metadata the scaling $s$ and what the
-adapter belongs to.
+An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any
+other trained tensor (layer norms, biases) whole under its own name, and in the metadata the scaling
+$s$ and what the adapter belongs to.
 """
 
 import math
@@ -79,7 +79,8 @@ class LoraState:
     Attributes:
         tensors: `NAME.lora_a` and `NAME.lora_b` pairs, and whole tensors under their names.
         scaling: $s$ of all pairs.
-        base: What the adapter belongs to, such as the digest of the base weights; empty where nobody said.
+        base: What the adapter belongs to, such as the digest of the base weights; empty where
+            nobody said.
     """
 
     tensors: Mapping[str, Tensor]
@@ -92,8 +93,8 @@ def add_lora(
 ) -> list[str]:
     """Wraps linear maps of a module, in place, and returns their names.
 
-    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what should be
-    trained whole.
+    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what
+    should be trained whole.
 
     Arguments:
         module: The module to adapt.
@@ -128,8 +129,8 @@ def _is_target(name: str, targets: Sequence[str]) -> bool:
 
 
 def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
-    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter that
-    requires a gradient.
+    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter
+    that requires a gradient.
 
     Arguments:
         module: A module after `add_lora`.
@@ -156,11 +157,12 @@ def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
 
 @torch.no_grad()
 def merge_lora(module: nn.Module, state: LoraState) -> None:
-    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what the adapted
-    one did, at no cost.
+    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what
+    the adapted one did, at no cost.
 
     Raises:
-        ModelError: If a name is not in the module or a shape does not fit; the module is then unchanged.
+        ModelError: If a name is not in the module or a shape does not fit; the module is then
+            unchanged.
     """
     # buffers too: a network that was trained whole has other running means in its norms
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -194,8 +196,8 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
 
 @torch.no_grad()
 def fold_lora(module: nn.Module) -> None:
-    """Turns every adapted map of a module back into one plain map that computes the same, in place; the
-    module costs what it did before.
+    """Turns every adapted map of a module back into one plain map that computes the same, in place;
+    the module costs what it did before.
     """
     for name, adapted in [(n, m) for n, m in module.named_modules() if isinstance(m, LoraLinear)]:
         change = adapted.scaling * (adapted.b.double() @ adapted.a.double())

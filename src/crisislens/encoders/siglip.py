@@ -2,11 +2,11 @@ r"""SigLIP and SigLIP 2 (fixed resolution), any checkpoint in the layout of tran
 
 $$z_t = P_t\, X^t_{\text{last}}, \qquad z_i = \operatorname{AttentionPool}(X^i).$$
 
-Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a fixed
-length, without a mask, and its pooled text vector is the state at the last place, which for most texts is
-padding. So `forward` pads every batch to that length itself, with the checkpoint's own pad token: a batch's
-padding then changes nothing, and every text costs what 64 tokens do. Token states are those of the real
-tokens. Only safetensors are read, and no code from a hub is run.
+Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a
+fixed length, without a mask, and its pooled text vector is the state at the last place, which for
+most texts is padding. So `forward` pads every batch to that length itself, with the checkpoint's
+own pad token: a batch's padding then changes nothing, and every text costs what 64 tokens do. Token
+states are those of the real tokens. Only safetensors are read, and no code from a hub is run.
 """
 
 import logging
@@ -90,8 +90,8 @@ class SiglipText(TextEncoder):
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
-        """States of the real tokens and the pooled vector, both among the padding that SigLIP was trained
-        with.
+        """States of the real tokens and the pooled vector, both among the padding that SigLIP was
+        trained with.
         """
         t = ids.shape[1]
         full = functional.pad(
@@ -109,7 +109,8 @@ class SiglipImage(ImageEncoder):
         processor: Its picture processor.
 
     Raises:
-        ModelError: If the checkpoint's preprocessing makes pictures of another size than its weights take.
+        ModelError: If the checkpoint's preprocessing makes pictures of another size than its
+            weights take.
     """
 
     def __init__(self, model: Any, processor: Any) -> None:

@@ -1,18 +1,21 @@
 r"""Convolutional and other backbones of timm: a grid of patch states, pooled by its mean or by the
 classifier's logits.
 
-With the last feature map $G \in \mathbb{R}^{d \times h \times w}$, patches are its cells row by row, and
+With the last feature map $G \in \mathbb{R}^{d \times h \times w}$, patches are its cells row by
+row, and
 
 $$z = \tfrac{1}{hw} \textstyle\sum_{xy} G_{xy} \ \ (\texttt{mean}) \qquad \text{or} \qquad z = W
 z_{\text{mean}} + b \ \ (\texttt{logits}).$$
 
-The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, use
-DenseNet-201 (Huang et al., 2017, https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet **logits** as the
-image's vector, from torchvision; here timm's `densenet201`, whose weights `tv_in1k` are the same ones
-converted. Weights are safetensors from the hub repository `timm/NAME` or from a local file.
+The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
+use DenseNet-201 (Huang et al., 2017, https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet
+**logits** as the image's vector, from torchvision; here timm's `densenet201`, whose weights
+`tv_in1k` are the same ones converted. Weights are safetensors from the hub repository `timm/NAME`
+or from a local file.
 
-timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an encoder is
-built, and not before. Pictures are resized and normalized as the model's own data configuration says.
+timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an
+encoder is built, and not before. Pictures are resized and normalized as the model's own data
+configuration says.
 """
 
 from pathlib import Path
@@ -56,7 +59,9 @@ class VisionOptions(Config):
     weights: str | None = None
     """A local safetensors file instead of the hub's."""
     pooled: VisionPool = "logits"
-    """The pooled vector: the classifier's logits (the authors' code) or the mean of the last feature map."""
+    """The pooled vector: the classifier's logits (the authors' code) or the mean of the last
+    feature map.
+    """
     adapter: str | None = None
     """Path of what an earlier training learned, see `encoders.lora`."""
 
@@ -69,7 +74,8 @@ class VisionImage(ImageEncoder):
 
     Raises:
         MissingExtraError: If timm is not installed.
-        ModelError: If the weights cannot be had or are another model's, or the feature map is no grid.
+        ModelError: If the weights cannot be had or are another model's, or the feature map is no
+            grid.
     """
 
     def __init__(self, options: VisionOptions) -> None:

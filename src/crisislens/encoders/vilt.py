@@ -1,18 +1,18 @@
-r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in one
-transformer.
+r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in
+one transformer.
 
 $$[e^t_0, e^t_1 \dots e^t_n;\ e^i_0, e^i_1 \dots e^i_p] = \operatorname{ViLT}(\text{ids}, \text{pixels}),
 \qquad
   z = \tanh(W e^t_0 + b).$$
 
-Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv 2603.18611
-(`dandelin/vilt-b32-mlm`). A checkpoint is a hub name or a local folder; only safetensors are read, and no
-code from a hub is ever run. Where a checkpoint has no pooler, the state $e^t_0$ of the first token is the
-pooled vector.
+Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv
+2603.18611 (`dandelin/vilt-b32-mlm`). A checkpoint is a hub name or a local folder; only safetensors
+are read, and no code from a hub is ever run. Where a checkpoint has no pooler, the state $e^t_0$ of
+the first token is the pooled vector.
 
-Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so
-that all patches are real and stand in one order; transformers' own model keeps the sides' ratio, pads to a
-batch's largest picture, and samples and shuffles patches.
+Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12
+patches), so that all patches are real and stand in one order; transformers' own model keeps the
+sides' ratio, pads to a batch's largest picture, and samples and shuffles patches.
 """
 
 import hashlib
@@ -109,8 +109,8 @@ class ViltJoint(nn.Module):
             ids: Token ids, padded at the end.
             mask: True where a token is real.
             images: Preprocessed pictures.
-            keep: Patches that are looked at; all where None (hard dropping of patches, row by row from the
-                top left).
+            keep: Patches that are looked at; all where None (hard dropping of patches, row by row
+                from the top left).
         """
         embeddings = self.model.embeddings
         text = embeddings.text_embeddings(input_ids=ids)

@@ -1,11 +1,11 @@
-"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256, read
-without executing anything.
+"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256,
+read without executing anything.
 
-A model file inside a package is somebody's upload. So it is located by the package's import specification
-(importing it would run its code), compared with the digest that this file's authors looked at, and only then
-read: safetensors where the package has it, and in the one case of a PyTorch archive
-`torch.load(weights_only=True)`, which refuses everything but tensors. That is the only `torch.load` of the
-project, and nothing that a user gives ever reaches it.
+A model file inside a package is somebody's upload. So it is located by the package's import
+specification (importing it would run its code), compared with the digest that this file's authors
+looked at, and only then read: safetensors where the package has it, and in the one case of a
+PyTorch archive `torch.load(weights_only=True)`, which refuses everything but tensors. That is the
+only `torch.load` of the project, and nothing that a user gives ever reaches it.
 """
 
 import importlib.util
@@ -66,8 +66,8 @@ class PackagedFile:
 
 @lru_cache(maxsize=32)
 def _digest(path: Path, size: int, mtime_ns: int) -> str:
-    """Size and time are part of the key, so that a file that is replaced while the process runs is looked at
-    again.
+    """Size and time are part of the key, so that a file that is replaced while the process runs is
+    looked at again.
     """
     return sha256_of_file(path)
 
@@ -87,7 +87,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch_archive(file: PackagedFile) -> dict[str, Tensor]:
-    """The tensors of a packaged PyTorch archive, after its digest was checked; nothing in it is executed.
+    """The tensors of a packaged PyTorch archive, after its digest was checked; nothing in it is
+    executed.
 
     Raises:
         ModelError: If it is missing or not the pinned file.

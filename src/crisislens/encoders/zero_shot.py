@@ -1,14 +1,14 @@
-r"""Zero-shot classification in a space that texts and pictures share: each class is the mean direction of
-sentences that name it.
+r"""Zero-shot classification in a space that texts and pictures share: each class is the mean
+direction of sentences that name it.
 
 With $n(x) = x / \lVert x \rVert$ and the sentences $s_{c1} \ldots s_{ck}$ of class c,
 
 $$w_c = n\Big(\frac{1}{k} \sum_j n(E_t(s_{cj}))\Big), \qquad \ell_c = \gamma \cdot \frac{1}{|M|} \sum_{m \in
 M} n(z_m) \cdot w_c,$$
 
-over the modalities M that a post has. Source: Radford et al., 2021, CLIP, https://arxiv.org/abs/2103.00020,
-Sec. 3.1.4 (prompt ensembles, for pictures; γ = 100 is where its learned scale was clipped). That a post's
-text counts like its picture is ours.
+over the modalities M that a post has. Source: Radford et al., 2021, CLIP,
+https://arxiv.org/abs/2103.00020, Sec. 3.1.4 (prompt ensembles, for pictures; γ = 100 is where its
+learned scale was clipped). That a post's text counts like its picture is ours.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,19 +1,20 @@
-"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from one post
-alone.
+"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from
+one post alone.
 
 An annotator fills fields of `Assessment` that are its own, or brings a record of its own under
-`extensions[NAME]`, where NAME is the annotator's. To add one, write a class with the attributes and methods
-of `pipeline.annotator.Annotator` and let a function make it (a class without arguments does):
+`extensions[NAME]`, where NAME is the annotator's. To add one, write a class with the attributes and
+methods of `pipeline.annotator.Annotator` and let a function make it (a class without arguments
+does):
 
 - in a package of your own, name it as an entry point of the group `crisislens.annotators`;
-- in this one, add a line to `ANNOTATORS` below, and its name to `DEFAULT_ANNOTATORS` if every run should have
-  it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
+- in this one, add a line to `ANNOTATORS` below, and its name to `DEFAULT_ANNOTATORS` if every run
+  should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
-An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again
-post by post and writes the reason into the assessment's notes. So does one that returns what an assessment
-cannot hold: an unknown field, one of the tasks', or a value of the wrong type. `failures` counts both, for
-the end of a run. What an annotator has to say of a post itself, such as why a field is empty, it gives under
-`notes`; it is added to the others'.
+An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks
+again post by post and writes the reason into the assessment's notes. So does one that returns what
+an assessment cannot hold: an unknown field, one of the tasks', or a value of the wrong type.
+`failures` counts both, for the end of a run. What an annotator has to say of a post itself, such as
+why a field is empty, it gives under `notes`; it is added to the others'.
 """
 
 import json
@@ -104,8 +105,8 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
 def annotate(
     annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts
 ) -> list[tuple[dict[str, object], list[str]]]:
-    """For each post the fields that all annotators fill, checked against `Assessment`, and their notes: what
-    they remark, and why one failed on it.
+    """For each post the fields that all annotators fill, checked against `Assessment`, and their
+    notes: what they remark, and why one failed on it.
     """
     found: list[tuple[dict[str, object], list[str]]] = [({}, []) for _ in posts]
     for annotator in annotators:
@@ -125,8 +126,8 @@ def annotate(
 
 
 def _given(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -> list[object]:
-    """What an annotator says of each post, or why it could not; asked for all posts, and post by post if that
-    fails.
+    """What an annotator says of each post, or why it could not; asked for all posts, and post by
+    post if that fails.
     """
     try:
         found: list[object] = [*annotator.annotate(posts, encoded)]
@@ -194,7 +195,8 @@ def _misfit(name: str, error: ValidationError) -> str:
 
 
 def failures(assessments: Path) -> dict[str, tuple[int, str]]:
-    """The annotators that failed in a finished run: on how many posts, and why on the first of them.
+    """The annotators that failed in a finished run: on how many posts, and why on the first of
+    them.
 
     The records themselves are asked, so that it holds for a run that was killed and resumed, too.
 
@@ -204,7 +206,8 @@ def failures(assessments: Path) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     with assessments.open("rb") as lines:
         for line in lines:
-            # reading all of a large file as JSON would cost seconds; nearly no record has such a note
+            # reading all of a large file as JSON would cost seconds; nearly no record has such a
+            # note
             if _FAILED.encode() not in line:
                 continue
             for note in json.loads(line)["notes"]:

@@ -1,21 +1,22 @@
-"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out
-however often it was killed. The engine is that of `crisislens.runs`; here stand the step and what its records
-become.
+"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same
+bytes out however often it was killed. The engine is that of `crisislens.runs`; here stand the step
+and what its records become.
 
-A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY
-is its fingerprint, so that a chunk of another run is never taken for one of this; each finished chunk is a
-pair of atomic files, the records and what the search for duplicates needs (`runs.ledger.ChunkFiles`). One
-thread works on each chunk and as many chunks are in work as there are cores: that fills them better than many
-threads on one small matrix product, and the numbers do not depend on how many there are. When all chunks are
-there, near-duplicates are clustered, and one pass over the records fills `assessments.jsonl`, `failed.jsonl`
-and whatever else is asked for; only then does the work go.
+A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what,
+and KEY is its fingerprint, so that a chunk of another run is never taken for one of this; each
+finished chunk is a pair of atomic files, the records and what the search for duplicates needs
+(`runs.ledger.ChunkFiles`). One thread works on each chunk and as many chunks are in work as there
+are cores: that fills them better than many threads on one small matrix product, and the numbers do
+not depend on how many there are. When all chunks are there, near-duplicates are clustered, and one
+pass over the records fills `assessments.jsonl`, `failed.jsonl` and whatever else is asked for; only
+then does the work go.
 
-`work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder of that
-name that was there before is somebody's, and the run is refused.
+`work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder
+of that name that was there before is somebody's, and the run is refused.
 
-The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of
-reproducible builds), kept in the manifest, so that a resumed run ends with exactly the bytes of an
-undisturbed one.
+The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention
+of reproducible builds), kept in the manifest, so that a resumed run ends with exactly the bytes of
+an undisturbed one.
 """
 
 import io
@@ -56,8 +57,8 @@ __all__ = [
     "run_analysis",
 ]
 
-# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this
-# times the cores (seconds)
+# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at
+# most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
 _RECORD = 4
@@ -71,10 +72,12 @@ class RunOutcome:
         folder: The output folder.
         assessed: How many posts were assessed.
         failed: How many rows could not become a post, or could not be assessed.
-        resumed: How many of the assessed or failed rows had been finished by an earlier, interrupted start.
+        resumed: How many of the assessed or failed rows had been finished by an earlier,
+            interrupted start.
         clusters: Near-duplicate posts, the largest cluster first.
         analyzed_at: The time that the records carry.
-        lost: How many records a file could not hold, by the file's name; without those that hold all.
+        lost: How many records a file could not hold, by the file's name; without those that hold
+            all.
     """
 
     folder: Path
@@ -140,20 +143,23 @@ def run_analysis(
     total: int | None = None,
     outputs: Outputs | None = None,
 ) -> RunOutcome:
-    """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a folder.
+    """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a
+    folder.
 
     Arguments:
         source: The posts; read once, front to back, never held whole.
         analyst: The models.
-        folder: Where the output goes. An interrupted run with the same source and models in it is resumed.
+        folder: Where the output goes. An interrupted run with the same source and models in it is
+            resumed.
         chunk_posts: Rows a chunk. Part of the run's identity.
-        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes speed and
-            memory, never a result.
+        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes
+            speed and memory, never a result.
         executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
-        progress: Called after each chunk with the rows done so far and all rows, None where nobody knows.
+        progress: Called after each chunk with the rows done so far and all rows, None where nobody
+            knows.
         total: All rows, where the caller knows.
-        outputs: Gives the sinks that are filled beside the two files, in the same pass, once it is known how
-            the run ended.
+        outputs: Gives the sinks that are filled beside the two files, in the same pass, once it is
+            known how the run ended.
 
     Raises:
         InputError: If the folder holds files that no run of crisislens made.
@@ -190,8 +196,8 @@ def run_analysis(
 
 
 def clear_work(folder: Path) -> None:
-    """Removes the chunks of a finished run; call it when everything that is made from the run has been
-    written.
+    """Removes the chunks of a finished run; call it when everything that is made from the run has
+    been written.
     """
     WorkFolder(folder / "work").clear()
 

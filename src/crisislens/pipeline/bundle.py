@@ -1,14 +1,14 @@
-r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into honest
-probabilities.
+r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into
+honest probabilities.
 
-For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a task with
-logits $\ell$,
+For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a
+task with logits $\ell$,
 
 $$p = \operatorname{softmax}(\ell / \tau_m), \qquad \text{abstain} \iff \max_c p_c < \theta_m .$$
 
-τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone deserves
-another trust than a text alone. A folder holds `bundle.json`, one artifact folder a task, optionally an
-adapter of the encoder, and a model card (`README.md`).
+τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone
+deserves another trust than a text alone. A folder holds `bundle.json`, one artifact folder a task,
+optionally an adapter of the encoder, and a model card (`README.md`).
 """
 
 from collections.abc import Mapping
@@ -82,12 +82,14 @@ class BundleConfig(Config):
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
     ranked_languages: tuple[str, ...] = ()
-    """Codes of languages in which nothing was learned but the order of reading was measured: their posts get
-    no sure answer, and the urgency that the models give. `und` stands for texts whose language nobody can
-    tell.
+    """Codes of languages in which nothing was learned but the order of reading was measured: their
+    posts get no sure answer, and the urgency that the models give. `und` stands for texts whose
+    language nobody can tell.
     """
     unread_urgency: float = Field(default=0.3, ge=0, le=1)
-    """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
+    """The urgency of a post whose text the models do not read: the mean over posts of crises that
+    they do.
+    """
     limits_known: tuple[str, ...] = ()
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
@@ -158,8 +160,8 @@ class Bundle:
         return self.artifacts[task]
 
     def fingerprint(self) -> str:
-        """16 hex digits over the configuration and every weight file; where the bundle lies does not
-        matter.
+        """16 hex digits over the configuration and every weight file; where the bundle lies does
+        not matter.
         """
         if (self.folder / BUNDLE).is_file():
             files = sorted(p for p in self.folder.rglob("*") if p.suffix in _COUNTED)

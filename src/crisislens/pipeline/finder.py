@@ -1,22 +1,22 @@
 """Entities and relations in the text of posts: the extractors that ship, or a user's own.
 
-A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters are those
-of the post as posted. Entities below the extractor's threshold are left out. Relations are asked for pairs of
-entities (`pipeline.pairs`), and answered where one has the probability, among all, that the extractor asks
-for.
+A post's text is cut into words where it stands (`data.post_words`), so that an entity's characters
+are those of the post as posted. Entities below the extractor's threshold are left out. Relations
+are asked for pairs of entities (`pipeline.pairs`), and answered where one has the probability,
+among all, that the extractor asks for.
 
-Which relations are told, `pipeline.telling` says: the extractor that ships tells only that a place contains
-another, because its other relations did not hold on crisis posts (docs/benchmarks-extraction.md);
-`all_relations` tells them too.
+Which relations are told, `pipeline.telling` says: the extractor that ships tells only that a place
+contains another, because its other relations did not hold on crisis posts
+(docs/benchmarks-extraction.md); `all_relations` tells them too.
 
-An extractor of the task `joint` finds both by itself. Texts that are surely in another language than an
-extractor learned are left alone.
+An extractor of the task `joint` finds both by itself. Texts that are surely in another language
+than an extractor learned are left alone.
 
-An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where they are
-given; without them it reads the text alone.
+An extractor that was trained with contexts of pictures (`context_pieces`) reads them here where
+they are given; without them it reads the text alone.
 
-A post's result is equal bit for bit whoever stands beside it (`pipeline.extractor_groups`). Scores are
-rounded to four digits.
+A post's result is equal bit for bit whoever stands beside it (`pipeline.extractor_groups`). Scores
+are rounded to four digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -55,10 +55,10 @@ class Found:
     Attributes:
         entities: In the order of the text.
         relations: Between them, the most probable first.
-        read: False where the text was left alone: it is empty, or in a language that the extractors do not
-            know.
-        relations_read: False where no relations were looked for: their extractor does not know the language,
-            or there is none.
+        read: False where the text was left alone: it is empty, or in a language that the extractors
+            do not know.
+        relations_read: False where no relations were looked for: their extractor does not know the
+            language, or there is none.
     """
 
     entities: tuple[Entity, ...] = ()
@@ -82,8 +82,8 @@ class Finder:
     Arguments:
         entities: An extractor of the task `entities`, or of `joint`.
         relations: One of the task `relations`, or None to find none but those of a `joint` one.
-        languages: ISO 639-1 codes of the languages that they know; empty reads every text, None takes what
-            each says of itself.
+        languages: ISO 639-1 codes of the languages that they know; empty reads every text, None
+            takes what each says of itself.
         all_relations: Whether relations are told that their extractor does not tell by default.
         no_relations: Whether none are told, those of a `joint` extractor neither.
 
@@ -120,8 +120,8 @@ class Finder:
     def load(
         cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS
     ) -> "Finder":
-        """A finder of extractors by the names of packaged ones or their folders; relations are not looked for
-        where that is None.
+        """A finder of extractors by the names of packaged ones or their folders; relations are not
+        looked for where that is None.
 
         Raises:
             NotRegisteredError: If there is no such extractor.
@@ -149,8 +149,8 @@ class Finder:
 
     @property
     def idle_relations(self) -> tuple[str, ...]:
-        """Relations that are told but join kinds that these entities never are, so that none will be found;
-        not of a `joint` extractor.
+        """Relations that are told but join kinds that these entities never are, so that none will
+        be found; not of a `joint` extractor.
         """
         if self._relating is not self.relations:
             return ()
@@ -167,13 +167,13 @@ class Finder:
         return any(reader.context_pieces for reader in self._readers)
 
     def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
-        """What each text names, in their order; a text that stands there often, with one context, is read
-        once.
+        """What each text names, in their order; a text that stands there often, with one context,
+        is read once.
 
         Arguments:
             texts: The texts of b posts.
-            contexts: The context of each one's picture, empty where there is none; none at all for posts
-                without.
+            contexts: The context of each one's picture, empty where there is none; none at all for
+                posts without.
 
         Raises:
             InputError: If there are contexts, but not b.

@@ -1,8 +1,9 @@
 """From trained runs to a bundle: the models of several tasks that read the features of one encoder.
 
-A run is given as `train` left it: `OUT/NAME/seed-N`, its `artifact`, or `OUT/NAME` with several seeds, of
-which the one that was best on its development posts is taken. Runs whose encoder was trained along differ in
-it, and a post is encoded once: such runs do not join, and the sentence says so.
+A run is given as `train` left it: `OUT/NAME/seed-N`, its `artifact`, or `OUT/NAME` with several
+seeds, of which the one that was best on its development posts is taken. Runs whose encoder was
+trained along differ in it, and a post is encoded once: such runs do not join, and the sentence says
+so.
 """
 
 import json
@@ -74,7 +75,8 @@ def find_bundle(names: str | Path | Sequence[str | Path]) -> Bundle:
 
 
 def trained_artifact(folder: Path) -> Path:
-    """The folder of the model that a run left: the artifact itself, that of a seed, or that of the best seed.
+    """The folder of the model that a run left: the artifact itself, that of a seed, or that of the
+    best seed.
 
     Raises:
         ModelError: If there is none.
@@ -115,8 +117,8 @@ def join_runs(folders: Sequence[Path]) -> Bundle:
         folders: Of runs, see `trained_artifact`.
 
     Raises:
-        ModelError: If a folder holds no model, a model cannot be used on posts alone, or two of them do not
-            fit together.
+        ModelError: If a folder holds no model, a model cannot be used on posts alone, or two of
+            them do not fit together.
     """
     trained = [_read(folder) for folder in folders]
     for one in trained:
@@ -164,7 +166,8 @@ def write_bundle(folders: Sequence[Path], out: Path, *, name: str = "") -> Bundl
     first = next(iter(joined.artifacts))
     for question, artifact in joined.artifacts.items():
         shutil.copytree(artifact, out / question)
-    # the encoder's adapters came along with the first model; a checkpoint's name on a hub is no file
+    # the encoder's adapters came along with the first model; a checkpoint's name on a hub is no
+    # file
     here = placed(
         config.encoder, lambda path: f"{first}/{path}" if (joined.folder / path).is_file() else path
     )
@@ -225,7 +228,8 @@ def _languages(trained: Sequence[_Trained]) -> tuple[str, ...]:
     if not known:
         return ()
     shared = set(known[0]).intersection(*known[1:])
-    # in the first model's order: a set's would change from start to start, and the bundle's bytes with it
+    # in the first model's order: a set's would change from start to start, and the bundle's bytes
+    # with it
     return tuple(code for code in known[0] if code in shared)
 
 

@@ -1,8 +1,9 @@
-r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts
-a report.
+r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency
+that sorts a report.
 
-Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and its
-weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as 0.
+Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and
+its weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as
+0.
 """
 
 from collections.abc import Mapping
@@ -115,9 +116,10 @@ def urgency(
         answers: By question.
         tasks: The tasks that were asked, by question; their gates, shares and weights make the key.
         evidence: Whether the post offers anything; what is empty is not urgent.
-        unread: For a post whose text no model reads: the urgency of an average crisis post, which it then has
-            instead of what the model made of words it does not know. It neither hides at the end of the list
-            nor stands before what was read and is urgent. None for posts that were read.
+        unread: For a post whose text no model reads: the urgency of an average crisis post, which
+            it then has instead of what the model made of words it does not know. It neither hides
+            at the end of the list nor stands before what was read and is urgent. None for posts
+            that were read.
     """
     if not evidence:
         return 0.0

@@ -1,7 +1,7 @@
 """The pairs of entities that an extractor of relations is asked about.
 
-Every ordered pair of the first `MOST_ENTITIES` entities whose kinds some told relation joins is a question,
-answered among the relations that fit these kinds.
+Every ordered pair of the first `MOST_ENTITIES` entities whose kinds some told relation joins is a
+question, answered among the relations that fit these kinds.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -18,7 +18,9 @@ from crisislens.pipeline.telling import ANY_KINDS, ReadPost, kinds_of
 __all__ = ["Link", "PairQuestions"]
 
 Link = tuple[int, int, str, float]
-"""Two entities of a post by their places, head first, the relation between them and its probability."""
+"""Two entities of a post by their places, head first, the relation between them and its
+probability.
+"""
 
 
 class PairQuestions:
@@ -45,7 +47,8 @@ class PairQuestions:
             post: Its words.
             mentions: Its entities.
         """
-        # pairs grow with the square of the entities: a post that lists hundreds of names must stay cheap
+        # pairs grow with the square of the entities: a post that lists hundreds of names must stay
+        # cheap
         for a, b in permutations(range(min(len(mentions), MOST_ENTITIES)), 2):
             fitting = {kinds_of(mentions[a], mentions[b]), ANY_KINDS}
             if not self._joined & fitting:
@@ -68,6 +71,8 @@ class PairQuestions:
                 yield row, (a, b, name, p)
 
     def _answers(self, fitting: set[tuple[str, str]]) -> list[int]:
-        """The places of the relations that may be answered; 0 is "no relation", which always may be."""
+        """The places of the relations that may be answered; 0 is "no relation", which always may
+        be.
+        """
         names = enumerate(self.extractor.spec.relations)
         return [i for i, name in names if i == 0 or types_of_relation(name) in fitting]

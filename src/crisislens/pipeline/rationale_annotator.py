@@ -1,5 +1,5 @@
-"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and photo
-contributed to each answer.
+"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and
+photo contributed to each answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ class RationaleAnnotator:
         self._sees_photos = False
 
     def attach(self, answers: Answers) -> None:
-        """Learns whose answers are explained; heat needs the image encoder that the rationale model was
-        trained on.
+        """Learns whose answers are explained; heat needs the image encoder that the rationale model
+        was trained on.
         """
         self._answers = answers
         self._sees_photos = (

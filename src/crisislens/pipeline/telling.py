@@ -1,10 +1,10 @@
 """Which relations between two entities are told, once an extractor is sure of them.
 
-Which ones its extractor tells, it says itself (`ExtractorMeta.tells`). Two places named in one post are
-nearly always one in the other in MNRE, so the shipped model says so of Iran and Iraq as well; such a relation
-is told where the gazetteer knows it too (`ExtractorMeta.gazetteer`; a user's own extractor is believed). A
-named person's race, religion and nationality are never told, whoever trained the extractor: it serves no
-response, and a wrong guess harms somebody.
+Which ones its extractor tells, it says itself (`ExtractorMeta.tells`). Two places named in one post
+are nearly always one in the other in MNRE, so the shipped model says so of Iran and Iraq as well;
+such a relation is told where the gazetteer knows it too (`ExtractorMeta.gazetteer`; a user's own
+extractor is believed). A named person's race, religion and nationality are never told, whoever
+trained the extractor: it serves no response, and a wrong guess harms somebody.
 """
 
 import re
@@ -101,7 +101,8 @@ def kinds_of(head: Mention, tail: Mention) -> tuple[str, str]:
 
 def _contains(post: ReadPost, head: Mention, tail: Mention) -> bool:
     """Whether the gazetteer knows that the head contains the tail."""
-    # "Paris, Texas" names one place with its region; "Texas ... Paris" says nothing of where that Paris is
+    # "Paris, Texas" names one place with its region; "Texas ... Paris" says nothing of where that
+    # Paris is
     adjacent = tail.end <= head.start and _COMMA.fullmatch(post.between(tail, head)) is not None
     gazetteer = load_gazetteer()
     return any(gazetteer.contains(a, b, adjacent=adjacent) for a, b in _spellings(post, head, tail))

@@ -1,8 +1,8 @@
-"""Kinds of places without training: any encoder with one space for texts and pictures, and a sentence or more
-for each class.
+"""Kinds of places without training: any encoder with one space for texts and pictures, and a
+sentence or more for each class.
 
-The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the answer is
-"not sure". That half is a choice of ours.
+The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the
+answer is "not sure". That half is a choice of ours.
 """
 
 from collections.abc import Sequence

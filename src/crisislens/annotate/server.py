@@ -113,7 +113,11 @@ class AnnotationServer:
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, host=self.host, token=self.token)],
-            exception_handlers={HTTPException: _refused, CrisisLensError: _failed, OSError: _not_written},
+            exception_handlers={
+                HTTPException: _refused,
+                CrisisLensError: _failed,
+                OSError: _not_written,
+            },
         )
 
     def _file(self, request: Request) -> Response:
@@ -129,7 +133,12 @@ class AnnotationServer:
         store = self.store
         labels = list(store.labels)
         return JSONResponse(
-            {"start": store.first_open(), "total": len(store.posts), "labels": labels, "grid": list(GRID)}
+            {
+                "start": store.first_open(),
+                "total": len(store.posts),
+                "labels": labels,
+                "grid": list(GRID),
+            }
         )
 
     def _show(self, request: Request) -> Response:

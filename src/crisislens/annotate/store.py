@@ -84,7 +84,8 @@ class AnnotationStore:
     ) -> None:
         if not posts:
             raise InputError("there is no post to annotate; give a file with at least one readable row")
-        self.path, self.posts, self.labels, self.annotator = path, list(posts), tuple(labels), annotator
+        self.path, self.annotator = path, annotator
+        self.posts, self.labels = list(posts), tuple(labels)
         self._lock = Lock()
         self._shown = {post.id for post in self.posts}
         self._lines: dict[str, dict[str, Any]] = self._read()
@@ -110,8 +111,8 @@ class AnnotationStore:
                 ) from error
             if texts.get(name, text) != text:
                 raise DataError(
-                    f"{self.path} holds post {name!r} with another text; it belongs to other posts, give "
-                    f"another --out"
+                    f"{self.path} holds post {name!r} with another text; it belongs to other "
+                    "posts, give another --out"
                 )
             found[name] = values
         return found

@@ -269,7 +269,7 @@ def _answers(path: Path, study: str) -> Answers:
         raise DataError(f"{path} holds no answers of a study; give the files that raters saved") from error
     if given.study != study:
         raise DataError(
-            f"{path} answers another study ({given.study}) than this one ({study}); give the folder that it "
-            f"belongs to"
+            f"{path} answers another study ({given.study}) than this one ({study}); give the "
+            "folder that it belongs to"
         )
     return given

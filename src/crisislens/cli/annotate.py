@@ -37,7 +37,8 @@ def annotate(
     annotator: Annotated[str, typer.Option(help="Who annotates; written beside each annotation.")] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. Default: a free one.")] = 0,
     host: Annotated[
-        str, typer.Option(help="Address to serve at. Default: this computer only; the page is not encrypted.")
+        str,
+        typer.Option(help="Address to serve at. Default: this computer only; the page is not encrypted."),
     ] = "127.0.0.1",
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:

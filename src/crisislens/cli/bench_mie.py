@@ -36,23 +36,28 @@ def mie(
     systems: Annotated[
         list[str] | None,
         typer.Option(
-            "--system", help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again."
+            "--system",
+            help="text, context, info_nce, shap_ca or shap_ca_margin; may be given again.",
         ),
     ] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="May be given again. Default: 0, 1 and 2.")
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder.")
+        str,
+        typer.Option(help="minilm, a hub name such as google-bert/bert-base-uncased, or a local folder."),
     ] = "minilm",
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the training posts; the benchmark's own without.")
+        int | None,
+        typer.Option(min=1, help="Passes over the training posts; the benchmark's own without."),
     ] = None,
     train_posts: Annotated[
-        int | None, typer.Option(min=1, help="At most so many training posts, drawn once; all without.")
+        int | None,
+        typer.Option(min=1, help="At most so many training posts, drawn once; all without."),
     ] = None,
     batch_posts: Annotated[
-        int | None, typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without.")
+        int | None,
+        typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without."),
     ] = None,
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
@@ -107,7 +112,15 @@ def _print(rows: "list[SystemResult]") -> None:
     """Prints a table a data set, published numbers below."""
     from crisislens.training.extraction.systems import PUBLISHED
 
-    head = ["system", "seeds", "micro F1", "P / R", "difference, 95 %", "against", "context R@1 of 64"]
+    head = [
+        "system",
+        "seeds",
+        "micro F1",
+        "P / R",
+        "difference, 95 %",
+        "against",
+        "context R@1 of 64",
+    ]
     for data in dict.fromkeys(row.data for row in rows):
         table(f"{data}: test", head, [_cells(row) for row in rows if row.data == data])
         if data in PUBLISHED:

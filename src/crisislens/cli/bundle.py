@@ -20,7 +20,8 @@ def add_to(app: typer.Typer) -> None:
 
 def bundle(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of trained runs (OUT/NAME or OUT/NAME/seed-N), one a task.")
+        list[Path],
+        typer.Argument(help="Folders of trained runs (OUT/NAME or OUT/NAME/seed-N), one a task."),
     ],
     out: Annotated[Path, typer.Option(help="The folder of the bundle; must not hold anything yet.")],
     name: Annotated[str, typer.Option(help="Its name. Default: that of the folder.")] = "",

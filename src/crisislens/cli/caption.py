@@ -34,7 +34,8 @@ def add_to(app: typer.Typer) -> None:
 def caption(
     posts: PostsArgument,
     backend: Annotated[
-        str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
+        str,
+        typer.Option(help="server, transformers, table or weak (offline labels, marked as weak)."),
     ],
     out: Annotated[Path, typer.Option(help="Where the captions go, one JSON object a post.")] = Path(
         "captions.jsonl"
@@ -59,7 +60,8 @@ def caption(
         int | None, typer.Option(min=0, help="Requests, retries included. Default: no limit.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit.")
+        int | None,
+        typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit."),
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")
@@ -133,8 +135,8 @@ def caption(
 def _say(run: "CaptionRun") -> None:
     """How many posts were captioned, what it cost, and what came of the others."""
     say(
-        f"{run.count('captioned')} of {run.posts} posts captioned; {run.questions} different questions, "
-        f"{run.known} answered before, "
+        f"{run.count('captioned')} of {run.posts} posts captioned; {run.questions} different "
+        f"questions, {run.known} answered before, "
         f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
     )
     for status, words in _WORDS.items():

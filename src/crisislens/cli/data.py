@@ -15,9 +15,22 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Get data, and check it before training on it.", no_args_is_help=True)
 
-DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere", "conll", "table")
+DATASETS = (
+    "crisismmd",
+    "twitter2015",
+    "twitter2017",
+    "mnre-v1",
+    "mnre-v2",
+    "jmere",
+    "conll",
+    "table",
+)
 _SPLITS = ("train", "dev", "test")
-SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
+SETTINGS = {
+    "settingA": ("A1", "A2", "A3"),
+    "agreed": ("A1", "B2"),
+    "full": ("A1", "A2", "A3", "B2"),
+}
 
 
 data_fetch.add_to(app)
@@ -49,7 +62,8 @@ def check(
         bool, typer.Option(help="Decode the photos too and compare them across splits.")
     ] = False,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the photos of a data set of entities or relations.")
+        Path | None,
+        typer.Option(help="Folder of the photos of a data set of entities or relations."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -126,8 +140,8 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     if dataset == "conll" or dataset == "table":
         if images is not None:
             raise InputError(
-                "--images is of no use here: the photos of your own posts are named in the run file "
-                "(data.image_root)"
+                "--images is of no use here: the photos of your own posts are named in the run "
+                "file (data.image_root)"
             )
         found = check_own(root, "conll" if dataset == "conll" else "table").as_dict()
     elif dataset == "jmere":

@@ -65,15 +65,18 @@ def _show(extractor: str, scored: "Scored") -> None:
     """A table a kind of item, then what the scores are too low by."""
     head = ["", "marked", "found", "precision", "recall", "F1"]
     for name, report in scored.reports.items():
-        rows = [_row("all", report.micro), *(_row(kind, score) for kind, score in report.types.items())]
+        rows = [
+            _row("all", report.micro),
+            *(_row(kind, score) for kind, score in report.types.items()),
+        ]
         table(f"{extractor}: {name} of {report.posts} posts", head, rows)
         say(_interval(report))
     if scored.unknown:
         say(f"it does not know {', '.join(scored.unknown)}: these count as missed")
     if scored.out_of_reach:
         say(
-            f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as said to have "
-            f"no relation"
+            f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as "
+            "said to have no relation"
         )
 
 

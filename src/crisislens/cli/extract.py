@@ -31,7 +31,8 @@ def add_to(app: typer.Typer) -> None:
 def extract(
     posts: PostsArgument,
     out: Annotated[
-        Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")
+        Path,
+        typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed."),
     ] = Path("entities.jsonl"),
     column: MapOption = None,
     encoding: EncodingOption = None,
@@ -78,7 +79,10 @@ def extract(
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     total = total_rows(source)
-    with stoppable(f"what was finished is kept beside {out}"), progress("extracting", total) as advance:
+    with (
+        stoppable(f"what was finished is kept beside {out}"),
+        progress("extracting", total) as advance,
+    ):
         done = extract_posts(source, finder, out, contexts=beside, progress=advance, total=total)
     _say(done, finder.seeks_relations)
     say_notes(source)
@@ -108,11 +112,11 @@ def _say(done: "ExtractionOutcome", relations: bool) -> None:
         f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
     )
     say(
-        f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, "
-        f"{done.relations} relations"
+        f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} "
+        f"entities, {done.relations} relations"
     )
     if relations and done.relations_unread:
         say(
-            f"relations were not looked for in {done.relations_unread} of them: their extractor does not "
-            f"know the language (--any-language)"
+            f"relations were not looked for in {done.relations_unread} of them: their extractor "
+            "does not know the language (--any-language)"
         )

@@ -47,7 +47,7 @@ def chosen_finder(
     if idle := finder.idle_relations:
         some = f"{', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}"
         say(
-            f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other kinds than "
-            f"these entities are: {some}"
+            f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other "
+            f"kinds than these entities are: {some}"
         )
     return finder

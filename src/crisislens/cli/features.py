@@ -21,11 +21,13 @@ def add_to(app: typer.Typer) -> None:
 def features(
     posts: PostsArgument,
     out: Annotated[
-        Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")
+        Path,
+        typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint."),
     ],
     images: ImagesOption = None,
     encoder: Annotated[
-        str, typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint.")
+        str,
+        typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint."),
     ] = "compact",
     checkpoint: Annotated[
         str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")
@@ -57,7 +59,10 @@ def features(
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
     maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=root)
-    with stoppable(f"what was finished is kept in {out}"), progress("encoding", len(good)) as advance:
+    with (
+        stoppable(f"what was finished is kept in {out}"),
+        progress("encoding", len(good)) as advance,
+    ):
         cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance)
     unread = len(rows) - len(good)
     if unread:

@@ -118,7 +118,7 @@ def main() -> None:
             sys.stderr.close()
             sys.exit(0)
         say_error(
-            f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists and that "
-            f"you may read and write it"
+            f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists "
+            "and that you may read and write it"
         )
         sys.exit(2)

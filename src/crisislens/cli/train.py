@@ -25,7 +25,8 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     run: Annotated[
-        Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales.")
+        Path,
+        typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales."),
     ],
     override: Annotated[
         list[str] | None,
@@ -45,7 +46,8 @@ def train(
         bool, typer.Option("--overwrite", help="Replace what an earlier run of this name left.")
     ] = False,
     push_to_hub: Annotated[
-        str, typer.Option(help="Send the model to this repository (owner/name) of a model hub, too.")
+        str,
+        typer.Option(help="Send the model to this repository (owner/name) of a model hub, too."),
     ] = "",
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
@@ -143,8 +145,8 @@ def _say_calibrated(folder: Path) -> None:
         say(f"calibrated for {' | '.join(kinds[kind] for kind in meta.calibration)}")
     if left_out:
         say(
-            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev posts of "
-            f"that kind, with different labels"
+            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev "
+            "posts of that kind, with different labels"
         )
 
 
@@ -156,7 +158,10 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
             scores = fit_rationales(
-                config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs)
+                config,
+                seed=seed,
+                out=out,
+                progress=partial(_epochs, advance, config.training.epochs),
             )
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
             for decode, one in found.items():
@@ -199,7 +204,8 @@ def _show_seeds(runs: "list[RunResult]") -> None:
 
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(help="A trained model: OUT/NAME, OUT/NAME/seed-N or OUT/NAME/seed-N/artifact.")
+        Path,
+        typer.Argument(help="A trained model: OUT/NAME, OUT/NAME/seed-N or OUT/NAME/seed-N/artifact."),
     ],
     data: Annotated[
         Path | None,

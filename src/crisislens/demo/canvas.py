@@ -120,7 +120,12 @@ class Canvas:
         )
 
     def smoke(
-        self, x: Number, y: Number, color: Color = (70, 66, 64), height: Number = 160, strength: Number = 0.8
+        self,
+        x: Number,
+        y: Number,
+        color: Color = (70, 66, 64),
+        height: Number = 160,
+        strength: Number = 0.8,
     ) -> None:
         """A column of smoke that rises from (x, y), widens and drifts."""
         drift = self.rng.uniform(-60, 60)
@@ -217,7 +222,11 @@ class Canvas:
         for _ in range(26 if leaves else 0):
             dx, dy = self.rng.gauss(0, height * 0.16), self.rng.gauss(0, height * 0.13)
             self.oval(
-                x + dx, base - height * 0.75 + dy, height * 0.1, height * 0.09, self.shade(leaves or bark, 22)
+                x + dx,
+                base - height * 0.75 + dy,
+                height * 0.1,
+                height * 0.09,
+                self.shade(leaves or bark, 22),
             )
 
     def person(
@@ -227,7 +236,10 @@ class Canvas:
         skin = self.rng.choice([(232, 190, 160), (188, 138, 104), (122, 84, 60), (88, 60, 44)])
         for side in (-1, 1):
             self.line(
-                [(x + side * height * 0.05, base - height * 0.45), (x + side * height * 0.07, base)],
+                [
+                    (x + side * height * 0.05, base - height * 0.45),
+                    (x + side * height * 0.07, base),
+                ],
                 (46, 50, 66),
                 height * 0.09,
             )
@@ -247,10 +259,20 @@ class Canvas:
             (240, 120, 24) if vest else shirt,
         )
         if vest:
-            self.box(x - height * 0.12, base - height * 0.64, height * 0.24, height * 0.05, (240, 240, 200))
+            self.box(
+                x - height * 0.12,
+                base - height * 0.64,
+                height * 0.24,
+                height * 0.05,
+                (240, 240, 200),
+            )
         self.oval(x, base - height * 0.9, height * 0.08, height * 0.1, skin)
         self.oval(
-            x, base - height * 0.95, height * 0.085, height * 0.06, (250, 250, 246) if vest else (48, 36, 28)
+            x,
+            base - height * 0.95,
+            height * 0.085,
+            height * 0.06,
+            (250, 250, 246) if vest else (48, 36, 28),
         )
 
     def car(self, x: Number, base: Number, length: Number = 130, *, paint: Color) -> None:

@@ -111,7 +111,11 @@ def synthetic_labeled(folder: Path, *, posts: int = 60, seed: int = 0) -> dict[s
             `train`, one `dev` and one `test`.
     """
     write_synthetic_crisis(folder, posts=posts, seed=seed)
-    labeled: dict[str, list[LabeledPost]] = {"informativeness": [], "humanitarian": [], "damage": []}
+    labeled: dict[str, list[LabeledPost]] = {
+        "informativeness": [],
+        "humanitarian": [],
+        "damage": [],
+    }
     for i, entry in enumerate(_entries(posts, seed)):
         for task, label in entry.labels.items():
             labeled[task].append(LabeledPost(entry.post, label, _SPLITS[i % len(_SPLITS)]))

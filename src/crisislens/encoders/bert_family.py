@@ -91,8 +91,8 @@ class LanguageText(TextEncoder):
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
                 raise ModelError(
-                    f"{options.adapter} adapts other weights than {options.checkpoint}; use the encoder that "
-                    f"it was trained on"
+                    f"{options.adapter} adapts other weights than {options.checkpoint}; use the "
+                    "encoder that it was trained on"
                 )
             merge_lora(self, state)
             self._identity["adapter"] = fingerprint_file(Path(options.adapter))
@@ -141,7 +141,7 @@ def _load(options: LanguageOptions) -> tuple[Any, Any]:
     check_whole(str(model.config.model_type), name, info, spare=_SPARE)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise ModelError(
-            f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once with "
-            f"transformers and name the folder"
+            f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once "
+            "with transformers and name the folder"
         )
     return model, tokenizer

@@ -43,8 +43,8 @@ def advice(kind: str, name: str, error: Exception) -> str:
     reason = first_line(error)
     if Path(name).is_dir():
         return (
-            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "
-            f"({reason}); convert it or name another"
+            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a "
+            f"tokenizer ({reason}); convert it or name another"
         )
     return (
         f"{kind} checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
@@ -61,8 +61,8 @@ def how_to_get(name: str) -> str:
     if hub_allowed():
         return f"with a network, unset HF_HUB_OFFLINE or run: hf download {name}"
     return (
-        f"hubs are asked only where you allow it: with a network, run crisislens --allow-hub … or set "
-        f"{ALLOW_HUB}=1 (and unset HF_HUB_OFFLINE), or run: hf download {name}"
+        "hubs are asked only where you allow it: with a network, run crisislens --allow-hub … or "
+        f"set {ALLOW_HUB}=1 (and unset HF_HUB_OFFLINE), or run: hf download {name}"
     )
 
 
@@ -133,8 +133,8 @@ def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[s
     missing += sorted(map(str, info["mismatched_keys"]))
     if missing:
         raise ModelError(
-            f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole {kind} "
-            f"checkpoint"
+            f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole "
+            f"{kind} checkpoint"
         )
 
 

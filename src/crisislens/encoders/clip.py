@@ -92,7 +92,12 @@ class ClipText(TextEncoder):
         }
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         self._fingerprint = fingerprint(
-            {"weights": digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts}
+            {
+                "weights": digest(self.state_dict()),
+                "pooled": pooled,
+                "tokenizer": vocabulary,
+                **facts,
+            }
         )
         freeze(self)
 
@@ -140,7 +145,12 @@ class ClipImage(ImageEncoder):
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
         }
         self._fingerprint = fingerprint(
-            {"weights": digest(self.state_dict()), "pooled": pooled, **recipe(self._processor), **facts}
+            {
+                "weights": digest(self.state_dict()),
+                "pooled": pooled,
+                **recipe(self._processor),
+                **facts,
+            }
         )
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
@@ -183,7 +193,9 @@ def build_clip(spec: EncoderSpec) -> EncoderPair:
     options = ClipOptions.parse(spec.options, where="encoder clip")
     checkpoint = _load(options)
     return EncoderPair(
-        ClipText(checkpoint, pooled=options.pooled), ClipImage(checkpoint, pooled=options.pooled), spec
+        ClipText(checkpoint, pooled=options.pooled),
+        ClipImage(checkpoint, pooled=options.pooled),
+        spec,
     )
 
 
@@ -194,13 +206,21 @@ def _load(options: ClipOptions) -> Checkpoint:
     # annotations refuse what they take
     models, tokenizers, processors = (
         cast("Any", kind)
-        for kind in (transformers.CLIPModel, transformers.CLIPTokenizer, transformers.CLIPImageProcessorPil)
+        for kind in (
+            transformers.CLIPModel,
+            transformers.CLIPTokenizer,
+            transformers.CLIPImageProcessorPil,
+        )
     )
     name, revision = options.checkpoint, options.revision
     try:
         # fp32 whatever the file holds, so that a result does not depend on how it was stored
         model, info = models.from_pretrained(
-            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name,
+            **source(revision),
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         tokenizer = tokenizers.from_pretrained(name, **source(revision))
     except (OSError, ValueError, SafetensorError) as error:

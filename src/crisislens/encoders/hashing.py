@@ -146,7 +146,9 @@ def build_hashing(spec: EncoderSpec) -> EncoderPair:
     """
     options = HashingOptions.parse(spec.options, where="encoder hashing")
     return EncoderPair(
-        HashingText(seed=options.seed, max_tokens=options.max_tokens), HashingImage(seed=options.seed), spec
+        HashingText(seed=options.seed, max_tokens=options.max_tokens),
+        HashingImage(seed=options.seed),
+        spec,
     )
 
 

@@ -102,7 +102,12 @@ class LanguageEncoder(TextEncoder):
         fingerprint of its own.
         """
         return fingerprint(
-            {"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens}
+            {
+                "encoder": "language",
+                "revision": _REVISION,
+                "base": self.base,
+                "max_tokens": self.max_tokens,
+            }
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
@@ -110,7 +115,10 @@ class LanguageEncoder(TextEncoder):
         return self._tokenizer(texts)
 
     def forward(
-        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], added: Float[Tensor, "b t a"] | None = None
+        self,
+        ids: Int[Tensor, "b t"],
+        mask: Bool[Tensor, "b t"],
+        added: Float[Tensor, "b t a"] | None = None,
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """States of the last layer, zeros on padding, and their mean.
 
@@ -121,7 +129,8 @@ class LanguageEncoder(TextEncoder):
         """
         embedded = self.model.get_input_embeddings()(ids)
         states: Tensor = self.model(
-            inputs_embeds=embedded if added is None else embedded + added, attention_mask=mask.long()
+            inputs_embeds=embedded if added is None else embedded + added,
+            attention_mask=mask.long(),
         ).last_hidden_state
         states = states.masked_fill(~mask[..., None], 0.0)
         return states, reduce(states, "b t d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
@@ -152,8 +161,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
 
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(
-            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no special pieces "
-            f"around a text; "
+            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no "
+            "special pieces around a text; "
             "name an encoder of the BERT family"
         )
     return LanguageEncoder(
@@ -181,16 +190,16 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = first_line(error)
         raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
-            f"without one, give the path of a folder with model.safetensors, "
-            f"config.json, tokenizer.json, "
+            f"language model {spec.checkpoint} cannot be had ({reason}); "
+            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
+            "model.safetensors, config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=_SPARE)
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(
-            f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; "
-            f"convert it"
+            f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a "
+            "place; convert it"
         )
     if getattr(model, "pooler", None) is not None:
         model.pooler = None

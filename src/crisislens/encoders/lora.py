@@ -89,7 +89,12 @@ class LoraState:
 
 
 def add_lora(
-    module: nn.Module, *, rank: int, alpha: float | int, targets: Sequence[str], dropout: float = 0.0
+    module: nn.Module,
+    *,
+    rank: int,
+    alpha: float | int,
+    targets: Sequence[str],
+    dropout: float = 0.0,
 ) -> list[str]:
     """Wraps linear maps of a module, in place, and returns their names.
 
@@ -120,7 +125,11 @@ def add_lora(
         parent, _, last = name.rpartition(".")
         base = module.get_submodule(name)
         assert isinstance(base, nn.Linear)
-        setattr(module.get_submodule(parent), last, LoraLinear(base, rank=rank, alpha=alpha, dropout=dropout))
+        setattr(
+            module.get_submodule(parent),
+            last,
+            LoraLinear(base, rank=rank, alpha=alpha, dropout=dropout),
+        )
     return names
 
 
@@ -173,8 +182,8 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
         name = key.removesuffix(_A) + ".weight" if key.endswith(_A) else key
         if name not in own:
             raise ModelError(
-                f"the adapter changes {name}, which this encoder does not have; use the encoder that it was "
-                f"trained on"
+                f"the adapter changes {name}, which this encoder does not have; use the encoder "
+                "that it was trained on"
             )
         value = tensor.double()
         if key.endswith(_A):

@@ -176,7 +176,11 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
     name, revision = options.checkpoint, options.revision
     try:
         model, info = models.from_pretrained(
-            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name,
+            **source(revision),
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:

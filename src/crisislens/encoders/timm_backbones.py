@@ -115,8 +115,8 @@ class VisionImage(ImageEncoder):
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
                 raise ModelError(
-                    f"{options.adapter} adapts other weights than {options.model}'s here; use the encoder "
-                    f"that it was trained on"
+                    f"{options.adapter} adapts other weights than {options.model}'s here; use the "
+                    "encoder that it was trained on"
                 )
             merge_lora(self, state)
             self._identity["adapter"] = fingerprint_file(Path(options.adapter))
@@ -131,7 +131,8 @@ class VisionImage(ImageEncoder):
         w, h = image.size
         scale = self._resize_px / min(w, h)
         image = image.resize(
-            (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))), self._resample
+            (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))),
+            self._resample,
         )
         left, top = (image.width - self.side_px) // 2, (image.height - self.side_px) // 2
         cropped = np.asarray(image.crop((left, top, left + self.side_px, top + self.side_px)), np.float32)
@@ -144,8 +145,8 @@ class VisionImage(ImageEncoder):
         grid: Tensor = self.model.forward_features(images)
         if grid.ndim != 4:
             raise ModelError(
-                f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; take a "
-                f"convolutional model"
+                f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; "
+                "take a convolutional model"
             )
         pooled = (
             self.model.forward_head(grid)
@@ -186,8 +187,8 @@ def _fill(model: Any, options: VisionOptions) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag that "
-            f"belongs to it"
+            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag "
+            "that belongs to it"
         ) from error
 
 

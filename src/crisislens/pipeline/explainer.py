@@ -32,7 +32,9 @@ def explainer(
     """
     if method == "rationales":
         analyst = Analyst.load(
-            model, image_root=image_root, annotators=[RationaleAnnotator(Rationalizer.load(rationales))]
+            model,
+            image_root=image_root,
+            annotators=[RationaleAnnotator(Rationalizer.load(rationales))],
         )
 
         def by_rationales(post: Post) -> Rationale:

@@ -274,8 +274,8 @@ def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
     found = sum(1 for row in source if isinstance(row, Post) and contexts.of(row))
     if not found:
         raise InputError(
-            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the post's id, or "
-            f"by its photo's path"
+            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the "
+            "post's id, or by its photo's path"
         )
     return found
 

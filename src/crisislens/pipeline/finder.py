@@ -106,8 +106,8 @@ class Finder:
         joint = entities.extractor.spec.task == "joint"
         if relations is not None and joint:
             raise ModelError(
-                f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or name "
-                f"another for entities"
+                f"{entities.meta.name} finds relations itself; leave {relations.meta.name} out, or "
+                "name another for entities"
             )
         self.entities, self.relations = entities, relations
         self._relating = None if no_relations else entities if joint else relations
@@ -118,7 +118,9 @@ class Finder:
 
     @classmethod
     def load(
-        cls, entities: str | Path = DEFAULT_ENTITIES, relations: str | Path | None = DEFAULT_RELATIONS
+        cls,
+        entities: str | Path = DEFAULT_ENTITIES,
+        relations: str | Path | None = DEFAULT_RELATIONS,
     ) -> "Finder":
         """A finder of extractors by the names of packaged ones or their folders; relations are not
         looked for where that is None.
@@ -181,8 +183,8 @@ class Finder:
         contexts = contexts or [""] * len(texts)
         if len(contexts) != len(texts):
             raise InputError(
-                f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty where "
-                f"there is none"
+                f"{len(contexts)} contexts were given for {len(texts)} texts; give one each, empty "
+                "where there is none"
             )
         asked = list(zip(texts, contexts, strict=True))
         texts_read = {text: self._reads(text) for text, _ in asked if text.strip()}
@@ -219,7 +221,10 @@ class Finder:
         return _Named(mentions, [*kept.scores], links)
 
     def _relations(
-        self, posts: Sequence[ReadPost], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]
+        self,
+        posts: Sequence[ReadPost],
+        named: Sequence[_Named],
+        texts_read: Mapping[str, tuple[bool, ...]],
     ) -> list[tuple[Relation, ...]]:
         if self._relating is None:
             return [() for _ in posts]
@@ -238,7 +243,10 @@ class Finder:
         return tuple(sorted(found, key=lambda r: (-r.score, r.head, r.tail)))
 
     def _asked_of_pairs(
-        self, posts: Sequence[ReadPost], named: Sequence[_Named], texts_read: Mapping[str, tuple[bool, ...]]
+        self,
+        posts: Sequence[ReadPost],
+        named: Sequence[_Named],
+        texts_read: Mapping[str, tuple[bool, ...]],
     ) -> list[list[Link]]:
         """What the extractor of relations says of each pair that one of them may join."""
         assert self.relations is not None
@@ -257,8 +265,8 @@ def _check_task(loaded: LoadedExtractor, *tasks: str) -> None:
     """Refuses an extractor of another task."""
     if loaded.extractor.spec.task not in tasks:
         raise ModelError(
-            f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of {tasks[0]} is "
-            f"needed"
+            f"{loaded.meta.name} is an extractor of {loaded.extractor.spec.task}, here one of "
+            f"{tasks[0]} is needed"
         )
 
 

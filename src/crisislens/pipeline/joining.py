@@ -68,8 +68,8 @@ def find_bundle(names: str | Path | Sequence[str | Path]) -> Bundle:
         return Bundle.read(folders[0])
     if whole:
         raise ModelError(
-            f"{whole[0]} is a bundle already and does not join with others; name the runs that it was made "
-            f"from"
+            f"{whole[0]} is a bundle already and does not join with others; name the runs that it "
+            "was made from"
         )
     return join_runs(folders)
 
@@ -92,8 +92,8 @@ def trained_artifact(folder: Path) -> Path:
     seeds = [path for path in sorted(folder.glob("seed-*")) if (path / "artifact" / CONFIG).is_file()]
     if not seeds:
         raise ModelError(
-            f"{folder} holds no trained model; give a bundle, or the folder OUT/NAME/seed-N that train wrote "
-            f"(one that was interrupted goes on with train --resume)"
+            f"{folder} holds no trained model; give a bundle, or the folder OUT/NAME/seed-N that "
+            "train wrote (one that was interrupted goes on with train --resume)"
         )
     return max(seeds, key=_dev_score) / "artifact"
 
@@ -190,13 +190,13 @@ def _check_usable(one: _Trained) -> None:
     """Refuses models whose answers posts alone do not give."""
     if one.spec.name.endswith("_published"):
         raise ModelError(
-            f"{one.folder} holds {one.spec.name}, in which a post's result depends on its neighbors; train "
-            f"its designed form to analyze posts"
+            f"{one.folder} holds {one.spec.name}, in which a post's result depends on its "
+            "neighbors; train its designed form to analyze posts"
         )
     if one.meta.knowledge:
         raise ModelError(
-            f"{one.folder} was trained with texts beside the posts ({one.meta.knowledge}), which analyze "
-            f"does not have; train it without knowledge"
+            f"{one.folder} was trained with texts beside the posts ({one.meta.knowledge}), which "
+            "analyze does not have; train it without knowledge"
         )
 
 

@@ -82,7 +82,12 @@ class NeighborStore:
         parts = [cls.of([])]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = (stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
+                arrays = (
+                    stored["signatures"],
+                    stored["has_text"],
+                    stored["hashes"],
+                    stored["has_photo"],
+                )
                 parts.append(cls(*arrays, tuple(json.loads(stored["ids"].tobytes()))))
         return cls(
             np.concatenate([part.signatures for part in parts]),

@@ -80,8 +80,8 @@ class RationaleAnnotator:
             values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
             heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
         note = (
-            f"text seems to be in another language ({foreign}) than rationales were learned from; no words "
-            f"are marked"
+            f"text seems to be in another language ({foreign}) than rationales were learned from; "
+            "no words are marked"
             if foreign
             else None
         )

@@ -71,6 +71,7 @@ class Guard:
             await send(message)
 
         token, _, rest = scope["path"].removeprefix("/").partition("/")
+        # in equal time, whatever is wrong with it: the token must not be found letter by letter
         known = secrets.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
         if known and "/" in scope["path"][1:] and answers_to(Headers(scope=scope).get("host", ""), self.host):
             await self.app({**scope, "path": "/" + rest, "root_path": ""}, receive, send_with_headers)
@@ -140,6 +141,7 @@ class BoundedServer(uvicorn.Server):
         """Ends serving at Ctrl+C and SIGTERM; does not raise them again, as the caller has a word
         to say.
         """
+        # only the main thread may set handlers, and a test serves from another one
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -169,6 +171,7 @@ class _BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins its time."""
         super().connection_made(transport)
+        # aborted, not answered: an answer would take the time that is bounded
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
             return

@@ -129,6 +129,7 @@ def make_study(
     shared = sorted(set(first) & set(second))
     if not shared:
         raise InputError("no post is explained in both files; explain the same posts with two methods")
+    # one generator for draw and sides, so that a seed gives the whole study again
     random = np.random.default_rng(seed)
     chosen = [shared[i] for i in random.permutation(len(shared))[:items]]
     swapped = random.random(len(chosen)) < 0.5
@@ -148,6 +149,7 @@ def make_study(
             "left": names[1] if swap else names[0],
             "right": names[0] if swap else names[1],
         }
+    # over sides and names: answers to another draw must not be scored with this key
     study = fingerprint({"key": key, "names": list(names)})
     atomic_write(
         folder / "key.json",
@@ -164,6 +166,7 @@ def _photo(post: Post, root: Path | None) -> str:
         picture = Image.fromarray(decode_image(resolve_image(post.image, root), ImageLimits()).pixels)
     except ImageError:
         return ""
+    # a hundred photos at full size would be a page of hundreds of megabytes
     picture.thumbnail((_PHOTO_PX, _PHOTO_PX))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)

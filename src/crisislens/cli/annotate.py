@@ -52,6 +52,7 @@ def annotate(
 
     rows = [row for row in read_posts(posts) if isinstance(row, Post)]
     labels = label if label is not None else list(MARKED.classes)
+    # two pages that write one file would lose each other's marks
     with sole_annotator(out):
         store = AnnotationStore(out, rows, labels=labels, annotator=annotator)
         ended_by = _serve(store, images or posts.resolve().parent, host=host, port=port, open_page=open_)

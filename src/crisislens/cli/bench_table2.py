@@ -54,6 +54,7 @@ def table2(
     """
     import os
 
+    # run files name their data by these variables, and processes of --jobs inherit them
     if data is not None:
         os.environ["CRISISLENS_DATA"] = str(data)
     if knowledge is not None:

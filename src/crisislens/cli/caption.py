@@ -86,6 +86,7 @@ def caption(
     from crisislens.core.store import Store
     from crisislens.runs.sinks import JsonLines
 
+    # names first: a misspelled one is told before a table of a hundred thousand posts is read
     CAPTIONERS[backend]
     words = find_prompt(prompt)
     rows = open_posts(posts, column, encoding=encoding)

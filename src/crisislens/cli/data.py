@@ -84,6 +84,7 @@ def check(
         raise InputError(f"--variant {variant} is not known; expected one of {', '.join(SETTINGS)}")
     results: dict[str, object] = {}
     broken: list[str] = []
+    # each by itself: of a data set that is half there the whole settings can be used
     for name in [setting] if setting else SETTINGS[variant]:
         try:
             source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]

@@ -75,6 +75,7 @@ def extract(
 
     set_threads(threads)
     _keep_apart(out, posts, contexts)
+    # after the paths are checked: opening may unpack a large file
     source = open_posts(posts, column, encoding=encoding)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None

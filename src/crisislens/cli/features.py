@@ -56,6 +56,7 @@ def features(
     # read
     of_source = source.fingerprint()
     rows = list(source)
+    # the cache has a row a post; a broken row has nothing to encode
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
     maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=root)

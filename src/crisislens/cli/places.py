@@ -58,6 +58,7 @@ def place_types(
     chunk: list[Post] = []
     failed = 0
     with progress("looking") as advance:
+        # in chunks: a table may be longer than memory
         for row in source:
             if isinstance(row, FailedPost):
                 failed += 1

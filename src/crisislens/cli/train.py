@@ -63,6 +63,7 @@ def train(
         _train_rationales(run, override, seeds, out)
         return
     config = RunConfig.load(run, override)
+    # all of them before the first trains: the second one's mistake would cost hours
     tasks = _read_tasks(config, seeds, out, resume, overwrite)
     made = [_train_task(one, posts, seeds, out, cache, resume, overwrite) for one, posts in tasks]
     models = " ".join(f"--model {folder}" for folder in made)

@@ -44,6 +44,7 @@ class Canvas:
         Arguments:
             grain: Standard deviation of the noise, in gray levels.
         """
+        # letters that are cut or mirrored would give the drawing away as no photo of a sign
         part = 1.0 if self._lettered else self.rng.uniform(0.72, 1.0)
         left, top = (
             self.rng.uniform(0, 1 - part) * WIDTH * _SCALE,
@@ -53,6 +54,7 @@ class Canvas:
         small = self._image.resize((WIDTH, HEIGHT), Image.Resampling.BOX, box=view)
         if not self._lettered and self.rng.random() < 0.5:
             small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        # one channel for all three colors: grain is of light, not of color
         noise = np.random.default_rng(self._seed).normal(0, grain, (HEIGHT, WIDTH, 1))
         return Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
 

@@ -160,9 +160,12 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
 def _post(story: Story, i: int, turn: int, rng: random.Random) -> Post:
     name = f"velmora-{i + 1:03d}"
     text = story.text.format_map({slot: rng.choice(values) for slot, values in SLOTS.items()})
+    # a text without blanks would come again word by word, and near-duplicates would be found
+    # where none are meant
     if turn and text == story.text and text:
         text = rng.choice(REACTIONS) + text
     lat, lon = PLACES[story.place] if story.place else (None, None)
+    # minutes apart, as a feed is: equal times would sort by id
     later = timedelta(hours=story.hour, minutes=rng.randrange(-9, 10), seconds=rng.randrange(60))
     return Post(
         id=name,

@@ -66,6 +66,7 @@ def placed(spec: EncoderSpec, place: Callable[[str], str]) -> EncoderSpec:
         place: From the path of an adapter in the specification to the one that it gets.
     """
     options = dict(spec.options)
+    # an encoder of a plug-in may call something else an adapter: only what can be a path is moved
     if isinstance(adapter := options.get("adapter"), str):
         options["adapter"] = place(adapter)
     for side in ("text", "image"):
@@ -224,6 +225,7 @@ def load_encoders(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit.
         ModelError: If weights are missing, damaged or not what they should be.
     """
+    # around every builder, also of plug-ins: none of them has to remember it
     with hub_closed():
         return ENCODERS[spec.name](spec)
 
@@ -241,6 +243,7 @@ def pad_ids(tokens: Sequence[TokenizedText], pad_id: int) -> tuple[Int[Tensor, "
         The ids and which of them are real.
     """
     t = max((len(x.ids) for x in tokens), default=1)
+    # one column at least, so that an empty batch has the shape of a batch
     ids = torch.full((len(tokens), t), pad_id, dtype=torch.long)
     mask = torch.zeros(len(tokens), t, dtype=torch.bool)
     for row, x in enumerate(tokens):

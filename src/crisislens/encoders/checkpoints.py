@@ -71,6 +71,7 @@ def hub_closed() -> Iterator[None]:
     """While it lasts, huggingface_hub refuses every request, unless the user allowed the hub."""
     from huggingface_hub import constants
 
+    # the constant and not the environment, which the library reads once, when it is imported
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not hub_allowed()
     try:
@@ -160,6 +161,8 @@ def digest(state: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
+        # name, shape and kind apart from the bytes: a tensor of 4 x 2 and one of 2 x 4 may hold
+        # the same
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         found.update(tensor.numpy().data)
     return found.hexdigest()

@@ -86,6 +86,7 @@ class ClipText(TextEncoder):
         # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the
         # end would be taken for it
         self.pad_id = int(checkpoint.tokenizer.pad_token_id)
+        # what decides a result beside the weights, which do not tell it
         facts = {
             k: getattr(config, k)
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")
@@ -152,6 +153,8 @@ class ClipImage(ImageEncoder):
                 **facts,
             }
         )
+        # asked once here with an oblong picture: a wrong size would else show on the first post,
+        # as an error of torch
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
@@ -179,6 +182,7 @@ class ClipImage(ImageEncoder):
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patch states and the class token's, normed, projected or not."""
         out = self.model(pixel_values=images)
+        # the first state is the class token, no patch
         return out.last_hidden_state[:, 1:], self.projection(out.pooler_output)
 
 

@@ -121,6 +121,7 @@ class MiniLMText(TextEncoder):
 
     def _merge(self, path: Path) -> None:
         state = read_lora(path)
+        # an adapter of an early version does not say what it belongs to; its shapes are checked
         if state.base not in ("", MINILM_WEIGHTS.sha256):
             raise ModelError(
                 f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the "

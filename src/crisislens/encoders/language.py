@@ -127,6 +127,7 @@ class LanguageEncoder(TextEncoder):
             mask: True where one is real.
             added: What is added to their embeddings before the first layer.
         """
+        # embedded here and not by the model, which takes ids or embeddings, never both
         embedded = self.model.get_input_embeddings()(ids)
         states: Tensor = self.model(
             inputs_embeds=embedded if added is None else embedded + added,
@@ -159,6 +160,7 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
         return tokenize_texts(tokenizer, texts, max_tokens=spec.max_tokens)
 
+    # a decoder sees no later words, and a pair of entities is marked by special pieces
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(
             f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no "
@@ -171,6 +173,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         tokenizer=tokenize,
         max_tokens=min(spec.max_tokens, _longest(model)),
         pad_id=int(tokenizer.pad_token_id or 0),
+        # two checkpoints with one set of weights may cut words differently, so the tokenizer
+        # counts too
         base=digest(model.state_dict())
         + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
         vocabulary=tokenizer.backend_tokenizer.token_to_id,

@@ -61,6 +61,8 @@ class LoraLinear(nn.Module):
         self.scaling = alpha / rank
         self.dropout = dropout
         weight = base.weight
+        # in the kind and on the device of the weight: a sum of two kinds would be of the wider
+        # one
         a = torch.randn(rank, base.in_features, dtype=weight.dtype, device=weight.device)
         self.a = nn.Parameter(a / math.sqrt(base.in_features))
         self.b = nn.Parameter(torch.zeros(base.out_features, rank, dtype=weight.dtype, device=weight.device))
@@ -112,6 +114,7 @@ def add_lora(
     Raises:
         ModelError: If no linear map matches, or some is adapted already.
     """
+    # a wrapped map holds a linear one, which would be wrapped again inside it
     if any(isinstance(m, LoraLinear) for m in module.modules()):
         raise ModelError("the module is adapted already; merge or reload it before it is adapted again")
     linear = [name for name, m in module.named_modules() if isinstance(m, nn.Linear)]
@@ -155,9 +158,11 @@ def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
             f"expected linear maps adapted with one scaling, found {len(scalings)}; call add_lora once"
         )
     pairs = {name + end: p for name, m in adapted.items() for end, p in ((_A, m.a), (_B, m.b))}
+    # by identity: the names of parameters go on behind those of the maps that hold them
     inside = {id(p) for p in pairs.values()}
     whole = {name: p for name, p in module.named_parameters() if p.requires_grad and id(p) not in inside}
     return LoraState(
+        # safetensors refuses tensors that share memory, and tied weights do
         {k: v.detach().cpu().contiguous().clone() for k, v in {**pairs, **whole}.items()},
         scalings.pop(),
         base,

@@ -93,6 +93,8 @@ class SiglipText(TextEncoder):
         """States of the real tokens and the pooled vector, both among the padding that SigLIP was
         trained with.
         """
+        # SigLIP was trained on texts padded to its full length without a mask, and pools at the
+        # last place: a shorter batch would pool at another
         t = ids.shape[1]
         full = functional.pad(
             ids.masked_fill(~mask, self.pad_id), (0, self.max_tokens - t), value=self.pad_id
@@ -126,6 +128,8 @@ class SiglipImage(ImageEncoder):
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
         }
         self._fingerprint = fingerprint({"weights": digest(self.state_dict()), **recipe(processor), **facts})
+        # asked once here with an oblong picture: a wrong size would else show on the first post,
+        # as an error of torch
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(

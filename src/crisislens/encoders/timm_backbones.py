@@ -95,9 +95,11 @@ class VisionImage(ImageEncoder):
         self._resample = _RESAMPLING.get(str(facts.get("interpolation", "bicubic")), Image.Resampling.BICUBIC)
         self._mean, self._std = (np.array(facts[key], np.float32) for key in ("mean", "std"))
         freeze(self)
+        # its sizes are asked of the network itself, since timm does not tell all of them
         with torch.inference_mode():
             grid, pooled = self(torch.zeros(1, 3, self.side_px, self.side_px))
         self.patches, self.width, self.pooled_width = grid.shape[1], grid.shape[2], pooled.shape[1]
+        # before an adapter is merged: this is what adapters name as their base
         self.adapts = digest(self.state_dict())
         self._identity: dict[str, object] = {
             "encoder": "timm",
@@ -131,6 +133,7 @@ class VisionImage(ImageEncoder):
         w, h = image.size
         scale = self._resize_px / min(w, h)
         image = image.resize(
+            # rounding may leave a side a pixel short of what is cropped
             (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))),
             self._resample,
         )

@@ -30,7 +30,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
-from crisislens.encoders.checkpoints import how_to_get, hub_closed, source
+from crisislens.encoders.checkpoints import digest, how_to_get, hub_closed, source
 from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
@@ -77,13 +77,9 @@ class ViltJoint(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         facts = {"mean": self._mean.tolist(), "std": self._std.tolist(), "pooler": self.pooler}
-        return fingerprint({"weights": digest.hexdigest(), "tokenizer": vocabulary, **facts})
+        return fingerprint({"weights": digest(self.state_dict()), "tokenizer": vocabulary, **facts})
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each text by itself."""

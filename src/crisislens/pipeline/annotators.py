@@ -109,6 +109,7 @@ def annotate(
     notes: what they remark, and why one failed on it.
     """
     found: list[tuple[dict[str, object], list[str]]] = [({}, []) for _ in posts]
+    # one annotator after the other over all posts, so that each may encode a batch at once
     for annotator in annotators:
         for (fields, notes), given in zip(found, _given(annotator, posts, encoded), strict=True):
             try:
@@ -137,6 +138,7 @@ def _given(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -
             f"annotator {annotator.name!r} gave {len(found)} entries for {len(posts)} posts; it owes one each"
         )
     except Exception as error:
+        # a single post cannot be asked apart: what went wrong is its own
         if len(posts) == 1:
             return [error]
     return [_given(annotator, [post], encoded.only(i))[0] for i, post in enumerate(posts)]
@@ -156,6 +158,7 @@ def _checked(name: str, given: object, extensions: object) -> dict[str, Any]:
         raise _MisfitError(
             f"annotator {name!r} fills {', '.join(taken)}, which belongs to the tasks; leave it out"
         )
+    # a value that is no mapping is told below, in the words of the record that cannot hold it
     own = given.get("extensions", {})
     if isinstance(own, Mapping) and isinstance(extensions, Mapping):
         if strange := sorted(str(key) for key in own if key != name):
@@ -190,6 +193,8 @@ def _misfit(name: str, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(_own_fields().model_fields)
         return f"annotator {name!r} fills {field!r}, which an assessment does not have; it may fill {known}"
+    # pydantic counts into lists and records: the whole path, since a field may hold hundreds of
+    # places
     where = ".".join(str(part) for part in first["loc"])
     return f"annotator {name!r} fills {field!r} with what it cannot hold: {where}: {first['msg']}"
 

@@ -166,6 +166,7 @@ def run_analysis(
         RunError: If the disk is full.
     """
     step = AnalyzeStep(analyst)
+    # the time is known only here: that of the first start, where an interrupted run is resumed
     work, step.analyzed_at = _open(folder, source, step, chunk_posts)
     root = analyst.encoder.image_root
     ledger: ChunkFiles[Finding] = ChunkFiles(
@@ -183,6 +184,7 @@ def run_analysis(
         progress=progress,
         total=total,
     )
+    # after the last chunk: a near-duplicate may stand anywhere in the source
     clusters = NeighborStore.load(ledger.sides()).clusters()
     _write_clusters(clusters, folder)
     outcome = RunOutcome(folder, ledger.good, ledger.failed, count.resumed, clusters, step.analyzed_at)
@@ -212,6 +214,8 @@ def _open(folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int)
     """Prepares the work folder and returns it with the time that the records carry."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a folder is needed for the output; give another --out")
+    # everything that decides the bytes of a chunk; what is missing here would be joined with a
+    # stranger
     identity = {
         "crisislens": __version__,
         "record": _RECORD,
@@ -274,6 +278,7 @@ def read_records(folder: Path) -> Iterator[Record[Assessment]]:
     for name, failed in (("assessments.jsonl", False), ("failed.jsonl", True)):
         with (folder / name).open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
+                # the line as it stands: what only copies records need not read them
                 yield Record(line.rstrip("\n"), Assessment.model_validate_json, failed=failed)
 
 

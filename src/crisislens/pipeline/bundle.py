@@ -98,12 +98,14 @@ class BundleConfig(Config):
     @classmethod
     def _limits_of_the_program_hold(cls, limits: ImageLimits) -> ImageLimits:
         """A bundle may ask for less than the program allows, never for more."""
+        # a bundle may come from a stranger, and a picture that bursts memory from another
         most = ImageLimits(decode_px=_MOST_DECODE_PX)
         names = ("max_bytes", "max_pixels", "max_frames", "decode_px")
         return limits.model_copy(update={n: min(getattr(limits, n), getattr(most, n)) for n in names})
 
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
+        # urgency and the report find an answer by its question
         for name, task in self.tasks.items():
             if task.space.question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
@@ -163,6 +165,7 @@ class Bundle:
         """16 hex digits over the configuration and every weight file; where the bundle lies does
         not matter.
         """
+        # relative names, so that a bundle that is copied elsewhere stays the same model
         if (self.folder / BUNDLE).is_file():
             files = sorted(p for p in self.folder.rglob("*") if p.suffix in _COUNTED)
             return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
@@ -178,6 +181,7 @@ class Bundle:
 
 
 def _inside(folder: Path, name: str) -> Path:
+    # resolved on both sides: a link or `..` may lead out of the folder
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ModelError(

@@ -223,6 +223,7 @@ def extract_posts(
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names the file that is written")
+    # somebody would open the lines as a table and find one column of JSON
     if out.suffix.lower() in _OTHER_KINDS:
         raise InputError(
             f"{out.name} would hold lines of JSON under the name of another kind of file; call it "

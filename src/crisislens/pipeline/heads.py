@@ -42,6 +42,7 @@ def head_logits(
     with torch.inference_mode():
         for start in range(0, len(features), _BATCH):
             rows = features[start : start + _BATCH]
+            # empty posts fill the last batch up: its size must be that of all others
             batch = collate([*rows, *[PostFeatures()] * (_BATCH - len(rows))], widths)
             for name, model in models.items():
                 shown = batch if given is None else _only(batch, given[name])

@@ -64,6 +64,7 @@ def find_bundle(names: str | Path | Sequence[str | Path]) -> Bundle:
         raise InputError("no model was named; give the name of one that ships, or the folder of a run")
     folders = [assets.find(name, kind="bundles", marker=BUNDLE, what="model") for name in several]
     whole = [folder for folder in folders if (folder / BUNDLE).is_file()]
+    # a bundle beside others would bring its own encoder, and a post is encoded once
     if len(folders) == 1 and whole:
         return Bundle.read(folders[0])
     if whole:
@@ -101,6 +102,7 @@ def trained_artifact(folder: Path) -> Path:
 def _dev_score(seed: Path) -> float:
     """How good a seed was on its development posts; the first of equals is kept."""
     try:
+        # whatever the file holds: a seed that cannot be read is the last choice, not an error
         values = json.loads((seed / "metrics.json").read_text(encoding="utf-8"))
         monitor = values["run"]["stopping"]["monitor"]
         best = next(r for r in values["history"] if r["epoch"] == values["best_epoch"])

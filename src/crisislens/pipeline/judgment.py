@@ -50,6 +50,8 @@ def judge(
         doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
+    # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
+    # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
     p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
     sure = float(set_confidence(p)) if space.several else float(p.max())
@@ -126,6 +128,7 @@ def urgency(
     if unread is not None:
         return round(unread, _DIGITS)
     through, need = 1.0, 0.0
+    # a gate lets the others through (nothing urgent is uninformative), a share adds
     for name, task in tasks.items():
         part = task.weight(answers[name].probabilities) if name in answers else 0.0
         if task.gate:

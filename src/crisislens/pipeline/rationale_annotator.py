@@ -55,6 +55,7 @@ class RationaleAnnotator:
         """The rationale of each post."""
         foreign = [self._foreign(text) for text in encoded.texts]
         photos = [f.image_tokens if self._sees_photos else None for f in encoded.features]
+        # in a language that it never learned the model would mark words at random
         texts = ["" if language else post.text for post, language in zip(posts, foreign, strict=True)]
         found = self.rationalizer.find(texts, photos)
         contributions = self._contributions(encoded)

@@ -106,12 +106,14 @@ def whole_words(text: str, encoder: TextEncoder) -> float:
         text: The text.
         encoder: The text encoder.
     """
+    # single letters are whole in every vocabulary and say nothing
     words = [match.span() for match in _WORD.finditer(text)]
     letters = sum(c.isalpha() for c in text)
     # of another script a word is one token, too: that of what is not in the vocabulary
     if not words or sum(c.isalpha() and c.isascii() for c in text) < letters / 2:
         return 0.0
     [tokens] = encoder.tokenize([text])
+    # words behind what the encoder reads have no token at all, whatever their language
     read_until = max((end for _, end in tokens.offsets), default=0)
     spans = set(tokens.offsets)
     seen = [span for span in words if span[1] <= read_until]

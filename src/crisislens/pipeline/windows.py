@@ -65,6 +65,7 @@ def _cut(text: str, most: int) -> int:
     """Where a window of at most `most` characters ends: behind a sentence, else a word, else
     anywhere.
     """
+    # looked for in the last part only: a window of three words would say nothing of the post
     least = int(most * (1 - _GIVEN_UP))
     ends = [match.end() for match in _SENTENCE_END.finditer(text, least) if match.end() <= most]
     if ends:

@@ -45,6 +45,7 @@ class ZeroShotPlaces:
     def assess(self, posts: Sequence[Post]) -> list[TaskAssessment]:
         """The kind of place of each post, each from itself alone."""
         encoded, found = self.encoder.encode(posts), []
+        # one by one: the prompts are few, and a product of another size may round otherwise
         for features in encoded.features:
             logits = self.classifier.logits(features.text_pooled, features.image_pooled).numpy()
             evidence = evidence_kind(

@@ -18,6 +18,7 @@ from crisislens.data.dates import when
 from crisislens.data.images import EXTENSIONS
 
 __all__ = [
+    "MOST_IMAGES",
     "coordinates",
     "first_image",
     "identifier",
@@ -33,7 +34,8 @@ __all__ = [
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
 _DEPTH = 6
-_MOST_IMAGES = 100
+MOST_IMAGES = 100
+"""Photos of one post that are read."""
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"(?:https?|ftp)://\S+?(?=[,;|]+\s*(?:https?|ftp)://|[,;|]?\s|[,;|]?$)", re.IGNORECASE)
@@ -183,9 +185,9 @@ def images_of(value: object) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for item in _leaves(value):
         found.update(dict.fromkeys(_names(item)))
-        if len(found) >= _MOST_IMAGES:
+        if len(found) >= MOST_IMAGES:
             break
-    return tuple(found)[:_MOST_IMAGES]
+    return tuple(found)[:MOST_IMAGES]
 
 
 def _leaves(value: object, depth: int = 0) -> Iterator[object]:

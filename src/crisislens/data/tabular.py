@@ -29,7 +29,7 @@ from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 2
+_VERSION = 3
 # a survey's own columns: KoboToolbox and ODK name the answers by the questions
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
@@ -209,8 +209,8 @@ class _TablePosts:
             raise unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, encoding and columns, whether ids were made, and `notes`: what
-        reading found and changed, with counts of the last pass.
+        """The file, its format, encoding and columns, how many posts have several photos, whether ids were
+        made, and `notes`: what reading found and changed, with counts of the last pass.
         """
         said = [
             self._encoding.note(self.path.name),
@@ -224,6 +224,7 @@ class _TablePosts:
             "format": self.table.name,
             "encoding": self._encoding.name,
             "columns": {field: list(names) for field, names in self.columns.items()},
+            "several_photos": self._reading.more_photos,
             "ids": "from the file" if "id" in self.columns else "made from row numbers",
             "notes": [note for note in said if note],
             "fingerprint": self.fingerprint(),

@@ -65,6 +65,7 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
 
 def _table(path: Path) -> Iterable[tuple[str, str]]:
     rows = Sidecar.read(path, max_characters=MOST_CHARACTERS)
+    # ids of posts are no ids of photos where a row names both
     return (rows.by_image or rows.by_id).items()
 
 

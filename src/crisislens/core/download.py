@@ -34,6 +34,7 @@ __all__ = ["check_download_address", "download"]
 ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
+# left free on the disk: other programs fail in worse ways than we do
 _SPARE_BYTES: Final = 64 * 1024 * 1024
 _LONGEST_WAIT_S: Final = 60.0
 
@@ -104,6 +105,7 @@ def download(
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part, failures = to.with_name(to.name + ".part"), 0
+    # what an earlier start left counts as arrived
     most = _size(part)
     while True:
         try:
@@ -120,6 +122,7 @@ def download(
             time.sleep(min(_LONGEST_WAIT_S, max(error.wait_s or 0.0, wait_s * 2 ** (failures - 1))))
         else:
             break
+    # of the file, not of a counter: what counts is what is on the disk
     found = _size(part)
     if found != version.total:
         _forget(part)
@@ -217,8 +220,10 @@ def _copy(
             piece = piece[: total - done]
             write(piece)
             block, done = block + len(piece), done + len(piece)
+            # not waiting for the end of the stream, which some servers hold open
             if done == total:
                 break
+            # a deadline a block, not a whole: a slow line may take hours for gigabytes, and is fine
             if block >= _BLOCK_BYTES:
                 progress(done, total)
                 block, deadline = 0, time.monotonic() + timeout_s
@@ -241,6 +246,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
             unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
             ends, _, total = span.partition("/")
             first, _, last = ends.partition("-")
+            # a part that does not reach the end is another one than was asked for
             if unit != "bytes" or int(last) != int(total) - 1 or not 0 <= int(first) <= int(last):
                 raise ValueError(span)
             return int(first), int(total)
@@ -257,6 +263,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
 def _mark(answer: Answer) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change."""
     tag = str(answer.headers.get("ETag", ""))
+    # weak tags (W/...) say equal meaning, not equal bytes, and If-Range refuses them
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))
 
 

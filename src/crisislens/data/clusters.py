@@ -32,7 +32,9 @@ __all__ = ["Cluster", "cluster"]
 
 _BANDS = 16
 _BUCKET = 64
+# pairs that are verified at a time, so that their signatures stay within some megabytes
 _CHUNK = 1 << 14
+# any odd number with bits all over: it only spreads keys over buckets
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Matches = Callable[[Int[np.ndarray, " m"], Int[np.ndarray, " m"]], Bool[np.ndarray, " m"]]
@@ -93,6 +95,7 @@ def cluster(
 
 def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
+    # equal rows are one: retweets by the thousand would fill a bucket with themselves
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -118,6 +121,7 @@ def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
 
     def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
+        # d differing bits cannot touch all of d + 1 bands
         bounds = np.linspace(0, 64, max_distance + 2).astype(int)
         for low, high in pairwise(bounds):
             yield rows >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
@@ -148,6 +152,7 @@ def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     first = np.searchsorted(ordered, ordered)  # where the bucket of each row starts
+    # joins what lies farther apart in a large bucket than the steps below reach
     yield order[first], order
     for step in range(1, _BUCKET + 1):
         equal = np.flatnonzero(ordered[step:] == ordered[:-step])

@@ -29,7 +29,7 @@ from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 2
+_VERSION = 3
 # a survey's own columns: KoboToolbox and ODK name the answers by the questions
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
@@ -62,6 +62,7 @@ def read_posts(
         chosen, notes = _choose(path, table, how, names, columns)
         wanted = _wanted(chosen)
         seen = survey(table.rows(path, how, wanted), chosen)
+        # a table without rows is no error: it has no posts, and says so
         if seen.rows and not seen.has_text and not seen.has_image:
             raise _nothing_used(path, table, how, names, chosen)
         return _TablePosts(path, chosen, table, how, seen, tuple(notes))
@@ -122,6 +123,7 @@ def _choose(
     if "text" in chosen or "text" in (explicit or {}):
         return chosen, []
     likely = _likely(path, table, how, names, chosen)
+    # a survey's columns are named by its questions; elsewhere a guess may take another column
     if likely and _FORM_COLUMNS & {*names}:
         note = f"the text is the column {likely[0]!r}, which holds the longest answers; name another with"
         return {**chosen, "text": (likely[0],)}, [f"{note} --map text=COLUMN"]
@@ -209,8 +211,8 @@ class _TablePosts:
             raise unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, encoding and columns, whether ids were made, and `notes`: what
-        reading found and changed, with counts of the last pass.
+        """The file, its format, encoding and columns, how many posts have several photos, whether ids were
+        made, and `notes`: what reading found and changed, with counts of the last pass.
         """
         said = [
             self._encoding.note(self.path.name),
@@ -224,6 +226,7 @@ class _TablePosts:
             "format": self.table.name,
             "encoding": self._encoding.name,
             "columns": {field: list(names) for field, names in self.columns.items()},
+            "several_photos": self._reading.more_photos,
             "ids": "from the file" if "id" in self.columns else "made from row numbers",
             "notes": [note for note in said if note],
             "fingerprint": self.fingerprint(),

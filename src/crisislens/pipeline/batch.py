@@ -60,7 +60,7 @@ __all__ = [
 # times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 3
+_RECORD = 4
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The answers of a run, or of an analysis, beside the labels: what `evaluation.compare` compares.
 
-A run is the folder of a seed (`OUT/NAME/seed-N`) or of all its seeds (`OUT/NAME`), with the predictions that
-`train` left. An analysis is an `assessments.jsonl`; its labels come from a table with ids.
+A run is the folder of a seed (`OUT/NAME/seed-N`) or of all its seeds (`OUT/NAME`), with the
+predictions that `train` left. An analysis is an `assessments.jsonl`; its labels come from a table
+with ids.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""One group of cells: what they need, their trainings one after the other on shared features, and what is
-kept of each.
+"""One group of cells: what they need, their trainings one after the other on shared features, and
+what is kept of each.
 """
 
 from collections.abc import Callable, Sequence
@@ -71,8 +71,8 @@ class GridRun:
 
 
 def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Say) -> GridRun:
-    """Runs cells that train on the same features; those that cannot run, and those that fail, stand in
-    `blocked` with the reason.
+    """Runs cells that train on the same features; those that cannot run, and those that fail, stand
+    in `blocked` with the reason.
 
     Arguments:
         table: The grid's table.
@@ -116,7 +116,9 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
 
 
 def _requirements(cell: Cell) -> tuple[tuple[LabeledData, str, EncoderPair] | None, str]:
-    """Posts, the mark of the texts beside them and encoders; or None, and everything that is missing."""
+    """Posts, the mark of the texts beside them and encoders; or None, and everything that is
+    missing.
+    """
     reasons: list[str] = []
     data, knowledge, encoders = None, "", None
     try:
@@ -140,8 +142,8 @@ def _requirements(cell: Cell) -> tuple[tuple[LabeledData, str, EncoderPair] | No
 def _fit(
     run: RunConfig, seed: int, key: str, out: Path, cache: Path, data: LabeledData, prepared: Prepared | None
 ) -> RunResult:
-    """One run, gone on with where an earlier start of the same experiment left it; what another one left in
-    its folder is replaced.
+    """One run, gone on with where an earlier start of the same experiment left it; what another one
+    left in its folder is replaced.
     """
     mark = run_folder(out, run, seed) / "key"
     # what older code began or finished is not called this code's

@@ -1,8 +1,9 @@
-"""Runs a grid: what can run here is run once, what cannot is named with the reason, what is done is skipped.
+"""Runs a grid: what can run here is run once, what cannot is named with the reason, what is done is
+skipped.
 
-Cells that train on the same features share them in memory, and are run one after the other by one process;
-several processes may share the work. A killed grid loses the epoch that it was in: finished runs are known by
-their key, and the run under way goes on from its checkpoint.
+Cells that train on the same features share them in memory, and are run one after the other by one
+process; several processes may share the work. A killed grid loses the epoch that it was in:
+finished runs are known by their key, and the run under way goes on from its checkpoint.
 """
 
 import json
@@ -42,8 +43,8 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
         say: Told of every finished run and every blocked cell.
 
     Raises:
-        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs into the
-            folder.
+        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs
+            into the folder.
     """
     total, groups = GridRun(), list(_groups(grid.cells).values())
     if len(groups) < jobs:
@@ -72,8 +73,8 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
 def _share(
     table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun
 ) -> None:
-    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on from
-    their checkpoints.
+    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on
+    from their checkpoints.
     """
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()

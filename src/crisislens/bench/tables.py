@@ -1,11 +1,11 @@
-r"""From results to a table: published beside ours with the difference, and each row beside the one that it is
-compared with.
+r"""From results to a table: published beside ours with the difference, and each row beside the one
+that it is compared with.
 
-Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the same test
-posts: the difference of weighted F1 with a 95 % interval from a paired bootstrap over tweets, and its p-value
-after Holm's correction over all comparisons of the setting. A published number stands only in the setting
-that it was published for; the paper gives no interval, so a difference has none of its own, and the test
-split's own noise is printed with the setting.
+Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the
+same test posts: the difference of weighted F1 with a 95 % interval from a paired bootstrap over
+tweets, and its p-value after Holm's correction over all comparisons of the setting. A published
+number stands only in the setting that it was published for; the paper gives no interval, so a
+difference has none of its own, and the test split's own noise is printed with the setting.
 """
 
 from collections import defaultdict
@@ -125,8 +125,8 @@ def build_tables(
 
     Arguments:
         rows: Every row of the table, in order.
-        results: Results; of one experiment that ran twice the last counts, and of one cell the experiments of
-            the last configuration.
+        results: Results; of one experiment that ran twice the last counts, and of one cell the
+            experiments of the last configuration.
         blocked: Cells that could not run.
         root: The folder that results name theirs from.
         resamples: Of the paired bootstraps.

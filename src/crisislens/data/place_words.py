@@ -95,7 +95,10 @@ _ANY = _pattern(tuple(_CLASS_OF))
 def _class(found: str) -> str:
     word = re.sub(r"[\s-]+", " ", found).casefold().removeprefix("#")
     return next(
-        _CLASS_OF[w] for w in (word, word.removesuffix("s"), word.removesuffix("es")) if w in _CLASS_OF
+        # the word itself first: "woods" and "ruins" are listed as they are
+        _CLASS_OF[w]
+        for w in (word, word.removesuffix("s"), word.removesuffix("es"))
+        if w in _CLASS_OF
     )
 
 

@@ -59,6 +59,7 @@ def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | Br
         if _START.match(plain):
             yield from _row(message, size)
             message, size = [plain], len(plain)
+        # what is longer is told below; it is not collected any further
         elif size <= MAX_LINE:
             message.append(plain)
             size += len(plain)

@@ -1,21 +1,22 @@
-r"""Answers of which several may hold at once: probabilities, how sure the whole set is, scores, calibration.
+r"""Answers of which several may hold at once: probabilities, how sure the whole set is, scores,
+calibration.
 
 Each label $c$ of a post has a logit $\ell_c$ of its own,
 
 $$p_c = \sigma(\ell_c / \tau), \qquad \hat y_c = 1[p_c \geq \tfrac12], \qquad
   \hat p = \prod_c \max(p_c,\, 1 - p_c),$$
 
-where $\hat p$ is the probability that the whole set is right if the labels were independent given the post.
-They are not, so it is a cautious confidence; abstention is chosen on it and on whether the set is right.
-The temperature τ makes labels of held-out posts most likely; in $\beta = 1/\tau$ the mean of
-$\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one root, as for the
-softmax (`calibration`).
+where $\hat p$ is the probability that the whole set is right if the labels were independent given
+the post. They are not, so it is a cautious confidence; abstention is chosen on it and on whether
+the set is right. The temperature τ makes labels of held-out posts most likely; in $\beta = 1/\tau$
+the mean of $\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one
+root, as for the softmax (`calibration`).
 
-Scores per label are those of the binary question; macro-F1 is their mean over labels that occur, weighted F1
-weighs them by support, accuracy is the share of posts whose set is exactly right (subset accuracy). Values
-are scikit-learn's, the tests say. Intervals: percentiles of the bootstrap over posts, or over clusters
-(`resampling`). Source of the scores: Zhang and Zhou, A Review on Multi-Label Learning Algorithms, 2014,
-https://doi.org/10.1109/TKDE.2013.39, sec. 2.3.
+Scores per label are those of the binary question; macro-F1 is their mean over labels that occur,
+weighted F1 weighs them by support, accuracy is the share of posts whose set is exactly right
+(subset accuracy). Values are scikit-learn's, the tests say. Intervals: percentiles of the bootstrap
+over posts, or over clusters (`resampling`). Source of the scores: Zhang and Zhou, A Review on
+Multi-Label Learning Algorithms, 2014, https://doi.org/10.1109/TKDE.2013.39, sec. 2.3.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from crisislens.core.errors import InputError
 from crisislens.evaluation.calibration import TEMPERATURES, CalibrationScores
 from crisislens.evaluation.checks import check_clusters, check_logits
 from crisislens.evaluation.classification import ClassificationReport, ClassScores, Estimate, GroupScores
-from crisislens.evaluation.resampling import interval, resample_counts
+from crisislens.evaluation.resampling import gather_counts, interval, resample_counts
 
 __all__ = [
     "HOLDS",
@@ -62,7 +63,8 @@ def set_confidence(probabilities: Float[np.ndarray, "*s c"]) -> Float[np.ndarray
 
 
 def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s c"]) -> float:
-    """The temperature τ that makes labels of held-out posts most likely, kept within `TEMPERATURES`.
+    """The temperature τ that makes labels of held-out posts most likely, kept within
+    `TEMPERATURES`.
 
     >>> z = np.array([[2.0], [2.0], [2.0], [2.0]])
     >>> round(fit_several_temperature(z, np.array([[1], [1], [1], [0]])), 6)  # 2 / log(3)
@@ -95,10 +97,11 @@ def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray,
 def several_calibration(
     probabilities: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s c"]
 ) -> CalibrationScores:
-    """How honest the probabilities of single labels are: every pair of post and label is one binary answer.
+    """How honest the probabilities of single labels are: every pair of post and label is one binary
+    answer.
 
-    The two calibration errors compare p with the share of pairs that hold, in 15 bins of equal width and of
-    equally many pairs; Brier and NLL are summed over the labels of a post.
+    The two calibration errors compare p with the share of pairs that hold, in 15 bins of equal
+    width and of equally many pairs; Brier and NLL are summed over the labels of a post.
     """
     _check(probabilities, y)
     p, truth = probabilities.ravel(), y.ravel().astype(np.float64)
@@ -187,8 +190,8 @@ def _calibration_error(
 
 
 def label_counts(y: Int[np.ndarray, "s c"], said: Bool[np.ndarray, "s c"]) -> Float[np.ndarray, "s k"]:
-    """For each post what its scores are made of: one, whether its set is right, then per label whether it was
-    found, missed, made up.
+    """For each post what its scores are made of: one, whether its set is right, then per label
+    whether it was found, missed, made up.
 
     Arguments:
         y: 1 where a label holds, 0 where not.
@@ -229,10 +232,7 @@ def _estimates(
     if resamples == 0:
         return {name: _exact(float(values[name][0])) for name in _SCORES}
     if clusters is not None:
-        _, which = np.unique(clusters, return_inverse=True)
-        gathered = np.zeros((which.max() + 1, counts.shape[1]))
-        np.add.at(gathered, which, counts)
-        counts = gathered
+        counts = gather_counts(counts, clusters)
     drawn = label_scores(resample_counts(counts, resamples=resamples, seed=seed))
     estimates = {}
     for name in _SCORES:

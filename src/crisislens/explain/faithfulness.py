@@ -1,10 +1,11 @@
-r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of deletion and
-insertion curves.
+r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of
+deletion and insertion curves.
 
-A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are taken
-away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in the picture's
-mean color. Deletion takes the most important share of words or patches away, insertion gives the most
-important share into nothing; the scores are in `evaluation.rationale_scores`.
+A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are
+taken away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in
+the picture's mean color. Deletion takes the most important share of words or patches away,
+insertion gives the most important share into nothing; the scores are in
+`evaluation.rationale_scores`.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,12 @@
-r"""Post-hoc attribution for any bundle: which words and which parts of the photo moved a task's answer.
+r"""Post-hoc attribution for any bundle: which words and which parts of the photo moved a task's
+answer.
 
-Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post; what is
-attributed is the centered logit of the answer. Words are those of the cleaned text, led back to the text as
-posted by aligning the two. Attention rollout reads texts only.
+Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post;
+what is attributed is the centered logit of the answer. Words are those of the cleaned text, led
+back to the text as posted by aligning the two. Attention rollout reads texts only.
 
-A word is marked where its attribution is at least half of the largest; a patch's heat is its positive
-attribution over the largest. That cut is ours.
+A word is marked where its attribution is at least half of the largest; a patch's heat is its
+positive attribution over the largest. That cut is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +38,8 @@ _KEEP = 0.5
 
 
 def align_words(text: str, cleaned: str, rules: CleaningRules) -> list[Span | None]:
-    """For each word of a cleaned text its place in the text as posted; None where cleaning made it up.
+    """For each word of a cleaned text its place in the text as posted; None where cleaning made it
+    up.
 
     >>> text = "RT @ann: Weâ€™re ok https://t.co/x"
     >>> [s and text[slice(*s)] for s in align_words(text, clean_text(text), CleaningRules())]

@@ -8,9 +8,9 @@ r"""What stage 2 sees of a post: its rationales, or what is left without them.
 | `image` | left out | as `both` |
 | `complement` | words that are evidence become `*` | blurred where it is hot, or without its hottest |
 
-A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way round.
-Sources: the `*` and two separate encoders are the predecessors' code; blur or the hottest quarter are two
-readings of arXiv 2603.18611, whose own choice is not known.
+A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way
+round. Sources: the `*` and two separate encoders are the predecessors' code; blur or the hottest
+quarter are two readings of arXiv 2603.18611, whose own choice is not known.
 """
 
 from collections.abc import Sequence

@@ -50,6 +50,7 @@ def mentions(text: str, *, most: int = 6) -> list[str]:
     """
     plain = clean_text(text, _RULES)
     hashtags = [(m.start(), words_of_hashtag(m[1])) for m in _HASHTAG.finditer(plain)]
+    # blanks of equal length in the place of hashtags, so that positions sort both kinds together
     rest = _USER.sub(" ", _HASHTAG.sub(lambda m: " " * len(m[0]), plain))
     runs = [(m.start(), _trimmed(m[0])) for m in _RUN.finditer(rest)]
     found: dict[str, str] = {}
@@ -75,6 +76,7 @@ def _trimmed(run: str) -> str:
     words = [re.sub(r"[’']s$", "", word) for word in run.split()]
     while words and (words[0].casefold() in _COMMON or words[0] in _JOINERS):
         words.pop(0)
+    # "Camp Fire" is a name, "Fire Camp" begins with a common word
     while words and (words[-1].casefold() in _COMMON - {"fire", "fires", "relief"} or words[-1] in _JOINERS):
         words.pop()
     return " ".join(words)

@@ -1,5 +1,5 @@
-"""Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and the
-product loads.
+"""Extractors: a Shap-CA trunk with one head, as built from a specification; what training fits and
+the product loads.
 
 Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` labels pairs of words.
 `Prediction` is what each says of a post.
@@ -52,8 +52,8 @@ class AlignmentSpec(Config):
     """How contexts, texts and images of a batch are aligned; see `nn.alignment.Alignment`."""
 
     kind: AlignmentKind = "shapley_softmax"
-    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form (the
-    abstract's literal reading, and so the default of `nn.alignment`), or plain InfoNCE."""
+    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form
+    (the abstract's literal reading, and so the default of `nn.alignment`), or plain InfoNCE."""
     weight: float = Field(default=0.2, ge=0)
     """λ of the loss."""
     width: int = Field(default=128, gt=0)
@@ -93,14 +93,14 @@ class ExtractorSpec(Config):
     encoder: LanguageSpec = LanguageSpec()
     """The language model."""
     image_encoder: VisionSpec | None = None
-    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder or not at
-    all.
+    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder
+    or not at all.
     """
     image_width: int = Field(default=1, gt=0)
     """Width of the patches where they come from a frozen encoder; 1 where there are no pictures."""
     context_pieces: int = Field(default=0, ge=0)
-    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in one
-    sequence with the text into half.
+    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in
+    one sequence with the text into half.
     """
     joint_sequence: bool = False
     """Whether text and context are read as one sequence."""
@@ -111,7 +111,8 @@ class ExtractorSpec(Config):
     alignment: AlignmentSpec | None = None
     """The alignment, or none."""
     adapter_rank: int = Field(default=0, ge=0)
-    """Rank of a low-rank adapter of the encoder; 0 trains all its weights but the word embeddings."""
+    """Rank of a low-rank adapter of the encoder; 0 trains all its weights but the word embeddings.
+    """
     adapter_dropout: float = Field(default=0.0, ge=0, lt=1)
     """On the way into the adapter."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -160,8 +161,8 @@ class Prediction:
     link_scores: tuple[float, ...] = ()
 
     def above(self, least: float, least_links: float | None = None) -> "Prediction":
-        """Entities that are at least so probable, and relations between them that are (`least` again where
-        None); not of given pairs.
+        """Entities that are at least so probable, and relations between them that are (`least`
+        again where None); not of given pairs.
 
         >>> Prediction((Mention(0, 1, "LOC"), Mention(2, 3, "LOC")), (0.4, 0.9)).above(0.5).mentions
         (Mention(start=2, end=3, type='LOC'),)
@@ -244,8 +245,8 @@ class Extractor(nn.Module):
         return self.trunk.encoder
 
     def scores(self, batch: WordBatch, fused: FusedWords) -> Float[Tensor, "b ..."]:
-        """What the head says: emissions (b, w, c), logits of relations (b, r) or of pairs of words (b, w, w,
-        c).
+        """What the head says: emissions (b, w, c), logits of relations (b, r) or of pairs of words
+        (b, w, w, c).
         """
         if isinstance(self.head, RelationHead):
             return self.head(fused.states, batch.ends)
@@ -277,7 +278,8 @@ class Extractor(nn.Module):
 
         Arguments:
             batch: b posts.
-            with_scores: Whether the probability of each entity is computed too, which costs about a decoding.
+            with_scores: Whether the probability of each entity is computed too, which costs about a
+                decoding.
         """
         scores = self.scores(batch, self.trunk(batch))
         if isinstance(self.head, RelationHead):
@@ -295,8 +297,8 @@ class Extractor(nn.Module):
     def relation_probabilities(
         self, batch: WordBatch, allowed: Sequence[Sequence[int]]
     ) -> list[dict[int, float]]:
-        """Of the task `relations`: for each pair the probabilities of the relations that it may have, among
-        all relations there are.
+        """Of the task `relations`: for each pair the probabilities of the relations that it may
+        have, among all relations there are.
 
         Arguments:
             batch: b posts with a pair each.
@@ -370,8 +372,8 @@ def _alignment(spec: AlignmentSpec | None, width: int, image_width: int) -> Alig
 
 
 def _free(encoder: LanguageEncoder, spec: ExtractorSpec) -> None:
-    """Lets train what should: an adapter, or everything but the word embeddings, which a small data set only
-    spoils.
+    """Lets train what should: an adapter, or everything but the word embeddings, which a small data
+    set only spoils.
     """
     encoder.requires_grad_(False)
     if spec.adapter_rank:

@@ -1,4 +1,5 @@
-r"""A linear map of the text's pooled vector, standardized: what a head trained together with its encoder is.
+r"""A linear map of the text's pooled vector, standardized: what a head trained together with its
+encoder is.
 
 $$\ell = W\,\frac{z - \mu}{\sigma} + b .$$
 

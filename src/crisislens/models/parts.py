@@ -1,4 +1,6 @@
-"""Parts that several models share: the way in from the encoder's widths, and the way out to the classes."""
+"""Parts that several models share: the way in from the encoder's widths, and the way out to the
+classes.
+"""
 
 from typing import Literal
 
@@ -18,8 +20,8 @@ Source = Literal["pooled", "tokens", "both"]
 
 
 def trimmed(x: ModalityBatch) -> ModalityBatch:
-    """The same posts without the places that are padding in all of them; one place is kept where there is no
-    token at all.
+    """The same posts without the places that are padding in all of them; one place is kept where
+    there is no token at all.
     """
     places = x.mask.any(0).nonzero()
     n = int(places[-1, 0]) + 1 if len(places) else 1
@@ -29,10 +31,10 @@ def trimmed(x: ModalityBatch) -> ModalityBatch:
 class Inlet(nn.Module):
     """LayerNorm, a linear map from an encoder's width to the model's, and dropout.
 
-    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the linear map
-    can say the same. Dropout takes the same components from all tokens of a post (Gal & Ghahramani 2016,
-    https://arxiv.org/abs/1512.05287): dropped by each token, they would come back in the mean, and random
-    numbers for every token cost nearly as much as the map.
+    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the
+    linear map can say the same. Dropout takes the same components from all tokens of a post (Gal &
+    Ghahramani 2016, https://arxiv.org/abs/1512.05287): dropped by each token, they would come back
+    in the mean, and random numbers for every token cost nearly as much as the map.
 
     Arguments:
         width_in: The encoder's width.
@@ -59,8 +61,8 @@ class Inlet(nn.Module):
 
 
 class TokenInlets(nn.Module):
-    """From features to patches and words of one width: modality dropout, inlets, a learned token for what is
-    missing.
+    """From features to patches and words of one width: modality dropout, inlets, a learned token
+    for what is missing.
 
     Arguments:
         widths: Widths of the features; pooled vectors are not used.
@@ -112,8 +114,8 @@ class Pooler(nn.Module):
         widths: Widths of the modality's features.
         width: Width of the result.
         dropout: See `Inlet`.
-        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states,
-            `both` adds the two.
+        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token
+            states, `both` adds the two.
         input_norm: Whether features are normalized on the way in.
     """
 

@@ -1,5 +1,5 @@
-"""A rationale model on disk, in the form of `models.saved`: everything above the text encoder, and beside it
-`adapter.safetensors`, the encoder's low-rank differences.
+"""A rationale model on disk, in the form of `models.saved`: everything above the text encoder, and
+beside it `adapter.safetensors`, the encoder's low-rank differences.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ _HEAD = "head.safetensors"
 
 
 class TransportConfig(Config):
-    """How words' evidence is carried to patches, see `nn.transport` and `models.rationale_transfer`."""
+    """How words' evidence is carried to patches, see `nn.transport` and
+    `models.rationale_transfer`.
+    """
 
     states: Literal["aligned", "mixed"] = "aligned"
     """Which joint states costs are taken of."""
@@ -47,7 +49,9 @@ class TransportConfig(Config):
     steps: int = Field(default=50, gt=0)
     """Its steps."""
     sink: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced transport."""
+    """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced
+    transport.
+    """
 
 
 class JointConfig(Config):
@@ -69,7 +73,9 @@ class RationaleModelConfig(Config):
     name: str
     version: str = "1"
     encoder: EncoderSpec
-    """The encoder that the text rationales are read with; option `adapter` is a file of this folder."""
+    """The encoder that the text rationales are read with; option `adapter` is a file of this
+    folder.
+    """
     classes: tuple[str, ...]
     """Classes of the auxiliary classifier."""
     hidden: int = Field(default=128, gt=0)
@@ -119,8 +125,8 @@ def save_rationalizer(
     Arguments:
         folder: Made where missing.
         model: The trained model, its encoder still adapted.
-        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that
-            was not adapted.
+        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None
+            for one that was not adapted.
         config: What it is built from; the adapter is filled in.
         joint: The joint encoder, if there is one.
         card: The model card, Markdown.

@@ -1,21 +1,21 @@
-"""The one form in which trained things are kept: `config.json`, `model.safetensors` and `README.md`, the
-card. Never pickle, never code.
+"""The one form in which trained things are kept: `config.json`, `model.safetensors` and
+`README.md`, the card. Never pickle, never code.
 
 `config.json` of format 2:
 
     {"format": 2, "kind": "classifier", "weights": {"model.safetensors": "<SHA-256>"}, ...}
 
-and the rest is the kind's own: `classifier` (`models.artifact`), `extractor` (`models.extractor_artifact`),
-`rationales` (`models.rationale_artifact`). A weight file that stands beside, such as an adapter of an
-encoder, is one that the configuration names, and is listed under `weights`, too. Every listed file is
-compared with its digest before a byte of it is used.
+and the rest is the kind's own: `classifier` (`models.artifact`), `extractor`
+(`models.extractor_artifact`), `rationales` (`models.rationale_artifact`). A weight file that stands
+beside, such as an adapter of an encoder, is one that the configuration names, and is listed under
+`weights`, too. Every listed file is compared with its digest before a byte of it is used.
 
-Each file is written atomically, the configuration last: a writer that is killed between two files leaves what
-is refused, never old weights under a new description.
+Each file is written atomically, the configuration last: a writer that is killed between two files
+leaves what is refused, never old weights under a new description.
 
-Format 1 is read as well: its classifiers and extractors hold one short fingerprint of their weights, or none,
-and extractors and rationale models call their weight file otherwise. What ships is held to the digests of
-`core.assets` whatever its format.
+Format 1 is read as well: its classifiers and extractors hold one short fingerprint of their
+weights, or none, and extractors and rationale models call their weight file otherwise. What ships
+is held to the digests of `core.assets` whatever its format.
 """
 
 import json
@@ -135,8 +135,8 @@ def write_saved(
         config: The kind's own configuration.
         tensors: The weights by name.
         card: The model card, Markdown.
-        dtype: What floats are stored as; float16 halves the file, and weights come back as float32 either
-            way.
+        dtype: What floats are stored as; float16 halves the file, and weights come back as float32
+            either way.
 
     Raises:
         ModelError: If a weight is not finite or too large for `dtype`.
@@ -158,7 +158,8 @@ def read_config(folder: Path, form: Form[C]) -> C:
     """The configuration alone; weights are not looked at.
 
     Raises:
-        ModelError: If a file is missing, or the configuration is damaged, of another kind or a newer format.
+        ModelError: If a file is missing, or the configuration is damaged, of another kind or a
+            newer format.
     """
     return _described(folder, form)[0]
 
@@ -167,8 +168,8 @@ def read_saved(folder: Path, form: Form[C]) -> Saved[C]:
     """Reads what `write_saved` wrote, and what earlier releases did.
 
     Raises:
-        ModelError: If a file is missing or damaged, of another kind or a newer format, or not the one that
-            the configuration names.
+        ModelError: If a file is missing or damaged, of another kind or a newer format, or not the
+            one that the configuration names.
     """
     config, weights, listed = _described(folder, form)
     marks = {}
@@ -187,8 +188,8 @@ def read_saved(folder: Path, form: Form[C]) -> Saved[C]:
 
 
 def kind_of(folder: Path) -> str:
-    """What a folder holds: `classifier`, `extractor`, `rationales`, a kind of a newer crisislens, or an empty
-    string where nothing was saved. Damaged ones are told by what is left of them.
+    """What a folder holds: `classifier`, `extractor`, `rationales`, a kind of a newer crisislens,
+    or an empty string where nothing was saved. Damaged ones are told by what is left of them.
     """
     try:
         values = read_object(folder / CONFIG, advice="")

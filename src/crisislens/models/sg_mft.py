@@ -1,18 +1,18 @@
-r"""SG-MFT: similarity-guided fusion of text and photo for semantic location, and the two fusion transformers
-it is compared with.
+r"""SG-MFT: similarity-guided fusion of text and photo for semantic location, and the two fusion
+transformers it is compared with.
 
 With the layers of `nn.similarity`, after maps from the encoder's widths to $d$,
 
 $$(F_t, F_v) = \operatorname{SIM}_N \circ \dots \circ \operatorname{SIM}_1 (T, V), \qquad
   \ell = \operatorname{MLP}\big(\operatorname{LN}(\operatorname{SFM}(F_t, F_v))\big).$$
 
-Source: Zhang et al., 2024, https://arxiv.org/abs/2405.05760. **A reconstruction of ours** from the abstract
-and a review (see `nn.similarity`): layer count, heads, widths, gates, the head and the recipe are not the
-paper's. Each part can be switched off.
+Source: Zhang et al., 2024, https://arxiv.org/abs/2405.05760. **A reconstruction of ours** from the
+abstract and a review (see `nn.similarity`): layer count, heads, widths, gates, the head and the
+recipe are not the paper's. Each part can be switched off.
 
-On pooled features each modality is one vector. Attention over one key does nothing (its softmax is 1, queries
-and keys learn nothing), so the vector is mapped to `pooled_tokens` tokens, also ours; 1 is the literal
-reading.
+On pooled features each modality is one vector. Attention over one key does nothing (its softmax is
+1, queries and keys learn nothing), so the vector is mapped to `pooled_tokens` tokens, also ours; 1
+is the literal reading.
 
 A missing modality is one learned token, so the other one still has something to be compared with.
 """
@@ -41,8 +41,8 @@ Only = Literal["both", "text", "image"]
 
 
 class Entrance(nn.Module):
-    """From one modality's features to a sequence of width $d$: its token states, or `pooled_tokens` tokens
-    made of its pooled vector.
+    """From one modality's features to a sequence of width $d$: its token states, or `pooled_tokens`
+    tokens made of its pooled vector.
 
     Arguments:
         widths: Widths of the modality's features.
@@ -83,8 +83,8 @@ class Entrance(nn.Module):
 
 
 class TwoStreams(FusionModel):
-    """Two entrances, layers that change both sequences, something that joins them, and a head: what the
-    models here have in common.
+    """Two entrances, layers that change both sequences, something that joins them, and a head: what
+    the models here have in common.
 
     Arguments:
         entrances: Those of text and image.
@@ -183,8 +183,8 @@ class SgMft(TwoStreams):
         fusion: `sfm`, or `concat` for the means side by side.
         gate: How features are interpolated, see `nn.similarity.FeatureInterpolation`.
         beta: The share of a token's own features if the gate is fixed.
-        elements: What the element-wise similarity compares; `auto` is tokens, and components where there is
-            one token a modality.
+        elements: What the element-wise similarity compares; `auto` is tokens, and components where
+            there is one token a modality.
         source: `tokens` reads token and patch states, `pooled` pooled vectors.
         pooled_tokens: Tokens that a pooled vector becomes.
         only: `text` or `image` hides the other modality always.

@@ -1,11 +1,11 @@
 """The one typed record in which posts meet mathematics.
 
-Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d width, h
-heads, c classes, k players, s samples. A batch holds for each modality the token states, which of them are
-real, a pooled vector and whether the modality is there.
+Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d
+width, h heads, c classes, k players, s samples. A batch holds for each modality the token states,
+which of them are real, a pooled vector and whether the modality is there.
 
-Rules that every maker keeps and every model may rely on: `mask` is false on padding; where `present` is false
-the mask is all false and tokens and pooled are zero; padding stands at the end.
+Rules that every maker keeps and every model may rely on: `mask` is false on padding; where
+`present` is false the mask is all false and tokens and pooled are zero; padding stands at the end.
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class ModalityBatch:
         )
 
     def without(self, drop: Bool[Tensor, " b"]) -> "ModalityBatch":
-        """The same posts with the modality taken away where `drop` is true, exactly as if it had never been
-        there.
+        """The same posts with the modality taken away where `drop` is true, exactly as if it had
+        never been there.
         """
         keep = ~drop
         return ModalityBatch(
@@ -97,8 +97,8 @@ class ModalityBatch:
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """The features of b posts: text, image and (where a captioner ran) the caption, each a `ModalityBatch` of
-    equal b.
+    """The features of b posts: text, image and (where a captioner ran) the caption, each a
+    `ModalityBatch` of equal b.
     """
 
     text: ModalityBatch

@@ -1,10 +1,11 @@
-r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that
-the model learns to do without.
+r"""Missing modalities: a learned token stands for what is not there, and training hides modalities
+so that the model learns to do without.
 
-For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing
-changes. In training a post that has both loses one with probability ρ, text or image with equal chance, never
-both, decided for each post by itself (modality dropout, after Neverova et al. 2016, ModDrop,
-https://arxiv.org/abs/1501.00102, which drops every modality by itself).
+For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is
+present nothing changes. In training a post that has both loses one with probability ρ, text or
+image with equal chance, never both, decided for each post by itself (modality dropout, after
+Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102, which drops every modality by
+itself).
 """
 
 import torch

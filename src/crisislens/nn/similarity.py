@@ -1,16 +1,16 @@
-r"""Similarity guidance: two modalities of one post change each other as far as they are alike, and are then
-joined.
+r"""Similarity guidance: two modalities of one post change each other as far as they are alike, and
+are then joined.
 
-For tokens $F_t \in \mathbb{R}^{t \times d}$ and patches $F_v \in \mathbb{R}^{p \times d}$ of one post, bars
-for means over real tokens, $n$ the normalization to mean 0 and variance 1 over components (no weights), the
-modality-wise and the element-wise similarity are
+For tokens $F_t \in \mathbb{R}^{t \times d}$ and patches $F_v \in \mathbb{R}^{p \times d}$ of one
+post, bars for means over real tokens, $n$ the normalization to mean 0 and variance 1 over
+components (no weights), the modality-wise and the element-wise similarity are
 
 $$S_m = n(\bar F_t) \odot n(\bar F_v) \in \mathbb{R}^d, \qquad S_e = n(F_t)\, n(F_v)^\top / \sqrt d \in
 \mathbb{R}^{t \times p}.$$
 
 A layer of the interaction module (SIM) does, for each modality $m$ with
-$c_t = \operatorname{softmax}(S_e) F_v$ (over patches) and $c_v = \operatorname{softmax}(S_e^\top) F_t$ (over
-tokens),
+$c_t = \operatorname{softmax}(S_e) F_v$ (over patches) and
+$c_v = \operatorname{softmax}(S_e^\top) F_t$ (over tokens),
 
 $$\tilde F_m = g \odot F_m + (1 - g) \odot S_m, \quad g = \sigma(W_g [F_m; S_m]), \qquad
   F_m \leftarrow F_m + \operatorname{Attn}\big(\operatorname{LN}(F_m), \operatorname{LN}([F_m; \tilde
@@ -18,17 +18,17 @@ $$\tilde F_m = g \odot F_m + (1 - g) \odot S_m, \quad g = \sigma(W_g [F_m; S_m])
 
 $$F_m \leftarrow F_m + W_2 \operatorname{GELU}\big(W_1 \operatorname{LN}(F_m) + W_s c_m\big).$$
 
-The fusion module (SFM), with $\rho = \sigma(w \cdot S_m + b)$ and $C_t, C_v$ the attention of each modality
-over the other, gives
+The fusion module (SFM), with $\rho = \sigma(w \cdot S_m + b)$ and $C_t, C_v$ the attention of each
+modality over the other, gives
 
 $$z = \big[\,\overline{\rho\, C_t + F_t}\,;\ \overline{(1 - \rho)\, C_v + F_v}\,\big] \in \mathbb{R}^{2d}.$$
 
-Source: Zhang et al., 2024, SG-MFT, https://arxiv.org/abs/2405.05760. Of the paper only the abstract could be
-read, and a review that gives $F_{text} \odot F_{image}$ as the modality-wise and $F_{text} F_{image}^\top$ as
-the element-wise similarity. What they are used for (a feature-interpolation attention, a feed-forward block,
-a fusion by cross-attention) is the abstract's; **every formula above is our reconstruction**, not the
-paper's. The feed-forward block has the form of MKGformer's (Chen et al. 2022,
-https://arxiv.org/abs/2205.02357).
+Source: Zhang et al., 2024, SG-MFT, https://arxiv.org/abs/2405.05760. Of the paper only the abstract
+could be read, and a review that gives $F_{text} \odot F_{image}$ as the modality-wise and
+$F_{text} F_{image}^\top$ as the element-wise similarity. What they are used for (a
+feature-interpolation attention, a feed-forward block, a fusion by cross-attention) is the
+abstract's; **every formula above is our reconstruction**, not the paper's. The feed-forward block
+has the form of MKGformer's (Chen et al. 2022, https://arxiv.org/abs/2205.02357).
 
 For vectors, the review's $F_{text} F_{image}^\top$ is $d \times d$: components against components.
 `elements="components"` computes that from the means, one vector for all tokens of a post:
@@ -141,8 +141,8 @@ class FeatureInterpolation(nn.Module):
 
 
 class InterpolationAttention(nn.Module):
-    """Attention from the tokens of a modality to themselves and, if guided, to their interpolation with
-    $S_m$; with the residual.
+    """Attention from the tokens of a modality to themselves and, if guided, to their interpolation
+    with $S_m$; with the residual.
 
     Arguments:
         width: The token width $d$; a multiple of `heads`.
@@ -285,8 +285,8 @@ class SimilarityInteraction(nn.Module):
 
 
 class SimilarityFusion(nn.Module):
-    """SFM: each modality attends over the other, weighed by how alike they are; both means side by side come
-    out.
+    """SFM: each modality attends over the other, weighed by how alike they are; both means side by
+    side come out.
 
     Arguments:
         width: The token width $d$; a multiple of `heads`.

@@ -38,9 +38,9 @@ from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
+from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
-from crisislens.runs.ledger import ChunkFiles
 from crisislens.runs.pictures import picture_marks
 from crisislens.runs.sinks import JsonLines, Record, Sink, pour
 from crisislens.runs.work import WorkFolder
@@ -60,7 +60,7 @@ __all__ = [
 # times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 3
+_RECORD = 4
 
 
 @dataclass(frozen=True)

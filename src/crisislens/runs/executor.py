@@ -71,6 +71,7 @@ class Threads:
             try:
                 for job in jobs:
                     waiting.append((job, pool.submit(work, job)))
+                    # the queue bounds memory: the pool itself takes any number of jobs at once
                     while len(waiting) > ahead:
                         done, future = waiting.popleft()
                         yield done, future.result()
@@ -78,6 +79,7 @@ class Threads:
                     done, future = waiting.popleft()
                     yield done, future.result()
             except BaseException as error:
+                # Ctrl+C must not wait for a model that is in the middle of a chunk; an error may
                 pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
                 raise
             pool.shutdown()

@@ -83,6 +83,7 @@ def answers(step: Step[R], chunk: Chunk) -> list[R | FailedPost]:
     found: list[R | FailedPost]
     try:
         found = list(step.map(posts))
+        # a step that forgets a post would shift all records behind it to other posts
         if len(found) != len(posts):
             raise ValueError(f"{step.name} gave {len(found)} records for {len(posts)} posts")
     except MACHINE_FAULTS:
@@ -90,6 +91,7 @@ def answers(step: Step[R], chunk: Chunk) -> list[R | FailedPost]:
     except Exception:
         numbers = [chunk.first_row + i for i, row in enumerate(chunk.rows) if isinstance(row, Post)]
         found = [_alone(step, number, post) for number, post in zip(numbers, posts, strict=True)]
+    # failed rows have no post, so records are dealt out to the rows that are one
     waiting = iter(found)
     return [next(waiting) if isinstance(row, Post) else row for row in chunk.rows]
 

@@ -1,10 +1,10 @@
 """Temperature and threshold of a trained network, for each kind of evidence that a post may offer.
 
-A photo alone deserves another trust than a text alone, which one threshold for all posts cannot say. For each
-kind (`text`, `image`, `both`) the development posts that offer it are shown to the network with nothing else:
-for `text` the photos are taken away, for `image` the texts. So a network that was trained on posts with both
-is judged on what it does with one, and a kind that too few posts offer is left out: the product says "not
-sure" there (`pipeline.judgment`).
+A photo alone deserves another trust than a text alone, which one threshold for all posts cannot
+say. For each kind (`text`, `image`, `both`) the development posts that offer it are shown to the
+network with nothing else: for `text` the photos are taken away, for `image` the texts. So a network
+that was trained on posts with both is judged on what it does with one, and a kind that too few
+posts offer is left out: the product says "not sure" there (`pipeline.judgment`).
 """
 
 from collections.abc import Mapping
@@ -92,9 +92,10 @@ def chosen(
 def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool) -> float:
     r"""The temperature of development posts, also where every one of them is told apart.
 
-    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As Platt's
-    targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post more is thought
-    of that the logits say nothing of: n answers are right to n / (n + 1), and the rest is spread evenly.
+    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As
+    Platt's targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post
+    more is thought of that the logits say nothing of: n answers are right to n / (n + 1), and the
+    rest is spread evenly.
     """
     fitted = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
     coldest, hottest = TEMPERATURES
@@ -117,7 +118,8 @@ def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], 
 def calibrations(
     network: nn.Module, inputs: Inputs, y: Int[np.ndarray, "s ..."], run: RunConfig, *, several: bool
 ) -> dict[EvidenceKind, Calibration]:
-    """Temperature and threshold for each kind of evidence of which there are enough development posts.
+    """Temperature and threshold for each kind of evidence of which there are enough development
+    posts.
 
     Arguments:
         network: The trained network.

@@ -1,13 +1,15 @@
-"""Run files: one YAML file holds a whole run, and the published numbers that its result stands beside.
+"""Run files: one YAML file holds a whole run, and the published numbers that its result stands
+beside.
 
-A run file may name others under `include`, relative to itself; they are merged in order, its own keys last
-(`core.config`). So a run is a setting, a model and a protocol:
+A run file may name others under `include`, relative to itself; they are merged in order, its own
+keys last (`core.config`). So a run is a setting, a model and a protocol:
 
     include: [../settings/a1.yaml, ../models/concat.yaml, ../protocols/default.yaml]
     name: a1_concat
 
-Two folders are the user's to place: a `data.root` that begins with `data/` is looked for in `CRISISLENS_DATA`
-where that variable is set, and a `knowledge.table` that begins with `knowledge/` in `CRISISLENS_KNOWLEDGE`.
+Two folders are the user's to place: a `data.root` that begins with `data/` is looked for in
+`CRISISLENS_DATA` where that variable is set, and a `knowledge.table` that begins with `knowledge/`
+in `CRISISLENS_KNOWLEDGE`.
 """
 
 import os
@@ -57,9 +59,9 @@ class KnowledgeConfig(Config):
     `crisislens knowledge` write it.
     """
     join: Literal["apart", "concat", "replace"] = "apart"
-    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet, separator
-    and text in one sequence (Eq. 2 of arXiv 2507.05165); `replace`: the text without the tweet (the authors'
-    code of June 2025).
+    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet,
+    separator and text in one sequence (Eq. 2 of arXiv 2507.05165); `replace`: the text without the
+    tweet (the authors' code of June 2025).
     """
     separator: str = " | "
     """Between tweet and text in `concat`; the paper names none, the code has none."""
@@ -99,8 +101,8 @@ class OptimizerConfig(Config):
     weight_decay: float = Field(default=0.01, ge=0)
     """Decoupled for AdamW, L2 for SGD."""
     schedule: Literal["constant", "linear", "slope", "cosine", "plateau"] = "constant"
-    """`linear` falls to zero over all epochs from the end of the warm-up, `slope` from the first step,
-    `cosine` along a half wave; `plateau` divides by ten when the development loss stalls.
+    """`linear` falls to zero over all epochs from the end of the warm-up, `slope` from the first
+    step, `cosine` along a half wave; `plateau` divides by ten when the development loss stalls.
     """
     warm_up: float = Field(default=0.0, ge=0, lt=1)
     """Share of all steps over which the rate rises to its peak."""
@@ -153,7 +155,9 @@ class Published(Config):
 
 
 class RowConfig(Config):
-    """What a run file says of itself as a row of a table; see `bench`. Nothing of it changes the run."""
+    """What a run file says of itself as a row of a table; see `bench`. Nothing of it changes the
+    run.
+    """
 
     title: str
     """How the row is called in tables."""
@@ -162,14 +166,15 @@ class RowConfig(Config):
     group: str
     """Rows of one group stand together."""
     form: Literal["published", "designed", "ours"]
-    """`published`: the authors' code; `designed`: what the paper says, where their code does something else;
-    `ours`: no row of the paper."""
+    """`published`: the authors' code; `designed`: what the paper says, where their code does
+    something else; `ours`: no row of the paper."""
     knowledge: str = "none"
     """What stands beside the tweet: `none`, `wiki`, `llava`, `weak`, …"""
     baseline: str | None = None
     """The row, by its run's name, that this one is compared with."""
     settings: tuple[Literal["A1", "A2", "A3", "B2", "A3-photos"], ...] = ("A1", "A2", "A3")
-    """The settings in which the row is run; `A3-photos` is A3 with the posts whose photo is there."""
+    """The settings in which the row is run; `A3-photos` is A3 with the posts whose photo is there.
+    """
     published: dict[Literal["A1", "A2", "A3", "B2"], tuple[float, float, float]] = Field(default_factory=dict)
     """Accuracy, macro-F1 and weighted F1 of the row by setting, in percent."""
     source: str = ""
@@ -200,8 +205,8 @@ class RunConfig(Config):
     encoder: EncoderSpec = EncoderSpec()
     """What makes features."""
     mode: Literal["frozen", "finetune"] = "frozen"
-    """`frozen` trains on cached features; `finetune` trains the encoders of `tune` with the model, the other
-    one's features still cached."""
+    """`frozen` trains on cached features; `finetune` trains the encoders of `tune` with the model,
+    the other one's features still cached."""
     tune: tuple[Modality, ...] = ("text",)
     """In mode `finetune`: the modalities whose encoder is trained."""
     modalities: tuple[Modality, ...] = ("text", "image")
@@ -209,14 +214,16 @@ class RunConfig(Config):
     keep_tokens: tuple[Modality, ...] = ("text", "image")
     """Modalities whose token states the model needs beside pooled vectors."""
     lora: LoraConfig | None = None
-    """In mode `finetune`: train low-rank differences and layer norms only; null trains every weight."""
+    """In mode `finetune`: train low-rank differences and layer norms only; null trains every
+    weight.
+    """
     knowledge: KnowledgeConfig | None = None
     """Texts beside the posts; null for none."""
     model: ModelSpec
     """The model and its options."""
     as_published: bool = False
-    """Must be true for models that reproduce published code, whose results depend on the posts in the same
-    batch.
+    """Must be true for models that reproduce published code, whose results depend on the posts in
+    the same batch.
     """
     optimizer: OptimizerConfig = OptimizerConfig()
     """How weights move."""
@@ -235,12 +242,14 @@ class RunConfig(Config):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training each."""
     modality_dropout: float = Field(default=0.0, ge=0, le=1)
-    """Probability that a training post with text and photo loses one of them, never both; beside what the
-    model's own option of this name hides."""
+    """Probability that a training post with text and photo loses one of them, never both; beside
+    what the model's own option of this name hides."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to train."""
     devices: int = Field(default=1, ge=1)
-    """How many devices train together; each step is over a batch of each, so they make the batch larger."""
+    """How many devices train together; each step is over a batch of each, so they make the batch
+    larger.
+    """
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Of the arithmetic; `16-mixed` needs CUDA."""
     accumulate: int = Field(default=1, ge=1)
@@ -248,8 +257,8 @@ class RunConfig(Config):
     compile: bool = False
     """Whether torch compiles the network, which pays where it is large and lengths vary little."""
     loggers: tuple[LoggerName, ...] = ()
-    """Where the numbers of each epoch go beside `metrics.json`: `csv`, `tensorboard`, `wandb`, `mlflow`. All
-    but `csv` need a package, such as `pip install 'crisislens[tensorboard]'`."""
+    """Where the numbers of each epoch go beside `metrics.json`: `csv`, `tensorboard`, `wandb`,
+    `mlflow`. All but `csv` need a package, such as `pip install 'crisislens[tensorboard]'`."""
     published: tuple[Published, ...] = ()
     """Results of others on this setting; never of another one."""
     row: RowConfig | None = None
@@ -307,8 +316,8 @@ class RunConfig(Config):
         return runs or [self]
 
     def fingerprint(self) -> str:
-        """16 hex digits over all that decides a result: where the data lies and what others published do
-        not.
+        """16 hex digits over all that decides a result: where the data lies and what others
+        published do not.
         """
         from crisislens.core.fingerprint import fingerprint
 
@@ -330,8 +339,8 @@ class RunConfig(Config):
 
 
 def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out keys that run files of before did not have where they say what was always so: old results
-    keep their fingerprint.
+    """Leaves out keys that run files of before did not have where they say what was always so: old
+    results keep their fingerprint.
     """
     if values["knowledge"] is None:
         del values["knowledge"]
@@ -350,7 +359,9 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(values: dict[str, Any], at: tuple[str, str], *, folder: str, variable: str) -> dict[str, Any]:
-    """Values whose path at a key lies in the user's folder, where it begins with the folder's usual name."""
+    """Values whose path at a key lies in the user's folder, where it begins with the folder's usual
+    name.
+    """
     section, key = at
     own = os.environ.get(variable)
     within = values.get(section)

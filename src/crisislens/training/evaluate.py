@@ -1,5 +1,5 @@
-"""What a trained model is worth: scores with intervals over tweets, each event, calibration before and after,
-abstention.
+"""What a trained model is worth: scores with intervals over tweets, each event, calibration before
+and after, abstention.
 """
 
 from collections.abc import Sequence
@@ -168,8 +168,8 @@ def evaluate_artifact(
     knowledge: KnowledgeConfig | None = None,
     resamples: int = 1000,
 ) -> Evaluation:
-    """Loads a saved model and scores it on a split, through the same path from posts to logits as the
-    product's.
+    """Loads a saved model and scores it on a split, through the same path from posts to logits as
+    the product's.
 
     Arguments:
         folder: The artifact.

@@ -51,8 +51,8 @@ def prepare(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Extracts features, or opens those that are there, and holds them in memory; texts to be trained on stay
-    tokens.
+    """Extracts features, or opens those that are there, and holds them in memory; texts to be
+    trained on stay tokens.
 
     Arguments:
         run: Which modalities, token states and rules.
@@ -111,8 +111,8 @@ def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: Cleani
     """The text that a model reads where tweet and knowledge share one sequence,
     $x'' = \\operatorname{concat}(x, x')$ (Eq. 2).
 
-    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete what stands
-    beside the tweet, as it did in the authors' code.
+    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete
+    what stands beside the tweet, as it did in the authors' code.
 
     Arguments:
         text: The tweet.

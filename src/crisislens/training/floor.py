@@ -1,15 +1,15 @@
 r"""The floor that every model must beat: TF-IDF of the text's words and character n-grams, logistic
 regression, no photo.
 
-For a text with term counts $n_t$ and document frequencies $d_t$ among $s$ training texts, in each of the two
-vocabularies,
+For a text with term counts $n_t$ and document frequencies $d_t$ among $s$ training texts, in each
+of the two vocabularies,
 
 $$x_t = (1 + \log n_t)\Big(1 + \log \frac{1 + s}{1 + d_t}\Big), \qquad x \leftarrow x / \lVert x \rVert_2,
 \qquad \ell = W x + b,$$
 
-with $W, b$ of the least weighted cross-entropy plus $\lVert W \rVert^2 / 2C$; rare classes weigh more
-(`balanced`). Salton and Buckley, 1988, in scikit-learn's form. Deterministic, so there are no seeds.
-Temperature and threshold come from development posts, as for every model.
+with $W, b$ of the least weighted cross-entropy plus $\lVert W \rVert^2 / 2C$; rare classes weigh
+more (`balanced`). Salton and Buckley, 1988, in scikit-learn's form. Deterministic, so there are no
+seeds. Temperature and threshold come from development posts, as for every model.
 """
 
 import numpy as np

@@ -1,12 +1,13 @@
-r"""Both encoders in the graph: token ids and pixels in, logits out, gradients into whatever is trained.
+r"""Both encoders in the graph: token ids and pixels in, logits out, gradients into whatever is
+trained.
 
 $$\ell = f_\theta\big(E_T(x_T; \phi_T),\ E_I(x_I; \phi_I)\big), \qquad \theta, \phi_T, \phi_I \text{ learned
 together}.$$
 
-So are the DenseNet and ELECTRA rows of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
-trained. Where only the pictures' encoder is trained, texts come from the cache. Photos are decoded anew for
-every batch, in a few threads, since a data set of pixels does not fit in memory; the authors' flips and crops
-are left out (their crops are random in the test as well).
+So are the DenseNet and ELECTRA rows of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table
+2, trained. Where only the pictures' encoder is trained, texts come from the cache. Photos are
+decoded anew for every batch, in a few threads, since a data set of pixels does not fit in memory;
+the authors' flips and crops are left out (their crops are random in the test as well).
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""What a network trains on, held in memory: features from the cache, or token ids for an encoder that is
-trained along.
+"""What a network trains on, held in memory: features from the cache, or token ids for an encoder
+that is trained along.
 
-Batches of pooled features are one indexing operation; token states are kept flat (posts one after the other,
-in the cache's precision) and padded when a batch is made, so memory holds no padding.
+Batches of pooled features are one indexing operation; token states are kept flat (posts one after
+the other, in the cache's precision) and padded when a batch is made, so memory holds no padding.
 """
 
 from collections.abc import Sequence
@@ -92,8 +92,8 @@ class Inputs(Protocol):
     """Posts that batches are made of."""
 
     lengths: Int[np.ndarray, " s"]
-    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are
-    in work.
+    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where
+    they are in work.
     """
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> Batch:
@@ -106,7 +106,8 @@ class CachedInputs:
 
     Arguments:
         cache: The features.
-        captions: The features of the same posts' captions, as texts; None where no model reads them.
+        captions: The features of the same posts' captions, as texts; None where no model reads
+            them.
     """
 
     def __init__(self, cache: FeatureCache, captions: FeatureCache | None = None) -> None:
@@ -229,7 +230,8 @@ class TunedNetwork(nn.Module):
 
 
 def hide_modalities(batch: Batch, rate: float) -> Batch:
-    """Hides one modality of some posts that have both, text or image with equal chance; see `nn.missing`.
+    """Hides one modality of some posts that have both, text or image with equal chance; see
+    `nn.missing`.
 
     Arguments:
         batch: The posts.

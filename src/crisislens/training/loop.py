@@ -1,13 +1,16 @@
 """The one training loop: a network, an objective, batches and a recipe in; the trained network out.
 
-One LightningModule serves every trainer. What differs between them is the objective (`training.objectives`),
-the batches (`training.batches`) and, where posts are kept apart to choose an epoch by, the judge.
+One LightningModule serves every trainer. What differs between them is the objective
+(`training.objectives`), the batches (`training.batches`) and, where posts are kept apart to choose
+an epoch by, the judge.
 
-Runs repeat: where the recipe has a seed, dropout is seeded anew at the start of every epoch, and batches come
-from an order of seed and epoch alone. So a run that was killed and goes on from its last finished epoch gives
-the numbers of an undisturbed one; and one that was killed after its last epoch stays stopped.
+Runs repeat: where the recipe has a seed, dropout is seeded anew at the start of every epoch, and
+batches come from an order of seed and epoch alone. So a run that was killed and goes on from its
+last finished epoch gives the numbers of an undisturbed one; and one that was killed after its last
+epoch stays stopped.
 
-Where the recipe says so, a running average of the weights is what is judged and kept (`training.averaging`).
+Where the recipe says so, a running average of the weights is what is judged and kept
+(`training.averaging`).
 """
 
 import time
@@ -39,7 +42,9 @@ _COMPILER = ("torch._dynamo", "torch._inductor")
 
 
 class _TrainingModule(lightning.LightningModule):
-    """The one module. The history is part of its state, so that processes of their own can hand it over."""
+    """The one module. The history is part of its state, so that processes of their own can hand it
+    over.
+    """
 
     def __init__(
         self, network: nn.Module, objective: Objective, recipe: Recipe, judge: Judge[Any], steps: int
@@ -211,7 +216,9 @@ class _TrainingModule(lightning.LightningModule):
 
 
 class _View(Generic[T]):
-    """The batches as lightning asks for them: those of the epoch that it is in, and of this process."""
+    """The batches as lightning asks for them: those of the epoch that it is in, and of this
+    process.
+    """
 
     def __init__(self, batches: Batches[T], module: _TrainingModule) -> None:
         self.batches, self.module = batches, module
@@ -227,8 +234,8 @@ class _View(Generic[T]):
 
 
 class _AfterEpoch(Checkpoint):
-    """Tells the caller of each epoch. As one of the checkpoints it comes after the one that is written, so
-    that a caller who stops here can go on from this epoch.
+    """Tells the caller of each epoch. As one of the checkpoints it comes after the one that is
+    written, so that a caller who stops here can go on from this epoch.
     """
 
     def __init__(self, call: Callable[[Any], None]) -> None:
@@ -252,8 +259,8 @@ def train(
     after_epoch: Callable[[Any], None] | None = None,
     loggers: Sequence[Logger] = (),
 ) -> Trained[Any]:
-    """Trains a network in place and leaves it in evaluation mode, on the CPU, with the weights of its best
-    epoch; without a judge, of its last one.
+    """Trains a network in place and leaves it in evaluation mode, on the CPU, with the weights of
+    its best epoch; without a judge, of its last one.
 
     Arguments:
         network: What is trained; the objective knows how to call it.
@@ -264,7 +271,8 @@ def train(
         judge: Scores each epoch; None scores none.
         checkpoint: Where the state is written after each epoch; None keeps none.
         resume: Whether to go on from the checkpoint if it is there.
-        after_epoch: Called with each epoch's record; with several devices, once all have been trained.
+        after_epoch: Called with each epoch's record; with several devices, once all have been
+            trained.
         loggers: Where the numbers of each epoch go.
 
     Raises:

@@ -10,8 +10,8 @@ r"""What is minimized: one objective for each kind of training, all of them unde
 
 `HiddenModalities` is put around an objective over posts with two modalities and hides some of them.
 
-For `SeveralLabelsLoss`, with logits $\ell \in \mathbb{R}^{b \times c}$, labels $y \in \{0, 1\}^{b \times c}$,
-weights $w_k$ of a class where it holds and smoothing ε,
+For `SeveralLabelsLoss`, with logits $\ell \in \mathbb{R}^{b \times c}$, labels
+$y \in \{0, 1\}^{b \times c}$, weights $w_k$ of a class where it holds and smoothing ε,
 
 $$L = -\frac{1}{bc} \sum_{ik} w_k\, \tilde y_{ik} \log \sigma(\ell_{ik})
 + (1 - \tilde y_{ik}) \log \sigma(-\ell_{ik}), \qquad \tilde y = (1 - \epsilon)\, y + \epsilon / 2.$$
@@ -51,8 +51,8 @@ _EXPONENT: dict[Balance, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
 
 
 class Objective(nn.Module, ABC):
-    """What a training minimizes. It is a module, since it may hold weights of classes, which move to a
-    device, and layers that only training needs, which are trained along.
+    """What a training minimizes. It is a module, since it may hold weights of classes, which move
+    to a device, and layers that only training needs, which are trained along.
 
     Attributes:
         parts: Names of the losses that are added up, as records call them.
@@ -70,14 +70,17 @@ class Objective(nn.Module, ABC):
         """
 
     def reseed(self, seed: int) -> None:
-        """Called at the start of each epoch; an objective with random numbers of its own seeds them here."""
+        """Called at the start of each epoch; an objective with random numbers of its own seeds them
+        here.
+        """
 
 
 class LabelLoss(Objective):
     """Cross-entropy of batches of inputs and classes.
 
     Arguments:
-        weights: Weight of each class; torch's way of weighing smoothed labels, as in all published runs.
+        weights: Weight of each class; torch's way of weighing smoothed labels, as in all published
+            runs.
         smoothing: Label smoothing ε.
     """
 
@@ -116,8 +119,8 @@ class SeveralLabelsLoss(Objective):
 
 
 def positive_weights(y: Float[Tensor, "s c"], balance: Balance) -> Float[Tensor, " c"]:
-    r"""Weights $w_k = (n^-_k / n^+_k)^\gamma$ of classes where they hold, with $n^\pm_k$ posts with and
-    without class k, at least one each.
+    r"""Weights $w_k = (n^-_k / n^+_k)^\gamma$ of classes where they hold, with $n^\pm_k$ posts with
+    and without class k, at least one each.
 
     Arguments:
         y: 0/1 labels of the training posts.
@@ -152,8 +155,8 @@ class WeightedPostsLoss(Objective):
 
 
 class TextTasksLoss(Objective):
-    """Cross-entropies of several tasks, summed over tasks and averaged over texts. Batches hold ids, mask and
-    classes by task, -1 where a text has no label.
+    """Cross-entropies of several tasks, summed over tasks and averaged over texts. Batches hold
+    ids, mask and classes by task, -1 where a text has no label.
 
     Arguments:
         weights: By task, the weight of each class.
@@ -189,8 +192,8 @@ class TextTasksLoss(Objective):
 
 
 class JointSpaceLoss(Objective):
-    """Contrastive loss of aligned states, and image-text matching with hard negatives; see `training.joint`.
-    The layer that says whether two match is trained along and thrown away.
+    """Contrastive loss of aligned states, and image-text matching with hard negatives; see
+    `training.joint`. The layer that says whether two match is trained along and thrown away.
 
     Arguments:
         width: The joint encoder's width.
@@ -239,7 +242,9 @@ class JointSpaceLoss(Objective):
     def _hard_negatives(
         self, scores: Float[Tensor, "b b"], groups: Int[Tensor, " b"]
     ) -> tuple[Int[Tensor, " b"], Bool[Tensor, " b"]]:
-        """For each text a wrong picture, drawn by similarity, and whether there is any in the batch."""
+        """For each text a wrong picture, drawn by similarity, and whether there is any in the
+        batch.
+        """
         allowed = groups[:, None] != groups[None, :]
         logits = (scores / self.temperature).masked_fill(~allowed, -30.0)
         # the small term keeps a draw possible where every similarity underflows
@@ -278,8 +283,8 @@ class EvidenceLoss(Objective):
 
 
 class ExtractionLoss(Objective):
-    """The task's loss and λ times the alignment's. Word pieces are hidden at random, and contexts with
-    pictures of whole posts, so that the extractor does not lean on either.
+    """The task's loss and λ times the alignment's. Word pieces are hidden at random, and contexts
+    with pictures of whole posts, so that the extractor does not lean on either.
 
     Arguments:
         mask_id: The piece that stands for a hidden one.

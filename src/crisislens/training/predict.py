@@ -13,8 +13,8 @@ __all__ = ["evaluation_batches", "predict"]
 
 
 def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[np.ndarray]:
-    """Posts in batches to evaluate: similar lengths together, or in the order of the file where neighbors
-    matter (`*_published`).
+    """Posts in batches to evaluate: similar lengths together, or in the order of the file where
+    neighbors matter (`*_published`).
     """
     order = np.arange(len(lengths)) if run.as_published else np.argsort(lengths, kind="stable")
     size = run.batch_posts if run.as_published else max(run.batch_posts, 64)

@@ -1,10 +1,10 @@
-r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank differences in
-the text encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank
+differences in the text encoder's upper layers.
 
-The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
-linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
-order. The number of epochs is fixed: another event than the one trained on gets no better after the fourth
-(measured), and there is no such event to stop by.
+The lower layers stay as they are: that halves the time, and what they do is not about one event.
+AdamW, linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar
+length in random order. The number of epochs is fixed: another event than the one trained on gets no
+better after the fourth (measured), and there is no such event to stop by.
 """
 
 import random
@@ -28,10 +28,10 @@ from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.grouping import group_by_length
 from crisislens.nn.word_owners import WindowBatch
 from crisislens.training.batches import Batches, batch_count
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import EvidenceLoss
+from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -103,8 +103,8 @@ def train_rationalizer(
 
     Arguments:
         encoder: A frozen text encoder.
-        texts: Texts with marked spans; one longer than a window gives several examples, those without a
-            marked word teach the class only.
+        texts: Texts with marked spans; one longer than a window gives several examples, those
+            without a marked word teach the class only.
         classes: Labels of the auxiliary classifier; a text with another label teaches no class.
         config: The recipe.
         progress: Called after each epoch with the epochs done.
@@ -141,11 +141,16 @@ def train_rationalizer(
         balance=config.balance,
         smoothing=config.smoothing,
     )
+    optimizer = adapter_recipe(
+        learning_rate=config.learning_rate,
+        head_learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+    )
     train(
         model,
         objective,
         _batches(examples, config, encoder.pad_id),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
@@ -171,17 +176,6 @@ def _examples(texts: Sequence[AnnotatedText], classes: Sequence[str], cutter: Wo
         for text in texts
         for window in cutter.cut(text.text)
     ]
-
-
-def _optimizer(config: RationaleConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.head_learning_rate,
-        encoder_learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="slope",
-        warm_up=0.06,
-        gradient_clip=1.0,
-    )
 
 
 def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> Batches[Batch]:
@@ -221,8 +215,8 @@ def predict_words(
     decode: Decode = "stretch",
     batch_texts: int = 64,
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links
-    get none.
+    """For each text, over all of its words (`data.words`), which are chosen and with what
+    probability; links get none.
     """
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]

@@ -23,13 +23,15 @@ class Recipe:
     Attributes:
         epochs: Passes over the batches, at most.
         optimizer: Optimizer, rates, schedule and clipping.
-        fused: Whether one kernel moves all weights; it rounds differently, so the trainers of shipped models
-            stay without.
+        fused: Whether one kernel moves all weights; it rounds differently, so the trainers of
+            shipped models stay without.
         encoders: How the names of parameters begin that have the encoder's rate.
-        seed: From which dropout is seeded anew in each epoch; None goes on with torch's generator as it is.
-        average: Largest decay a of the running average of the weights; 0 takes the weights as they are.
-        patience: Epochs in a row that are no better than the best before them, after which training stops;
-            None trains all epochs.
+        seed: From which dropout is seeded anew in each epoch; None goes on with torch's generator
+            as it is.
+        average: Largest decay a of the running average of the weights; 0 takes the weights as they
+            are.
+        patience: Epochs in a row that are no better than the best before them, after which training
+            stops; None trains all epochs.
         mark: What a checkpoint must be marked with to go on from it.
     """
 

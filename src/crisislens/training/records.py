@@ -119,8 +119,8 @@ def write_predictions(
     temperature: float,
     abstain_below: float,
 ) -> None:
-    """Writes a row for each development and test post: id, split, event, label, answer, confidence, logits,
-    calibrated probabilities.
+    """Writes a row for each development and test post: id, split, event, label, answer, confidence,
+    logits, calibrated probabilities.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

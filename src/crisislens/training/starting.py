@@ -1,5 +1,5 @@
-"""All that is checked before a run is encoded, trained or written: what is there already is not lost to a
-mistake in a run file.
+"""All that is checked before a run is encoded, trained or written: what is there already is not
+lost to a mistake in a run file.
 """
 
 import shutil

@@ -33,8 +33,8 @@ class Example:
         post: What people marked.
         image: Patches of its picture, or None.
         photo: The picture's file, for an image encoder inside the graph, or None.
-        out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing is learned
-            from it, and where scores are made it counts as said to have no relation.
+        out_of_reach: Whether its pair stands behind what the encoder reads of a long text: nothing
+            is learned from it, and where scores are made it counts as said to have no relation.
     """
 
     words: EncodedWords
@@ -152,8 +152,8 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
 def length_batches(
     examples: Sequence[Example], *, size: int, seed: int, extractor: Extractor
 ) -> Batches[tuple[WordBatch, Tensor]]:
-    """Batches of posts whose texts are of similar length in random order, other ones in each epoch; they
-    depend on seed and epoch alone.
+    """Batches of posts whose texts are of similar length in random order, other ones in each epoch;
+    they depend on seed and epoch alone.
 
     Arguments:
         examples: The posts.

@@ -1,5 +1,5 @@
-"""What an extractor says of posts that people marked, and how well; and whether texts and images find their
-contexts.
+"""What an extractor says of posts that people marked, and how well; and whether texts and images
+find their contexts.
 """
 
 from collections.abc import Hashable, Sequence
@@ -42,9 +42,10 @@ class Measured:
     """Predictions with their scores.
 
     Attributes:
-        report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task `joint`.
-        counts: Per post (all pairs of one together) the items in both, marked and found, for the paired
-            bootstrap.
+        report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task
+            `joint`.
+        counts: Per post (all pairs of one together) the items in both, marked and found, for the
+            paired bootstrap.
         entities: Of the task `joint`, the entities by themselves.
         predictions: What was said of each post.
     """
@@ -58,8 +59,8 @@ class Measured:
 def predict_examples(
     extractor: Extractor, examples: Sequence[Example], *, with_scores: bool = False
 ) -> list[Prediction]:
-    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but
-    speed.
+    """What an extractor says of posts, in their order; sorted by length inside, which changes
+    nothing but speed.
 
     Of a pair out of reach it says that there is no relation.
     """
@@ -118,13 +119,13 @@ def post_of_pair(post: AnnotatedPost) -> Hashable:
 def retrieval(
     extractor: Extractor, examples: Sequence[Example], *, batch_posts: int = 64, ranks: Sequence[int] = (1, 5)
 ) -> dict[str, float]:
-    """How often the right context is among the k most similar of a batch, for texts and for images, by the
-    alignment's projections.
+    """How often the right context is among the k most similar of a batch, for texts and for images,
+    by the alignment's projections.
 
-    Every text and every context is encoded by itself, so that nothing but the alignment can have told them
-    apart. Posts without a context are left out, and the last batch where it is not full. Without an alignment
-    the encoder's own means are compared. A context that several posts of a batch share is right for each of
-    them (`retrieval_chance` says what that is worth).
+    Every text and every context is encoded by itself, so that nothing but the alignment can have
+    told them apart. Posts without a context are left out, and the last batch where it is not full.
+    Without an alignment the encoder's own means are compared. A context that several posts of a
+    batch share is right for each of them (`retrieval_chance` says what that is worth).
 
     Arguments:
         extractor: The extractor; left in evaluation mode.
@@ -167,8 +168,8 @@ def retrieval_chance(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """What `retrieval` comes to on average where similarities are drawn at random: above k / `batch_posts`
-    where contexts repeat.
+    """What `retrieval` comes to on average where similarities are drawn at random: above k /
+    `batch_posts` where contexts repeat.
 
     >>> retrieval_chance(["a", "b", "c", "d"], batch_posts=4, ranks=(4,), draws=5)
     {'chance_r@4': 1.0}
@@ -203,8 +204,8 @@ def retrieval_chance(
 def _rank(
     queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]
 ) -> Int[Tensor, " b"]:
-    """For each query how many other contexts of the batch are as similar as its own or more; equal ones (of
-    one kind) do not count.
+    """For each query how many other contexts of the batch are as similar as its own or more; equal
+    ones (of one kind) do not count.
     """
     s = torch.nn.functional.normalize(queries, dim=-1) @ torch.nn.functional.normalize(contexts, dim=-1).T
     # by their words and not by their similarity, which padding changes in its last bits

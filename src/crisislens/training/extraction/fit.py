@@ -1,12 +1,14 @@
-r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average of the
-weights, the best epoch.
+r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average
+of the weights, the best epoch.
 
-What is measured and kept is the running average of the weights (`training.averaging`) of the epoch with the
-best micro F1 on the development posts. Word pieces are hidden at random behind the vocabulary's mask, and
-contexts with pictures from whole posts, so that the extractor does not lean on either.
+What is measured and kept is the running average of the weights (`training.averaging`) of the epoch
+with the best micro F1 on the development posts. Word pieces are hidden at random behind the
+vocabulary's mask, and contexts with pictures from whole posts, so that the extractor does not lean
+on either.
 
-A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch everything is
-written; a run that was killed goes on from its last finished epoch and ends with the same numbers.
+A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch
+everything is written; a run that was killed goes on from its last finished epoch and ends with the
+same numbers.
 """
 
 import math
@@ -61,10 +63,11 @@ def word_reader(extractor: Extractor) -> WordReader:
 
 
 def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
-    """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they lie.
+    """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they
+    lie.
 
-    Results and checkpoints carry it, so that none is taken for one of other data or settings. What is in
-    photos is not looked at: only whether there are any.
+    Results and checkpoints carry it, so that none is taken for one of other data or settings. What
+    is in photos is not looked at: only whether there are any.
     """
     photos = "photos" if run.data.image_root else None
     anywhere = {
@@ -101,14 +104,15 @@ def fit_extractor(
     checkpoint: Path | None = None,
     after_epoch: Callable[[ExtractionEpoch], None] | None = None,
 ) -> tuple[Extractor, list[ExtractionEpoch]]:
-    """Trains an extractor and gives it back with the averaged weights of its best epoch, in evaluation mode.
+    """Trains an extractor and gives it back with the averaged weights of its best epoch, in
+    evaluation mode.
 
     Arguments:
         run: The run.
         splits: Its data.
         seed: Which seed.
-        checkpoint: Where the state is written after each epoch, and gone on from if it is there; None keeps
-            none.
+        checkpoint: Where the state is written after each epoch, and gone on from if it is there;
+            None keeps none.
         after_epoch: Called with each epoch's record.
 
     Raises:

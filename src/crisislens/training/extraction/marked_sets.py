@@ -1,7 +1,7 @@
 """Posts with marked entities and relations, by the name of their data set.
 
-A reader is a function from a folder to the training, development and test posts. Ours stand below; an
-installed package adds others by entry points of the group `crisislens.marked_posts`.
+A reader is a function from a folder to the training, development and test posts. Ours stand below;
+an installed package adds others by entry points of the group `crisislens.marked_posts`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ __all__ = ["MARKED_POSTS", "MarkedPosts", "MarkedReader", "relations_read"]
 MarkedPosts = tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]
 """Training, development and test posts."""
 MarkedReader = Callable[[Path, bool], MarkedPosts]
-"""Reads the posts in a folder; the second argument says whether entities and relations are learned from the
-same posts, so that those in which nobody looked for relations must be left out.
+"""Reads the posts in a folder; the second argument says whether entities and relations are learned
+from the same posts, so that those in which nobody looked for relations must be left out.
 """
 MARKED_POSTS: Registry[MarkedReader] = Registry("set of marked posts", "crisislens.marked_posts")
 
@@ -116,11 +116,12 @@ def _related(posts: list[AnnotatedPost]) -> bool:
 
 
 def relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
-    """The posts of a file without those in which nobody looked for relations: having none there says nothing.
+    """The posts of a file without those in which nobody looked for relations: having none there
+    says nothing.
 
     Raises:
-        DataError: If a post has two relations between the same two entities, of which an extractor could
-            learn one.
+        DataError: If a post has two relations between the same two entities, of which an extractor
+            could learn one.
     """
     unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
     posts = [p for place, p in enumerate(file.posts) if place not in unread]

@@ -1,4 +1,6 @@
-"""One run of an extractor: trained and measured with each of its seeds, resumable, one result file a seed."""
+"""One run of an extractor: trained and measured with each of its seeds, resumable, one result file
+a seed.
+"""
 
 import platform
 import time
@@ -32,8 +34,8 @@ _RETRIEVAL_POSTS = 64
 
 
 class SeedResult(BaseModel):
-    """What one training came to, with what it takes to compare and repeat it. No text of any post is in
-    it.
+    """What one training came to, with what it takes to compare and repeat it. No text of any post
+    is in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,8 +54,8 @@ class SeedResult(BaseModel):
     counts: list[tuple[int, int, int]]
     """For each test post (all pairs of one together) the items in both, marked and found."""
     retrieval: dict[str, float]
-    """How often the right context is among the first k of 64, on test posts; empty where contexts are not
-    read by themselves.
+    """How often the right context is among the first k of 64, on test posts; empty where contexts
+    are not read by themselves.
     """
     parameters_trained: int
     seconds: float
@@ -71,11 +73,12 @@ def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
 
 
 def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRun:
-    """The run with the relations and types of its data, where its extractor needs them and the run file does
-    not name any.
+    """The run with the relations and types of its data, where its extractor needs them and the run
+    file does not name any.
 
     Raises:
-        ConfigError: If the task is none for these data, or they have types that the run file does not name.
+        ConfigError: If the task is none for these data, or they have types that the run file does
+            not name.
     """
     task, given = run.extractor.task, run.extractor.relations
     if run.data.name == "table-pairs" and task != "relations":
@@ -132,8 +135,8 @@ def _check_joint(run: ExtractionRun, splits: ExtractionSplits) -> None:
 
 
 def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
-    """What an extractor reads must be there, and what is given must be read: absent inputs are masked, and
-    nobody would notice.
+    """What an extractor reads must be there, and what is given must be read: absent inputs are
+    masked, and nobody would notice.
     """
     spec, data = run.extractor, run.data
     if spec.context_pieces and data.contexts == "none" and not splits.contexts:
@@ -188,20 +191,21 @@ def run_extraction(
     keep: ExtractorMeta | None = None,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[SeedResult]:
-    """Trains and measures a run with each of its seeds; what was measured before is read, what was killed is
-    gone on with.
+    """Trains and measures a run with each of its seeds; what was measured before is read, what was
+    killed is gone on with.
 
     Arguments:
         run: The run.
         out: The folder of results and checkpoints.
         splits: Its data, read from where the run says if None.
-        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta; the least probability
-            that is told is chosen on development posts.
+        keep: Saves each extractor beside its result under `NAME-seedN`, with this meta; the least
+            probability that is told is chosen on development posts.
         report: Called after each epoch with the training's name.
 
     Raises:
-        ConfigError: If the run does not fit its data, asks for inputs that are not given or is given some
-            that it does not read, or a result of another run, or of other data, stands under its name.
+        ConfigError: If the run does not fit its data, asks for inputs that are not given or is
+            given some that it does not read, or a result of another run, or of other data, stands
+            under its name.
         InputError: If another process is at one of its seeds in the same folder.
         DataError: If the data cannot be read.
         ModelError: If training diverges.
@@ -286,8 +290,8 @@ def _one_seed(
 def _meta(
     meta: ExtractorMeta, run: ExtractionRun, extractor: Extractor, dev: list[Example], test: list[Example]
 ) -> ExtractorMeta:
-    """The meta with the least probabilities that are told, chosen on the development posts, and test scores
-    of what is above them.
+    """The meta with the least probabilities that are told, chosen on the development posts, and
+    test scores of what is above them.
     """
     task = extractor.spec.task
     on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))

@@ -1,10 +1,10 @@
-"""How good an extractor is on posts that somebody marked: what it tells there, counted as the benchmark
-counts.
+"""How good an extractor is on posts that somebody marked: what it tells there, counted as the
+benchmark counts.
 
-The extractor may be one that ships, or one of a user's own, and the posts need not be split: nothing is
-learned. What is below the extractor's threshold is left out, as in the product. Languages are not looked at,
-and of relations every one that the extractor knows is asked of the pairs that people had before them; the
-product tells fewer (`pipeline.finder`).
+The extractor may be one that ships, or one of a user's own, and the posts need not be split:
+nothing is learned. What is below the extractor's threshold is left out, as in the product.
+Languages are not looked at, and of relations every one that the extractor knows is asked of the
+pairs that people had before them; the product tells fewer (`pipeline.finder`).
 """
 
 from collections.abc import Sequence
@@ -35,11 +35,12 @@ class Scored:
     """What scoring an extractor came to.
 
     Attributes:
-        reports: Scores of what is counted: `entities`, the `relations` of given pairs, or of an extractor of
-            both `entities` and `quintuples`.
-        unknown: Types or relations that people marked and the extractor does not know; they count as missed.
-        out_of_reach: Pairs behind what the extractor reads of a long post; they count as said to have no
-            relation.
+        reports: Scores of what is counted: `entities`, the `relations` of given pairs, or of an
+            extractor of both `entities` and `quintuples`.
+        unknown: Types or relations that people marked and the extractor does not know; they count
+            as missed.
+        out_of_reach: Pairs behind what the extractor reads of a long post; they count as said to
+            have no relation.
     """
 
     reports: dict[Items, ExtractionReport]
@@ -51,12 +52,14 @@ def read_marked(path: Path, *, relations: bool) -> list[AnnotatedPost]:
     """Marked posts of one file, their words cut as the product cuts them.
 
     Arguments:
-        path: A table as `data.annotated` reads it (JSONL, CSV or TSV), or words with tags (any other suffix).
-        relations: Whether relations are looked at: posts in which nobody looked for them are left out then.
+        path: A table as `data.annotated` reads it (JSONL, CSV or TSV), or words with tags (any
+            other suffix).
+        relations: Whether relations are looked at: posts in which nobody looked for them are left
+            out then.
 
     Raises:
-        DataError: If the file is missing or not as described, or nothing of what is looked at is marked in
-            it.
+        DataError: If the file is missing or not as described, or nothing of what is looked at is
+            marked in it.
     """
     if path.suffix.lower() in _TABLES:
         table = read_annotated(path, split=path.stem)
@@ -78,13 +81,13 @@ def score_extractor(
 
     Arguments:
         loaded: The extractor.
-        posts: Marked posts, as `read_marked` gives them; for an extractor of relations every ordered pair of
-            their entities is asked about.
+        posts: Marked posts, as `read_marked` gives them; for an extractor of relations every
+            ordered pair of their entities is asked about.
         contexts: From a picture's id to its context, for extractors that read them.
 
     Raises:
-        InputError: If there are no posts, or the contexts belong to none of them, or to an extractor that
-            reads none.
+        InputError: If there are no posts, or the contexts belong to none of them, or to an
+            extractor that reads none.
     """
     reads = loaded.extractor.spec.context_pieces > 0
     if contexts is not None and not (reads and any(context_of(contexts, p.image) for p in posts)):

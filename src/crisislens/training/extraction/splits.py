@@ -45,16 +45,16 @@ class ExtractionSplits:
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
 
     def described(self, split: str) -> str:
-        """How many posts a part has, and how many of them a context: contexts that belong to one part only
-        are easily not noticed.
+        """How many posts a part has, and how many of them a context: contexts that belong to one
+        part only are easily not noticed.
         """
         posts = self.part(split)
         beside = sum(1 for post in posts if context_of(self.contexts, post.image))
         return f"{len(posts)} rows" + (f", {beside} with a context" if self.contexts else "")
 
     def posts_fingerprint(self) -> str:
-        """16 hex digits over the posts of all parts with what people marked in them; contexts and photos are
-        not in it.
+        """16 hex digits over the posts of all parts with what people marked in them; contexts and
+        photos are not in it.
         """
         return fingerprint_lines(repr(post) for part in (self.train, self.dev, self.test) for post in part)
 
@@ -69,13 +69,13 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
 
     Arguments:
         data: Which one, and where.
-        joint: Whether entities and relations are learned from the same posts: of a table, those in which
-            nobody looked for relations are left out then, since having none there says nothing. Where
-            entities alone are learned they stay.
+        joint: Whether entities and relations are learned from the same posts: of a table, those in
+            which nobody looked for relations are left out then, since having none there says
+            nothing. Where entities alone are learned they stay.
 
     Raises:
-        DataError: If files are missing or not as described, if a part has no post, or if no post has an
-            entity, one of the contexts, or a photo.
+        DataError: If files are missing or not as described, if a part has no post, or if no post
+            has an entity, one of the contexts, or a photo.
         ConfigError: If contexts are asked for that the data set does not have.
     """
     posts, contexts = MARKED_POSTS[data.name](Path(data.root), joint), _contexts(data)

@@ -31,6 +31,7 @@ def _survives_json(extensions: dict[str, Any]) -> dict[str, Any]:
     half of a surrogate pair, or nesting that no reader of JSON follows.
     """
     try:
+        # "constants" writes NaN as a word that the reader refuses; else it would become null
         written = to_json(extensions, inf_nan_mode="constants")
         same = from_json(written, allow_inf_nan=False) == extensions
     except (ValueError, RecursionError) as error:
@@ -178,6 +179,7 @@ class Assessment(BaseModel):
     def _repr_html_(self) -> str:
         """A row of a table, for notebooks; everything of the post is escaped."""
         cells = [self.post.id, self.post.text[:_SHOWN], f"{self.urgency:.2f}"]
+        # names of tasks are escaped too: a user's own come from a column of a table
         head = ["post", "text", "urgency", *self.tasks]
         cells += [self._answer(task) for task in self.tasks.values()]
         titles = "".join(f"<th>{escape(title)}</th>" for title in head)

@@ -36,6 +36,7 @@ def _add(task: Task) -> None:
 
 
 _AFFECTED = Label(name="affected", title="Affected, injured or missing people", tone="grave", urgency=1.0)
+# the raw labels of people; A2 and B2 merge them into `affected`, a task of ten keeps two of them
 _AFFECTED_RAW = Label(name="affected_individuals", title="Affected people", tone="grave", urgency=1.0)
 _INJURED = Label(name="injured_or_dead_people", title="Injured or dead people", tone="grave", urgency=1.0)
 _MISSING = Label(name="missing_or_found_people", title="Missing or found people", tone="grave", urgency=1.0)
@@ -54,6 +55,7 @@ _RESCUE = Label(
 )
 _OTHER = Label(name="other_relevant_information", title="Other relevant information", urgency=0.2)
 _NOT_HUMANITARIAN = Label(name="not_humanitarian", title="Not humanitarian", nothing=True)
+# shared by A2 and B2, so that their numbers mean the same by "affected"
 _PEOPLE = {label.name: _AFFECTED.name for label in (_AFFECTED_RAW, _INJURED, _MISSING)}
 _HUMANITARIAN = {"question": "humanitarian", "topic": "Humanitarian category", "phrase": "category"}
 
@@ -120,6 +122,7 @@ _add(
                 tone="grave",
                 urgency=0.7,
             ),
+            # a call for help leads these ten, so the others weigh less than in tasks without one
             _INFRASTRUCTURE.model_copy(update={"urgency": 0.5}),
             _INJURED.model_copy(update={"urgency": 0.8}),
             _MISSING.model_copy(update={"urgency": 0.9}),

@@ -232,10 +232,11 @@ def _messages(root: Path, *, originals: bool) -> Iterator[CrisisText]:
 
 def _message_labels(row: Mapping[str, str]) -> dict[str, int]:
     asks = row["request"] == "1"
-    needs = {
-        need: int(asks and any(row[column] == "1" for column in columns))
-        for need, columns in MESSAGE_NEEDS.items()
-    }
+    needs = {}
+    for need, columns in MESSAGE_NEEDS.items():
+        named = any(row[column] == "1" for column in columns)
+        # a message that tells of flooded wells without asking for water is no request for it
+        needs[need] = int(asks and named)
     # 2 means that the annotators were unsure
     related = {"informative": int(row["related"])} if row["related"] in "01" else {}
     return {**related, "request": int(asks), **needs}

@@ -153,6 +153,7 @@ def fit(
         network, trained = _train(
             run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
         )
+        # after training has chosen its epoch: the first time that test posts meet this network
         logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
         result = _judge(run, seed, folder, data, logits, trained, started)
         write_artifact(
@@ -162,6 +163,7 @@ def fit(
         folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold
     )
     atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
+    # last: a run that is killed before has its result and a checkpoint that nobody reads
     (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     return result
 
@@ -221,6 +223,7 @@ def _train(
     resume: bool,
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> tuple[nn.Module, Trained[EpochRecord]]:
+    # before the model is built, so that initial weights are the seed's as well
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
     network: nn.Module = model

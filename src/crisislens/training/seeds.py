@@ -175,6 +175,7 @@ def compare_runs(
     found: dict[str, PairedDifference] = {}
     for name in others:
         found[name] = paired_bootstrap(y, p[name], p_base, metric, clusters=tweets, resamples=resamples)
+    # over all runs that were compared at once: the best of ten would look clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})
     return [
         RunComparison(

@@ -65,7 +65,8 @@ def report_above(
     kept = [p.above(above, above_links) for p in found]
     if items == "entities":
         return entity_report([p.mentions for p in posts], [p.mentions for p in kept], resamples=resamples)
-    marked, told = ([quintuples(p.mentions, p.links) for p in rows] for rows in (posts, kept))
+    marked = [quintuples(p.mentions, p.links) for p in posts]
+    told = [quintuples(p.mentions, p.links) for p in kept]
     return quintuple_report(marked, told, resamples=resamples)
 
 

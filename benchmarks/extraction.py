@@ -1,8 +1,8 @@
 """Entities and relations, system by system:
 `python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
 
-DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what is
-measured is read, what was killed goes on from its last epoch.
+DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what
+is measured is read, what was killed goes on from its last epoch.
 """
 
 import argparse
@@ -65,7 +65,12 @@ def main() -> None:
             100 * sum(values) / len(scores)
             for values in zip(*((s.precision, s.recall) for s in scores), strict=True)
         )
-        print(row.data, row.system, f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}", ranks)
+        print(
+            row.data,
+            row.system,
+            f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}",
+            ranks,
+        )
     for a, b in combinations(rows, 2):
         if a.data == b.data and (d := compare_systems(b.results, a.results)):
             interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"

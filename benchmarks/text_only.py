@@ -1,14 +1,14 @@
 """Text only on the official rows of CrisisMMD, beside the TF-IDF floor:
 `python benchmarks/text_only.py DATA [--settings a1,b2,a2] [--seeds 0,1,2]`.
 
-Each setting is the run file `configs/runs/SETTING_text_finetune.yaml`: MiniLM is fine-tuned on the official
-training rows, the epoch is chosen on the development rows, the official test rows are looked at once. The
-floor (TF-IDF with logistic regression, `training.floor`) is fitted in the same run. The difference in
-weighted F1 is tested by a paired bootstrap over tweets with all seeds. Finished seeds are kept in `--out` and
-not trained again.
+Each setting is the run file `configs/runs/SETTING_text_finetune.yaml`: MiniLM is fine-tuned on the
+official training rows, the epoch is chosen on the development rows, the official test rows are
+looked at once. The floor (TF-IDF with logistic regression, `training.floor`) is fitted in the same
+run. The difference in weighted F1 is tested by a paired bootstrap over tweets with all seeds.
+Finished seeds are kept in `--out` and not trained again.
 
-A last line a setting pools each seed with the floor (`training.opinion_pool`), with one weight for all seeds
-chosen on the development rows.
+A last line a setting pools each seed with the floor (`training.opinion_pool`), with one weight for
+all seeds chosen on the development rows.
 """
 
 import argparse
@@ -50,7 +50,12 @@ def main() -> None:
         found = []
         for seed in map(int, arguments.seeds.split(",")):
             r = fit(
-                run, seed=seed, out=arguments.out, cache=arguments.out / "features", resume=True, data=data
+                run,
+                seed=seed,
+                out=arguments.out,
+                cache=arguments.out / "features",
+                resume=True,
+                data=data,
             )
             found.append(r)
             ece = [round(r.test.before.ece, 4), round(r.test.after.ece, 4)]
@@ -70,17 +75,31 @@ def main() -> None:
         ours = [softmax(r.logits["test"], r.test.temperature) for r in found]
         theirs = softmax(floor_logits["test"], floor.temperature)
         difference = paired_bootstrap(
-            data.labels("test"), ours, theirs, "weighted_f1", clusters=data.tweets("test"), resamples=2000
+            data.labels("test"),
+            ours,
+            theirs,
+            "weighted_f1",
+            clusters=data.tweets("test"),
+            resamples=2000,
         )
         print(
             json.dumps(
-                {"setting": setting, "seeds": len(found), **metrics, "minus floor": difference.model_dump()}
+                {
+                    "setting": setting,
+                    "seeds": len(found),
+                    **metrics,
+                    "minus floor": difference.model_dump(),
+                }
             ),
             flush=True,
         )
         print(
             json.dumps(
-                {"setting": setting, "system": "pooled with the floor", **pooled(found, data, floor_logits)}
+                {
+                    "setting": setting,
+                    "system": "pooled with the floor",
+                    **pooled(found, data, floor_logits),
+                }
             ),
             flush=True,
         )
@@ -89,8 +108,8 @@ def main() -> None:
 def pooled(
     found: list[RunResult], data: LabeledData, floor_logits: Mapping[str, np.ndarray]
 ) -> dict[str, object]:
-    """The seeds pooled with the floor: the weight, mean scores on test rows, paired difference from the
-    floor.
+    """The seeds pooled with the floor: the weight, mean scores on test rows, paired difference from
+    the floor.
     """
     y = {split: data.labels(split) for split in ("dev", "test")}
     of_floor = {
@@ -106,7 +125,12 @@ def pooled(
     }
     seeds = [round(100 * r.weighted_f1.value, 2) for r in reports]
     difference = paired_bootstrap(
-        y["test"], ours, of_floor["test"], "weighted_f1", clusters=data.tweets("test"), resamples=2000
+        y["test"],
+        ours,
+        of_floor["test"],
+        "weighted_f1",
+        clusters=data.tweets("test"),
+        resamples=2000,
     )
     return {
         "weight of the floor": weight,

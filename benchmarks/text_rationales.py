@@ -1,8 +1,8 @@
 """Text rationales: trained on Nepal 2015, tested on its held-out folds and on Hagupit 2014:
 `python benchmarks/text_rationales.py DATA`.
 
-Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and not made
-again. One training takes about four minutes on one core.
+Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and
+not made again. One training takes about four minutes on one core.
 """
 
 import argparse
@@ -84,7 +84,10 @@ def main() -> None:
             }
             atomic_write(path, json.dumps(run, indent=1))
         runs.append(json.loads(path.read_text()))
-        print(json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}), flush=True)
+        print(
+            json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}),
+            flush=True,
+        )
     print("\n| tested on | rationale | token F1 | IoU F1 | AUPRC |\n|---|---|---|---|---|")
     for name, texts in (("nepal", nepal), ("hagupit", hagupit)):
         for which, row in floors(texts).items():

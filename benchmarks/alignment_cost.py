@@ -52,10 +52,10 @@ def main() -> None:
     extractors = {
         name: Extractor(run.extractor.model_copy(update=change)).train() for name, run in runs.items()
     }
-    optimizers = {
-        name: torch.optim.AdamW([p for p in x.parameters() if p.requires_grad], lr=1e-5, fused=True)
-        for name, x in extractors.items()
-    }
+    optimizers = {}
+    for name, extractor in extractors.items():
+        trained = [p for p in extractor.parameters() if p.requires_grad]
+        optimizers[name] = torch.optim.AdamW(trained, lr=1e-5, fused=True)
     examples = encode_posts(
         splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts
     )

@@ -114,12 +114,10 @@ def main() -> None:
     for kind in KINDS:
         runs = [one(kind, data, seed) for seed in args.seeds]
         for moment, scores in zip(("before", "after"), zip(*runs, strict=True), strict=True):
-            print(
-                kind,
-                moment,
-                {name: mean_interval([s[name] for s in scores]).percent() for name in scores[0]},
-                flush=True,
-            )
+            means = {}
+            for name in scores[0]:
+                means[name] = mean_interval([s[name] for s in scores]).percent()
+            print(kind, moment, means, flush=True)
 
 
 if __name__ == "__main__":

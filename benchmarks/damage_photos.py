@@ -47,7 +47,7 @@ def with_photo(data: LabeledData) -> LabeledData:
 
     return replace(
         data,
-        splits={name: [p for p in posts if there(p)] for name, posts in data.splits.items()},
+        splits={name: list(filter(there, posts)) for name, posts in data.splits.items()},
         fingerprint=data.fingerprint + "-photos",
     )
 
@@ -94,16 +94,13 @@ def main() -> None:
 def row(name: str, runs: dict[str, list[RunResult]], data: LabeledData) -> dict[str, object]:
     """What one model came to."""
     mine = runs[name]
-    metrics = {
-        m: mean_interval([getattr(r.test.report, m).value for r in mine]).percent()
-        for m in ("accuracy", "macro_f1", "weighted_f1")
-    }
-    probabilities = [
-        [softmax(r.logits["test"], r.test.temperature) for r in runs[n]] for n in (name, "text_only")
-    ]
+    metrics = {}
+    for m in ("accuracy", "macro_f1", "weighted_f1"):
+        metrics[m] = mean_interval([getattr(r.test.report, m).value for r in mine]).percent()
     difference = paired_bootstrap(
         data.labels("test"),
-        *probabilities,
+        [softmax(r.logits["test"], r.test.temperature) for r in mine],
+        [softmax(r.logits["test"], r.test.temperature) for r in runs["text_only"]],
         "weighted_f1",
         clusters=data.tweets("test"),
         resamples=2000,

@@ -50,18 +50,18 @@ def texts(data: Path) -> dict[str, str]:
 def counts(places: str, found: set[str]) -> tuple[int, int, int, int, int]:
     """Right, wrong, asked for and had, asked for and had by the gazetteer, all asked for by it."""
     asked = [set(entry.split("|")) for entry in places.split() if not entry.startswith("?")]
-    allowed = {name for entry in places.split() for name in entry.removeprefix("?").split("|")}
+    optional = [set(entry[1:].split("|")) for entry in places.split() if entry.startswith("?")]
+    named = set[str]().union(*asked)
+    wrong = len(found - named.union(*optional))
     hit = [bool(entry & found) for entry in asked]
-    covered = [not any(name.startswith("other:") for name in entry) for entry in asked]
-    wrong = len(found - allowed)
-    right = len(found & {name for entry in asked for name in entry})
-    return (
-        right,
-        wrong,
-        sum(hit),
-        sum(h and c for h, c in zip(hit, covered, strict=True)),
-        sum(covered),
-    )
+    covered = [_is_covered(entry) for entry in asked]
+    both = sum(h and c for h, c in zip(hit, covered, strict=True))
+    return len(found & named), wrong, sum(hit), both, sum(covered)
+
+
+def _is_covered(entry: set[str]) -> bool:
+    """Whether the gazetteer has the place; `other:` marks what it cannot have, as a bridge."""
+    return not any(name.startswith("other:") for name in entry)
 
 
 def summary(rows: list[tuple[int, int, int, int, int, int]], seed: int = 0) -> dict[str, str]:

@@ -322,7 +322,7 @@ def _one(
 ) -> dict[str, object]:
     """The numbers of one condition and task, before Holm."""
     names = list(versions[0][0][task])
-    base, malicious, benign = (np.array([[post[task][c] for c in names] for post in v]) for v in versions)
+    base, malicious, benign = (_table(version, task, names) for version in versions)
     t, y = names.index(target), base.argmax(1)
     d = malicious[:, t] - benign[:, t]
     mean, drawn = float(d.mean()), _means(d, clusters, resamples, seed)
@@ -346,6 +346,11 @@ def _one(
         "flips_high": kept.high,
         "flips_p": kept.p_value,
     }
+
+
+def _table(posts: TaskProbabilities, task: str, names: list[str]) -> Float[np.ndarray, "n c"]:
+    """The probabilities of one task, a row a post, the classes in one order for all versions."""
+    return np.array([[post[task][name] for name in names] for post in posts])
 
 
 def _means(

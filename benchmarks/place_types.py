@@ -141,9 +141,7 @@ def changed(batch: FeatureBatch, condition: str, y: np.ndarray) -> FeatureBatch:
     """Test posts with a modality missing, or replaced by that of the next post of another class."""
     gone = torch.ones(len(batch), dtype=torch.bool)
     n = len(y)
-    other = torch.tensor(
-        [next(((i + k) % n for k in range(1, n) if y[(i + k) % n] != y[i]), i) for i in range(n)]
-    )
+    other = torch.tensor([_next_of_another_class(y, i) for i in range(n)])
     return {
         "whole": lambda: batch,
         "no text": lambda: batch.map(text=batch.text.without(gone)),
@@ -151,6 +149,15 @@ def changed(batch: FeatureBatch, condition: str, y: np.ndarray) -> FeatureBatch:
         "another's text": lambda: batch.map(text=batch.text.select(other)),
         "another's photo": lambda: batch.map(image=batch.image.select(other)),
     }[condition]()
+
+
+def _next_of_another_class(y: np.ndarray, i: int) -> int:
+    """The post behind a post, around the end, that has another class; itself where all have one."""
+    for k in range(1, len(y)):
+        j = (i + k) % len(y)
+        if y[j] != y[i]:
+            return j
+    return i
 
 
 def logits_of(model: FusionModel, batch: FeatureBatch) -> np.ndarray:

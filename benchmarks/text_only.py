@@ -13,7 +13,7 @@ all seeds chosen on the development rows.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ import numpy as np
 from crisislens.data.catalog import load_labeled
 from crisislens.data.labeled import LabeledData
 from crisislens.evaluation.calibration import fit_temperature, softmax
-from crisislens.evaluation.classification import evaluate
+from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.nn.device import set_threads
 from crisislens.training.config import RunConfig
@@ -68,10 +68,7 @@ def main() -> None:
                 "abstention": selective,
             }
             print(json.dumps({**line, "result": r.test.headline()}), flush=True)
-        metrics = {
-            m: mean_interval([getattr(r.test.report, m).value for r in found]).percent()
-            for m in ("accuracy", "macro_f1", "weighted_f1")
-        }
+        metrics = means([r.test.report for r in found])
         ours = [softmax(r.logits["test"], r.test.temperature) for r in found]
         theirs = softmax(floor_logits["test"], floor.temperature)
         difference = paired_bootstrap(
@@ -105,6 +102,14 @@ def main() -> None:
         )
 
 
+def means(reports: Sequence[ClassificationReport]) -> dict[str, str]:
+    """The mean of each score over the seeds, in percent with its interval."""
+    found = {}
+    for name in ("accuracy", "macro_f1", "weighted_f1"):
+        found[name] = mean_interval([getattr(report, name).value for report in reports]).percent()
+    return found
+
+
 def pooled(
     found: list[RunResult], data: LabeledData, floor_logits: Mapping[str, np.ndarray]
 ) -> dict[str, object]:
@@ -115,14 +120,13 @@ def pooled(
     of_floor = {
         split: softmax(floor_logits[split], fit_temperature(floor_logits["dev"], y["dev"])) for split in y
     }
-    p = {split: [softmax(r.logits[split], r.test.temperature) for r in found] for split in y}
+    p: dict[str, list[np.ndarray]] = {}
+    for split in y:
+        p[split] = [softmax(r.logits[split], r.test.temperature) for r in found]
     weight = choose_weight(y["dev"], p["dev"], of_floor["dev"])
     ours = [pool(x, of_floor["test"], weight) for x in p["test"]]
     reports = [evaluate(y["test"], x, data.space.classes, resamples=0) for x in ours]
-    metrics = {
-        m: mean_interval([getattr(r, m).value for r in reports]).percent()
-        for m in ("accuracy", "macro_f1", "weighted_f1")
-    }
+    metrics = means(reports)
     seeds = [round(100 * r.weighted_f1.value, 2) for r in reports]
     difference = paired_bootstrap(
         y["test"],

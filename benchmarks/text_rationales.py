@@ -28,7 +28,7 @@ FOLDS = 5
 def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     """The whole tweet, and the tweet without links and mentions, taken for the rationale."""
     marked = [np.array(t.word_labels()) for t in texts]
-    noise = [np.array([is_noise(t.text[a:b]) for a, b in t.words()]) for t in texts]
+    noise = [_noise(t) for t in texts]
     found = {}
     for name, chosen in (
         ("whole tweet", [np.ones_like(y) for y in marked]),
@@ -36,6 +36,11 @@ def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     ):
         found[name] = _scores(marked, chosen, [c.astype(float) for c in chosen])
     return found
+
+
+def _noise(text: AnnotatedText) -> np.ndarray:
+    """Which words are links or mentions."""
+    return np.array([is_noise(text.text[a:b]) for a, b in text.words()])
 
 
 def _scores(marked: list, chosen: list, p: list) -> dict[str, float]:  # type: ignore[type-arg]

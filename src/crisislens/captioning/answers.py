@@ -3,8 +3,8 @@ length, or an object of fixed fields.
 
 Models break their promises: they wrap JSON in prose or code fences, answer in an empty string,
 repeat one word for ever, or echo the prompt. What can be mended without guessing is mended (fences,
-white space, invisible characters, length); the rest is refused with a
-reason, and the caller may ask again.
+white space, invisible characters, length); the rest is refused with a reason, and the caller may
+ask again.
 """
 
 import json

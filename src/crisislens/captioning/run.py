@@ -188,9 +188,7 @@ def caption_posts(
         step.stop()
         feed.discard()
         raise
-    # empty where the caller gave sinks
-    run.records = memory.records
-    run.seconds = time.monotonic() - started
+    run.records, run.seconds = memory.records, time.monotonic() - started
     return run
 
 

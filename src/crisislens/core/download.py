@@ -105,7 +105,6 @@ def download(
         return to
     to.parent.mkdir(parents=True, exist_ok=True)
     part, failures = to.with_name(to.name + ".part"), 0
-    # what an earlier start left counts as arrived
     most = _size(part)
     while True:
         try:
@@ -122,7 +121,6 @@ def download(
             time.sleep(min(_LONGEST_WAIT_S, max(error.wait_s or 0.0, wait_s * 2 ** (failures - 1))))
         else:
             break
-    # of the file, not of a counter: what counts is what is on the disk
     found = _size(part)
     if found != version.total:
         _forget(part)

@@ -3,8 +3,8 @@
 What a server says is untrusted. A deadline holds for the whole body, so a server that sends one
 byte a second does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and
 nothing else. Redirects stay within http and https, never lead from https to http, and take no key
-and no body to another server. Proxies that the environment names are used,
-as every tool on the computer does.
+and no body to another server. Proxies that the environment names are used, as every tool on the
+computer does.
 
 The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a
 request, nothing is shared between threads. An `openai` client would bring its own retries, pool and

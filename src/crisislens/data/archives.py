@@ -5,8 +5,8 @@ A member is a plain file or a folder, under a relative path without `..`, or the
 refused: links, devices, sparse files and absolute paths have no place in a data set. The caller
 says where each file goes (`place`), so a name in the archive is looked up, never obeyed. Numbers
 and bytes are limited before anything is written and while it is. A gzip stream is read under an
-allowance: what a header claims, or a header that never ends,
-cannot make it deliver more than the limits.
+allowance: what a header claims, or a header that never ends, cannot make it deliver more than the
+limits.
 """
 
 import gzip

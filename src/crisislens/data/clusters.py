@@ -28,8 +28,12 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Cluster", "cluster"]
+__all__ = ["PHOTO_DISTANCE", "TEXT_JACCARD", "Cluster", "cluster", "photo_bands", "text_bands"]
 
+TEXT_JACCARD = 0.8
+"""Share of equal signature entries from which two texts are near-duplicates."""
+PHOTO_DISTANCE = 4
+"""Bits in which the hashes of near-duplicate photos differ at most."""
 _BANDS = 16
 _BUCKET = 64
 # pairs that are verified at a time, so that their signatures stay within some megabytes
@@ -60,8 +64,8 @@ def cluster(
     hashes: UInt64[np.ndarray, " b"],
     has_photo: Bool[np.ndarray, " b"],
     *,
-    jaccard: float = 0.8,
-    max_distance: int = 4,
+    jaccard: float = TEXT_JACCARD,
+    max_distance: int = PHOTO_DISTANCE,
 ) -> list[Cluster]:
     """Clusters b posts by their texts and photos.
 
@@ -101,16 +105,7 @@ def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[n
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        width = rows.shape[1] // _BANDS
-        for band in range(_BANDS):
-            key = np.zeros(len(rows), np.uint64)
-            for column in rows[:, band * width : (band + 1) * width].T:
-                key = (key ^ column) * _MIX
-                key ^= key >> np.uint64(31)
-            yield key
-
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+    return _components(len(rows), text_bands(rows), match)[inverse.reshape(-1)]
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
@@ -120,13 +115,28 @@ def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        # d differing bits cannot touch all of d + 1 bands
-        bounds = np.linspace(0, 64, max_distance + 2).astype(int)
-        for low, high in pairwise(bounds):
-            yield rows >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
+    return _components(len(rows), photo_bands(rows, max_distance), match)[inverse.reshape(-1)]
 
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+
+def text_bands(signatures: UInt32[np.ndarray, "n s"]) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of signatures: one key a row for each of 16 bands."""
+    width = signatures.shape[1] // _BANDS
+    for band in range(_BANDS):
+        key = np.zeros(len(signatures), np.uint64)
+        for column in signatures[:, band * width : (band + 1) * width].T:
+            key = (key ^ column) * _MIX
+            key ^= key >> np.uint64(31)
+        yield key
+
+
+def photo_bands(
+    hashes: UInt64[np.ndarray, " n"], max_distance: int = PHOTO_DISTANCE
+) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of photo hashes: one key a row for each of `max_distance` + 1 bands."""
+    # d differing bits cannot touch all of d + 1 bands
+    bounds = np.linspace(0, 64, max_distance + 2).astype(int)
+    for low, high in pairwise(bounds):
+        yield hashes >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
 
 
 def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matches) -> Int[np.ndarray, " n"]:

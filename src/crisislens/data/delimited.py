@@ -75,8 +75,7 @@ def split_header(line: str, *, quoted: bool, delimiter: str | None = None) -> tu
     Arguments:
         line: The first line.
         quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and
-            bar outside
-            of quotation marks; otherwise it is the tab.
+            bar outside of quotation marks; otherwise it is the tab.
         delimiter: Where it is known.
     """
     if not quoted:

@@ -4,8 +4,8 @@ before any decoder sees it.
 A decoder believes a header and allocates what it asks for; this module reads the claims first, so
 that limits are checked on numbers, not on memory. It also hands the decoder only what makes pixels:
 of JPEG the coding segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color
-profiles, comments, further pictures) is where decoders fail most and where
-they warn; none of it passes.
+profiles, comments, further pictures) is where decoders fail most and where they warn; none of it
+passes.
 
 Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP),
 Exif 2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what

@@ -12,8 +12,8 @@ Hidden parts elsewhere go.
 
 The parser is the standard library's `html.parser`: it never fails, builds no tree, and no HTML
 library is among our dependencies. On tags that never close it needs quadratic time (46 seconds for
-40,000 characters, measured), so it is given whole tags only: every other `<`
-is escaped first, and comments go.
+40,000 characters, measured), so it is given whole tags only: every other `<` is escaped first, and
+comments go.
 """
 
 import html

@@ -21,19 +21,15 @@ _JOINERS = {"of", "the", "de", "del", "la"}
 _RUN = re.compile(r"\b[A-Z][\w’'-]*(?:[ ](?:(?:of|the|de|del|la)[ ])?[A-Z][\w’'-]*){0,6}")
 # capitalized at the start of sentences and in headlines; alone they name nothing
 _COMMON_WORDS = """
-a about after again all also an and any are as at be before breaking but by can could day days did do dont
-donate donation
-donations for free from get give go god good great had has have he help her here his how i if im in is it its
-just last latest
-live many may me more most my need new news no not now of off on one only or our out over people photo photos
-please pray prayers
-praying rescue retweet rt see she so some stay still storm support than thank thanks that the their them there
-these they this
-those thousands through to today tomorrow tonight until up update us via video was watch water we were what
-when where which who
-why will with would year yes yesterday you your disaster emergency relief flood floods flooding earthquake
-hurricane fire fires
-wildfire wildfires damage victims
+a about after again all also an and any are as at be before breaking but by can could day days did
+do dont donate donation donations for free from get give go god good great had has have he help her
+here his how i if im in is it its just last latest live many may me more most my need new news no
+not now of off on one only or our out over people photo photos please pray prayers praying rescue
+retweet rt see she so some stay still storm support than thank thanks that the their them there
+these they this those thousands through to today tomorrow tonight until up update us via video was
+watch water we were what when where which who why will with would year yes yesterday you your
+disaster emergency relief flood floods flooding earthquake hurricane fire fires wildfire wildfires
+damage victims
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 

@@ -86,7 +86,6 @@ def run_step(
             for chunk, packed in done:
                 ledger.enter(chunk, packed)
                 rows += len(chunk.rows)
-                # None: the ledger held it
                 resumed += len(chunk.rows) if packed is None else 0
                 if progress is not None:
                     progress(rows, total)

@@ -45,11 +45,10 @@ class Threads:
     Arguments:
         workers: Jobs in work at a time; None takes what `each` gives.
         each: Entered for the time of the run; gives how many threads there may be.
-        `nn.device.one_thread_each`
-            makes torch use one thread within an operation,
-            so that results do not depend on their number.
-        ahead: Jobs that may be started beyond the one whose result is awaited;
-            None takes the workers.
+            `nn.device.one_thread_each` makes torch use one thread within an operation, so that
+            results do not depend on their number.
+        ahead: Jobs that may be started beyond the one whose result is awaited; None takes the
+            workers.
     """
 
     def __init__(

@@ -3,8 +3,8 @@ costs another.
 
 A step is asked for a whole chunk, which is fast. If the chunk fails, each of its posts is asked for
 alone, and the ones that fail again become `FailedPost`s with the reason. Faults of the machine (no
-memory, no disk, a model that is missing) are no post's fault: they end
-the run, and what is finished stays.
+memory, no disk, a model that is missing) are no post's fault: they end the run, and what is
+finished stays.
 """
 
 from collections.abc import Sequence

@@ -43,6 +43,7 @@ __all__ = [
     "Event",
     "Media",
     "Mention",
+    "Place",
     "Post",
     "Rationale",
     "Review",
@@ -162,7 +163,7 @@ class Post(Base):
         Index("ix_post_place_urgency", "place", "urgency", "id"),
         Index("ix_post_source", "source_id", "at", "id"),
         Index("ix_post_map", "map_lat", "map_lon"),
-        Index("ix_post_cluster", "cluster_id"),
+        Index("ix_post_cluster", "cluster_id", "at", "id"),
         Index("ix_post_received", "received_at"),
         {"sqlite_autoincrement": True},
     )
@@ -230,6 +231,16 @@ class Tally(Base):
     posts: Mapped[int] = mapped_column(_Id)
 
 
+class Place(Base):
+    """A place that some post is put at."""
+
+    __tablename__ = "place"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    lat: Mapped[float | None] = mapped_column(Float)
+    lon: Mapped[float | None] = mapped_column(Float)
+
+
 class Mention(Base):
     """A name in a post's text."""
 
@@ -261,10 +272,14 @@ class Signature(Base):
     post_id: Mapped[int] = mapped_column(_Id, ForeignKey("post.id", ondelete="CASCADE"), primary_key=True)
     minhash: Mapped[bytes | None] = mapped_column(LargeBinary)
     phash: Mapped[bytes | None] = mapped_column(LargeBinary)
+    apart: Mapped[bool] = mapped_column(Boolean, default=False)
+    """True where a person took the post out of its cluster: it is compared with nothing any more."""
 
 
 class Band(Base):
-    """The buckets that a post's signature falls into: 16 of its text, 5 of its photo."""
+    """The buckets that a post's signature falls into: 16 of its text, 5 of its photo; the first few posts of
+    each bucket, which is what later ones are compared with.
+    """
 
     __tablename__ = "band"
     band: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)

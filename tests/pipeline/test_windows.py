@@ -69,7 +69,7 @@ def test_a_cut_is_never_empty_and_never_too_long(text: str, most: int) -> None:
 @pytest.mark.parametrize(
     ("text", "most", "first"),
     [
-        ("One two. Three four five", 20, "One two. "),
+        ("One two three. Four five", 20, "One two three. "),
         # a sentence that ends early would leave a window of a few words
         ("One. Two three four five six seven", 30, "One. Two three four five six"),
         ("One two!!! Three four five", 20, "One two!!! "),

@@ -17,7 +17,9 @@ from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.neighbors import NeighborStore
 
-WIDTHS = FeatureWidths(text=4, text_pooled=5, image=3, image_pooled=6)
+# multiples of what a vector of the processor holds, as all encoders' are: of other widths a product rounds by
+# where in the batch a row stands
+WIDTHS = FeatureWidths(text=16, text_pooled=32, image=16, image_pooled=64)
 
 
 def features(seed: int, *, text: bool = True, image: bool = True) -> PostFeatures:
@@ -28,16 +30,16 @@ def features(seed: int, *, text: bool = True, image: bool = True) -> PostFeature
 
     given: dict[str, Any] = {}
     if text:
-        given |= {"text_tokens": drawn(3, 4), "text_pooled": drawn(5)}
+        given |= {"text_tokens": drawn(3, 16), "text_pooled": drawn(32)}
     if image:
-        given |= {"image_tokens": drawn(2, 3), "image_pooled": drawn(6)}
+        given |= {"image_tokens": drawn(2, 16), "image_pooled": drawn(64)}
     return PostFeatures(**given)
 
 
 @pytest.fixture(scope="module")
 def model() -> FusionModel:
     torch.manual_seed(0)
-    spec = ModelSpec(name="late_fusion", options={"width": 8, "source": "pooled"})
+    spec = ModelSpec(name="late_fusion", options={"width": 16, "source": "pooled"})
     return spec.build(WIDTHS, 3).eval()
 
 

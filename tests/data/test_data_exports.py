@@ -136,7 +136,7 @@ def test_fields_of_shapes(tmp_path: Path) -> None:
     assert (
         posts[0]
         .remarks[-1]
-        .startswith("the post names 2 photos; only https://files.example/a.jpg was looked at")
+        .startswith("photos that are addresses were not fetched: https://files.example/b.jpg")
     )
     posts, _, notes = read(tmp_path, "result.json", {"messages": MESSAGES})
     # the exact time, not the phone's

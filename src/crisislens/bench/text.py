@@ -83,8 +83,15 @@ def _csv_row(setting: str, row: TableRow) -> list[object]:
         published = None if row.published is None else row.published[i]
         numbers += [published, *_csv_scores(row, metric)]
     # names of rows and settings come from our run files; the rest is whatever somebody wrote
-    about = [setting, row.name, _spreadsheet(row.row.title), row.row.form, row.row.knowledge, len(row.seeds)]
-    return [*about, *numbers, *_csv_gain(row), _spreadsheet(_line(row.blocked))]
+    about = [
+        setting,
+        row.name,
+        _spreadsheet(row.row.title),
+        row.row.form,
+        _spreadsheet(row.row.knowledge),
+        len(row.seeds),
+    ]
+    return [*about, *numbers, *_csv_gain(row), _spreadsheet(row.blocked)]
 
 
 def _csv_scores(row: TableRow, metric: str) -> list[float | None]:
@@ -175,6 +182,8 @@ def _markdown(text: str) -> str:
 
 
 def _spreadsheet(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula, on one line."""
+    # a lone carriage return would end the row for whoever reads the file, unquoted as csv leaves it
+    text = _line(text)
     # an apostrophe is what spreadsheets themselves put before text that looks like a formula
     return f"'{text}" if text[:1] in tuple("=+-@") else text

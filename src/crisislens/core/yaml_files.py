@@ -31,6 +31,7 @@ _MOST_VALUES: Final = 50_000
 _MOST_DEPTH: Final = 40
 
 _PREFIX = "tag:yaml.org,2002:"
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 _CORE: Final = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -67,6 +68,17 @@ class _Dumper(yaml.SafeDumper):
         first: [*yaml.SafeDumper.yaml_implicit_resolvers.get(first, []), *_resolvers().get(first, [])]
         for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_resolvers()}
     }
+
+
+def _written(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """A text; what YAML 1.1 takes for the end of a line beside the line feed is escaped, since PyYAML
+    writes it as it is and reads a blank back.
+    """
+    style = '"' if _LINE_ENDS.search(text) else None
+    return dumper.represent_scalar(_PREFIX + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _written)
 
 
 def read_yaml(path: Path) -> Any:

@@ -53,6 +53,7 @@ class Task(BaseModel):
     """One question with its answers in their fixed order;
     the index in `classes` is the index of the logit.
 
+    >>> from crisislens.domain.tasks import TASKS
     >>> b2 = TASKS["humanitarian_b2"]
     >>> b2.index("vehicle_damage") == b2.index("infrastructure_and_utility_damage")
     True

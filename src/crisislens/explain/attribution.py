@@ -103,6 +103,7 @@ def embeddings_of(encoder: nn.Module) -> nn.Embedding:
         raise ModelError(
             "this text encoder has no word embeddings that gradients could reach; use another --method"
         )
+    # positions and token types are tables as well, but far smaller ones
     return max(tables, key=lambda m: m.num_embeddings)
 
 

@@ -138,6 +138,7 @@ def save_rationalizer(
             LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base),
         )
         options["adapter"] = _ADAPTER
+    # the encoder is had elsewhere; what was learned inside it is the adapter
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
     spec = EncoderSpec(name=config.encoder.name, options=options)
@@ -162,6 +163,7 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
     config, tensors = saved.config, saved.tensors()
     options = dict(config.encoder.options)
     if "adapter" in options:
+        # always the file of this folder, whatever a damaged configuration names
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
     text = TextRationalizer(
@@ -186,6 +188,7 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
     own = {name: x for name, x in module.state_dict().items() if not name.startswith("encoder.")}
     given = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    # before anything is copied: a model that is half another one would answer
     wrong = sorted(set(own) ^ set(given)) + [
         name for name, x in given.items() if name in own and x.shape != own[name].shape
     ]

@@ -96,6 +96,7 @@ class TextRationalizer(nn.Module):
             encoded: What the encoder says of them, where it has been asked: token states (b t d)
                 and pooled vectors (b d).
         """
+        # the product has encoded equal texts together already
         states, pooled = encoded or self.encoder(batch.ids, batch.mask)
         words = word_states(states, batch.owner, batch.words.shape[1])
         return TextStates(

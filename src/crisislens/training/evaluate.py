@@ -164,6 +164,7 @@ def evaluate_logits(
     else:
         ordered = data.space.ordered
         report = evaluate(y, found.probabilities, data.space.classes, ordered=ordered, **spread)
+    # the two say the same of their kind, so the record is one
     honesty = several_calibration if several else calibration_scores
     return Evaluation(
         setting=data.space.setting,

@@ -77,6 +77,7 @@ def fit_floor(
 
 def _logits(known: Float[np.ndarray, "s k"], classes: np.ndarray, c: int) -> Float[np.ndarray, "s c"]:
     """Log-probabilities over all classes; one that the training posts lack is all but impossible."""
+    # the classifier numbers only the classes that it saw
     logits = np.full((len(known), c), np.log(1e-12))
     logits[:, classes] = np.maximum(known, np.log(1e-12))
     return logits

@@ -43,6 +43,7 @@ class _View(Generic[T]):
         self.batches, self.module = batches, module
 
     def __len__(self) -> int:
+        # by length lightning knows when an epoch has ended
         return len(self.batches) // self.module.trainer.world_size
 
     def __iter__(self) -> Iterator[T]:
@@ -120,6 +121,7 @@ def train(
     if after_epoch is not None and machine.devices > 1:
         for record in history[module.resumed_from :]:
             after_epoch(record)
+    # without a judge the last epoch is kept, and counts as the best
     return Trained(module.best_epoch or len(history), history, module.resumed_from)
 
 

@@ -82,6 +82,7 @@ class SeveralLabelsLoss(Objective):
         inputs, y = batch
         assert self.positive is None or isinstance(self.positive, Tensor)
         logits = network(inputs)
+        # towards one half, since each label is a question of its own
         target = y.to(logits.dtype) * (1 - self.smoothing) + self.smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self.positive)
 
@@ -115,6 +116,7 @@ class WeightedPostsLoss(Objective):
     def loss(self, network: nn.Module, batch: tuple[object, Tensor, Tensor]) -> Float[Tensor, ""]:
         features, y, weight = batch
         assert isinstance(self.weights, Tensor)
+        # by hand and not by cross_entropy(weight=), which divides by the classes' weights alone
         weight = weight * self.weights[y]
         rows = functional.cross_entropy(
             network(features), y, label_smoothing=self.smoothing, reduction="none"
@@ -156,6 +158,7 @@ class TextTasksLoss(Objective):
         rows = functional.cross_entropy(
             logits, y, ignore_index=-1, label_smoothing=self.smoothing, reduction="none"
         )
+        # rows without a label are 0 already; the clamp only keeps -1 from being an index
         return (rows * weights[y.clamp(min=0)]).sum()
 
 

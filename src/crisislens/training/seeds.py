@@ -119,6 +119,7 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
     Raises:
         InputError: If there are no results, or of several runs.
     """
+    # by fingerprint and not by name: a run file may be edited between two seeds
     if len({r.run.fingerprint() for r in results}) != 1:
         raise InputError(
             f"{len(results)} results of {len({r.run.name for r in results})} runs were given; give all seeds "

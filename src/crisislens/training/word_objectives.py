@@ -38,6 +38,7 @@ class EvidenceLoss(Objective):
         found = network(words)
         of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=self.balance)
         loss: Tensor = self.words * of_words + self.stretches * of_stretches
+        # a mean over no text is NaN, and one batch of it would end the training
         if (label >= 0).any():
             loss = loss + functional.cross_entropy(
                 found.classes, label, ignore_index=-1, label_smoothing=self.smoothing
@@ -69,6 +70,7 @@ class ExtractionLoss(Objective):
     def loss(self, network: Extractor, batch: tuple[WordBatch, Tensor]) -> Float[Tensor, "2"]:
         inputs, y = batch
         task, align = network.loss(self._hide(inputs), y, self.generator)
+        # apart for the records; the loop adds them up
         return torch.stack([task, align])
 
     def _hide(self, batch: WordBatch) -> WordBatch:

@@ -92,11 +92,13 @@ def best_thresholds(
     # intervals are not looked at here
     if task != "joint":
         return _best(lambda t: report_above(examples, found, task, t, resamples=2)), None
+    # entities first: relations can only stand between those that are told
     entities = _best(lambda t: report_above(examples, found, "entities", t, resamples=2))
     return entities, _best(lambda t: report_above(examples, found, "quintuples", entities, t, resamples=2))
 
 
 def _best(report: Callable[[float], ExtractionReport]) -> float:
+    # max keeps the first of equals, which is the smallest
     return max((round(0.05 * i, 2) for i in range(_STEPS)), key=lambda t: report(t).micro.f1)
 
 

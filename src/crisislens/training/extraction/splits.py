@@ -54,6 +54,7 @@ class ExtractionSplits:
         part only are easily not noticed.
         """
         posts = self.part(split)
+        # a part without contexts trains or measures something else than its name says
         beside = sum(1 for post in posts if context_of(self.contexts, post.image))
         return f"{len(posts)} rows" + (f", {beside} with a context" if self.contexts else "")
 

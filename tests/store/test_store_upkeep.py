@@ -118,9 +118,9 @@ def test_a_full_database_is_told_as_such_and_goes_on_when_there_is_room(store: S
         pytest.skip("of SQLite's files")
     fill(store, new(1))
     store.database.outside(lambda raw: raw.execute("PRAGMA max_page_count=10"))
+    posts = [new(i, "water " * 200) for i in range(500)]
     with pytest.raises(StoreFullError, match="is full; free some room") as refused:
-        for i in range(400):
-            store.posts.accept("api", [new(f"{i}-{j}", "water " * 200) for j in range(20)])
+        store.posts.accept("api", posts)
     assert refused.value.status == 507
     store.database.outside(lambda raw: raw.execute("PRAGMA max_page_count=100000"))
     assert store.posts.accept("api", [new("after")])[0].outcome == "created"

@@ -100,6 +100,7 @@ class CaptionStep:
             if first := answer is None:
                 answer = self._answers[question.key] = Future()
         assert answer is not None
+        # outside of the lock, which others need to find out that they wait for the same answer
         if first:
             self._answer(question, answer)
         return answer.result()
@@ -114,6 +115,7 @@ class CaptionStep:
                 self.run.known += known
             answer.set_result(Outcome(str(kept["text"])) if known else self.asking.answer(question))
         except BaseException as error:
+            # whoever waits for this answer must not wait for ever
             self.stop()
             answer.set_exception(error)
 
@@ -163,26 +165,18 @@ def caption_posts(
     """
     started = time.monotonic()
     run = CaptionRun()
+    image_limits, limits = image_limits or ImageLimits(decode_px=768), limits or Limits()
     step = CaptionStep(
-        captioner,
-        prompt,
-        store,
-        image_root=image_root,
-        image_limits=image_limits or ImageLimits(decode_px=768),
-        limits=limits or Limits(),
-        run=run,
+        captioner, prompt, store, image_root=image_root, image_limits=image_limits, limits=limits, run=run
     )
     memory: InMemory[CaptionRecord] = InMemory()
     feed: Feed[CaptionRecord] = Feed([_Counts(run), *(sinks or (memory,))])
+    where = f"what was answered is kept in {store.path}"
     try:
         run_step(
             posts,
             step,
-            Through(
-                feed,
-                line=CaptionRecord.model_dump_json,
-                where=f"what was answered is kept in {store.path}",
-            ),
+            Through(feed, line=CaptionRecord.model_dump_json, where=where),
             # one post a chunk: as many are asked at a time as the captioner has workers
             executor=Threads(captioner.workers, ahead=_AHEAD * captioner.workers),
             chunk_posts=1,
@@ -194,8 +188,7 @@ def caption_posts(
         step.stop()
         feed.discard()
         raise
-    run.records = memory.records
-    run.seconds = time.monotonic() - started
+    run.records, run.seconds = memory.records, time.monotonic() - started
     return run
 
 
@@ -248,6 +241,7 @@ def _question(
 def _digest(path: Path, limits: ImageLimits) -> str:
     """SHA-256 of the file and within which limits it is decoded."""
     try:
+        # the decoder refuses it in its own words, before gigabytes are read for a digest
         if path.stat().st_size > limits.max_bytes:
             decode_image(path, limits)
         with path.open("rb") as stream:

@@ -34,6 +34,7 @@ __all__ = ["check_download_address", "download"]
 ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
+# left free on the disk: other programs fail in worse ways than we do
 _SPARE_BYTES: Final = 64 * 1024 * 1024
 _LONGEST_WAIT_S: Final = 60.0
 
@@ -138,42 +139,24 @@ def _fetch(
     known, have = _known(part, url), _size(part)
     if known is not None and have == known.total:
         return known
+    # without a mark nobody can tell whether the rest belongs to what is here
     if known is None or not known.mark or have > known.total:
         known, have = None, 0
-    headers = {}
-    if known is not None and have:
-        headers = {"Range": f"bytes={have}-", "If-Range": known.mark}
-    try:
-        answer = open_stream(url, headers=headers, timeout_s=block_timeout_s)
-    except RequestError as error:
-        if error.status == 416 and have:
-            _forget(part)
-            raise RequestError(
-                f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True
-            ) from None
-        raise
-    with answer:
+    with _opened(url, part, known, have, block_timeout_s) as answer:
+        # where redirects led counts, not where they began
         check_download_address(answer.url)
         if (coding := answer.headers.get("Content-Encoding", "identity")) != "identity":
             raise RequestError(
                 f"{shown_address(url)} answers in the coding {coding!r:.40}, which was not asked for"
             )
         start, total = _announced(answer, url)
+        # a server may ignore Range and send all of it; any other start leaves a hole or an overlap
         if start not in (0, have) or (known is not None and start and total != known.total):
             _forget(part)
             raise RequestError(
                 f"{shown_address(url)} sent another part than was asked for; it starts anew", transient=True
             )
-        if total > max_bytes:
-            raise RequestError(
-                f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the "
-                f"right address?"
-            )
-        if (free := shutil.disk_usage(part.parent).free) < total - start + _SPARE_BYTES:
-            raise InputError(
-                f"{part.parent} has {free} bytes free and the download needs {total - start}; give a folder "
-                f"with more room"
-            )
+        _check_room(url, part.parent, start, total, max_bytes)
         version = _Version(url, _mark(answer), total)
         with part.open("r+b" if start else "wb") as stream:
             # the note after the cut: a note about a new version must not
@@ -184,6 +167,37 @@ def _fetch(
             stream.flush()
             os.fsync(stream.fileno())
     return version
+
+
+def _opened(url: str, part: Path, known: _Version | None, have: int, timeout_s: float) -> Answer:
+    """The answer that holds the file, or the rest of it behind the first `have` bytes."""
+    headers = {}
+    if known is not None and have:
+        headers = {"Range": f"bytes={have}-", "If-Range": known.mark}
+    try:
+        return open_stream(url, headers=headers, timeout_s=timeout_s)
+    except RequestError as error:
+        # 416: the file has become shorter than what is here
+        if error.status == 416 and have:
+            _forget(part)
+            raise RequestError(
+                f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True
+            ) from None
+        raise
+
+
+def _check_room(url: str, folder: Path, start: int, total: int, max_bytes: int) -> None:
+    """Refuses a file that is larger than expected, or than the disk."""
+    if total > max_bytes:
+        raise RequestError(
+            f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the "
+            f"right address?"
+        )
+    if (free := shutil.disk_usage(folder).free) < total - start + _SPARE_BYTES:
+        raise InputError(
+            f"{folder} has {free} bytes free and the download needs {total - start}; give a folder "
+            f"with more room"
+        )
 
 
 def _copy(
@@ -204,8 +218,10 @@ def _copy(
             piece = piece[: total - done]
             write(piece)
             block, done = block + len(piece), done + len(piece)
+            # not waiting for the end of the stream, which some servers hold open
             if done == total:
                 break
+            # a deadline a block, not a whole: a slow line may take hours for gigabytes, and is fine
             if block >= _BLOCK_BYTES:
                 progress(done, total)
                 block, deadline = 0, time.monotonic() + timeout_s
@@ -228,6 +244,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
             unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
             ends, _, total = span.partition("/")
             first, _, last = ends.partition("-")
+            # a part that does not reach the end is another one than was asked for
             if unit != "bytes" or int(last) != int(total) - 1 or not 0 <= int(first) <= int(last):
                 raise ValueError(span)
             return int(first), int(total)
@@ -244,6 +261,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
 def _mark(answer: Answer) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change."""
     tag = str(answer.headers.get("ETag", ""))
+    # weak tags (W/...) say equal meaning, not equal bytes, and If-Range refuses them
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))
 
 

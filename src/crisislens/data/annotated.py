@@ -1,8 +1,8 @@
 """Posts of one's own with their entities and relations marked by characters: what
 `crisislens extract` writes, corrected by a person.
 
-A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are
-cells of JSON) has a row a post:
+A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a
+row a post:
 
     {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9,
     "end": 14}], "relations": []}
@@ -72,33 +72,19 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        # a person may have filled in what was not read
-        unread = _denied(row.get("read")) and not _list({"entities": [], **row}, "entities", where)
-        left_out = unread or not _denied(row.get("failed") or False)
-        text = "" if left_out else _text(row, where)
+        text = "" if _left_out(row, where) else _text(row, where)
         words = placed_words(text)
         if not words:
             empty += 1
             continue
-        entities = _list(row, "entities", where)
-        kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
-        found = [_mention(entities[i], text, words, where) for i in kept]
-        widened += sum(wide for _, wide in found)
-        relations = [
-            _link(relation, len(entities), where)
-            for relation in _list({"relations": [], **row}, "relations", where)
-        ]
-        links = tuple(
-            Link(kept.index(x.head), kept.index(x.tail), x.type)
-            for x in relations
-            if {x.head, x.tail} <= {*kept}
-        )
+        mentions, links, wide = _marks(row, text, words, where)
+        widened += wide
         image = row.get("image")
         posts.append(
             AnnotatedPost(
                 id=str(row.get("id") or f"{split}-{number - 1:06d}"),
                 words=tuple(word.text for word in words),
-                mentions=tuple(m for m, _ in found),
+                mentions=mentions,
                 links=links,
                 image=str(image) if image else None,
                 split=split,
@@ -109,6 +95,30 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     if not posts:
         raise DataError(f"{path} holds no words; {_EXPECTED}")
     return AnnotatedTable(posts, widened, empty, frozenset(relations_unread))
+
+
+def _left_out(row: Mapping[str, object], where: str) -> bool:
+    """Whether `extract` marked a row as failed or not read, and nobody filled it in since."""
+    # a person may have filled in what was not read
+    unread = _denied(row.get("read")) and not _list({"entities": [], **row}, "entities", where)
+    return unread or not _denied(row.get("failed") or False)
+
+
+def _marks(
+    row: Mapping[str, object], text: str, words: list[PlacedWord], where: str
+) -> tuple[tuple[Mention, ...], tuple[Link, ...], int]:
+    """The mentions and links of a row, and how many mentions began or ended within a word."""
+    entities = _list(row, "entities", where)
+    # a type of null is how people strike an entity out without renumbering the relations
+    kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
+    found = [_mention(entities[i], text, words, where) for i in kept]
+    links: list[Link] = []
+    for relation in _list({"relations": [], **row}, "relations", where):
+        link = _link(relation, len(entities), where)
+        if {link.head, link.tail} <= {*kept}:
+            # ends are counted among all entities of the row, links among those that are kept
+            links.append(Link(kept.index(link.head), kept.index(link.tail), link.type))
+    return tuple(mention for mention, _ in found), tuple(links), sum(wide for _, wide in found)
 
 
 def _denied(value: object) -> bool:

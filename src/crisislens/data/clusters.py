@@ -36,7 +36,9 @@ PHOTO_DISTANCE = 4
 """Bits in which the hashes of near-duplicate photos differ at most."""
 _BANDS = 16
 _BUCKET = 64
+# pairs that are verified at a time, so that their signatures stay within some megabytes
 _CHUNK = 1 << 14
+# any odd number with bits all over: it only spreads keys over buckets
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Matches = Callable[[Int[np.ndarray, " m"], Int[np.ndarray, " m"]], Bool[np.ndarray, " m"]]
@@ -97,6 +99,7 @@ def cluster(
 
 def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
+    # equal rows are one: retweets by the thousand would fill a bucket with themselves
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
@@ -130,6 +133,7 @@ def photo_bands(
     hashes: UInt64[np.ndarray, " n"], max_distance: int = PHOTO_DISTANCE
 ) -> Iterator[UInt64[np.ndarray, " n"]]:
     """The buckets of photo hashes: one key a row for each of `max_distance` + 1 bands."""
+    # d differing bits cannot touch all of d + 1 bands
     bounds = np.linspace(0, 64, max_distance + 2).astype(int)
     for low, high in pairwise(bounds):
         yield hashes >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
@@ -158,6 +162,7 @@ def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     first = np.searchsorted(ordered, ordered)  # where the bucket of each row starts
+    # joins what lies farther apart in a large bucket than the steps below reach
     yield order[first], order
     for step in range(1, _BUCKET + 1):
         equal = np.flatnonzero(ordered[step:] == ordered[:-step])

@@ -56,6 +56,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "extended_entities.media",
         "entities.media",
         "full_picture",
+        "more_images",
     ),
     "created_at": (
         "created_at",

@@ -14,7 +14,6 @@ tweets from Twitter-2015/2017 in part and shares their photo ids; some of its id
 the others file names.
 """
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,8 +23,17 @@ from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.by_split import count_by_split, frequencies, shared_between, values_by_split
 from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.mnre_rows import (
+    is_misnamed,
+    overlaps,
+    parsed_row,
+    photo_of,
+    post_of,
+    relation_of,
+    types_of_relation,
+)
 from crisislens.data.shared_texts import shared_texts
-from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
 
 __all__ = ["MNRE", "MNRE_RELATIONS", "MNRECheck", "types_of_relation"]
 
@@ -201,7 +209,7 @@ class MNRE:
         Raises:
             DataError: If the split is unknown or a line is not as described.
         """
-        return [_post(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
+        return [post_of(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
 
     def _rows(self, split: str) -> Iterator[Mapping[str, Any]]:
         for row in self._parsed(split):
@@ -220,7 +228,7 @@ class MNRE:
                 yield DataError(f"{where} cannot be read: {line.reason}")
             elif line.strip():
                 try:
-                    yield _row(line, where)
+                    yield parsed_row(line, where)
                 except DataError as error:
                     yield error
 
@@ -238,18 +246,18 @@ class MNRE:
                     rows.append(row)
         posts: dict[str, list[AnnotatedPost]] = {}
         for split, rows in splits.items():
-            posts[split] = [_post(row, "row", split) for row in rows]
-        images = values_by_split(splits, _photo)
+            posts[split] = [post_of(row, "row", split) for row in rows]
+        images = values_by_split(splits, photo_of)
         missing = count_by_split(
             {split: list(names) for split, names in images.items()}, lambda name: not self._has_photo(name)
         )
         return MNRECheck(
             rows={split: len(rows) for split, rows in splits.items()},
             expected=EXPECTED_ROWS[self.version],
-            relations=frequencies(_relation(row) for rows in splits.values() for row in rows),
+            relations=frequencies(relation_of(row) for rows in splits.values() for row in rows),
             images={split: len(names) for split, names in images.items()},
-            wrong_names=count_by_split(splits, _misnamed),
-            overlaps=count_by_split(posts, _overlaps),
+            wrong_names=count_by_split(splits, is_misnamed),
+            overlaps=count_by_split(posts, overlaps),
             shared_images=shared_between(images),
             shared_texts=shared_texts(posts),
             photos_missing=missing if self.image_root else None,
@@ -278,66 +286,3 @@ class MNRE:
             "license": "none stated, research",
             "fingerprint": self.fingerprint(),
         }
-
-
-def types_of_relation(relation: str) -> tuple[str, str]:
-    """The types of a relation's head and tail; empty where there is no relation.
-
-    >>> types_of_relation("/per/loc/place_of_birth")
-    ('PER', 'LOC')
-    """
-    parts = relation.split("/")
-    return (parts[1].upper(), parts[2].upper()) if len(parts) == 4 else ("", "")
-
-
-def _row(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        row = ast.literal_eval(line)
-        words, size = row["token"], len(row["token"])
-        spans = [row[side]["pos"] for side in "ht"]
-        fits = all(isinstance(w, str) for w in words) and all(0 <= a < b <= size for a, b in spans)
-        if not fits or not isinstance(row["relation"], str) or not isinstance(row["img_id"], (str, int)):
-            raise ValueError("a position is outside of the words, or a value is of another kind")
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
-        raise DataError(
-            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, "
-            f"t, relation, img_id"
-        ) from error
-    return dict(row)
-
-
-def _post(row: Mapping[str, Any], name: str, split: str) -> AnnotatedPost:
-    relation = _relation(row)
-    head, tail = (
-        Mention(row[side]["pos"][0], row[side]["pos"][1], kind)
-        for side, kind in zip("ht", types_of_relation(relation), strict=True)
-    )
-    return AnnotatedPost(
-        id=name,
-        words=tuple(row["token"]),
-        mentions=(head, tail),
-        links=(Link(0, 1, relation),),
-        image=_photo(row),
-        split=split,
-    )
-
-
-def _photo(row: Mapping[str, Any]) -> str:
-    """The photo's file name; version 1 has bare numbers too."""
-    name = row["img_id"]
-    return f"{name}.jpg" if isinstance(name, int) else str(name)
-
-
-def _relation(row: Mapping[str, Any]) -> str:
-    name = str(row["relation"])
-    return NO_RELATION if name.lower() == "none" else name
-
-
-def _misnamed(row: Mapping[str, Any]) -> bool:
-    words: list[str] = row["token"]
-    return any(" ".join(words[slice(*row[side]["pos"])]) != row[side].get("name") for side in "ht")
-
-
-def _overlaps(post: AnnotatedPost) -> bool:
-    head, tail = post.mentions
-    return head.start < tail.end and tail.start < head.end

@@ -82,8 +82,9 @@ def _text_columns(path: Path, wanted: list[str]) -> list[str]:
 
     with _open(path) as file:
         fields = [file.schema_arrow.field(name) for name in wanted]
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return [field.name for field in fields if any(test(field.type) for test in tests)]
+    # some writers store text as bytes without saying that it is text
+    kinds = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
+    return [field.name for field in fields if field.type in kinds]
 
 
 def _chunks(said: Any, wanted: list[str]) -> list[Any]:
@@ -97,6 +98,7 @@ def _refusal(said: Any, wanted: list[str]) -> str:
     """Why a row group is not read; empty where it is."""
     for chunk in _chunks(said, wanted):
         size, packed = chunk.total_uncompressed_size, max(1, chunk.total_compressed_size)
+        # both: small columns of one repeated value are packed by any ratio
         if size > _MOST_BYTES and size / packed > _MOST_RATIO:
             return f"{chunk.path_in_schema[:60]} claims {size:,} bytes in {packed:,}, which no text does"
         if chunk.num_values > _MOST_VALUES_A_ROW * max(1, said.num_rows):

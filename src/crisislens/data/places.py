@@ -81,25 +81,20 @@ def read_placed(
         if isinstance(post, FailedPost):
             failed.append(post)
             continue
-        raw = str(values.get(label) or "") if isinstance(values, Mapping) else ""
+        # a row that is broken for one reader is so for the other; then the post has failed already
+        cells = values if isinstance(values, Mapping) else {}
+        raw = str(cells.get(label) or "")
         name = _class_name(raw)
         if name not in space.classes:
-            expected = ", ".join(space.classes)
-            failed.append(
-                FailedPost(
-                    row=row,
-                    id=post.id,
-                    reason=f"its place {raw[:60]!r} is not in {space.name}; expected one of {expected}",
-                )
-            )
+            failed.append(FailedPost(row=row, id=post.id, reason=_strange_place(raw, space)))
             continue
-        part = (
-            str(values.get(wanted[1]) or "train").lower()
-            if isinstance(values, Mapping) and len(wanted) > 1
-            else "train"
-        )
+        part = str(cells.get(wanted[-1]) or "train").lower() if len(wanted) > 1 else "train"
         posts.append(LabeledPost(post, name, _POI_SPLITS.get(part, part)))
     return posts, failed
+
+
+def _strange_place(raw: str, space: Task) -> str:
+    return f"its place {raw[:60]!r} is not in {space.name}; expected one of {', '.join(space.classes)}"
 
 
 def read_poi(

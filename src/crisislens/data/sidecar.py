@@ -18,8 +18,9 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint_lines
+from crisislens.data.delimited import csv_records, table_header, tsv_records
 from crisislens.data.encoding import suffix_of
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, table_header, tsv_records
+from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.markup import without_markup
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
@@ -75,6 +76,7 @@ class Sidecar:
                 if row is None:
                     broken += 1
                     continue
+                # cut before it is cleaned: cleaning takes time with the length
                 said = without_markup(str(_first(row, _TEXT) or "")[:_MOST_READ])
                 text = plain_text(said, max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")

@@ -31,7 +31,15 @@ class Post(BaseModel):
 
     id: str = Field(min_length=1, description="Unique within its source")
     text: str = Field(default="", description="The text as posted; may be empty")
-    image: ImageRef | None = Field(default=None, description="The photo, if one was posted")
+    image: ImageRef | None = Field(
+        default=None, description="The photo, if one was posted; of several the first"
+    )
+    more_images: tuple[ImageRef, ...] = Field(
+        default=(),
+        # a record of a post with one photo is written as before there was the field
+        exclude_if=lambda images: not images,
+        description="The other photos, in their order; left out where there is none",
+    )
     created_at: datetime | None = Field(
         default=None, description="When it was posted; a time without a zone is taken as UTC"
     )
@@ -57,7 +65,13 @@ class Post(BaseModel):
         """Half a surrogate pair is no character and cannot be written as UTF-8;
         it becomes U+FFFD.
         """
+        # utf-16 joins the two halves of one character, which some exports write apart
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """All photos, in their order."""
+        return (*([self.image] if self.image is not None else []), *self.more_images)
 
     @property
     def has_text(self) -> bool:

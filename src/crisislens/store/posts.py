@@ -107,12 +107,12 @@ class Posts:
         with self._database.read() as connection:
             if wanted.order == "diverse":
                 ids, after = diverse_ids(connection, wanted)
-                return Page(rows=tuple(post_rows(connection, ids)), next=after)
+                return Page[PostRow](rows=tuple(post_rows(connection, ids)), next=after)
             found = connection.execute(page_statement(connection, wanted).limit(wanted.limit + 1)).all()
             shown = found[: wanted.limit]
             rows = post_rows(connection, [row.number for row in shown])
         more = len(found) > wanted.limit
-        return Page(rows=tuple(rows), next=_cursor(wanted.order, shown[-1]) if more else None)
+        return Page[PostRow](rows=tuple(rows), next=_cursor(wanted.order, shown[-1]) if more else None)
 
     def stream(self, wanted: PostFilter) -> Iterator[PostRow]:
         """All posts of a filter, read in steps, so that memory stays flat; `limit` is not looked at."""

@@ -256,7 +256,7 @@ def _hold(tx: Transaction, post_id: int, user_id: int, seconds: int) -> Held:
 def _model_labels(tx: Transaction, post_id: int, task: str) -> list[str] | None:
     """What the model says of a task, none where several may hold; None where it was not asked."""
     wanted = select(Answer.label).where(Answer.post_id == post_id, Answer.task == task)
-    found = list(tx.connection.execute(wanted.order_by(Answer.confidence.desc())).scalars())
+    found = list(tx.connection.execute(wanted.order_by(Answer.confidence.desc(), Answer.label)).scalars())
     return [label for label in found if label] if found else None
 
 

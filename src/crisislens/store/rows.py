@@ -77,7 +77,9 @@ def post_rows(connection: Connection, post_ids: Sequence[int]) -> list[PostRow]:
 def _answers(connection: Connection, ids: Sequence[int]) -> dict[int, dict[str, AnswerRow]]:
     table = Answer.__table__.c
     wanted = select(table.post_id, table.task, table.label, table.confidence, table.abstained)
-    wanted = wanted.where(table.post_id.in_(ids)).order_by(table.post_id, table.task, table.confidence.desc())
+    wanted = wanted.where(table.post_id.in_(ids)).order_by(
+        table.post_id, table.task, table.confidence.desc(), table.label
+    )
     labels: dict[tuple[int, str], list[str]] = defaultdict(list)
     said: dict[tuple[int, str], tuple[float, bool]] = {}
     for number, task, label, confidence, abstained in connection.execute(wanted):

@@ -5,7 +5,7 @@
     ...     sent = service.send({"id": "1", "text": "Bridge is down"}, source="radio", wait_s=5)
     ...     sent.assessment["urgency"]
 
-Sending is repeated where the server could not be reached, was full (429, 507: after the seconds that it names)
+Sending is repeated where the server could not be reached, was full (429, 507: after the seconds it names)
 or had no store (503). That is safe: a post's key is its source and id, and the same post again is no new one.
 It stands on httpx2 and needs none of the packages of the service itself.
 """
@@ -182,9 +182,7 @@ class Client:
             answer = self._call("POST", "/v1/posts", params=query, content=_json(post), headers=head)
         return Sent.model_validate_json(answer.content)
 
-    def send_many(
-        self, posts: Iterable[Mapping[str, Any]], *, source: str = "api"
-    ) -> Iterator[RowOutcome]:
+    def send_many(self, posts: Iterable[Mapping[str, Any]], *, source: str = "api") -> Iterator[RowOutcome]:
         """Sends any number of posts, 200 a call; one outcome a post, in order. A post that cannot be used
         costs no other post.
 

@@ -8,9 +8,10 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
+from serve_site import Site, open_site
+
 from crisislens.serve.limits import Limits
 from crisislens.serve.service import ServeSettings
-from serve_site import Site, open_site
 
 
 @pytest.fixture

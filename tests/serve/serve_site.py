@@ -134,5 +134,3 @@ def _person(store: Store, name: str, role: Role) -> Person:
     user = store.users.add(name, role, actor="cli")
     token, session = store.sessions.start(user.id)
     return Person(user, token, session.csrf)
-
-

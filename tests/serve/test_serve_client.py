@@ -175,9 +175,13 @@ def test_events_go_on_after_the_last_one() -> None:
         data = json.dumps({"seq": seq, "kind": "post.assessed", "post_id": 1})
         return httpx2.Response(200, text=f"retry: 2000\n\nid: {seq}\nevent: post.assessed\ndata: {data}\n\n")
 
-    seen = []
-    with pytest.raises(ServiceError, match="the key has ended"):
+    seen: list[tuple[int, str]] = []
+
+    def listen() -> None:
         for event in client(handler).events("post.assessed"):
             seen.append((event.seq, event.kind))
+
+    with pytest.raises(ServiceError, match="the key has ended"):
+        listen()
     assert seen == [(10, "post.assessed"), (20, "post.assessed")]
     assert heads == [None, "10", "20"]

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from serve_rows import review_row
 
 from crisislens.serve.drift import agreement, drift, psi, wilson
 from crisislens.store.records import DayRow
-from serve_rows import review_row
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 

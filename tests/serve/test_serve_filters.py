@@ -73,15 +73,29 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(name: str, value: Any, tol
     assert told in str(refused.value.detail)
 
 
-FIELDS = ("min_urgency", "bbox", "since", "until", "unread", "cluster", "limit", "order", "state", "after", "q")
+FIELDS = (
+    "min_urgency",
+    "bbox",
+    "since",
+    "until",
+    "unread",
+    "cluster",
+    "limit",
+    "order",
+    "state",
+    "after",
+    "q",
+)
 
 
 @given(st.sampled_from(FIELDS), st.text(max_size=200))
 def test_any_text_is_a_filter_or_a_problem(name: str, value: str) -> None:
+    problem = None
     try:
         FilterQuery({name: value} if value else {})
     except ProblemError as refused:
-        assert refused.status_code == 422
+        problem = refused.status_code
+    assert problem in (None, 422)
 
 
 def test_a_changed_query_keeps_the_rest() -> None:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from serve_site import Site, open_site
 
 from crisislens.serve.limits import Limits
 from crisislens.serve.service import ServeSettings
-from serve_site import Site, open_site
 
 POST = {"id": "1571", "text": "Two people on the roof in Rue Capois", "created_at": "2026-03-06T14:05:00Z"}
 
@@ -245,9 +245,7 @@ VALUES = st.recursive(
 FIELDS = st.sampled_from(["id", "text", "url", "author", "created_at", "lang", "lat", "lon", "event"])
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(FIELDS, VALUES, max_size=5) | VALUES, min_size=1, max_size=4))
 def test_any_json_is_taken_or_refused(site: Site, rows: list[Any]) -> None:
     headers = {**site.key("reviewer"), "Content-Type": "application/json"}

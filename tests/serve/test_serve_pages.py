@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from serve_site import Site
 
 from crisislens.serve.headers import POLICY
-from serve_site import Site
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>{{7*7}}${7*7}'
 PAGES = (
@@ -59,9 +59,7 @@ def full(site: Site) -> None:
     site.send(place)
     site.work(notes=(EVIL,))
     person = site.person(EVIL[:60].strip())
-    site.store.reviews.add(
-        1, person.user.id, verdict="label", task="humanitarian", labels=[EVIL], note=EVIL
-    )
+    site.store.reviews.add(1, person.user.id, verdict="label", task="humanitarian", labels=[EVIL], note=EVIL)
     site.store.keys.add(EVIL[:60].strip(), "viewer", actor=EVIL)
     site.store.dead_letters.add("radio", EVIL, EVIL)
     site.store.reviews.hold(2, person.user.id)
@@ -97,7 +95,9 @@ def test_nothing_that_was_sent_runs(site: Site, role: Any) -> None:
 def test_templates_in_posts_stay_text(site: Site) -> None:
     full(site)
     assert "{{7*7}}" in fetch(site, "/posts/1")
-    assert "49" not in re.sub(r"[0-9a-f]{12,}|\d{4}-\d\d-\d\d|\d\d:\d\d", "", fetch(site, "/posts/1/evidence"))
+    assert "49" not in re.sub(
+        r"[0-9a-f]{12,}|\d{4}-\d\d-\d\d|\d\d:\d\d", "", fetch(site, "/posts/1/evidence")
+    )
 
 
 @pytest.mark.parametrize("path", PAGES)

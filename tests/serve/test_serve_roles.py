@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from serve_site import ROLES, Site
 
 from crisislens.serve.app import roles_of, routes_of
-from serve_site import ROLES, Site
 
 RANKS = {"anyone": 0, "viewer": 1, "reviewer": 2, "admin": 3}
 READING = ("GET", "HEAD")
@@ -42,9 +42,7 @@ def test_the_table_is_of_the_whole_application(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("route", "need"), TABLE, ids=names(TABLE))
-def test_a_role_reaches_what_it_may_and_nothing_else(
-    site: Site, route: tuple[str, str], need: str
-) -> None:
+def test_a_role_reaches_what_it_may_and_nothing_else(site: Site, route: tuple[str, str], need: str) -> None:
     method, path = route
     where = address(path)
     answers = {"anyone": site.client.request(method, where)}
@@ -70,9 +68,7 @@ CHANGES = [row for row in TABLE if row[0][0] not in READING and row[0] not in PU
 
 
 @pytest.mark.parametrize(("route", "need"), CHANGES, ids=names(CHANGES))
-def test_a_browser_changes_nothing_without_the_proof(
-    site: Site, route: tuple[str, str], need: str
-) -> None:
+def test_a_browser_changes_nothing_without_the_proof(site: Site, route: tuple[str, str], need: str) -> None:
     method, path = route
     person = site.people["admin"]
     cookie = {"Cookie": person.headers["Cookie"]}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from serve_rows import AT, post_row, review_row
 
 from crisislens.serve.tables import (
     columns_of,
@@ -17,7 +18,6 @@ from crisislens.serve.tables import (
     parquet_bytes,
 )
 from crisislens.store.records import PostRow
-from serve_rows import AT, post_row, review_row
 
 ROWS = (
     post_row(1, text="=HYPERLINK(1)", external_id="@one", reviews=(review_row(),)),

@@ -33,7 +33,7 @@ from crisislens.serve.pages import document, entry, model, overview, queue
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
 from crisislens.serve.problems import PROBLEMS, add_handlers, problem
-from crisislens.serve.service import ServeSettings, Service
+from crisislens.serve.service import Explain, ServeSettings, Service
 from crisislens.store import Store
 
 __all__ = ["create_app", "roles_of", "routes_of"]
@@ -62,15 +62,18 @@ model says is read later, or waited for with `wait`. Send a key as `Authorizatio
 read a page at a time by `after`. Errors are `application/problem+json` (RFC 9457)."""
 
 
-def create_app(store: Store, settings: ServeSettings | None = None) -> FastAPI:
+def create_app(
+    store: Store, settings: ServeSettings | None = None, *, explain: Explain | None = None
+) -> FastAPI:
     """The application over a store; whoever opened the store closes it.
 
     Arguments:
         store: What is remembered.
         settings: How the service runs.
+        explain: Makes the evidence of a post, as JSON; None where no model runs beside this process.
     """
     settings = settings or ServeSettings()
-    service = Service(store, settings)
+    service = Service(store, settings, explain=explain)
 
     @asynccontextmanager
     async def living(_app: FastAPI) -> AsyncIterator[None]:

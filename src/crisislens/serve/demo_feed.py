@@ -1,7 +1,7 @@
 """The made-up crisis as a source that goes on: posts of the last hours at once, then one every few seconds.
 
-Its posts are those of `crisislens.demo`, with times moved so that the crisis is now. Every page says that they
-are made up.
+Its posts are those of `crisislens.demo`, with times moved so that the crisis is now. Every page says that
+they are made up.
 """
 
 import random

@@ -14,11 +14,12 @@ from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
 from crisislens.serve.news import News
 from crisislens.store import Store
-from crisislens.store.records import KeyRow, SessionRow
+from crisislens.store.records import KeyRow, PostDetail, SessionRow
 
-__all__ = ["Recent", "ServeSettings", "Service", "service_of"]
+__all__ = ["Explain", "Recent", "ServeSettings", "Service", "service_of"]
 
 T = TypeVar("T")
+Explain = Callable[[int], str | None]
 _RECENT_S = 5.0
 _MOST_RECENT = 10_000
 
@@ -87,9 +88,11 @@ class Service:
     Arguments:
         store: What is remembered.
         settings: How it runs.
+        explain: Makes the evidence of a post, as JSON; None where nobody can.
     """
 
-    def __init__(self, store: Store, settings: ServeSettings) -> None:
+    def __init__(self, store: Store, settings: ServeSettings, *, explain: Explain | None = None) -> None:
+        self.explain = explain
         self.store, self.settings, self.limits = store, settings, settings.limits
         limits = settings.limits
         self.news = News(store.events, most=limits.streams)
@@ -104,6 +107,12 @@ class Service:
         """Has keys and sessions looked up anew."""
         self.keys.clear()
         self.sessions.clear()
+
+    def evidence(self, detail: PostDetail) -> str | None:
+        """The rationale of a post's current answer as JSON: the one that was made, or a new one."""
+        if detail.rationale is not None or self.explain is None or detail.row.model is None:
+            return detail.rationale
+        return self.explain(detail.row.id)
 
     def _depth(self) -> dict[str, float]:
         depth = self.store.queue.depth()

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from crisislens.domain.tasks import Label, Task
 from crisislens.report.display import number
 from crisislens.serve.filters import query_of
-from crisislens.serve.task_views import NOT_SURE, asked_tasks
+from crisislens.serve.task_views import asked_tasks
 from crisislens.store import Store
 from crisislens.store.records import Counts, LabelCount, PlaceCount, PostFilter
 
@@ -72,7 +72,7 @@ def _sentences(store: Store, counts: Counts, since: datetime, place: str | None)
     told: list[tuple[float, int, Task, Label]] = []
     for count in counts.labels:
         task = tasks.get(count.task)
-        if task is None or task.gate or count.label == NOT_SURE or count.posts == 0:
+        if task is None or task.gate or not count.label or count.posts == 0:
             continue
         label = task.label(count.label)
         if label.tone in ("grave", "warm"):

@@ -66,8 +66,10 @@ def assessment(
 @router.get("/v1/posts/{post_id}/evidence", summary="Why the model says so")
 def evidence(request: Request, visitor: Viewer, post_id: PostId) -> dict[str, Any]:
     """The rationale of the current answer, where one was made; null where none was."""
-    detail = service_of(request).store.posts.detail(post_id)
-    found = json.loads(detail.rationale) if detail.rationale else None
+    service = service_of(request)
+    detail = service.store.posts.detail(post_id)
+    document = service.evidence(detail)
+    found = json.loads(document) if document else None
     current = next((each for each in detail.assessments if each.current), None)
     if found is None and current is not None:
         found = json.loads(current.doc).get("rationale")

@@ -154,7 +154,8 @@ def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
     """A panel for each question that any post answers."""
     posts: dict[str, dict[str, int]] = {}
     for count in counts.labels:
-        posts.setdefault(count.task, {})[count.label] = count.posts
+        # an empty label stands for those without a sure one
+        posts.setdefault(count.task, {})[count.label or NOT_SURE] = count.posts
     panels = []
     for question, task in asked_tasks().items():
         here = posts.get(question)
@@ -162,7 +163,7 @@ def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
             continue
         names: dict[str, tuple[str, str]] = {label.name: (label.words, label.tone) for label in task.labels}
         names |= {name: (task.title(name), "plain") for name in here if name not in names}
-        names[NOT_SURE] = ("Not sure", "unsure")
+        names[NOT_SURE] = ("None, or not sure" if task.several else "Not sure", "unsure")
         most = max(here.values())
         rows = [
             CountRow(
@@ -284,7 +285,8 @@ def _gravest(place: PlaceCount) -> str:
     told = []
     for count in place.labels:
         task = tasks.get(count.task)
-        label = task.label(count.label) if task is not None and not task.gate else None
+        named = task is not None and not task.gate and count.label
+        label = task.label(count.label) if task is not None and named else None
         if label is not None and label.tone == "grave":
             told.append((count.posts, label.words))
     return ", ".join(f"{words} {number(posts)}" for posts, words in sorted(told, reverse=True)[:2])

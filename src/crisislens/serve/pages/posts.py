@@ -20,7 +20,7 @@ from crisislens.store.records import PostDetail
 __all__ = ["router"]
 
 router = APIRouter()
-_NO_EVIDENCE = "No evidence was made for this post. `serve --explain` makes it while posts are assessed."
+_NO_EVIDENCE = "No evidence could be made for this post."
 
 
 @router.get("/posts")
@@ -66,8 +66,10 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
 @router.get("/posts/{post_id}/evidence")
 def evidence(request: Request, visitor: Viewer, post_id: PostId) -> Response:
     """Why the model says so, as a piece of the queue."""
-    detail = service_of(request).store.posts.detail(post_id)
-    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale)
+    service = service_of(request)
+    detail = service.store.posts.detail(post_id)
+    rationale = service.evidence(detail)
+    item = item_of(detail.row, _document(detail), visitor, rationale=rationale)
     return part("_evidence.html", visitor, item=item, no_evidence=_NO_EVIDENCE)
 
 

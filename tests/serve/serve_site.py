@@ -75,9 +75,13 @@ class Site:
 
     def work(self, **more: Any) -> int:
         """Assesses what waits, as a worker would; how many posts that were."""
-        jobs = self.store.queue.claim("worker", 64)
-        found = [Done(post_id=job.post_id, doc=assessed(job, **more)) for job in jobs]
-        return self.store.queue.finish("worker", found)
+        whole = 0
+        while jobs := self.store.queue.claim("worker", 64):
+            found = [
+                Done(post_id=job.post_id, doc=assessed(job, **more), partial=job.partial) for job in jobs
+            ]
+            whole += self.store.queue.finish("worker", found)
+        return whole
 
 
 def assessed(job: Job, **more: Any) -> str:

@@ -4,11 +4,12 @@ import io
 import json
 import struct
 import zlib
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from serve_site import Site, open_site
@@ -16,7 +17,13 @@ from serve_site import Site, open_site
 from crisislens.serve.limits import Limits
 from crisislens.serve.service import ServeSettings
 
-POST = {"id": "1571", "text": "Two people on the roof in Rue Capois", "created_at": "2026-03-06T14:05:00Z"}
+NUMBERS = count()
+
+
+def new(**more: Any) -> dict[str, Any]:
+    """A post that was never sent."""
+    text, at = "Two people on the roof in Rue Capois", "2026-03-06T14:05:00Z"
+    return {"id": f"p{next(NUMBERS)}", "text": text, "created_at": at, **more}
 
 
 def jpeg(color: str = "red") -> bytes:
@@ -30,29 +37,32 @@ def send(site: Site, **more: Any) -> Any:
 
 
 def test_a_post_is_taken_once(site: Site) -> None:
-    first = send(site, json=POST)
+    post = new()
+    first = send(site, json=post)
     assert first.status_code == 202
     assert first.json()["created"] is True
     assert first.json()["state"] == "queued"
     assert first.headers["location"] == f"/v1/posts/{first.json()['id']}"
-    again = send(site, json=POST)
+    again = send(site, json=post)
     assert (again.status_code, again.json()["id"]) == (200, first.json()["id"])
     assert again.json()["created"] is False
-    other = send(site, json={**POST, "text": "another"})
+    other = send(site, json={**post, "text": "another"})
     assert other.status_code == 409
-    assert site.store.posts.get(first.json()["id"]).text == POST["text"]
+    assert site.store.posts.get(first.json()["id"]).text == post["text"]
 
 
 def test_the_same_id_of_another_source_is_another_post(site: Site) -> None:
-    [one] = site.send(POST, source="radio")
-    [two] = site.send(POST, source="volunteers")
+    post = new()
+    [one] = site.send(post, source="radio")
+    [two] = site.send(post, source="volunteers")
     assert one != two
 
 
 def test_an_erased_post_is_not_taken_again(site: Site) -> None:
-    [number] = site.send(POST)
+    post = new()
+    [number] = site.send(post)
     assert site.client.delete(f"/v1/posts/{number}", headers=site.key("admin")).status_code == 204
-    again = send(site, json=POST, params={"source": "radio"})
+    again = send(site, json=post, params={"source": "radio"})
     assert again.status_code == 410
     assert site.client.get(f"/v1/posts/{number}", headers=site.key("viewer")).status_code == 404
 
@@ -106,7 +116,7 @@ def test_ndjson_keeps_good_rows(site: Site) -> None:
         ("text/plain", b"flood", 415),
         ("", b"flood", 415),
         ("multipart/form-data", b"no boundary", 400),
-        ("multipart/form-data; boundary=x", b"--x\r\nbroken", 400),
+        ("multipart/form-data; boundary=x", b"--x\r\nbroken", 422),
         ("multipart/form-data; boundary=x", b"--x--\r\n", 422),
     ],
 )
@@ -134,15 +144,15 @@ def test_a_refusal_repeats_nothing_that_was_sent(site: Site) -> None:
 
 def test_sources_have_plain_names(site: Site) -> None:
     for name in ("", " x", "<script>", "a" * 81, "../etc"):
-        answer = send(site, json=POST, params={"source": name})
+        answer = send(site, json=new(), params={"source": name})
         assert answer.status_code == 422, name
-    assert send(site, json=POST, params={"source": "mastodon:example.org/#flood"}).status_code == 202
+    assert send(site, json=new(), params={"source": "mastodon:example.org/#flood"}).status_code == 202
 
 
 def test_a_photo_is_encoded_anew(site: Site) -> None:
     marked = jpeg() + b"<script>trailing</script>"
     files = [("photo", ("../../<img onerror=1>.jpg", marked, "text/html"))]
-    answer = send(site, data={"post": json.dumps(POST)}, files=files)
+    answer = send(site, data={"post": json.dumps(new())}, files=files)
     assert answer.status_code == 202, answer.text
     assert answer.json()["notes"] == []
     row = site.client.get(f"/v1/posts/{answer.json()['id']}", headers=site.key("viewer")).json()
@@ -172,7 +182,7 @@ def png_bomb(side: int) -> bytes:
     ids=["empty", "words", "bomb", "cut", "svg", "header"],
 )
 def test_a_bad_photo_costs_the_photo_and_not_the_post(site: Site, data: bytes) -> None:
-    answer = send(site, data={"post": json.dumps(POST)}, files=[("photo", ("x", data, "image/png"))])
+    answer = send(site, data={"post": json.dumps(new())}, files=[("photo", ("x", data, "image/png"))])
     assert answer.status_code == 202
     assert len(answer.json()["notes"]) == 1
     row = site.client.get(f"/v1/posts/{answer.json()['id']}", headers=site.key("viewer")).json()
@@ -193,10 +203,10 @@ def test_bodies_are_bounded(tmp_path: Path) -> None:
 
         assert site.client.post("/v1/posts", content=endless(), headers=headers).status_code == 413
         big = [("photo", ("x", b"x" * 6_000, "image/png"))]
-        answer = send(site, data={"post": json.dumps(POST)}, files=big)
+        answer = send(site, data={"post": json.dumps(new())}, files=big)
         assert answer.status_code == 413
         many = [("photo", ("x", b"x", "image/png"))] * 5
-        assert send(site, data={"post": json.dumps(POST)}, files=many).status_code in (400, 413, 422)
+        assert send(site, data={"post": json.dumps(new())}, files=many).status_code in (400, 413, 422)
 
 
 def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
@@ -223,7 +233,7 @@ def test_too_many_calls_are_slowed(tmp_path: Path) -> None:
 
 def test_waiting_gives_the_answer(site: Site) -> None:
     [number] = site.send({"id": "w", "text": "bridge destroyed"}, source="api")
-    assert site.work() == 1
+    assert site.work() >= 1
     answer = send(site, json={"id": "w", "text": "bridge destroyed"}, params={"wait": 1})
     assert answer.status_code == 200
     assert answer.json()["state"] == "done"
@@ -232,7 +242,7 @@ def test_waiting_gives_the_answer(site: Site) -> None:
 
 
 def test_waiting_ends_when_nobody_assesses(site: Site) -> None:
-    answer = send(site, json={"id": "w"}, params={"wait": 0.05})
+    answer = send(site, json=new(), params={"wait": 0.05})
     assert answer.status_code == 202
     assert answer.json()["assessment"] is None
 
@@ -245,7 +255,7 @@ VALUES = st.recursive(
 FIELDS = st.sampled_from(["id", "text", "url", "author", "created_at", "lang", "lat", "lon", "event"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(FIELDS, VALUES, max_size=5) | VALUES, min_size=1, max_size=4))
 def test_any_json_is_taken_or_refused(site: Site, rows: list[Any]) -> None:
     headers = {**site.key("reviewer"), "Content-Type": "application/json"}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from serve_site import Site
 
+from crisislens.domain.place import GeoLocation
 from crisislens.serve.headers import POLICY
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>{{7*7}}${7*7}'
@@ -51,8 +52,9 @@ class Page(HTMLParser):
         return [values for tag, values in self.tags if tag in tags]
 
 
+@pytest.fixture(scope="module", autouse=True)
 def full(site: Site) -> None:
-    """A store in which everything that people and programs can write is hostile."""
+    """Everything that people and programs can write is hostile."""
     post = {"id": EVIL, "text": EVIL, "author": EVIL, "event": EVIL[:60], "url": "javascript:alert(4)"}
     site.send({**post, "created_at": "2026-03-06T14:05:00Z"}, {**post, "id": EVIL + "2"}, source="radio")
     place = {"id": "1", "lang": EVIL[:30], "text": "Flood in Paris"}
@@ -76,7 +78,6 @@ def fetch(site: Site, path: str, role: Any = "admin") -> str:
 
 @pytest.mark.parametrize("role", ["viewer", "reviewer", "admin"])
 def test_nothing_that_was_sent_runs(site: Site, role: Any) -> None:
-    full(site)
     for path in PAGES:
         if path == "/admin" and role != "admin":
             continue
@@ -93,7 +94,6 @@ def test_nothing_that_was_sent_runs(site: Site, role: Any) -> None:
 
 
 def test_templates_in_posts_stay_text(site: Site) -> None:
-    full(site)
     assert "{{7*7}}" in fetch(site, "/posts/1")
     assert "49" not in re.sub(
         r"[0-9a-f]{12,}|\d{4}-\d\d-\d\d|\d\d:\d\d", "", fetch(site, "/posts/1/evidence")
@@ -103,7 +103,6 @@ def test_templates_in_posts_stay_text(site: Site) -> None:
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_are_whole(site: Site, path: str) -> None:
     """One heading, no id twice, a name for every field, button and picture."""
-    full(site)
     text = fetch(site, path)
     page = Page(text)
     assert len(page.ids) == len(set(page.ids)), path
@@ -119,10 +118,10 @@ def test_pages_are_whole(site: Site, path: str) -> None:
             assert text.count('name="csrf"') >= 1
 
 
-def test_an_empty_service_says_what_to_do_first(site: Site) -> None:
-    assert "No post has come in yet" in fetch(site, "/queue", "viewer")
-    assert "None has come in yet" in fetch(site, "/")
-    assert "No post has come in yet" in fetch(site, "/sources")
+def test_an_empty_service_says_what_to_do_first(fresh: Site) -> None:
+    assert "No post has come in yet" in fetch(fresh, "/queue", "viewer")
+    assert "None has come in yet" in fetch(fresh, "/")
+    assert "No post has come in yet" in fetch(fresh, "/sources")
 
 
 def test_who_is_not_signed_in_is_led_there_and_back(site: Site) -> None:
@@ -178,9 +177,12 @@ def test_a_foreign_name_is_not_answered(site: Site) -> None:
 
 
 def test_the_map_has_a_twin_of_words(site: Site) -> None:
-    site.send({"id": "1", "text": "here", "lat": 48.85, "lon": 2.35})
-    from crisislens.domain.place import GeoLocation
-
+    site.send({"id": "placed", "text": "here", "lat": 48.85, "lon": 2.35})
     site.work(location=GeoLocation(lat=48.85, lon=2.35, source="post", confidence=1.0))
     text = fetch(site, "/map?hours=8760")
-    assert "<table" in text or "can be placed" in text
+    assert "<table" in text
+    assert "48.850, 2.350" in text
+    # a marker leads to the posts in its cell
+    page = Page(text)
+    links = {link.get("href") or "" for link in page.of("a")}
+    assert any("bbox=" in link for link in links)

@@ -1,6 +1,7 @@
 """Every route and every role, from the application's own table; and what another site may not do."""
 
 import re
+from typing import Any
 
 import pytest
 from serve_site import ROLES, Site
@@ -9,6 +10,8 @@ from crisislens.serve.app import roles_of, routes_of
 
 RANKS = {"anyone": 0, "viewer": 1, "reviewer": 2, "admin": 3}
 READING = ("GET", "HEAD")
+# a number that nothing has, so that who may do it changes nothing either
+NOBODY = "999999"
 TABLE = sorted(roles_of().items())
 PUBLIC_CHANGES = {("POST", "/sign-in"), ("POST", "/welcome")}
 
@@ -16,7 +19,7 @@ PUBLIC_CHANGES = {("POST", "/sign-in"), ("POST", "/welcome")}
 def address(path: str) -> str:
     """A path with its parts filled in."""
     named = {"name": "a" * 64 + ".jpg", "token": "t" * 43}
-    return re.sub(r"\{(\w+)\}", lambda part: named.get(part[1], "1"), path)
+    return re.sub(r"\{(\w+)\}", lambda part: named.get(part[1], NOBODY), path)
 
 
 def names(rows: list[tuple[tuple[str, str], str]]) -> list[str]:
@@ -49,7 +52,7 @@ def test_a_role_reaches_what_it_may_and_nothing_else(site: Site, route: tuple[st
     for role in ROLES:
         answers[role] = site.client.request(method, where, headers=site.key(role))
         # signing out ends the session that the next route needs
-        if path != "/sign-out":
+        if path != "/sign-out" and route not in PUBLIC_CHANGES:
             by_session = site.client.request(method, where, headers=site.people[role].headers)
             assert (by_session.status_code in (401, 403)) == (RANKS[role] < RANKS[need]), role
     for role, answer in answers.items():
@@ -96,24 +99,25 @@ def test_the_proof_may_stand_in_the_form(site: Site) -> None:
 def test_a_key_is_no_cookie_and_a_cookie_no_key(site: Site) -> None:
     key = site.keys["admin"]
     token = site.people["admin"].token
-    tries = [
+    tries: list[dict[str, Any]] = [
         {"Cookie": f"crisislens_session={key}"},
         {"Authorization": f"Bearer {token}"},
         {"Authorization": f"Basic {key}"},
         {"Authorization": key},
         {"Authorization": "Bearer "},
-        {"Authorization": "Bearer \xff\xfe".encode("latin-1").decode("latin-1")},
+        {"Authorization": b"Bearer \xff\xfe"},
     ]
     for headers in tries:
         assert site.client.get("/v1/posts", headers=headers).status_code == 401, headers
 
 
 def test_an_ended_key_is_good_no_more(site: Site) -> None:
-    key = next(row for row in site.store.keys.all() if row.role == "viewer")
-    assert site.client.get("/v1/posts", headers=site.key("viewer")).status_code == 200
-    answer = site.client.delete(f"/v1/keys/{key.id}", headers=site.key("admin"))
+    made = site.client.post("/v1/keys", json={"name": "new", "role": "viewer"}, headers=site.key("admin"))
+    head = {"Authorization": f"Bearer {made.json()['key']}"}
+    assert site.client.get("/v1/posts", headers=head).status_code == 200
+    answer = site.client.delete(f"/v1/keys/{made.json()['row']['id']}", headers=site.key("admin"))
     assert answer.status_code == 204
-    assert site.client.get("/v1/posts", headers=site.key("viewer")).status_code == 401
+    assert site.client.get("/v1/posts", headers=head).status_code == 401
 
 
 def test_a_lower_role_counts_at_once(site: Site) -> None:

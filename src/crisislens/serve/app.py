@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from crisislens.core.errors import CrisisLensError
 from crisislens.core.version import __version__
 from crisislens.serve.access import Needs
 from crisislens.serve.api import (
@@ -29,10 +30,10 @@ from crisislens.serve.api import situation as api_situation
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
-from crisislens.serve.pages import document, entry, model, overview, queue
+from crisislens.serve.pages import atlas, document, entry, model, overview, queue
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
-from crisislens.serve.problems import PROBLEMS, add_handlers, problem
+from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
 from crisislens.serve.service import Explain, ServeSettings, Service
 from crisislens.store import Store
 
@@ -50,6 +51,7 @@ _API: Final = (
 )
 _PAGES: Final = (
     overview.router,
+    atlas.router,
     queue.router,
     post_pages.router,
     model.router,
@@ -103,6 +105,7 @@ def create_app(
         app.include_router(router, include_in_schema=False)
     add_handlers(app)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(CrisisLensError, _refused)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -130,6 +133,8 @@ def routes_of() -> list[APIRoute]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """Programs get a problem, people a page; who is not signed in is led to where one signs in."""
+    if isinstance(error, CrisisLensError):
+        error = refusal_of(error)
     assert isinstance(error, HTTPException)
     wants_page = "text/html" in request.headers.get("accept", "") and not _is_api(request.url.path)
     if not wants_page or request.headers.get("hx-request") == "true":

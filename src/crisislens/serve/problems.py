@@ -15,9 +15,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from crisislens.core.errors import CrisisLensError
+from crisislens.core.errors import CrisisLensError, StoreFullError
 
-__all__ = ["PROBLEMS", "Problem", "ProblemError", "add_handlers", "problem"]
+__all__ = ["PROBLEMS", "Problem", "ProblemError", "add_handlers", "problem", "refusal_of"]
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FAULTS = 20
@@ -95,10 +95,8 @@ def problem(
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Makes every error of the application a problem."""
-    app.add_exception_handler(HTTPException, _refused)
+    """Makes a problem of what cannot be read, and of faults; `app` answers what is refused."""
     app.add_exception_handler(RequestValidationError, _unusable)
-    app.add_exception_handler(CrisisLensError, _failed)
     app.add_exception_handler(Exception, _bug)
 
 
@@ -111,11 +109,6 @@ def faults(error: RequestValidationError) -> list[Fault]:
     return found
 
 
-async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return problem(request, error.status_code, str(error.detail), headers=error.headers)
-
-
 async def _unusable(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     found = faults(error)
@@ -123,9 +116,11 @@ async def _unusable(request: Request, error: Exception) -> Response:
     return problem(request, 422, said, errors=found)
 
 
-async def _failed(request: Request, error: Exception) -> Response:
-    assert isinstance(error, CrisisLensError)
-    return problem(request, error.http_status, str(error))
+def refusal_of(error: CrisisLensError) -> ProblemError:
+    """An error of ours as a refusal, with the seconds to wait where it names some."""
+    if isinstance(error, StoreFullError):
+        return ProblemError(error.status, str(error), {"Retry-After": str(error.retry_after_s)})
+    return ProblemError(error.http_status, str(error))
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -232,13 +232,14 @@ async def _body(request: Request) -> bytes:
 async def _form(request: Request, service: Service) -> tuple[IncomingPost, tuple[Photo, ...]]:
     """The post and the photos of a form; names of files are not looked at."""
     limits = service.limits
-    form = await request.form(max_files=limits.photos, max_fields=4)
-    given = form.get("post")
-    if not isinstance(given, str):
-        raise ProblemError(422, "post: expected a field with the post as JSON")
-    post = _post(_json(given.encode("utf-8", "replace")))
-    photos = [photo async for photo in _photos(form.getlist("photo"), service)]
-    return post, tuple(photos)
+    # closed at the end, since large files of a form lie on disk
+    async with request.form(max_files=limits.photos, max_fields=4) as form:
+        given = form.get("post")
+        if not isinstance(given, str):
+            raise ProblemError(422, "post: expected a field with the post as JSON")
+        post = _post(_json(given.encode("utf-8", "replace")))
+        photos = [photo async for photo in _photos(form.getlist("photo"), service)]
+        return post, tuple(photos)
 
 
 async def _photos(files: Sequence[Any], service: Service) -> AsyncIterator[Photo]:

@@ -10,21 +10,19 @@ from starlette.responses import Response
 
 from crisislens.report.chart import draw_chart
 from crisislens.report.display import moment, number
-from crisislens.report.geography import Geography, Spot
 from crisislens.report.timeline import Bar, Timeline
-from crisislens.report.worldmap import draw_map
 from crisislens.serve.access import Viewer
 from crisislens.serve.filters import query_of
 from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import service_of
 from crisislens.serve.situation import situation
 from crisislens.serve.task_views import NOT_SURE, asked_tasks
-from crisislens.store.records import Counts, PlaceCount, SourceRow
+from crisislens.store.records import Counts, SourceRow
 
-__all__ = ["router"]
+__all__ = ["WINDOWS", "Hours", "ago", "router", "windows"]
 
 router = APIRouter()
-_WINDOWS = {1: "1 hour", 6: "6 hours", 24: "24 hours", 168: "7 days", 8760: "1 year"}
+WINDOWS = {1: "1 hour", 6: "6 hours", 24: "24 hours", 168: "7 days", 8760: "1 year"}
 _LATE_S = 3600.0
 Hours = Annotated[int, Query(ge=1, le=8784)]
 
@@ -72,8 +70,8 @@ def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: 
         "found": found,
         "hours": hours,
         "place": place,
-        "windows": _windows("/", hours, place),
-        "window": _WINDOWS.get(hours, f"{hours} hours"),
+        "windows": windows("/", hours, place),
+        "window": WINDOWS.get(hours, f"{hours} hours"),
         "panels": _panels(counts, since, place),
         "places": _places(counts, since),
         "depth": store.queue.depth(),
@@ -104,49 +102,19 @@ def timeline(request: Request, visitor: Viewer, hours: Hours = 168, task: str = 
         "timeline.html",
         visitor,
         hours=hours,
-        windows=_windows("/timeline", hours, "", task=task),
-        window=_WINDOWS.get(hours, f"{hours} hours"),
+        windows=windows("/timeline", hours, "", task=task),
+        window=WINDOWS.get(hours, f"{hours} hours"),
         task=chosen,
         tasks=list(tasks.values()),
         charts=[each for each in charts if each[2] is not None],
     )
 
 
-@router.get("/map")
-def map_page(request: Request, visitor: Viewer, hours: Hours = 168) -> Response:
-    """Places on an outline of the countries, and the same as a table."""
-    store = service_of(request).store
-    until = datetime.now(UTC)
-    since = until - timedelta(hours=hours)
-    places = store.statistics.places(since, until)
-    links = {place.place: at for at, place in enumerate(places)}
-    short = since.strftime("%Y-%m-%dT%H:%M")
-    return page(
-        request,
-        "map.html",
-        visitor,
-        hours=hours,
-        windows=_windows("/map", hours, ""),
-        window=_WINDOWS.get(hours, f"{hours} hours"),
-        maps=[drawn for drawn in draw_map(_geography(places), links) or () if drawn is not None],
-        places=[
-            {
-                "name": place.name or place.place,
-                "posts": number(place.posts),
-                "lat": place.lat,
-                "lon": place.lon,
-                "grave": _gravest(place),
-                "link": "/posts?" + query_of({"place": place.place, "since": short, "order": "urgency"}),
-            }
-            for place in places
-        ],
-    )
-
-
-def _windows(path: str, chosen: int, place: str, **more: str) -> list[tuple[str, str, bool]]:
+def windows(path: str, chosen: int, place: str, **more: str) -> list[tuple[str, str, bool]]:
+    """Links to the same page for other spans of time: words, address, whether it is this one."""
     return [
         (words, f"{path}?{query_of({'hours': hours, 'place': place, **more})}", hours == chosen)
-        for hours, words in _WINDOWS.items()
+        for hours, words in WINDOWS.items()
     ]
 
 
@@ -259,34 +227,3 @@ def _bars(
         bars.append(Bar(start, end, every, here))
         start = end
     return tuple(bars)
-
-
-def _geography(places: tuple[PlaceCount, ...]) -> Geography:
-    """The places as the map of the report takes them; countries and states are regions, not points."""
-    geography = Geography()
-    for place in places:
-        if place.lat is None or place.lon is None:
-            continue
-        spot = Spot()
-        spot.count, spot.best = place.posts, (0.0, place.place)
-        spot.lat, spot.lon = place.lat * place.posts, place.lon * place.posts
-        spot.names[place.name or place.place] = place.posts
-        geography.located += place.posts
-        if place.place.partition(":")[0] in ("country", "state"):
-            geography.regions[place.place] = spot
-        else:
-            geography.points.setdefault((round(place.lat * 100), round(place.lon * 100)), Spot()).join(spot)
-    return geography
-
-
-def _gravest(place: PlaceCount) -> str:
-    """What the place's posts say most of that calls for somebody."""
-    tasks = asked_tasks()
-    told = []
-    for count in place.labels:
-        task = tasks.get(count.task)
-        named = task is not None and not task.gate and count.label
-        label = task.label(count.label) if task is not None and named else None
-        if label is not None and label.tone == "grave":
-            told.append((count.posts, label.words))
-    return ", ".join(f"{words} {number(posts)}" for posts, words in sorted(told, reverse=True)[:2])

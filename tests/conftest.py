@@ -22,6 +22,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # tests run side by side, and tiny matrices are not worth two threads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# where a test asks for two threads all the same: they sleep at a barrier while another worker has the core
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,6 +79,8 @@ def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
     from crisislens.cli.main import main
 
     threads = torch.get_num_threads()
+    # commands take all cores there are; with a worker on each, two threads of one would wait for each other
+    monkeypatch.setattr("crisislens.core.threads.available_cores", lambda: 1)
     for name, value in (("SOURCE_DATE_EPOCH", "1790000000"), ("NO_COLOR", "1"), ("COLUMNS", "120")):
         monkeypatch.setenv(name, value)
 

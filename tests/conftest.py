@@ -67,20 +67,28 @@ def _redirected_user_folders(
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands take all cores there are, and torch keeps what it was told. With a worker on each core, two
+    threads of one wait for each other at every product: a test took five times as long, and so did all that
+    came after it in that worker.
+    """
+    import torch
+
+    monkeypatch.setattr("crisislens.nn.device.limit_threads", lambda count=None: count or 1)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
-def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line in this process, with its exit code and what it prints.
 
     A start of torch and lightning takes longer than most of what is asked of it. What only a process can show
     (signals, what is imported) has tests of its own.
     """
-    import torch
-
     from crisislens.cli.main import main
 
-    threads = torch.get_num_threads()
-    # commands take all cores there are; with a worker on each, two threads of one would wait for each other
-    monkeypatch.setattr("crisislens.core.threads.available_cores", lambda: 1)
     for name, value in (("SOURCE_DATE_EPOCH", "1790000000"), ("NO_COLOR", "1"), ("COLUMNS", "120")):
         monkeypatch.setenv(name, value)
 
@@ -96,5 +104,4 @@ def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         said = capsys.readouterr()
         return subprocess.CompletedProcess(words, int(stopped.value.code or 0), said.out, said.err)
 
-    yield run
-    torch.set_num_threads(threads)
+    return run

@@ -55,6 +55,7 @@ __all__ = [
     "read_failed",
     "read_records",
     "run_analysis",
+    "run_time",
 ]
 
 # texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at
@@ -232,7 +233,7 @@ def _open(folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int)
     # chunks without their manifest, and those of another run that nobody finished
     work.clear()
     work.make()
-    analyzed_at = _now()
+    analyzed_at = run_time()
     atomic_write(manifest, json.dumps({"key": key, "analyzed_at": analyzed_at, **identity}, indent=1))
     return manifest.parent, analyzed_at
 
@@ -259,7 +260,8 @@ def _started_at(manifest: Path) -> str | None:
         return None
 
 
-def _now() -> str:
+def run_time() -> str:
+    """The time that records carry: now, or `SOURCE_DATE_EPOCH`, ISO 8601 in UTC."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return now.isoformat(timespec="seconds")

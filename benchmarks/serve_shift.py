@@ -5,8 +5,8 @@
 
 Needs Playwright (`pip install playwright==1.65.2`) and a Chromium; `axe.min.js` is that of axe-core from npm.
 It signs in, makes a key and a second reviewer, sends ten posts, reviews by keys alone, undoes, exports, looks
-at every page in both themes and on a phone, and prints what it measured: posts reviewed a minute, milliseconds
-from a key to the next post in hand and to the server's answer, and what axe-core found.
+at every page in both themes and on a phone, and prints what it measured: posts reviewed a minute, the time
+from a key to the next post in hand and to the server's answer (ms), and what axe-core found.
 """
 
 import argparse
@@ -161,6 +161,7 @@ def main() -> None:
         shift.send(page, key, 10)
         told = shift.review(page, given.posts)
         shift.undo(page)
+        expect(page.locator(".item.current form.choose")).to_have_count(1)
         page.keyboard.press("Enter")
         expect(page.locator(".item.current .evidence-panel")).to_be_visible(timeout=90_000)
         page.screenshot(path=given.out / "review.png")

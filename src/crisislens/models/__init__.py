@@ -2,6 +2,7 @@
 
 from crisislens.models import (
     baselines,
+    bounded,
     cross,
     differential,
     gated,
@@ -15,6 +16,7 @@ from crisislens.models import (
 
 __all__ = [
     "baselines",
+    "bounded",
     "cross",
     "differential",
     "gated",

@@ -27,6 +27,7 @@ from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
@@ -34,8 +35,6 @@ from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
-
-DEFAULT_BUNDLE = "crisis-compact"
 
 
 @dataclass(frozen=True)
@@ -226,6 +225,19 @@ class Analyst:
             return True
         return (readable.language or UNKNOWN) in self.bundle.config.ranked_languages
 
+    def _orders(self, readable: Readable, *, text: bool, image: bool) -> bool:
+        """Whether the tasks that make the order of reading could look at a post: that they read its text, or
+        that one of them looks at the photo which is all there is. Logits of what nobody saw are biases.
+        """
+        if text:
+            return self._ranks(readable)
+        weighed = [
+            name
+            for name, space in self._spaces.items()
+            if (space.gate or space.share > 0) and any(label.urgency for label in space.labels)
+        ]
+        return not image or not weighed or any("image" in self._given[name] for name in weighed)
+
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
         whole = [self.encoder.clean(post.text) for post in posts]
@@ -299,6 +311,7 @@ class Analyst:
                 ),
                 unread=readable.unread,
                 doubt=post.doubt,
+                only=given[0] if len(given) == 1 and (has_text or has_image) else None,
             )
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
@@ -312,7 +325,9 @@ class Analyst:
                 tasks,
                 self._spaces,
                 evidence=has_text or has_image,
-                unread=config.unread_urgency if has_text and not self._ranks(readable) else None,
+                unread=None
+                if self._orders(readable, text=has_text, image=has_image)
+                else config.unread_urgency,
             ),
             provenance=provenance,
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens.domain.assessment import TaskAssessment
+from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.tasks import Task
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
@@ -20,6 +20,7 @@ __all__ = ["evidence_kind", "judge", "urgency"]
 
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
+_WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 
 
 def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
@@ -37,6 +38,7 @@ def judge(
     evidence: EvidenceKind | None,
     unread: str | None = None,
     doubt: str | None = None,
+    only: Modality | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -47,6 +49,7 @@ def judge(
         evidence: What the logits rest on.
         unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
         doubt: Why the text may not be what was written, or None.
+        only: The one modality that the task is judged from, where the post has another one that is readable.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
@@ -61,6 +64,7 @@ def judge(
         evidence=evidence,
         unread=unread,
         doubt=doubt,
+        only=only,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
@@ -82,8 +86,11 @@ def _reason(
     evidence: EvidenceKind | None,
     unread: str | None,
     doubt: str | None,
+    only: Modality | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
+    if evidence is None and only is not None:
+        return f"This is judged from the {_WORDS[only]} alone, and the post has none that can be read."
     if evidence is None:
         return "The post has no readable text or photo."
     if doubt is not None and evidence != "image":

@@ -1,9 +1,21 @@
-"""What every test shares: user folders redirected, no network, the research data where it is."""
+"""What every test shares: user folders redirected, no network, the research data where it is, and the command
+line without a process of its own.
+"""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from command_line import Command
+
+# no test is timed: a busy machine must not fail one
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # before any library reads them: a test must never look for a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -12,6 +24,23 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# each worker compiles the whole package for the run-time checks, and each process that a test starts compiles
+# its part of it: once, not every time, also where the environment forbids to keep bytecode
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Neighbors in a file go to one worker, so what they share (a trained model, a bundle) is made once, and
+    an idle worker takes half of what the other one has left. An explicit --dist is left alone.
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def _data_folder() -> Path:
@@ -34,3 +63,34 @@ def _redirected_user_folders(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+
+
+@pytest.fixture
+def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """The command line in this process, with its exit code and what it prints.
+
+    A start of torch and lightning takes longer than most of what is asked of it. What only a process can show
+    (signals, what is imported) has tests of its own.
+    """
+    import torch
+
+    from crisislens.cli.main import main
+
+    threads = torch.get_num_threads()
+    for name, value in (("SOURCE_DATE_EPOCH", "1790000000"), ("NO_COLOR", "1"), ("COLUMNS", "120")):
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        words = [str(x) for x in arguments]
+        with monkeypatch.context() as here:
+            here.setattr(sys, "argv", ["crisislens", *words])
+            if cwd is not None:
+                here.chdir(cwd)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, int(stopped.value.code or 0), said.out, said.err)
+
+    yield run
+    torch.set_num_threads(threads)

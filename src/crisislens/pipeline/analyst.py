@@ -7,7 +7,7 @@ which the rounding of the output (four digits) nearly always hides. Pictures are
 only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Task
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
@@ -29,8 +30,10 @@ from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, lo
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
+from crisislens.pipeline.heard import heard_of
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
+from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
 from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
@@ -99,6 +102,7 @@ class Analyst:
             loaded.model.eval()
         self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
         self._spaces = {name: task.space for name, task in config.tasks.items()}
+        self._telling = self._spaces_of_photos()
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -180,7 +184,8 @@ class Analyst:
             posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
-        encoded, logits = self._read(posts)
+        heard = [heard_of(post) for post in posts]
+        encoded, chosen = self._look([one.post for one in heard])
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -190,7 +195,11 @@ class Analyst:
             analyzed_at=analyzed_at,
             annotators=self._added_by,
         )
-        extras = annotate(self.annotators, posts, encoded)
+        shown = [
+            post.model_copy(update={"image": choice.photo, "more_images": ()}) if choice.photo else post
+            for post, choice in zip(posts, chosen, strict=True)
+        ]
+        extras = annotate(self.annotators, shown, encoded)
         # in a crisis half of the posts repeat another one
         texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
         languages = {
@@ -201,13 +210,12 @@ class Analyst:
         for i, post in enumerate(posts):
             signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
-            answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
                 post,
-                encoded.features[i],
-                (*post.remarks, *encoded.notes[i], *remarks),
+                heard[i].post.doubt,
+                chosen[i],
+                (*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 languages[encoded.texts[i], post.lang],
-                answers,
                 provenance,
             )
             found.append(
@@ -231,12 +239,26 @@ class Analyst:
         """
         if text:
             return self._ranks(readable)
-        weighed = [
+        weighed = self._weighed()
+        return not image or not weighed or any("image" in self._given[name] for name in weighed)
+
+    def _weighed(self) -> list[str]:
+        """The tasks that have a say in the order of reading."""
+        return [
             name
             for name, space in self._spaces.items()
             if (space.gate or space.share > 0) and any(label.urgency for label in space.labels)
         ]
-        return not image or not weighed or any("image" in self._given[name] for name in weighed)
+
+    def _spaces_of_photos(self) -> dict[str, Task]:
+        """What the most telling of several photos is chosen by: the order of reading, or, where no photo has a
+        part in that, the tasks that look at photos, each with the same share.
+        """
+        seeing = [name for name, given in self._given.items() if "image" in given]
+        if not seeing or set(seeing) & set(self._weighed()):
+            return self._spaces
+        equal = {"gate": False, "share": 1 / len(seeing)}
+        return {name: self._spaces[name].model_copy(update=equal) for name in seeing}
 
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
@@ -251,12 +273,7 @@ class Analyst:
                 parts.append(post if same else post.model_copy(update={"text": part}))
                 owner.append(i)
         encoded = self.encoder.encode(parts)
-        logits = head_logits(
-            {name: loaded.model for name, loaded in self.models.items()},
-            encoded.features,
-            self._widths,
-            given=self._given,
-        )
+        logits = self._logits(encoded.features)
         if len(parts) == len(posts):
             return encoded, logits
         rows = self._most_urgent(owner, logits)
@@ -287,20 +304,37 @@ class Analyst:
                 best[i] = (u, row)
         return [best[i][1] for i in range(len(best))]
 
-    def _assessment(
+    def _look(self, posts: Sequence[Post]) -> tuple[EncodedPosts, list[PhotoChoice]]:
+        """Features and answers of posts, of several photos with the most telling one."""
+        encoded, logits = self._read([without_choice(post) for post in posts])
+        chosen = choose_photos(
+            posts,
+            encoded,
+            _by_post(logits, len(posts)),
+            encoder=self.encoder,
+            answer=lambda features: _by_post(self._logits(features), len(features)),
+            urgency=lambda features, row: urgency(self._judged(features, row), self._telling),
+        )
+        notes = [(*said, *choice.notes) for said, choice in zip(encoded.notes, chosen, strict=True)]
+        features = [choice.features for choice in chosen]
+        return EncodedPosts(features, notes, encoded.texts, encoded.encoders), chosen
+
+    def _logits(self, features: Sequence[PostFeatures]) -> dict[str, NDArray[np.float32]]:
+        models = {name: loaded.model for name, loaded in self.models.items()}
+        return head_logits(models, features, self._widths, given=self._given)
+
+    def _judged(
         self,
-        post: Post,
         features: PostFeatures,
-        notes: tuple[str, ...],
-        readable: Readable,
-        logits: dict[str, NDArray[np.float32]],
-        provenance: Provenance,
-    ) -> Assessment:
-        """What the tasks' models say of one post."""
-        config = self.bundle.config
+        logits: Mapping[str, NDArray[np.float32]],
+        *,
+        unread: str | None = None,
+        doubt: str | None = None,
+    ) -> dict[str, TaskAssessment]:
+        """Each task's answer for one post, from its evidence."""
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
         tasks: dict[str, TaskAssessment] = {}
-        for name, task in config.tasks.items():
+        for name, task in self.bundle.config.tasks.items():
             given = self._given[name]
             tasks[name] = judge(
                 logits[name],
@@ -309,10 +343,25 @@ class Analyst:
                 evidence=evidence_kind(
                     text=has_text and "text" in given, image=has_image and "image" in given
                 ),
-                unread=readable.unread,
-                doubt=post.doubt,
+                unread=unread,
+                doubt=doubt,
                 only=given[0] if len(given) == 1 and (has_text or has_image) else None,
             )
+        return tasks
+
+    def _assessment(
+        self,
+        post: Post,
+        doubt: str | None,
+        chosen: PhotoChoice,
+        notes: tuple[str, ...],
+        readable: Readable,
+        provenance: Provenance,
+    ) -> Assessment:
+        """What the tasks' models say of one post."""
+        config, features = self.bundle.config, chosen.features
+        has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
+        tasks = self._judged(features, chosen.logits, unread=readable.unread, doubt=doubt)
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -320,6 +369,7 @@ class Analyst:
             notes=notes,
             language=readable.language,
             unread=readable.unread if has_text else None,
+            photo=chosen.photo.path if chosen.photo else None,
             tasks=tasks,
             urgency=urgency(
                 tasks,
@@ -331,6 +381,11 @@ class Analyst:
             ),
             provenance=provenance,
         )
+
+
+def _by_post(logits: Mapping[str, NDArray[np.float32]], count: int) -> list[dict[str, NDArray[np.float32]]]:
+    """Rows of logits, one a post."""
+    return [{name: rows[i] for name, rows in logits.items()} for i in range(count)]
 
 
 def _window_note(windows: Windows) -> tuple[str, ...]:

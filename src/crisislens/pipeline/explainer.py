@@ -32,7 +32,9 @@ def explainer(
     """
     if method == "rationales":
         analyst = Analyst.load(
-            model, image_root=image_root, annotators=[RationaleAnnotator(Rationalizer.load(rationales))]
+            model,
+            image_root=image_root,
+            annotators=[RationaleAnnotator(Rationalizer.load(rationales))],
         )
 
         def by_rationales(post: Post) -> Rationale:
@@ -43,9 +45,16 @@ def explainer(
 
         return by_rationales
     analyst = Analyst.load(model, image_root=image_root)
+    # checked before the first post, which takes seconds to explain
     if task not in analyst.models:
         raise InputError(f"--task {task} is none of the model's tasks; it has {', '.join(analyst.models)}")
     loaded, config = analyst.models[task], analyst.bundle.config
     name = f"{config.name} {config.version}, {task} ({loaded.fingerprint})"
     why = PostHoc(analyst.encoder.encoders, loaded.model, rules=config.rules, limits=config.limits, name=name)
-    return lambda post: why.explain(post, method, image_root=image_root)  # type: ignore[arg-type]
+
+    def by_attribution(post: Post) -> Rationale:
+        # of several photos the one that the answer rests on
+        shown = analyst.assess([post])[0].shown if post.more_images else post
+        return why.explain(shown, method, image_root=image_root)  # type: ignore[arg-type]
+
+    return by_attribution

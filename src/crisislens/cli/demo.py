@@ -65,4 +65,6 @@ def _answer(task: object) -> str:
     from crisislens.domain.assessment import TaskAssessment
 
     assert isinstance(task, TaskAssessment)
-    return f"{'not sure: ' if task.abstained else ''}{task.said} {task.confidence:.2f}"
+    # of several labels the strongest one's: how sure the whole set is means little in a table
+    strongest = task.probabilities[task.label]
+    return f"{'not sure: ' if task.abstained else ''}{task.said} {strongest:.2f}"

@@ -251,8 +251,8 @@ class Analyst:
         ]
 
     def _spaces_of_photos(self) -> dict[str, Task]:
-        """What the most telling of several photos is chosen by: the order of reading, or, where no photo has a
-        part in that, the tasks that look at photos, each with the same share.
+        """What the most telling of several photos is chosen by: the order of reading, or, where no
+        photo has a part in that, the tasks that look at photos, each with the same share.
         """
         seeing = [name for name, given in self._given.items() if "image" in given]
         if not seeing or set(seeing) & set(self._weighed()):

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_posts import crisis, meta, thumbnails
 from page import Page
@@ -109,6 +109,7 @@ def test_no_place_no_map() -> None:
 SQUARE = st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=8)
 
 
+@settings(deadline=None)
 @given(SQUARE)
 def test_what_is_cut_lies_in_the_frame(ring: list[tuple[float, float]]) -> None:
     for x, y in clip_ring(ring, (-1.0, -1.0, 1.0, 1.0)):

@@ -65,13 +65,25 @@ def test_every_cell_of_the_matrix_leads_somewhere() -> None:
 
 def test_a_cluster_is_shown_by_its_most_urgent_post_once() -> None:
     calm, loud = (assessment(Post(id=name), urgency=u) for name, u in (("calm", 0.2), ("loud", 0.9)))
-    cluster = ReportCluster("calm", 3, ("calm", "loud", "gone"), "photo")
+    cluster = ReportCluster("calm", 3, ("calm", "loud", "gone"), "text")
     selection = Selection([cluster], top=5, per_cell=5, top_clusters=5)
     for a in (calm, loud):
         selection.add(a, ("affected", "severe_damage"))
     assert [(listed.assessment.post.id, listed.cluster) for listed in selection.listed()] == [
         ("loud", cluster)
     ]
+    assert selection.clusters[0].best is loud
+
+
+def test_a_shared_photo_folds_nothing() -> None:
+    calm, loud = (assessment(Post(id=name), urgency=u) for name, u in (("calm", 0.2), ("loud", 0.9)))
+    shared = ReportCluster("calm", 2, ("calm", "loud"), "photo")
+    selection = Selection([shared], top=5, per_cell=5, top_clusters=5)
+    for a in (calm, loud):
+        selection.add(a, ("affected", "severe_damage"))
+    listed = selection.listed()
+    assert [(found.assessment.post.id, found.cluster) for found in listed] == [("loud", None), ("calm", None)]
+    assert all(found.photo is shared for found in listed)
     assert selection.clusters[0].best is loud
 
 

@@ -1,5 +1,5 @@
-r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and
-little memory.
+r"""Chains of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and
+little memory: what must not be torn apart when data are split. What a report folds is `data.alike`.
 
 Equal rows are joined first. The different ones are compared where they fall into one bucket: texts whose
 signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability $1 - (1 - J^4)^{16}$:
@@ -27,7 +27,7 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Cluster", "cluster"]
+__all__ = ["Cluster", "cluster", "photo_chains", "text_chains"]
 
 _BANDS = 16
 _BUCKET = 64
@@ -91,6 +91,11 @@ def cluster(
 def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
+    return text_chains(rows, jaccard)[inverse.reshape(-1)]
+
+
+def text_chains(rows: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different signatures; those of one chain of alike texts share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
@@ -104,12 +109,17 @@ def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[n
                 key ^= key >> np.uint64(31)
             yield key
 
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+    return _components(len(rows), keys(), match)
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
     """A component number for every photo."""
     rows, inverse = np.unique(hashes, return_inverse=True)
+    return photo_chains(rows, max_distance)[inverse.reshape(-1)]
+
+
+def photo_chains(rows: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different hashes; those of one chain of alike photos share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
@@ -119,7 +129,7 @@ def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np
         for low, high in pairwise(bounds):
             yield rows >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
 
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+    return _components(len(rows), keys(), match)
 
 
 def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matches) -> Int[np.ndarray, " n"]:

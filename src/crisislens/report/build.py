@@ -34,7 +34,7 @@ from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.geography import Geography
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
-from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
+from crisislens.report.overview import caveats, cluster_rows, clusters_in_words, language_rows, matrix, tiles
 from crisislens.report.selection import Selection
 from crisislens.report.tally import NONE, NOT_SURE, Tally
 from crisislens.report.worldmap import draw_map
@@ -52,7 +52,7 @@ class ReportSink:
 
     Arguments:
         out: The HTML file; replaced atomically.
-        clusters: Near-duplicates; of each, one post is listed. All are counted.
+        clusters: Near-duplicates; of those that say the same, one post is listed. All are counted.
         thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only,
             the most urgent first.
         meta: What the report says of the run.
@@ -112,7 +112,7 @@ class ReportSink:
             "kinds": kind_rows(geography),
             "clusters": cluster_rows(self._selection.clusters, cards),
             "cluster_count": len(self._clusters),
-            "duplicate_posts": sum(cluster.size for cluster in self._clusters),
+            "said": clusters_in_words(self._clusters),
             "failures": self._failures,
             "failed_count": self._failed,
             "caveats": caveats(meta, tally),

@@ -92,6 +92,7 @@ class PostCard:
     unsure: int
     unread: bool
     cluster: ReportCluster | None
+    photo_cluster: ReportCluster | None
     others: tuple[str, ...]
     evidence: RationaleView | None
 
@@ -147,6 +148,7 @@ class CardMaker:
             unsure=sum(NOT_SURE in answer.values for answer in answers),
             unread=a.unread is not None,
             cluster=listed.cluster,
+            photo_cluster=listed.photo,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster
             else (),

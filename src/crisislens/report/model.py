@@ -13,17 +13,18 @@ __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
 
 @dataclass(frozen=True)
 class ReportCluster:
-    """Posts that say or show nearly the same; the report lists one of them and says how many there are.
+    """Posts that say or show nearly the same.
 
-    The listed one is the most urgent member, not simply the first: the same photo under another text may be
-    the cry for help.
+    Of those that say the same, the report lists one and says how many there are; that one is the most urgent
+    member, not simply the first. Posts that share a photo alone are different messages and are all listed.
 
     Attributes:
         representative: The id of the member that stands for the others where several are equally urgent.
         size: How many posts the cluster has, the representative included.
         members: Ids of its posts. Only posts named here are taken together, so name all of them; the page
             prints a sample.
-        kind: Whether their texts, their photos or both make them alike.
+        kind: `text`: the same words; `both`: the same words and photo; `photo`: the same photo with other
+            words.
 
     Raises:
         ValueError: If there are fewer than two posts or more members than posts.
@@ -40,6 +41,11 @@ class ReportCluster:
                 f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more "
                 f"and at least as many"
             )
+
+    @property
+    def one_message(self) -> bool:
+        """Whether its posts say the same, so that one stands for all."""
+        return self.kind != "photo"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from crisislens.report.cards import PostCard
 from crisislens.report.display import moment, number, shorten, visible
 from crisislens.report.languages import language_name
-from crisislens.report.model import ReportMeta, ReportTask
+from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
@@ -21,6 +21,7 @@ __all__ = [
     "Tile",
     "caveats",
     "cluster_rows",
+    "clusters_in_words",
     "language_rows",
     "link",
     "matrix",
@@ -228,8 +229,8 @@ def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
 
 def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tuple[ClusterRow, ...]:
     """The largest clusters, with the cards that stand for them."""
-    kinds = {"text": "text", "photo": "photo", "both": "text and photo"}
-    card_of = {card.cluster: card.rank for card in cards if card.cluster is not None}
+    kinds = {"text": "same words", "photo": "same photo, other words", "both": "same words and photo"}
+    card_of = {card.id: card.rank for card in cards}
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
@@ -242,10 +243,25 @@ def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tupl
                 text=text[0] + (" …" if text[1] else ""),
                 id=post.id if post else found.cluster.representative,
                 span=span,
-                card=card_of.get(found.cluster),
+                card=card_of.get(post.id) if post else None,
             )
         )
     return tuple(rows)
+
+
+def clusters_in_words(clusters: Sequence[ReportCluster]) -> str:
+    """How many posts repeat others' words, and how many share a photo; empty where none does.
+
+    >>> clusters_in_words([ReportCluster("1", 3, ("1", "2", "3"), "text")])
+    '3 posts in 1 group say the same'
+    """
+    parts = []
+    for one_message, does in ((True, "say the same"), (False, "show one photo with different words")):
+        sizes = [cluster.size for cluster in clusters if cluster.one_message == one_message]
+        if sizes:
+            groups = f"{number(len(sizes))} group{'s' if len(sizes) > 1 else ''}"
+            parts.append(f"{number(sum(sizes))} posts in {groups} {does}")
+    return "; ".join(parts)
 
 
 def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:

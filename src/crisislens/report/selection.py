@@ -1,7 +1,8 @@
 """Which posts a report lists, chosen in one pass with bounded memory.
 
 Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of
-every cell. Near-duplicates count as one: the most urgent member stands for all. For a stream this needs no
+every cell. Posts that say the same count as one: the most urgent stands for all; posts that share a photo
+alone do not. For a stream this needs no
 second look: the lowest kept rank never falls, so a member that was refused or displaced would not have come
 in later either, and a member that is kept gives way only to a more urgent one of its own.
 """
@@ -27,11 +28,13 @@ class Listed:
 
     Attributes:
         assessment: What is said of it.
-        cluster: The near-duplicates that it stands for, if any.
+        cluster: The posts that say the same, for which it stands, if any.
+        photo: The posts that show the same photo with other words, if any.
     """
 
     assessment: Assessment
     cluster: ReportCluster | None
+    photo: ReportCluster | None = None
 
 
 @dataclass
@@ -96,11 +99,11 @@ class Selection:
         self, clusters: Sequence[ReportCluster], *, top: int, per_cell: int, top_clusters: int
     ) -> None:
         self._clusters = sorted(clusters, key=lambda cluster: -cluster.size)
-        self._cluster_of = {
-            member: i
-            for i, cluster in enumerate(self._clusters)
-            for member in (cluster.representative, *cluster.members)
-        }
+        self._messages: dict[str, int] = {}
+        self._photos: dict[str, int] = {}
+        for i, cluster in enumerate(self._clusters):
+            owners = self._messages if cluster.one_message else self._photos
+            owners.update(dict.fromkeys((cluster.representative, *cluster.members), i))
         self._top, self._per_cell = _Top(top), per_cell
         self._cells: dict[tuple[str, str], _Top] = {}
         self._passed = 0
@@ -109,15 +112,16 @@ class Selection:
     def add(self, assessment: Assessment, cell: tuple[str, str]) -> None:
         """Takes one post into account, which stands in a cell of the matrix."""
         self._passed += 1
-        index = self._cluster_of.get(assessment.post.id)
+        index = self._messages.get(assessment.post.id)
         # by position, not by id: a source may break its promise of unique ids, and no post may vanish for it
         key: Key = ("post", self._passed) if index is None else ("cluster", index)
         stands_for_others = index is not None and self._clusters[index].representative == assessment.post.id
         rank = (assessment.urgency, stands_for_others, -self._passed)
         self._top.offer(key, rank, assessment)
         self._cells.setdefault(cell, _Top(self._per_cell)).offer(key, rank, assessment)
-        if index is not None and index < len(self.clusters):
-            self.clusters[index].add(assessment)
+        for cluster in (index, self._photos.get(assessment.post.id)):
+            if cluster is not None and cluster < len(self.clusters):
+                self.clusters[cluster].add(assessment)
 
     def listed(self) -> list[Listed]:
         """The posts to list, the most urgent first; equals in the order of the source."""
@@ -127,7 +131,10 @@ class Selection:
                 if key not in chosen or chosen[key][0] < found[0]:
                     chosen[key] = found
         order = sorted(chosen.items(), key=lambda item: item[1][0], reverse=True)
-        return [
-            Listed(assessment, self._clusters[key[1]] if key[0] == "cluster" else None)
-            for key, (_, assessment) in order
-        ]
+        listed = []
+        for key, (_, assessment) in order:
+            message = self._clusters[key[1]] if key[0] == "cluster" else None
+            shared = self._photos.get(assessment.post.id)
+            photo = None if shared is None else self._clusters[shared]
+            listed.append(Listed(assessment, message, photo))
+        return listed

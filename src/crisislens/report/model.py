@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crisislens.domain.tasks import Task
+from crisislens.report.basemap import BaseMap
 
 __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
 
@@ -114,6 +115,8 @@ class ReportMeta:
             their fingerprint.
         data: Further rows on the data, from what to its value, such as the source's fingerprint.
         files: Names of the files beside the report that hold every post.
+        serve: The command that shows the run where it is too large for one file.
+        base_map: Lines, areas and points that the map draws under the posts; see `report.basemap`.
     """
 
     title: str
@@ -133,3 +136,5 @@ class ReportMeta:
     added_by: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ("assessments.jsonl",)
+    serve: str = "crisislens serve"
+    base_map: BaseMap | None = None

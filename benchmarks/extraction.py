@@ -16,8 +16,9 @@ from crisislens.features.words import WordReader
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.evaluate import retrieval_chance
 from crisislens.training.extraction.fit import ExtractionEpoch
-from crisislens.training.extraction.mie import PUBLISHED, compare, run_mie
+from crisislens.training.extraction.mie import compare_systems, run_mie
 from crisislens.training.extraction.splits import load_splits
+from crisislens.training.extraction.systems import PUBLISHED
 
 
 def main() -> None:
@@ -66,7 +67,7 @@ def main() -> None:
         )
         print(row.data, row.system, f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}", ranks)
     for a, b in combinations(rows, 2):
-        if a.data == b.data and (d := compare(b.results, a.results)):
+        if a.data == b.data and (d := compare_systems(b.results, a.results)):
             interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
             print(
                 f"{a.data}: {b.system} against {a.system} {100 * d.difference:+.2f} {interval} "

@@ -33,6 +33,7 @@ def main() -> None:
     parser.add_argument("--posts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", default=DEFAULT_BUNDLE, help="a bundle's name or folder")
     arguments = parser.parse_args()
     set_threads(arguments.threads)
     texts, photos = text_posts(arguments.data, arguments.posts, arguments.seed), photo_posts(arguments.data)
@@ -41,7 +42,7 @@ def main() -> None:
         flush=True,
     )
     with tempfile.TemporaryDirectory() as folder:
-        found, clusters = on_decisions(texts, photos, arguments.data, Path(folder))
+        found, clusters = on_decisions(texts, photos, arguments.data, Path(folder), arguments.model)
     for shift in measure(found, clusters, seed=arguments.seed):
         print(shift.model_dump_json(), flush=True)
 
@@ -92,11 +93,11 @@ def on_prompts(posts: list[Post]) -> dict[str, object]:
 
 
 def on_decisions(
-    texts: list[Post], photos: list[Post], data: Path, folder: Path
+    texts: list[Post], photos: list[Post], data: Path, folder: Path, model: str
 ) -> tuple[dict[str, tuple[TaskProbabilities, TaskProbabilities, TaskProbabilities]], dict[str, np.ndarray]]:
-    """What the shipped bundle says of all versions of all posts, and their tweets."""
+    """What a bundle says of all versions of all posts, and their tweets."""
     # the tasks' answers alone: no annotator changes them
-    reader, viewer = Analyst.load(DEFAULT_BUNDLE), Analyst.load(DEFAULT_BUNDLE, image_root=data)
+    reader, viewer = Analyst.load(model), Analyst.load(model, image_root=data)
     base = answers(reader, texts)
     found, clusters = {}, {}
     for c in CONDITIONS:
@@ -108,7 +109,7 @@ def on_decisions(
         ]
         found[c.name] = (base, answers(reader, versions[0]), answers(reader, versions[1]))
         clusters[c.name] = np.array([p.id.split("_")[0] for p in texts])
-    drawer = Analyst.load(DEFAULT_BUNDLE, image_root=folder)
+    drawer = Analyst.load(model, image_root=folder)
     for c in (c for c in CONDITIONS if c.channel == "photo"):
         for name, text in (("with its text", True), ("photo alone", False)):
             kept = photos if text else [p.model_copy(update={"text": ""}) for p in photos]

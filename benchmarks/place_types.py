@@ -27,7 +27,7 @@ from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
 from crisislens.data.places import captioned_photos, labeled_tweets, scene_photos
-from crisislens.data.splits import folds, near_duplicate_groups
+from crisislens.data.split_making import folds, near_duplicate_groups
 from crisislens.data.text import CleaningRules
 from crisislens.domain.place_types import PLACE_CRISIS
 from crisislens.encoders.base import EncoderSpec, load_encoders

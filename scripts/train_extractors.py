@@ -18,11 +18,11 @@ from crisislens.models.extraction import ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
+from crisislens.training.extraction.checks import AUTO, with_labels_of
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import encode_posts
 from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
-from crisislens.training.extraction.run import AUTO, with_labels_of
 from crisislens.training.extraction.splits import load_splits
 
 _ITEMS: dict[str, Literal["entities", "relations"]] = {

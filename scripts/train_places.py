@@ -24,7 +24,7 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
 from crisislens.data.place_words import label_by_words, majority_label, mask_places
 from crisislens.data.places import scene_photos
-from crisislens.data.splits import folds, near_duplicate_groups
+from crisislens.data.split_making import folds, near_duplicate_groups
 from crisislens.data.text import CleaningRules
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import ImageRef, Post

@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# no test is timed: a busy machine must not fail one
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # before any library reads them: a test must never look for a hub
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from crisislens.core.errors import InputError
 from crisislens.data.csv_shape import RowShape
-from crisislens.data.lines import BrokenRow, csv_records
+from crisislens.data.delimited import csv_records
+from crisislens.data.lines import BrokenRow
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post

@@ -14,7 +14,7 @@ from crisislens.core.errors import DataError, InputError
 from crisislens.data.blur import BlurredSource
 from crisislens.data.place_words import MASK, PLACE_WORDS, label_by_words, majority_label, mask_places
 from crisislens.data.places import captioned_photos, labeled_tweets, read_placed, read_poi, scene_photos
-from crisislens.data.splits import folds
+from crisislens.data.split_making import folds
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.place_types import PLACE_CRISIS

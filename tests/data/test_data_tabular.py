@@ -16,7 +16,7 @@ from crisislens.data.lines import MAX_LINE
 from crisislens.data.source import PostSource
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
-from crisislens.domain.post import Post
+from crisislens.domain.post import ImageRef, Post
 
 GOOD = [{"id": f"good{i}", "text": f"bridge {i} is down"} for i in range(3)]
 
@@ -419,6 +419,9 @@ def test_our_own_records_can_be_read_back(tmp_path: Path) -> None:
     )
     path = write(tmp_path / "posts.jsonl", post.model_dump_json())
     assert list(read_posts(path)) == [post]
+    several = post.model_copy(update={"more_images": (ImageRef(path="b.jpg"), ImageRef(path="c.png"))})
+    path = write(tmp_path / "posts.jsonl", several.model_dump_json())
+    assert list(read_posts(path)) == [several]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

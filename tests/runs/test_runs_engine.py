@@ -15,9 +15,10 @@ from run_cases import Shout, line
 from crisislens.core.errors import DataError
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
+from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.engine import RunCount, known_total, run_step
 from crisislens.runs.executor import Here, Threads
-from crisislens.runs.ledger import ChunkFiles, Lines, Through
+from crisislens.runs.ledger import Lines, Through
 from crisislens.runs.sinks import Feed, InMemory
 from crisislens.runs.step import Chunk, answers
 

@@ -10,10 +10,10 @@ from run_cases import Shout, line
 
 from crisislens.core.errors import RunError
 from crisislens.domain.post import ImageRef, Post
+from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.engine import run_step
 from crisislens.runs.executor import Here
 from crisislens.runs.files import writing
-from crisislens.runs.ledger import ChunkFiles
 from crisislens.runs.pictures import picture_marks
 from crisislens.runs.work import MARKER, WorkFolder
 

@@ -12,7 +12,7 @@ from crisislens.core.errors import InputError
 from crisislens.data.labeled import LabeledData
 from crisislens.training.config import Published
 from crisislens.training.floor import fit_floor
-from crisislens.training.seeds import compare, fit_seeds, summarize
+from crisislens.training.seeds import compare_runs, fit_seeds, summarize
 
 
 def test_seeds_are_summed_up_and_compared(
@@ -32,7 +32,7 @@ def test_seeds_are_summed_up_and_compared(
     )
     assert "| – | weighted_f1 | – |" in summary.markdown()
 
-    same, other = compare(good, {"itself": good, "one": good[:1]}, crisis, resamples=200)
+    same, other = compare_runs(good, {"itself": good, "one": good[:1]}, crisis, resamples=200)
     assert (same.difference.difference, same.corrected_p) == (0, 1)
     assert same.mcnemar_p == (1.0, 1.0, 1.0)
     assert other.difference.difference == pytest.approx(
@@ -53,7 +53,7 @@ def test_results_of_two_runs_are_not_summed_up(
     with pytest.raises(InputError, match="2 results of 2 runs were given"):
         summarize([*a, *b])
     with pytest.raises(InputError, match="results to compare must all be"):
-        compare([], {"b": b}, crisis)
+        compare_runs([], {"b": b}, crisis)
 
 
 def test_the_floor_learns_words_and_repeats(crisis: LabeledData) -> None:

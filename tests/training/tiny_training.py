@@ -10,8 +10,9 @@ from training_cases import small_run
 
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.losses import class_weights
-from crisislens.training.classification import EpochRecord, Outcome, train_network
+from crisislens.training.classification import EpochRecord, train_network
 from crisislens.training.config import RunConfig
+from crisislens.training.recipe import Trained
 
 
 class Points:
@@ -56,7 +57,7 @@ def tiny_run(root: Path, **changes: Any) -> RunConfig:
 
 def tiny_training(
     run: RunConfig, *, several: bool = False, **more: Any
-) -> tuple[Outcome, dict[str, Tensor], list[EpochRecord]]:
+) -> tuple[Trained[EpochRecord], dict[str, Tensor], list[EpochRecord]]:
     """What a training came to, the weights it left, and the epochs that it told of."""
     torch.manual_seed(0)
     (train, y), (dev, z) = points(60, 0), points(40, 1)

@@ -86,7 +86,7 @@ def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
             values = json.loads(line)
             if "tasks" in values:
                 assessment = Assessment.model_validate(values)
-                post, rationale = assessment.post, assessment.rationale
+                post, rationale = assessment.shown, assessment.rationale
             else:
                 post, rationale = (
                     Post.model_validate(values["post"]),

@@ -1,8 +1,8 @@
 """A grid: the rows of a table (one run file each) times settings times seeds.
 
-A table is a folder of run files, each with a `row` section. A row is run in the settings that it names, by
-putting the setting's file (`configs/settings/*.yaml`) on top of the run file; a setting's file may hold more
-than data, such as the epochs that a small one needs.
+A table is a folder of run files, each with a `row` section. A row is run in the settings that it
+names, by putting the setting's file (`configs/settings/*.yaml`) on top of the run file; a setting's
+file may hold more than data, such as the epochs that a small one needs.
 """
 
 from collections.abc import Sequence
@@ -58,11 +58,13 @@ class Grid:
 
 
 def find_configs(given: Path | None) -> Path:
-    """The folder with `runs/` and `settings/`: the one given, `configs` here, or that of the source checkout.
+    """The folder with `runs/` and `settings/`: the one given, `configs` here, or that of the source
+    checkout.
 
     Raises:
         InputError: If there is none.
     """
+    # where the package is installed editable; elsewhere there is no such folder, and it is skipped
     checkout = Path(__file__).resolve().parents[3] / "configs"
     tried = [given] if given is not None else [Path("configs"), checkout]
     found = next((path for path in tried if (path / "runs").is_dir() and (path / "settings").is_dir()), None)

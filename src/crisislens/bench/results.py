@@ -1,9 +1,9 @@
-"""Results of a grid: one JSON object a finished run, appended and never changed, with all that is needed to
-judge and repeat it.
+"""Results of a grid: one JSON object a finished run, appended and never changed, with all that is
+needed to judge and repeat it.
 
-A result's key is over configuration, data, knowledge, features and seed: the same key is the same experiment.
-The fingerprint of the code stands beside it, not in it; tables say where results of different code stand
-together.
+A result's key is over configuration, data, knowledge, features and seed: the same key is the same
+experiment. The fingerprint of the code stands beside it, not in it; tables say where results of
+different code stand together.
 """
 
 import json
@@ -129,7 +129,9 @@ def provenance(device: str) -> dict[str, object]:
 
 @cache
 def code_fingerprint() -> str:
-    """16 hex digits over the source of the rooms that decide a result, as it was when first asked for."""
+    """16 hex digits over the source of the rooms that decide a result, as it was when first asked
+    for.
+    """
     root = Path(__file__).resolve().parent.parent
     files = sorted(path for room in _ROOMS for path in (root / room).rglob("*.py"))
     return fingerprint([[path.relative_to(root).as_posix(), fingerprint_file(path)] for path in files])

@@ -1,8 +1,9 @@
-"""Runs a grid: what can run here is run once, what cannot is named with the reason, what is done is skipped.
+"""Runs a grid: what can run here is run once, what cannot is named with the reason, what is done is
+skipped.
 
-Cells that train on the same features share them in memory, and are run one after the other by one process;
-several processes may share the work. A killed grid loses the epoch that it was in: finished runs are known by
-their key, and the run under way goes on from its checkpoint.
+Cells that train on the same features share them in memory, and are run one after the other by one
+process; several processes may share the work. A killed grid loses the epoch that it was in:
+finished runs are known by their key, and the run under way goes on from its checkpoint.
 """
 
 import json
@@ -42,8 +43,8 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
         say: Told of every finished run and every blocked cell.
 
     Raises:
-        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs into the
-            folder.
+        CrisisLensError: If something fails that is not a matter of one cell, or another grid runs
+            into the folder.
     """
     total, groups = GridRun(), list(_groups(grid.cells).values())
     if len(groups) < jobs:
@@ -58,6 +59,7 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
                 _add(total, run_group(grid.table, group, out, cache, say))
         else:
             _share(grid.table, groups, out, cache, jobs, say, total)
+        # a grid of some rows must not forget why others could not run
         kept = {(b.row, b.setting): b for b in read_blocked(out)}
         for cell in grid.cells:
             kept.pop((cell.name, cell.setting), None)
@@ -72,9 +74,10 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
 def _share(
     table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun
 ) -> None:
-    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on from
-    their checkpoints.
+    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on
+    from their checkpoints.
     """
+    # not fork: torch's threads do not survive it
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()
 
@@ -163,6 +166,7 @@ def _start(lines: "SimpleQueue[str]") -> None:
     global _lines
     from crisislens.nn.device import set_threads
 
+    # a process is told once, at its start: a queue cannot travel with each task
     _lines = lines
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_threads(1)
@@ -173,6 +177,7 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for([parent.sentinel])
+        # not sys.exit, which would end this thread only
         os._exit(1)
 
 

@@ -1,5 +1,5 @@
-"""Captioning: a photo (and its tweet) in, a sentence out. Prompts as data, several backends, nothing is asked
-twice.
+"""Captioning: a photo (and its tweet) in, a sentence out. Prompts as data, several backends,
+nothing is asked twice.
 
 Importing the room registers its captioners; models are read when one is built.
 """

@@ -1,17 +1,20 @@
 """Asking a captioner, from several threads at a time: retries, waits and budgets.
 
-Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor in [½, 1], or what
-the server asks for; a server that says it is overloaded (429, 503) is left alone by all workers, not only by
-the one that was told.
+Waits: after a transient failure $\\min(w_{\\max}, w_0 2^k)$ seconds times a random factor
+in [½, 1], or what the server asks for; a server that says it is overloaded (429, 503) is left alone by all
+workers, not only by the one that was told.
 """
 
 import random
 import threading
 import time
 
+import numpy as np
+from jaxtyping import UInt8
+
 from crisislens.captioning.answers import AnswerError, caption_of_answer
 from crisislens.captioning.base import Captioner
-from crisislens.captioning.prompts import Prompt
+from crisislens.captioning.prompts import Prompt, RenderedPrompt
 from crisislens.captioning.records import CaptionRun, Limits, Outcome, Question
 from crisislens.core.errors import ImageError
 from crisislens.core.http import RequestError
@@ -54,6 +57,7 @@ class Asking:
         self.lock, self.stop = threading.Lock(), threading.Event()
         self.quiet_until = 0.0
         self.unreached = 0
+        # only waits are drawn; seeded, so that a run that is made again waits alike
         self.random = random.Random(0)
 
     def answer(self, q: Question) -> Outcome:
@@ -63,8 +67,8 @@ class Asking:
             q: What the store could not answer.
 
         Raises:
-            RequestError: If the captioner cannot be reached at all, with the reason; what was answered before
-                is kept.
+            RequestError: If the captioner cannot be reached at all, with the reason; what was
+                answered before is kept.
         """
         if (spent := self._spent()) is not None:
             return Outcome(status="budget", reason=spent)
@@ -82,18 +86,14 @@ class Asking:
             if (spent := self._begin()) is not None:
                 return Outcome(status="budget", reason=spent)
             try:
-                answer = self.captioner.caption(q.post, pixels, rendered)
-                self._count(answer.tokens)
-                if self.captioner.prompted:
-                    caption = caption_of_answer(answer.text, self.prompt)
-                else:
-                    caption = plain_text(answer.text, max_characters=self.prompt.max_characters)
+                caption, tokens = self._asked(q, pixels, rendered)
             except AnswerError as error:
                 refusals += 1
+                # one that follows no prompt says the same again
                 if refusals > self.limits.answer_retries or not self.captioner.prompted:
+                    # an answer, if a useless one: the captioner was reached
                     self._reached()
                     return Outcome(status="failed", reason=str(error))
-                continue
             except RequestError as error:
                 failures += 1
                 if error.status in _HOPELESS:
@@ -102,17 +102,31 @@ class Asking:
                     self._unreached(error)
                     return Outcome(status="failed", reason=str(error))
                 self._wait(error, failures)
-                continue
             except Exception as error:
-                # a model that breaks on one photo costs that photo; one that breaks on all ends the run
-                self._unreached(RequestError(f"{type(error).__name__}: {error}"))
-                return Outcome(
-                    status="failed",
-                    reason=f"the captioner broke on this photo ({type(error).__name__}: {str(error)[:120]})",
-                )
-            self._reached()
-            self.store.put(q.key, {"text": caption, "model": self.captioner.name, "tokens": answer.tokens})
-            return Outcome(caption)
+                return self._broke(error)
+            else:
+                self._reached()
+                self.store.put(q.key, {"text": caption, "model": self.captioner.name, "tokens": tokens})
+                return Outcome(caption)
+
+    def _asked(
+        self, q: Question, pixels: UInt8[np.ndarray, "h w 3"] | None, rendered: RenderedPrompt
+    ) -> tuple[str, int]:
+        """One request: the caption, checked, and the tokens that it cost."""
+        answer = self.captioner.caption(q.post, pixels, rendered)
+        # before the answer is judged: a useless one costs as much
+        self._count(answer.tokens)
+        if self.captioner.prompted:
+            return caption_of_answer(answer.text, self.prompt), answer.tokens
+        return plain_text(answer.text, max_characters=self.prompt.max_characters), answer.tokens
+
+    def _broke(self, error: Exception) -> Outcome:
+        """A model that breaks on one photo costs that photo; one that breaks on all ends the run."""
+        self._unreached(RequestError(f"{type(error).__name__}: {error}"))
+        return Outcome(
+            status="failed",
+            reason=f"the captioner broke on this photo ({type(error).__name__}: {str(error)[:120]})",
+        )
 
     def _spent(self) -> str | None:
         """Which budget is used up, if any."""
@@ -154,12 +168,14 @@ class Asking:
     def _pause(self) -> bool:
         """Waits while the server asks to be left alone; false if the run was stopped."""
         while (left := self.quiet_until - time.monotonic()) > 0:
+            # at most a second at a time: another worker may have made the pause longer
             if self.stop.wait(min(left, 1.0)):
                 return False
         return not self.stop.is_set()
 
     def _wait(self, error: RequestError, failures: int) -> None:
         limits = self.limits
+        # the generator is shared between threads
         with self.lock:
             doubled = min(
                 limits.longest_wait_s, limits.first_wait_s * 2 ** (failures - 1)

@@ -1,5 +1,5 @@
-"""What a captioner is: one photo and one rendered prompt in, one answer out. Waiting, retrying, keeping and
-counting are the runner's.
+"""What a captioner is: one photo and one rendered prompt in, one answer out. Waiting, retrying,
+keeping and counting are the runner's.
 """
 
 from abc import ABC, abstractmethod
@@ -24,8 +24,8 @@ class Answer:
 
     Attributes:
         text: The caption as the model gave it, unchecked.
-        tokens: Tokens that it cost, as the server counts or as they can be estimated; 0 where nothing was
-            generated.
+        tokens: Tokens that it cost, as the server counts or as they can be estimated; 0 where
+            nothing was generated.
     """
 
     text: str
@@ -38,7 +38,8 @@ class Captioner(ABC):
     Attributes:
         name: The model, as records name it.
         weak: Whether captions are known to be poor, so that no reader takes them for a description.
-        needs_photo: Whether it looks at photos; one that does not can caption posts whose photo is not here.
+        needs_photo: Whether it looks at photos; one that does not can caption
+            posts whose photo is not here.
         prompted: Whether it follows a prompt; one that does not gives the same answer for each.
         workers: How many photos it may be asked about at once.
     """

@@ -1,5 +1,5 @@
-"""The photo labels of the weak captioner as data: what each class is called in a sentence, and whether it
-shows a disaster.
+"""The photo labels of the weak captioner as data: what each class is called in a sentence, and
+whether it shows a disaster.
 """
 
 from typing import NamedTuple

@@ -3,13 +3,13 @@ r"""Prompts as versioned data: files under `assets/prompts`, each named, numbere
 $$x' = \operatorname{VLM}\big(I(x),\ \text{photo}\big), \qquad \text{the instruction } I \text{ holding the
 tweet } x$$
 
-(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of others in a
-prompt. It enters as a JSON string of disarmed text (`data.untrusted`): on one line, in quotation marks that
-it cannot close, without chat marks, with angle brackets escaped. So whatever it says, the turns of the
-conversation and the words around it stay what the file says.
+(Eq. 1 of Munia et al., 2025, https://arxiv.org/abs/2507.05165). The tweet is the only thing of
+others in a prompt. It enters as a JSON string of disarmed text (`data.untrusted`): on one line, in
+quotation marks that it cannot close, without chat marks, with angle brackets escaped. So whatever
+it says, the turns of the conversation and the words around it stay what the file says.
 
-A change of wording is a new version: captions of different versions are different captions, and the store
-keeps them apart.
+A change of wording is a new version: captions of different versions are different captions, and the
+store keeps them apart.
 """
 
 import json
@@ -83,6 +83,7 @@ class Prompt(Config):
     @property
     def reads_tweet(self) -> bool:
         """Whether a caption depends on the tweet, not on the photo alone."""
+        # two tweets that nobody writes; braces may be doubled, so looking for them is not enough
         return self.user.format(tweet="\0") != self.user.format(tweet="\1")
 
     def fingerprint(self) -> str:
@@ -96,12 +97,14 @@ class Prompt(Config):
             tweet: The post's text as it came.
         """
         quoted = json.dumps(disarmed(tweet, max_characters=_TWEET_CHARACTERS), ensure_ascii=False)
+        # JSON leaves angle brackets as they are, and chat templates are built of them
         quoted = quoted.replace("<", "\\u003c").replace(">", "\\u003e")
         return RenderedPrompt(self, self.system.strip(), self.user.format(tweet=quoted))
 
 
 def find_prompt(name_or_path: str) -> Prompt:
-    """A prompt by name (`describe-v1`, or `describe` for the newest version) or by the path of a file.
+    """A prompt by name (`describe-v1`, or `describe` for the newest
+    version) or by the path of a file.
 
     Raises:
         InputError: If it is neither, with the names that exist.
@@ -111,6 +114,7 @@ def find_prompt(name_or_path: str) -> Prompt:
     if name_or_path in packaged:
         return packaged[name_or_path]
     versions = [p for p in packaged.values() if p.name == name_or_path]
+    # without a version the newest; records name the version that it was
     if versions:
         return max(versions, key=lambda p: p.version)
     path = Path(name_or_path)

@@ -1,10 +1,10 @@
-"""Captions of many posts: each distinct question once, several at a time, with retries, budgets, and a store
-that outlives a kill. The loop is that of `crisislens.runs`; here stands the step.
+"""Captions of many posts: each distinct question once, several at a time, with retries, budgets,
+and a store that outlives a kill. The loop is that of `crisislens.runs`; here stands the step.
 
-Posts whose photo, prompt and captioner are the same ask the same question and share one answer, now and in
-every later run. A question that fails is not kept: the next run asks again. A budget that is used up ends the
-asking, not the run: every post gets a record, the unanswered ones with the reason, and the same command goes
-on later.
+Posts whose photo, prompt and captioner are the same ask the same question and share one answer, now
+and in every later run. A question that fails is not kept: the next run asks again. A budget that is
+used up ends the asking, not the run: every post gets a record, the unanswered ones with the reason,
+and the same command goes on later.
 """
 
 import threading
@@ -36,8 +36,8 @@ _AHEAD = 8
 
 
 class CaptionStep:
-    """Posts into captions: the step that `caption` is. Posts that ask the same question share one answer,
-    also when they ask at the same time.
+    """Posts into captions: the step that `caption` is. Posts that ask the same question share one
+    answer, also when they ask at the same time.
 
     Arguments:
         captioner: What captions them.
@@ -86,7 +86,9 @@ class CaptionStep:
         return [self._record(post, self._outcome(post)) for post in posts]
 
     def stop(self) -> None:
-        """Wakes the threads that wait for a server, so that they do not hold up an interrupted run."""
+        """Wakes the threads that wait for a server,
+        so that they do not hold up an interrupted run.
+        """
         self.asking.stop.set()
 
     def _outcome(self, post: Post) -> Outcome:
@@ -98,6 +100,7 @@ class CaptionStep:
             if first := answer is None:
                 answer = self._answers[question.key] = Future()
         assert answer is not None
+        # outside of the lock, which others need to find out that they wait for the same answer
         if first:
             self._answer(question, answer)
         return answer.result()
@@ -112,6 +115,7 @@ class CaptionStep:
                 self.run.known += known
             answer.set_result(Outcome(str(kept["text"])) if known else self.asking.answer(question))
         except BaseException as error:
+            # whoever waits for this answer must not wait for ever
             self.stop()
             answer.set_exception(error)
 
@@ -156,31 +160,23 @@ def caption_posts(
         total: All rows, where the caller knows.
 
     Raises:
-        RequestError: If the captioner cannot be reached at all, with the reason; what was answered before is
-            kept.
+        RequestError: If the captioner cannot be reached at all, with the reason; what was answered
+            before is kept.
     """
     started = time.monotonic()
     run = CaptionRun()
+    image_limits, limits = image_limits or ImageLimits(decode_px=768), limits or Limits()
     step = CaptionStep(
-        captioner,
-        prompt,
-        store,
-        image_root=image_root,
-        image_limits=image_limits or ImageLimits(decode_px=768),
-        limits=limits or Limits(),
-        run=run,
+        captioner, prompt, store, image_root=image_root, image_limits=image_limits, limits=limits, run=run
     )
     memory: InMemory[CaptionRecord] = InMemory()
     feed: Feed[CaptionRecord] = Feed([_Counts(run), *(sinks or (memory,))])
+    where = f"what was answered is kept in {store.path}"
     try:
         run_step(
             posts,
             step,
-            Through(
-                feed,
-                line=CaptionRecord.model_dump_json,
-                where=f"what was answered is kept in {store.path}",
-            ),
+            Through(feed, line=CaptionRecord.model_dump_json, where=where),
             # one post a chunk: as many are asked at a time as the captioner has workers
             executor=Threads(captioner.workers, ahead=_AHEAD * captioner.workers),
             chunk_posts=1,
@@ -192,8 +188,7 @@ def caption_posts(
         step.stop()
         feed.discard()
         raise
-    run.records = memory.records
-    run.seconds = time.monotonic() - started
+    run.records, run.seconds = memory.records, time.monotonic() - started
     return run
 
 
@@ -246,6 +241,7 @@ def _question(
 def _digest(path: Path, limits: ImageLimits) -> str:
     """SHA-256 of the file and within which limits it is decoded."""
     try:
+        # the decoder refuses it in its own words, before gigabytes are read for a digest
         if path.stat().st_size > limits.max_bytes:
             decode_image(path, limits)
         with path.open("rb") as stream:

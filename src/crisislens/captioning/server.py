@@ -1,9 +1,9 @@
-"""Captions from any server that speaks the OpenAI chat interface: vLLM, llama.cpp, Ollama, LM Studio, or the
-service itself.
+"""Captions from any server that speaks the OpenAI chat interface: vLLM, llama.cpp, Ollama, LM
+Studio, or the service itself.
 
-The photo goes as a JPEG that was decoded and encoded anew (no metadata, no trick of a format survives),
-inline in the request. The key is read from an environment variable when a request is made; it is in no
-record, store, message or file.
+The photo goes as a JPEG that was decoded and encoded anew (no metadata, no trick of a format
+survives), inline in the request. The key is read from an environment variable when a request is
+made; it is in no record, store, message or file.
 """
 
 import base64
@@ -61,7 +61,9 @@ class ServerCaptioner(Captioner):
         self.address = check_address(options.url.rstrip("/") + "/chat/completions")
 
     def identity(self, post: Post) -> object:
-        """Model, size and temperature; not where the server stands, so that captions outlive a move."""
+        """Model, size and temperature; not where the server stands,
+        so that captions outlive a move.
+        """
         o = self.options
         return {"captioner": "server", "model": o.model, "side_px": o.side_px, "temperature": o.temperature}
 
@@ -70,6 +72,7 @@ class ServerCaptioner(Captioner):
     ) -> Answer:
         """One request."""
         assert pixels is not None
+        # at each request: the object holds no key that a dump or a repr could show
         key = os.environ.get(self.options.key_variable)
         photo: object = {
             "type": "image_url",
@@ -103,6 +106,7 @@ def build_server(spec: CaptionerSpec) -> ServerCaptioner:
 
 def _jpeg(pixels: UInt8[np.ndarray, "h w 3"], side_px: int) -> str:
     image = Image.fromarray(pixels)
+    # scales down only
     image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
@@ -121,8 +125,8 @@ def _answer(value: Any) -> Answer:
         raise AnswerError(f"the server's answer holds no text ({str(message)[:60]!r})")
     usage = value.get("usage")
     counted = usage.get("total_tokens") if isinstance(usage, dict) else None
-    # a server that does not count, or counts nonsense, is counted roughly: four characters a token, a photo
-    # as 600
+    # a server that does not count, or counts nonsense, is counted roughly: four characters a token,
+    # a photo as 600
     tokens = (
         counted
         if isinstance(counted, int) and not isinstance(counted, bool) and 0 < counted < 10**7

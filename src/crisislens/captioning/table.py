@@ -1,5 +1,5 @@
-"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made plain and
-cut like any other.
+"""Captions that exist already, from a CSV, TSV or JSONL file: joined to posts by id or photo, made
+plain and cut like any other.
 """
 
 from pathlib import Path
@@ -50,6 +50,7 @@ class TableCaptioner(Captioner):
             "captioner": "table",
             "table": self._mark,
             "post": post.id,
+            # a row may belong to the photo and not to the post, so both are part of the question
             "photo": post.image.path if post.image else "",
         }
 

@@ -1,9 +1,9 @@
-"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT, Qwen-VL
-and kin.
+"""Captions from an image-text-to-text model of transformers on this machine: LLaVA-1.5, LLaVA-NeXT,
+Qwen-VL and kin.
 
-A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is run.
-Decoding is greedy, so a caption can be made again. The chat template is the checkpoint's own; where it has
-none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
+A checkpoint is a hub name or a local folder; only safetensors are read, and no code from a hub is
+run. Decoding is greedy, so a caption can be made again. The chat template is the checkpoint's own;
+where it has none, LLaVA-1.5's (`USER: <image> … ASSISTANT:`) is used.
 """
 
 from typing import Any, Literal, cast
@@ -78,12 +78,13 @@ class TransformersCaptioner(Captioner):
         asked = inputs["input_ids"].shape[1]
         with torch.inference_mode():
             made = self.model.generate(**inputs, max_new_tokens=prompt.prompt.max_tokens, do_sample=False)
+        # what is generated begins with what was asked
         answer = self.processor.tokenizer.decode(made[0, asked:], skip_special_tokens=True)
         return Answer(answer.strip(), int(made.shape[1]))
 
     def chat(self, prompt: RenderedPrompt) -> str:
-        """The conversation as the model's template writes it, the system turn inside the user's where a
-        template knows none.
+        """The conversation as the model's template writes it, the system turn inside the user's
+        where a template knows none.
         """
         if getattr(self.processor, "chat_template", None) is None:
             return f"USER: {self.processor.image_token}\n{prompt.system} {prompt.user} ASSISTANT:"
@@ -96,6 +97,7 @@ class TransformersCaptioner(Captioner):
         except Exception:
             # templates refuse a system turn by whatever error their author thought of
             shown = ""
+        # some templates drop a system turn without a word
         if prompt.system[:40] not in shown:
             words[1] = {"type": "text", "text": f"{prompt.system}\n{prompt.user}"}
             shown = self.processor.apply_chat_template(
@@ -106,7 +108,8 @@ class TransformersCaptioner(Captioner):
 
 @CAPTIONERS.register("transformers")
 def build_transformers(spec: CaptionerSpec) -> TransformersCaptioner:
-    """An image-text-to-text model of transformers on this machine (LLaVA-1.5, LLaVA-NeXT, Qwen-VL, …).
+    """An image-text-to-text model of transformers on this machine (LLaVA-1.5,
+    LLaVA-NeXT, Qwen-VL, …).
 
     Raises:
         ConfigError: If an option does not fit `TransformersOptions`.
@@ -124,6 +127,7 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
         cast("Any", transformers.AutoProcessor),
     )
     name, revision = options.checkpoint, options.revision
+    # half precision is slow on a processor, which lacks it for some operations
     dtype = getattr(torch, options.dtype) if _device(options.device) != "cpu" else torch.float32
     try:
         model, info = models.from_pretrained(

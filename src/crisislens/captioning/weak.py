@@ -1,17 +1,17 @@
-r"""The offline captioner: labels of the compact image model put into a sentence, and text read in the photo.
-Weak, and says so.
+r"""The offline captioner: labels of the compact image model put into a sentence, and text read in
+the photo. Weak, and says so.
 
 With the pooled EfficientNet-lite2 vector $z$ and a linear head trained on web photos of 30 classes
 (`scripts/train_photo_labels.py`),
 
 $$p = \operatorname{softmax}\big(W z / \lVert z \rVert + b\big),$$
 
-the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows nothing else:
-not how many people, not how bad the damage, nothing outside its classes. Every record that it makes is marked
-weak, and no table mixes them with a describing model's.
+the caption names the classes with $p \geq \theta$, most probable first, at most three. It knows
+nothing else: not how many people, not how bad the damage, nothing outside its classes. Every record
+that it makes is marked weak, and no table mixes them with a describing model's.
 
-Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like the
-tweet.
+Text in the photo is read by the extra `crisislens[ocr]` where asked for. It is data of others, like
+the tweet.
 """
 
 import json
@@ -41,6 +41,7 @@ from crisislens.encoders.compact import EfficientNetImage
 __all__ = ["WeakCaptioner", "WeakOptions", "label_sentence"]
 
 _FORMAT = "crisislens-photo-labels-1"
+# probabilities from which a class is named plainly, and with a "perhaps"; at most so many classes
 _SURE, _PERHAPS, _MOST = 0.5, 0.15, 3
 
 
@@ -48,7 +49,9 @@ class WeakOptions(Config):
     """Options of the captioner `weak`."""
 
     read_text: bool = False
-    """Whether text in the photo is read; needs the extra `ocr` and takes about two seconds a photo."""
+    """Whether text in the photo is read; needs the extra `ocr` and takes
+    about two seconds a photo.
+    """
     least_confidence: float = Field(default=0.7, ge=0, le=1)
     """Below this confidence a line that was read is left out."""
     max_read_characters: int = Field(default=200, gt=0)
@@ -147,6 +150,7 @@ def _read(path: Path) -> tuple[Float[Tensor, "l d"], Float[Tensor, " l"]]:
         raise ModelError(
             f"{path} cannot be read ({error}); install crisislens again, or run scripts/train_photo_labels.py"
         ) from error
+    # the order of classes is that of the logits, so it must be the very list
     if metadata.get("format") != _FORMAT or json.loads(metadata.get("classes", "[]")) != list(PHOTO_LABELS):
         raise ModelError(
             f"{path} does not belong to this version of crisislens; install it again, or run "

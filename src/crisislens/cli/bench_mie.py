@@ -11,7 +11,7 @@ from crisislens.cli.console import say, say_progress, table
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
-    from crisislens.training.extraction.mie import Comparison
+    from crisislens.training.extraction.mie import SystemResult
 
 __all__ = ["mie", "show_mie"]
 
@@ -66,7 +66,8 @@ def mie(
 
     limit_threads(threads)
     from crisislens.nn.device import set_threads
-    from crisislens.training.extraction.mie import WITHOUT_CONTEXTS, run_mie
+    from crisislens.training.extraction.mie import run_mie
+    from crisislens.training.extraction.systems import WITHOUT_CONTEXTS
 
     set_threads(threads)
     rows = run_mie(
@@ -102,9 +103,9 @@ def show_mie(
     _print(rows)
 
 
-def _print(rows: "list[Comparison]") -> None:
+def _print(rows: "list[SystemResult]") -> None:
     """Prints a table a data set, published numbers below."""
-    from crisislens.training.extraction.mie import PUBLISHED
+    from crisislens.training.extraction.systems import PUBLISHED
 
     for data in dict.fromkeys(row.data for row in rows):
         lines = []

@@ -116,7 +116,7 @@ def caption(
         captioner.close()
     if run.failed:
         say_error(f"{run.failed} rows could not be read and have no caption; `crisislens analyze` names them")
-    say_notes(rows)
+    say_notes(rows, of_several="the first of each is captioned")
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     say(

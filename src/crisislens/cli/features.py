@@ -75,7 +75,7 @@ def features(
     broken = sum(any(note.startswith(EncodeStep.failure) for note in notes) for notes in cache.notes)
     if broken:
         say_error(f"{broken} posts could not be encoded and have no features; the cache's notes say why")
-    say_notes(source)
+    say_notes(source, of_several="the first of each is encoded")
     say(f"{len(cache)} posts in {out / cache.fingerprint}")
     reasons = "`crisislens analyze` names the rows that could not be read"
     refuse_empty(len(cache) - broken, unread + broken, what="encoded", where=reasons)

@@ -45,8 +45,16 @@ def open_posts(
     return read_posts(path, columns_of(pairs or ()) or None, encoding=encoding)
 
 
-def say_notes(source: "PostSource") -> None:
-    """Says what a reader must know of how posts were read; call it when they have been."""
-    notes = source.describe().get("notes")
+def say_notes(source: "PostSource", *, of_several: str = "") -> None:
+    """Says what a reader must know of how posts were read; call it when they have been.
+
+    Arguments:
+        source: The posts.
+        of_several: What the command did with posts of several photos, where it is not to look at all.
+    """
+    described = source.describe()
+    notes = described.get("notes")
     for note in notes if isinstance(notes, list) else ():
         say(f"note         {note}")
+    if of_several and (count := described.get("several_photos")):
+        say(f"note         {count} posts have several photos; {of_several}")

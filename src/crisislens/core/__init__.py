@@ -1,3 +1,3 @@
-"""Ground floor: errors, registry, configuration, fingerprints, optional packages, atomic files. Knows nothing
-of posts or tensors.
+"""Ground floor: errors, registry, configuration, fingerprints, optional packages, atomic files.
+Knows nothing of posts or tensors.
 """

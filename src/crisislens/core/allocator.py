@@ -1,7 +1,9 @@
-"""Freed memory kept by the process: training takes and gives back the same large blocks at every step.
+"""Freed memory kept by the process: training takes and gives back the same
+large blocks at every step.
 
-glibc asks the kernel for every block above a threshold and gives it back at once; each time the kernel fills
-it with zeros again, which is a good part of the time where small networks train on cached features.
+glibc asks the kernel for every block above a threshold and gives it back at once; each time the
+kernel fills it with zeros again, which is a good part of the time where small networks train on
+cached features.
 """
 
 import ctypes
@@ -17,12 +19,12 @@ _MOST_KEPT = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Lets malloc keep freed blocks for the next step; for processes that train, not for those that read a
-    stream of posts.
+    """Lets malloc keep freed blocks for the next step; for processes that train, not for those that
+    read a stream of posts.
 
     Returns:
-        Whether the C library took both settings; False where it is not glibc, which changes nothing but
-        speed.
+        Whether the C library took both settings; False where it is not glibc, which changes nothing
+        but speed.
     """
     if not sys.platform.startswith("linux"):
         return False

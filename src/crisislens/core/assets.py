@@ -1,9 +1,9 @@
 """What ships inside the package: one finder by kind and name, and the digests that it is held to.
 
-Everything lies under `assets/KIND/NAME`. `assets/SHA256SUMS` pins every weight file, in the form that
-`sha256sum --check` reads; a file that is found by its name is compared with it. The digests stand apart from
-the models' own configurations because two of those are older than digests in them, and to rewrite them would
-change the fingerprints that records and result files cite.
+Everything lies under `assets/KIND/NAME`. `assets/SHA256SUMS` pins every weight file, in the form
+that `sha256sum --check` reads; a file that is found by its name is compared with it. The digests
+stand apart from the models' own configurations because two of those are older than digests in them,
+and to rewrite them would change the fingerprints that records and result files cite.
 """
 
 from functools import lru_cache
@@ -56,6 +56,7 @@ def find(name_or_folder: str | Path, *, kind: str, marker: str, what: str) -> Pa
         ModelError: If it ships and a weight file of it is not the pinned one.
     """
     names = shipped(kind, marker)
+    # a name that ships wins over a folder of that name in the working folder
     if str(name_or_folder) in names:
         folder = names[str(name_or_folder)]
         verify(folder)
@@ -72,6 +73,7 @@ def find(name_or_folder: str | Path, *, kind: str, marker: str, what: str) -> Pa
 def pinned(path: Path) -> str | None:
     """The SHA-256 that a file which ships must have, 64 hex digits; None for any other file."""
     try:
+        # resolved on both sides: a checkout may be reached through a link
         inside = path.resolve().relative_to(asset().resolve())
     except ValueError:
         return None
@@ -79,7 +81,8 @@ def pinned(path: Path) -> str | None:
 
 
 def verify(path: Path) -> None:
-    """Compares a weight file, or all of a folder, with their pinned digests; files of users have none.
+    """Compares a weight file, or all of a folder, with their pinned digests;
+    files of users have none.
 
     Raises:
         ModelError: If one is damaged or of another release.

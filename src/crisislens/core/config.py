@@ -1,16 +1,17 @@
 """Configuration: frozen, strict, with units in the docstrings; read from YAML and overridden by
 `key.sub=value`.
 
-A file may name others under `include`, relative to itself; they are merged in order, its own keys last.
-Mappings are merged key by key, everything else is replaced. Included files must lie in the run file's folder
-or, where that stands below a folder named `configs`, in the nearest such folder: a run file that somebody
-sends reads nothing else of a computer.
+A file may name others under `include`, relative to itself; they are merged in order, its own keys
+last. Mappings are merged key by key, everything else is replaced. Included files must lie in the
+run file's folder or, where that stands below a folder named `configs`, in the nearest such folder:
+a run file that somebody sends reads nothing else of a computer.
 
-`KEY=VALUE` is read by what stands at KEY. Where a text, a path or one of several words is wanted, VALUE is
-taken as it stands (`data.root=no` is a path, `name=007` is a name); everywhere else it is read as YAML
-(`seeds=[0, 1]`, `lora=null`, `optimizer.learning_rate=1e-3`).
+`KEY=VALUE` is read by what stands at KEY. Where a text, a path or one of several words is wanted,
+VALUE is taken as it stands (`data.root=no` is a path, `name=007` is a name); everywhere else it is
+read as YAML (`seeds=[0, 1]`, `lora=null`, `optimizer.learning_rate=1e-3`).
 
-Values are checked by pydantic, so a wrong key or type is one sentence naming the key, never a stack trace.
+Values are checked by pydantic, so a wrong key or type is one sentence naming the key,
+never a stack trace.
 """
 
 import difflib
@@ -27,7 +28,8 @@ from crisislens.core.yaml_files import read_yaml
 
 __all__ = ["Config", "merged", "read_with_includes"]
 
-# not typing.Self: the shape checks of the tests decorate methods one by one, where beartype refuses it
+# not typing.Self: the shape checks of the tests decorate methods one by one,
+# where beartype refuses it
 C = TypeVar("C", bound="Config")
 
 _INCLUDE_DEPTH: Final = 5
@@ -49,7 +51,8 @@ class Config(BaseModel):
         on_top: Sequence[Path] = (),
         within: Path | None = None,
     ) -> C:
-        """Reads a YAML file with its includes and applies overrides such as `optimizer.learning_rate=1e-3`.
+        """Reads a YAML file with its includes and applies overrides such as
+        `optimizer.learning_rate=1e-3`.
 
         Arguments:
             path: The run file.
@@ -63,6 +66,7 @@ class Config(BaseModel):
         values: dict[str, Any] = {}
         for file in (path, *on_top):
             values = merged(values, read_with_includes(file, within=within))
+        # before the overrides: a path on the command line is the user's, not the file's
         values = cls.adapt_files(values)
         for pair in overrides or []:
             values = merged(values, parse_setting(pair, cls))
@@ -111,8 +115,8 @@ def read_with_includes(path: Path, *, within: Path | None = None) -> dict[str, A
 
     Arguments:
         path: The run file.
-        within: The folder that included files must lie in; by default the nearest folder above that is named
-            `configs`, else the file's own.
+        within: The folder that included files must lie in; by default the nearest folder above that
+            is named `configs`, else the file's own.
 
     Raises:
         ConfigError: If a file is missing, unreadable, no mapping, or lies outside.
@@ -121,7 +125,8 @@ def read_with_includes(path: Path, *, within: Path | None = None) -> dict[str, A
 
 
 class _Includes:
-    """Reads files within a folder; counts them, as a file that includes itself twice would grow fast.
+    """Reads files within a folder; counts them, as a file that includes
+    itself twice would grow fast.
 
     Arguments:
         root: The folder, resolved.
@@ -133,6 +138,7 @@ class _Includes:
     def read(self, path: Path, depth: int) -> dict[str, Any]:
         """The values of a file over those that it includes."""
         self.files += 1
+        # depth ends a circle; the number ends files that include two others each, level by level
         if depth == 0 or self.files > _MOST_FILES:
             raise ConfigError(
                 f"{path} is included more than {_INCLUDE_DEPTH} files deep or with more than {_MOST_FILES} "
@@ -141,6 +147,7 @@ class _Includes:
         own = read_yaml(path)
         if not isinstance(own, dict):
             raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")
+        # taken out, since no configuration has such a key
         names = own.pop("include", None) or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ConfigError(
@@ -153,6 +160,7 @@ class _Includes:
 
     def _inside(self, path: Path, name: str) -> Path:
         file = path.parent / name
+        # links are followed first, so that none leads out
         if not file.resolve().is_relative_to(self.root):
             raise ConfigError(
                 f"{path} includes {name}, which lies outside of {self.root}; included files must lie in the "
@@ -163,6 +171,7 @@ class _Includes:
 
 def _include_root(path: Path) -> Path:
     folder = path.absolute().parent
+    # the nearest one, so that a project within another's `configs` reads its own
     named = [parent for parent in (folder, *folder.parents) if parent.name == _ROOT]
     return (named[0] if named else folder).resolve()
 

@@ -1,9 +1,10 @@
-"""Large files from a server: resumed where they were cut off, never taken for whole before they are.
+"""Large files from a server: resumed where they were cut off,
+never taken for whole before they are.
 
-What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or Last-Modified) and
-how large the whole is. A restart asks for the rest with `Range` and `If-Range`, so a server whose file has
-changed sends it anew instead of the end of another one. The file gets its name when its size is the one that
-the server told; what is *in* it only a digest can tell.
+What has arrived lies in `NAME.part`, and `NAME.part.json` says of which version (ETag or
+Last-Modified) and how large the whole is. A restart asks for the rest with `Range` and `If-Range`,
+so a server whose file has changed sends it anew instead of the end of another one. The file gets
+its name when its size is the one that the server told; what is *in* it only a digest can tell.
 """
 
 import ipaddress
@@ -33,6 +34,7 @@ __all__ = ["check_download_address", "download"]
 ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
+# left free on the disk: other programs fail in worse ways than we do
 _SPARE_BYTES: Final = 64 * 1024 * 1024
 _LONGEST_WAIT_S: Final = 60.0
 
@@ -53,7 +55,8 @@ class _Version:
 
 
 def check_download_address(url: str) -> str:
-    """The address, if it is https, or http of this computer itself (a local mirror, a tunnel, a test).
+    """The address, if it is https, or http of this computer itself (a
+    local mirror, a tunnel, a test).
 
     Raises:
         InputError: If it is not.
@@ -84,10 +87,10 @@ def download(
         to: Where the file goes; `NAME.part` and `NAME.part.json` lie beside it until it is whole.
         max_bytes: The largest file that is taken.
         block_timeout_s: Deadline of each block of 1 MiB, in seconds.
-        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets the count
-            back.
-        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks for more
-            gets it, up to a minute.
+        attempts: How often in a row nothing may arrive before it is given up; whatever arrives sets
+            the count back.
+        wait_s: Wait before the second attempt, in seconds; doubled each time. A server that asks
+            for more gets it, up to a minute.
         progress: Told the bytes so far and the total.
 
     Returns:
@@ -109,8 +112,8 @@ def download(
                 url, part, max_bytes=max_bytes, block_timeout_s=block_timeout_s, progress=progress
             )
         except RequestError as error:
-            # more than ever, not more than before: a server that cuts off and starts anew for ever would
-            # never be given up
+            # more than ever, not more than before: a server that cuts off and starts anew for ever
+            # would never be given up
             failures = 1 if _size(part) > most else failures + 1
             most = max(most, _size(part))
             if not error.transient or failures >= attempts:
@@ -136,51 +139,65 @@ def _fetch(
     known, have = _known(part, url), _size(part)
     if known is not None and have == known.total:
         return known
+    # without a mark nobody can tell whether the rest belongs to what is here
     if known is None or not known.mark or have > known.total:
         known, have = None, 0
-    headers = {}
-    if known is not None and have:
-        headers = {"Range": f"bytes={have}-", "If-Range": known.mark}
-    try:
-        answer = open_stream(url, headers=headers, timeout_s=block_timeout_s)
-    except RequestError as error:
-        if error.status == 416 and have:
-            _forget(part)
-            raise RequestError(
-                f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True
-            ) from None
-        raise
-    with answer:
+    with _opened(url, part, known, have, block_timeout_s) as answer:
+        # where redirects led counts, not where they began
         check_download_address(answer.url)
         if (coding := answer.headers.get("Content-Encoding", "identity")) != "identity":
             raise RequestError(
                 f"{shown_address(url)} answers in the coding {coding!r:.40}, which was not asked for"
             )
         start, total = _announced(answer, url)
+        # a server may ignore Range and send all of it; any other start leaves a hole or an overlap
         if start not in (0, have) or (known is not None and start and total != known.total):
             _forget(part)
             raise RequestError(
                 f"{shown_address(url)} sent another part than was asked for; it starts anew", transient=True
             )
-        if total > max_bytes:
-            raise RequestError(
-                f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the "
-                f"right address?"
-            )
-        if (free := shutil.disk_usage(part.parent).free) < total - start + _SPARE_BYTES:
-            raise InputError(
-                f"{part.parent} has {free} bytes free and the download needs {total - start}; give a folder "
-                f"with more room"
-            )
+        _check_room(url, part.parent, start, total, max_bytes)
         version = _Version(url, _mark(answer), total)
         with part.open("r+b" if start else "wb") as stream:
-            # the note after the cut: a note about a new version must not stand beside the bytes of an old one
+            # the note after the cut: a note about a new version must not
+            # stand beside the bytes of an old one
             atomic_write(_note(part), json.dumps(asdict(version)))
             stream.seek(start)
             _copy(answer, stream.write, url, start, total, block_timeout_s, progress)
             stream.flush()
             os.fsync(stream.fileno())
     return version
+
+
+def _opened(url: str, part: Path, known: _Version | None, have: int, timeout_s: float) -> Answer:
+    """The answer that holds the file, or the rest of it behind the first `have` bytes."""
+    headers = {}
+    if known is not None and have:
+        headers = {"Range": f"bytes={have}-", "If-Range": known.mark}
+    try:
+        return open_stream(url, headers=headers, timeout_s=timeout_s)
+    except RequestError as error:
+        # 416: the file has become shorter than what is here
+        if error.status == 416 and have:
+            _forget(part)
+            raise RequestError(
+                f"{shown_address(url)} no longer holds what was begun; it starts anew", transient=True
+            ) from None
+        raise
+
+
+def _check_room(url: str, folder: Path, start: int, total: int, max_bytes: int) -> None:
+    """Refuses a file that is larger than expected, or than the disk."""
+    if total > max_bytes:
+        raise RequestError(
+            f"{shown_address(url)} is {total} bytes large, more than the {max_bytes} expected; is it the "
+            f"right address?"
+        )
+    if (free := shutil.disk_usage(folder).free) < total - start + _SPARE_BYTES:
+        raise InputError(
+            f"{folder} has {free} bytes free and the download needs {total - start}; give a folder "
+            f"with more room"
+        )
 
 
 def _copy(
@@ -201,8 +218,10 @@ def _copy(
             piece = piece[: total - done]
             write(piece)
             block, done = block + len(piece), done + len(piece)
+            # not waiting for the end of the stream, which some servers hold open
             if done == total:
                 break
+            # a deadline a block, not a whole: a slow line may take hours for gigabytes, and is fine
             if block >= _BLOCK_BYTES:
                 progress(done, total)
                 block, deadline = 0, time.monotonic() + timeout_s
@@ -225,6 +244,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
             unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
             ends, _, total = span.partition("/")
             first, _, last = ends.partition("-")
+            # a part that does not reach the end is another one than was asked for
             if unit != "bytes" or int(last) != int(total) - 1 or not 0 <= int(first) <= int(last):
                 raise ValueError(span)
             return int(first), int(total)
@@ -241,6 +261,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
 def _mark(answer: Answer) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change."""
     tag = str(answer.headers.get("ETag", ""))
+    # weak tags (W/...) say equal meaning, not equal bytes, and If-Range refuses them
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))
 
 

@@ -1,8 +1,8 @@
-"""One error tree. Every message says what was given, what was expected and what to do; the class carries the
-exit code and HTTP status.
+"""One error tree. Every message says what was given, what was expected and what to do; the class
+carries the exit code and HTTP status.
 
-Only what derives from `CrisisLensError` is shown to a user as one line; anything else is a bug and keeps its
-stack trace.
+Only what derives from `CrisisLensError` is shown to a user as one line; anything else is a bug and
+keeps its stack trace.
 """
 
 from typing import ClassVar
@@ -10,15 +10,19 @@ from typing import ClassVar
 __all__ = [
     "CacheError",
     "ConfigError",
+    "ConflictError",
     "CrisisLensError",
     "DataError",
     "ImageError",
     "InputError",
     "MissingExtraError",
     "ModelError",
+    "NotFoundError",
     "NotRegisteredError",
     "RunError",
     "StoppedError",
+    "StoreError",
+    "StoreFullError",
     "TerminatedError",
 ]
 
@@ -52,8 +56,8 @@ class ImageError(DataError):
     """One image cannot be decoded within the limits; the post goes on without it.
 
     Arguments:
-        reason: A short machine-readable word (`missing`, `too_large`, `truncated`, …) that is recorded with
-            the post.
+        reason: A short machine-readable word (`missing`, `too_large`, `truncated`, …) that is
+            recorded with the post.
         message: The sentence for people.
     """
 
@@ -104,3 +108,38 @@ class TerminatedError(StoppedError):
     """The system stopped the command (SIGTERM)."""
 
     exit_code = 143
+
+
+class StoreError(CrisisLensError):
+    """The store of the service cannot be opened, read or written; nothing is half-written."""
+
+    exit_code = 8
+    http_status = 503
+
+
+class NotFoundError(InputError):
+    """What was asked for by its number or name is not in the store."""
+
+    http_status = 404
+
+
+class ConflictError(InputError):
+    """What was asked for goes against what is there, as where another reviewer holds the post."""
+
+    http_status = 409
+
+
+class StoreFullError(StoreError):
+    """The queue or the disk is full: nothing was accepted, and the sender should come again.
+
+    Arguments:
+        message: The sentence for people.
+        retry_after_s: When to come again, in seconds.
+        status: 429 where the queue is full, 507 where the disk is.
+    """
+
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: int = 30, status: int = 429) -> None:
+        super().__init__(message)
+        self.retry_after_s, self.status = retry_after_s, status

@@ -1,5 +1,5 @@
-"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is killed;
-and one writer a folder.
+"""Atomic files: a reader sees the old content or the new, never half of one, whenever the writer is
+killed; and one writer a folder.
 """
 
 import os
@@ -20,12 +20,13 @@ LOCK = ".crisislens.lock"
 
 @contextmanager
 def sole_writer(folder: Path, *, lock: str = LOCK, busy: str = "") -> Iterator[None]:
-    """Holds a folder, made if it is not there, against other runs; the system lets go of it when the process
-    is killed.
+    """Holds a folder, made if it is not there, against other runs; the system lets go of it when
+    the process is killed.
 
     Arguments:
         folder: The folder.
-        lock: The name of the file in it that is held; runs that hold different ones may write side by side.
+        lock: The name of the file in it that is held;
+            runs that hold different ones may write side by side.
         busy: What is said where another run holds it; by default a sentence about the folder.
 
     Raises:
@@ -33,6 +34,7 @@ def sole_writer(folder: Path, *, lock: str = LOCK, busy: str = "") -> Iterator[N
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # at once or not at all: a second run that waits looks to its user like one that hangs
         held = FileLock(folder / lock, timeout=0)
         held.acquire()
     except Timeout:
@@ -58,11 +60,12 @@ def sole_writer(folder: Path, *, lock: str = LOCK, busy: str = "") -> Iterator[N
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes a file beside its place, flushes it to disk and renames it; makes missing parent folders. Text
-    is UTF-8.
+    """Writes a file beside its place, flushes it to disk and renames it; makes missing parent
+    folders. Text is UTF-8.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    # in the same folder: a rename is atomic within one file system only
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -1,8 +1,8 @@
 """Fingerprints: what is cached or reported names exactly what it was made from.
 
-A fingerprint is the first 16 hex digits (64 bits) of BLAKE2b over canonical JSON (sorted keys, no spaces, no
-NaN) or over file bytes. 64 bits are ample against accident; against malice (weights from somebody's package)
-`sha256_of_file` is compared with a pinned digest instead.
+A fingerprint is the first 16 hex digits (64 bits) of BLAKE2b over canonical JSON (sorted keys, no
+spaces, no NaN) or over file bytes. 64 bits are ample against accident; against malice (weights from
+somebody's package) `sha256_of_file` is compared with a pinned digest instead.
 """
 
 import hashlib
@@ -17,7 +17,8 @@ _BLOCK_BYTES = 1 << 20
 
 
 def fingerprint(value: object) -> str:
-    """The fingerprint of any value that JSON can hold; mappings are compared without regard to order.
+    """The fingerprint of any value that JSON can hold;
+    mappings are compared without regard to order.
 
     >>> fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     True
@@ -30,12 +31,13 @@ def fingerprint(value: object) -> str:
 
 
 def fingerprint_lines(lines: Iterable[str]) -> str:
-    """The fingerprint of a sequence of strings; order counts, and a line break inside a line is not a new
-    line.
+    """The fingerprint of a sequence of strings; order counts, and a line break inside a line is not
+    a new line.
     """
     digest = hashlib.blake2b()
     for line in lines:
         data = line.encode("utf-8", "surrogatepass")
+        # the length before each line: otherwise ["ab"] and ["a", "b"] would be one
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:_DIGITS]
 

@@ -1,29 +1,31 @@
 """The one door to the network: requests with a deadline, a size cap and typed failures.
 
-What a server says is untrusted. A deadline holds for the whole body, so a server that sends one byte a second
-does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and nothing else. Redirects stay
-within http and https, never lead from https to http, and take no key and no body to another server. Proxies
-that the environment names are used, as every tool on the computer does.
+What a server says is untrusted. A deadline holds for the whole body, so a server that sends one
+byte a second does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and
+nothing else. Redirects stay within http and https, never lead from https to http, and take no key
+and no body to another server. Proxies that the environment names are used, as every tool on the
+computer does.
 
-The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a request, nothing
-is shared between threads. An `openai` client would bring its own retries, pool and errors for the one request
-that captioning makes (`captioning.server`); here that request has the limits that all others have.
+The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a
+request, nothing is shared between threads. An `openai` client would bring its own retries, pool and
+errors for the one request that captioning makes (`captioning.server`); here that request has the
+limits that all others have.
 """
 
 import functools
 import json
 import ssl
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
-from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.core.errors import InputError
+from crisislens.core.http_answers import Answer, CutOffError, RequestError, shown_address, translated
 
 __all__ = [
     "Answer",
@@ -37,7 +39,9 @@ __all__ = [
 ]
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+# of what a server says with an error; the rest may be a page of HTML
 _SAID_BYTES: Final = 400
+# 520 to 524 are Cloudflare's, 529 is what overloaded model servers send
 _TRANSIENT: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 10
@@ -45,29 +49,6 @@ _FOR_ANYBODY: Final = frozenset(
     {"user-agent", "accept", "accept-encoding", "connection", "range", "if-range"}
 )
 """Headers that may go to a server that was not asked for; all others may hold a key."""
-
-
-class RequestError(CrisisLensError):
-    """A request that was not answered as it should.
-
-    Arguments:
-        message: The sentence for people.
-        status: The HTTP status, or 0 where there was no answer.
-        transient: Whether the same request may succeed later.
-        wait_s: How long the server asks to wait, in seconds; None where it does not say.
-    """
-
-    http_status = 502
-
-    def __init__(
-        self, message: str, *, status: int = 0, transient: bool = False, wait_s: float | None = None
-    ) -> None:
-        super().__init__(message)
-        self.status, self.transient, self.wait_s = status, transient, wait_s
-
-
-class CutOffError(RequestError):
-    """An answer that ended before it was whole."""
 
 
 @dataclass(frozen=True)
@@ -81,52 +62,6 @@ class Response:
 
     value: Any
     seconds: float
-
-
-class Answer:
-    """An answer that is open for reading, to be used as a context manager.
-
-    Arguments:
-        client: Closed with it.
-        response: The opened response.
-        timeout_s: Deadline of each piece, for messages, in seconds.
-
-    Attributes:
-        status: The HTTP status.
-        reason: The word for it that the server gave.
-        headers: Its headers, by names in any case.
-        url: Where it came from, after redirects.
-    """
-
-    def __init__(self, client: httpx2.Client, response: httpx2.Response, timeout_s: float) -> None:
-        self._client, self._response, self._timeout_s = client, response, timeout_s
-        self.status: int = response.status_code
-        self.reason = response.reason_phrase
-        self.headers: Mapping[str, str] = response.headers
-        self.url = str(response.url)
-
-    def pieces(self) -> Iterator[bytes]:
-        """The body as it arrives, as it was sent (no coding is undone).
-
-        Raises:
-            CutOffError: If it ends too early.
-            RequestError: If nothing more arrives in time, or the connection is lost.
-        """
-        with _translated(self.url, self._timeout_s):
-            yield from self._response.iter_raw()
-
-    def close(self) -> None:
-        """Ends the connection."""
-        self._response.close()
-        self._client.close()
-
-    def __enter__(self) -> "Answer":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def check_address(url: str) -> str:
@@ -178,6 +113,7 @@ def ask_json(
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
+        # transient: overloaded servers and proxies send pages of HTML with status 200
         raise RequestError(
             f"{shown_address(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?",
             transient=True,
@@ -195,29 +131,24 @@ def open_stream(url: str, *, headers: Mapping[str, str] | None = None, timeout_s
     return _opened(url, headers=headers or {}, data=None, timeout_s=timeout_s)
 
 
-def shown_address(url: str) -> str:
-    """Scheme, host and path of an address: neither a password nor a key of the query belongs into a
-    message.
-    """
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _opened(url: str, *, headers: Mapping[str, str], data: bytes | None, timeout_s: float) -> Answer:
     """Sends a request, follows redirects and opens the answer, if it is none of an error."""
     sent: Mapping[str, str] = {
         "User-Agent": "crisislens",
+        # the cap is on what is sent: a small packed body may unpack to gigabytes
         "Accept-Encoding": "identity",
         "Connection": "close",
         **headers,
     }
     check_address(url)
     _check_headers(sent)
+    # followed by ourselves, since each step is checked before anything is sent there
     for _ in range(_MOST_REDIRECTS):
         answer = _asked(url, sent, data, timeout_s)
         target = answer.headers.get("Location")
         if answer.status not in _REDIRECTS or target is None:
             break
+        # the connection is not used again: what is sent next may go to another server
         answer.close()
         url, sent = _redirected(url, target, sent, with_body=data is not None)
     else:
@@ -233,7 +164,7 @@ def _asked(url: str, headers: Mapping[str, str], data: bytes | None, timeout_s: 
     client = _client(url, timeout_s)
     try:
         request = client.build_request("GET" if data is None else "POST", url, headers=headers, content=data)
-        with _translated(url, timeout_s):
+        with translated(url, timeout_s):
             return Answer(client, client.send(request, stream=True), timeout_s)
     except BaseException:
         client.close()
@@ -325,24 +256,6 @@ def _refusal(url: str, answer: Answer, timeout_s: float) -> RequestError:
         transient=answer.status in _TRANSIENT,
         wait_s=_wait_s(answer.headers.get("Retry-After")),
     )
-
-
-@contextmanager
-def _translated(url: str, timeout_s: float) -> Iterator[None]:
-    """Turns what httpx2 raises while asking or reading into `RequestError`."""
-    shown = shown_address(url)
-    try:
-        yield
-    except httpx2.TimeoutException:
-        raise RequestError(
-            f"{shown} did not answer within {timeout_s:g} s; raise the timeout", transient=True
-        ) from None
-    except httpx2.RemoteProtocolError as error:
-        raise CutOffError(f"{shown} cut its answer off or speaks no HTTP ({error})", transient=True) from None
-    except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-        raise RequestError(
-            f"{shown} cannot be reached ({error}); is it running, is there a network?", transient=True
-        ) from None
 
 
 def _wait_s(given: str | None) -> float | None:

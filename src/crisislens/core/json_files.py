@@ -1,5 +1,5 @@
-"""JSON that somebody else may have written, such as the configuration of a model: an object, or one sentence
-on why it is none. Never a stack trace, whatever the bytes are.
+"""JSON that somebody else may have written, such as the configuration of a model: an object, or one
+sentence on why it is none. Never a stack trace, whatever the bytes are.
 """
 
 import json
@@ -24,7 +24,8 @@ def read_object(path: Path, *, advice: str) -> dict[str, Any]:
         advice: What to do about a file that cannot be read, the end of the sentence.
 
     Raises:
-        ModelError: If it is missing, no regular file, too large, not UTF-8, not JSON, too deep or no object.
+        ModelError: If it is missing, no regular file, too large, not UTF-8, not JSON,
+            too deep or no object.
     """
     try:
         # a pipe would be waited for, and a device never ends
@@ -43,7 +44,10 @@ def read_object(path: Path, *, advice: str) -> dict[str, Any]:
 
 
 def _check(values: dict[str, Any]) -> None:
-    """Refuses what later steps could not write again: deep nesting, and halves of surrogate pairs."""
+    """Refuses what later steps could not write again:
+    deep nesting, and halves of surrogate pairs.
+    """
+    # a list of our own instead of recursion, which deep nesting would end with a stack trace
     waiting: list[tuple[object, int]] = [(values, 1)]
     while waiting:
         value, depth = waiting.pop()

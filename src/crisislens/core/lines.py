@@ -1,8 +1,8 @@
 """Lines of data and of messages.
 
-`str.splitlines` also cuts at characters that stand inside of posts (U+2028, U+2029, U+0085, vertical tab,
-form feed), so a JSON line that holds one falls apart. Data is cut at `\\n` and nowhere else; a test greps for
-the other way.
+`str.splitlines` also cuts at characters that stand inside of posts (U+2028, U+2029, U+0085,
+vertical tab, form feed), so a JSON line that holds one falls apart. Data is cut at `\\n` and
+nowhere else; a test greps for the other way.
 """
 
 __all__ = ["cut_lines", "first_line"]
@@ -15,7 +15,8 @@ def cut_lines(text: str) -> list[str]:
         text: The text, as of a file.
 
     Returns:
-        The lines without their ends; what stands behind the last end is a line only if it is not empty.
+        The lines without their ends; what stands behind the last end is a
+        line only if it is not empty.
 
     >>> cut_lines('{"text": "a\u2028b"}\r\n\n{}\n')
     ['{"text": "a\u2028b"}', '', '{}']
@@ -27,7 +28,8 @@ def cut_lines(text: str) -> list[str]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an exception says, or its kind where it says nothing: for our own sentences.
+    """The first line of what an exception says, or its kind where it says nothing:
+    for our own sentences.
 
     >>> first_line(ValueError("too long\\nat line 3"))
     'too long'

@@ -1,19 +1,20 @@
-"""Registries: a class registers itself by decorator, or an installed package brings it by an entry point; a
-failed look-up lists the names and the nearest one.
+"""Registries: a class registers itself by decorator, or an installed package brings it by an entry
+point; a failed look-up lists the names and the nearest one.
 
 A name is looked for in three places, in this order:
 
 1. what was registered by decorator;
-2. the registry's own table of `module:attribute` strings, each imported when it is first asked for, so that
-   a registry can stand below the modules that fill it;
-3. the entry points of the registry's group in all installed packages, such as `crisislens.annotators`. They
-   are loaded at the first look-up that found nothing, or when the registry is listed, and not before: a run
-   with our own parts alone executes no code of others. `names()` lists without loading.
+2. the registry's own table of `module:attribute` strings, each imported when it is first asked for,
+   so that a registry can stand below the modules that fill it;
+3. the entry points of the registry's group in all installed packages, such as
+   `crisislens.annotators`. They are loaded at the first look-up that found nothing, or when the
+   registry is listed, and not before: a run with our own parts alone executes no code of others.
+   `names()` lists without loading.
 
-Rules for plug-ins: one that cannot be loaded costs itself only, and a failed look-up names it with its error.
-A name of ours stays ours: the plug-in's is not loaded. Of two plug-ins with one name that of the package
-first in the alphabet counts. What was left out is never silent: `problems()` says it in sentences, and so
-does every failed look-up.
+Rules for plug-ins: one that cannot be loaded costs itself only, and a failed look-up names it with
+its error. A name of ours stays ours: the plug-in's is not loaded. Of two plug-ins with one name
+that of the package first in the alphabet counts. What was left out is never silent: `problems()`
+says it in sentences, and so does every failed look-up.
 """
 
 import difflib
@@ -47,8 +48,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     Arguments:
         kind: What it holds, in the singular, for sentences.
-        group: The group of entry points that installed packages add to it; empty for a registry that only its
-            own modules fill.
+        group: The group of entry points that installed packages add to it; empty for a registry
+            that only its own modules fill.
         ours: From names to `module:attribute` of our own, imported when first asked for.
     """
 
@@ -61,7 +62,8 @@ class Registry(Mapping[str, T], Generic[T]):
         self._broken: dict[str, str] = {}
         self._left_out: list[str] = []
         self._seeking = self._sought = False
-        # chunks of a run are in work in several threads, and a plug-in may look names up while it is imported
+        # chunks of a run are in work in several threads,
+        # and a plug-in may look names up while it is imported
         self._lock = RLock()
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -73,6 +75,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
         def add(entry: T) -> T:
             with self._lock:
+                # a module of ours that is imported late still wins over a plug-in that came first
                 if name in self._foreign:
                     self._leave_out(name, self._foreign.pop(name))
                 elif name in self._entries or name in self._ours:
@@ -89,6 +92,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """All names, those of plug-ins as their packages declare them, without loading any."""
+        # what a package declares is enough for a list; loading is for those who ask for one
         return tuple(dict.fromkeys((*self._names(), *(point.name for point in self._points()))))
 
     def origin(self, name: str) -> str:
@@ -100,8 +104,10 @@ class Registry(Mapping[str, T], Generic[T]):
         """Looks a name up.
 
         Raises:
-            NotRegisteredError: With all names and the nearest one, and the plug-ins that could not be loaded.
+            NotRegisteredError: With all names and the nearest one,
+                and the plug-ins that could not be loaded.
         """
+        # without the lock: importing may take seconds, and doing it twice gives the same thing
         if name not in self._entries and name in self._ours:
             self._entries[name] = cast(T, _imported(self._ours[name]))
         if name not in self._entries:
@@ -151,8 +157,8 @@ class Registry(Mapping[str, T], Generic[T]):
             self._sought = True
 
     def _points(self) -> list[EntryPoint]:
-        """The entry points of the group. Names become parts of commands and of files, so others than plain
-        ones are passed over.
+        """The entry points of the group. Names become parts of commands and of files, so others
+        than plain ones are passed over.
         """
         found = entry_points(group=self.group) if self.group else ()
         plain = [point for point in found if _PLAIN.fullmatch(point.name)]
@@ -165,6 +171,7 @@ class Registry(Mapping[str, T], Generic[T]):
             return
         try:
             thing = point.load()
+        # a module may end the process while it is imported, as scripts do
         except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_CHARACTERS]
             self._broken.setdefault(

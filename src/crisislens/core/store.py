@@ -1,9 +1,9 @@
-"""A store of what was once asked of somebody else: keyed by the content of the question, so that nothing is
-ever asked twice.
+"""A store of what was once asked of somebody else: keyed by the content of the question, so that
+nothing is ever asked twice.
 
-One SQLite file; values are JSON. Several threads and processes may use it at once; what `put` returned from
-is on disk, whenever the process is killed. Keys are made by `content_key`: SHA-256 over canonical JSON, wide
-enough that nobody can make two questions share one.
+One SQLite file; values are JSON. Several threads and processes may use it at once; what `put`
+returned from is on disk, whenever the process is killed. Keys are made by `content_key`: SHA-256
+over canonical JSON, wide enough that nobody can make two questions share one.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from crisislens.core.errors import CacheError
 
 __all__ = ["Store", "content_key"]
 
+# for another process to finish its statement, in seconds
 _WAIT_S = 30.0
 
 
@@ -55,6 +56,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
+            # readers do not wait for a writer, and a killed writer leaves a file that can be read
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s REAL "
@@ -66,7 +68,8 @@ class Store:
             ) from error
 
     def get(self, key: str) -> Any:
-        """The value of a key; None where there is none or it cannot be read, so that it is asked for again.
+        """The value of a key; None where there is none or it cannot be read,
+        so that it is asked for again.
 
         Raises:
             CacheError: If the file cannot be read.
@@ -75,6 +78,7 @@ class Store:
             row = self._base.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
         try:
             return None if row is None else json.loads(row[0])
+        # damage costs one question, not the run
         except ValueError:
             return None
 

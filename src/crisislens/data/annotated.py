@@ -1,18 +1,20 @@
-"""Posts of one's own with their entities and relations marked by characters: what `crisislens extract`
-writes, corrected by a person.
+"""Posts of one's own with their entities and relations marked by characters: what
+`crisislens extract` writes, corrected by a person.
 
-A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a row a post:
+A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a
+row a post:
 
-    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9, "end":
-    14}], "relations": []}
+    {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9,
+    "end": 14}], "relations": []}
 
-`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one); `relations` name
-`type`, `head` and `tail`, these by their places in `entities`, and leave out pairs without a relation. An
-entity whose `type` is null is struck out: it keeps its place in the list, so that relations go on meaning
-what they meant, and goes with the relations that it had. Further fields are left alone. Words are cut as the
-product cuts them (`data.post_words`). An entity that begins or ends within a word takes all of it and is
-counted; one whose places are not in the text, hold no word, or hold another `text` than the entity says, is
-an error: they are those of another text.
+`start` and `end` count characters of `text`, end exclusive (in CSV a line break is one);
+`relations` name `type`, `head` and `tail`, these by their places in `entities`, and leave out pairs
+without a relation. An entity whose `type` is null is struck out: it keeps its place in the list, so
+that relations go on meaning what they meant, and goes with the relations that it had. Further
+fields are left alone. Words are cut as the product cuts them (`data.post_words`). An entity that
+begins or ends within a word takes all of it and is counted; one whose places are not in the text,
+hold no word, or hold another `text` than the entity says, is an error:
+they are those of another text.
 """
 
 import json
@@ -36,12 +38,12 @@ class AnnotatedTable:
     """One file, read.
 
     Attributes:
-        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed or not
-            read, are left out.
+        posts: Its posts, in order; those without a word, and rows that `extract` marked as failed
+            or not read, are left out.
         widened: Entities that began or ended within a word.
         without_words: How many were left out.
-        relations_unread: Places, among the posts, of those in which `extract` did not look for relations and
-            nobody marked one; having none there says nothing.
+        relations_unread: Places, among the posts, of those in which `extract` did not look for
+            relations and nobody marked one; having none there says nothing.
     """
 
     posts: list[AnnotatedPost]
@@ -70,33 +72,19 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
         where = f"row {number} of {path.name}"
         if row is None:
             raise DataError(f"{where} cannot be read; {_EXPECTED}")
-        # a person may have filled in what was not read
-        unread = _denied(row.get("read")) and not _list({"entities": [], **row}, "entities", where)
-        left_out = unread or not _denied(row.get("failed") or False)
-        text = "" if left_out else _text(row, where)
+        text = "" if _left_out(row, where) else _text(row, where)
         words = placed_words(text)
         if not words:
             empty += 1
             continue
-        entities = _list(row, "entities", where)
-        kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
-        found = [_mention(entities[i], text, words, where) for i in kept]
-        widened += sum(wide for _, wide in found)
-        relations = [
-            _link(relation, len(entities), where)
-            for relation in _list({"relations": [], **row}, "relations", where)
-        ]
-        links = tuple(
-            Link(kept.index(x.head), kept.index(x.tail), x.type)
-            for x in relations
-            if {x.head, x.tail} <= {*kept}
-        )
+        mentions, links, wide = _marks(row, text, words, where)
+        widened += wide
         image = row.get("image")
         posts.append(
             AnnotatedPost(
                 id=str(row.get("id") or f"{split}-{number - 1:06d}"),
                 words=tuple(word.text for word in words),
-                mentions=tuple(m for m, _ in found),
+                mentions=mentions,
                 links=links,
                 image=str(image) if image else None,
                 split=split,
@@ -109,6 +97,30 @@ def read_annotated(path: Path, *, split: str = "train") -> AnnotatedTable:
     return AnnotatedTable(posts, widened, empty, frozenset(relations_unread))
 
 
+def _left_out(row: Mapping[str, object], where: str) -> bool:
+    """Whether `extract` marked a row as failed or not read, and nobody filled it in since."""
+    # a person may have filled in what was not read
+    unread = _denied(row.get("read")) and not _list({"entities": [], **row}, "entities", where)
+    return unread or not _denied(row.get("failed") or False)
+
+
+def _marks(
+    row: Mapping[str, object], text: str, words: list[PlacedWord], where: str
+) -> tuple[tuple[Mention, ...], tuple[Link, ...], int]:
+    """The mentions and links of a row, and how many mentions began or ended within a word."""
+    entities = _list(row, "entities", where)
+    # a type of null is how people strike an entity out without renumbering the relations
+    kept = [i for i, entity in enumerate(entities) if entity.get("type", "") is not None]
+    found = [_mention(entities[i], text, words, where) for i in kept]
+    links: list[Link] = []
+    for relation in _list({"relations": [], **row}, "relations", where):
+        link = _link(relation, len(entities), where)
+        if {link.head, link.tail} <= {*kept}:
+            # ends are counted among all entities of the row, links among those that are kept
+            links.append(Link(kept.index(link.head), kept.index(link.tail), link.type))
+    return tuple(mention for mention, _ in found), tuple(links), sum(wide for _, wide in found)
+
+
 def _denied(value: object) -> bool:
     """Whether a field says no, in JSON or as a cell of a table."""
     if isinstance(value, str):
@@ -118,16 +130,16 @@ def _denied(value: object) -> bool:
 
 
 def one_row_a_pair(posts: list[AnnotatedPost], *, most_entities: int = MOST_ENTITIES) -> list[AnnotatedPost]:
-    """Each ordered pair of entities as a post of its own with two mentions and one link, as the task
-    `relations` takes them.
+    """Each ordered pair of entities as a post of its own with two mentions and one link, as the
+    task `relations` takes them.
 
-    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that every pair has
-    one.
+    Pairs that nobody marked have no relation (`NO_RELATION`), or an extractor would learn that
+    every pair has one.
 
     Arguments:
         posts: Posts with entities and relations.
-        most_entities: Of how many entities of a post pairs are made, as the product asks for them; marked
-            pairs are always there.
+        most_entities: Of how many entities of a post pairs are made, as the product asks for them;
+            marked pairs are always there.
     """
     return [
         replace(

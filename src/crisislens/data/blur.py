@@ -16,7 +16,8 @@ BLUR_DECIMALS = 1
 
 @dataclass(frozen=True)
 class BlurredSource:
-    """A source whose posts have rounded coordinates; nothing that comes after it ever sees the exact ones.
+    """A source whose posts have rounded coordinates;
+    nothing that comes after it ever sees the exact ones.
 
     Arguments:
         source: The posts.
@@ -42,4 +43,5 @@ class BlurredSource:
         def coarse(x: float | None) -> float | None:
             return None if x is None else round(x, self.decimals)
 
+        # a copy: the source keeps its own posts
         return post.model_copy(update={"lat": coarse(post.lat), "lon": coarse(post.lon)})

@@ -1,8 +1,8 @@
 """Labeled data by name: what a run file's `data` section means, and who reads it.
 
 A reader is a function from a `DataConfig` (and the user's own task, if the run file has one) to
-`LabeledData`. It is found here by name, or as an entry point of the group `crisislens.data` in any installed
-package, which needs nothing else.
+`LabeledData`. It is found here by name, or as an entry point of the group `crisislens.data` in any
+installed package, which needs nothing else.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,13 @@ class OwnTask(Config):
     name: str = Field(default="", pattern=r"^[a-z0-9_]*$")
     """What is asked; the key in `Assessment.tasks`. Empty takes the name of the label column."""
     classes: tuple[str, ...] = ()
-    """The labels in the order of the answers; empty takes those of the label column, by the alphabet."""
+    """The labels in the order of the answers; empty takes those of the label column,
+    by the alphabet.
+    """
     several: bool | None = None
-    """Whether several labels may hold of one post; null says yes where a cell of the column holds several."""
+    """Whether several labels may hold of one post; null says yes where a
+    cell of the column holds several.
+    """
     ordered: bool = False
     """Whether the classes are a scale, the first the least."""
     titles: dict[str, str] = Field(default_factory=dict)
@@ -39,11 +43,14 @@ class DataConfig(Config):
     """Which labeled posts."""
 
     source: str = "crisismmd"
-    """`crisismmd`; `table`, a table of one's own; `folders`, photos in a folder for each class; `synthetic`,
-    the made-up crisis, for tests and tries, whose numbers mean nothing; or a name that a plug-in brings.
+    """`crisismmd`; `table`, a table of one's own; `folders`, photos in a folder for each class;
+    `synthetic`, the made-up crisis, for tests and tries, whose numbers mean nothing;
+    or a name that a plug-in brings.
     """
     root: Path
-    """The folder of the data set, or the file of a table; for `synthetic` a folder to write it into."""
+    """The folder of the data set, or the file of a table;
+    for `synthetic` a folder to write it into.
+    """
     setting: Literal["A1", "A2", "A3", "B2"] | None = None
     """The task and its classes, see `domain.tasks`; data of one's own has none."""
     variant: Literal["settingA", "agreed", "full"] = "settingA"
@@ -51,26 +58,28 @@ class DataConfig(Config):
     posts: int = Field(default=60, ge=10)
     """Posts of the synthetic crisis."""
     clean_test: bool = False
-    """Whether the test is scored once more without posts that share a tweet or its words with another split.
+    """Whether the test is scored once more without posts that share a
+    tweet or its words with another split.
     """
     with_photo: bool = False
-    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no published
-    one.
+    """Whether only posts are taken whose photo is in the image folder; such numbers stand beside no
+    published one.
     """
     columns: dict[str, str] = Field(default_factory=dict)
-    """Of a table: from a field of a post, `label` or `split` to its column, where its name does not say it.
+    """Of a table: from a field of a post, `label` or `split` to its column,
+    where its name does not say it.
     """
     labels: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], str] = Field(default_factory=dict)
-    """Of a table with several label columns: from the name of a task to its column; one model is trained for
-    each.
+    """Of a table with several label columns: from the name of a task to its column; one model is
+    trained for each.
     """
     images: Path | None = None
     """The folder that the photos of a table start from; null takes the table's own."""
     split_seed: int = Field(default=0, ge=0)
     """Of the splits that are made where a table has none."""
     only_measured: bool = False
-    """Whether a table or a folder is only measured on: no splits are made, and posts without one are test
-    posts.
+    """Whether a table or a folder is only measured on: no splits are made, and posts without one
+    are test posts.
     """
 
 
@@ -102,8 +111,8 @@ def load_labeled(config: DataConfig, task: OwnTask | None = None) -> LabeledData
 
     Raises:
         NotRegisteredError: If there is no such data set, with the names that exist.
-        DataError: If the data is not there or not as expected, or no post of a split has its photo where
-            photos are asked for.
+        DataError: If the data is not there or not as expected, or no post of a split has its photo
+            where photos are asked for.
     """
     data = CATALOG[config.source](config, OwnTask() if task is None else task)
     return with_photo(data) if config.with_photo else data

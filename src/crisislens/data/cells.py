@@ -1,9 +1,10 @@
-"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong time, place
-or language is left out.
+"""From the value of one cell to a value of a post. Wrong text or a wrong id fail the row; a wrong
+time, place or language is left out.
 
-A responder is better served by a post without a time than by one with a wrong time, and by a post without
-coordinates than by no post. So what cannot be read for certain becomes None: a latitude of 91, a place at
-exactly (0, 0), which is what missing coordinates become in many exports; times are read by `data.dates`.
+A responder is better served by a post without a time than by one with a wrong time, and by a post
+without coordinates than by no post. So what cannot be read for certain becomes None: a latitude of
+91, a place at exactly (0, 0), which is what missing coordinates become in many exports; times are
+read by `data.dates`.
 
 Values of JSON may be nested as deep as its parser allows; nothing here walks further than `_DEPTH`.
 """
@@ -17,6 +18,7 @@ from crisislens.data.dates import when
 from crisislens.data.images import EXTENSIONS
 
 __all__ = [
+    "MOST_IMAGES",
     "coordinates",
     "first_image",
     "identifier",
@@ -31,8 +33,10 @@ __all__ = [
 ]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
+# deeper than exports nest photos; a file may nest as deep as its parser allows
 _DEPTH = 6
-_MOST_IMAGES = 100
+MOST_IMAGES = 100
+"""Photos of one post that are read."""
 _SEPARATORS = re.compile(r"\s*[,;|]\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"(?:https?|ftp)://\S+?(?=[,;|]+\s*(?:https?|ftp)://|[,;|]?\s|[,;|]?$)", re.IGNORECASE)
@@ -74,12 +78,13 @@ def is_nothing(value: object) -> bool:
 
 
 def identifier(value: object) -> str | None:
-    """An id as text, or None where there is none. A number that a float cannot hold exactly is none: its last
-    digits are lost.
+    """An id as text, or None where there is none. A number that a float cannot hold exactly is
+    none: its last digits are lost.
     """
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
+        # pandas makes floats of ids where one cell is empty
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else None
     if isinstance(value, str | int):
         name = valid_unicode(str(value)).strip()
@@ -104,14 +109,15 @@ def is_rounded_id(value: object) -> bool:
 
 
 def text_of(value: object) -> str | None:
-    """A text as it stands, "" where there is none, or None where the value is no text (an object, numbers
-    in a list).
+    """A text as it stands, "" where there is none, or None where the value is no text (an object,
+    numbers in a list).
 
     A list of strings and of objects with a `text` is one text in parts, as Telegram exports it.
 
     >>> text_of(["near ", {"type": "hashtag", "text": "#Ponce"}, "!"])
     'near #Ponce!'
     """
+    # not `is_nothing`: a post may well say "none"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -143,8 +149,8 @@ def language(value: object) -> str | None:
 
 
 def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
-    """Latitude and longitude in degrees, or both None where either is missing or out of range, or both are
-    exactly 0.
+    """Latitude and longitude in degrees, or both None where either is missing or out of range, or
+    both are exactly 0.
     """
     y, x = _degrees(lat, 90), _degrees(lon, 180)
     return (None, None) if y is None or x is None or y == x == 0 else (y, x)
@@ -153,6 +159,7 @@ def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
 def _degrees(value: object, limit: int) -> float | None:
     if isinstance(value, str):
         text = value.strip()
+        # decimal commas; one with both signs has separators of thousands, and is no degree
         value = text.replace(",", ".") if "." not in text else text
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -171,9 +178,10 @@ def first_image(value: object) -> str | None:
 def images_of(value: object) -> tuple[str, ...]:
     """The paths (or addresses) of the images that a cell names, each once, at most a hundred.
 
-    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as text, and
-    names separated by a comma, semicolon or bar. A comma inside one name (`flood, main street.jpg`) is kept:
-    a name is only cut where the first part has an extension or none has, an address only before the next one.
+    Lists and objects as JSON has them (`["a.jpg", "b.jpg"]`, `{"path": "a.jpg"}`), lists written as
+    text, and names separated by a comma, semicolon or bar. A comma inside one name
+    (`flood, main street.jpg`) is kept: a name is only cut where the first part has an extension or
+    none has, an address only before the next one.
 
     >>> [images_of(cell) for cell in ("one_01,one_02 ", "flood, main street.jpg", "['a.jpg', 'b.jpg']")]
     [('one_01', 'one_02'), ('flood, main street.jpg',), ('a.jpg', 'b.jpg')]
@@ -181,9 +189,9 @@ def images_of(value: object) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for item in _leaves(value):
         found.update(dict.fromkeys(_names(item)))
-        if len(found) >= _MOST_IMAGES:
+        if len(found) >= MOST_IMAGES:
             break
-    return tuple(found)[:_MOST_IMAGES]
+    return tuple(found)[:MOST_IMAGES]
 
 
 def _leaves(value: object, depth: int = 0) -> Iterator[object]:
@@ -209,6 +217,7 @@ def _names(value: object) -> list[str]:
         return []
     if name.startswith("[") and name.endswith("]"):
         name = ",".join(part.strip(" '\"") for part in name[1:-1].split(","))
+    # commas belong to addresses, so they are looked for before names are cut
     if addresses := _ADDRESS.findall(name):
         return [str(address) for address in addresses]
     parts = [part for part in _SEPARATORS.split(name) if part]

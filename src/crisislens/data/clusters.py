@@ -1,20 +1,22 @@
-r"""Chains of posts that say or show nearly the same, for a hundred thousand posts in a few seconds and
-little memory: what must not be torn apart when data are split. What a report folds is `data.alike`.
+r"""Chains of posts that say or show nearly the same, for a hundred thousand posts in a few seconds
+and little memory: what must not be torn apart when data are split. What a report folds is
+`data.alike`.
 
-Equal rows are joined first. The different ones are compared where they fall into one bucket: texts whose
-signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability $1 - (1 - J^4)^{16}$:
-0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in one of $d + 1$ bands (by the pigeonhole principle
-every pair within Hamming distance $d$ does). Each candidate pair is verified on the whole signature or hash,
-and verified pairs are joined into components, texts and photos separately and then together.
+Equal rows are joined first. The different ones are compared where they fall into one bucket: texts
+whose signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability
+$1 - (1 - J^4)^{16}$: 0.9998 at 0.8, 0.64 at 0.5), photos whose hashes agree in one of $d + 1$ bands
+(by the pigeonhole principle every pair within Hamming distance $d$ does). Each candidate pair is
+verified on the whole signature or hash, and verified pairs are joined into components, texts and
+photos separately and then together.
 
-A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of similar
-posts makes, a row is compared with the next `_BUCKET` in the order of content and with the bucket's first (of
-4,000 versions of one text that are 80 % alike on average, 3,935 are joined, of 3,957 that all pairs would
-join). Rows are ordered by content and never by position, so the clusters are the same in whatever order the
-posts come.
+A bucket is compared pair by pair up to `_BUCKET` rows; in a larger one, which only an avalanche of
+similar posts makes, a row is compared with the next `_BUCKET` in the order of content and with the
+bucket's first (of 4,000 versions of one text that are 80 % alike on average, 3,935 are joined, of
+3,957 that all pairs would join). Rows are ordered by content and never by position, so the clusters
+are the same in whatever order the posts come.
 
-Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing here keeps
-Python objects per post.
+Source of the bands: Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, chapter 3. Nothing
+here keeps Python objects per post.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,11 +29,26 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Cluster", "cluster", "photo_chains", "text_chains"]
+__all__ = [
+    "PHOTO_DISTANCE",
+    "TEXT_JACCARD",
+    "Cluster",
+    "cluster",
+    "photo_bands",
+    "photo_chains",
+    "text_bands",
+    "text_chains",
+]
 
+TEXT_JACCARD = 0.8
+"""Share of equal signature entries from which two texts are near-duplicates."""
+PHOTO_DISTANCE = 4
+"""Bits in which the hashes of near-duplicate photos differ at most."""
 _BANDS = 16
 _BUCKET = 64
+# pairs that are verified at a time, so that their signatures stay within some megabytes
 _CHUNK = 1 << 14
+# any odd number with bits all over: it only spreads keys over buckets
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Matches = Callable[[Int[np.ndarray, " m"], Int[np.ndarray, " m"]], Bool[np.ndarray, " m"]]
@@ -43,7 +60,8 @@ class Cluster:
 
     Attributes:
         members: Their positions, ascending.
-        kind: `text` or `photo` where only texts or only photos were found alike, `both` where both were.
+        kind: `text` or `photo` where only texts or only photos were found alike,
+            `both` where both were.
     """
 
     members: tuple[int, ...]
@@ -56,8 +74,8 @@ def cluster(
     hashes: UInt64[np.ndarray, " b"],
     has_photo: Bool[np.ndarray, " b"],
     *,
-    jaccard: float = 0.8,
-    max_distance: int = 4,
+    jaccard: float = TEXT_JACCARD,
+    max_distance: int = PHOTO_DISTANCE,
 ) -> list[Cluster]:
     """Clusters b posts by their texts and photos.
 
@@ -66,7 +84,8 @@ def cluster(
         has_text: True where the row is a signature.
         hashes: From `image_hash`; likewise with `has_photo`.
         has_photo: True where the hash is one.
-        jaccard: Share of equal signature entries from which two texts are near-duplicates, in (0, 1].
+        jaccard: Share of equal signature entries from which two texts are near-duplicates,
+            in (0, 1].
         max_distance: Hamming distance up to which two photos are, in bits, 0 to 16.
 
     Returns:
@@ -90,6 +109,7 @@ def cluster(
 
 def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
+    # equal rows are one: retweets by the thousand would fill a bucket with themselves
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
     return text_chains(rows, jaccard)[inverse.reshape(-1)]
 
@@ -100,16 +120,7 @@ def text_chains(rows: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarr
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        width = rows.shape[1] // _BANDS
-        for band in range(_BANDS):
-            key = np.zeros(len(rows), np.uint64)
-            for column in rows[:, band * width : (band + 1) * width].T:
-                key = (key ^ column) * _MIX
-                key ^= key >> np.uint64(31)
-            yield key
-
-    return _components(len(rows), keys(), match)
+    return _components(len(rows), text_bands(rows), match)
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
@@ -124,16 +135,34 @@ def photo_chains(rows: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.nd
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        bounds = np.linspace(0, 64, max_distance + 2).astype(int)
-        for low, high in pairwise(bounds):
-            yield rows >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
+    return _components(len(rows), photo_bands(rows, max_distance), match)
 
-    return _components(len(rows), keys(), match)
+
+def text_bands(signatures: UInt32[np.ndarray, "n s"]) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of signatures: one key a row for each of 16 bands."""
+    width = signatures.shape[1] // _BANDS
+    for band in range(_BANDS):
+        key = np.zeros(len(signatures), np.uint64)
+        for column in signatures[:, band * width : (band + 1) * width].T:
+            key = (key ^ column) * _MIX
+            key ^= key >> np.uint64(31)
+        yield key
+
+
+def photo_bands(
+    hashes: UInt64[np.ndarray, " n"], max_distance: int = PHOTO_DISTANCE
+) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of photo hashes: one key a row for each of `max_distance` + 1 bands."""
+    # d differing bits cannot touch all of d + 1 bands
+    bounds = np.linspace(0, 64, max_distance + 2).astype(int)
+    for low, high in pairwise(bounds):
+        yield hashes >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
 
 
 def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matches) -> Int[np.ndarray, " n"]:
-    """Connected components of n different rows; pairs that share a band are joined where they match."""
+    """Connected components of n different rows; pairs that share a band
+    are joined where they match.
+    """
     labels = np.arange(n)
     for key in bands:
         for i, j in _pairs(key):
@@ -147,12 +176,13 @@ def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matche
 
 
 def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]]:
-    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and each row with
-    the first of its bucket.
+    """Index pairs with equal keys: neighbors at distance 1, 2, … `_BUCKET` in sorted order, and
+    each row with the first of its bucket.
     """
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     first = np.searchsorted(ordered, ordered)  # where the bucket of each row starts
+    # joins what lies farther apart in a large bucket than the steps below reach
     yield order[first], order
     for step in range(1, _BUCKET + 1):
         equal = np.flatnonzero(ordered[step:] == ordered[:-step])

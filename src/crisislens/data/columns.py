@@ -1,9 +1,9 @@
 """Which column of a table is which field of a post: by name, unless the user says otherwise.
 
-Names are compared without case, spaces, `_`, `-`, `.` and parentheses, so `tweetText`, `tweet_text` and
-`Tweet Text` are one. Where a table has several columns for one field, the first in the order below that is
-not empty in a row counts. A user names a column as it stands, or a path into objects of JSON
-(`record.text`); an empty name says that the table has none for the field.
+Names are compared without case, spaces, `_`, `-`, `.` and parentheses, so `tweetText`, `tweet_text`
+and `Tweet Text` are one. Where a table has several columns for one field, the first in the order
+below that is not empty in a row counts. A user names a column as it stands, or a path into objects
+of JSON (`record.text`); an empty name says that the table has none for the field.
 """
 
 import difflib
@@ -56,6 +56,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "extended_entities.media",
         "entities.media",
         "full_picture",
+        "more_images",
     ),
     "created_at": (
         "created_at",
@@ -96,11 +97,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "event": ("event", "event_name"),
 }
-"""From each field of a post to the column names it is found by, the preferred first; a point leads into an
-object of JSON.
+"""From each field of a post to the column names it is found by, the preferred first; a point leads
+into an object of JSON.
 """
 WEAK_TEXT = ("description", "details", "comment", "comments", "report", "title")
-"""Columns that hold the text where no other does; elsewhere they may speak of an author or a page."""
+"""Columns that hold the text where no other does; elsewhere they may
+speak of an author or a page.
+"""
 _FOLDED = re.compile(r"[\s_.()-]+")
 _FORM = ("_latitude", "_longitude")
 
@@ -115,8 +118,8 @@ def choose_columns(
 
     Arguments:
         names: The columns that there are.
-        explicit: From a field to the column that the user names for it; this one alone then counts. Empty for
-            a field that no column is to be taken for.
+        explicit: From a field to the column that the user names for it; this one alone then counts.
+            Empty for a field that no column is to be taken for.
         where: What the table is called in errors.
 
     Raises:
@@ -155,7 +158,9 @@ def _named(aliases: Iterable[str], there: list[str]) -> tuple[str, ...]:
 
 
 def _form_coordinates(there: list[str]) -> dict[str, tuple[str, ...]]:
-    """The pair `_Where are you?_latitude` and `…_longitude`, as survey tools write it, if there is one."""
+    """The pair `_Where are you?_latitude` and `…_longitude`, as survey tools write it,
+    if there is one.
+    """
     starts = [name.removesuffix(_FORM[0]) for name in there if name.endswith(_FORM[0])]
     both = [start for start in starts if start + _FORM[1] in there]
     return {"lat": (both[0] + _FORM[0],), "lon": (both[0] + _FORM[1],)} if len(both) == 1 else {}

@@ -1,9 +1,11 @@
-"""Words with tags, one a line, in the layouts of CoNLL: Twitter-2015, Twitter-2017 and a user's own files.
+"""Words with tags, one a line, in the layouts of CoNLL:
+Twitter-2015, Twitter-2017 and a user's own files.
 
-A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last the tag); a
-blank line ends a post; a line `IMGID:17_06_12483` names the picture of the post that it begins. Tags are BIO
-or BIOES, which are told by their letters. What the tags get wrong is mended and counted, never dropped: an
-`I-` that goes on with nothing begins a mention (186 in Twitter-2015's train split, counted).
+A line is a word and its tag, separated by a tab or blanks (the first column is the word, the last
+the tag); a blank line ends a post; a line `IMGID:17_06_12483` names the picture of the post that it
+begins. Tags are BIO or BIOES, which are told by their letters. What the tags get wrong is mended
+and counted, never dropped: an `I-` that goes on with nothing begins a mention (186 in
+Twitter-2015's train split, counted).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,7 @@ from crisislens.domain.tags import repair_bio, spans_of_bio
 
 __all__ = ["ConllFile", "read_conll"]
 
+# M is a middle, U a unit and L a last word in other spellings of BIOES
 _TO_BIO = {"S": "B", "E": "I", "M": "I", "U": "B", "L": "I"}
 
 
@@ -68,6 +71,7 @@ def read_conll(path: Path, *, split: str = "train", rename: Mapping[str, str] | 
         mended += wrong
         name = block.image or f"{split}-{len(posts):06d}"
         seen[name] = seen.get(name, 0) + 1
+        # two posts may show one photo; their ids must differ
         unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
         posts.append(
             AnnotatedPost(

@@ -1,9 +1,9 @@
 """Contexts of pictures that were written before: from an image's id to a text.
 
 Read are lines `17_06_4705.jpg :a man at a table`, as BLIP-2 captions are passed around; what
-`crisislens caption` writes; and tables with columns such as `image_id` and `context` (`data.sidecar`). Ids
-are compared without suffix and folder. Whatever else writes captions only has to answer to `Contexts`: a
-mapping.
+`crisislens caption` writes; and tables with columns such as `image_id` and `context`
+(`data.sidecar`). Ids are compared without suffix and folder. Whatever else writes captions only has
+to answer to `Contexts`: a mapping.
 """
 
 import re
@@ -32,8 +32,8 @@ def image_key(image: str) -> str:
     '17_06_4705'
     """
     name = image.replace("\\", "/").rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in {"jpg", "jpeg", "png", "gif", "webp", "bmp"} else name
+    stem, _, suffix = name.rpartition(".")
+    return stem if stem and suffix.lower() in {"jpg", "jpeg", "png", "gif", "webp", "bmp"} else name
 
 
 def context_of(contexts: Contexts, image: str | None) -> str:
@@ -44,8 +44,8 @@ def context_of(contexts: Contexts, image: str | None) -> str:
 def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
     """Reads files of contexts; where several hold an image, the first one counts.
 
-    In a table a context belongs to the photo that its row names (`image`), and by its id (`image_id`) only
-    where no row names one.
+    In a table a context belongs to the photo that its row names (`image`), and by its id
+    (`image_id`) only where no row names one.
 
     Raises:
         DataError: If a file is missing or of neither layout.
@@ -65,6 +65,7 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
 
 def _table(path: Path) -> Iterable[tuple[str, str]]:
     rows = Sidecar.read(path, max_characters=MOST_CHARACTERS)
+    # ids of posts are no ids of photos where a row names both
     return (rows.by_image or rows.by_id).items()
 
 

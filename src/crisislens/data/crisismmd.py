@@ -1,20 +1,21 @@
-"""CrisisMMD v2.0: seven disasters of 2017, tweets with photos, three tasks (Alam et al., ICWSM 2018).
+"""CrisisMMD v2.0: seven disasters of 2017, tweets with photos, three tasks
+(Alam et al., ICWSM 2018).
 
 Three layouts are read, all tab-separated without quoting:
 
 - `settingA`: `settingA/task_{task}_text_img_{split}.tsv`, the tables of Munia et al. 2025
-  (https://arxiv.org/abs/2507.05165, Table 1). A row is one photo; its text label and photo label agree, and
-  no row is `not_humanitarian`. Damage is judged from the photo alone.
-- `agreed`: `agreed/task_{task}_text_img_agreed_lab_{split}.tsv`, the release's own split of the rows whose
-  labels agree; read for B2 it gives the humanitarian task with `not_humanitarian` (Ofli et al. 2020,
-  https://arxiv.org/abs/2004.11838). It has no damage table.
-- `full`: `crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv` in the folder of the release. Text and
-  photo labels may differ there; the column `label` counts. This layout is written from how public code reads
-  the release and was tested on a made-up folder only.
+  (https://arxiv.org/abs/2507.05165, Table 1). A row is one photo; its text label and photo label
+  agree, and no row is `not_humanitarian`. Damage is judged from the photo alone.
+- `agreed`: `agreed/task_{task}_text_img_agreed_lab_{split}.tsv`, the release's own split of the
+  rows whose labels agree; read for B2 it gives the humanitarian task with `not_humanitarian` (Ofli
+  et al. 2020, https://arxiv.org/abs/2004.11838). It has no damage table.
+- `full`: `crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv` in the folder of the release.
+  Text and photo labels may differ there; the column `label` counts. This layout is written from how
+  public code reads the release and was tested on a made-up folder only.
 
-Facts of the tables, counted: 13 % of the different texts are mojibake (`data.text` repairs it; posts carry it
-as it stands), every text has a link, and the damage split shares tweets between train and test (`data.splits`
-reports it).
+Facts of the tables, counted: 13 % of the different texts are mojibake (`data.text` repairs it;
+posts carry it as it stands), every text has a link, and the damage split shares tweets between
+train and test (`data.splits` reports it).
 """
 
 import re
@@ -28,9 +29,10 @@ from crisislens.core.errors import DataError, ImageError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.by_split import count_by_split
 from crisislens.data.catalog import DataConfig, OwnTask
+from crisislens.data.delimited import split_header, tsv_records
 from crisislens.data.images import resolve_image
 from crisislens.data.labeled import LabeledData
-from crisislens.data.lines import BrokenRow, read_lines, split_header, tsv_records
+from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.source import LabeledPost
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import SETTINGS, Task
@@ -45,8 +47,8 @@ EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
     ("agreed", "A1"): {"train": 9601, "dev": 1573, "test": 1534},
     ("agreed", "B2"): {"train": 6126, "dev": 998, "test": 955},
 }
-"""Rows by variant and setting: Munia et al. 2025, Table 1, and the release's agreed-label split. Nothing is
-claimed for `full`.
+"""Rows by variant and setting: Munia et al. 2025, Table 1, and the release's agreed-label split.
+Nothing is claimed for `full`.
 """
 
 _LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -55,6 +57,7 @@ _LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "full": ("crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3", "B2")),
 }
 _COLUMNS = ("event_name", "image_id", "tweet_text", "image", "label")
+# the day is all that the tables say of the time of a post: data_image/EVENT/DAY_MONTH_YEAR/
 _FOLDER_DATE = re.compile(r"/(\d{1,2})_(\d{1,2})_(\d{4})/")
 
 
@@ -107,6 +110,7 @@ class CrisisMMD:
             raise DataError(
                 f"CrisisMMD variant {self.variant!r} has no setting {self.setting!r}; there are {offers}"
             )
+        # at the start, so that nothing is encoded before a missing table is seen
         missing = [path.name for split in SPLITS if not (path := self._table(split)).is_file()]
         if missing:
             folder = self._table("train").parent
@@ -126,11 +130,11 @@ class CrisisMMD:
         return self.root
 
     def load(self, split: str) -> list[LabeledPost]:
-        """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose label the
-        setting drops are left out.
+        """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose
+        label the setting drops are left out.
 
-        A post's id is the `image_id` (the tweet's id, `_` and the photo's number), its time the day in the
-        path of its photo.
+        A post's id is the `image_id` (the tweet's id, `_` and the photo's number), its time the day
+        in the path of its photo.
 
         Raises:
             DataError: If the split is unknown or the table is not as described.
@@ -227,8 +231,8 @@ def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
     """One setting of the data set, for the catalog.
 
     Raises:
-        DataError: If no setting is named, a task of one's own is, or the tables are not there or not as
-            expected.
+        DataError: If no setting is named, a task of one's own is, or the tables are not there or
+            not as expected.
     """
     if config.setting is None:
         raise DataError(

@@ -1,12 +1,12 @@
 """From a cell to a time in UTC, or None where it cannot be read for certain.
 
-A responder is better served by a post without a time than by one with a wrong time. `2/6/2023` is the
-second of June or the sixth of February, and no cell can say which; a column can. `DateOrder` looks at a whole
-column: a `2/13/2023` in it proves that the month stands first everywhere. Where nothing proves it, or rows
-contradict each other, such times are left out, and the source says so.
+A responder is better served by a post without a time than by one with a wrong time. `2/6/2023` is
+the second of June or the sixth of February, and no cell can say which; a column can. `DateOrder`
+looks at a whole column: a `2/13/2023` in it proves that the month stands first everywhere. Where
+nothing proves it, or rows contradict each other, such times are left out, and the source says so.
 
-Names of zones are those of RFC 5322 (EST is five hours behind UTC) and some more that mean one thing; IST,
-BST and AST mean several and are not read.
+Names of zones are those of RFC 5322 (EST is five hours behind UTC) and some more that mean one
+thing; IST, BST and AST mean several and are not read.
 """
 
 import re
@@ -67,6 +67,7 @@ _HOURS: dict[str, float] = {
     **{"hkt": 8, "sgt": 8, "pht": 8, "awst": 8, "jst": 9, "kst": 9, "acst": 9.5, "aest": 10, "aedt": 11},
     **{"nzst": 12, "nzdt": 13},
 }
+# no post is older than the web; what is beyond comes of numbers that are no times
 _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_CHARACTERS = 64
@@ -104,6 +105,7 @@ class DateOrder:
         if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
             return
         found = _YEAR_LAST.fullmatch(" ".join(value.split()))
+        # points stand between day, month and year wherever they are written so
         if found is None or found["sign"] == ".":
             return
         first, other = int(found["first"]), int(found["other"])
@@ -142,9 +144,10 @@ def when(value: object, order: Order | None = None) -> datetime | None:
     """A time in UTC, or None where the value is none or can be read in two ways.
 
     Read are: datetimes and dates, ISO 8601, Twitter's `Fri Mar 20 09:45:43 +0000 2015`, mail's
-    `20 Mar 2015 09:45:43 +0000`, `Feb 6, 2023 4:17 PM EST`, `2015/03/20 09:45`, `20.3.2015`, `20/3/2015` and
-    `3/20/2015` where only one reading exists or the order is known, and seconds, milli-, micro- or
-    nanoseconds since 1970. Without a zone it is UTC. Times outside 1990 to 2100 are taken for errors.
+    `20 Mar 2015 09:45:43 +0000`, `Feb 6, 2023 4:17 PM EST`, `2015/03/20 09:45`, `20.3.2015`,
+    `20/3/2015` and `3/20/2015` where only one reading exists or the order is known, and seconds,
+    milli-, micro- or nanoseconds since 1970. Without a zone it is UTC. Times outside 1990 to 2100
+    are taken for errors.
 
     >>> when("Fri Mar 20 09:45:43 +0000 2015") == when(1426844743) == when("2015-03-20T10:45:43+01:00")
     True
@@ -189,6 +192,7 @@ def _moment(value: object, order: Order | None) -> datetime | None:
 
 def _since_epoch(number: float) -> datetime:
     """Seconds since 1970, or a finer unit where seconds would lie beyond the year 5000."""
+    # seconds first: 1e11 seconds are the year 5138
     for unit in (1, 1e3, 1e6, 1e9):
         if abs(number) / unit < 1e11:
             return _EPOCH + timedelta(seconds=number / unit)
@@ -207,7 +211,9 @@ def _year_first(found: re.Match[str], order: Order | None) -> datetime | None:
 
 
 def _year_last(found: re.Match[str], order: Order | None) -> datetime | None:
-    """`20.3.2015` is day first wherever it is written; others have one reading, or that of their column."""
+    """`20.3.2015` is day first wherever it is written;
+    others have one reading, or that of their column.
+    """
     first, other = int(found["first"]), int(found["other"])
     if found["sign"] != ".":
         if first <= 12 and other <= 12 and first != other and order is None:
@@ -223,6 +229,7 @@ def _at(found: re.Match[str], year: str, month: int, day: int) -> datetime:
     if half:
         if not 1 <= hour <= 12:
             raise ValueError("no hour of half a day")
+        # 12 AM is midnight, 12 PM noon
         hour = hour % 12 + (12 if half == "p" else 0)
     moment = datetime(int(year), month, day, hour, int(found["minute"] or 0), int(found["second"] or 0))
     return moment.replace(tzinfo=_zone(found["zone"]))

@@ -1,19 +1,20 @@
 r"""Near-duplicates: what one text or photo is remembered by. `data.alike` groups posts by it, and
 `data.clusters` finds whole chains of them.
 
-Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased words,
-mentions and links left out; its MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64 permutations
-$\pi_j$, so that
+Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased
+words, mentions and links left out; its MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64
+permutations $\pi_j$, so that
 
 $$P(s_j(A) = s_j(B)) = J(A, B) = \frac{|A \cap B|}{|A \cup B|},$$
 
-estimated by the share of equal entries with a standard error of at most $1/16$. Characters and not words,
-because one word in another language, one typo or a cut tail must not change a short post's whole set. Source:
-Broder 1997, "On the resemblance and containment of documents"; permutations by datasketch.
+estimated by the share of equal entries with a standard error of at most $1/16$. Characters and not
+words, because one word in another language, one typo or a cut tail must not change a short post's
+whole set. Source: Broder 1997, "On the resemblance and containment of documents";
+permutations by datasketch.
 
-Photo. The 64-bit perceptual hash of the gray picture's low frequencies (pHash, by imagehash); two photos are
-near-duplicates within a Hamming distance of 4. A nearly uniform picture has no frequencies: its hash would be
-noise that joins night, fog and blank screens, so it has none.
+Photo. The 64-bit perceptual hash of the gray picture's low frequencies (pHash, by imagehash); two
+photos are near-duplicates within a Hamming distance of 4. A nearly uniform picture has no
+frequencies: its hash would be noise that joins night, fog and blank screens, so it has none.
 """
 
 import re
@@ -30,9 +31,11 @@ __all__ = ["SIGNATURE_LENGTH", "Cluster", "cluster", "image_hash", "text_signatu
 
 SIGNATURE_LENGTH = 64
 _SHINGLE = 5
-# gray levels (of 255); JPEG noise on a blank picture stays below 2, the flattest of 299 crisis photos has 17
+# gray levels (of 255); JPEG noise on a blank picture stays below 2,
+# the flattest of 299 crisis photos has 17
 _FLAT_DEVIATION = 4.0
 _NOISE = re.compile(r"https?://\S*|@\w+|[^\w\s]|_")
+# a prime; the hash rolls over characters in wrapping 64-bit arithmetic
 _POWER = np.uint64(1099511628211)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -48,8 +51,8 @@ def text_signature(text: str) -> UInt32[np.ndarray, " 64"] | None:
     True
 
     Arguments:
-        text: Cleaned (`data.text`) or raw; case, punctuation, mentions, links and the retweet marker do not
-            count.
+        text: Cleaned (`data.text`) or raw; case, punctuation, mentions, links and the retweet
+            marker do not count.
     """
     words = _NOISE.sub(" ", text).lower().split()
     codes = np.frombuffer(
@@ -57,10 +60,12 @@ def text_signature(text: str) -> UInt32[np.ndarray, " 64"] | None:
     )
     if not len(codes):
         return None
+    # a text of three letters is one shingle
     width = min(_SHINGLE, len(codes))
     hashes = np.zeros(len(codes) - width + 1, np.uint64)
     for k in range(width):
         hashes = hashes * _POWER + codes[k : len(codes) - width + 1 + k]
+    # datasketch permutes 32 bits; the upper half of a mixed hash has them all
     hashes = ((hashes ^ hashes >> np.uint64(29)) * _MIX) >> np.uint64(32)
     sketch = _minhash().copy()
     sketch.update_batch(np.unique(hashes).tolist())
@@ -69,7 +74,9 @@ def text_signature(text: str) -> UInt32[np.ndarray, " 64"] | None:
 
 @lru_cache(maxsize=1)
 def _minhash() -> Any:
-    """The empty sketch with the permutations π, which all signatures share; the shingles come hashed."""
+    """The empty sketch with the permutations π, which all signatures share;
+    the shingles come hashed.
+    """
     from datasketch import MinHash
 
     return MinHash(num_perm=SIGNATURE_LENGTH, seed=1, hashfunc=int)
@@ -83,6 +90,7 @@ def image_hash(pixels: UInt8[np.ndarray, "h w 3"]) -> int | None:
     """
     import imagehash
 
+    # copies of a photo often differ by a filter
     gray = Image.fromarray(pixels).convert("L")
     if np.asarray(gray.resize((32, 32), Image.Resampling.BOX)).std() < _FLAT_DEVIATION:
         return None

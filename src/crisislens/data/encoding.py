@@ -1,14 +1,14 @@
 """How the bytes of a text file spell letters: by its mark, as UTF-8, or as it must be guessed.
 
-A file with an encoding mark is read by it. One without is UTF-8 unless most of its lines with other letters
-than ASCII are not; then UTF-16 is known by where its zero bytes stand, and everything else is told apart by
-charset-normalizer, among the encodings that people's programs still write. A guess is a guess: it is said in
-the source's notes, and where too few letters speak for it (`Encoding.sure` is false), no answer that rests on
-such letters is taken for sure.
+A file with an encoding mark is read by it. One without is UTF-8 unless most of its lines with other
+letters than ASCII are not; then UTF-16 is known by where its zero bytes stand, and everything else
+is told apart by charset-normalizer, among the encodings that people's programs still write. A guess
+is a guess: it is said in the source's notes, and where too few letters speak for it
+(`Encoding.sure` is false), no answer that rests on such letters is taken for sure.
 
-Latin letters with accents differ little between code pages; among these Windows-1252, what spreadsheets
-write, stands unless another fits clearly better. A line that is no UTF-8 in a file that otherwise is stays a
-matter of that line (`data.lines`).
+Latin letters with accents differ little between code pages; among these Windows-1252, what
+spreadsheets write, stands unless another fits clearly better. A line that is no UTF-8 in a file
+that otherwise is stays a matter of that line (`data.lines`).
 
 Files that end in `.gz` are unpacked as they are read, and never held whole.
 """
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from crisislens.core.errors import InputError
+from crisislens.data.encoding_guess import guess_encoding
 
 __all__ = [
     "DAMAGED",
@@ -48,42 +49,11 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# what marks and zeros are looked for in
 _HEAD_BYTES = 4_096
 # what is looked at: lines until so many bytes with other letters than ASCII are there
 _SAMPLE_BYTES = 65_536
 _LINE_BYTES = 8_192
-# below this share of the letters, those beyond ASCII are accents in a Latin script
-_LATIN_SHARE = 0.35
-_FEW_BYTES = 8
-_SURE_BYTES = 24
-_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")
-_OTHER = (
-    "cp1251",
-    "koi8_r",
-    "cp866",
-    "iso8859_5",
-    "mac_cyrillic",
-    "cp1256",
-    "cp1255",
-    "cp1253",
-    "cp874",
-    "cp932",
-    "euc_jp",
-    "gb18030",
-    "big5",
-    "cp949",
-)
-_SCRIPTS = {
-    "cp1251": "CYRILLIC",
-    "koi8_r": "CYRILLIC",
-    "cp866": "CYRILLIC",
-    "iso8859_5": "CYRILLIC",
-    "mac_cyrillic": "CYRILLIC",
-    "cp1256": "ARABIC",
-    "cp1255": "HEBREW",
-    "cp1253": "GREEK",
-    "cp874": "THAI",
-}
 _TITLES = {"utf-16-le": "UTF-16", "utf-16-be": "UTF-16", "cp932": "Shift JIS (cp932)"}
 
 
@@ -134,8 +104,8 @@ def bare_name(path: Path) -> Path:
 
 
 def open_bytes(path: Path) -> io.BufferedIOBase:
-    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are read,
-    with `EOFError`, `zlib.error` or `OSError`.
+    """Opens a file, unpacking it where its name ends in `.gz`. Damaged archives fail while they are
+    read, with `EOFError`, `zlib.error` or `OSError`.
 
     Raises:
         OSError: If it cannot be opened.
@@ -200,6 +170,7 @@ def _find(path: Path, given: Encoding | None) -> Encoding:
 def _wide(head: bytes) -> str:
     """UTF-16 without a mark: a table's separators and digits leave zeros at every second byte."""
     size = len(head) // 2 * 2
+    # four characters say nothing
     if size < 8:
         return ""
     even, odd = head[0:size:2].count(0), head[1:size:2].count(0)
@@ -229,79 +200,20 @@ def _from_lines(path: Path) -> Encoding:
             good += 1
         else:
             bad.append(line)
+    # one good line to twenty bad ones is enough: other encodings hit UTF-8 hardly ever by chance
     if not bad or 20 * good >= len(bad):
         return Encoding()
-    return _guess(b"".join(bad))
+    name, sure = guess_encoding(b"".join(bad))
+    return Encoding(name, "detected", sure=sure)
 
 
 def _is_utf8(line: bytes) -> bool:
-    """Whether a line is UTF-8, but for less damage than letters; one that was cut may end within a letter."""
+    """Whether a line is UTF-8, but for less damage than letters;
+    one that was cut may end within a letter.
+    """
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(line, final=len(line) < _LINE_BYTES)
     bad = text.count("\ufffd")
     return bad == 0 or sum(not c.isascii() for c in text) >= 2 * bad
-
-
-def _guess(sample: bytes) -> Encoding:
-    high = sum(byte >= 0x80 for byte in sample)
-    letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in sample)
-    if high < _LATIN_SHARE * (high + letters):
-        return _guess_latin(sample)
-    if high < _FEW_BYTES:
-        return Encoding("cp1252", "detected", sure=False)
-    # the ASCII of a table (numbers, addresses, English) says nothing of its other letters
-    ranked = _ranked(
-        bytes(byte for byte in sample if byte >= 0x80 or byte in b" \n,.;:-" or _in_pair(byte)), _OTHER
-    )
-    if not ranked:
-        return Encoding("cp1252", "detected", sure=False)
-    chaos, coherence, name = ranked[0]
-    script = _SCRIPTS.get(name)
-    fits = _share_of_script(sample.decode(name, "replace"), script) > 0.9 if script else True
-    alike = [other for other in ranked[1:] if other[0] <= chaos + 0.02 and other[1] >= coherence - 0.05]
-    distinct = not any(_SCRIPTS.get(other[2]) != script for other in alike)
-    return Encoding(name, "detected", sure=high >= _SURE_BYTES and fits and distinct and chaos < 0.1)
-
-
-def _in_pair(byte: int) -> bool:
-    """Second bytes of the encodings of Chinese, Japanese and Korean may be these."""
-    return 0x40 <= byte < 0x80
-
-
-def _guess_latin(sample: bytes) -> Encoding:
-    by_name = {name: (chaos, coherence) for chaos, coherence, name in _ranked(sample, _LATIN)}
-    usual = by_name.get("cp1252", (1.0, 0.0))
-    best, at = "cp1252", usual
-    for name, found in by_name.items():
-        if found[0] <= usual[0] and found[1] > max(at[1], usual[1] + 0.04):
-            best, at = name, found
-    return Encoding(best, "detected")
-
-
-def _ranked(sample: bytes, names: tuple[str, ...]) -> list[tuple[float, float, str]]:
-    """Chaos (low is good), coherence (high is good) and name of what charset-normalizer finds, the best
-    first; among equals the order of `names`.
-    """
-    from charset_normalizer import from_bytes
-
-    found = from_bytes(sample, cp_isolation=list(names), preemptive_behaviour=False, enable_fallback=False)
-    known = {_plain(name): name for name in names}
-    rows = list[tuple[float, float, str]]()
-    for match in found:
-        for name in (match.encoding, *match.could_be_from_charset):
-            if (ours := known.get(_plain(name))) is not None:
-                rows.append((match.chaos, match.coherence, ours))
-    order = {name: i for i, name in enumerate(names)}
-    return sorted(set(rows), key=lambda row: (round(row[0], 2), -round(row[1], 1), order[row[2]]))
-
-
-def _plain(name: str) -> str:
-    return codecs.lookup(name).name
-
-
-def _share_of_script(text: str, script: str) -> float:
-    letters = [c for c in text if c.isalpha() and not c.isascii()]
-    of_it = sum(unicodedata.name(c, "").startswith(script) for c in letters)
-    return of_it / len(letters) if letters else 0.0
 
 
 def text_stream(path: Path, encoding: Encoding) -> io.TextIOWrapper:

@@ -1,11 +1,12 @@
 """What platforms and their tools export as JSON, made into rows: one object a post.
 
-Most exports are read by column names alone (`data.columns`, with paths such as `record.text`). Here is what
-names cannot say:
+Most exports are read by column names alone (`data.columns`, with paths such as `record.text`). Here
+is what names cannot say:
 
-- **pages**: an answer of X's API v2 (as twarc2 writes them, one a line), of Bluesky or Mastodon holds many
-  posts under one key; each becomes a row, and X's photos are joined to it by their keys;
-- **Telegram**: messages of a chat or of several; service messages ("joined the group") are no posts;
+- **pages**: an answer of X's API v2 (as twarc2 writes them, one a line), of Bluesky or Mastodon
+  holds many posts under one key; each becomes a row, and X's photos are joined to it by their keys;
+- **Telegram**: messages of a chat or of several; service messages
+  ("joined the group") are no posts;
 - **Bluesky**: the address of a post (`at://…`) is its id.
 
 Everything else comes back as it is. What is left out is a `LeftOut`, so that it can be counted.
@@ -22,6 +23,7 @@ ROW_KEYS = ("data", "messages", "statuses", "posts", "feed", "tweets", "results"
 """Keys under which an object holds a list of posts, not the one post that it is."""
 _DEPTH = 3
 _MOST_NAMES = 2_000
+# entries of a list that are looked at to tell a page from a post
 _SEVERAL = 2
 
 Object = Mapping[str, object]
@@ -50,12 +52,15 @@ def rows_of(value: Object) -> Iterator[Object | LeftOut]:
 
 
 def names_in(row: Object) -> Iterator[str]:
-    """The names of an object's values; of objects within it with a point between (`record.text`)."""
+    """The names of an object's values; of objects within it
+    with a point between (`record.text`).
+    """
     yield from islice(_names(row, "", 0), _MOST_NAMES)
 
 
 def value_at(row: Object, name: str) -> object:
     """The value that a name of `names_in` means, or None."""
+    # a column may hold a point in its own name
     if name in row or "." not in name:
         return row.get(name)
     head, _, rest = name.partition(".")

@@ -1,40 +1,40 @@
 """CrisisMMD v2.0 from its official address, checked and laid out where `data.crisismmd` reads it.
 
-Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the rows whose
-labels agree. DIR then holds
+Two files: the release (tables and photos; its tables lie in a zip within) and the tables of the
+rows whose labels agree. DIR then holds
 
-- `crisismmd_datasplit_all/`, `data_image/` and `agreed/` (variants `full` and `agreed` of the reader),
+- `crisismmd_datasplit_all/`, `data_image/` and `agreed/` (variants `full`
+  and `agreed` of the reader),
 - `archives/`: what was downloaded, each with `NAME.sha256` beside it,
 - `crisismmd.json`: what was unpacked, written last.
 
-The publisher states no SHA-256 that we could find. So a digest is compared with the one that the user gives;
-without one it is recorded at the first use and every later use is compared with that. A first download
-without a given digest is therefore trusted as far as https and the size are: whether it is what others have,
-it cannot tell.
+The publisher states no SHA-256 that we could find. So a digest is compared with the one that the
+user gives; without one it is recorded at the first use and every later use is compared with that. A
+first download without a given digest is therefore trusted as far as https and the size are: whether
+it is what others have, it cannot tell.
 """
 
-import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from crisislens.core.download import check_download_address, download
 from crisislens.core.errors import DataError, InputError
-from crisislens.core.files import atomic_write
 from crisislens.core.http import RequestError
+from crisislens.data.archive_digests import checked_digest, compare_digests, recorded_digest, verify_archive
 from crisislens.data.archives import ArchiveLimits, UnpackTally, unpack_tar, unpack_zip
+from crisislens.data.fetch_note import OFFICIAL, FetchNote
 
 __all__ = ["AGREED", "OFFICIAL", "RELEASE", "Fetched", "fetch_crisismmd", "recorded_digest"]
 
-OFFICIAL: Final = "https://crisisnlp.qcri.org/data/crisismmd"
 RELEASE: Final = "CrisisMMD_v2.0.tar.gz"
 AGREED: Final = "crisismmd_datasplit_agreed_label.zip"
 FOLDERS: Final = ("crisismmd_datasplit_all", "data_image", "agreed")
 
+# far more than the files have; what is larger is something else
 _MAX_BYTES: Final = {RELEASE: 4 * 1024**3, AGREED: 64 * 1024 * 1024}
 _TABLE = re.compile(
     r"task_(?:informative|humanitarian|damage)_text_img_(agreed_lab_)?(?:train|dev|test)\.tsv"
@@ -42,43 +42,8 @@ _TABLE = re.compile(
 _INNER_ZIP: Final = "crisismmd_datasplit_all.zip"
 _STAGING: Final = ".unpacking"
 _READY: Final = "ready.json"
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 FetchProgress = Callable[[str, int, int | None], None]
-
-
-@dataclass(frozen=True)
-class _Note:
-    """What was unpacked: in the staging folder once all of it is there, in the target once it is in place.
-
-    Attributes:
-        digests: SHA-256 of each archive by its name.
-        files: Files unpacked.
-        folders: Those of `FOLDERS` that came of them.
-        unverified: Archives whose digest was compared with nothing.
-    """
-
-    digests: dict[str, str]
-    files: int
-    folders: list[str]
-    unverified: list[str]
-
-    def write(self, path: Path) -> None:
-        """As JSON, whole or not at all."""
-        atomic_write(
-            path, json.dumps({"source": OFFICIAL, "license": "CC BY-NC-SA 4.0", **asdict(self)}, indent=1)
-        )
-
-    @staticmethod
-    def read(path: Path) -> "_Note | None":
-        """None where there is none."""
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-            return _Note(
-                dict(value["digests"]), int(value["files"]), list(value["folders"]), list(value["unverified"])
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
 
 
 @dataclass(frozen=True)
@@ -113,8 +78,8 @@ def fetch_crisismmd(
     wait_s: float = 2.0,
     progress: FetchProgress = lambda what, done, total: None,
 ) -> Fetched:
-    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where it was
-    killed.
+    """Gets, checks and lays out the data set; does nothing where that was done, and goes on where
+    it was killed.
 
     Arguments:
         to: The folder.
@@ -133,45 +98,49 @@ def fetch_crisismmd(
         DataError: If a digest differs, or an archive is damaged or dangerous.
         RequestError: If a download fails; the message says which file to put where by hand.
     """
-    expected = {RELEASE: _digest(sha256), AGREED: _digest(sha256_agreed)}
+    expected = {RELEASE: checked_digest(sha256), AGREED: checked_digest(sha256_agreed)}
     given = _given(archives)
     check_download_address(mirror)
     wanted = [RELEASE, *([AGREED] if agreed and (not archives or AGREED in given) else [])]
-    done = _Note.read(to / "crisismmd.json")
+    done = FetchNote.read(to / "crisismmd.json")
     if done is not None and set(wanted) <= set(done.digests) and all((to / f).is_dir() for f in done.folders):
-        _compare(done.digests, expected, given)
+        compare_digests(done.digests, expected, given)
         return Fetched(to, done.digests, done.files, already=True)
     staging = to / _STAGING
-    ready = _Note.read(staging / _READY)
+    ready = FetchNote.read(staging / _READY)
     if ready is None:
         _refuse_foreign(to, done)
-        places = {
-            name: given.get(name) or _download(name, to, mirror, block_timeout_s, wait_s, progress)
-            for name in wanted
-        }
-        unverified = []
-        for name, path in places.items():
-            progress(f"checking {name}", 0, None)
-            if not _verify(path, expected[name]):
-                unverified.append(name)
+        places: dict[str, Path] = {}
+        for name in wanted:
+            places[name] = given.get(name) or _download(name, to, mirror, block_timeout_s, wait_s, progress)
+        unverified = _unverified(places, expected, progress)
         _unpack(places, staging, limits, progress)
-        digests = {name: recorded_digest(path) or "" for name, path in places.items()}
-        files = sum(path.is_file() for path in staging.rglob("*"))
-        ready = _Note(digests, files, [f for f in FOLDERS if (staging / f).is_dir()], unverified)
+        ready = _note_of(places, staging, unverified)
+        # written last: a staging folder without it is the rest of a killed run
         ready.write(staging / _READY)
     else:
-        _compare(ready.digests, expected, given)
+        compare_digests(ready.digests, expected, given)
     _move(staging, to, ready, done)
     return Fetched(to, ready.digests, ready.files, already=False, unverified=tuple(ready.unverified))
 
 
-def recorded_digest(archive: Path) -> str | None:
-    """The digest that stands beside an archive; None where none does."""
-    try:
-        found = _DIGEST.match(_sidecar(archive).read_text(encoding="ascii", errors="replace"))
-    except OSError:
-        return None
-    return found[0].lower() if found else None
+def _unverified(
+    places: dict[str, Path], expected: dict[str, str | None], progress: FetchProgress
+) -> list[str]:
+    """Verifies archives; the names of those whose digest could be compared with nothing."""
+    found = []
+    for name, path in places.items():
+        progress(f"checking {name}", 0, None)
+        if not verify_archive(path, expected[name]):
+            found.append(name)
+    return found
+
+
+def _note_of(places: dict[str, Path], staging: Path, unverified: list[str]) -> FetchNote:
+    """What stands in the staging folder."""
+    digests = {name: recorded_digest(path) or "" for name, path in places.items()}
+    files = sum(path.is_file() for path in staging.rglob("*"))
+    return FetchNote(digests, files, [f for f in FOLDERS if (staging / f).is_dir()], unverified)
 
 
 def _download(
@@ -195,40 +164,6 @@ def _download(
         raise RequestError(
             f"{error}. Without a network: {by_hand}", status=error.status, transient=error.transient
         ) from error
-
-
-def _verify(path: Path, expected: str | None) -> bool:
-    """Compares an archive with the digest that was given or recorded and records it; false where there was
-    nothing to compare with.
-
-    Raises:
-        DataError: If they differ.
-    """
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    recorded = recorded_digest(path)
-    for source, digest in (("given", expected), (f"recorded in {_sidecar(path).name}", recorded)):
-        if digest is not None and digest != found:
-            raise DataError(
-                f"{path} has SHA-256 {found}, {source} is {digest}; delete it and get it again, or correct "
-                f"the digest if the file is right"
-            )
-    if recorded is None:
-        atomic_write(_sidecar(path), f"{found}  {path.name}\n")
-    return expected is not None or recorded is not None
-
-
-def _compare(digests: dict[str, str], expected: dict[str, str | None], given: dict[str, Path]) -> None:
-    """Holds what is in place against what is asked for now."""
-    for name, digest in digests.items():
-        wanted = expected[name]
-        if wanted is not None and wanted != digest:
-            raise DataError(
-                f"what is in place came from a {name} with SHA-256 {digest}, given is {wanted}; fetch into "
-                f"another folder"
-            )
-        if name in given:
-            _verify(given[name], digest)
 
 
 def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progress: FetchProgress) -> None:
@@ -268,7 +203,9 @@ def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progr
 
 
 def _place(path: PurePosixPath) -> PurePosixPath | None:
-    """Where a file of the release goes; its JSON, annotations and the debris of file managers stay out."""
+    """Where a file of the release goes; its JSON, annotations and the debris
+    of file managers stay out.
+    """
     if path.name.startswith("._") or "__MACOSX" in path.parts:
         return None
     if "data_image" in path.parts:
@@ -284,9 +221,10 @@ def _place_table(path: PurePosixPath) -> PurePosixPath | None:
     return PurePosixPath("agreed" if table[1] else "crisismmd_datasplit_all") / path.name
 
 
-def _move(staging: Path, to: Path, ready: _Note, done: _Note | None) -> None:
+def _move(staging: Path, to: Path, ready: FetchNote, done: FetchNote | None) -> None:
     """Renames the unpacked folders into place; a run that was killed in between goes on here."""
     for folder in FOLDERS:
+        # a folder that is gone from staging was moved by the run that was killed
         if (staging / folder).is_dir():
             if (to / folder).exists():
                 _refuse_foreign(to, done, (folder,))
@@ -296,7 +234,7 @@ def _move(staging: Path, to: Path, ready: _Note, done: _Note | None) -> None:
     shutil.rmtree(staging)
 
 
-def _refuse_foreign(to: Path, done: _Note | None, folders: tuple[str, ...] = FOLDERS) -> None:
+def _refuse_foreign(to: Path, done: FetchNote | None, folders: tuple[str, ...] = FOLDERS) -> None:
     """Stops before data that this command did not lay there.
 
     Raises:
@@ -311,16 +249,17 @@ def _refuse_foreign(to: Path, done: _Note | None, folders: tuple[str, ...] = FOL
         )
 
 
+def _official_name(path: Path) -> str | None:
+    """Which of the two archives a file is; people rename downloads, so its ending decides."""
+    if path.name.endswith(".zip"):
+        return AGREED
+    return RELEASE if path.name.endswith((".tar.gz", ".tgz")) else None
+
+
 def _given(archives: tuple[Path, ...]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in archives:
-        name = (
-            AGREED
-            if path.name.endswith(".zip")
-            else RELEASE
-            if path.name.endswith((".tar.gz", ".tgz"))
-            else None
-        )
+        name = _official_name(path)
         if name is None or not path.is_file() or name in found:
             raise InputError(
                 f"--archive {path} is no file, or not one of {RELEASE} and {AGREED} (each once, by their "
@@ -330,13 +269,3 @@ def _given(archives: tuple[Path, ...]) -> dict[str, Path]:
     if found and RELEASE not in found:
         raise InputError(f"--archive needs {RELEASE}; the agreed tables alone are no data set")
     return found
-
-
-def _digest(given: str | None) -> str | None:
-    if given is not None and not _DIGEST.fullmatch(given):
-        raise InputError(f"{given!r:.80} is no SHA-256; expected 64 hexadecimal digits")
-    return given.lower() if given else None
-
-
-def _sidecar(archive: Path) -> Path:
-    return archive.with_name(archive.name + ".sha256")

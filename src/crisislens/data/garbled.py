@@ -1,9 +1,9 @@
 """Whether letters were read with the wrong encoding somewhere on their way: mojibake.
 
-Two kinds. UTF-8 read as a code page (`Weâ€™re`, `ÐŸÐ¾Ð¼`) can be undone, by ftfy, and `data.text` does so for
-the models. One code page read as another (`Íàâîäíåíèå`, Russian of Windows-1251 as Windows-1252) cannot be
-told for certain; but no language writes four different accented Latin letters in a row, so that it is seen.
-U+FFFD stands where bytes were already lost.
+Two kinds. UTF-8 read as a code page (`Weâ€™re`, `ÐŸÐ¾Ð¼`) can be undone, by ftfy, and `data.text`
+does so for the models. One code page read as another (`Íàâîäíåíèå`, Russian of Windows-1251 as
+Windows-1252) cannot be told for certain; but no language writes four different accented Latin
+letters in a row, so that it is seen. U+FFFD stands where bytes were already lost.
 """
 
 import re
@@ -17,13 +17,15 @@ _RUN = re.compile(
 _TWICE = re.compile(
     "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
+# of the letters; a name or a quotation may well be foreign
 _SHARE = 0.3
 _FEW_KINDS = 3
 
 
 def garbled(text: str) -> Literal["mended", "lost"] | None:
-    """What became of the letters: `mended` where the repair of `data.text` restores them, `lost` where much
-    of the text was read wrongly and cannot be restored, None where nothing speaks for either.
+    """What became of the letters: `mended` where the repair of `data.text` restores them, `lost`
+    where much of the text was read wrongly and cannot be restored,
+    None where nothing speaks for either.
 
     >>> garbled("Weâ€™re safe"), garbled("Íàâîäíåíèå ðàçðóøèëî ìîñò"), garbled("Überschwemmung à Nîmes")
     ('mended', 'lost', None)
@@ -32,6 +34,7 @@ def garbled(text: str) -> Literal["mended", "lost"] | None:
         return None
     mended = text
     if _TWICE.search(text):
+        # here, since most texts have no such pair and the import takes long
         import ftfy
 
         mended = ftfy.fix_encoding(text)

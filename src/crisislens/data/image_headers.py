@@ -1,51 +1,36 @@
-"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking before any
-decoder sees it.
+"""What a picture file claims (format, size, frames, orientation), read by bounds-checked walking
+before any decoder sees it.
 
-A decoder believes a header and allocates what it asks for; this module reads the claims first, so that limits
-are checked on numbers, not on memory. It also hands the decoder only what makes pixels: of JPEG the coding
-segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color profiles, comments, further
-pictures) is where decoders fail most and where they warn; none of it passes.
+A decoder believes a header and allocates what it asks for; this module reads the claims first, so
+that limits are checked on numbers, not on memory. It also hands the decoder only what makes pixels:
+of JPEG the coding segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color
+profiles, comments, further pictures) is where decoders fail most and where they warn; none of it
+passes.
 
-Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP), Exif
-2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what phones and
-platforms post. No TIFF, nothing that runs a program (EPS) or holds layers (PSD).
+Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP),
+Exif 2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what
+phones and platforms post. No TIFF, nothing that runs a program (EPS) or holds layers (PSD).
 """
 
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from crisislens.core.errors import ImageError
+from crisislens.data.heif_header import read_heif
+from crisislens.data.image_claims import (
+    IMAGE_FORMATS,
+    MAX_CHUNKS,
+    ImageHeader,
+    damaged,
+    too_complex,
+    truncated,
+)
 
 __all__ = ["IMAGE_FORMATS", "ImageHeader", "read_header"]
 
-IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "BMP", "AVIF", "HEIC")
 # a progressive photo has about ten scans; each makes the decoder walk the whole picture once more
 _MAX_SCANS = 100
-# chunks of PNG and WebP; a 20 MB file in the usual 8 kB pieces has 2,500
-_MAX_CHUNKS = 100_000
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """The claims of a file.
-
-    Attributes:
-        format: One of `IMAGE_FORMATS`.
-        width: In pixels, before orientation.
-        height: Likewise.
-        frames: Pictures in the file; 1 where it is not animated. Counting stops one above the limit.
-        orientation: EXIF orientation, 1 to 8; 1 where none is given or it is unreadable.
-        payload: The bytes for the decoder, without metadata.
-    """
-
-    format: str
-    width: int
-    height: int
-    frames: int
-    orientation: int
-    payload: bytes
 
 
 def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
@@ -56,18 +41,18 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
         max_frames: Where counting frames stops.
 
     Raises:
-        ImageError: `unknown_format` where the bytes are none of `IMAGE_FORMATS`, `truncated` where they end
-            too early, `damaged` where they contradict themselves, `too_complex` where decoding would take far
-            longer than the picture is worth.
+        ImageError: `unknown_format` where the bytes are none of `IMAGE_FORMATS`, `truncated` where
+            they end too early, `damaged` where they contradict themselves, `too_complex` where
+            decoding would take far longer than the picture is worth.
     """
     if data[4:8] == b"ftyp":
-        return _heif(data)
+        return read_heif(data)
     for magic, parse in _PARSERS:
         if data.startswith(magic):
             try:
                 return parse(data, max_frames)
             except (IndexError, struct.error) as error:
-                raise _truncated("its header ends too early") from error
+                raise truncated("its header ends too early") from error
     raise ImageError(
         "unknown_format",
         f"the file is not a {', '.join(IMAGE_FORMATS[:-1])} or {IMAGE_FORMATS[-1]} picture; "
@@ -75,23 +60,11 @@ def read_header(data: bytes, *, max_frames: int) -> ImageHeader:
     )
 
 
-def _truncated(how: str) -> ImageError:
-    return ImageError("truncated", f"the picture is cut off ({how}); get the whole file")
-
-
-def _damaged(how: str) -> ImageError:
-    return ImageError("damaged", f"the picture is damaged ({how}); get a fresh copy")
-
-
-def _too_complex(how: str) -> ImageError:
-    return ImageError("too_complex", f"the picture is {how}, which no camera does; save it again")
-
-
 def _jpeg(data: bytes, max_frames: int) -> ImageHeader:
     size, orientation, kept, at = None, 1, [data[:2]], 2
     while True:
         if data[at] != 0xFF:
-            raise _damaged("a marker is missing before the picture data")
+            raise damaged("a marker is missing before the picture data")
         marker = data[at + 1]
         if marker == 0xFF:  # fill byte
             at += 1
@@ -99,12 +72,14 @@ def _jpeg(data: bytes, max_frames: int) -> ImageHeader:
         if marker == 0xDA:
             break
         if marker == 0xD9:
-            raise _truncated("it ends before its picture data")
+            raise truncated("it ends before its picture data")
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         segment = data[at : at + 2 + length]
         if length < 2 or len(segment) < 2 + length:
-            raise _truncated("a segment is longer than the file")
+            raise truncated("a segment is longer than the file")
+        # start of frame; 0xC4, 0xC8 and 0xCC in that range are tables and a reserved mark
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            # height first, behind marker, length and precision
             height, width = struct.unpack_from(">HH", segment, 5)
             size = (width, height)
         if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
@@ -121,14 +96,14 @@ def _jpeg_header(
 ) -> ImageHeader:
     """Ends `_jpeg`: `scan` is the offset of the first start-of-scan marker."""
     if size is None:
-        raise _damaged("it has picture data but no size")
-    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what hides behind
-    # it is not looked at
+        raise damaged("it has picture data but no size")
+    # inside coded data 0xFF is always followed by 0x00, so the first end marker is the end; what
+    # hides behind it is not looked at
     end = data.find(b"\xff\xd9", scan)
     if end < 0:
-        raise _truncated("it has no end marker")
+        raise truncated("it has no end marker")
     if data.count(b"\xff\xda", scan, end) > _MAX_SCANS:
-        raise _too_complex(f"coded in more than {_MAX_SCANS} passes")
+        raise too_complex(f"coded in more than {_MAX_SCANS} passes")
     return ImageHeader("JPEG", *size, 1, orientation, b"".join([*kept, data[scan : end + 2]]))
 
 
@@ -140,32 +115,34 @@ def _png(data: bytes, max_frames: int) -> ImageHeader:
         elif kind == b"eXIf":
             orientation = _orientation(body)
         has_pixels |= kind == b"IDAT"
+        # a capital first letter marks critical chunks; transparency is none and yet makes pixels
         if kind[0] & 0x20 == 0 or kind == b"tRNS":
             kept.append(chunk)
     width, height = struct.unpack_from(">II", data, 16)
     if data[12:16] != b"IHDR" or not has_pixels:
-        raise _damaged("it has no size or no picture data")
+        raise damaged("it has no size or no picture data")
     return ImageHeader("PNG", width, height, frames, orientation, b"".join(kept))
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make pixels are
-    verified.
+    """Type, body and the whole of each chunk up to and with IEND; the checksums of those that make
+    pixels are verified.
     """
     at = 8
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         length = int.from_bytes(data[at : at + 4], "big")
         chunk = data[at : at + 12 + length]
         if len(chunk) < 12 + length:
-            raise _truncated("a chunk is longer than the file or the end chunk is missing")
+            raise truncated("a chunk is longer than the file or the end chunk is missing")
         kind, body = chunk[4:8], chunk[8:-4]
+        # wrong checksums of metadata cost nothing, and are common
         if kind[0] & 0x20 == 0 and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
-            raise _damaged("a checksum does not fit")
+            raise damaged("a checksum does not fit")
         yield kind, body, chunk
         if kind == b"IEND":
             return
         at += 12 + length
-    raise _too_complex(f"cut into more than {_MAX_CHUNKS:,} chunks")
+    raise too_complex(f"cut into more than {MAX_CHUNKS:,} chunks")
 
 
 def _gif(data: bytes, max_frames: int) -> ImageHeader:
@@ -181,12 +158,12 @@ def _gif(data: bytes, max_frames: int) -> ImageHeader:
             width, height = (max(width, left + w), max(height, top + h)) if frames == 0 else (width, height)
             at = _gif_skip(data, at + 11 + _gif_palette_bytes(flags))
             if at > len(data) and frames == 0:
-                raise _truncated("its first frame has no end")
+                raise truncated("its first frame has no end")
             frames += at <= len(data)
         else:
             break  # the end, or the file was cut after its last whole frame
     if frames == 0:
-        raise _damaged("it holds no frame")
+        raise damaged("it holds no frame")
     return ImageHeader("GIF", width, height, frames, 1, data)
 
 
@@ -207,9 +184,9 @@ def _webp(data: bytes, max_frames: int) -> ImageHeader:
             "unknown_format", "the file is a RIFF container but not a WebP picture; convert it to JPEG or PNG"
         )
     if len(data) < int.from_bytes(data[4:8], "little") + 8:
-        raise _truncated("its container is longer than the file")
+        raise truncated("its container is longer than the file")
     size, frames, orientation, at = None, 0, 1, 12
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if at + 8 > len(data) or frames > max_frames:
             break
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
@@ -218,9 +195,10 @@ def _webp(data: bytes, max_frames: int) -> ImageHeader:
             orientation = _orientation(body.removeprefix(b"Exif\0\0"))
         frames += kind == b"ANMF"
         size = size or _webp_size(kind, body)
+        # chunks of RIFF are padded to an even length
         at += 8 + length + (length & 1)
     if size is None:
-        raise _damaged("it has no size")
+        raise damaged("it has no size")
     return ImageHeader("WebP", *size, max(1, frames), orientation, data)
 
 
@@ -229,6 +207,7 @@ def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", body, 6)
+        # 14 bits of size, then 2 that ask for scaling
         return width & 0x3FFF, height & 0x3FFF
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", body, 1)
@@ -251,61 +230,14 @@ def _bmp(data: bytes, max_frames: int) -> ImageHeader:
     (offset,) = struct.unpack_from("<I", data, 10)
     row_bytes = (width * bits + 31) // 32 * 4
     if width < 0 or len(data) < offset + row_bytes * abs(height):
-        raise _truncated(f"{width} x {height} pixels need more bytes than there are")
+        raise truncated(f"{width} x {height} pixels need more bytes than there are")
     return ImageHeader("BMP", width, abs(height), 1, 1, data)
 
 
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-# quarter turns against the clock, as EXIF numbers them
-_TURNED = {1: 8, 2: 3, 3: 6}
-
-
-def _heif(data: bytes) -> ImageHeader:
-    """HEIC and AVIF: the largest size that an item claims, since thumbnails and tiles have their own."""
-    length = int.from_bytes(data[:4], "big")
-    brands = {data[i : i + 4] for i in (8, *range(16, min(length, 256), 4))}
-    if not brands & (_AVIF_BRANDS | _HEIC_BRANDS):
-        raise ImageError(
-            "unknown_format", "the file is a video or of no known kind; give a picture such as a JPEG"
-        )
-    meta = _heif_meta(data, length)
-    sizes: list[tuple[int, int, int]] = []
-    at = meta.find(b"ispe")
-    while at >= 0 and len(sizes) < _MAX_CHUNKS:
-        width, height = struct.unpack(">II", meta[at + 8 : at + 16].ljust(8, b"\0"))
-        sizes.append((width * height, width, height))
-        at = meta.find(b"ispe", at + 4)
-    if not sizes:
-        raise _damaged("it has no size")
-    _, width, height = max(sizes)
-    turn = meta.find(b"irot")
-    quarters = meta[turn + 4] & 3 if 0 <= turn < len(meta) - 4 else 0
-    if brands & _AVIF_BRANDS:
-        return ImageHeader("AVIF", width, height, 1, _TURNED.get(quarters, 1), data)
-    # its decoder turns the picture itself
-    width, height = (height, width) if quarters in (1, 3) else (width, height)
-    return ImageHeader("HEIC", width, height, 1, 1, data)
-
-
-def _heif_meta(data: bytes, at: int) -> bytes:
-    """The box that describes the items."""
-    for _ in range(_MAX_CHUNKS):
-        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if len(kind) < 4:
-            raise _truncated("it ends before its description")
-        if kind == b"meta":
-            if length > len(data) - at:
-                raise _truncated("its description is longer than the file")
-            return data[at : at + length]
-        if length < 8:
-            raise _damaged("a box has no length")
-        at += length
-    raise _too_complex(f"cut into more than {_MAX_CHUNKS:,} boxes")
-
-
 def _orientation(tiff: bytes) -> int:
-    """The orientation in an EXIF block; 1 where the block is broken, which never costs the picture."""
+    """The orientation in an EXIF block; 1 where the block is broken,
+    which never costs the picture.
+    """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
         return 1

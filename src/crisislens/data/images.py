@@ -1,37 +1,33 @@
 """The only place where bytes become pixels. Every file is taken for hostile.
 
-The checks stand in the order of their cost: the path (inside the folder after all links are followed, a
-regular file), the size in bytes, the claims of the header (`data.image_headers`: format, pixels, frames), and
-only then the decoder, on bytes without metadata. What cannot be decoded whole is refused with a reason: a
-half picture would be judged as if it were the scene.
+The checks stand in the order of their cost: the path (inside the folder after all links are
+followed, a regular file), the size in bytes, the claims of the header (`data.image_headers`:
+format, pixels, frames), and only then the decoder, on bytes without metadata. What cannot be
+decoded whole is refused with a reason: a half picture would be judged as if it were the scene.
 
-The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down to
-`ImageLimits.decode_px` on the shorter side (JPEG mostly inside its own transform, which is several times
-faster); never scaled up.
+The result is the first frame, upright, on white where it was transparent, in 8-bit RGB, scaled down
+to `ImageLimits.decode_px` on the shorter side (JPEG mostly inside its own transform, which is
+several times faster); never scaled up.
 
 Reasons of `ImageError`, in the words that records carry: `bad_path`, `url`, `outside`, `missing`,
-`not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`, `too_complex`,
-`too_many_pixels`, `too_many_frames`, `too_small`, `needs_extra`.
+`not_a_file`, `unreadable`, `empty`, `too_large`, `unknown_format`, `truncated`, `damaged`,
+`too_complex`, `too_many_pixels`, `too_many_frames`, `too_small`, `needs_extra`.
 
-HEIC and AVIF are what phones write. AVIF is decoded where Pillow can, HEIC by pillow-heif, the extra `heif`;
-without them such a picture is refused with the reason `needs_extra`.
+HEIC and AVIF are what phones write. AVIF is decoded where Pillow can, HEIC by pillow-heif, the
+extra `heif`; without them such a picture is refused with the reason `needs_extra`.
 
-No state that a result depends on is shared and no global of Pillow is touched, so threads may decode at once.
+No state that a result depends on is shared and no global of Pillow is touched,
+so threads may decode at once.
 """
 
 import hashlib
 import os
-import re
 import stat
-import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from io import BytesIO
-from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote
 
 import numpy as np
 from jaxtyping import UInt8
@@ -48,20 +44,15 @@ from pydantic import Field
 from crisislens.core.config import Config
 from crisislens.core.errors import ImageError, MissingExtraError
 from crisislens.core.optional import require
-from crisislens.data.image_headers import ImageHeader, read_header
-from crisislens.domain.post import ImageRef
+from crisislens.data.image_claims import ImageHeader
+from crisislens.data.image_headers import read_header
+from crisislens.data.image_paths import EXTENSIONS, resolve_image
 
 __all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve_image"]
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".heic", ".heif", ".avif")
 _TINY_PX = 8
 _LONG_SIDES = 8
 _FILLING_BYTES = 4_096
-_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//|data:", re.IGNORECASE)
-_PERCENT = re.compile(r"%[0-9A-Fa-f]{2}")
-_DEEPEST = 32
-_MOST_NAMES = 1_000_000
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _avif(data: BytesIO) -> Any:
@@ -85,8 +76,8 @@ def _heic(data: BytesIO) -> Any:
 
 
 _DECODERS: dict[str, Callable[[BytesIO], Any]] = {
-    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's factory
-    # looks for further pictures
+    # the classes themselves: Image.open would warn about sizes that are checked here, and JPEG's
+    # factory looks for further pictures
     "JPEG": JpegImagePlugin.JpegImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "WebP": WebPImagePlugin.WebPImageFile,
@@ -118,8 +109,8 @@ class ImageLimits(Config):
     max_frames: int = Field(default=1_000, gt=0)
     """Frames of an animation; the first is used."""
     decode_px: int = Field(default=320, ge=_TINY_PX)
-    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer side is at
-    most eight times this.
+    """The shorter side after decoding, in pixels; smaller pictures stay as they are. The longer
+    side is at most eight times this.
     """
 
 
@@ -129,133 +120,14 @@ class DecodedImage:
 
     Attributes:
         pixels: RGB, 0 to 255, upright; writable and contiguous.
-        fingerprint: 16 hex digits over the bytes of the file, as `core.fingerprint.fingerprint_file` makes
-            them.
+        fingerprint: 16 hex digits over the bytes of the file, as
+            `core.fingerprint.fingerprint_file` makes them.
         notes: What a reader must know of the decoding, one sentence each.
     """
 
     pixels: UInt8[np.ndarray, "h w 3"]
     fingerprint: str
     notes: tuple[str, ...] = ()
-
-
-def resolve_image(ref: ImageRef, root: Path) -> Path:
-    """The file that a post's reference means, which must lie inside a folder.
-
-    Arguments:
-        ref: The reference, from an untrusted post. Relative to `root`, or absolute inside it; a name without
-            one of `EXTENSIONS` also finds the file that has one (`eclipse_01` finds `eclipse_01.jpg`). Where
-            no file has the very name, one counts that differs only in how its letters are composed (as a Mac
-            writes them), in case, in `\\` for `/`, or in percent signs; of several such, none.
-        root: The folder of the pictures.
-
-    Returns:
-        The real path of a regular file, all links followed.
-
-    Raises:
-        ImageError: With reason `bad_path`, `url`, `outside`, `missing`, `not_a_file` or `unreadable`.
-    """
-    name = ref.path.strip()
-    if not name or _CONTROL.search(name):
-        raise ImageError(
-            "bad_path", f"{name!r:.80} is not the path of a file; give a path relative to the image folder"
-        )
-    if _ADDRESS.match(name):
-        raise ImageError(
-            "url",
-            f"{name!r:.80} is an address, and pictures are never fetched; download it and give its path",
-        )
-    if ".." in PurePath(name.replace("\\", "/")).parts:
-        raise ImageError(
-            "outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder"
-        )
-    try:
-        real = Path(os.path.realpath(root))
-        found = [path for path in _candidates(name, real) if os.path.lexists(path)]
-        found = found or [path for path in _alike(name, real) if os.path.lexists(path)]
-        regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a name too long, or characters that the file system does not take
-        raise ImageError(
-            "bad_path",
-            f"{name!r:.80} cannot be looked up as a path; give a path relative to the image folder",
-        ) from error
-    if regular:
-        return regular[0]
-    if found:
-        raise ImageError(
-            "not_a_file",
-            f"{name!r:.80} is a folder, a device, a pipe or a loop of links; name a picture file",
-        )
-    raise ImageError(
-        "missing", f"no picture at {name!r:.80} in the image folder; check --images and the image column"
-    )
-
-
-def _candidates(name: str, root: Path) -> Iterator[Path]:
-    """The real paths that a name may mean, the name as it is first; all inside `root`, which is real
-    already.
-    """
-    bare = PurePath(name).suffix.lower() not in EXTENSIONS
-    for extension in ("", *(form for known in EXTENSIONS for form in (known, known.upper()) if bare)):
-        real = Path(os.path.realpath(root / (name + extension)))
-        if not real.is_relative_to(root):
-            raise ImageError(
-                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
-            )
-        yield real
-
-
-def _alike(name: str, root: Path) -> Iterator[Path]:
-    """The real paths of the one file whose name is alike, found folder by folder; all inside `root`."""
-    forms = [name.replace("\\", "/")]
-    forms += [unquote(forms[0], errors="strict")] if "%" in name and _PERCENT.search(name) else []
-    for form in forms:
-        parts = [part for part in form.split("/") if part not in ("", ".")]
-        if form.startswith("/") or ".." in parts or _CONTROL.search(form) or len(parts) > _DEEPEST:
-            continue
-        path: Path | None = root
-        for i, part in enumerate(parts):
-            path = _in_folder(path, part, last=i == len(parts) - 1) if path else None
-        if path is None or not parts:
-            continue
-        real = Path(os.path.realpath(path))
-        if not real.is_relative_to(root):
-            raise ImageError(
-                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
-            )
-        yield real
-
-
-def _in_folder(folder: Path, part: str, *, last: bool) -> Path | None:
-    """What a folder holds under a name, else under the one name that is alike."""
-    if os.path.lexists(folder / part):
-        return folder / part
-    if not folder.is_dir():
-        return None
-    names = _folded_names(str(folder), folder.stat().st_mtime_ns)
-    bare = last and PurePath(part).suffix.lower() not in EXTENSIONS
-    for extension in ("", *(EXTENSIONS if bare else ())):
-        if (found := names.get(_folded(part + extension))) is not None:
-            return folder / found if found else None
-    return None
-
-
-@lru_cache(maxsize=4)
-def _folded_names(folder: str, changed_ns: int) -> dict[str, str]:
-    """From the folded to the real names in a folder; to nothing where two are alike."""
-    names: dict[str, str] = {}
-    with os.scandir(folder) as entries:
-        for entry in islice(entries, _MOST_NAMES):
-            key = _folded(entry.name)
-            names[key] = "" if key in names else entry.name
-    return names
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImage:
@@ -266,7 +138,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
         limits: What it may cost.
 
     Raises:
-        ImageError: With one of the reasons of the module's head; nothing else is raised for any bytes.
+        ImageError: With one of the reasons of the module's head;
+            nothing else is raised for any bytes.
     """
     data = _read(path, limits.max_bytes)
     header = read_header(data, max_frames=limits.max_frames)
@@ -275,6 +148,7 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
     if header.frames > 1:
         notes.append(f"the picture is animated ({header.frames} frames); only the first was looked at")
     longest, shortest = max(header.width, header.height), min(header.width, header.height)
+    # a screenshot of a whole page: scaled to the model's size nothing in it can be read
     if longest > _LONG_SIDES * max(shortest, limits.decode_px):
         notes.append(
             f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down"
@@ -289,8 +163,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
             "too_many_pixels", "the picture needs more memory than there is; scale it down"
         ) from error
     except Exception as error:
-        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error, OverflowError,
-        # …): the bytes are at fault
+        # decoders raise whatever their parsing ran into (OSError, SyntaxError, struct.error,
+        # OverflowError, …): the bytes are at fault
         raise _refusal(error) from error
     return DecodedImage(pixels, hashlib.blake2b(data).hexdigest()[:16], tuple(notes))
 
@@ -316,6 +190,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
                 data = stream.read(max_bytes + 1)
     finally:
         os.close(handle)
+    # the size may have grown between the look and the reading
     if max(size, len(data)) > max_bytes:
         raise ImageError(
             "too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down"
@@ -344,11 +219,12 @@ def _check_claims(header: ImageHeader, limits: ImageLimits) -> None:
 
 
 def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
+    # before decoding: JPEG is scaled inside its own transform
     target = _target_size(header.width, header.height, limits)
     picture = _load(header, header.payload, target)
     if header.format == "JPEG" and _ends_in_gray(picture):
-        # what stands before the end marker decides nothing in a whole picture, and fills the gap in one whose
-        # data ends early
+        # what stands before the end marker decides nothing in a whole picture, and fills the gap in
+        # one whose data ends early
         filled = _load(header, header.payload[:-2] + bytes(_FILLING_BYTES) + header.payload[-2:], target)
         if filled.tobytes() != picture.tobytes():
             raise ImageError(
@@ -374,8 +250,8 @@ def _load(header: ImageHeader, payload: bytes, target: tuple[int, int]) -> Image
 
 
 def _target_size(width: int, height: int, limits: ImageLimits) -> tuple[int, int]:
-    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at most
-    `_LONG_SIDES` times that.
+    """Width and height after scaling: never larger, the shorter side `decode_px`, the longer at
+    most `_LONG_SIDES` times that.
     """
     scale = min(
         1.0, limits.decode_px / min(width, height), _LONG_SIDES * limits.decode_px / max(width, height)
@@ -401,8 +277,8 @@ def _rgb(picture: Image.Image) -> Image.Image:
 
 
 def _ends_in_gray(picture: Image.Image) -> bool:
-    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of data that
-    ends before its end marker.
+    """True where the last pixel is the mid-gray that libjpeg paints, without a word, in place of
+    data that ends before its end marker.
     """
     last = np.asarray(picture)[-1, -1].astype(int)
     return bool((np.abs(last - 128) <= 2).all())

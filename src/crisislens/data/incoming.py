@@ -1,9 +1,11 @@
-"""Posts as a program has them: `Post`s, dicts, plain strings, or a table of pandas, polars or pyarrow.
+"""Posts as a program has them: `Post`s, dicts, plain strings, or a table of pandas,
+polars or pyarrow.
 
-A table is anything that speaks Arrow's C interface (`__arrow_c_stream__`) or the dataframe interchange
-protocol (`__dataframe__`), so none of those packages is needed here. Columns and cells are read as those of
-files are (`data.columns`, `data.rows`). Unlike a file's, a row that cannot become a post is an error here:
-whoever calls with values can correct them, and nothing is lost silently.
+A table is anything that speaks Arrow's C interface (`__arrow_c_stream__`) or the dataframe
+interchange protocol (`__dataframe__`), so none of those packages is needed here. Columns and cells
+are read as those of files are (`data.columns`, `data.rows`). Unlike a file's, a row that cannot
+become a post is an error here: whoever calls with values can correct them,
+and nothing is lost silently.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +27,9 @@ _TAKEN = "give Post, a dict with text or image, a string, several of them, or a 
 
 @runtime_checkable
 class SpeaksArrow(Protocol):
-    """A table that gives itself away as a stream of Arrow batches: pandas, polars, pyarrow, duckdb."""
+    """A table that gives itself away as a stream of Arrow batches:
+    pandas, polars, pyarrow, duckdb.
+    """
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object: ...
 
@@ -66,9 +70,11 @@ def as_posts(given: Posts) -> list[Post]:
         raise InputError(f"a {type(given).__name__} was given; {_TAKEN}")
     items = list(given)
     posts = [item for item in items if isinstance(item, Post)]
+    # an empty list too: no posts are no error
     if len(posts) == len(items):
         return posts
     found = _read([_row(item) for item in items if not isinstance(item, Post)])
+    # posts and rows may be mixed; each keeps its place
     made = iter(found)
     return _checked([item if isinstance(item, Post) else next(made) for item in items])
 
@@ -120,7 +126,9 @@ def _read(rows: Sequence[Mapping[str, object]]) -> list[Post | FailedPost]:
 
 
 def _named(row: Mapping[str, object], i: int, ids: Sequence[str]) -> Mapping[str, object]:
-    """A row with its number where others have an id and it does not even have the column, as a string."""
+    """A row with its number where others have an id and it does not even have the column,
+    as a string.
+    """
     if not ids or set(ids) & set(row):
         return row
     return {**row, ids[0]: f"row-{i:06d}"}

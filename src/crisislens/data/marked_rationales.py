@@ -1,15 +1,16 @@
-r"""Human rationales on crisis tweets: verbatim snippets, turned into spans of characters and into labels of
-whole words.
+r"""Human rationales on crisis tweets: verbatim snippets, turned into spans of characters and into
+labels of whole words.
 
-A snippet is found in its text up to case and white space, where it starts and ends at words if it can, the
-longest snippet first, each in the first stretch that no other snippet took. One that was retyped ("shelters"
-for "shelter") is aligned word by word and accepted where at least half of its words match; what matches is
-marked. What cannot be found is counted, never guessed.
+A snippet is found in its text up to case and white space, where it starts and ends at words if it
+can, the longest snippet first, each in the first stretch that no other snippet took. One that was
+retyped ("shelters" for "shelter") is aligned word by word and accepted where at least half of its
+words match; what matches is marked. What cannot be found is counted, never guessed.
 
-Tables: one row a tweet with columns `tweet_id`, `tweet_text`, `corrected_label`, `informative_content`
-(snippets, one a line), as in the Nepal 2015 and Hagupit 2014 tables. The conversion follows the predecessors
-of arXiv 2603.18611 (longest snippet first); matching of characters instead of tokens, and the alignment, are
-ours. The same record is what `crisislens annotate` exports, one JSON object a line.
+Tables: one row a tweet with columns `tweet_id`, `tweet_text`, `corrected_label`,
+`informative_content` (snippets, one a line), as in the Nepal 2015 and Hagupit 2014 tables. The
+conversion follows the predecessors of arXiv 2603.18611 (longest snippet first); matching of
+characters instead of tokens, and the alignment, are ours. The same record is what
+`crisislens annotate` exports, one JSON object a line.
 """
 
 import csv
@@ -79,13 +80,14 @@ def find_snippets(text: str, snippets: Sequence[str]) -> tuple[list[Span], int]:
 
 
 def _locate(text: str, snippet: str, taken: Sequence[Span]) -> list[Span]:
-    """The first free stretch that is the snippet up to case and white space, at word boundaries if there is
-    one.
+    """The first free stretch that is the snippet up to case and white space, at word boundaries if
+    there is one.
     """
     body = r"\s+".join(re.escape(word) for word in snippet.split())
     for pattern in (rf"(?<!\w){body}(?!\w)", body):
         matches = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
         free = [span for span in matches if _is_free(span, taken)]
+        # where all are taken the first serves: the same words were marked twice
         if free or matches:
             return [(free or matches)[0]]
     return []
@@ -96,8 +98,8 @@ def _is_free(span: Span, taken: Sequence[Span]) -> bool:
 
 
 def _align(text: str, snippet: str) -> list[Span]:
-    """Runs of words of the text that a retyped snippet shares with it; none where they are fewer than half of
-    its words.
+    """Runs of words of the text that a retyped snippet shares with it; none where they are fewer
+    than half of its words.
     """
     words = word_spans(text)
     ours = [_bare(text[a:b]) for a, b in words]
@@ -105,6 +107,7 @@ def _align(text: str, snippet: str) -> list[Span]:
     shared = [False] * len(words)
     for i, _, size in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
         shared[i : i + size] = [True] * size
+    # half or more, or words such as "the" would make evidence of anything
     return merge_spans(words, shared) if 2 * sum(shared) >= len(theirs) else []
 
 
@@ -115,8 +118,8 @@ def _bare(word: str) -> str:
 
 
 def read_snippet_table(path: Path) -> list[AnnotatedText]:
-    """Reads a table of tweets with snippets (CSV), in its order; rows without a text or without any found
-    snippet are left out.
+    """Reads a table of tweets with snippets (CSV), in its order; rows without a text or without any
+    found snippet are left out.
 
     Raises:
         DataError: If the file is missing or lacks a column.
@@ -140,8 +143,8 @@ def _annotated(row: dict[str, str | None]) -> AnnotatedText:
 
 
 def read_annotations(path: Path) -> list[AnnotatedText]:
-    """Reads what `crisislens annotate` exported: one JSON object a line with `id`, `text`, `label` and
-    `spans` ([[start, end], …]).
+    """Reads what `crisislens annotate` exported: one JSON object a line with `id`, `text`, `label`
+    and `spans` ([[start, end], …]).
 
     Raises:
         DataError: If the file is missing, or a line is no such object; the line is named.

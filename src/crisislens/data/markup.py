@@ -1,16 +1,19 @@
-"""Markup in posts, taken out: Mastodon's `content` is HTML, and so is what feeds, blogs and scrapers give.
+"""Markup in posts, taken out: Mastodon's `content` is HTML, and so is what feeds,
+blogs and scrapers give.
 
-A text counts as markup only where its tags say so: a pair of the same HTML tag (`<b>…</b>`), a `<br>`, or a
-paragraph at its very start. `a < b`, `<3`, `<image>`, a lone `<b>` and a script alone stay as they are.
-A text that was escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
+A text counts as markup only where its tags say so: a pair of the same HTML tag (`<b>…</b>`), a
+`<br>`, or a paragraph at its very start. `a < b`, `<3`, `<image>`, a lone `<b>` and a script alone
+stay as they are. A text that was escaped twice (`&lt;p&gt;`) is unescaped once and looked at again.
 
-What becomes of it: paragraphs and line breaks are line breaks, entities are characters, an emoji's picture is
-its `alt`, scripts and styles go. An address keeps its whole form: Mastodon hides its ends in
-`<span class="invisible">`, and half an address would be words that nobody wrote. Hidden parts elsewhere go.
+What becomes of it: paragraphs and line breaks are line breaks, entities are characters, an emoji's
+picture is its `alt`, scripts and styles go. An address keeps its whole form: Mastodon hides its
+ends in `<span class="invisible">`, and half an address would be words that nobody wrote.
+Hidden parts elsewhere go.
 
-The parser is the standard library's `html.parser`: it never fails, builds no tree, and no HTML library is
-among our dependencies. On tags that never close it needs quadratic time (46 seconds for 40,000 characters,
-measured), so it is given whole tags only: every other `<` is escaped first, and comments go.
+The parser is the standard library's `html.parser`: it never fails, builds no tree, and no HTML
+library is among our dependencies. On tags that never close it needs quadratic time (46 seconds for
+40,000 characters, measured), so it is given whole tags only: every other `<` is escaped first, and
+comments go.
 """
 
 import html
@@ -31,6 +34,7 @@ _INLINE = frozenset(
 )
 _SILENT = frozenset({"script", "style", "template", "head", "title", "noscript", "iframe", "object", "svg"})
 _NAMES = "|".join(sorted(_BLOCKS | _INLINE | {"body", "html"}, key=len, reverse=True))
+# bounded, so that a `<` without an end costs no walk to the end of the text
 _ATTRIBUTES = r"(?:\s[^<>]{0,4000})?"
 _OPENED = re.compile(rf"<({_NAMES}){_ATTRIBUTES}>", re.IGNORECASE)
 _CLOSED = re.compile(rf"</({_NAMES})\s*>", re.IGNORECASE)
@@ -71,6 +75,7 @@ def without_markup(text: str) -> str:
     if not has_markup(text):
         if not _ESCAPED.search(text):
             return text
+        # once only: a post about HTML may show escaped tags on purpose
         once = html.unescape(text)
         if not has_markup(once):
             return text

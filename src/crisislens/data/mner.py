@@ -1,10 +1,10 @@
 """Twitter-2015 and Twitter-2017: tweets with a photo and the entities in their text.
 
-Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and splits of Yu
-et al., ACL 2020 (UMT): `train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a line, the photo's id on
-a line before. Twitter-2015 calls the fourth type `OTHER`; here it is `MISC` in both. Facts, counted: every id
-is unique and stands in one split; 186/53/135 tags of Twitter-2015 go on with nothing (mended, so that it has
-as many mentions as `B-` tags plus these).
+Zhang et al., AAAI 2018 (Twitter-2015) and Lu et al., ACL 2018 (Twitter-2017), in the files and
+splits of Yu et al., ACL 2020 (UMT): `train.txt`, `valid.txt`, `test.txt`, a word and its BIO tag a
+line, the photo's id on a line before. Twitter-2015 calls the fourth type `OTHER`; here it is `MISC`
+in both. Facts, counted: every id is unique and stands in one split; 186/53/135 tags of Twitter-2015
+go on with nothing (mended, so that it has as many mentions as `B-` tags plus these).
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 __all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
+# of the posts of a split; two photos may well have one caption
 _REPEATED = 0.01
 _CAPTIONS, _LONG_CONTEXTS = "captions_blip2.txt", "contexts_mplug_owl.tsv"
 EXPECTED_POSTS: dict[str, dict[str, int]] = {
@@ -55,12 +56,13 @@ class MNERCheck:
         expected_entities: `B-` tags by type, as published; mended tags come on top.
         mended_tags: `I-` tags that went on with nothing.
         shared_images: Pairs of splits and how many photos they share.
-        photos_missing: Posts whose photo is not in the image folder; None where no folder was given.
+        photos_missing: Posts whose photo is not in the image folder;
+            None where no folder was given.
         without_context: Posts without a context.
-        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words
-            but for case.
-        repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a picture that
-            it could not see.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the
+            same words but for case.
+        repeated_contexts: Contexts of more than one post in a hundred: a captioner's answer to a
+            picture that it could not see.
     """
 
     posts: dict[str, int]
@@ -76,8 +78,8 @@ class MNERCheck:
 
     @property
     def complete(self) -> bool:
-        """True where posts and entities are as published, those of mended tags on top, and no photo is shared
-        or missing.
+        """True where posts and entities are as published, those of mended tags on top, and no photo
+        is shared or missing.
         """
         if (
             self.posts != self.expected
@@ -86,6 +88,7 @@ class MNERCheck:
         ):
             return False
         for split, mended in self.mended_tags.items():
+            # mended tags are mentions beyond those that the papers counted
             extra = Counter(self.entities[split])
             extra.subtract(self.expected_entities[split])
             if sum(extra.values()) != mended or min(extra.values()) < 0:
@@ -158,8 +161,8 @@ class TwitterMNER:
         return read_conll(self.folder / _FILES[split], split=split, rename={"OTHER": "MISC"})
 
     def contexts(self, *, long: bool = False) -> Contexts:
-        """The contexts beside the data: BLIP-2 captions, or with `long` those that a VLM wrote at length,
-        captions where it wrote none.
+        """The contexts beside the data: BLIP-2 captions, or with `long` those that a VLM wrote at
+        length, captions where it wrote none.
 
         Raises:
             DataError: If the tables are not there.

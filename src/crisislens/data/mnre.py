@@ -1,18 +1,19 @@
-"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME and ACM
-MM 2021).
+"""MNRE: pairs of entities in tweets with a photo, and the relation between them (Zheng et al., ICME
+and ACM MM 2021).
 
-Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none` there is
-`None` here), a Python literal of a dict a line, which is read as a literal and never evaluated. A row is one
-ordered pair; the same tweet stands in as many rows as it has pairs. The types of a pair stand in its
-relation's name (`/per/loc/place_of_residence`) and are unknown where there is no relation.
+Version 2 (`mnre_train.txt`, …, 23 relations with `None`) and version 1 (`ours_train.txt`, …; `none`
+there is `None` here), a Python literal of a dict a line, which is read as a literal and never
+evaluated. A row is one ordered pair; the same tweet stands in as many rows as it has pairs. The
+types of a pair stand in its relation's name (`/per/loc/place_of_residence`) and are unknown where
+there is no relation.
 
-Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1 (the
-positions count); in 59/3/5 and 37/5/11 rows the two mentions overlap, as in `RT @FarmingPhotos` and
-`@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its tweets from Twitter-2015/2017 in part
-and shares their photo ids; some of its ids are bare numbers, the others file names.
+Facts, counted: names and positions agree in version 2 and disagree in 400/33/94 rows of version 1
+(the positions count); in 59/3/5 and 37/5/11 rows the two mentions overlap, as in
+`RT @FarmingPhotos` and `@FarmingPhotos` (such rows stay: both are marked). Version 1 takes its
+tweets from Twitter-2015/2017 in part and shares their photo ids; some of its ids are bare numbers,
+the others file names.
 """
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +23,17 @@ from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.by_split import count_by_split, frequencies, shared_between, values_by_split
 from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.mnre_rows import (
+    is_misnamed,
+    overlaps,
+    parsed_row,
+    photo_of,
+    post_of,
+    relation_of,
+    types_of_relation,
+)
 from crisislens.data.shared_texts import shared_texts
-from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link, Mention
+from crisislens.domain.extraction import NO_RELATION, AnnotatedPost
 
 __all__ = ["MNRE", "MNRE_RELATIONS", "MNRECheck", "types_of_relation"]
 
@@ -109,12 +119,13 @@ class MNRECheck:
         wrong_names: Rows where a mention's name is not its words.
         overlaps: Rows whose two mentions share a word.
         shared_images: Pairs of splits and how many photos they share.
-        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in the same
-            words but for case.
+        shared_texts: Pairs of splits and how many rows of the second have a tweet of the first, in
+            the same words but for case.
         photos_missing: Photos that are not in the image folder; None where no folder was given.
         bare_numbers: Rows whose photo is a bare number without `.jpg`.
         unreadable: Lines that are no row: a position outside of the words, a field that is missing.
-        first_unreadable: What is wrong with the first of them, by split; empty where all can be read.
+        first_unreadable: What is wrong with the first of them, by split;
+            empty where all can be read.
     """
 
     rows: dict[str, int]
@@ -132,8 +143,8 @@ class MNRECheck:
 
     @property
     def complete(self) -> bool:
-        """True where the rows are as published (of version 2 also by relation, and the photos) and no photo
-        is shared or missing.
+        """True where the rows are as published (of version 2 also by relation, and the photos) and
+        no photo is shared or missing.
         """
         alike = self.expected != EXPECTED_ROWS["v2"] or (
             self.relations == EXPECTED_RELATIONS and self.images == _EXPECTED_IMAGES
@@ -183,19 +194,22 @@ class MNRE:
         return Path(self.root) / self.version
 
     def relations(self) -> tuple[str, ...]:
-        """The relations, `None` first: the 23 of version 2, or those of version 1's train split by name."""
+        """The relations, `None` first: the 23 of version 2,
+        or those of version 1's train split by name.
+        """
         if self.version == "v2":
             return MNRE_RELATIONS
         found = {p.links[0].type for p in self.load("train")}
         return (NO_RELATION, *sorted(found - {NO_RELATION}))
 
     def load(self, split: str) -> list[AnnotatedPost]:
-        """The rows of a split, each a post with two mentions and one link, in the order of the file.
+        """The rows of a split, each a post with two mentions and one link,
+        in the order of the file.
 
         Raises:
             DataError: If the split is unknown or a line is not as described.
         """
-        return [_post(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
+        return [post_of(row, f"{split}-{i:06d}", split) for i, row in enumerate(self._rows(split))]
 
     def _rows(self, split: str) -> Iterator[Mapping[str, Any]]:
         for row in self._parsed(split):
@@ -214,13 +228,13 @@ class MNRE:
                 yield DataError(f"{where} cannot be read: {line.reason}")
             elif line.strip():
                 try:
-                    yield _row(line, where)
+                    yield parsed_row(line, where)
                 except DataError as error:
                     yield error
 
     def check(self) -> MNRECheck:
-        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that are no
-        row.
+        """Counts rows, relations, photos, wrong names, overlaps, what splits share and lines that
+        are no row.
         """
         splits: dict[str, list[Mapping[str, Any]]] = {split: [] for split in _FILES[self.version]}
         broken: dict[str, list[DataError]] = {split: [] for split in _FILES[self.version]}
@@ -232,18 +246,18 @@ class MNRE:
                     rows.append(row)
         posts: dict[str, list[AnnotatedPost]] = {}
         for split, rows in splits.items():
-            posts[split] = [_post(row, "row", split) for row in rows]
-        images = values_by_split(splits, _photo)
+            posts[split] = [post_of(row, "row", split) for row in rows]
+        images = values_by_split(splits, photo_of)
         missing = count_by_split(
             {split: list(names) for split, names in images.items()}, lambda name: not self._has_photo(name)
         )
         return MNRECheck(
             rows={split: len(rows) for split, rows in splits.items()},
             expected=EXPECTED_ROWS[self.version],
-            relations=frequencies(_relation(row) for rows in splits.values() for row in rows),
+            relations=frequencies(relation_of(row) for rows in splits.values() for row in rows),
             images={split: len(names) for split, names in images.items()},
-            wrong_names=count_by_split(splits, _misnamed),
-            overlaps=count_by_split(posts, _overlaps),
+            wrong_names=count_by_split(splits, is_misnamed),
+            overlaps=count_by_split(posts, overlaps),
             shared_images=shared_between(images),
             shared_texts=shared_texts(posts),
             photos_missing=missing if self.image_root else None,
@@ -272,66 +286,3 @@ class MNRE:
             "license": "none stated, research",
             "fingerprint": self.fingerprint(),
         }
-
-
-def types_of_relation(relation: str) -> tuple[str, str]:
-    """The types of a relation's head and tail; empty where there is no relation.
-
-    >>> types_of_relation("/per/loc/place_of_birth")
-    ('PER', 'LOC')
-    """
-    parts = relation.split("/")
-    return (parts[1].upper(), parts[2].upper()) if len(parts) == 4 else ("", "")
-
-
-def _row(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        row = ast.literal_eval(line)
-        words, size = row["token"], len(row["token"])
-        spans = [row[side]["pos"] for side in "ht"]
-        fits = all(isinstance(w, str) for w in words) and all(0 <= a < b <= size for a, b in spans)
-        if not fits or not isinstance(row["relation"], str) or not isinstance(row["img_id"], (str, int)):
-            raise ValueError("a position is outside of the words, or a value is of another kind")
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
-        raise DataError(
-            f"{where} is not a row of MNRE ({type(error).__name__}: {str(error)[:100]}); expected token, h, "
-            f"t, relation, img_id"
-        ) from error
-    return dict(row)
-
-
-def _post(row: Mapping[str, Any], name: str, split: str) -> AnnotatedPost:
-    relation = _relation(row)
-    head, tail = (
-        Mention(row[side]["pos"][0], row[side]["pos"][1], kind)
-        for side, kind in zip("ht", types_of_relation(relation), strict=True)
-    )
-    return AnnotatedPost(
-        id=name,
-        words=tuple(row["token"]),
-        mentions=(head, tail),
-        links=(Link(0, 1, relation),),
-        image=_photo(row),
-        split=split,
-    )
-
-
-def _photo(row: Mapping[str, Any]) -> str:
-    """The photo's file name; version 1 has bare numbers too."""
-    name = row["img_id"]
-    return f"{name}.jpg" if isinstance(name, int) else str(name)
-
-
-def _relation(row: Mapping[str, Any]) -> str:
-    name = str(row["relation"])
-    return NO_RELATION if name.lower() == "none" else name
-
-
-def _misnamed(row: Mapping[str, Any]) -> bool:
-    words: list[str] = row["token"]
-    return any(" ".join(words[slice(*row[side]["pos"])]) != row[side].get("name") for side in "ht")
-
-
-def _overlaps(post: AnnotatedPost) -> bool:
-    head, tail = post.mentions
-    return head.start < tail.end and tail.start < head.end

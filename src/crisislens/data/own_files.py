@@ -1,7 +1,8 @@
-"""Files of a user's own with entities and relations, in three splits: where they are, and what is in them.
+"""Files of a user's own with entities and relations, in three splits:
+where they are, and what is in them.
 
-A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or as tables
-(`data.annotated`).
+A folder holds `train`, `dev` (or `valid`, `val`) and `test`, as words with tags (`data.conll`) or
+as tables (`data.annotated`).
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def read_own(root: Path, split: str, kind: OwnKind) -> ConllFile | AnnotatedTabl
         DataError: If there is none, or it is not as described.
     """
     names, suffixes = _NAMES[split], _SUFFIXES[kind]
+    # in the order of the names and suffixes above: the first file that is there counts
     for path in (root / f"{name}{suffix}" for name in names for suffix in suffixes):
         if path.is_file():
             return read_conll(path, split=split) if kind == "conll" else read_annotated(path, split=split)
@@ -58,8 +60,8 @@ class OwnCheck:
         repeated_ids: Of words with tags, pictures that named an earlier post too.
         widened: Of tables, entities that began or ended within a word.
         without_words: Of tables, posts that were left out.
-        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the same words
-            but for case.
+        shared_texts: Pairs of splits and how many posts of the second stand in the first, in the
+            same words but for case.
     """
 
     posts: dict[str, int]

@@ -1,12 +1,12 @@
 """Posts and labels of one's own: a table with a label column, or a folder of photos for each class.
 
-A label cell holds one label, or several with `;` or `|` between them, or a JSON list. An empty cell leaves
-the row out, but for tasks where several may hold: there it says that none does if the row has a split or the
-column's other cells hold several.
+A label cell holds one label, or several with `;` or `|` between them, or a JSON list. An empty cell
+leaves the row out, but for tasks where several may hold: there it says that none does if the row
+has a split or the column's other cells hold several.
 
 Splits: a column `split` (or `set`, `fold`) with `train`, `dev` (also `val`, `valid`, `validation`,
-`development`) and `test`. Where there is none, or no dev or test rows, they are made without leaks: posts
-with one id, near-duplicate texts or photos, or chains of them, stay together (`data.splits`).
+`development`) and `test`. Where there is none, or no dev or test rows, they are made without leaks:
+posts with one id, near-duplicate texts or photos, or chains of them, stay together (`data.splits`).
 """
 
 import json
@@ -24,7 +24,7 @@ from crisislens.data.columns import FIELDS
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.data.lines import BrokenRow
 from crisislens.data.source import LabeledPost
-from crisislens.data.splits import make_splits
+from crisislens.data.split_making import make_splits
 from crisislens.data.tabular import read_posts, table_rows
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task, own_task
@@ -42,12 +42,15 @@ _PART_NAMES = {
     **dict.fromkeys(("testing", "eval", "evaluation"), "test"),
 }
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+# more are a column of texts or ids that was taken for labels
 _MOST_CLASSES = 200
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A post with what its label and split cells say; `part` is empty where the table has no splits."""
+    """A post with what its label and split cells say;
+    `part` is empty where the table has no splits.
+    """
 
     post: Post
     labels: tuple[str, ...]
@@ -77,7 +80,8 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
     """The labeled posts of a CSV, TSV, JSONL or Parquet file.
 
     Raises:
-        DataError: If the file, the label column or a label is not as expected, or no row has a label.
+        DataError: If the file, the label column or a label is not as expected,
+            or no row has a label.
     """
     path = Path(config.root)
     post_columns = {field: name for field, name in config.columns.items() if field in FIELDS}
@@ -105,7 +109,8 @@ def read_table(config: DataConfig, task: OwnTask) -> LabeledData:
 
 
 def read_folders(config: DataConfig, task: OwnTask) -> LabeledData:
-    """Photos in a folder for each class: `ROOT/CLASS/photo.jpg`, or `ROOT/train/CLASS/photo.jpg` and so on.
+    """Photos in a folder for each class: `ROOT/CLASS/photo.jpg`,
+    or `ROOT/train/CLASS/photo.jpg` and so on.
 
     Raises:
         DataError: If there is no such folder, or it holds no photos in folders.
@@ -144,6 +149,7 @@ def _column(
                 f"{path.name} has no column {wanted!r} for {field}; its columns are {', '.join(names[:40])}"
             )
         return wanted
+    # reversed, so that of columns with equal names the first counts
     lower = {name.strip().lower(): name for name in reversed(names)}
     return next((lower[name] for name in usual if name in lower), None)
 
@@ -190,6 +196,7 @@ def _labeled(
             "task.several to true, or correct the cell"
         )
     space = _space(rows, task, column, several=several)
+    # where several may hold, an empty cell is an answer: none does
     kept = [row for row in rows if row.labels or several]
     if not any(row.labels for row in kept):
         raise DataError(f"no row has a label in {column}; fill the column, or name another")
@@ -236,7 +243,8 @@ def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:
     """The part of each row: what the table says, and for the others what `make_splits` chooses."""
     given = {row.part for row in rows}
     if given == set(PARTS):
-        # a row without a split in a table that has all three belongs to none of them by the table's own word
+        # a row without a split in a table that has all three belongs to none
+        # of them by the table's own word
         if unsaid := sum(not row.part for row in rows):
             raise DataError(
                 f"{unsaid} rows have a label and no split; fill the split column, or empty it all"
@@ -244,6 +252,7 @@ def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:
         return [row.part for row in rows]
     wanted = [part for part in PARTS if part not in given]
     labels = [row.labels[0] if row.labels else "" for row in rows]
+    # test rows that the table names are never touched; train rows may become dev
     free = [i for i, row in enumerate(rows) if row.part in ("", "train")]
     if "train" not in given and given - {""}:
         said = ", ".join(sorted(given - {""}))

@@ -1,12 +1,12 @@
 """Rows of a Parquet file, with memory bounded by bytes and every lost row counted.
 
-A file of ten kilobytes can hold rows of gigabytes: one long text, named by every row through a dictionary,
-or zeros that compress to nothing. So texts stay in their dictionary while they are read, a batch has as
-many rows as fit `_BATCH_BYTES` by what the file says of itself, and a row group that claims far more than
-its bytes could hold is not read.
+A file of ten kilobytes can hold rows of gigabytes: one long text, named by every row through a
+dictionary, or zeros that compress to nothing. So texts stay in their dictionary while they are
+read, a batch has as many rows as fit `_BATCH_BYTES` by what the file says of itself, and a row
+group that claims far more than its bytes could hold is not read.
 
-What cannot be read of a row group costs the rest of that group, one row each by its number, so that what went
-in is what comes out and failed.
+What cannot be read of a row group costs the rest of that group, one row each by its number, so that
+what went in is what comes out and failed.
 """
 
 from collections import Counter
@@ -82,8 +82,9 @@ def _text_columns(path: Path, wanted: list[str]) -> list[str]:
 
     with _open(path) as file:
         fields = [file.schema_arrow.field(name) for name in wanted]
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return [field.name for field in fields if any(test(field.type) for test in tests)]
+    # some writers store text as bytes without saying that it is text
+    kinds = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
+    return [field.name for field in fields if field.type in kinds]
 
 
 def _chunks(said: Any, wanted: list[str]) -> list[Any]:
@@ -97,6 +98,7 @@ def _refusal(said: Any, wanted: list[str]) -> str:
     """Why a row group is not read; empty where it is."""
     for chunk in _chunks(said, wanted):
         size, packed = chunk.total_uncompressed_size, max(1, chunk.total_compressed_size)
+        # both: small columns of one repeated value are packed by any ratio
         if size > _MOST_BYTES and size / packed > _MOST_RATIO:
             return f"{chunk.path_in_schema[:60]} claims {size:,} bytes in {packed:,}, which no text does"
         if chunk.num_values > _MOST_VALUES_A_ROW * max(1, said.num_rows):
@@ -112,7 +114,9 @@ def _batches(file: Any, group: int, said: Any, wanted: list[str]) -> Iterator[An
 
 
 def _lost(group: int, given: int, claimed: int, reason: str) -> Iterator[BrokenRow]:
-    """One broken row for each that was not given; what a file claims beyond a million is not believed."""
+    """One broken row for each that was not given; what a file claims
+    beyond a million is not believed.
+    """
     for row in range(given, max(given + 1, min(claimed, given + _MOST_LOST))):
         yield BrokenRow(f"row {row} of row group {group} cannot be read ({reason}); write the file again")
 
@@ -128,8 +132,8 @@ def _rows(batch: Any) -> Iterator[Mapping[str, object] | BrokenRow]:
 
 
 def _cells(column: Any) -> list[object]:
-    """The values of an Arrow column; one that Python cannot hold (a date in the year 20000) is None and costs
-    no other.
+    """The values of an Arrow column; one that Python cannot hold (a date in the year 20000) is None
+    and costs no other.
     """
     import pyarrow as pa
 

@@ -1,10 +1,11 @@
-"""Posts with the kind of place that they were made at: from a table, from POI-type ids joined to text, and
-from captioned photos.
+"""Posts with the kind of place that they were made at: from a table, from POI-type ids joined to
+text, and from captioned photos.
 
-SG-MFT's own data is not public. Nearest to it is POI-type prediction (Sánchez Villegas & Aletras 2021), whose
-release has tweet ids and categories but no text: `read_poi` joins them to texts that the user has. What can
-be had without anybody's leave are captioned photos: `captioned_photos` makes a **stand-in** of them, with
-distant labels (`data.place_words`); it is not the paper's data, and its numbers say nothing of the paper's.
+SG-MFT's own data is not public. Nearest to it is POI-type prediction (Sánchez Villegas & Aletras
+2021), whose release has tweet ids and categories but no text: `read_poi` joins them to texts that
+the user has. What can be had without anybody's leave are captioned photos: `captioned_photos` makes
+a **stand-in** of them, with distant labels (`data.place_words`); it is not the paper's data, and
+its numbers say nothing of the paper's.
 """
 
 import csv
@@ -54,7 +55,8 @@ def read_placed(
 
     Arguments:
         path: The table.
-        space: The taxonomy; classes are compared without case, and `&` and spaces stand for `and` and `_`.
+        space: The taxonomy; classes are compared without case,
+            and `&` and spaces stand for `and` and `_`.
         label: The column of the place.
         split: The column of the split; where the table has none, every post is `train`.
         columns: As of `data.tabular.read_posts`.
@@ -79,31 +81,27 @@ def read_placed(
         if isinstance(post, FailedPost):
             failed.append(post)
             continue
-        raw = str(values.get(label) or "") if isinstance(values, Mapping) else ""
+        # a row that is broken for one reader is so for the other; then the post has failed already
+        cells = values if isinstance(values, Mapping) else {}
+        raw = str(cells.get(label) or "")
         name = _class_name(raw)
         if name not in space.classes:
-            expected = ", ".join(space.classes)
-            failed.append(
-                FailedPost(
-                    row=row,
-                    id=post.id,
-                    reason=f"its place {raw[:60]!r} is not in {space.name}; expected one of {expected}",
-                )
-            )
+            failed.append(FailedPost(row=row, id=post.id, reason=_strange_place(raw, space)))
             continue
-        part = (
-            str(values.get(wanted[1]) or "train").lower()
-            if isinstance(values, Mapping) and len(wanted) > 1
-            else "train"
-        )
+        part = str(cells.get(wanted[-1]) or "train").lower() if len(wanted) > 1 else "train"
         posts.append(LabeledPost(post, name, _POI_SPLITS.get(part, part)))
     return posts, failed
+
+
+def _strange_place(raw: str, space: Task) -> str:
+    return f"its place {raw[:60]!r} is not in {space.name}; expected one of {', '.join(space.classes)}"
 
 
 def read_poi(
     ids: Path, posts: Sequence[Post], *, id_column: str = "tweet_id", label: str = "category_name"
 ) -> tuple[list[LabeledPost], int]:
-    """POI-type data: a table of tweet ids, categories and splits, joined to posts that the user supplies.
+    """POI-type data: a table of tweet ids, categories and splits,
+    joined to posts that the user supplies.
 
     Arguments:
         ids: The released table.
@@ -148,16 +146,17 @@ def read_poi(
 
 
 def captioned_photos(manifest: Path, *, seed: int = 0) -> list[LabeledPost]:
-    """The stand-in: photos with five captions each; one caption is the text, masked, the others vote for the
-    label.
+    """The stand-in: photos with five captions each; one caption is the text, masked, the others
+    vote for the label.
 
     Arguments:
-        manifest: A table with the columns file, set, label and text; rows of the set `captioned` have
-            captions joined by ` || `.
+        manifest: A table with the columns file, set, label and text; rows of the set `captioned`
+            have captions joined by ` || `.
         seed: Which caption becomes the text.
 
     Returns:
-        Posts whose label at least two of the other captions agree on; all in split `train`, see `folds`.
+        Posts whose label at least two of the other captions agree on;
+        all in split `train`, see `folds`.
 
     Raises:
         DataError: If the table is not there or not as described.
@@ -173,7 +172,9 @@ def captioned_photos(manifest: Path, *, seed: int = 0) -> list[LabeledPost]:
 
 
 def labeled_tweets(manifest: Path) -> list[LabeledPost]:
-    """Everyday tweets with a photo, labeled by the place words of their text, which are then masked."""
+    """Everyday tweets with a photo, labeled by the place words of their text,
+    which are then masked.
+    """
     found = []
     for row in _manifest(manifest, "everyday"):
         label = label_by_words(row["text"])

@@ -1,10 +1,10 @@
 """Words of a post as entity models read them, each with its place in the text as posted.
 
-A word is a link, a run of letters and digits (with marks that belong to letters), or any other single
-character; `#` and `@` stand by themselves, so that the name behind them can be an entity. Chinese, Japanese,
-Thai, Lao, Khmer and Burmese put no blanks between words: there each letter with its marks is a word, or a
-whole clause would be one. This is a finer cut than Twitter-2015's (`#LFC`, `Low-cost`) and about
-Twitter-2017's; `cut_anew` brings posts that people marked to it.
+A word is a link, a run of letters and digits (with marks that belong to letters), or any other
+single character; `#` and `@` stand by themselves, so that the name behind them can be an entity.
+Chinese, Japanese, Thai, Lao, Khmer and Burmese put no blanks between words: there each letter with
+its marks is a word, or a whole clause would be one. This is a finer cut than Twitter-2015's
+(`#LFC`, `Low-cost`) and about Twitter-2017's; `cut_anew` brings posts that people marked to it.
 """
 
 import re
@@ -71,8 +71,8 @@ def placed_words(text: str, *, most: int = 1_000) -> list[PlacedWord]:
 
 @cache
 def _word_pattern() -> re.Pattern[str]:
-    r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or Burmese
-    fall into single characters.
+    r"""What a word is; `\w` lacks the vowel signs without which Devanagari, Bengali, Tamil, Thai or
+    Burmese fall into single characters.
     """
     letters = (chr(i) for i in range(_LAST_MARKS) if i not in _SELECTORS)
     marks = "".join(re.escape(c) for c in letters if unicodedata.category(c) in {"Mn", "Mc"})
@@ -83,8 +83,8 @@ def _word_pattern() -> re.Pattern[str]:
 
 
 def cut_anew(post: AnnotatedPost) -> AnnotatedPost:
-    """The same post with its words cut as `placed_words` does; mentions leave `#` and `@` before them
-    outside.
+    """The same post with its words cut as `placed_words` does; mentions leave `#` and `@` before
+    them outside.
 
     Words that are nothing but blanks go, and so do mentions of which nothing is left.
     """
@@ -97,6 +97,7 @@ def cut_anew(post: AnnotatedPost) -> AnnotatedPost:
     mentions: list[Mention] = []
     for m in post.mentions:
         start, end = firsts[m.start], firsts[m.end]
+        # at least one word stays: a mention may be nothing but a sign
         while start < end - 1 and words[start] in "#@":
             start += 1
         mentions.append(Mention(start, max(end, start), m.type))

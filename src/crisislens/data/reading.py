@@ -57,7 +57,6 @@ class Reading:
                 self.rounded_ids,
                 "ids were rounded by a spreadsheet and are row numbers now; --map id= gives all a row number",
             ),
-            (self.more_photos, "posts name several photos; one of each is looked at"),
             (
                 self.addresses,
                 "photos are addresses, which are never fetched; download them and give their paths",

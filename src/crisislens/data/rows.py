@@ -26,21 +26,23 @@ _WRONG_LETTERS = (
     "The letters of the text seem to have been read with a wrong encoding; name the right one with "
     "--encoding."
 )
+_FURTHER = "more_images"
 _CUT = ("…", "...")
 
 
 class RowReader:
     """Reads the rows of one pass over a table, in order.
 
-    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take about 70
-    MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so it does where a
-    spreadsheet rounded the id, which then tells posts apart no more.
+    Ids that stood before are refused; of each id 8 bytes of hash are kept, so a million posts take
+    about 70 MB. Where the table has no id column, row 12 (counted from 0) becomes `row-000012`; so
+    it does where a spreadsheet rounded the id, which then tells posts apart no more.
 
     Arguments:
-        columns: From each field of a post to its columns, as `data.columns.choose_columns` gives them.
+        columns: From each field of a post to its columns,
+            as `data.columns.choose_columns` gives them.
         order: Of day and month in the column of times, if it is known.
-        sure_letters: Whether the file's encoding is known; where not, no answer on letters beyond ASCII is
-            sure.
+        sure_letters: Whether the file's encoding is known; where not, no answer on letters beyond
+            ASCII is sure.
         reading: Where what is changed is counted.
     """
 
@@ -77,18 +79,22 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
+        # an id of a row that failed may stand again: the second may be the mended one
         if isinstance(post, Post):
             self._seen.add(digest)
         return post
 
     def _id(self, row: int, values: Mapping[str, object]) -> str | FailedPost:
-        """The id of a row; its number where there is no column, or where a spreadsheet rounded it."""
+        """The id of a row; its number where there is no column,
+        or where a spreadsheet rounded it.
+        """
         number = f"row-{row:06d}"
         if "id" not in self._columns:
             return number
         raw = self._value(values, "id")
         name = cells.identifier(raw)
         if cells.is_rounded_id(raw):
+            # fifteen digits and zeros may be an id after all; one in scientific notation is none
             exact = name is not None and name.isdecimal()
             self._reading.zeros += exact
             if not exact or _digest(name or "") in self._seen:
@@ -130,13 +136,14 @@ class RowReader:
                 reason=f"its text has {len(text):,} characters; at most {MAX_LINE:,} are read",
             )
         text, text_remarks, doubt = self._letters(text)
-        image, image_remarks = self._image(self._value(values, "image"))
+        photos, image_remarks = self._photos(self._image_cells(values))
         lat, lon = cells.coordinates(self._value(values, "lat"), self._value(values, "lon"))
         try:
             return Post(
                 id=name,
                 text=text,
-                image=ImageRef(path=image) if image else None,
+                image=photos[0] if photos else None,
+                more_images=photos[1:],
                 created_at=self._when(self._value(values, "created_at")),
                 lang=cells.language(self._value(values, "lang")),
                 lat=lat,
@@ -154,7 +161,9 @@ class RowReader:
             )
 
     def _letters(self, text: str) -> tuple[str, tuple[str, ...], str | None]:
-        """The text without markup, what is to be said of it, and why it may not be what was written."""
+        """The text without markup, what is to be said of it,
+        and why it may not be what was written.
+        """
         remarks: list[str] = []
         plain = without_markup(text)
         if plain != text:
@@ -168,23 +177,30 @@ class RowReader:
         self._reading.lost += lost
         return plain, tuple(remarks), _WRONG_LETTERS if lost else None
 
-    def _image(self, value: object) -> tuple[str | None, tuple[str, ...]]:
-        """The photo that is looked at, a file before an address, and what is said of others."""
+    def _image_cells(self, values: Mapping[str, object]) -> list[object]:
+        """The cell of photos, and that of the others in a record of ours. Further columns name the same
+        photos in other ways.
+        """
+        first = self._values(values, "image")[:1]
+        further = [name for name in self._columns.get("image", ())[1:] if name == _FURTHER]
+        return first + [value_at(values, name) for name in further]
+
+    def _photos(self, value: object) -> tuple[tuple[ImageRef, ...], tuple[str, ...]]:
+        """The photos that can be looked at, files before addresses, and what is said of the others."""
         names = cells.images_of(value)
-        if not names:
-            return None, ()
+        # addresses are never fetched, so any file is better
         files = [name for name in names if "://" not in name]
-        chosen = files[0] if files else names[0]
-        self._reading.addresses += not files
-        others = [name for name in names if name != chosen]
-        if not others:
-            return chosen, ()
-        self._reading.more_photos += 1
-        listed = ", ".join(name[:80] for name in others[:_MOST_NAMED])
-        more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
-        return chosen, (
-            f"the post names {len(names)} photos; only {chosen[:80]} was looked at, not {listed}{more}",
-        )
+        taken = files or list(names[:1])
+        self._reading.addresses += bool(names) and not files
+        self._reading.more_photos += len(taken) > 1
+        remarks = []
+        if others := [name for name in names if name not in taken]:
+            listed = ", ".join(name[:80] for name in others[:_MOST_NAMED])
+            more = f" and {len(others) - _MOST_NAMED} more" if len(others) > _MOST_NAMED else ""
+            remarks.append(f"photos that are addresses were not fetched: {listed}{more}")
+        if len(names) == cells.MOST_IMAGES:
+            remarks.append(f"of a post's photos the first {cells.MOST_IMAGES} are read; it may have more")
+        return tuple(ImageRef(path=name) for name in taken), tuple(remarks)
 
     def _when(self, value: object) -> object:
         moment = cells.when(value, self._order)

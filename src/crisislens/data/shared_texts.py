@@ -9,8 +9,8 @@ __all__ = ["shared_texts"]
 
 
 def shared_texts(splits: Mapping[str, Sequence[AnnotatedPost]]) -> dict[str, int]:
-    """For each pair of splits, the earlier first, how many posts of the second stand in the first, in the
-    same words but for case.
+    """For each pair of splits, the earlier first, how many posts of the second stand in the first,
+    in the same words but for case.
     """
     folded = {split: list(map(_folded, posts)) for split, posts in splits.items()}
     known = {split: set(texts) for split, texts in folded.items()}

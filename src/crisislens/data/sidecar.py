@@ -1,11 +1,12 @@
-"""Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by id or
-photo.
+"""Texts that stand beside posts: captions, encyclopedia summaries, anything made once and joined by
+id or photo.
 
-A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it): objects with
-`id` and/or `image`, and `text`; CSV and TSV: the same as columns (`caption`, `context`, `summary` and
-`LLaVA_text` are read as `text`, and before it where a row has both, since that may be the post's own;
-`tweet_id`, `image_id` and `post` as `id`). A row whose `text` is empty says that there is none, for example
-because making it failed. What a row says is untrusted: it is made plain and cut.
+A sidecar is a file of rows. JSONL (`crisislens caption` and `crisislens knowledge` write it):
+objects with `id` and/or `image`, and `text`; CSV and TSV: the same as columns (`caption`,
+`context`, `summary` and `LLaVA_text` are read as `text`, and before it where a row has both, since
+that may be the post's own; `tweet_id`, `image_id` and `post` as `id`). A row whose `text` is empty
+says that there is none, for example because making it failed. What a row says is untrusted:
+it is made plain and cut.
 
 A post is looked up by its id, then by the path of its photo.
 """
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint_lines
+from crisislens.data.delimited import csv_records, table_header, tsv_records
 from crisislens.data.encoding import suffix_of
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, table_header, tsv_records
+from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.markup import without_markup
 from crisislens.data.untrusted import plain_text
 from crisislens.domain.post import Post
@@ -74,12 +76,13 @@ class Sidecar:
                 if row is None:
                     broken += 1
                     continue
+                # cut before it is cleaned: cleaning takes time with the length
                 said = without_markup(str(_first(row, _TEXT) or "")[:_MOST_READ])
                 text = plain_text(said, max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")
                 for names, found in ((_ID, by_id), (_IMAGE, by_image)):
-                    # that making a text failed for one of several posts with a photo does not lose it for the
-                    # others
+                    # that making a text failed for one of several posts with a photo does not lose
+                    # it for the others
                     if (key := _first(row, names)) not in (None, "") and (text or str(key) not in found):
                         found[str(key)] = text
         except OSError as error:
@@ -116,7 +119,8 @@ def _first(row: Mapping[str, object], names: tuple[str, ...]) -> object | None:
 
 
 def sidecar_rows(path: Path) -> Iterator[Mapping[str, object] | None]:
-    """The rows of a JSONL, CSV or TSV file by column, in lower case; None for one that cannot be read.
+    """The rows of a JSONL, CSV or TSV file by column, in lower case;
+    None for one that cannot be read.
 
     Raises:
         DataError: If the file is of another kind or has no header.

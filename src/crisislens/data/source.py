@@ -1,5 +1,5 @@
-"""Where posts come from: anything that can be read again from the start, says what it is, and never loses a
-post to another's fault.
+"""Where posts come from: anything that can be read again from the start, says what it is, and never
+loses a post to another's fault.
 """
 
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ class PostSource(Protocol):
     """A stream of posts, in an order that never changes."""
 
     def __iter__(self) -> Iterator[Post | FailedPost]:
-        """Reads from the start, one row at a time; a row that cannot become a post comes as a `FailedPost` in
-        its place.
+        """Reads from the start, one row at a time; a row that cannot become a post comes as a
+        `FailedPost` in its place.
         """
         ...
 
@@ -39,8 +39,8 @@ class LabeledPost:
         post: The post.
         label: The label as the source has it; `domain.tasks.Task` merges and orders it.
         split: `train`, `dev` or `test`.
-        also: Further labels that hold beside it, in tasks where several may; there an empty `label` says that
-            none does.
+        also: Further labels that hold beside it, in tasks where several may; there an empty `label`
+            says that none does.
     """
 
     post: Post

@@ -1,13 +1,13 @@
-"""Leaks between splits: the same tweet, the same words or the same photo in training and in test make a score
-look better than it is.
+"""Leaks between splits: the same tweet, the same words or the same photo in training and in test
+make a score look better than it is.
 
-Ways to be the same, each found between any two splits: the source's id (several photos of one tweet are
-several posts with one text), equal cleaned text, and near-duplicates of text or photo as `data.clusters`
-joins them. Near-duplicates are transitive there, so a post counts as leaked also where a chain of
-near-duplicates leads to the other split: the stricter reading.
+Ways to be the same, each found between any two splits: the source's id (several photos of one tweet
+are several posts with one text), equal cleaned text, and near-duplicates of text or photo as
+`data.clusters` joins them. Near-duplicates are transitive there, so a post counts as leaked also
+where a chain of near-duplicates leads to the other split: the stricter reading.
 
-Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the same text and
-another photo.
+Damage severity of CrisisMMD is the known case: 62 tweet ids stand in train and in test with the
+same text and another photo.
 """
 
 import re
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt64
 
-from crisislens.core.errors import DataError, ImageError, InputError
+from crisislens.core.errors import ImageError
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, image_hash, text_signature
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.data.source import LabeledPost
@@ -32,9 +32,7 @@ __all__ = [
     "SplitReport",
     "check_splits",
     "clean_split",
-    "folds",
-    "make_splits",
-    "near_duplicate_groups",
+    "photo_hash",
     "tweet_id",
 ]
 
@@ -42,15 +40,13 @@ KINDS = ("ids", "texts", "near_texts", "near_photos")
 """The ways to leak: shared ids, equal texts, near-duplicate texts, near-duplicate photos."""
 # behind the digits of a tweet; an own id such as `report_12` is left alone
 _PHOTO_NUMBER = re.compile(r"^(\d+)_\d{1,2}$")
-# of posts that are split: so many folds, and the share of them that dev and test get each
-_FOLDS = 20
-_SHARE = 0.15
 
 Splits = Mapping[str, Sequence[LabeledPost]]
 
 
 def tweet_id(post: Post) -> str:
-    """The id of the tweet that a CrisisMMD row belongs to: the post's id without the number of the photo.
+    """The id of the tweet that a CrisisMMD row belongs to:
+    the post's id without the number of the photo.
 
     >>> tweet_id(Post(id="919946322177802241_0"))
     '919946322177802241'
@@ -64,10 +60,11 @@ class SplitReport:
 
     Attributes:
         posts: Posts by split.
-        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts, clusters)
-            stand in both.
+        shared: By pair of splits (`train-test`) and kind of `KINDS`, how many groups (ids, texts,
+            clusters) stand in both.
         leaked: By split and kind, the ids of its posts that stand in any other split too.
-        photos_checked: Photos that could be read and compared; the others are not known to be clean.
+        photos_checked: Photos that could be read and compared;
+            the others are not known to be clean.
     """
 
     posts: dict[str, int]
@@ -116,11 +113,12 @@ def check_splits(
     texts = [clean_text(post.text) for post in posts]
     hashes = []
     for done, post in enumerate(posts, start=1):
-        hashes.append(_photo_hash(post, image_root, limits))
+        hashes.append(photo_hash(post, image_root, limits))
         if progress is not None:
             progress(done, len(posts))
     groups: dict[str, list[list[int]]] = {
         "ids": _groups(group(post) for post in posts),
+        # texts without a word are equal to nothing, or all photos alone would be one
         "texts": _groups(text.casefold() or None for text in texts),
         "near_texts": _near_texts(texts),
         "near_photos": _near_photos(hashes),
@@ -140,7 +138,8 @@ def check_splits(
 
 
 def clean_split(splits: Splits, name: str, report: SplitReport) -> list[LabeledPost]:
-    """The posts of a split that share nothing with any other, in their order: the duplicate-clean test set.
+    """The posts of a split that share nothing with any other, in their order:
+    the duplicate-clean test set.
 
     Arguments:
         splits: As given to `check_splits`.
@@ -151,113 +150,7 @@ def clean_split(splits: Splits, name: str, report: SplitReport) -> list[LabeledP
     return [labeled for labeled in splits[name] if labeled.post.id not in dirty]
 
 
-def near_duplicate_groups(
-    posts: Sequence[Post], image_root: Path, limits: ImageLimits = ImageLimits()
-) -> list[int]:
-    """A number for each post; posts with near-duplicate texts or photos, or chains of them, have the same."""
-    signatures = [text_signature(clean_text(post.text)) for post in posts]
-    hashes = [_photo_hash(post, image_root, limits) for post in posts]
-    nothing = np.zeros(SIGNATURE_LENGTH)
-    rows = np.array([nothing if s is None else s for s in signatures], np.uint32)
-    found = cluster(
-        rows.reshape(-1, SIGNATURE_LENGTH),
-        np.array([s is not None for s in signatures], bool),
-        np.array([h or 0 for h in hashes], np.uint64),
-        np.array([h is not None for h in hashes], bool),
-    )
-    owner = list(range(len(posts)))
-    for group in found:
-        for member in group.members:
-            owner[member] = min(group.members)
-    return owner
-
-
-def folds(labels: Sequence[str], groups: Sequence[int], *, count: int, seed: int = 0) -> list[int]:
-    """A fold in [0, count) for each post: groups stay together, and each fold gets about its share of every
-    class.
-
-    Groups go, the largest first and otherwise in random order, to the fold that has the fewest posts of the
-    group's first label.
-
-    Raises:
-        InputError: If there are fewer groups than folds.
-    """
-    members: dict[int, list[int]] = {}
-    for i, group in enumerate(groups):
-        members.setdefault(group, []).append(i)
-    if len(members) < count:
-        raise InputError(f"{len(members)} groups cannot fill {count} folds; ask for fewer")
-    random = np.random.default_rng(seed)
-    order = sorted((members[g] for g in random.permutation(sorted(members)).tolist()), key=len, reverse=True)
-    of_class = [dict[str, int]() for _ in range(count)]
-    sizes, found = [0] * count, [0] * len(labels)
-    for together in order:
-        label = labels[together[0]]
-        best = min(range(count), key=lambda k: (of_class[k].get(label, 0), sizes[k], k))
-        sizes[best] += len(together)
-        for i in together:
-            found[i] = best
-            of_class[best][labels[i]] = of_class[best].get(labels[i], 0) + 1
-    return found
-
-
-def make_splits(
-    posts: Sequence[Post],
-    labels: Sequence[str],
-    *,
-    image_root: Path,
-    parts: Sequence[str] = ("train", "dev", "test"),
-    seed: int = 0,
-) -> list[str]:
-    """The part of each post, without leaks: about 70 % `train` and 15 % each `dev` and `test`.
-
-    Posts of one source id, near-duplicates and chains of them stay together; each part gets about its share
-    of every label (`folds`).
-
-    Arguments:
-        posts: All posts.
-        labels: A label of each.
-        image_root: The folder of their photos.
-        parts: The parts to make; `train` is what the others leave.
-        seed: Of the order in which groups are dealt out.
-
-    Raises:
-        DataError: If there are too few different posts to fill the parts.
-    """
-    groups = _joined(near_duplicate_groups(posts, image_root), [tweet_id(post) for post in posts])
-    count = min(_FOLDS, len(set(groups)))
-    if count < len({"train", *parts}):
-        wanted = ", ".join(dict.fromkeys(("train", *parts)))
-        raise DataError(
-            f"{len(set(groups))} different posts cannot be split into {wanted}; label more of them"
-        )
-    share = max(1, round(_SHARE * count))
-    of_fold: dict[int, str] = {}
-    others = [part for part in parts if part != "train"]
-    for i, part in enumerate(others):
-        of_fold |= dict.fromkeys(range(i * share, (i + 1) * share), part)
-    return [of_fold.get(fold, "train") for fold in folds(labels, groups, count=count, seed=seed)]
-
-
-def _joined(groups: Sequence[int], ids: Sequence[str]) -> list[int]:
-    """Groups joined where two of them share an id."""
-    parent = list(range(len(groups)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    first: dict[object, int] = {}
-    for i, (group, name) in enumerate(zip(groups, ids, strict=True)):
-        for key in (("group", group), ("id", name)):
-            a, b = root(first.setdefault(key, i)), root(i)
-            parent[max(a, b)] = min(a, b)
-    return [root(i) for i in range(len(groups))]
-
-
-def _photo_hash(post: Post, root: Path | None, limits: ImageLimits) -> int | None:
+def photo_hash(post: Post, root: Path | None, limits: ImageLimits) -> int | None:
     if root is None or post.image is None:
         return None
     try:

@@ -1,10 +1,12 @@
-"""A first look at a table before its posts are read: which columns hold what, as far as names do not say it.
+"""A first look at a table before its posts are read:
+which columns hold what, as far as names do not say it.
 
-- Does any row hold a text or a photo? A table in which none does is refused with the column that most likely
-  holds the text: the one with the most letters in words.
+- Does any row hold a text or a photo? A table in which none does is refused with the column that
+  most likely holds the text: the one with the most letters in words.
 - Is month or day first in its dates? That takes the whole column (`data.dates`).
 
-The look ends as soon as nothing is open, for most tables within the first thousand rows; it holds no rows.
+The look ends as soon as nothing is open, for most tables within the first thousand rows;
+it holds no rows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,6 +65,7 @@ def survey(rows: Iterable[object], columns: Columns) -> Survey:
         seen.has_text = seen.has_text or any((text_of(value) or "").strip() for value in texts)
         images = (value_at(row, name) for name in columns.get("image", ()) if not seen.has_image)
         seen.has_image = seen.has_image or any(images_of(value) for value in images)
+        # dates such as 2/3/2023 take the whole column, everything else a look
         if seen.rows >= PEEKED_ROWS and not seen.dates.seen and (seen.has_text or seen.has_image):
             break
     return seen

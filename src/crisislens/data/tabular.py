@@ -1,45 +1,38 @@
-"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does not grow
-with the file.
+"""Posts from a table: JSON, CSV, TSV, Parquet, Excel or a chat, read as a stream whose memory does
+not grow with the file.
 
-The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as spreadsheets do;
-TSV is never quoted, since tweets hold quotation marks. JSON may be one object a line, a list, or a page of
-posts (`data.exports`). Columns are found by name (`data.columns`) or given; a table in which nothing serves
-as text or photo is refused. How bytes spell letters is found by `data.encoding`, the order of day and month
-by a look at the whole column (`data.survey`). Values are read by `data.cells`: a row without a usable id or
-text fails alone, a time or place that cannot be read for certain is left out. All that is changed or left
-out is counted, and told in `describe`.
+The format follows the suffix; a `.gz` behind it is unpacked on the way. CSV is quoted as
+spreadsheets do; TSV is never quoted, since tweets hold quotation marks. JSON may be one object a
+line, a list, or a page of posts (`data.exports`). Columns are found by name (`data.columns`) or
+given; a table in which nothing serves as text or photo is refused. How bytes spell letters is found
+by `data.encoding`, the order of day and month by a look at the whole column (`data.survey`). Values
+are read by `data.cells`: a row without a usable id or text fails alone, a time or place that cannot
+be read for certain is left out. All that is changed or left out is counted, and told in `describe`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crisislens.core.errors import InputError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.columns import choose_columns, no_columns
 from crisislens.data.encoding import Encoding, bare_name, find_encoding, named_encoding
-from crisislens.data.exports import LeftOut, names_in
-from crisislens.data.json_rows import json_line_rows, json_rows
-from crisislens.data.lines import BrokenRow, csv_records, read_lines, table_header, tsv_records
-from crisislens.data.parquet import parquet_columns, parquet_rows
+from crisislens.data.exports import LeftOut
+from crisislens.data.lines import BrokenRow
 from crisislens.data.reading import Reading
 from crisislens.data.rows import RowReader
 from crisislens.data.source import PostSource
-from crisislens.data.survey import PEEKED_ROWS, Survey, likely_texts, survey
-from crisislens.data.whatsapp import COLUMNS, chat_rows, is_chat
-from crisislens.data.workbook import sheet_columns, sheet_rows
+from crisislens.data.survey import Survey, likely_texts, survey
+from crisislens.data.table_formats import SUFFIXES, TableFormat, unreadable
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 2
+_VERSION = 3
 # a survey's own columns: KoboToolbox and ODK name the answers by the questions
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
-
-Row = Mapping[str, object] | BrokenRow | LeftOut
 
 
 def read_posts(
@@ -49,14 +42,14 @@ def read_posts(
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
-        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`, `event`)
-            to its column, or a path into objects of JSON (`record.text`), where the name does not say it; to
-            an empty text where no column is to be taken.
+        columns: From a field of a post (`id`, `text`, `image`, `created_at`, `lang`, `lat`, `lon`,
+            `event`) to its column, or a path into objects of JSON (`record.text`), where the name
+            does not say it; to an empty text where no column is to be taken.
         encoding: How the file spells letters, where it is not found by itself.
 
     Raises:
-        InputError: If there is no such file, it is empty or of another kind, a column is not in it, or no row
-            has a text or a photo.
+        InputError: If there is no such file, it is empty or of another kind, a column is not in it,
+            or no row has a text or a photo.
         MissingExtraError: If an Excel file is given and openpyxl is not installed.
     """
     path, table = _open(path)
@@ -69,25 +62,15 @@ def read_posts(
         chosen, notes = _choose(path, table, how, names, columns)
         wanted = _wanted(chosen)
         seen = survey(table.rows(path, how, wanted), chosen)
+        # a table without rows is no error: it has no posts, and says so
         if seen.rows and not seen.has_text and not seen.has_image:
             raise _nothing_used(path, table, how, names, chosen)
         return _TablePosts(path, chosen, table, how, seen, tuple(notes))
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-@dataclass(frozen=True)
-class _Table:
-    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON: with
-    all)."""
-
-    name: str
-    columns: Callable[[Path, Encoding], list[str]]
-    rows: Callable[[Path, Encoding, list[str]], Iterator[Row]]
-    is_text: bool = True
-
-
-def _open(path: Path) -> tuple[Path, _Table]:
+def _open(path: Path) -> tuple[Path, TableFormat]:
     """The path and how its format is read."""
     path = Path(path)
     if path.is_dir():
@@ -107,7 +90,8 @@ def _open(path: Path) -> tuple[Path, _Table]:
 def table_rows(
     path: Path, columns: Sequence[str], *, encoding: str | None = None
 ) -> tuple[list[str], Iterator[Mapping[str, object] | BrokenRow]]:
-    """The names of a table's columns, and its rows with some of them, row for row as `read_posts` reads them.
+    """The names of a table's columns, and its rows with some of them,
+    row for row as `read_posts` reads them.
 
     Arguments:
         path: The file; its suffix is one of `SUFFIXES`.
@@ -122,7 +106,7 @@ def table_rows(
     try:
         how = find_encoding(path, given) if table.is_text else Encoding()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
     rows = table.rows(path, how, list(columns))
     return table.columns(path, how), (row for row in rows if not isinstance(row, LeftOut))
 
@@ -132,13 +116,14 @@ def _wanted(columns: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _choose(
-    path: Path, table: _Table, how: Encoding, names: list[str], explicit: Mapping[str, str] | None
+    path: Path, table: TableFormat, how: Encoding, names: list[str], explicit: Mapping[str, str] | None
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """The columns of each field, and what is to be said of how they were found."""
     chosen = choose_columns(names, explicit, where=path.name)
     if "text" in chosen or "text" in (explicit or {}):
         return chosen, []
     likely = _likely(path, table, how, names, chosen)
+    # a survey's columns are named by its questions; elsewhere a guess may take another column
     if likely and _FORM_COLUMNS & {*names}:
         note = f"the text is the column {likely[0]!r}, which holds the longest answers; name another with"
         return {**chosen, "text": (likely[0],)}, [f"{note} --map text=COLUMN"]
@@ -153,7 +138,7 @@ def _choose(
 
 
 def _likely(
-    path: Path, table: _Table, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
+    path: Path, table: TableFormat, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
 ) -> list[str]:
     there = list(dict.fromkeys(names))
     taken = {name for field, of in chosen.items() if field != "text" for name in of}
@@ -161,7 +146,7 @@ def _likely(
 
 
 def _nothing_used(
-    path: Path, table: _Table, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
+    path: Path, table: TableFormat, how: Encoding, names: list[str], chosen: Mapping[str, tuple[str, ...]]
 ) -> InputError:
     """The error for a table in which no row has a text or a photo."""
     used = ", ".join(name for field in ("text", "image") for name in chosen.get(field, ()))
@@ -185,7 +170,7 @@ class _TablePosts:
         self,
         path: Path,
         columns: dict[str, tuple[str, ...]],
-        table: _Table,
+        table: TableFormat,
         encoding: Encoding,
         seen: Survey,
         notes: tuple[str, ...],
@@ -206,10 +191,12 @@ class _TablePosts:
                 else:
                     yield reader.read(row)
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
     def fingerprint(self) -> str:
-        """16 hex digits over the file's bytes, the columns, the encoding and the version of this reader."""
+        """16 hex digits over the file's bytes, the columns,
+        the encoding and the version of this reader.
+        """
         try:
             return fingerprint(
                 {
@@ -221,11 +208,11 @@ class _TablePosts:
                 }
             )
         except OSError as error:
-            raise _unreadable(self.path, error) from error
+            raise unreadable(self.path, error) from error
 
     def describe(self) -> dict[str, object]:
-        """The file, its format, encoding and columns, whether ids were made, and `notes`: what reading
-        found and changed, with counts of the last pass.
+        """The file, its format, encoding and columns, how many posts have several photos, whether ids were
+        made, and `notes`: what reading found and changed, with counts of the last pass.
         """
         said = [
             self._encoding.note(self.path.name),
@@ -239,95 +226,8 @@ class _TablePosts:
             "format": self.table.name,
             "encoding": self._encoding.name,
             "columns": {field: list(names) for field, names in self.columns.items()},
+            "several_photos": self._reading.more_photos,
             "ids": "from the file" if "id" in self.columns else "made from row numbers",
             "notes": [note for note in said if note],
             "fingerprint": self.fingerprint(),
         }
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{path} cannot be read ({error.strerror or ' '.join(str(error).split())[:200]}); check the file"
-    )
-
-
-def _json_columns(path: Path, rows: Iterator[Row], what: str) -> list[str]:
-    looked = list(islice(rows, PEEKED_ROWS))
-    if not looked:
-        raise InputError(f"{path} is empty; give a file with at least one post")
-    objects = [row for row in looked if isinstance(row, Mapping)]
-    if not objects:
-        raise InputError(f"{path.name} holds no JSON object in its first {len(looked)} {what}")
-    return list(dict.fromkeys(name for row in objects for name in names_in(row)))
-
-
-def _jsonl_columns(path: Path, how: Encoding) -> list[str]:
-    return _json_columns(path, json_line_rows(path, how), "lines; JSONL has one object a line")
-
-
-def _jsonl_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-    return json_line_rows(path, how)
-
-
-def _list_columns(path: Path, how: Encoding) -> list[str]:
-    return _json_columns(path, json_rows(path, how), "values; give a list of posts, or one object a line")
-
-
-def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-    return json_rows(path, how)
-
-
-def _header(path: Path, how: Encoding, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
-    """The column names, the delimiter and the lines behind the header."""
-    lines = read_lines(path, how)
-    found = table_header(lines, quoted=quoted)
-    if not isinstance(found, tuple):
-        what = "is empty" if found is None else "has no header line"
-        raise InputError(f"{path} {what}; give a table with column names in its first line")
-    return *found, lines
-
-
-def _delimited(
-    quoted: bool,
-) -> tuple[Callable[[Path, Encoding], list[str]], Callable[[Path, Encoding, list[str]], Iterator[Row]]]:
-    def columns(path: Path, how: Encoding) -> list[str]:
-        return _header(path, how, quoted=quoted)[0]
-
-    def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-        names, delimiter, lines = _header(path, how, quoted=quoted)
-        # of columns with equal names the first counts
-        place = {name: names.index(name) for name in wanted}
-        for record in csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names)):
-            yield record if isinstance(record, BrokenRow) else {name: record[i] for name, i in place.items()}
-
-    return columns, rows
-
-
-def _chat_columns(path: Path, how: Encoding) -> list[str]:
-    if not is_chat(path, how):
-        raise InputError(
-            f"{path.name} is no chat as WhatsApp exports it; give a {', '.join(SUFFIXES)} file of posts"
-        )
-    return COLUMNS
-
-
-def _chat_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-    return chat_rows(path, how)
-
-
-_JSON_LINES = _Table("jsonl", _jsonl_columns, _jsonl_rows)
-SUFFIXES: dict[str, _Table] = {
-    ".jsonl": _JSON_LINES,
-    ".ndjson": _JSON_LINES,
-    ".json": _Table("json", _list_columns, _list_rows),
-    ".csv": _Table("csv", *_delimited(True)),
-    ".tsv": _Table("tsv", *_delimited(False)),
-    ".parquet": _Table(
-        "parquet", lambda path, _: parquet_columns(path), lambda path, _, w: parquet_rows(path, w), False
-    ),
-    ".xlsx": _Table(
-        "xlsx", lambda path, _: sheet_columns(path), lambda path, _, w: sheet_rows(path, w), False
-    ),
-    ".txt": _Table("chat", _chat_columns, _chat_rows),
-}
-"""The formats that are read, by the suffix of the file; those of text also with `.gz` behind it."""

@@ -1,18 +1,19 @@
-r"""Text as a model should read it: repaired, without links and invisible characters, and never longer than a
-cap.
+r"""Text as a model should read it: repaired, without links and invisible characters, and never
+longer than a cap.
 
-One pass $f$ repairs and strips; `clean_text` iterates it to the fixed point $f(x) = x$, so cleaning twice is
-cleaning once, also where stripping one thing (`#` in `&#amp;`) uncovers another. Only text whose repairs nest
-deeper than `_PASSES` levels could still change; none that people write does.
+One pass $f$ repairs and strips; `clean_text` iterates it to the fixed point $f(x) = x$, so cleaning
+twice is cleaning once, also where stripping one thing (`#` in `&#amp;`) uncovers another. Only text
+whose repairs nest deeper than `_PASSES` levels could still change; none that people write does.
 
-What "repair" undoes, each counted in the 12,050 texts of the CrisisMMD v2.0 tables: UTF-8 read as cp1252
-(`Weâ€™re`, 1,600 texts, by ftfy) or as Mac Roman (`‚Äì`); emoji whose code point was cut after four digits
-(`U+1F62` and a `2` in place of `U+1F622`, about 1,500 times, also in both mojibake spellings); HTML entities
-(`&amp;`).
+What "repair" undoes, each counted in the 12,050 texts of the CrisisMMD v2.0 tables: UTF-8 read as
+cp1252 (`Weâ€™re`, 1,600 texts, by ftfy) or as Mac Roman (`‚Äì`); emoji whose code point was cut
+after four digits (`U+1F62` and a `2` in place of `U+1F622`, about 1,500 times, also in both
+mojibake spellings); HTML entities (`&amp;`).
 
-Where we differ from Munia et al. 2025 (https://arxiv.org/abs/2507.05165): their code deletes everything after
-the first link of a line (`https?:\/\/.*[\r\n]*` is greedy), which costs 8 to 15 % of the tweets of each table
-their own words (counted). `PUBLISHED_RULES` keeps that for reproduction; the default deletes links only.
+Where we differ from Munia et al. 2025 (https://arxiv.org/abs/2507.05165): their code deletes
+everything after the first link of a line (`https?:\/\/.*[\r\n]*` is greedy), which costs 8 to 15 %
+of the tweets of each table their own words (counted). `PUBLISHED_RULES` keeps that for
+reproduction; the default deletes links only.
 """
 
 import html
@@ -26,8 +27,8 @@ from crisislens.core.config import Config
 __all__ = ["PUBLISHED_RULES", "CleaningRules", "clean_text"]
 
 _PASSES = 50
-# what is read of a text, in multiples of its cap, so that no text costs more than milliseconds; mojibake is
-# at most three times too long
+# what is read of a text, in multiples of its cap, so that no text costs more than milliseconds;
+# mojibake is at most three times too long
 _HEADROOM = 4
 
 
@@ -35,14 +36,14 @@ class CleaningRules(Config):
     """How text is cleaned; its fingerprint is part of every feature's."""
 
     version: Literal[1] = 1
-    """Raised whenever the same rules would clean differently, so that old features are not mistaken for new
-    ones.
+    """Raised whenever the same rules would clean differently, so that old features are not mistaken
+    for new ones.
     """
     repair_mojibake: bool = True
     """Undo wrong decoding, cut emoji and HTML entities."""
     urls: Literal["remove", "keep", "published"] = "remove"
-    """`remove` deletes links, `published` deletes from a link to the end of its line as the authors' code
-    does, `keep` deletes nothing.
+    """`remove` deletes links, `published` deletes from a link to the end of its line as the
+    authors' code does, `keep` deletes nothing.
     """
     strip_rt: bool = True
     """Delete the retweet marker at the start; the name of who is retweeted stays."""
@@ -98,8 +99,8 @@ def clean_text(text: str, rules: CleaningRules = CleaningRules()) -> str:
         rules: What to repair and delete.
 
     Returns:
-        At most `rules.max_characters` characters of valid Unicode, white space folded to single spaces.
-        Cleaning it again changes nothing.
+        At most `rules.max_characters` characters of valid Unicode, white space folded to single
+        spaces. Cleaning it again changes nothing.
     """
     text = text[: _HEADROOM * rules.max_characters]
     for _ in range(_PASSES):
@@ -130,6 +131,7 @@ def _pass(text: str, rules: CleaningRules) -> str:
 
 def _repair(text: str) -> str:
     """Undoes what transport did to a text; plain ASCII without `&` comes back at once."""
+    # entities first: what they stand for may itself be mojibake
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape(match.group()), _NESTED_AMPERSAND.sub("&", text))
     if text.isascii():
@@ -144,8 +146,8 @@ def _repair(text: str) -> str:
 
 
 def _split_emoji(match: re.Match[str]) -> str:
-    """The emoji of `á½¢2` or `·Ω¢2` (both U+1F62 and a 2); nothing where its third byte or its last digit was
-    lost on the way.
+    """The emoji of `á½¢2` or `·Ω¢2` (both U+1F62 and a 2); nothing where its third byte or its last
+    digit was lost on the way.
     """
     second, third, digit = match[1] or match[2], match[3], match[4]
     if not third or not digit:

@@ -1,12 +1,14 @@
-"""Chats that WhatsApp exports as `.txt`: a message begins with its time, and may go on for several lines.
+"""Chats that WhatsApp exports as `.txt`: a message begins with its time,
+and may go on for several lines.
 
     06/02/2023, 04:18 - Volunteer A: Flood waters took the bridge
     near the market
     [06.02.23, 04:19:11] Volunteer B: IMG-20230206-WA0001.jpg (file attached)
 
-The order of day and month is the phone's, so the column of times decides it as in any table (`data.dates`);
-times are the phone's too, without a zone, and taken for UTC. Lines without an author ("joined using this
-link") are no posts. Who wrote a message does not become part of the post.
+The order of day and month is the phone's, so the column of times decides it as in any table
+(`data.dates`); times are the phone's too, without a zone, and taken for UTC. Lines without an
+author ("joined using this link") are no posts. Who wrote a message does not become part of the
+post.
 """
 
 import re
@@ -57,6 +59,7 @@ def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | Br
         if _START.match(plain):
             yield from _row(message, size)
             message, size = [plain], len(plain)
+        # what is longer is told below; it is not collected any further
         elif size <= MAX_LINE:
             message.append(plain)
             size += len(plain)

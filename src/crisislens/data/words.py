@@ -1,9 +1,9 @@
-r"""Words of a text as spans of characters: maximal runs without white space, as annotators and the metrics of
-rationales count them.
+r"""Words of a text as spans of characters: maximal runs without white space, as annotators and the
+metrics of rationales count them.
 
-A span is `(start, end)` with the end exclusive, in characters (Unicode code points) of the text that was
-given. White space is what `str.isspace` says. A link, a mention or a retweet marker is a word, but seldom
-evidence: `is_noise` knows them.
+A span is `(start, end)` with the end exclusive, in characters (Unicode code points) of the text
+that was given. White space is what `str.isspace` says. A link, a mention or a retweet marker is a
+word, but seldom evidence: `is_noise` knows them.
 """
 
 import re
@@ -48,8 +48,8 @@ def is_noise(word: str) -> bool:
 
 
 def word_labels(words: Sequence[Span], marked: Sequence[Span], text: str) -> list[bool]:
-    """Which words are marked: those with at least half of their letters and digits (or characters, where they
-    have none) in marked spans.
+    """Which words are marked: those with at least half of their letters and digits (or characters,
+    where they have none) in marked spans.
 
     >>> word_labels([(0, 6), (7, 9), (10, 15)], [(7, 14)], "Bridge is down!")
     [False, True, True]
@@ -64,6 +64,7 @@ def word_labels(words: Sequence[Span], marked: Sequence[Span], text: str) -> lis
         covered[start:end] = b"\1" * max(0, min(end, len(text)) - start)
     labels = []
     for start, end in words:
+        # people mark "down" and leave the "!" outside
         letters = [i for i in range(start, end) if text[i].isalnum()] or list(range(start, end))
         labels.append(2 * sum(covered[i] for i in letters) >= len(letters))
     return labels

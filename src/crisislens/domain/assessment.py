@@ -1,18 +1,18 @@
 """What crisislens says of one post, in a form that a program can read back and a person can check.
 
-The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a test
-holds every record against it.
+The JSON Schema of the record is `Assessment.model_json_schema()`; the documentation prints it and a
+test holds every record against it.
 """
 
 from html import escape
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 from pydantic_core import from_json, to_json
 
 from crisislens.domain.extraction import Entity, Relation
 from crisislens.domain.place import GeoLocation, PlaceMention
-from crisislens.domain.post import Post
+from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.rationale import Rationale
 
 __all__ = ["EXTENSIONS_BYTES", "Assessment", "FailedPost", "Modality", "Provenance", "TaskAssessment"]
@@ -26,11 +26,12 @@ _ROUNDED = 1e-4
 _SHOWN = 280
 
 
-def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Refuses what a file of records could not give back: too much, numbers that are not finite, half of a
-    surrogate pair, or nesting that no reader of JSON follows.
+def _survives_json(extensions: dict[str, Any]) -> dict[str, Any]:
+    """Refuses what a file of records could not give back: too much, numbers that are not finite,
+    half of a surrogate pair, or nesting that no reader of JSON follows.
     """
     try:
+        # "constants" writes NaN as a word that the reader refuses; else it would become null
         written = to_json(extensions, inf_nan_mode="constants")
         same = from_json(written, allow_inf_nan=False) == extensions
     except (ValueError, RecursionError) as error:
@@ -47,8 +48,8 @@ def _survives_json(extensions: dict[str, JsonValue]) -> dict[str, JsonValue]:
 class TaskAssessment(BaseModel):
     """One task's answer for one post.
 
-    `label` is always the most probable class, also where the model abstains, so that a reader can still see
-    what it leaned to.
+    `label` is always the most probable class, also where the model abstains, so that a reader can
+    still see what it leaned to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,8 +72,8 @@ class TaskAssessment(BaseModel):
 
     @property
     def said(self) -> str:
-        """The answer in words: its labels, `none` where several might hold and none does, and what the model
-        leans to where it abstains.
+        """The answer in words: its labels, `none` where several might hold and none does, and what
+        the model leans to where it abstains.
         """
         # probabilities of one answer add up to 1, those of several do not
         several = abs(sum(self.probabilities.values()) - 1) > _ROUNDED * len(self.probabilities)
@@ -103,9 +104,9 @@ class Provenance(BaseModel):
 class Assessment(BaseModel):
     """Everything that is said of one post.
 
-    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a task that a
-    post gives no ground for (damage without a photo or text) is answered with an abstention, never left out
-    silently.
+    `tasks` holds `informativeness`, `humanitarian` and `damage` where the model answers them; a
+    task that a post gives no ground for (damage without a photo or text) is answered with an
+    abstention, never left out silently.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -125,6 +126,13 @@ class Assessment(BaseModel):
         # a record of a post that was read is written as before there was the field
         exclude_if=lambda unread: unread is None,
         description="Why no model reads the text, in one sentence; left out where one does",
+    )
+    photo: str | None = Field(
+        default=None,
+        # a record of a post with one photo is written as before there was the field
+        exclude_if=lambda photo: photo is None,
+        description="Of a post with several photos the path of the one that the answers rest on: the most "
+        "urgent, the first of equals; left out elsewhere",
     )
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(
@@ -158,12 +166,20 @@ class Assessment(BaseModel):
         description="Records of plug-ins, from an annotator's name to any JSON; left out where there is none",
     )
 
+    @property
+    def shown(self) -> Post:
+        """The post with the one photo that the answers rest on."""
+        if self.photo is None:
+            return self.post
+        return self.post.model_copy(update={"image": ImageRef(path=self.photo), "more_images": ()})
+
     def __repr__(self) -> str:
         return f"Assessment({self.post.id!r}, urgency {self.urgency:.2f}: {self._answers()})"
 
     def _repr_html_(self) -> str:
         """A row of a table, for notebooks; everything of the post is escaped."""
         cells = [self.post.id, self.post.text[:_SHOWN], f"{self.urgency:.2f}"]
+        # names of tasks are escaped too: a user's own come from a column of a table
         head = ["post", "text", "urgency", *self.tasks]
         cells += [self._answer(task) for task in self.tasks.values()]
         titles = "".join(f"<th>{escape(title)}</th>" for title in head)

@@ -1,4 +1,5 @@
-"""Entities and relations: what people marked in the words of a post, and what a model finds in its text.
+"""Entities and relations: what people marked in the words of a post,
+and what a model finds in its text.
 
 Words count from 0 and ends are exclusive, in words (`Mention`) as in characters (`Entity`).
 """
@@ -19,16 +20,16 @@ __all__ = [
 ]
 
 ENTITY_TYPES: tuple[str, ...] = ("PER", "LOC", "ORG", "MISC")
-"""People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017, MNRE and
-JMERE have them.
+"""People, places, organizations and the rest (events, works, products, …), as Twitter-2015/2017,
+MNRE and JMERE have them.
 """
 
 NO_RELATION = "None"
 """What the data sets call a pair of entities without a relation."""
 
 MOST_ENTITIES = 8
-"""Of how many entities of a post pairs are made: relations are asked for, and learned from, every ordered
-pair of the first ones.
+"""Of how many entities of a post pairs are made: relations are asked for, and learned from, every
+ordered pair of the first ones.
 """
 
 
@@ -54,8 +55,8 @@ class Link:
     Attributes:
         head: Place of the head among the post's mentions.
         tail: Place of the tail.
-        type: The relation, as `/per/loc/place_of_residence`, or `NO_RELATION` where people looked and found
-            none.
+        type: The relation, as `/per/loc/place_of_residence`, or `NO_RELATION` where people looked
+            and found none.
     """
 
     head: int

@@ -3,14 +3,14 @@
 - `place_paper`: the three kinds that SG-MFT's introduction names ("home", "school", "work"),
   https://arxiv.org/abs/2405.05760. Its full list of classes could not be had.
 - `place_poi`: the eight types of points of interest of Sánchez Villegas & Aletras, EMNLP 2021,
-  https://aclanthology.org/2021.emnlp-main.614, which are Foursquare's top categories. The names were written
-  from memory of that paper.
+  https://aclanthology.org/2021.emnlp-main.614, which are Foursquare's top categories. The names
+  were written from memory of that paper.
 - `place_scene`: scene classes of photos, as common scene data sets have them.
-- `place_crisis`: ours, for responders: adds what a disaster makes of a place (shelter, flooded street,
-  collapsed building) and what counts in one (hospital, bridge).
+- `place_crisis`: ours, for responders: adds what a disaster makes of a place (shelter, flooded
+  street, collapsed building) and what counts in one (hospital, bridge).
 
-A mapping goes from a finer to a coarser question. None means that nothing corresponds: a post from a flooded
-street says nothing of home, school or work.
+A mapping goes from a finer to a coarser question. None means that nothing corresponds: a post from
+a flooded street says nothing of home, school or work.
 """
 
 from collections.abc import Mapping
@@ -123,8 +123,8 @@ PLACE_ANSWERS = TASKS.register("place_answers")(
         labels=(*PLACE_CRISIS.labels, Label(name=UNCLEAR, title="No place to be seen", nothing=True)),
     )
 )
-"""What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say nothing of
-where they were made.
+"""What the package's own model answers: `place_crisis`, and `unclear` for the many posts that say
+nothing of where they were made.
 """
 
 PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
@@ -132,6 +132,7 @@ PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 
 
 def _map(start: Task, end: Task, pairs: Mapping[str, str]) -> None:
+    # at import, so that a misspelled class cannot ship
     strange = set(pairs) - set(start.classes) | set(pairs.values()) - set(end.classes)
     if strange:
         raise ValueError(
@@ -265,4 +266,5 @@ def map_place(label: str, start: Task, end: Task) -> str | None:
         raise DataError(
             f"{label!r} is not a class of {start.name}; expected one of {', '.join(start.classes)}"
         )
+    # two taxonomies without a mapping between them are an error, not a None that means "nothing"
     return label if start is end else PLACE_MAPPINGS[f"{start.name}->{end.name}"][label]

@@ -1,4 +1,6 @@
-"""A post: what a person wrote and showed, as it came. Nothing here is cleaned, decoded or judged."""
+"""A post: what a person wrote and showed, as it came.
+Nothing here is cleaned, decoded or judged.
+"""
 
 from datetime import datetime
 
@@ -9,8 +11,8 @@ __all__ = ["ImageRef", "Post"]
 
 
 class ImageRef(BaseModel):
-    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and nowhere
-    else.
+    """Where a picture stands. It is only a reference: bytes become pixels in `data.images` and
+    nowhere else.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,7 +31,15 @@ class Post(BaseModel):
 
     id: str = Field(min_length=1, description="Unique within its source")
     text: str = Field(default="", description="The text as posted; may be empty")
-    image: ImageRef | None = Field(default=None, description="The photo, if one was posted")
+    image: ImageRef | None = Field(
+        default=None, description="The photo, if one was posted; of several the first"
+    )
+    more_images: tuple[ImageRef, ...] = Field(
+        default=(),
+        # a record of a post with one photo is written as before there was the field
+        exclude_if=lambda images: not images,
+        description="The other photos, in their order; left out where there is none",
+    )
     created_at: datetime | None = Field(
         default=None, description="When it was posted; a time without a zone is taken as UTC"
     )
@@ -37,7 +47,8 @@ class Post(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
     event: str | None = Field(default=None, description="The event the source files it under, if any")
-    # of the reading, not of the post: they stand in the assessment's notes and reasons, never in the record
+    # of the reading, not of the post: they stand in the assessment's notes and reasons,
+    # never in the record
     remarks: SkipJsonSchema[tuple[str, ...]] = Field(
         default=(),
         exclude=True,
@@ -51,8 +62,16 @@ class Post(BaseModel):
     @field_validator("id", "text", mode="after")
     @classmethod
     def _no_half_characters(cls, value: str) -> str:
-        """Half a surrogate pair is no character and cannot be written as UTF-8; it becomes U+FFFD."""
+        """Half a surrogate pair is no character and cannot be written as UTF-8;
+        it becomes U+FFFD.
+        """
+        # utf-16 joins the two halves of one character, which some exports write apart
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """All photos, in their order."""
+        return (*([self.image] if self.image is not None else []), *self.more_images)
 
     @property
     def has_text(self) -> bool:

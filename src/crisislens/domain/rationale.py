@@ -1,4 +1,6 @@
-"""Why an assessment says what it says, in a form that a program can read back and a page can show."""
+"""Why an assessment says what it says, in a form that a program can read
+back and a page can show.
+"""
 
 from typing import Literal
 
@@ -33,8 +35,8 @@ class PatchHeat(BaseModel):
 
 
 class Contribution(BaseModel):
-    """What each modality added to the logit of a task's answer: exact Shapley values over the modalities that
-    the post has.
+    """What each modality added to the logit of a task's answer: exact Shapley values over the
+    modalities that the post has.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,8 +51,8 @@ class Contribution(BaseModel):
 class Rationale(BaseModel):
     """The evidence in one post.
 
-    `post_hoc` is false where words were chosen by a model that was trained on people's rationales, and true
-    for attribution: that tells what a model reacted to, not what it was told to look at.
+    `post_hoc` is false where words were chosen by a model that was trained on people's rationales,
+    and true for attribution: that tells what a model reacted to, not what it was told to look at.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

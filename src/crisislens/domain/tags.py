@@ -1,8 +1,8 @@
 """Tag schemes: mentions as one tag a word, and back.
 
-BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word (`E-`) and
-single words (`S-`); all other words are `O`. A scheme knows which tag may follow which, where a sequence may
-start and where it may end.
+BIO marks the first word of a mention `B-TYPE` and the others `I-TYPE`; BIOES also its last word
+(`E-`) and single words (`S-`); all other words are `O`. A scheme knows which tag may follow which,
+where a sequence may start and where it may end.
 """
 
 from collections.abc import Sequence
@@ -73,8 +73,8 @@ class TagScheme:
         """The tags of a post.
 
         Raises:
-            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps another
-                one.
+            DataError: If a mention is empty, outside of the words, of an unknown type, or overlaps
+                another one.
         """
         tags = ["O"] * words
         for m in mentions:
@@ -83,6 +83,7 @@ class TagScheme:
                     f"{m} does not fit {words} words and the types {', '.join(self.types)}; check the data "
                     f"set"
                 )
+            # checked on the tags that were written, so the order of mentions does not matter
             if set(tags[m.start : m.end]) != {"O"}:
                 raise DataError(f"{m} overlaps another mention; one tag a word cannot hold both")
             tags[m.start : m.end] = self._mention(m)
@@ -107,7 +108,8 @@ class TagScheme:
 
 
 def spans_of_bio(tags: Sequence[str]) -> list[Mention]:
-    """The mentions of BIO tags; an `I-` that goes on with nothing begins a mention, as in the CoNLL scorer.
+    """The mentions of BIO tags; an `I-` that goes on with nothing begins a mention,
+    as in the CoNLL scorer.
 
     >>> spans_of_bio(["B-PER", "I-PER", "I-LOC", "O"])
     [Mention(start=0, end=2, type='PER'), Mention(start=2, end=3, type='LOC')]
@@ -117,6 +119,7 @@ def spans_of_bio(tags: Sequence[str]) -> list[Mention]:
         if tag == "O":
             continue
         last = spans[-1] if spans else None
+        # an I- of another type, or behind a gap, begins anew
         if tag[0] == "I" and last is not None and last.end == i and last.type == tag[2:]:
             spans[-1] = Mention(last.start, i + 1, last.type)
         else:
@@ -132,6 +135,7 @@ def repair_bio(tags: Sequence[str]) -> tuple[list[str], int]:
     """
     repaired, count, before = [], 0, "O"
     for tag in tags:
+        # "O"[1:] is empty, so an I- behind an O is mended by the same comparison
         if tag[0] == "I" and before[1:] != tag[1:]:
             tag, count = "B" + tag[1:], count + 1
         repaired.append(tag)

@@ -1,232 +1,34 @@
-r"""Tasks as data: what is asked of a post, the answers in their order, and all that other rooms need to know.
+r"""Tasks as data: what is asked of a post, the answers in their order,
+and all that other rooms need to know.
 
-Nobody else spells the name of a class or of a task: reports read titles and tones from here, urgency its
-weights, readers of data sets their merges, run files their settings. A new task of ours is one entry below;
-a user's own is a section of the run file (`training.config.TaskConfig`) or is read from the label column.
+Nobody else spells the name of a class or of a task: reports read titles and tones from here,
+urgency its weights, readers of data sets their merges, run files their settings. A new task of ours
+is one entry below; a user's own is a section of the run file (`training.config.TaskConfig`) or is
+read from the label column.
 
-The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of different
-settings never do.
+The ids A1, A2, A3 and B2 name the settings whose numbers may stand side by side; numbers of
+different settings never do.
 
-Urgency, our own heuristic (no paper), from calibrated probabilities $P$ of the labels $c$ of tasks $k$ with
-weights $w_{kc}$ and shares $s_k$,
+Urgency, our own heuristic (no paper), from calibrated probabilities $P$ of the labels $c$ of tasks
+$k$ with weights $w_{kc}$ and shares $s_k$,
 
 $$u = \prod_{k \in \text{gates}} \sum_c w_{kc} P_k(c) \cdot
   \sum_{k \notin \text{gates}} s_k \sum_c w_{kc} P_k(c).$$
 
-Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025, https://arxiv.org/abs/2507.05165,
-Table 1; B2: the merges of Ofli et al. 2020, https://arxiv.org/abs/2004.11838; `humanitarian_10`: HumAID (Alam
-et al., ICWSM 2021), https://arxiv.org/abs/2104.03090.
+Sources: CrisisMMD v2.0 (Alam et al., ICWSM 2018); A1-A3: Munia et al. 2025,
+https://arxiv.org/abs/2507.05165, Table 1; B2: the merges of Ofli et al. 2020,
+https://arxiv.org/abs/2004.11838; `humanitarian_10`: HumAID (Alam et al., ICWSM 2021),
+https://arxiv.org/abs/2104.03090.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-from crisislens.core.errors import DataError
 from crisislens.core.registry import Registry
+from crisislens.domain.task import Label, Task, Tone, own_task, readable
 
 __all__ = ["ASKED", "MARKED", "SETTINGS", "TASKS", "Label", "Task", "Tone", "own_task", "readable"]
-
-Tone = Literal["grave", "warm", "calm", "plain"]
-"""How a report colors an answer: people are in danger, things are broken, help is under way, anything
-else.
-"""
-
-
-def readable(name: str) -> str:
-    """A name as a person reads it.
-
-    >>> readable("missing_or_found_people")
-    'Missing or found people'
-    """
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
-
-
-class Label(BaseModel):
-    """One answer."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1)
-    title: str = ""
-    """What a person reads instead of the name; empty makes it from the name."""
-    tone: Tone = "plain"
-    urgency: float = Field(default=0.0, ge=0, le=1)
-    """Its weight w in the urgency of a post."""
-    nothing: bool = False
-    """True where the answer says that there is nothing to act on."""
-    counted: bool = False
-    """True where the head of a report says how many posts have it."""
-
-    @property
-    def words(self) -> str:
-        """The title, or the name as a person reads it."""
-        return self.title or readable(self.name)
-
-
-class Task(BaseModel):
-    """One question with its answers in their fixed order; the index in `classes` is the index of the logit.
-
-    >>> b2 = TASKS["humanitarian_b2"]
-    >>> b2.index("vehicle_damage") == b2.index("infrastructure_and_utility_damage")
-    True
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(min_length=1)
-    """Unique; what artifacts call `label_space`."""
-    question: str = Field(min_length=1)
-    """What is asked, and the key in `Assessment.tasks`; tasks of one question divide it into other
-    classes.
-    """
-    labels: tuple[Label, ...]
-    topic: str = ""
-    """The question as a heading; empty makes it from its name."""
-    phrase: str = ""
-    """The question inside a sentence: "not sure about …"."""
-    settings: dict[str, str] = {}
-    """The settings that use it: from the id to the word for it in the file names of CrisisMMD's tables."""
-    ordered: bool = False
-    """True where the classes are a scale, the first the least."""
-    several: bool = False
-    """True where any number of labels may hold of one post."""
-    gate: bool = False
-    """True where the other tasks count for urgency only as far as this one's labels hold."""
-    share: float = Field(default=1.0, ge=0, le=1)
-    """Its share s in the urgency of a post."""
-    merges: dict[str, str] = {}
-    """From a raw label to the class that it counts as."""
-    dropped: frozenset[str] = frozenset()
-    """Raw labels whose rows do not belong to the setting."""
-
-    @model_validator(mode="after")
-    def _labels_are_consistent(self) -> "Task":
-        names = self.classes
-        fewest = 1 if self.several else 2
-        if len(set(names)) != len(names) or len(names) < fewest:
-            raise ValueError(f"classes must be at least {fewest} different names, got {list(names)!r:.200}")
-        strange = sorted(set(self.merges.values()) - set(names))
-        if strange:
-            raise ValueError(f"merges lead to unknown classes {strange}")
-        return self
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the labels, in the order of the logits."""
-        return tuple(label.name for label in self.labels)
-
-    @property
-    def setting(self) -> str:
-        """The id under which numbers are compared: the first setting, or the task's own name."""
-        return next(iter(self.settings), self.name)
-
-    @property
-    def heading(self) -> str:
-        """The question as a heading."""
-        return self.topic or readable(self.question)
-
-    @property
-    def nothing(self) -> frozenset[str]:
-        """The classes that say that there is nothing to act on."""
-        return frozenset(label.name for label in self.labels if label.nothing)
-
-    @property
-    def lead(self) -> Label:
-        """The label that counts most in urgency; the first one of several that count alike."""
-        return max(self.labels, key=lambda label: label.urgency)
-
-    def label(self, name: str) -> Label:
-        """The label of a class; one of that name alone where the task has none."""
-        for label in self.labels:
-            if label.name == name:
-                return label
-        return Label(name=name)
-
-    def title(self, name: str) -> str:
-        """The class as a person reads it, also of one that is not listed."""
-        return self.label(name).words
-
-    def resolve(self, raw: str) -> str | None:
-        """The class of a raw label, or None if rows with it are dropped.
-
-        Raises:
-            DataError: If the label is unknown.
-        """
-        name = self.merges.get(raw, raw)
-        if name in self.classes:
-            return name
-        if raw in self.dropped:
-            return None
-        known = ", ".join((*self.classes, *self.merges))
-        raise DataError(f"label {raw!r:.80} is not in {self.name}; expected one of {known}")
-
-    def index(self, raw: str) -> int:
-        """The position of a raw label's class.
-
-        Raises:
-            DataError: If the label is unknown or dropped.
-        """
-        name = self.resolve(raw)
-        if name is None:
-            raise DataError(f"label {raw!r} is dropped in {self.name}; filter its rows first")
-        return self.classes.index(name)
-
-    def weight(self, probabilities: Mapping[str, float]) -> float:
-        """The part of urgency that one task gives: Σ w P over its labels, at most 1; of labels of which
-        several may hold the largest w P, so that many small doubts are not one large need.
-        """
-        parts = [label.urgency * probabilities.get(label.name, 0.0) for label in self.labels]
-        return min(1.0, max(parts) if self.several else sum(parts))
 
 
 TASKS: Registry[Task] = Registry("task")
 """Every task that ships, by its name."""
-
-
-def own_task(
-    name: str,
-    classes: Sequence[str],
-    *,
-    several: bool = False,
-    titles: Mapping[str, str] | None = None,
-    urgency: Mapping[str, float] | None = None,
-    ordered: bool = False,
-) -> Task:
-    """A user's own task.
-
-    >>> own_task("need", ["water", "food"]).classes
-    ('water', 'food')
-
-    Arguments:
-        name: What is asked; the key in `Assessment.tasks`.
-        classes: The names of the labels, in the order of the logits.
-        several: Whether any number of them may hold of one post.
-        titles: What a person reads instead of a name.
-        urgency: Weights in the urgency of a post, in [0, 1]; 0 where none is given.
-        ordered: Whether the classes are a scale, the first the least.
-
-    Raises:
-        DataError: If the classes do not make a task, or titles or weights are of classes that it does not
-            have.
-    """
-    for what, given in (("titles", titles), ("urgency", urgency)):
-        strange = sorted(set(given or {}) - set(classes))
-        if strange:
-            raise DataError(f"{what} of task {name!r} name {strange}; its classes are {', '.join(classes)}")
-    labels = tuple(
-        Label(name=c, title=(titles or {}).get(c, ""), urgency=(urgency or {}).get(c, 0.0)) for c in classes
-    )
-    try:
-        return Task(name=name, question=name, labels=labels, several=several, ordered=ordered)
-    except ValueError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise DataError(f"the labels of task {name!r} cannot be used: {reason}") from error
 
 
 def _add(task: Task) -> None:
@@ -234,6 +36,7 @@ def _add(task: Task) -> None:
 
 
 _AFFECTED = Label(name="affected", title="Affected, injured or missing people", tone="grave", urgency=1.0)
+# the raw labels of people; A2 and B2 merge them into `affected`, a task of ten keeps two of them
 _AFFECTED_RAW = Label(name="affected_individuals", title="Affected people", tone="grave", urgency=1.0)
 _INJURED = Label(name="injured_or_dead_people", title="Injured or dead people", tone="grave", urgency=1.0)
 _MISSING = Label(name="missing_or_found_people", title="Missing or found people", tone="grave", urgency=1.0)
@@ -252,6 +55,7 @@ _RESCUE = Label(
 )
 _OTHER = Label(name="other_relevant_information", title="Other relevant information", urgency=0.2)
 _NOT_HUMANITARIAN = Label(name="not_humanitarian", title="Not humanitarian", nothing=True)
+# shared by A2 and B2, so that their numbers mean the same by "affected"
 _PEOPLE = {label.name: _AFFECTED.name for label in (_AFFECTED_RAW, _INJURED, _MISSING)}
 _HUMANITARIAN = {"question": "humanitarian", "topic": "Humanitarian category", "phrase": "category"}
 
@@ -318,6 +122,7 @@ _add(
                 tone="grave",
                 urgency=0.7,
             ),
+            # a call for help leads these ten, so the others weigh less than in tasks without one
             _INFRASTRUCTURE.model_copy(update={"urgency": 0.5}),
             _INJURED.model_copy(update={"urgency": 0.8}),
             _MISSING.model_copy(update={"urgency": 0.9}),

@@ -1,25 +1,27 @@
 r"""Abstention: answer where the model is sure enough, and say what risk is left.
 
-Answers with confidence at least $\theta$ are kept. Over $n$ posts, with $r_i = 1$ where the answer is wrong,
+Answers with confidence at least $\theta$ are kept. Over $n$ posts, with $r_i = 1$ where the answer
+is wrong,
 
 $$\text{coverage}(\theta) = \tfrac1n |\{i : \hat p_i \geq \theta\}|, \qquad
   \text{risk}(\theta) = \frac{\sum_{\hat p_i \geq \theta} r_i}{|\{i : \hat p_i \geq \theta\}|}, \qquad
   \text{AURC} = \tfrac1n \sum_{k=1}^n \text{risk of the } k \text{ surest}.$$
 
-Where confidences tie, the tied posts' errors count as spread evenly among them, so no order of posts is
-favored.
+Where confidences tie, the tied posts' errors count as spread evenly among them, so no order of
+posts is favored.
 
-A threshold for a target risk is chosen on development posts by an upper bound, not by the risk seen: of $k$
-kept posts with $e$ errors, the Clopper-Pearson bound $B^{-1}(1 - \delta';\, e + 1,\, k - e)$ holds with
-probability $1 - \delta'$. It is computed at $L$ coverages fixed in advance with $\delta' = \delta / L$, so
-that all $L$ bounds hold together and any of them may be picked.
+A threshold for a target risk is chosen on development posts by an upper bound, not by the risk
+seen: of $k$ kept posts with $e$ errors, the Clopper-Pearson bound
+$B^{-1}(1 - \delta';\, e + 1,\, k - e)$ holds with probability $1 - \delta'$. It is computed at $L$
+coverages fixed in advance with $\delta' = \delta / L$, so that all $L$ bounds hold together and any
+of them may be picked.
 
 Sources: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017,
 https://arxiv.org/abs/1705.08500 (selection with guaranteed risk); Geifman et al., 2019,
-https://arxiv.org/abs/1805.08206 (AURC); Clopper and Pearson, 1934. Where we differ: the first bisects over
-thresholds and pays for log n tests; a fixed grid pays for about as many and bounds the whole curve. The
-guarantee is for posts drawn as the development posts were: another disaster is another distribution, and
-posts that also chose the model make it optimistic.
+https://arxiv.org/abs/1805.08206 (AURC); Clopper and Pearson, 1934. Where we differ: the first
+bisects over thresholds and pays for log n tests; a fixed grid pays for about as many and bounds the
+whole curve. The guarantee is for posts drawn as the development posts were: another disaster is
+another distribution, and posts that also chose the model make it optimistic.
 """
 
 from typing import NamedTuple
@@ -42,15 +44,16 @@ __all__ = [
 
 
 class RiskCoverage(NamedTuple):
-    """The curve, from the most cautious threshold to none; one point for every confidence that occurs.
+    """The curve, from the most cautious threshold to none; one point for every confidence that
+    occurs.
 
     Attributes:
         threshold: θ, falling.
         coverage: Share of posts that are answered.
         risk: Share of wrong answers among them.
         aurc: Area under the curve; lower is better.
-        aurc_oracle: The area that a perfect order of the same answers would have; what is above it is the
-            confidence's fault.
+        aurc_oracle: The area that a perfect order of the same answers would have; what is above it
+            is the confidence's fault.
     """
 
     threshold: Float[np.ndarray, " k"]
@@ -111,6 +114,7 @@ def risk_coverage(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, "
     """
     _check(confidence, right)
     n, wrong = len(right), int((~right).sum())
+    # negated, since unique sorts up and the surest come first
     levels, which = np.unique(-confidence, return_inverse=True)
     size = np.bincount(which)
     errors = np.bincount(which, weights=~right)
@@ -118,12 +122,14 @@ def risk_coverage(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, "
     # risk of the k surest for every k, ties spread evenly
     spread = np.cumsum(np.repeat(errors / size, size)) / np.arange(1, n + 1)
     last = np.arange(1, n + 1)
+    # all right answers before the first wrong one
     oracle = np.maximum(0, last - (n - wrong)) / last
     return RiskCoverage(-levels, kept / n, seen / kept, float(spread.mean()), float(oracle.mean()))
 
 
 def risk_upper_bound(errors: int, kept: int, delta: float) -> float:
-    """The Clopper-Pearson upper bound of a risk: the largest that makes so few errors not too surprising.
+    """The Clopper-Pearson upper bound of a risk: the largest that makes so few errors not too
+    surprising.
 
     Arguments:
         errors: Wrong answers.
@@ -132,6 +138,7 @@ def risk_upper_bound(errors: int, kept: int, delta: float) -> float:
     """
     from scipy.stats import beta
 
+    # beta.ppf has no answer where nothing was right
     return 1.0 if errors >= kept else float(beta.ppf(1 - delta, errors + 1, kept - errors))
 
 
@@ -143,7 +150,8 @@ def threshold_for_risk(
     delta: float = 0.05,
     levels: int = 20,
 ) -> RiskThreshold:
-    """The threshold with the greatest coverage whose risk is at most `target`, with probability 1 − δ.
+    """The threshold with the greatest coverage whose risk is at most `target`, with probability 1 −
+    δ.
 
     Arguments:
         confidence: Probability of each answer to a development post.
@@ -153,7 +161,8 @@ def threshold_for_risk(
         levels: How many coverages are tried, $L$: 1/L, 2/L, … 1.
 
     Returns:
-        The threshold; where no coverage keeps the target, the one with the lowest bound, and `met` false.
+        The threshold; where no coverage keeps the target, the one with the lowest bound, and `met`
+        false.
 
     Raises:
         InputError: If there are no posts, or a number is out of range.
@@ -167,6 +176,7 @@ def threshold_for_risk(
     cuts = ranked[
         np.maximum(1, np.ceil(len(ranked) * np.arange(1, levels + 1) / levels).astype(np.int64)) - 1
     ]
+    # δ is shared among the cuts, also where some fall on one confidence: cautious, never bold
     tried = [_bounded(float(cut), confidence, right, target, delta / levels) for cut in np.unique(cuts)]
     good = [t for t in tried if t.met]
     return max(good, key=lambda t: t.coverage) if good else min(tried, key=lambda t: t.bound)

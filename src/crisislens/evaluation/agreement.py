@@ -1,14 +1,14 @@
 r"""Do raters agree, and is one of two methods preferred?
 
-Fleiss' kappa for n items, each rated by r raters into c categories, with $n_{ij}$ raters who put item i into
-category j:
+Fleiss' kappa for n items, each rated by r raters into c categories, with $n_{ij}$ raters who put
+item i into category j:
 
 $$\kappa = \frac{\bar P - \bar P_e}{1 - \bar P_e}, \qquad \bar P = \frac{1}{n} \sum_i \frac{\sum_j n_{ij}^2 -
 r}{r (r - 1)}, \qquad
   \bar P_e = \sum_j \Big(\frac{1}{n r} \sum_i n_{ij}\Big)^2 .$$
 
-A win rate counts a tie as half a win; its interval is a bootstrap over items, since ratings of one item
-belong together; the sign test asks whether wins without ties could be a coin's.
+A win rate counts a tie as half a win; its interval is a bootstrap over items, since ratings of one
+item belong together; the sign test asks whether wins without ties could be a coin's.
 
 Sources: Fleiss 1971, https://doi.org/10.1037/h0031619; Dixon and Mood 1946 (sign test).
 """
@@ -64,6 +64,7 @@ def fleiss_kappa(counts: Int[np.ndarray, "n c"]) -> float:
     r = counts[0].sum()
     observed = float((((counts**2).sum(1) - r) / (r * (r - 1))).mean())
     expected = float(((counts.sum(0) / counts.sum()) ** 2).sum())
+    # one category throughout: agreement is perfect, and chance explains it whole (0/0)
     return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
 
 
@@ -76,8 +77,8 @@ def preference(
     0.8333333333333334
 
     Arguments:
-        ratings: From item to rater to 1 where the first method was preferred, 0 where the second, ½ for
-            neither.
+        ratings: From item to rater to 1 where the first method was preferred, 0 where the second, ½
+            for neither.
         resamples: Resamples of items for the interval.
         seed: Of the resamples.
 
@@ -86,6 +87,7 @@ def preference(
     """
     from scipy.stats import binomtest
 
+    # an item that nobody rated says nothing
     items = [np.array([*given.values()]) for given in ratings.values() if given]
     if not items:
         raise InputError("there is no rating; give at least one file of answers")

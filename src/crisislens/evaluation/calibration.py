@@ -1,5 +1,5 @@
-r"""Calibration: whether a probability of 0.8 is right four times in five, and the one number that mends most
-of it.
+r"""Calibration: whether a probability of 0.8 is right four times in five, and the one number that
+mends most of it.
 
 With confidence $\hat p_i = \max_c p_{ic}$, answer $\hat y_i$ and bins $B$ of posts,
 
@@ -8,21 +8,23 @@ $$\text{ECE} = \sum_B \frac{|B|}{n} \Big|\operatorname*{mean}_{i \in B} 1[\hat y
 $$\text{Brier} = \operatorname*{mean}_i \sum_c (p_{ic} - 1[y_i = c])^2, \qquad \text{NLL} =
 -\operatorname*{mean}_i \log p_{i y_i}.$$
 
-Bins are of equal width (the published ECE) or hold equally many posts (adaptive: less noise where posts are
-few). Temperature $\tau$ divides the logits $\ell$. In $\beta = 1/\tau$ the NLL is convex, and its derivative
-is a difference of means,
+Bins are of equal width (the published ECE) or hold equally many posts (adaptive: less noise where
+posts are few). Temperature $\tau$ divides the logits $\ell$. In $\beta = 1/\tau$ the NLL is convex,
+and its derivative is a difference of means,
 
 $$f'(\beta) = \operatorname*{mean}_i \Big( \sum_c \operatorname{softmax}(\beta \ell_i)_c\, \ell_{ic} - \ell_{i
 y_i} \Big),$$
 
-which grows with β: its root is unique and found by bracketing (Brent); no step size, no local minimum.
+which grows with β: its root is unique and found by bracketing (Brent); no step size, no local
+minimum.
 
-Sources: Guo et al., On Calibration of Modern Neural Networks, 2017, https://arxiv.org/abs/1706.04599 (ECE,
-temperature); Nguyen and O'Connor, 2015, https://arxiv.org/abs/1508.05154 (adaptive bins); Brier 1950. Guo et
-al. optimize τ by L-BFGS; the root is the same.
+Sources: Guo et al., On Calibration of Modern Neural Networks, 2017,
+https://arxiv.org/abs/1706.04599 (ECE, temperature); Nguyen and O'Connor, 2015,
+https://arxiv.org/abs/1508.05154 (adaptive bins); Brier 1950. Guo et al. optimize τ by L-BFGS; the
+root is the same.
 
-Abstention, which needs calibrated confidence, stands in `abstention`; its two functions are offered here as
-well.
+Abstention, which needs calibrated confidence, stands in `abstention`; its two functions are offered
+here as well.
 """
 
 from typing import NamedTuple
@@ -51,8 +53,8 @@ __all__ = [
 ]
 
 TEMPERATURES = (0.05, 20.0)
-"""The range of τ: outside of it there is no calibration to speak of, only separable or random development
-posts.
+"""The range of τ: outside of it there is no calibration to speak of, only separable or random
+development posts.
 """
 _TINY = 1e-12
 
@@ -176,8 +178,8 @@ def calibration_scores(
 
 
 def fit_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, " s"]) -> float:
-    """The temperature τ that makes labels of held-out posts most likely; above 1 where the model is too sure
-    of itself.
+    """The temperature τ that makes labels of held-out posts most likely; above 1 where the model is
+    too sure of itself.
 
     >>> round(fit_temperature(np.array([[2.0, 0.0]] * 4), np.array([0, 0, 0, 1])), 6)  # 2 / log(3)
     1.820478
@@ -187,7 +189,8 @@ def fit_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, " s"]) 
         y: The true class of each post.
 
     Returns:
-        τ, kept within `TEMPERATURES`: the lower end where every post is right, the upper where the logits say
+        τ, kept within `TEMPERATURES`: the lower end where every post is right, the upper where the
+            logits say
         nothing or less.
 
     Raises:

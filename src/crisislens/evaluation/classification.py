@@ -1,11 +1,12 @@
-r"""Classification: accuracy, macro- and weighted F1, each class, each event, with bootstrap intervals.
+r"""Classification: accuracy, macro- and weighted F1, each class, each event, with bootstrap
+intervals.
 
-Formulas: `scores`; intervals: `resampling`. Values are scikit-learn's. The most probable class is the answer;
-the first wins a tie.
+Formulas: `scores`; intervals: `resampling`. Values are scikit-learn's. The most probable class is
+the answer; the first wins a tie.
 
-Which posts are drawn together matters: photos of one tweet share their text, so intervals over tweets
-(`clusters`) are the honest ones for CrisisMMD. Macro-F1 of a setting with a class of three posts hangs on
-each of them; its interval says so.
+Which posts are drawn together matters: photos of one tweet share their text, so intervals over
+tweets (`clusters`) are the honest ones for CrisisMMD. Macro-F1 of a setting with a class of three
+posts hangs on each of them; its interval says so.
 """
 
 from collections.abc import Sequence
@@ -65,7 +66,9 @@ class OrdinalScores(_Record):
     """Scores that know the classes' order."""
 
     quadratic_kappa: Estimate
-    """Agreement beyond chance, a miss by two steps four times as bad as by one; 1 is perfect, 0 chance."""
+    """Agreement beyond chance, a miss by two steps four times as bad as by one; 1 is perfect, 0
+    chance.
+    """
     mean_absolute_error: Estimate
     """Steps between label and answer; 0 is perfect."""
 
@@ -114,7 +117,8 @@ def evaluate(
         probabilities: For each post the probability of each class.
         classes: The classes' names, in the order of the columns.
         groups: A group of each post (its event) that is also scored by itself.
-        clusters: What is drawn together for intervals (the tweet of a photo); posts by themselves where None.
+        clusters: What is drawn together for intervals (the tweet of a photo); posts by themselves
+            where None.
         ordered: Whether the classes are a scale, the first the least.
         seed: Seed of the resamples.
         resamples: How many resamples; 0 leaves every interval at its value.

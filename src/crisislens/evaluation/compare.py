@@ -1,32 +1,26 @@
-r"""Two systems on the same labeled posts: what differs, how sure that is, and what could have been seen.
+r"""Two systems on the same labeled posts: what differs, how sure that is, and what could have been
+seen.
 
-Answers are sets of labels, so one measure serves tasks of one answer and of several. With $S$ a score of the
-summed counts of posts (`evaluation.several`), $d = S_a - S_b$ and $d^*$ over resamples of posts or clusters,
-
-$$\text{interval} = \text{percentiles of } d^*, \quad p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R}, \quad
-  d_\text{min} = (z_{.975} + z_{.8})\, \operatorname{sd}(d^*),$$
-
-where $d_\text{min}$ is the smallest true difference that this test would find at the 5 % level in four of
-five such experiments: where $|d|$ stays below it, "no difference was shown" must not be read as "there is
-none". Several seeds of a system are averaged, and only posts are drawn. Sources: as of
-`evaluation.significance`; the power of a z-test: Cohen, Statistical Power Analysis, 1988, ch. 2.
+Answers are sets of labels, so one measure serves tasks of one answer and of several. A score is one
+of the summed counts of posts (`evaluation.several`); its difference, interval, p-value and what
+could have been shown are those of `evaluation.significance`. Several seeds of a system are
+averaged, and only posts are drawn.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
-from crisislens.evaluation.resampling import interval, resample_counts
+from crisislens.evaluation.resampling import gather_counts, resample_counts
 from crisislens.evaluation.several import label_counts, label_scores
-from crisislens.evaluation.significance import mcnemar
+from crisislens.evaluation.significance import Drawn, PairedDifference, mcnemar, paired_difference
 
-__all__ = ["Answers", "Compared", "Difference", "compare_answers"]
+__all__ = ["Answers", "Compared", "compare_answers"]
 
-_DETECTABLE = 1.959964 + 0.841621
 _SCORES = ("accuracy", "macro_f1", "weighted_f1")
 _TITLES = {"macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 
@@ -52,37 +46,6 @@ class Answers:
     clusters: tuple[str, ...]
 
 
-class Difference(BaseModel):
-    """One score of two systems; values are shares, 0.01 is one point."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    what: str
-    a: float
-    b: float
-    difference: float
-    """a − b."""
-    low: float
-    """Lower end of the 95 % interval of the difference."""
-    high: float
-    p_value: float
-    """Two-sided."""
-    detectable: float
-    """The smallest true difference that would be found four times in five."""
-
-    def row(self, title: str = "") -> str:
-        """A line of a Markdown table, in percent.
-
-        Arguments:
-            title: What the score is called there; empty takes its name.
-        """
-        spread = f"{100 * self.difference:+.2f} [{100 * self.low:+.2f}, {100 * self.high:+.2f}]"
-        return (
-            f"| {title or self.what} | {100 * self.a:.2f} | {100 * self.b:.2f} | {spread} | "
-            f"{self.p_value:.4f} | {100 * self.detectable:.2f} |"
-        )
-
-
 class Compared(BaseModel):
     """All differences of two systems."""
 
@@ -92,33 +55,46 @@ class Compared(BaseModel):
     b: str
     posts: int
     seeds: tuple[int, int]
-    overall: tuple[Difference, ...]
-    classes: tuple[Difference, ...]
+    overall: tuple[PairedDifference, ...]
+    classes: tuple[PairedDifference, ...]
     """F1 of each class."""
-    events: tuple[Difference, ...]
+    events: tuple[PairedDifference, ...]
     """Accuracy on each event; empty where there is one."""
     mcnemar_p: float
-    """Exact p-value of the first seed of each; posts of one cluster are taken as independent here."""
+    """Exact p-value of the first seed of each; posts of one cluster are taken as independent here.
+    """
     resamples: int
 
     def markdown(self) -> str:
         """Three tables, and what they cannot say."""
-        head = f"| | {self.a} | {self.b} | difference | p | could have shown |\n|---|---|---|---|---|---|"
         seeds = f"{self.seeds[0]} and {self.seeds[1]} seeds"
         parts = [
             f"### {self.a} against {self.b}: {self.posts} posts, {seeds}",
             f"Percent; differences with 95 % intervals ({self.resamples} resamples of posts that belong "
             f"together), two-sided p, and the smallest difference that would be found four times in five.",
-            "\n".join([head, *(d.row(_TITLES.get(d.what, d.what)) for d in self.overall)]),
+            self._table(self.overall),
             f"McNemar on the first seeds: p = {self.mcnemar_p:.4f}.",
-            "F1 by class:\n\n" + "\n".join([head, *(d.row() for d in self.classes)]),
+            f"F1 by class:\n\n{self._table(self.classes)}",
         ]
         if self.events:
-            parts.append("Accuracy by event:\n\n" + "\n".join([head, *(d.row() for d in self.events)]))
+            parts.append(f"Accuracy by event:\n\n{self._table(self.events)}")
         return "\n\n".join(parts) + "\n"
+
+    def _table(self, rows: Sequence[PairedDifference]) -> str:
+        head = f"| | {self.a} | {self.b} | difference | p | could have shown |"
+        return "\n".join([head, "|---|---|---|---|---|---|", *map(_table_row, rows)])
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
+
+
+def _table_row(d: PairedDifference) -> str:
+    """A line of a Markdown table, in percent."""
+    spread = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
+    return (
+        f"| {_TITLES.get(d.what, d.what)} | {100 * d.a:.2f} | {100 * d.b:.2f} | {spread} | "
+        f"{d.p_value:.4f} | {100 * d.detectable:.2f} |"
+    )
 
 
 def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: int = 0) -> Compared:
@@ -137,26 +113,16 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
         a, b = replace(a, name=f"{a.name} (first)"), replace(b, name=f"{b.name} (second)")
     rows_a, rows_b = _shared(a, b)
     truth = [a.truth[i] for i in rows_a]
+    # a label that only an answer names is a class as well: it was made up, and counts against its system
     classes = sorted(set().union(*truth, *_all_said(a, rows_a), *_all_said(b, rows_b)))
     y = _matrix(truth, classes)
-    events = np.array([a.events[i] for i in rows_a])
     clusters = np.array([a.clusters[i] for i in rows_a])
-    given = [
-        [_matrix([answers[i] for i in rows], classes) == 1 for answers in system.said]
-        for system, rows in ((a, rows_a), (b, rows_b))
-    ]
-    counts = [[label_counts(y, said) for said in seeds] for seeds in given]
-    draws = _Draws(counts[0], counts[1], clusters, resamples, seed)
-    overall = [draws.difference(name, _score(name)) for name in _SCORES]
+    one, two = _side(a, rows_a, y, classes), _side(b, rows_b, y, classes)
+    # one set of draws for every score: rows of the table then belong to the same resamples
+    draws = _Draws(one, two, clusters, resamples, seed)
+    overall = [draws.difference(name, _Score(name)) for name in _SCORES]
     by_class = [draws.difference(name, _class_f1(k, len(classes))) for k, name in enumerate(classes)]
-    first = [(seeds[0] == (y == 1)).all(1) for seeds in given]
-    names = np.unique(events)
-    by_event = []
-    for name in names if len(names) > 1 else []:
-        rows = events == name
-        part = [[c[rows] for c in seeds] for seeds in counts]
-        inside = _Draws(part[0], part[1], clusters[rows], resamples, seed)
-        by_event.append(inside.difference(str(name), _score("accuracy")))
+    events = np.array([a.events[i] for i in rows_a])
     return Compared(
         a=a.name,
         b=b.name,
@@ -164,57 +130,95 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
         seeds=(len(a.said), len(b.said)),
         overall=tuple(overall),
         classes=tuple(by_class),
-        events=tuple(by_event),
-        mcnemar_p=mcnemar(first[0], first[1]).p_value,
+        events=tuple(_by_event(one, two, events, clusters, resamples, seed)),
+        mcnemar_p=mcnemar(one.first_right, two.first_right).p_value,
         resamples=resamples,
     )
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One system on the shared posts.
+
+    Attributes:
+        counts: Per seed what its scores are made of, see `several.label_counts`.
+        first_right: Of its first seed, whether each post's whole set is right.
+    """
+
+    counts: list[Float[np.ndarray, "s k"]]
+    first_right: Bool[np.ndarray, " s"]
+
+    def of(self, rows: Bool[np.ndarray, " s"]) -> "_Side":
+        """The same system on some of the posts."""
+        return _Side([seed[rows] for seed in self.counts], self.first_right[rows])
+
+
+def _side(system: Answers, rows: Sequence[int], y: Int[np.ndarray, "s c"], classes: Sequence[str]) -> _Side:
+    said = []
+    for answers in system.said:
+        shared = [answers[i] for i in rows]
+        said.append(_matrix(shared, classes) == 1)
+    return _Side([label_counts(y, seed) for seed in said], (said[0] == (y == 1)).all(1))
+
+
+def _by_event(
+    a: _Side,
+    b: _Side,
+    events: Shaped[np.ndarray, " s"],
+    clusters: Shaped[np.ndarray, " s"],
+    resamples: int,
+    seed: int,
+) -> list[PairedDifference]:
+    """The accuracy on each event; nothing where there is one, which the whole has said."""
+    names = np.unique(events)
+    if len(names) == 1:
+        return []
+    found = []
+    for name in names:
+        rows = events == name
+        inside = _Draws(a.of(rows), b.of(rows), clusters[rows], resamples, seed)
+        found.append(inside.difference(str(name), _Score("accuracy")))
+    return found
 
 
 class _Draws:
     """Resamples of the same clusters for both systems.
 
     Arguments:
-        a: Per seed the counts of each post.
-        b: The same of the second system.
+        a: The first system.
+        b: The second, on the same posts.
         clusters: What is drawn together.
         resamples: How many resamples.
         seed: Of the resamples.
     """
 
     def __init__(
-        self,
-        a: Sequence[Float[np.ndarray, "s k"]],
-        b: Sequence[Float[np.ndarray, "s k"]],
-        clusters: Shaped[np.ndarray, " s"],
-        resamples: int,
-        seed: int,
+        self, a: _Side, b: _Side, clusters: Shaped[np.ndarray, " s"], resamples: int, seed: int
     ) -> None:
-        _, which = np.unique(clusters, return_inverse=True)
-        self.sums = [[c.sum(0, keepdims=True) for c in system] for system in (a, b)]
         # equal seeds draw equal clusters, which pairs the systems
-        self.drawn = [
-            [resample_counts(_gathered(c, which), resamples=resamples, seed=seed) for c in system]
-            for system in (a, b)
-        ]
-        self.resamples = resamples
+        self.a = [_seed_draws(counts, clusters, resamples, seed) for counts in a.counts]
+        self.b = [_seed_draws(counts, clusters, resamples, seed) for counts in b.counts]
 
-    def difference(self, what: str, score: "_Score") -> Difference:
+    def difference(self, what: str, score: "_Score") -> PairedDifference:
         """The difference of one score."""
-        a, b = (float(np.mean([score(c)[0] for c in system])) for system in self.sums)
-        drawn_a, drawn_b = (np.mean([score(c) for c in system], axis=0) for system in self.drawn)
-        d, d_star = a - b, drawn_a - drawn_b
-        low, high = interval(d_star)
-        surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
-        return Difference(
-            what=what,
-            a=a,
-            b=b,
-            difference=d,
-            low=low,
-            high=high,
-            p_value=(1 + surprising) / (1 + self.resamples),
-            detectable=_DETECTABLE * float(d_star.std()),
-        )
+        return paired_difference(what, _mean_score(self.a, score), _mean_score(self.b, score))
+
+
+_SeedDraws = tuple[Float[np.ndarray, "1 k"], Float[np.ndarray, "r k"]]
+
+
+def _seed_draws(
+    counts: Float[np.ndarray, "s k"], clusters: Shaped[np.ndarray, " s"], resamples: int, seed: int
+) -> _SeedDraws:
+    """One seed's counts summed over all posts, and over each resample."""
+    drawn = resample_counts(gather_counts(counts, clusters), resamples=resamples, seed=seed)
+    return counts.sum(0, keepdims=True), drawn
+
+
+def _mean_score(seeds: Sequence[_SeedDraws], score: "_Score") -> Drawn:
+    whole = [score(counts)[0] for counts, _ in seeds]
+    drawn = [score(counts) for _, counts in seeds]
+    return float(np.mean(whole)), np.asarray(np.mean(drawn, axis=0))
 
 
 class _Score:
@@ -232,23 +236,13 @@ class _Score:
     def __call__(self, counts: Float[np.ndarray, "r k"]) -> Float[np.ndarray, " r"]:
         if self.name:
             return label_scores(counts)[self.name]
+        # past the first two, three blocks of one column a class: found, missed, made up
         hit, missed, invented = (counts[:, 2 + self.column + i * self.classes] for i in range(3))
         return np.asarray(2 * hit / np.maximum(2 * hit + missed + invented, 1))
 
 
-def _score(name: str) -> _Score:
-    return _Score(name)
-
-
 def _class_f1(column: int, classes: int) -> _Score:
     return _Score("", column, classes)
-
-
-def _gathered(counts: Float[np.ndarray, "s k"], which: Int[np.ndarray, " s"]) -> Float[np.ndarray, "g k"]:
-    """Counts of posts summed over what is drawn together."""
-    summed = np.zeros((which.max() + 1, counts.shape[1]))
-    np.add.at(summed, which, counts)
-    return summed
 
 
 def _shared(a: Answers, b: Answers) -> tuple[list[int], list[int]]:

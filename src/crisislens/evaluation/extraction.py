@@ -1,5 +1,5 @@
-r"""Entities and relations against what people marked: micro precision, recall and F1, per type and over all,
-with intervals.
+r"""Entities and relations against what people marked: micro precision, recall and F1, per type and
+over all, with intervals.
 
 Over posts $i$ with found sets $\hat E_i$ and marked sets $E_i$ of exact items (start, end, type),
 
@@ -7,14 +7,15 @@ $$P = \frac{\sum_i |E_i \cap \hat E_i|}{\sum_i |\hat E_i|}, \quad R = \frac{\sum
 |E_i|}, \quad
   F = \frac{2 \sum_i |E_i \cap \hat E_i|}{\sum_i |E_i| + \sum_i |\hat E_i|},$$
 
-0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it), relations
-without `None` (MNRE's), or quintuples (head, its type, tail, its type, relation; JMERE's). A score depends on
-a post through three counts only, so a bootstrap over posts resamples counts; systems are compared on the same
-resamples (`evaluation.significance`). Where several rows ask about one post, as MNRE's pairs do, the post is
-what is resampled, with all of its rows: they share its words and its picture, so they are not independent.
+0 where nothing is found or marked. Items are entities (CoNLL's scoring, as seqeval computes it),
+relations without `None` (MNRE's), or quintuples (head, its type, tail, its type, relation;
+JMERE's). A score depends on a post through three counts only, so a bootstrap over posts resamples
+counts; systems are compared on the same resamples (`evaluation.significance`). Where several rows
+ask about one post, as MNRE's pairs do, the post is what is resampled, with all of its rows: they
+share its words and its picture, so they are not independent.
 
-Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng et al.,
-2021 (MNRE), whose score leaves `None` out.
+Sources: Tjong Kim Sang and De Meulder, 2003, https://aclanthology.org/W03-0419 (exact spans); Zheng
+et al., 2021 (MNRE), whose score leaves `None` out.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -27,11 +28,12 @@ from pydantic import BaseModel, ConfigDict
 from crisislens.core.errors import InputError
 from crisislens.domain.extraction import NO_RELATION, Link, Mention
 from crisislens.evaluation.resampling import interval, resample_counts
-from crisislens.evaluation.significance import PairedDifference
+from crisislens.evaluation.significance import PairedDifference, paired_difference
 
 __all__ = [
     "ExtractionReport",
     "ExtractionScore",
+    "as_items",
     "entity_report",
     "paired_f1",
     "post_counts",
@@ -117,27 +119,31 @@ def relation_report(
     Arguments:
         marked: The relation of each pair.
         found: What the model says of each.
-        posts: Which post each pair stands in; its pairs are resampled together. None takes every pair for a
-            post of its own.
+        posts: Which post each pair stands in; its pairs are resampled together. None takes every
+            pair for a post of its own.
         resamples: Of the interval.
         seed: Of the resamples.
 
     Raises:
         InputError: If there are no pairs, or not as many of one as of the others.
     """
-    a, b = _as_items(marked), _as_items(found)
+    a, b = as_items(marked), as_items(found)
     types = [name for name in (*marked, *found) if name != NO_RELATION]
     return _report(a, b, types, str, resamples, seed, posts)
 
 
-def _as_items(relations: Sequence[str]) -> list[list[str]]:
-    """One row a pair, which holds its relation if it has one."""
+def as_items(relations: Sequence[str]) -> list[list[str]]:
+    """One row a pair, which holds its relation if it has one.
+
+    >>> as_items(["/per/loc/place_of_birth", "None"])
+    [['/per/loc/place_of_birth'], []]
+    """
     return [[] if name == NO_RELATION else [name] for name in relations]
 
 
 def quintuples(mentions: Sequence[Mention], links: Sequence[Link]) -> list[tuple[Mention, Mention, str]]:
-    """The quintuples of a post: head and tail with their types, and the relation by its own name, `None` left
-    out.
+    """The quintuples of a post: head and tail with their types, and the relation by its own name,
+    `None` left out.
     """
     return [
         (mentions[link.head], mentions[link.tail], link.type.rpartition("/")[2])
@@ -162,8 +168,8 @@ def quintuple_report(
 def post_counts(
     marked: PostItems, found: PostItems, posts: Sequence[Hashable] | None = None
 ) -> Int[np.ndarray, "s 3"]:
-    """For each post how many items are in both, marked, and found; an item counts once however often its row
-    lists it.
+    """For each post how many items are in both, marked, and found; an item counts once however
+    often its row lists it.
 
     >>> post_counts([["a"], [], ["b"]], [["a"], ["c"], ["d"]], ["x", "x", "y"]).tolist()
     [[1, 1, 2], [0, 1, 1]]
@@ -171,8 +177,8 @@ def post_counts(
     Arguments:
         marked: What people marked in each row.
         found: What the model found in each.
-        posts: Which post each row is about; the counts of its rows are added up, posts in the order of their
-            first rows. None takes every row for a post of its own.
+        posts: Which post each row is about; the counts of its rows are added up, posts in the order
+            of their first rows. None takes every row for a post of its own.
 
     Raises:
         InputError: If there are no rows, or not as many of one as of the others.
@@ -191,8 +197,11 @@ def post_counts(
         raise InputError(
             f"{len(posts)} posts were named for {len(rows)} rows; name the post of each row, in their order"
         )
+    # in the order of first rows, so that two systems over one file have the same posts in the same
+    # places
     places = {post: i for i, post in enumerate(dict.fromkeys(posts))}
     counts = np.zeros((len(places), 3), dtype=rows.dtype)
+    # not `counts[...] += rows`, which keeps the last row of a post only
     np.add.at(counts, [places[post] for post in posts], rows)
     return counts
 
@@ -204,7 +213,8 @@ def paired_f1(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> PairedDifference:
-    """Compares two systems on the same posts by micro F1; several seeds of a system count by their mean.
+    """Compares two systems on the same posts by micro F1; several seeds of a system count by their
+    mean.
 
     Arguments:
         counts_a: `post_counts` of the first system, for each of its seeds.
@@ -217,15 +227,9 @@ def paired_f1(
     """
     if not counts_a or not counts_b or len({len(c) for c in (*counts_a, *counts_b)}) != 1:
         raise InputError("both systems need counts of the same posts; score them on one file")
-    (a, drawn_a), (b, drawn_b) = (_mean_f1(counts, resamples, seed) for counts in (counts_a, counts_b))
-    d, d_star = a - b, drawn_a - drawn_b
-    low, high = interval(d_star)
-    # under the null hypothesis the difference is 0, so the resamples are moved there before they are compared
-    surprising = int((np.abs(d_star - d) >= abs(d) - 1e-12).sum())
-    p_value = (1 + surprising) / (1 + resamples)
-    return PairedDifference(
-        metric="micro_f1", a=a, b=b, difference=d, low=low, high=high, p_value=p_value, resamples=resamples
-    )
+    # equal seeds draw equal posts, which pairs the systems
+    first, second = _mean_f1(counts_a, resamples, seed), _mean_f1(counts_b, resamples, seed)
+    return paired_difference("micro_f1", first, second)
 
 
 def _mean_f1(
@@ -253,6 +257,7 @@ def _report(
     counts = post_counts(marked, found, posts)
     low, high = interval(_f1(resample_counts(counts.astype(np.float64), resamples=resamples, seed=seed)))
 
+    # without intervals: many types have too few items for a bootstrap to say anything
     by_type: dict[str, ExtractionScore] = {}
     for kind in sorted(set(types)):
         theirs, ours = _of_type(marked, kind, type_of), _of_type(found, kind, type_of)

@@ -5,25 +5,27 @@ Agreement. With the marked words $Y$ and the chosen ones $\hat Y$ of a post,
 $$F_1 = \frac{2\,|Y \cap \hat Y|}{|Y| + |\hat Y|},$$
 
 averaged over posts. IoU F1 (DeYoung et al. 2020, Sec. 3): stretches $\hat s$ and $s$ match if
-$|\hat s \cap s| / |\hat s \cup s| \geq 0.5$; precision is the share of chosen stretches that match one
-marked, recall the share of marked ones that are matched, F1 of the two over all posts. AUPRC: the area under
-precision and recall of each post's words ranked by probability (average precision), averaged over posts with
-words of both kinds.
+$|\hat s \cap s| / |\hat s \cup s| \geq 0.5$; precision is the share of chosen stretches that match
+one marked, recall the share of marked ones that are matched, F1 of the two over all posts. AUPRC:
+the area under precision and recall of each post's words ranked by probability (average precision),
+averaged over posts with words of both kinds.
 
-Faithfulness (DeYoung et al. 2020, Eq. 1 and 2). For the class $c = \operatorname{argmax} p(x)$ of a post x
-with rationale r,
+Faithfulness (DeYoung et al. 2020, Eq. 1 and 2). For the class $c = \operatorname{argmax} p(x)$ of a
+post x with rationale r,
 
 $$\text{comprehensiveness} = p_c(x) - p_c(x \setminus r), \qquad \text{sufficiency} = p_c(x) - p_c(r):$$
 
-a faithful rationale has a high first (without it the model changes its mind) and a low second (it alone is
-enough). Both must be read beside those of random words and of all words, since removing more changes more.
+a faithful rationale has a high first (without it the model changes its mind) and a low second (it
+alone is enough). Both must be read beside those of random words and of all words, since removing
+more changes more.
 
-Deletion and insertion curves (Petsiuk et al. 2018, https://arxiv.org/abs/1806.07421): p_c while the most
-important words or patches go, or come back into nothing, a share at a time; their areas.
+Deletion and insertion curves (Petsiuk et al. 2018, https://arxiv.org/abs/1806.07421): p_c while the
+most important words or patches go, or come back into nothing, a share at a time; their areas.
 
-Collage pointing (ours, after the grid pointing game of Böhle et al. 2021, https://arxiv.org/abs/2104.00032):
-a picture with the evidence stands in one cell of a g × g collage; the share of the heat in that cell, and how
-often the hottest cell is that one (chance 1/g²).
+Collage pointing (ours, after the grid pointing game of Böhle et al. 2021,
+https://arxiv.org/abs/2104.00032): a picture with the evidence stands in one cell of a g × g
+collage; the share of the heat in that cell, and how often the hottest cell is that one (chance
+1/g²).
 
 Source: DeYoung et al., ERASER, ACL 2020, https://aclanthology.org/2020.acl-main.408.
 """
@@ -71,8 +73,8 @@ class Faithfulness(NamedTuple):
 
 
 class PointingScore(NamedTuple):
-    """Collage pointing: the share of collages whose hottest cell is the right one, the mean share of heat in
-    it, and chance.
+    """Collage pointing: the share of collages whose hottest cell is the right one, the mean share
+    of heat in it, and chance.
     """
 
     hits: Estimate
@@ -86,12 +88,14 @@ def token_f1(marked: WordMask, chosen: WordMask) -> float:
     >>> token_f1(np.array([True, True, False]), np.array([True, False, False]))
     0.6666666666666666
     """
+    # nothing marked and nothing chosen is agreement, too
     total = int(marked.sum() + chosen.sum())
     return 1.0 if total == 0 else 2 * int((marked & chosen).sum()) / total
 
 
 def iou_counts(marked: WordMask, chosen: WordMask, threshold: float = 0.5) -> tuple[int, int, int, int]:
-    """Stretches of one post: chosen ones that match, chosen ones, marked ones that are matched, marked ones.
+    """Stretches of one post: chosen ones that match, chosen ones, marked ones that are matched,
+    marked ones.
 
     >>> iou_counts(np.array([True, True, False, True]), np.array([True, True, True, False]))
     (1, 1, 1, 2)
@@ -205,6 +209,7 @@ def random_like(chosen: WordMask, *, allowed: WordMask | None = None, seed: int 
     """
     pool = np.arange(len(chosen)) if allowed is None else np.flatnonzero(allowed)
     drawn = np.zeros(len(chosen), dtype=bool)
+    # without replacement: as many words as were chosen, not at most
     drawn[np.random.default_rng(seed).permutation(pool)[: int(chosen.sum())]] = True
     return drawn
 
@@ -228,8 +233,9 @@ def pointing(
 ) -> PointingScore:
     """Whether the heat of collages falls into the cell of the evidence.
 
-    A patch that lies across a border counts for the cells in proportion to its area in each. The cell with
-    the most heat is the answer; a tie, and a heat that is zero everywhere, count as chance.
+    A patch that lies across a border counts for the cells in proportion to its area in each. The
+    cell with the most heat is the answer; a tie, and a heat that is zero everywhere, count as
+    chance.
 
     Arguments:
         heat: Heat of each collage's patches, not negative.
@@ -242,9 +248,11 @@ def pointing(
     mass = np.einsum("gh,shw,kw->sgk", rows, heat, columns).reshape(len(heat), grid * grid)
     mine = mass[np.arange(len(heat)), cell]
     best = mass.max(1, keepdims=True)
+    # shares of patches across a border differ in their last bits
     tied = np.isclose(mass, best, rtol=1e-9, atol=0)
     hits = tied[np.arange(len(heat)), cell] / tied.sum(1)
     total = mass.sum(1)
+    # the inner where keeps the division away from zero; the outer one says what stands there
     share = np.where(total > 0, mine / np.where(total > 0, total, 1.0), 1 / grid**2)
     return PointingScore(
         mean_estimate(hits, resamples=resamples, seed=seed),

@@ -1,8 +1,8 @@
-r"""Scores as functions of the confusion matrix, for many matrices at once: what the bootstrap needs a
-thousand times.
+r"""Scores as functions of the confusion matrix, for many matrices at once: what the bootstrap needs
+a thousand times.
 
-For $N \in \mathbb{N}^{c \times c}$ with $N_{ij}$ posts of class $i$ called $j$, $n = \sum N$, support
-$s_i = \sum_j N_{ij}$ and $m_j = \sum_i N_{ij}$,
+For $N \in \mathbb{N}^{c \times c}$ with $N_{ij}$ posts of class $i$ called $j$, $n = \sum N$,
+support $s_i = \sum_j N_{ij}$ and $m_j = \sum_i N_{ij}$,
 
 $$\text{accuracy} = \tfrac1n \sum_i N_{ii}, \quad F_i = \frac{2 N_{ii}}{s_i + m_i}, \quad
   F_\text{macro} = \operatorname*{mean}_{i:\, s_i + m_i > 0} F_i, \quad F_\text{weighted} = \tfrac1n \sum_i
@@ -11,11 +11,12 @@ $$\text{accuracy} = \tfrac1n \sum_i N_{ii}, \quad F_i = \frac{2 N_{ii}}{s_i + m_
 $$\kappa_w = 1 - \frac{\sum_{ij} w_{ij} N_{ij}}{\sum_{ij} w_{ij} s_i m_j / n},\; w_{ij} = (i - j)^2, \qquad
   \text{MAE} = \tfrac1n \sum_{ij} |i - j|\, N_{ij}.$$
 
-The macro mean goes over classes that occur among labels or answers, as scikit-learn's does (and so the
-published numbers). Quadratic kappa: Cohen 1968, https://doi.org/10.1037/h0026256; it is 1 where labels and
-answers are one and the same class throughout (0/0).
+The macro mean goes over classes that occur among labels or answers, as scikit-learn's does (and so
+the published numbers). Quadratic kappa: Cohen 1968, https://doi.org/10.1037/h0026256; it is 1 where
+labels and answers are one and the same class throughout (0/0).
 
-Reported values come from scikit-learn; the tests hold these formulas against it. Only resamples use them.
+Reported values come from scikit-learn; the tests hold these formulas against it. Only resamples use
+them.
 """
 
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def weighted_f1(n: Float[np.ndarray, "*r c c"]) -> Float[np.ndarray, "*r"]:
 def quadratic_kappa(n: Float[np.ndarray, "*r c c"]) -> Float[np.ndarray, "*r"]:
     """Agreement beyond chance on a scale of classes."""
     w = _distance(n.shape[-1]) ** 2
+    # what independent raters with these margins would show
     expected = np.einsum("...i,...j,ij->...", n.sum(-1), n.sum(-2), w) / n.sum((-2, -1))
     seen = (n * w).sum((-2, -1))
     # where labels and answers are all one class, both are 0: perfect agreement

@@ -1,21 +1,22 @@
-r"""Answers of which several may hold at once: probabilities, how sure the whole set is, scores, calibration.
+r"""Answers of which several may hold at once: probabilities, how sure the whole set is, scores,
+calibration.
 
 Each label $c$ of a post has a logit $\ell_c$ of its own,
 
 $$p_c = \sigma(\ell_c / \tau), \qquad \hat y_c = 1[p_c \geq \tfrac12], \qquad
   \hat p = \prod_c \max(p_c,\, 1 - p_c),$$
 
-where $\hat p$ is the probability that the whole set is right if the labels were independent given the post.
-They are not, so it is a cautious confidence; abstention is chosen on it and on whether the set is right.
-The temperature τ makes labels of held-out posts most likely; in $\beta = 1/\tau$ the mean of
-$\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one root, as for the
-softmax (`calibration`).
+where $\hat p$ is the probability that the whole set is right if the labels were independent given
+the post. They are not, so it is a cautious confidence; abstention is chosen on it and on whether
+the set is right. The temperature τ makes labels of held-out posts most likely; in $\beta = 1/\tau$
+the mean of $\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one
+root, as for the softmax (`calibration`).
 
-Scores per label are those of the binary question; macro-F1 is their mean over labels that occur, weighted F1
-weighs them by support, accuracy is the share of posts whose set is exactly right (subset accuracy). Values
-are scikit-learn's, the tests say. Intervals: percentiles of the bootstrap over posts, or over clusters
-(`resampling`). Source of the scores: Zhang and Zhou, A Review on Multi-Label Learning Algorithms, 2014,
-https://doi.org/10.1109/TKDE.2013.39, sec. 2.3.
+Scores per label are those of the binary question; macro-F1 is their mean over labels that occur,
+weighted F1 weighs them by support, accuracy is the share of posts whose set is exactly right
+(subset accuracy). Values are scikit-learn's, the tests say. Intervals: percentiles of the bootstrap
+over posts, or over clusters (`resampling`). Source of the scores: Zhang and Zhou, A Review on
+Multi-Label Learning Algorithms, 2014, https://doi.org/10.1109/TKDE.2013.39, sec. 2.3.
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from crisislens.core.errors import InputError
 from crisislens.evaluation.calibration import TEMPERATURES, CalibrationScores
 from crisislens.evaluation.checks import check_clusters, check_logits
 from crisislens.evaluation.classification import ClassificationReport, ClassScores, Estimate, GroupScores
-from crisislens.evaluation.resampling import interval, resample_counts
+from crisislens.evaluation.resampling import gather_counts, interval, resample_counts
 
 __all__ = [
     "HOLDS",
@@ -52,6 +53,7 @@ def several_probabilities(
     logits: Float[np.ndarray, "*s c"], temperature: float = 1.0
 ) -> Float[np.ndarray, "*s c"]:
     """The probability of each label, in float64."""
+    # exp(710) overflows; beyond 700 the sigmoid is 0 or 1 in every bit anyway
     scaled = np.clip(logits.astype(np.float64) / temperature, -700, 700)
     return np.asarray(1 / (1 + np.exp(-scaled)))
 
@@ -62,7 +64,8 @@ def set_confidence(probabilities: Float[np.ndarray, "*s c"]) -> Float[np.ndarray
 
 
 def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s c"]) -> float:
-    """The temperature τ that makes labels of held-out posts most likely, kept within `TEMPERATURES`.
+    """The temperature τ that makes labels of held-out posts most likely, kept within
+    `TEMPERATURES`.
 
     >>> z = np.array([[2.0], [2.0], [2.0], [2.0]])
     >>> round(fit_several_temperature(z, np.array([[1], [1], [1], [0]])), 6)  # 2 / log(3)
@@ -84,6 +87,7 @@ def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray,
     def slope(beta: float) -> float:
         return float(((several_probabilities(z, 1 / beta) - y) * z).mean())
 
+    # where all labels are right (or wrong) the likelihood has no top, and the bound is the answer
     coldest, hottest = TEMPERATURES
     if slope(1 / hottest) >= 0:
         return hottest
@@ -95,15 +99,17 @@ def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray,
 def several_calibration(
     probabilities: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s c"]
 ) -> CalibrationScores:
-    """How honest the probabilities of single labels are: every pair of post and label is one binary answer.
+    """How honest the probabilities of single labels are: every pair of post and label is one binary
+    answer.
 
-    The two calibration errors compare p with the share of pairs that hold, in 15 bins of equal width and of
-    equally many pairs; Brier and NLL are summed over the labels of a post.
+    The two calibration errors compare p with the share of pairs that hold, in 15 bins of equal
+    width and of equally many pairs; Brier and NLL are summed over the labels of a post.
     """
     _check(probabilities, y)
     p, truth = probabilities.ravel(), y.ravel().astype(np.float64)
     even = np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
     equal = np.empty(len(p), np.int64)
+    # bins of equally many pairs: the k-th smallest goes to bin k · bins / n
     equal[np.argsort(p, kind="stable")] = np.arange(len(p)) * _BINS // len(p)
     surprise = np.log(np.maximum(np.where(truth == 1, p, 1 - p), _TINY))
     return CalibrationScores(
@@ -152,6 +158,7 @@ def evaluate_several(
     found: dict[str, GroupScores] = {}
     for name in [] if groups is None else np.unique(groups):
         rows = groups == name
+        # an event is resampled by its own tweets
         inside = None if clusters is None else clusters[rows]
         scores = _estimates(y[rows], said[rows], inside, seed, resamples)
         found[str(name)] = GroupScores(posts=int(rows.sum()), **scores)
@@ -187,8 +194,8 @@ def _calibration_error(
 
 
 def label_counts(y: Int[np.ndarray, "s c"], said: Bool[np.ndarray, "s c"]) -> Float[np.ndarray, "s k"]:
-    """For each post what its scores are made of: one, whether its set is right, then per label whether it was
-    found, missed, made up.
+    """For each post what its scores are made of: one, whether its set is right, then per label
+    whether it was found, missed, made up.
 
     Arguments:
         y: 1 where a label holds, 0 where not.
@@ -207,6 +214,7 @@ def label_scores(counts: Float[np.ndarray, "r k"]) -> dict[str, Float[np.ndarray
     """Accuracy, macro-F1 and weighted F1 of each row of summed counts, see `label_counts`."""
     hit, missed, invented = np.split(counts[:, 2:], 3, axis=1)
     total = 2 * hit + missed + invented
+    # a label that nobody has and nobody was given has no F1, and leaves the mean
     occurs = total > 0
     f1 = 2 * hit / np.where(occurs, total, 1)
     support = hit + missed
@@ -229,10 +237,7 @@ def _estimates(
     if resamples == 0:
         return {name: _exact(float(values[name][0])) for name in _SCORES}
     if clusters is not None:
-        _, which = np.unique(clusters, return_inverse=True)
-        gathered = np.zeros((which.max() + 1, counts.shape[1]))
-        np.add.at(gathered, which, counts)
-        counts = gathered
+        counts = gather_counts(counts, clusters)
     drawn = label_scores(resample_counts(counts, resamples=resamples, seed=seed))
     estimates = {}
     for name in _SCORES:

@@ -1,6 +1,7 @@
 r"""Attribution after the fact: what a model that was never told about evidence reacted to.
 
-Integrated gradients of a scalar f from a baseline $x'$ to the input x, by the midpoint rule with s steps,
+Integrated gradients of a scalar f from a baseline $x'$ to the input x, by the midpoint rule with s
+steps,
 
 $$\operatorname{IG}_i(x) = (x_i - x'_i)\, \frac{1}{s} \sum_{k=1}^{s}
   \frac{\partial f}{\partial x_i}\Big(x' + \tfrac{k - 1/2}{s} (x - x')\Big), \qquad
@@ -10,14 +11,15 @@ Attention rollout through layers with attention $A_l$ averaged over heads,
 
 $$R = \bar A_L \cdots \bar A_1, \qquad \bar A_l = \tfrac12 (A_l + I),$$
 
-of which the mean row tells what the mean of the last states looks at. Grad-CAM of patch states $y_k$,
+of which the mean row tells what the mean of the last states looks at. Grad-CAM of patch states
+$y_k$,
 
 $$h_k = \operatorname{ReLU}\Big(\sum_d y_{kd}\, \frac{1}{p} \sum_m \frac{\partial f}{\partial y_{md}}\Big).$$
 
 Sources: Sundararajan et al. 2017, https://arxiv.org/abs/1703.01365, Eq. 3; Abnar and Zuidema 2020,
-https://arxiv.org/abs/2005.00928, Eq. 1; Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391, Eq. 1 and 2.
-Attribution shows what moves an output; it does not show what a person would call evidence, and every record
-that holds it says so.
+https://arxiv.org/abs/2005.00928, Eq. 1; Selvaraju et al. 2017, https://arxiv.org/abs/1610.02391,
+Eq. 1 and 2. Attribution shows what moves an output; it does not show what a person would call
+evidence, and every record that holds it says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -101,6 +103,7 @@ def embeddings_of(encoder: nn.Module) -> nn.Embedding:
         raise ModelError(
             "this text encoder has no word embeddings that gradients could reach; use another --method"
         )
+    # positions and token types are tables as well, but far smaller ones
     return max(tables, key=lambda m: m.num_embeddings)
 
 

@@ -1,16 +1,17 @@
 r"""What each modality contributed to an answer: exact Shapley values.
 
-For the modalities M that a post has and the centered logit $v(S)$ of the answer when only $S \subseteq M$ is
-shown,
+For the modalities M that a post has and the centered logit $v(S)$ of the answer when only
+$S \subseteq M$ is shown,
 
 $$\phi_m = \sum_{S \subseteq M \setminus m} \frac{|S|!\,(|M| - |S| - 1)!}{|M|!}\, \big(v(S \cup m) -
 v(S)\big), \qquad
   v(\emptyset) + \sum_m \phi_m = v(M).$$
 
-With at most three modalities there are at most eight coalitions, so nothing is sampled. Logits are centered
-(their mean over the classes is taken off), since softmax does not see a common shift.
+With at most three modalities there are at most eight coalitions, so nothing is sampled. Logits are
+centered (their mean over the classes is taken off), since softmax does not see a common shift.
 
-Source: Shapley 1953; as an explanation Lundberg and Lee 2017, https://arxiv.org/abs/1705.07874, Eq. 8.
+Source: Shapley 1953; as an explanation Lundberg and Lee 2017, https://arxiv.org/abs/1705.07874,
+Eq. 8.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,7 @@ def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], f
         others = [p for p in players if p != player]
         total = 0.0
         for k in range(n):
+            # the share of orders in which exactly these k come before the player
             weight = factorial(k) * factorial(n - k - 1) / factorial(n)
             total += weight * sum(
                 known[frozenset(s) | {player}] - known[frozenset(s)] for s in combinations(others, k)
@@ -58,8 +60,8 @@ def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], f
 def coalition_logits(
     model: FusionModel, batch: FeatureBatch
 ) -> Mapping[frozenset[str], Float[np.ndarray, "b c"]]:
-    """Centered logits of b posts for every set of modalities that is shown; a modality that a post lacks
-    changes nothing there.
+    """Centered logits of b posts for every set of modalities that is shown; a modality that a post
+    lacks changes nothing there.
 
     Arguments:
         model: In evaluation mode.

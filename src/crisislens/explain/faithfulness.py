@@ -1,10 +1,11 @@
-r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of deletion and
-insertion curves.
+r"""What a model says of parts of a post: the inputs of comprehensiveness, sufficiency and of
+deletion and insertion curves.
 
-A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are taken
-away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in the picture's
-mean color. Deletion takes the most important share of words or patches away, insertion gives the most
-important share into nothing; the scores are in `evaluation.rationale_scores`.
+A post is *shown* as a text and pixels, of which parts were taken away (`explain.reduce`). Words are
+taken away as in stage 2 (they become `*`, so that the rest keeps its place), patches are painted in
+the picture's mean color. Deletion takes the most important share of words or patches away,
+insertion gives the most important share into nothing; the scores are in
+`evaluation.rationale_scores`.
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ def shown_patches(
     pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float, *, insert: bool
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A picture without its most important share of patches, or with nothing else."""
+    # deleting the hottest share is keeping the coldest rest
     return keep_patches(pixels, heat, share) if insert else keep_patches(pixels, -heat, 1 - share)
 
 

@@ -70,8 +70,8 @@ def soft_blur(
 def keep_patches(
     pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float
 ) -> UInt8[np.ndarray, "h w 3"]:
-    """Keeps the hottest patches and paints the others in the picture's mean color; of equal ones the first
-    are kept.
+    """Keeps the hottest patches and paints the others in the picture's mean color; of equal ones
+    the first are kept.
 
     Arguments:
         pixels: RGB.

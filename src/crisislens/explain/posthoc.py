@@ -1,11 +1,12 @@
-r"""Post-hoc attribution for any bundle: which words and which parts of the photo moved a task's answer.
+r"""Post-hoc attribution for any bundle: which words and which parts of the photo moved a task's
+answer.
 
-Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post; what is
-attributed is the centered logit of the answer. Words are those of the cleaned text, led back to the text as
-posted by aligning the two. Attention rollout reads texts only.
+Integrated gradients go from an empty text (zero word embeddings) and a gray picture to the post;
+what is attributed is the centered logit of the answer. Words are those of the cleaned text, led
+back to the text as posted by aligning the two. Attention rollout reads texts only.
 
-A word is marked where its attribution is at least half of the largest; a patch's heat is its positive
-attribution over the largest. That cut is ours.
+A word is marked where its attribution is at least half of the largest; a patch's heat is its
+positive attribution over the largest. That cut is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +38,8 @@ _KEEP = 0.5
 
 
 def align_words(text: str, cleaned: str, rules: CleaningRules) -> list[Span | None]:
-    """For each word of a cleaned text its place in the text as posted; None where cleaning made it up.
+    """For each word of a cleaned text its place in the text as posted; None where cleaning made it
+    up.
 
     >>> text = "RT @ann: Weâ€™re ok https://t.co/x"
     >>> [s and text[slice(*s)] for s in align_words(text, clean_text(text), CleaningRules())]
@@ -141,6 +143,7 @@ class PostHoc:
         with torch.no_grad():
             text = self._text(tokens, None, 1)
             image = self._image(pixels)
+            # of the whole post: along the path, what is asked about must not change
             answer = int(self.model(FeatureBatch(text=text, image=image)).argmax(1))
         scores = heat = None
         if tokens is not None:
@@ -156,6 +159,7 @@ class PostHoc:
             found = integrated_gradients(
                 f, pixels[0], torch.zeros_like(pixels[0]), steps=max(1, self.steps // 2), batch=4
             )
+            # per pixel gradients are noise to the eye; the grid is the encoder's own
             side = round(self.encoders.image.patches**0.5)
             heat = (
                 torch.nn.functional.adaptive_avg_pool2d(found.sum(0)[None], (side, side))[0]
@@ -170,6 +174,7 @@ class PostHoc:
     ) -> Callable[[Tensor], Float[Tensor, " s"]]:
         def f(x: Tensor) -> Tensor:
             logits: Tensor = self.model(batch(x))
+            # centered, as softmax does not see what all classes share
             return logits[:, answer] - logits.mean(1)
 
         return f

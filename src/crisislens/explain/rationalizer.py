@@ -1,5 +1,5 @@
-"""Posts to their rationales: words by the trained head, heat on the photo by transport. Each post from its
-own text and photo alone.
+"""Posts to their rationales: words by the trained head, heat on the photo by transport. Each post
+from its own text and photo alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,7 +40,8 @@ class PostRationale:
         words: All words of the text, links and mentions included, as spans of its characters.
         chosen: Which of them are evidence.
         probability: Of each word to be evidence, in [0, 1].
-        heat: Heat of the photo's patches in [0, 1]; None without a photo or without evidence in words.
+        heat: Heat of the photo's patches in [0, 1]; None without a photo or without evidence in
+            words.
     """
 
     words: tuple[Span, ...]
@@ -77,8 +78,8 @@ class Rationalizer:
 
         Arguments:
             texts: Their texts as posted.
-            patches: Patch states of their photos from the image encoder that the joint encoder was trained
-                on; None for none.
+            patches: Patch states of their photos from the image encoder that the joint encoder was
+                trained on; None for none.
         """
         windows = [self._cutter.cut(text) for text in texts]
         # the windows of all posts are read together, and come back in the order in which they were given
@@ -96,8 +97,8 @@ class Rationalizer:
 
     @torch.inference_mode()
     def _read_distinct(self, windows: Sequence[WordWindow]) -> list["_Read"]:
-        """In groups of equal length: no padding, so that neighbors change no bit. The encoder's groups are
-        larger than the head's.
+        """In groups of equal length: no padding, so that neighbors change no bit. The encoder's
+        groups are larger than the head's.
         """
         pad_id = self.loaded.text.encoder.pad_id
         encoded: dict[int, tuple[Tensor, Tensor]] = {}
@@ -122,9 +123,9 @@ class Rationalizer:
     def _heat(
         self, read: Sequence["_PostRead"], photos: Sequence[Float[Tensor, "p d"] | None]
     ) -> list[Float[np.ndarray, "r c"] | None]:
-        """The heat of each post's photo. States are made post by post; the transport of posts with as many
-        words is done together, which changes no bit, since it is made of sums over one problem's own rows and
-        columns.
+        """The heat of each post's photo. States are made post by post; the transport of posts with
+        as many words is done together, which changes no bit, since it is made of sums over one
+        problem's own rows and columns.
         """
         config = self.loaded.config
         out: list[Float[np.ndarray, "r c"] | None] = [None] * len(read)
@@ -172,6 +173,7 @@ def _joined(states: Sequence[JointStates]) -> JointStates:
 
 def _of(text: str, read: _PostRead, heat: Float[np.ndarray, "r c"] | None) -> PostRationale:
     spans = word_spans(text)
+    # windows hold the words that are read; links and the like keep False and 0
     place = {span: k for k, span in enumerate(spans)}
     chosen, probability = [False] * len(spans), [0.0] * len(spans)
     for window, r in read:

@@ -8,9 +8,9 @@ r"""What stage 2 sees of a post: its rationales, or what is left without them.
 | `image` | left out | as `both` |
 | `complement` | words that are evidence become `*` | blurred where it is hot, or without its hottest |
 
-A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way round.
-Sources: the `*` and two separate encoders are the predecessors' code; blur or the hottest quarter are two
-readings of arXiv 2603.18611, whose own choice is not known.
+A post without a photo, or whose photo got no heat, goes on with its text alone, and the other way
+round. Sources: the `*` and two separate encoders are the predecessors' code; blur or the hottest
+quarter are two readings of arXiv 2603.18611, whose own choice is not known.
 """
 
 from collections.abc import Sequence
@@ -46,6 +46,7 @@ def reduce_text(text: str, words: Sequence[Span], chosen: Sequence[bool], switch
         return text
     if switch == "image":
         return ""
+    # chosen words, or all others for the complement
     keep = [c != (switch == "complement") for c in chosen]
     return " ".join(text[start:end] if k else _FILLER for (start, end), k in zip(words, keep, strict=True))
 

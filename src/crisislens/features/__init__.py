@@ -1,3 +1,3 @@
-"""Features: the bridge between posts and mathematics. One path from posts to tensors, and a cache of what it
-made.
+"""Features: the bridge between posts and mathematics. One path from posts to tensors, and a cache
+of what it made.
 """

@@ -1,13 +1,14 @@
 r"""Posts into features: the one path, for training and for the product.
 
-Text is cleaned, cut into tokens and encoded in groups of equal length; a text that occurs often (retweets) is
-encoded once. Pictures: see `pictures`. What cannot be read is missing, with a sentence that says why.
+Text is cleaned, cut into tokens and encoded in groups of equal length; a text that occurs often
+(retweets) is encoded once. Pictures: see `pictures`. What cannot be read is missing, with a
+sentence that says why.
 
-Equal length means no padding and no mask, which is fastest, and it makes a post independent of its neighbors
-in fact and not only on paper: the same sums are made in the same order, whoever else is in the group.
-Measured on 1,000 tweets with one thread the numbers alone and in groups of 32 are equal bit for bit (padded
-to a common length they differ by up to 3e-6, and cost a tenth more); with two threads matrix products are
-split by size, and up to 2e-6 differ.
+Equal length means no padding and no mask, which is fastest, and it makes a post independent of its
+neighbors in fact and not only on paper: the same sums are made in the same order, whoever else is
+in the group. Measured on 1,000 tweets with one thread the numbers alone and in groups of 32 are
+equal bit for bit (padded to a common length they differ by up to 3e-6, and cost a tenth more); with
+two threads matrix products are split by size, and up to 2e-6 differ.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["EncodedPosts", "PostEncoder", "PostFeatures", "collate"]
 
+# raised whenever equal encoders and rules make other features
 _REVISION = 1
 Text = tuple[Float[Tensor, "t d"], Float[Tensor, " e"]]
 
@@ -40,8 +42,8 @@ Text = tuple[Float[Tensor, "t d"], Float[Tensor, " e"]]
 class PostFeatures:
     """One post's features, unpadded, on the CPU; a modality that is missing is None throughout.
 
-    Tensors may be shared between posts with the same text or picture, so nobody may change them. A modality
-    whose token states were not asked for is there with zero of them.
+    Tensors may be shared between posts with the same text or picture, so nobody may change them. A
+    modality whose token states were not asked for is there with zero of them.
 
     Attributes:
         text_tokens: Token states, special tokens included.
@@ -96,9 +98,10 @@ class PostEncoder:
         rules: How text is cleaned.
         limits: Within which pictures are decoded.
         image_root: The folder of the pictures; without one, pictures are not read.
-        batch_posts: How many texts (on an accelerator, also pictures) go through an encoder together.
-        keep_tokens: The modalities whose token states are kept; pooled vectors always are. Patch states of
-            one picture weigh 0.4 MB.
+        batch_posts: How many texts (on an accelerator, also pictures)
+            go through an encoder together.
+        keep_tokens: The modalities whose token states are kept; pooled vectors always are. Patch
+            states of one picture weigh 0.4 MB.
         remembered_images: How many encoded pictures are remembered across calls.
     """
 
@@ -131,8 +134,8 @@ class PostEncoder:
             )
 
     def fingerprint(self) -> str:
-        """16 hex digits over encoders, cleaning rules and limits: equal ones make equal features of equal
-        posts.
+        """16 hex digits over encoders, cleaning rules and limits: equal ones make equal features of
+        equal posts.
         """
         parts = {
             "encoders": self.encoders.fingerprint(),
@@ -164,6 +167,7 @@ class PostEncoder:
 
     def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)
+        # by token ids, not by text: what the encoder cannot tell apart is encoded once
         wanted = list(dict.fromkeys(x.ids for x in tokenized if x.has_words))
         by_ids = {x.ids: x for x in tokenized}
         encoded = dict(self._encode_tokens([by_ids[ids] for ids in wanted]))
@@ -180,8 +184,8 @@ class PostEncoder:
                     x.float().cpu() for x in self.encoders.text(ids.to(device), mask.to(device))
                 )
             for x, one, mean in zip(group, states, pooled, strict=True):
-                # clones, made outside of inference mode: they hold no batch in memory, and training may use
-                # them
+                # clones, made outside of inference mode: they hold no batch in memory, and training
+                # may use them
                 yield x.ids, ((one if "text" in self.keep_tokens else one[:0]).clone(), mean.clone())
 
 

@@ -1,10 +1,11 @@
-"""Extraction: posts through a `PostEncoder` into a feature cache, shard by shard, resumable. The loop is that
-of `crisislens.runs`; here stand the step and the ledger, whose chunks are the shards.
+"""Extraction: posts through a `PostEncoder` into a feature cache, shard by shard, resumable. The
+loop is that of `crisislens.runs`; here stand the step and the ledger, whose chunks are the shards.
 
-A shard is written whole or not at all, then entered into the manifest; a process that is killed loses the
-shard that it was working on. When it is started again, shards whose SHA-256 is right and whose pictures can
-be found are kept, all others are made anew. Posts that two processes extract at once are extracted twice,
-with the same result. A post that breaks the encoders has no features and says so in its notes.
+A shard is written whole or not at all, then entered into the manifest; a process that is killed
+loses the shard that it was working on. When it is started again, shards whose SHA-256 is right and
+whose pictures can be found are kept, all others are made anew. Posts that two processes extract at
+once are extracted twice, with the same result. A post that breaks the encoders has no features and
+says so in its notes.
 """
 
 import time
@@ -28,6 +29,7 @@ from crisislens.runs.step import Chunk
 __all__ = ["SHARD_POSTS", "EncodeStep", "cache_identity", "extract"]
 
 SHARD_POSTS = 256
+# no shard is written for an hour, so what is older belongs to nobody
 _STALE_S = 3600
 
 
@@ -93,6 +95,7 @@ def extract(
     step = EncodeStep(encoder)
     # one shard after the other, all threads on each operation: the sums are those of earlier caches
     run_step(posts, step, ledger, executor=Here(), chunk_posts=shard_posts, progress=progress)
+    # also where there are no posts, so that an empty cache opens
     ledger.write_manifest()
     return FeatureCache.open(ledger.place, verify=False)
 
@@ -128,7 +131,9 @@ class _Shards:
         return [_without_features(r) if isinstance(r, FailedPost) else r for r in records]
 
     def enter(self, chunk: Chunk, packed: list[EncodedPosts] | None) -> None:
-        """See `runs.ledger.Ledger`. A picture is stored once a cache, so shards are packed in order."""
+        """See `runs.ledger.Ledger`. A picture is stored once a cache,
+        so shards are packed in order.
+        """
         if packed is None:
             return
         identity, path = self.identity, shard_path(self.place, chunk.index)
@@ -182,8 +187,8 @@ def cache_identity(
 ) -> CacheIdentity:
     """What a cache of these posts would depend on; the fingerprint of it is the name of its folder.
 
-    The sizes of picture files are part of it, so that pictures that arrive or are replaced after a first
-    extraction are seen; a picture replaced by another one of exactly the same size is not.
+    The sizes of picture files are part of it, so that pictures that arrive or are replaced after a
+    first extraction are seen; a picture replaced by another one of exactly the same size is not.
     """
     return CacheIdentity(
         source=source_fingerprint,
@@ -211,8 +216,8 @@ def _picture_line(post: Post, root: Path | None) -> str:
 
 
 def _sweep(place: Path) -> None:
-    """Removes what killed processes left half written; a young one may still be in another process's
-    hands.
+    """Removes what killed processes left half written; a young one may still be in another
+    process's hands.
     """
     for part in place.glob(".*.part"):
         if time.time() - part.stat().st_mtime > _STALE_S:

@@ -1,9 +1,9 @@
-"""Batches of features and labels for training: shuffled anew each epoch, similar lengths together, equal for
-equal seed and epoch.
+"""Batches of features and labels for training: shuffled anew each epoch, similar lengths together,
+equal for equal seed and epoch.
 
-Shuffling goes in two steps. All posts are permuted; runs of `_WINDOW` batches are sorted by text length, cut
-into batches, and the batches are permuted. So a batch pads little, and every batch is still a nearly random
-draw. The order depends on nothing but seed, epoch and lengths.
+Shuffling goes in two steps. All posts are permuted; runs of `_WINDOW` batches are sorted by text
+length, cut into batches, and the batches are permuted. So a batch pads little, and every batch is
+still a nearly random draw. The order depends on nothing but seed, epoch and lengths.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,8 @@ _WINDOW = 50
 
 
 class FeatureLoader:
-    """An iterable over batches; iterating it again gives the same batches, `at_epoch` the next epoch's.
+    """An iterable over batches; iterating it again gives the same batches,
+    `at_epoch` the next epoch's.
 
     Arguments:
         cache: The features.
@@ -83,6 +84,7 @@ class FeatureLoader:
         n, size = len(self.indices), self.batch_posts
         if not self.shuffle:
             return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
+        # of seed and epoch alone: a run that goes on at epoch 7 draws what it would have drawn
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(n)
         lengths = self.cache.lengths[self.indices]

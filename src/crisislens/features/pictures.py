@@ -1,10 +1,10 @@
-"""Pictures of posts into features: decoded in a few threads while the encoder works, the same bytes once, the
-last ones remembered.
+"""Pictures of posts into features: decoded in a few threads while the encoder works, the same bytes
+once, the last ones remembered.
 
-A picture is encoded alone on a processor: a convolution's sums are split differently for different batch
-sizes, and alone is no slower (36 ms of one core for EfficientNet-lite2, 49 in batches of 8, which leave the
-cache). On an accelerator pictures go in batches of one fixed size. Either way a picture's numbers do not
-depend on its neighbors.
+A picture is encoded alone on a processor: a convolution's sums are split differently for different
+batch sizes, and alone is no slower (36 ms of one core for EfficientNet-lite2, 49 in batches of 8,
+which leave the cache). On an accelerator pictures go in batches of one fixed size. Either way a
+picture's numbers do not depend on its neighbors.
 """
 
 from collections import OrderedDict, deque
@@ -28,8 +28,8 @@ from crisislens.encoders.base import ImageEncoder
 __all__ = ["Picture", "PictureEncoder"]
 
 _THREADS = 2
-# decoded pictures that wait for the encoder: enough to never let it wait, few enough to be nothing in memory
-# (1 MB each)
+# decoded pictures that wait for the encoder: enough to never let it wait, few enough to be nothing
+# in memory (1 MB each)
 _AHEAD = 8
 
 
@@ -54,8 +54,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A picture on its way to the encoder; without an input where its bytes are known or claimed by another
-    path already.
+    """A picture on its way to the encoder; without an input where its bytes are known or claimed by
+    another path already.
     """
 
     fingerprint: str
@@ -111,6 +111,7 @@ class PictureEncoder:
             if self._version != (version := self._weights_version()):
                 self._memory.clear()
                 self._version = version
+            # a copy: what another call forgets meanwhile stays known to this one
             call, fingerprints = _Call(done=dict(self._memory)), dict[str, str]()
         found: dict[str, Picture | ImageError] = {}
         waiting: list[_Prepared] = []
@@ -127,8 +128,8 @@ class PictureEncoder:
         if waiting:
             self._run(waiting, call)
         for path, key in fingerprints.items():
-            # a path that left its bytes to another path, which then failed on them, fails by itself, with its
-            # own name in the message
+            # a path that left its bytes to another path, which then failed on them, fails by
+            # itself, with its own name in the message
             found[path] = call.done[key] if key in call.done else self._failure(path)
         self._remember([x for x in found.values() if isinstance(x, Picture)])
         return found
@@ -140,8 +141,8 @@ class PictureEncoder:
         return next(self.encoder.parameters()).device
 
     def _weights_version(self) -> int:
-        """Grows whenever a parameter is written to: what an encoder in training made yesterday is not
-        remembered.
+        """Grows whenever a parameter is written to: what an encoder in training made yesterday is
+        not remembered.
         """
         return sum(p._version for p in self.encoder.parameters())
 
@@ -178,7 +179,8 @@ class PictureEncoder:
                 decoded.notes,
             )
         except (ValueError, ArithmeticError, RuntimeError) as error:
-            # a picture that decodes and still cannot be prepared costs the post its picture, not the post
+            # a picture that decodes and still cannot be prepared costs the post its picture,
+            # not the post
             return ImageError(
                 "damaged",
                 f"{path!r:.80} could not be prepared for the model ({type(error).__name__}: {error})"[:300],
@@ -205,10 +207,12 @@ class PictureEncoder:
         """Encodes prepared pictures in one batch of the fixed size."""
         inputs = [x.input for x in waiting if x.input is not None]
         with torch.inference_mode():
+            # filled up to one size: sums of convolutions are split by the size of the batch
             images = torch.stack(inputs + [torch.zeros_like(inputs[0])] * (self._batch() - len(inputs)))
             tokens, pooled = (x[: len(inputs)].float().cpu() for x in self.encoder(images.to(self._device())))
         for x, one, mean in zip(waiting, tokens, pooled, strict=True):
-            # clones, made outside of inference mode: they hold no batch in memory, and training may use them
+            # clones, made outside of inference mode: they hold no batch in memory,
+            # and training may use them
             kept = (one if self.keep_tokens else one[:0]).clone()
             call.done[x.fingerprint] = Picture(kept, mean.clone(), x.fingerprint, x.hash, x.notes)
 

@@ -1,10 +1,11 @@
-"""One shard of a feature cache: the features of some hundred posts in one safetensors file, read by memory
-mapping.
+"""One shard of a feature cache: the features of some hundred posts in one safetensors file, read by
+memory mapping.
 
-Texts are ragged: the token states of all posts stand one after the other, and `text_lengths` says how many
-each has (−1: no text). Pictures are stored once a cache: a post names its picture by the fingerprint of the
-bytes, and the shard that met the picture first holds its features. Naming by fingerprint, not by position,
-means that a shard can be built again without any other shard noticing.
+Texts are ragged: the token states of all posts stand one after the other, and `text_lengths` says
+how many each has (−1: no text). Pictures are stored once a cache: a post names its picture by the
+fingerprint of the bytes, and the shard that met the picture first holds its features. Naming by
+fingerprint, not by position, means that a shard can be built again
+without any other shard noticing.
 """
 
 import json
@@ -31,7 +32,8 @@ _DTYPES = {"float16": torch.float16, "float32": torch.float32}
 
 @dataclass(frozen=True)
 class Shard:
-    """The features of n posts and of the m pictures that they showed first; tensors are mapped from the file.
+    """The features of n posts and of the m pictures that they showed first;
+    tensors are mapped from the file.
 
     Attributes:
         ids: The posts' ids.
@@ -82,6 +84,7 @@ def pack_shard(
         CacheError: If a state is too large for float16 or not a number.
     """
     features = encoded.features
+    # of posts that share a picture the last one stands for all; their features are the same
     pictures = {_key(f): f for f in features if f.image_fingerprint is not None}
     stored = {key: f for key, f in pictures.items() if key not in elsewhere}
     texts = [f.text_tokens for f in features if f.text_tokens is not None]
@@ -107,6 +110,7 @@ def pack_shard(
                 f"{name} hold values that {dtype} cannot; extract with token_dtype float32, or check the "
                 f"encoder"
             )
+    # as JSON: metadata of safetensors are texts only
     metadata = {"ids": json.dumps(list(ids)), "notes": json.dumps(encoded.notes)}
     return save(tensors, metadata=metadata), frozenset(stored)
 

@@ -1,14 +1,14 @@
-r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact characters of
-the original.
+r"""Texts as posted, cut into words and their tokens, so that every token leads back to exact
+characters of the original.
 
-Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of a tweet's
-tokens), a mention becomes `@user` (names of people teach nothing), any other word is cleaned alone
-(`data.text`, mojibake and invisible characters included) and cut by the encoder's tokenizer. Since nothing is
-ever moved between words, a span of words is a span of characters of the text as it came, whatever cleaning
-did inside a word.
+Each word is read by itself: a link or a retweet marker gives no token (never evidence, a quarter of
+a tweet's tokens), a mention becomes `@user` (names of people teach nothing), any other word is
+cleaned alone (`data.text`, mojibake and invisible characters included) and cut by the encoder's
+tokenizer. Since nothing is ever moved between words, a span of words is a span of characters of the
+text as it came, whatever cleaning did inside a word.
 
-A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows of whole
-words, after the end of a sentence if there is one in the window's second half.
+A text of more than `MAX_WORDS` words, or of more tokens than the encoder reads, is cut into windows
+of whole words, after the end of a sentence if there is one in the window's second half.
 """
 
 from collections.abc import Sequence
@@ -56,6 +56,7 @@ class WordCutter:
     def __init__(self, encoder: TextEncoder, *, max_words: int = MAX_WORDS) -> None:
         self.encoder, self.max_words = encoder, max_words
         self._known: dict[str, tuple[int, ...]] = {}
+        # what stands around a text is learned from one word: vocabularies differ in it
         [empty] = encoder.tokenize(["a"])
         first = next(i for i, (start, end) in enumerate(empty.offsets) if end > start)
         last = max(i for i, (start, end) in enumerate(empty.offsets) if end > start)
@@ -66,6 +67,7 @@ class WordCutter:
         """The windows of a text; none where it has no word that is read."""
         spans = word_spans(text)
         self._learn([text[start:end] for start, end in spans])
+        # links give no piece and are left out here, with their spans
         words = [(span, pieces) for span in spans if (pieces := self._known[text[span[0] : span[1]]])]
         windows = []
         while words:

@@ -1,15 +1,15 @@
-r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and markers around a
-pair of entities.
+r"""From words to what an encoder inside the graph reads: word pieces, spelling, context, and
+markers around a pair of entities.
 
-A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a word (a
-link is read as one word, `http`), and its context by itself the same way, or behind the text (`joint`):
-`[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands between `[unused0]` and `[unused1]`, the
-tail between `[unused2]` and `[unused3]` (entity markers: Baldini Soares et al., 2019,
-https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its last four ids serve that are
-none of the special ones).
+A post of words $w_1 \dots w_m$ becomes `[CLS]` pieces `[SEP]`, at most `pieces_a_word` pieces of a
+word (a link is read as one word, `http`), and its context by itself the same way, or behind the
+text (`joint`): `[CLS]` text `[SEP]` context `[SEP]`. For relations the head stands between
+`[unused0]` and `[unused1]`, the tail between `[unused2]` and `[unused3]` (entity markers: Baldini
+Soares et al., 2019, https://arxiv.org/abs/1906.03158; where a vocabulary has no unused pieces, its
+last four ids serve that are none of the special ones).
 
-An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a link, a
-mention, a hashtag, digits, all capitals, …). Nothing of a post depends on another one.
+An uncased vocabulary forgets how a word is spelled; `word_shape` keeps it as one of 12 kinds (a
+link, a mention, a hashtag, digits, all capitals, …). Nothing of a post depends on another one.
 """
 
 import re
@@ -40,9 +40,11 @@ class EncodedWords:
         ids: Word pieces of the text, and of the context behind it where it was read so.
         shapes: The spelling of each piece's word.
         starts: The place of the first piece of each word that was read.
-        context_ids: Word pieces of the context where it is read by itself; empty where there is none.
+        context_ids: Word pieces of the context where it is read by itself;
+            empty where there is none.
         ends: The places of the markers that open head and tail; empty where no pair was asked for.
-        context_start: Where in `ids` the context begins; the length of `ids` where it does not stand there.
+        context_start: Where in `ids` the context begins;
+            the length of `ids` where it does not stand there.
     """
 
     ids: tuple[int, ...]
@@ -92,12 +94,8 @@ class WordReader:
     def __init__(
         self, encoder: TextEncoder, *, pieces_a_word: int = 8, context_pieces: int = 64, joint: bool = False
     ) -> None:
-        self.encoder, self.pieces_a_word, self.context_pieces, self.joint = (
-            encoder,
-            pieces_a_word,
-            context_pieces,
-            joint,
-        )
+        self.encoder, self.pieces_a_word = encoder, pieces_a_word
+        self.context_pieces, self.joint = context_pieces, joint
         [empty] = encoder.tokenize([""])
         self._first, self._last = empty.ids[0], empty.ids[-1]
         self._known: dict[str, tuple[int, ...]] = {}
@@ -119,7 +117,8 @@ class WordReader:
     ) -> EncodedWords:
         """Encodes one post.
 
-        Words that do not fit into the encoder's length are left out; `starts` says how many were read.
+        Words that do not fit into the encoder's length are left out;
+        `starts` says how many were read.
 
         Arguments:
             words: At least one word.
@@ -131,18 +130,13 @@ class WordReader:
         """
         if not words:
             raise DataError("a post without words cannot be read; leave it out")
-        tail = (
-            self._pieces(context[: 20 * self.context_pieces], limit=self.context_pieces)
-            if context and self.context_pieces
-            else ()
-        )
+        tail = self._context(context)
         room = self.encoder.max_tokens - 2 - (len(tail) + 1 if self.joint and tail else 0)
         ids, shapes, starts, ends = [self._first], [0], list[int](), [0, 0]
         opens, closes = _edges(pair)
         for i, word in enumerate(words):
-            pieces = self._pieces(
-                "http" if _LINK.match(word) else word[:_LONGEST_WORD], limit=self.pieces_a_word
-            ) or (self._last,)  # nothing but blanks
+            pieces = self._pieces_of_word(word)
+            # a word goes in with the markers at both its sides or not at all
             if len(ids) - 1 + len(pieces) + len(opens.get(i, ())) + len(closes.get(i + 1, ())) > room:
                 break
             for mark in opens.get(i, ()):
@@ -155,6 +149,7 @@ class WordReader:
             for mark in closes.get(i + 1, ()):
                 ids.append(self._marks[mark])
                 shapes.append(0)
+        # place 0 is that of the first special piece, so a marker that was set is never at 0
         if pair is not None and not all(ends):
             raise DataError(
                 f"the pair {pair} lies behind the {len(starts)} words that the encoder reads of this post"
@@ -168,14 +163,29 @@ class WordReader:
         own = (self._first, *tail, self._last) if tail and not self.joint else ()
         return EncodedWords(tuple(ids), tuple(shapes), tuple(starts), own, tuple(ends) if pair else (), start)
 
+    def _context(self, context: str) -> tuple[int, ...]:
+        """The pieces of a context that are read; none where it is empty or not read at all."""
+        if not context or not self.context_pieces:
+            return ()
+        # twenty characters a piece are far more than pieces have, and keep the tokenizer from pages
+        return self._pieces(context[: 20 * self.context_pieces], limit=self.context_pieces)
+
+    def _pieces_of_word(self, word: str) -> tuple[int, ...]:
+        """At least one piece, so that every word has a place; of nothing but blanks, the last special
+        one.
+        """
+        shown = "http" if _LINK.match(word) else word[:_LONGEST_WORD]
+        return self._pieces(shown, limit=self.pieces_a_word) or (self._last,)
+
     def _pieces(self, word: str, *, limit: int) -> tuple[int, ...]:
         """The pieces of a word or text, without special tokens."""
         known = self._known.get(word)
         if known is None:
-            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the others do
-            # not care
+            # vocabularies of bytes tell a word at the start of a text from one behind a blank; the
+            # others do not care
             [cut] = self.encoder.tokenize([f" {word}"])
             known = tuple(i for i, (a, b) in zip(cut.ids, cut.offsets, strict=True) if b > a)
+            # a long run meets words without end; what it met first is most of what it meets
             if len(self._known) < 100_000:
                 self._known[word] = known
         return known[:limit]
@@ -184,8 +194,8 @@ class WordReader:
 def _edges(
     pair: tuple[Mention, Mention] | None,
 ) -> tuple[dict[int, tuple[int, ...]], dict[int, tuple[int, ...]]]:
-    """From a word's place to the markers that open before it, and from the place after a word to those that
-    close there.
+    """From a word's place to the markers that open before it, and from the place after a word to
+    those that close there.
     """
     opens, closes = dict[int, tuple[int, ...]](), dict[int, tuple[int, ...]]()
     for side, mention in enumerate(pair or ()):
@@ -238,5 +248,7 @@ def collate_words(
 def _pad(rows: Sequence[Sequence[int]], value: int) -> tuple[Tensor, Tensor]:
     longest = max(1, *(len(row) for row in rows))
     lengths = torch.tensor([len(row) for row in rows])
-    padded = torch.tensor([[*row, *[value] * (longest - len(row))] for row in rows], dtype=torch.long)
+    padded = torch.full((len(rows), longest), value, dtype=torch.long)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = torch.tensor(row, dtype=torch.long)
     return padded, torch.arange(longest) < lengths[:, None]

@@ -1,5 +1,5 @@
-"""What is known beyond the post: places that its text names (offline), and what an encyclopedia says of its
-names, asked once and kept.
+"""What is known beyond the post: places that its text names (offline), and what an encyclopedia
+says of its names, asked once and kept.
 
 Importing the room registers the sources of `knowledge`.
 """

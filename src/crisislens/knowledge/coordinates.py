@@ -1,8 +1,9 @@
 """A post's own coordinates, and what is wrong with them.
 
-0° north, 0° east lies in the Gulf of Guinea and is what programs write that know no place; such a point is
-none. A point that lies far from everything the text names, but near it with latitude and longitude exchanged,
-was probably exchanged. It is left as it is, because a text may well speak of another place, and told.
+0° north, 0° east lies in the Gulf of Guinea and is what programs write that know no place; such a
+point is none. A point that lies far from everything the text names, but near it with latitude and
+longitude exchanged, was probably exchanged. It is left as it is, because a text may well speak of
+another place, and told.
 """
 
 import math
@@ -48,6 +49,7 @@ def point_notes(post: Post, mentions: Sequence[PlaceMention]) -> tuple[str, ...]
     if own_point(post) is None:
         return ("The post's coordinates are 0, 0, which is no place; they were left aside.",)
     cities = [m.place for m in mentions if m.place.kind in ("city", "county") and m.confidence >= _SURE]
+    # a longitude beyond 90 would be no latitude, so these two cannot be exchanged
     if not cities or abs(post.lon) > 90:
         return ()
     given = min(_from_place(place, post.lat, post.lon) for place in cities)
@@ -75,6 +77,7 @@ def distance_km(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float
     a, b = math.radians(lat_a), math.radians(lat_b)
     east = math.sin(math.radians(lon_b - lon_a) / 2) ** 2
     h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * east
+    # rounding may leave a little more than 1 between antipodes, of which there is no arc sine
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h)))
 
 

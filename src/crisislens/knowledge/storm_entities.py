@@ -1,10 +1,12 @@
 """What an extractor of entities takes for people and places, and is a storm or an agency.
 
-Extractors that learned from everyday posts read "Harvey was worse than Irma" as two people, and FEMA or
-Oxfam as one now and then. Three small rules set that right; nothing else is touched:
+Extractors that learned from everyday posts read "Harvey was worse than Irma" as two people, and
+FEMA or Oxfam as one now and then. Three small rules set that right; nothing else is touched:
 
-- a single name behind "Hurricane" or its like anywhere in the text is that storm, also with that word;
-- a name of the weather services' lists that is no usual given name is one where the text speaks of a storm;
+- a single name behind "Hurricane" or its like anywhere in the text is that storm,
+  also with that word;
+- a name of the weather services' lists that is no usual given name is one
+  where the text speaks of a storm;
 - an agency of a short list is an organization.
 
 A storm is of the type MISC, an agency ORG; where an extractor has no such type, its own stays.
@@ -37,6 +39,7 @@ class NameRules:
     def __init__(self, text: str, types: Sequence[str]) -> None:
         words = split_words(text, lambda name: False)
         named = named_storms(words)
+        # a Harvey who is not called a hurricane himself may be a person
         self._storms = named | (storm_names(words) - word_list("given"))
         self._types = {kind.upper(): kind for kind in types}
 

@@ -1,8 +1,8 @@
 """Storms that are called like places and people: Florence, Harvey, Maria.
 
-A name that stands behind "Hurricane" anywhere in a text is the storm's everywhere in it. A name from the
-weather services' lists is too, where the text speaks of a storm at all. A place of that name must say that it
-is one: a region behind it ("Florence, SC").
+A name that stands behind "Hurricane" anywhere in a text is the storm's everywhere in it. A name
+from the weather services' lists is too, where the text speaks of a storm at all. A place of that
+name must say that it is one: a region behind it ("Florence, SC").
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from crisislens.knowledge.word_lists import cue_words, word_list
 
 __all__ = ["named_storms", "storm_basin", "storm_names"]
 
-# where a storm is called so: the North Atlantic and the eastern Pacific; the western Pacific; the Indian
-# Ocean and the southern Pacific
+# where a storm is called so: the North Atlantic and the eastern Pacific; the western Pacific; the
+# Indian Ocean and the southern Pacific
 _BASINS = {
     "hurricane": "US PR VI MX CU DO HT BS JM BZ HN NI GT CR TC KY BM AG DM LC VC GD BB GP MQ KN TT MF SX VG",
     "typhoon": "PH JP CN TW VN KR HK MO GU MP FM PW LA KH",
@@ -30,7 +30,8 @@ _COUNTRIES = {word: frozenset(codes.split()) for word, codes in _BASINS.items()}
 
 
 def storm_basin(words: Sequence[Word]) -> frozenset[str]:
-    """The ISO codes of the countries where storms are called as the text calls one; none if it calls none so.
+    """The ISO codes of the countries where storms are called as the text calls one;
+    none if it calls none so.
 
     Arguments:
         words: The words of a text.
@@ -72,6 +73,7 @@ def named_storms(words: Sequence[Word]) -> frozenset[str]:
     kinds = cue_words("storms")
     found = set()
     for i, word in enumerate(words[:-1]):
+        # the word behind is the name even if no list has it: services name new storms every year
         if word.text.lower() in kinds and _follows(words, i):
             found.add(name_key(words[i + 1].text))
     return frozenset(found)

@@ -1,7 +1,8 @@
-"""Words of a post as the gazetteer needs them: where they stand, how they are written, hashtags taken apart.
+"""Words of a post as the gazetteer needs them: where they stand, how they are written,
+hashtags taken apart.
 
-Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything keeps its
-position in the post's text.
+Links and mentions of users are left out: `@VictoriaStarMB` is an account, not a place. Everything
+keeps its position in the post's text.
 """
 
 import re
@@ -33,10 +34,11 @@ class Word:
         start: First character in the post's text.
         end: The character after the last.
         tag: Whether it is in a hashtag.
-        joins: Whether it may be one name with the word before: only spaces or a hyphen lie between, or both
-            are in one hashtag.
+        joins: Whether it may be one name with the word before: only spaces or a hyphen lie between,
+            or both are in one hashtag.
         owner: Number of the hashtag that it is part of, −1 outside.
-        glued: Whether nothing but an apostrophe lies between it and the word before: `Cox's` is two words.
+        glued: Whether nothing but an apostrophe lies between it and the word before:
+            `Cox's` is two words.
     """
 
     text: str
@@ -62,8 +64,8 @@ def split_words(text: str, known: Callable[[str], bool]) -> list[Word]:
 
     Arguments:
         text: A post's text, as posted.
-        known: Whether a lower-case string is a name, by which lower-case hashtags such as `#nepalquake` are
-            taken apart.
+        known: Whether a lower-case string is a name, by which lower-case hashtags such as
+            `#nepalquake` are taken apart.
     """
     words: list[Word] = []
     tags, end = 0, 0
@@ -114,6 +116,7 @@ def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
     parts = [m.span() for m in _CAMEL.finditer(tag)]
     if len(parts) > 1 and not tag.isupper() and not re.fullmatch(r"[^\W\d_]*[a-z]\d+[^\W\d_]*", tag):
         return parts
+    # small letters show no border, so a known name on either side of a known word must
     for affix in affixes("tag_behind"):
         cut = len(tag) - len(affix)
         if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):

@@ -1,12 +1,14 @@
-"""Wikipedia through the MediaWiki interface: the best page for each name in a post and its first sentences.
+"""Wikipedia through the MediaWiki interface: the best page for each name in
+a post and its first sentences.
 
-One request a name asks for the search and the summary together. Answers, also that there is no page, are kept
-in the store, so no name is asked for twice. A page counts only if its title shares a word with the name and
-it is no list of meanings; its text is somebody's, so it is made plain and cut. The service asks robots to say
-who they are and to ask one thing at a time: so this does, with a pause between requests.
+One request a name asks for the search and the summary together. Answers, also that there is no
+page, are kept in the store, so no name is asked for twice. A page counts only if its title shares a
+word with the name and it is no list of meanings; its text is somebody's, so it is made plain and
+cut. The service asks robots to say who they are and to ask one thing at a time: so this does, with
+a pause between requests.
 
-Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that TagMe finds
-with a score above 0.15.
+Munia et al., 2025 (https://arxiv.org/abs/2507.05165) append the summaries of all entities that
+TagMe finds with a score above 0.15.
 """
 
 import re
@@ -97,6 +99,7 @@ class WikipediaSource(KnowledgeSource):
             {"wiki": o.url, "version": _VERSION, "sentences": o.sentences, "mention": mention.casefold()}
         )
         kept = self.store.get(key)
+        # also where the store holds what an older version or another program wrote
         if not isinstance(kept, dict):
             kept = self._ask(mention)
             self.store.put(key, kept)
@@ -132,6 +135,7 @@ class WikipediaSource(KnowledgeSource):
             except RequestError as error:
                 if not error.transient or attempt == o.retries:
                     raise
+                # the server knows better than we do how long it is busy
                 wait = error.wait_s if error.wait_s is not None else o.first_wait_s * 2**attempt
                 time.sleep(min(wait, 60.0))
         raise AssertionError("unreachable")
@@ -139,6 +143,7 @@ class WikipediaSource(KnowledgeSource):
     def _request(self, address: str) -> Any:
         """One at a time, with the pause between."""
         with self._lock:
+            # counted from the end of the last request, so slow answers do not add to the pause
             time.sleep(max(0.0, self._last + self.options.pause_s - time.monotonic()))
             self.requests += 1
             try:

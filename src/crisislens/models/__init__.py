@@ -1,4 +1,6 @@
-"""Models: a `FeatureBatch` in, logits out; one paper a file. Importing the package registers them all."""
+"""Models: a `FeatureBatch` in, logits out; one paper a file. Importing the package registers them
+all.
+"""
 
 from crisislens.models import (
     baselines,

@@ -1,10 +1,10 @@
 """A trained classifier on disk, in the form of `models.saved`.
 
-Loading builds the model without memory, compares names and shapes, and only then takes the weights: a damaged
-or foreign file costs one sentence, and torch's random numbers are left alone.
+Loading builds the model without memory, compares names and shapes, and only then takes the weights:
+a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
 
-The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may be edited
-without changing it, and so may the format.
+The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may
+be edited without changing it, and so may the format.
 """
 
 from dataclasses import dataclass
@@ -63,9 +63,9 @@ class ArtifactMeta(Config):
     task: Task | None = None
     """The task with its classes, where it is a user's own and not one that ships."""
     calibration: dict[EvidenceKind, Calibration] = Field(default_factory=dict)
-    """τ and θ for each kind of evidence, chosen on development posts that offer it. A kind that is not listed
-    was in too few of them, and is answered with "not sure"; models of before kinds were told apart (`rules`
-    is null) have `temperature` and `abstain_below` alone.
+    """τ and θ for each kind of evidence, chosen on development posts that offer it. A kind that is
+    not listed was in too few of them, and is answered with "not sure"; models of before kinds were
+    told apart (`rules` is null) have `temperature` and `abstain_below` alone.
     """
     rules: CleaningRules | None = None
     """How text was cleaned in training; null in models of before it was kept."""
@@ -147,10 +147,11 @@ def save_artifact(
         dtype: float16 halves the file; weights come back as float32 either way.
 
     Raises:
-        ModelError: If the model is not what `spec` and `meta` build, or a weight is not finite or too large
-            for `dtype`.
+        ModelError: If the model is not what `spec` and `meta` build, or a weight is not finite or
+            too large for `dtype`.
     """
     weights = model.state_dict()
+    # before a byte is written: what cannot be loaded again must not replace what can
     if fault := _misfit(_hollow(spec, meta), weights):
         raise ModelError(
             f"the model to save is not the {spec.name!r} that its specification builds ({fault}); save it "
@@ -165,8 +166,8 @@ def load_artifact(folder: Path) -> LoadedModel:
     """Reads a model.
 
     Raises:
-        ModelError: If a file is missing, damaged or of a newer format, the model is unknown, or the weights
-            do not fit the configuration.
+        ModelError: If a file is missing, damaged or of a newer format, the model is unknown, or the
+            weights do not fit the configuration.
     """
     saved = read_saved(folder, _FORM)
     spec, meta = saved.config.model, saved.config.meta
@@ -183,6 +184,7 @@ def load_artifact(folder: Path) -> LoadedModel:
         raise ModelError(
             f"the weights in {folder} do not fit its configuration ({fault}); train the model again"
         )
+    # assigned, since the hollow model has no memory to copy into
     model.load_state_dict(weights, assign=True)
     model.eval()
     return LoadedModel(model, spec, meta, _fingerprint(saved))
@@ -228,6 +230,7 @@ def _misfit(model: FusionModel, weights: dict[str, Tensor]) -> str:
     for name, x in weights.items():
         if x.shape != expected[name].shape:
             return f"{name} has shape {list(x.shape)} where {list(expected[name].shape)} is expected"
+        # assigning takes any type: integers in place of weights would compute something
         if x.is_floating_point() != expected[name].is_floating_point() or not x.isfinite().all():
             return f"{name} does not hold finite numbers of the right kind"
     return ""

@@ -1,10 +1,10 @@
-"""What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside; calibration comes
-later.
+"""What a fusion model is: a `FeatureBatch` in, one logit a class out. No softmax inside;
+calibration comes later.
 
-Promises that the universal test holds every registered model to: a post's logits do not depend on its
-neighbors (the `*_published` models break this by design, and the test states it), padding changes nothing,
-missing modalities are allowed, evaluation is deterministic, every parameter learns (but for those that the
-published forms cannot teach), and a saved model loads to equal outputs.
+Promises that the universal test holds every registered model to: a post's logits do not depend on
+its neighbors (the `*_published` models break this by design, and the test states it), padding
+changes nothing, missing modalities are allowed, evaluation is deterministic, every parameter learns
+(but for those that the published forms cannot teach), and a saved model loads to equal outputs.
 """
 
 import inspect
@@ -32,14 +32,14 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 class FusionModel(nn.Module, ABC):
     """The base of all models.
 
-    Constructors take keyword arguments: `widths` (a `FeatureWidths`), `classes`, and options that JSON can
-    hold.
+    Constructors take keyword arguments: `widths` (a `FeatureWidths`), `classes`, and options that
+    JSON can hold.
 
     Attributes:
-        reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which weigh a
-            hundredth.
-        reads_captions: Whether the model reads the captions of a batch; a batch without them is one in which
-            no post has any.
+        reads_tokens: Whether the model reads token states; if not, pooled vectors are enough, which
+            weigh a hundredth.
+        reads_captions: Whether the model reads the captions of a batch; a batch without them is one
+            in which no post has any.
     """
 
     reads_tokens: bool = True
@@ -77,6 +77,7 @@ class ModelSpec(Config):
             raise ConfigError(
                 f"model {self.name!r} needs at least one class, got {classes}; check the label space"
             )
+        # the constructor is the one list of options there is
         known = set(inspect.signature(cls.__init__).parameters) - {"self", "widths", "classes"}
         strange = sorted(set(self.options) - known)
         if strange:
@@ -87,12 +88,13 @@ class ModelSpec(Config):
         self._check_values(get_type_hints(cls.__init__, include_extras=True))
         try:
             return cls(widths=widths, classes=classes, **self.options)
+        # what only a combination of options makes wrong, such as heads that do not divide the width
         except (TypeError, ValueError) as error:
             raise ConfigError(f"model {self.name!r} cannot be built with {self.options}: {error}") from error
 
     def _check_values(self, hints: dict[str, Any]) -> None:
-        """Holds every option to the constructor's annotation: torch would take a misspelled word or a true
-        string silently.
+        """Holds every option to the constructor's annotation: torch would take a misspelled word or
+        a true string silently.
         """
         for name, value in self.options.items():
             try:
@@ -105,7 +107,8 @@ class ModelSpec(Config):
 
 
 def require_published_flag(name: str, as_published: bool) -> None:
-    """Refuses a form that only reproduces the authors' code unless it is asked for by name and by flag.
+    """Refuses a form that only reproduces the authors' code unless it is asked for by name and by
+    flag.
 
     Raises:
         ConfigError: If the flag is not set, with the reason.

@@ -1,15 +1,15 @@
 r"""Baselines: one modality alone, concatenation, and late fusion.
 
-Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$. Concatenation:
-$\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in the place of a missing modality. Late fusion adds
-what each modality says by itself,
+Text only and image only, with $h_m$ the pooled modality: $\ell = \operatorname{MLP}(h_m)$.
+Concatenation: $\ell = \operatorname{MLP}([h_T; h_I])$, a learned vector in the place of a missing
+modality. Late fusion adds what each modality says by itself,
 
 $$\ell = b + \sum_{m \in \{T, I\}} 1[m\ \text{present}]\; r_m\, \operatorname{MLP}_m(h_m), \qquad r_m =
 \operatorname{softplus}(\rho_m),$$
 
-with a learned reliability $r_m$ of each modality: a missing one leaves the sum, and a post with neither gets
-the learned prior b. Standard constructions (Baltrušaitis et al. 2019, https://arxiv.org/abs/1705.09406, Sec.
-5), no single paper's.
+with a learned reliability $r_m$ of each modality: a missing one leaves the sum, and a post with
+neither gets the learned prior b. Standard constructions (Baltrušaitis et al. 2019,
+https://arxiv.org/abs/1705.09406, Sec. 5), no single paper's.
 """
 
 import torch
@@ -148,6 +148,8 @@ class Concatenation(FusionModel):
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from both."""
         batch = self.hide(batch)
+        # a zero vector would be a text that says nothing in particular; a learned one says that
+        # there is none
         text = torch.where(batch.text.present[:, None], self.pool_text(batch.text), self.no_text)
         image = torch.where(batch.image.present[:, None], self.pool_image(batch.image), self.no_image)
         return self.head(torch.cat([text, image], dim=-1))

@@ -1,9 +1,9 @@
 """Captions beside the tweet: how the third sequence of a batch enters a model.
 
-A caption is encoded apart from its tweet, by the same encoder, so neither cuts the other short (CLIP reads 77
-tokens: a tweet and a long caption in one text lose the caption's end). Inside, it shares the tweet's inlet
-and is told from it by a learned vector. A post without a caption has no caption words; a caption is never
-hidden in training, since it stands in for a photo that is.
+A caption is encoded apart from its tweet, by the same encoder, so neither cuts the other short
+(CLIP reads 77 tokens: a tweet and a long caption in one text lose the caption's end). Inside, it
+shares the tweet's inlet and is told from it by a learned vector. A post without a caption has no
+caption words; a caption is never hidden in training, since it stands in for a photo that is.
 """
 
 import torch
@@ -56,6 +56,7 @@ class CaptionWords(nn.Module):
         if caption is None:
             return text, mask
         short = trimmed(caption)
+        # padding in the middle is no matter: everything that follows reads masks
         return torch.cat([text, inlet(short.tokens) + self.kind[1]], dim=1), torch.cat(
             [mask, short.mask], dim=1
         )

@@ -1,5 +1,5 @@
-r"""Attention between the two modalities of a post instead of gates: plain and differential cross-attention
-over words and patches.
+r"""Attention between the two modalities of a post instead of gates: plain and differential
+cross-attention over words and patches.
 
 With $X_I, X_T$ the patches and words in the model's width, one layer each way with residuals,
 
@@ -7,11 +7,12 @@ $$X'_I = X_I + \operatorname{Attn}(\operatorname{LN} X_I, \operatorname{LN} X_T)
   X'_T = X_T + \operatorname{Attn}(\operatorname{LN} X_T, \operatorname{LN} X_I), \qquad
   \ell = \operatorname{MLP}\big([\bar X'_I\,;\ \bar X'_T]\big),$$
 
-Attn being `nn.attention` (`cross_attention`) or `nn.differential_cross` (`cross_differential`). Rows "Cross
-Attention" and "Cross Diff Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, which the
-paper names and does not define; their code runs both over single vectors, where a softmax over one key is 1
-(`nn.published`). Token sequences, both directions, norms and residuals are OURS. In `cross_differential` the
-words ask and the patches answer and the other way round; the code has the text ask only.
+Attn being `nn.attention` (`cross_attention`) or `nn.differential_cross` (`cross_differential`).
+Rows "Cross Attention" and "Cross Diff Attn" of Munia et al., 2025,
+https://arxiv.org/abs/2507.05165, Table 2, which the paper names and does not define; their code
+runs both over single vectors, where a softmax over one key is 1 (`nn.published`). Token sequences,
+both directions, norms and residuals are OURS. In `cross_differential` the words ask and the patches
+answer and the other way round; the code has the text ask only.
 """
 
 import torch
@@ -113,8 +114,8 @@ class CrossAttention(_Cross):
 
 @MODELS.register("cross_differential")
 class CrossDifferential(_Cross):
-    """Words look at patches and patches at words by differential attention. Arguments as of `CrossAttention`;
-    `width` is a multiple of `2 * heads`."""
+    """Words look at patches and patches at words by differential attention. Arguments as of
+    `CrossAttention`; `width` is a multiple of `2 * heads`."""
 
     def __init__(
         self,

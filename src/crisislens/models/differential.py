@@ -1,18 +1,18 @@
 r"""Guided cross attention followed by differential attention, as designed and as published.
 
-Designed: the gated patches and words of one post stand in one sequence, on which differential attention runs,
-with a residual,
+Designed: the gated patches and words of one post stand in one sequence, on which differential
+attention runs, with a residual,
 
 $$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z +
 \operatorname{DiffAttn}(\operatorname{LN}(Z)), \qquad
   \ell = \operatorname{MLP}\big([\bar Z'_I\,;\ \bar Z'_T]\big),$$
 
-with a learned vector of each modality in E, so that a head can tell patch from word. Source: Munia et al.,
-2025, https://arxiv.org/abs/2507.05165, Eq. 8-9, rows "Guided CA + Diff Attn" of Table 2.
+with a learned vector of each modality in E, so that a head can tell patch from word. Source: Munia
+et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 8-9, rows "Guided CA + Diff Attn" of Table 2.
 
-Where we differ. The paper's z is a single vector and its code attends over a sequence of length 1, where
-differential attention is void (`nn.differential`). A sequence of real tokens is our reconstruction of what
-was meant; so are the residual, the norm and E.
+Where we differ. The paper's z is a single vector and its code attends over a sequence of length 1,
+where differential attention is void (`nn.differential`). A sequence of real tokens is our
+reconstruction of what was meant; so are the residual, the norm and E.
 """
 
 import torch
@@ -110,12 +110,12 @@ class GuidedDifferential(FusionModel):
 
 @MODELS.register("guided_differential_published")
 class GuidedDifferentialPublished(FusionModel):
-    """The authors' code of guided cross attention with "differential attention" over one vector, for
-    reproduction only.
+    """The authors' code of guided cross attention with "differential attention" over one vector,
+    for reproduction only.
 
-    With CLIP ViT-B/32's widths and 6 outputs it has the 2,167,750 trainable parameters of the original.
-    Queries and keys of the attention get no gradient, and a result depends on the batch. Arguments and errors
-    as of `GuidedPublished`.
+    With CLIP ViT-B/32's widths and 6 outputs it has the 2,167,750 trainable parameters of the
+    original. Queries and keys of the attention get no gradient, and a result depends on the batch.
+    Arguments and errors as of `GuidedPublished`.
     """
 
     def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:

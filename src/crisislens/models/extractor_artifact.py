@@ -1,8 +1,8 @@
 """A trained extractor on disk, in the form of `models.saved`: what was trained, nothing else.
 
-The language model itself is not stored: the configuration names it and the digest of the weights that the
-trained part belongs to, and loading builds it from its package, its folder or the hub. With an adapter of
-rank 32 over MiniLM that is 3 MB.
+The language model itself is not stored: the configuration names it and the digest of the weights
+that the trained part belongs to, and loading builds it from its package, its folder or the hub.
+With an adapter of rank 32 over MiniLM that is 3 MB.
 """
 
 from dataclasses import dataclass
@@ -47,10 +47,12 @@ class ExtractorMeta(Config):
     tells: tuple[str, ...] = ()
     """Relations that the product tells by default; empty tells all that it knows."""
     gazetteer: tuple[str, ...] = ()
-    """Relations of a place in another that the product tells only where the gazetteer knows them too."""
+    """Relations of a place in another that the product tells only where the gazetteer knows them
+    too.
+    """
     languages: tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...] = ()
-    """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone. Empty reads
-    all.
+    """ISO 639-1 codes of the languages that it learned; the product leaves posts in others alone.
+    Empty reads all.
     """
     card: Card = Card()
     """The model card."""
@@ -84,8 +86,8 @@ class LoadedExtractor:
 
 
 def trained_state(extractor: Extractor) -> dict[str, Tensor]:
-    """What training may have changed, by name, on the CPU: all parameters that require a gradient, and those
-    of the head and the trunk.
+    """What training may have changed, by name, on the CPU: all parameters that require a gradient,
+    and those of the head and the trunk.
     """
     return {
         name: p.detach().cpu().contiguous().clone()
@@ -121,8 +123,8 @@ def load_extractor(folder: Path) -> LoadedExtractor:
     """Reads an extractor.
 
     Raises:
-        ModelError: If a file is missing, damaged or of another format, or belongs to other weights of the
-            language model.
+        ModelError: If a file is missing, damaged or of another format, or belongs to other weights
+            of the language model.
     """
     saved = read_saved(folder, _FORM)
     config, state = saved.config, saved.tensors()
@@ -162,8 +164,8 @@ def is_extractor(folder: Path) -> bool:
 
 
 def extractor_card(folder: Path) -> str:
-    """The model card of a saved extractor as it stands beside it, which people may have added to; made anew
-    where it is gone.
+    """The model card of a saved extractor as it stands beside it, which people may have added to;
+    made anew where it is gone.
 
     Raises:
         ModelError: If a file is missing or damaged.

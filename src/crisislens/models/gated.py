@@ -1,14 +1,14 @@
-r"""Gated late fusion: each source speaks for itself, and a gate that sees all of them decides, post by post,
-how much each counts.
+r"""Gated late fusion: each source speaks for itself, and a gate that sees all of them decides, post
+by post, how much each counts.
 
 With $h_m$ the pooled source $m \in \{T, I, C\}$ (tweet, photo, caption), $P$ those that a post has,
 
 $$g = \operatorname{softmax}_{m \in P}\big(u_m \cdot \tanh(W [h_T; h_I; h_C; 1_P])\big), \qquad
   \ell = b + \sum_{m \in P} g_m\, \operatorname{MLP}_m(h_m).$$
 
-A post with nothing gets the learned prior b. After the gated multimodal unit of Arevalo et al., 2017,
-https://arxiv.org/abs/1702.01992, which gates features; gating logits, so that a reader can see who said what,
-is OURS. No row of arXiv 2507.05165.
+A post with nothing gets the learned prior b. After the gated multimodal unit of Arevalo et al.,
+2017, https://arxiv.org/abs/1702.01992, which gates features; gating logits, so that a reader can
+see who said what, is OURS. No row of arXiv 2507.05165.
 """
 
 import torch
@@ -27,7 +27,8 @@ __all__ = ["GatedLateFusion"]
 
 @MODELS.register("gated_late_fusion")
 class GatedLateFusion(FusionModel):
-    """Adds what tweet, photo and caption say by themselves, weighted by a gate that depends on the post.
+    """Adds what tweet, photo and caption say by themselves, weighted by a gate that depends on the
+    post.
 
     Arguments:
         widths: Widths of the features; captions have the text's.
@@ -84,7 +85,9 @@ class GatedLateFusion(FusionModel):
         return self.prior + (gates[..., None] * logits).sum(1)
 
     def voices(self, batch: FeatureBatch) -> tuple[Float[Tensor, "b m"], Float[Tensor, "b m c"]]:
-        """The gate of each source (zero where it is missing) and what it says: tweet, photo, caption."""
+        """The gate of each source (zero where it is missing) and what it says: tweet, photo,
+        caption.
+        """
         batch = self.hide(batch)
         sources = [batch.text, batch.image]
         if self.reads_captions:
@@ -92,5 +95,6 @@ class GatedLateFusion(FusionModel):
         h = [pool(x) for pool, x in zip(self.pools, sources, strict=True)]
         present = torch.stack([x.present for x in sources], dim=1)
         scores = self.weigh(torch.tanh(self.look(torch.cat([*h, present.to(h[0].dtype)], dim=-1))))
+        # the least number and not -inf: a post with nothing would be softmax over nothing
         gates = scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(-1) * present
         return gates, torch.stack([head(x) for head, x in zip(self.heads, h, strict=True)], dim=1)

@@ -1,13 +1,14 @@
 r"""Guided cross attention over text and photo, as designed and as published.
 
-Designed, with $z_I, z_T$ from `nn.guided.GuidedCrossAttention` and a bar for the mean over real tokens:
+Designed, with $z_I, z_T$ from `nn.guided.GuidedCrossAttention` and a bar for the mean over real
+tokens:
 
 $$\ell = \operatorname{MLP}\big([\bar z_I\,;\ \bar z_T]\big).$$
 
-A missing modality is one learned token, so the other modality's gate still has something to open. Source:
-Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its Table 2. The paper
-names one fully connected layer as the head; its code has a hidden one with BatchNorm and dropout 0.5, which
-`guided_published` has too.
+A missing modality is one learned token, so the other modality's gate still has something to open.
+Source: Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 4-7; rows "Guided CA" of its
+Table 2. The paper names one fully connected layer as the head; its code has a hidden one with
+BatchNorm and dropout 0.5, which `guided_published` has too.
 """
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size, require_published_flag
 from crisislens.models.captions import CaptionWords
-from crisislens.models.parts import Head, Inlet, trimmed
+from crisislens.models.parts import Head, Inlet, mapped_rows, trimmed
 from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.guided import GuidedCrossAttention, PublishedGuidedFusion
@@ -30,8 +31,8 @@ MaskedWords = tuple[Float[Tensor, "b t d"], Bool[Tensor, "b t"]]
 
 
 class GuidedTrunk(nn.Module):
-    """From features to gated token sequences of one width: modality dropout, inlets, missing tokens, guided
-    cross attention.
+    """From features to gated token sequences of one width: modality dropout, inlets, missing
+    tokens, guided cross attention.
 
     Arguments:
         widths: Widths of the features; pooled vectors are not used.
@@ -40,8 +41,8 @@ class GuidedTrunk(nn.Module):
         dropout: Dropout of the inlets.
         modality_dropout: Probability that a post with both modalities loses one in training.
         input_norm: Whether features are normalized on the way in.
-        captions: Whether captions are read: their words follow the tweet's in one sequence, each told by a
-            learned vector.
+        captions: Whether captions are read: their words follow the tweet's in one sequence, each
+            told by a learned vector.
     """
 
     def __init__(
@@ -79,11 +80,7 @@ class GuidedTrunk(nn.Module):
     def _enter(
         x: ModalityBatch, inlet: nn.Module, missing: MissingToken
     ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        # where no post has the modality, one row stands for all: what is mapped gives way to the learned
-        # token anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in
-        # every step
-        rows = x.tokens if x.present.any() else x.tokens[:1]
-        return missing(inlet(rows).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
+        return missing(inlet(mapped_rows(x)).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
 
 
 @MODELS.register("guided")
@@ -143,16 +140,17 @@ def published_head(classes: int, width: int = 256) -> nn.Sequential:
 
 @MODELS.register("guided_published")
 class GuidedPublished(FusionModel):
-    """The authors' code of guided cross attention (CLIP variant), for reproduction only: results depend on
-    the batch.
+    """The authors' code of guided cross attention (CLIP variant), for reproduction only: results
+    depend on the batch.
 
-    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the original. Where
-    a modality is missing (the original has no such posts) its pooled vector is zero.
+    With CLIP ViT-B/32's widths and 6 outputs it has the 1,905,414 trainable parameters of the
+    original. Where a modality is missing (the original has no such posts) its pooled vector is
+    zero.
 
     Arguments:
         widths: Widths of the features; token states are not used.
-        classes: The number of outputs; the original has 6 for the humanitarian task, one of which never
-            occurs.
+        classes: The number of outputs; the original has 6 for the humanitarian task, one of which
+            never occurs.
         as_published: Must be true: the reader of a run file shall see it.
 
     Raises:

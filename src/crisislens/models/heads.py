@@ -1,23 +1,24 @@
-r"""Heads over fused words: entities by a conditional random field, relations by markers, both at once by word
-pairs.
+r"""Heads over fused words: entities by a conditional random field, relations by markers, both at
+once by word pairs.
 
-Entities (MNER): the state of each word's first piece through a linear map into a linear-chain CRF (`nn.crf`).
+Entities (MNER): the state of each word's first piece through a linear map into a linear-chain CRF
+(`nn.crf`).
 
 Relations (MRE): with head and tail between markers,
-$[h_{\texttt{[CLS]}};\ h_{\text{head}};\ h_{\text{tail}}]$, the states of the first piece and of the two
-opening markers, through one hidden layer to the relations (Baldini Soares et al., 2019,
+$[h_{\texttt{[CLS]}};\ h_{\text{head}};\ h_{\text{tail}}]$, the states of the first piece and of the
+two opening markers, through one hidden layer to the relations (Baldini Soares et al., 2019,
 https://arxiv.org/abs/1906.03158, ENTITY START).
 
-Both (JMERE): a label for each ordered pair of words $(i, j)$. Within an entity's words $i \leq j$ it is the
-entity's type, from a head's words to a tail's it is the relation, elsewhere nothing:
+Both (JMERE): a label for each ordered pair of words $(i, j)$. Within an entity's words $i \leq j$
+it is the entity's type, from a head's words to a tail's it is the relation, elsewhere nothing:
 
 $$\ell_{ij} = W \operatorname{GELU}(A h_i + B h_j + e_{\text{dist}(i, j)}) + b .$$
 
-Word-pair tagging after Yuan et al., 2023 (EEGA), https://arxiv.org/abs/2211.15028, Sec. "Word-Pair Relation
-Tagging". Where we differ: theirs labels the upper triangle only, in which the direction of a relation is
-lost; here a relation stands at (head, tail), above or below the diagonal. An entity's words hold together
-where the pairs of neighbors say so; its type and a relation are decided by the mean over their block of
-pairs.
+Word-pair tagging after Yuan et al., 2023 (EEGA), https://arxiv.org/abs/2211.15028, Sec. "Word-Pair
+Relation Tagging". Where we differ: theirs labels the upper triangle only, in which the direction of
+a relation is lost; here a relation stands at (head, tail), above or below the diagonal. An entity's
+words hold together where the pairs of neighbors say so; its type and a relation are decided by the
+mean over their block of pairs.
 """
 
 import torch
@@ -132,6 +133,7 @@ class WordPairHead(nn.Module):
     def forward(self, words: Float[Tensor, "b w d"]) -> Float[Tensor, "b w w c"]:
         """Logits of the labels."""
         place = torch.arange(words.shape[1], device=words.device)
+        # signed: a head before its tail is another pair than one behind it
         apart = (place[None, :] - place[:, None]).clamp(-_DISTANCES, _DISTANCES) + _DISTANCES
         words = self.dropout(words)
         pairs = self.row(words)[:, :, None] + self.column(words)[:, None] + self.distance(apart)
@@ -141,6 +143,7 @@ class WordPairHead(nn.Module):
         self, logits: Float[Tensor, "b w w c"], y: Int[Tensor, "b w w"], mask: Bool[Tensor, "b w"]
     ) -> Float[Tensor, ""]:
         """Weighted cross-entropy, the mean over pairs of each post and then over posts."""
+        # a pair is real where both of its words are
         real = mask[:, :, None] & mask[:, None]
         losses = functional.cross_entropy(
             logits.permute(0, 3, 1, 2), y.masked_fill(~real, 0), reduction="none"

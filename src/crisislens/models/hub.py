@@ -1,9 +1,10 @@
-"""Saved models and bundles on a model hub: what `models.saved` writes is laid out so that a folder is a
-repository, card and all.
+"""Saved models and bundles on a model hub: what `models.saved` writes is laid out so that a folder
+is a repository, card and all.
 
-Only `.safetensors`, `.json` and `.md` files go either way, so a repository cannot bring code. The hub is
-Hugging Face's or the one that the environment variable `HF_ENDPOINT` names; access follows that library's own
-login (`hf auth login`, or `HF_TOKEN`). Nothing here runs unless a user asks for it by name.
+Only `.safetensors`, `.json` and `.md` files go either way, so a repository cannot bring code. The
+hub is Hugging Face's or the one that the environment variable `HF_ENDPOINT` names; access follows
+that library's own login (`hf auth login`, or `HF_TOKEN`). Nothing here runs unless a user asks for
+it by name.
 """
 
 import os
@@ -31,7 +32,8 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True, message: str =
     Arguments:
         folder: The folder of a saved model or of a bundle.
         repo: The repository as `owner/name`.
-        private: Whether a new repository is seen by its owner alone; one that exists stays as it is.
+        private: Whether a new repository is seen by its owner alone; one that exists stays as it
+            is.
         message: The message of the commit; says what is sent where empty.
 
     Returns:
@@ -43,6 +45,7 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True, message: str =
         MissingExtraError: If huggingface_hub is not installed.
     """
     _check_name(repo)
+    # a bundle holds saved models, so it is asked for first
     what = "bundle" if (folder / _BUNDLE).is_file() else kind_of(folder)
     if not what:
         raise InputError(
@@ -68,15 +71,16 @@ def pull_from_hub(repo: str, folder: Path, *, revision: str | None = None) -> st
     Arguments:
         repo: The repository as `owner/name`.
         folder: Where the files go; must not hold anything yet.
-        revision: A commit, tag or branch; the newest where None. Name a commit to get the same files again.
+        revision: A commit, tag or branch; the newest where None. Name a commit to get the same
+            files again.
 
     Returns:
         The commit that was fetched, 40 hex digits.
 
     Raises:
         InputError: If the folder is not empty, or the repository is not named as `owner/name`.
-        ModelError: If the hub is not reached or refuses, or what it has is neither a saved model nor a
-            bundle.
+        ModelError: If the hub is not reached or refuses, or what it has is neither a saved model
+            nor a bundle.
         MissingExtraError: If huggingface_hub is not installed.
     """
     _check_name(repo)
@@ -111,6 +115,7 @@ def _check_name(repo: str) -> None:
 
 def _api() -> Any:
     hub = require("huggingface_hub", extra="hub")
+    # read here: the library reads it once, when it is imported
     return hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="crisislens")
 
 

@@ -3,8 +3,9 @@ r"""Words and patches in one small transformer: the compact joint encoder as a c
 $$\ell = \operatorname{Head}(e_0), \qquad [e_0; \dots] = \operatorname{JointEncoder}(\text{words},
 \text{patches})$$
 
-with the state $e_0$ of the learned first token, which sees whatever modality is there. See `nn.joint`; it is
-stage 2 of cross-modal rationale transfer (https://arxiv.org/abs/2603.18611) where ViLT is too large.
+with the state $e_0$ of the learned first token, which sees whatever modality is there. See
+`nn.joint`; it is stage 2 of cross-modal rationale transfer (https://arxiv.org/abs/2603.18611) where
+ViLT is too large.
 """
 
 from jaxtyping import Float

@@ -1,4 +1,5 @@
-r"""A linear map of the text's pooled vector, standardized: what a head trained together with its encoder is.
+r"""A linear map of the text's pooled vector, standardized: what a head trained together with its
+encoder is.
 
 $$\ell = W\,\frac{z - \mu}{\sigma} + b .$$
 
@@ -31,6 +32,7 @@ class TextLinear(FusionModel):
 
     def __init__(self, *, widths: FeatureWidths, classes: int) -> None:
         super().__init__()
+        # buffers and not weights: they are measured on training texts, and no step may move them
         self.register_buffer("mean", torch.zeros(widths.text_pooled))
         self.register_buffer("scale", torch.ones(widths.text_pooled))
         self.map = nn.Linear(widths.text_pooled, classes)

@@ -1,4 +1,6 @@
-"""Parts that several models share: the way in from the encoder's widths, and the way out to the classes."""
+"""Parts that several models share: the way in from the encoder's widths, and the way out to the
+classes.
+"""
 
 from typing import Literal
 
@@ -12,14 +14,14 @@ from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.missing import MissingToken, ModalityDropout
 from crisislens.nn.widths import FeatureWidths, ModalityWidths
 
-__all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "trimmed"]
+__all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "mapped_rows", "trimmed"]
 
 Source = Literal["pooled", "tokens", "both"]
 
 
 def trimmed(x: ModalityBatch) -> ModalityBatch:
-    """The same posts without the places that are padding in all of them; one place is kept where there is no
-    token at all.
+    """The same posts without the places that are padding in all of them; one place is kept where
+    there is no token at all.
     """
     places = x.mask.any(0).nonzero()
     n = int(places[-1, 0]) + 1 if len(places) else 1
@@ -29,10 +31,10 @@ def trimmed(x: ModalityBatch) -> ModalityBatch:
 class Inlet(nn.Module):
     """LayerNorm, a linear map from an encoder's width to the model's, and dropout.
 
-    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the linear map
-    can say the same. Dropout takes the same components from all tokens of a post (Gal & Ghahramani 2016,
-    https://arxiv.org/abs/1512.05287): dropped by each token, they would come back in the mean, and random
-    numbers for every token cost nearly as much as the map.
+    Encoders differ in scale, which the norm takes away; it has no weights of its own, since the
+    linear map can say the same. Dropout takes the same components from all tokens of a post (Gal &
+    Ghahramani 2016, https://arxiv.org/abs/1512.05287): dropped by each token, they would come back
+    in the mean, and random numbers for every token cost nearly as much as the map.
 
     Arguments:
         width_in: The encoder's width.
@@ -54,13 +56,14 @@ class Inlet(nn.Module):
         y: Tensor = self.map(x)
         if not self.training or self.dropout == 0:
             return y
+        # ones over the tokens' axes: dropout then draws one number a post and component
         one_a_post = y.new_ones(y.shape[0], *[1] * (y.ndim - 2), y.shape[-1])
         return y * functional.dropout(one_a_post, self.dropout)
 
 
 class TokenInlets(nn.Module):
-    """From features to patches and words of one width: modality dropout, inlets, a learned token for what is
-    missing.
+    """From features to patches and words of one width: modality dropout, inlets, a learned token
+    for what is missing.
 
     Arguments:
         widths: Widths of the features; pooled vectors are not used.
@@ -94,14 +97,17 @@ class TokenInlets(nn.Module):
         batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, text = batch.image, batch.text
         return (
-            self.no_image(self.image(_rows(image)).expand(len(image), -1, -1), image.mask, image.present),
-            self.no_text(self.text(_rows(text)).expand(len(text), -1, -1), text.mask, text.present),
+            self.no_image(
+                self.image(mapped_rows(image)).expand(len(image), -1, -1), image.mask, image.present
+            ),
+            self.no_text(self.text(mapped_rows(text)).expand(len(text), -1, -1), text.mask, text.present),
         )
 
 
-def _rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
-    # where no post has the modality, one row stands for all: what is mapped gives way to the learned token
-    # anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in every step
+def mapped_rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
+    """The tokens that an inlet maps: all posts', or one row where no post has the modality."""
+    # one row stands for all then: what is mapped gives way to the learned token anyway, and the inlet
+    # keeps its (zero) gradients, so that an optimizer treats it alike in every step
     return x.tokens if x.present.any() else x.tokens[:1]
 
 
@@ -112,8 +118,8 @@ class Pooler(nn.Module):
         widths: Widths of the modality's features.
         width: Width of the result.
         dropout: See `Inlet`.
-        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token states,
-            `both` adds the two.
+        source: `pooled` maps the encoder's pooled vector, `tokens` maps the attention-pooled token
+            states, `both` adds the two.
         input_norm: Whether features are normalized on the way in.
     """
 
@@ -144,6 +150,7 @@ class Pooler(nn.Module):
         if self.tokens is not None and self.attention is not None:
             short = trimmed(x)
             parts.append(self.tokens(self.attention(short.tokens, short.mask)))
+        # the linear maps have biases, so zeros would not stay zero by themselves
         return torch.stack(parts).sum(0) * x.present[:, None]
 
 

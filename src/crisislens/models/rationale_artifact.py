@@ -1,5 +1,5 @@
-"""A rationale model on disk, in the form of `models.saved`: everything above the text encoder, and beside it
-`adapter.safetensors`, the encoder's low-rank differences.
+"""A rationale model on disk, in the form of `models.saved`: everything above the text encoder, and
+beside it `adapter.safetensors`, the encoder's low-rank differences.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ _HEAD = "head.safetensors"
 
 
 class TransportConfig(Config):
-    """How words' evidence is carried to patches, see `nn.transport` and `models.rationale_transfer`."""
+    """How words' evidence is carried to patches, see `nn.transport` and
+    `models.rationale_transfer`.
+    """
 
     states: Literal["aligned", "mixed"] = "aligned"
     """Which joint states costs are taken of."""
@@ -47,7 +49,9 @@ class TransportConfig(Config):
     steps: int = Field(default=50, gt=0)
     """Its steps."""
     sink: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced transport."""
+    """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced
+    transport.
+    """
 
 
 class JointConfig(Config):
@@ -69,7 +73,9 @@ class RationaleModelConfig(Config):
     name: str
     version: str = "1"
     encoder: EncoderSpec
-    """The encoder that the text rationales are read with; option `adapter` is a file of this folder."""
+    """The encoder that the text rationales are read with; option `adapter` is a file of this
+    folder.
+    """
     classes: tuple[str, ...]
     """Classes of the auxiliary classifier."""
     hidden: int = Field(default=128, gt=0)
@@ -119,8 +125,8 @@ def save_rationalizer(
     Arguments:
         folder: Made where missing.
         model: The trained model, its encoder still adapted.
-        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None for one that
-            was not adapted.
+        adapter: What was trained in the encoder, `encoders.lora.lora_state(model.encoder)`; None
+            for one that was not adapted.
         config: What it is built from; the adapter is filled in.
         joint: The joint encoder, if there is one.
         card: The model card, Markdown.
@@ -132,6 +138,7 @@ def save_rationalizer(
             LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base),
         )
         options["adapter"] = _ADAPTER
+    # the encoder is had elsewhere; what was learned inside it is the adapter
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
     spec = EncoderSpec(name=config.encoder.name, options=options)
@@ -156,6 +163,7 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
     config, tensors = saved.config, saved.tensors()
     options = dict(config.encoder.options)
     if "adapter" in options:
+        # always the file of this folder, whatever a damaged configuration names
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
     text = TextRationalizer(
@@ -180,6 +188,7 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
     own = {name: x for name, x in module.state_dict().items() if not name.startswith("encoder.")}
     given = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    # before anything is copied: a model that is half another one would answer
     wrong = sorted(set(own) ^ set(given)) + [
         name for name, x in given.items() if name in own and x.shape != own[name].shape
     ]

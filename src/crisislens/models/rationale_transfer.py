@@ -1,22 +1,22 @@
-r"""Cross-modal transfer: evidence in words becomes heat on patches, without a parameter and without a labeled
-picture.
+r"""Cross-modal transfer: evidence in words becomes heat on patches, without a parameter and without
+a labeled picture.
 
-With joint states of words $e_j$ and patches $e_k$, costs $C_{kj} = 1 - \cos(e_k, e_j)$ and T their transport
-plan by IPOT (`nn.transport`),
+With joint states of words $e_j$ and patches $e_k$, costs $C_{kj} = 1 - \cos(e_k, e_j)$ and T their
+transport plan by IPOT (`nn.transport`),
 
 $$h_k = \max_{j\,:\,y'_j = 1} T_{kj}, \qquad \text{scaled to } [0, 1] \text{ over the picture}.$$
 
-Source: Nguyen, Rudra and Nejdl 2026, https://arxiv.org/abs/2603.18611, Eq. 2, as reported by secondary
-sources. In balanced transport every patch must send its mass to some word, everyday patches too; words that
-are no evidence take it up.
+Source: Nguyen, Rudra and Nejdl 2026, https://arxiv.org/abs/2603.18611, Eq. 2, as reported by
+secondary sources. In balanced transport every patch must send its mass to some word, everyday
+patches too; words that are no evidence take it up.
 
-Where nearly every word is evidence this says nothing: each patch's mass is the same, and all of it goes to
-evidence (measured: in collages such heat points away from the evidence).
+Where nearly every word is evidence this says nothing: each patch's mass is the same, and all of it
+goes to evidence (measured: in collages such heat points away from the evidence).
 
-Ours (`sink` > 0): one more column takes a share s of the patches' mass, so that words take up only the 1 − s
-that suits them best (after the dustbin of Sarlin et al. 2020, SuperGlue, https://arxiv.org/abs/1911.11763,
-Sec. 3.2; theirs is learned). What it costs to go there changes no plan, since every plan sends the same mass
-there.
+Ours (`sink` > 0): one more column takes a share s of the patches' mass, so that words take up only
+the 1 − s that suits them best (after the dustbin of Sarlin et al. 2020, SuperGlue,
+https://arxiv.org/abs/1911.11763, Sec. 3.2; theirs is learned). What it costs to go there changes no
+plan, since every plan sends the same mass there.
 """
 
 import torch
@@ -60,8 +60,8 @@ def transport_plan(
 def evidence_heat(
     states: JointStates, chosen: Bool[Tensor, "b t"], *, beta: float = 0.5, steps: int = 50, sink: float = 0.0
 ) -> Float[Tensor, "b p"]:
-    """The heat of each patch in [0, 1]; zero where a post has no evidence in words, no picture, or all
-    patches are alike.
+    """The heat of each patch in [0, 1]; zero where a post has no evidence in words, no picture, or
+    all patches are alike.
 
     Arguments:
         states: Joint states.

@@ -1,21 +1,21 @@
-"""The one form in which trained things are kept: `config.json`, `model.safetensors` and `README.md`, the
-card. Never pickle, never code.
+"""The one form in which trained things are kept: `config.json`, `model.safetensors` and
+`README.md`, the card. Never pickle, never code.
 
 `config.json` of format 2:
 
     {"format": 2, "kind": "classifier", "weights": {"model.safetensors": "<SHA-256>"}, ...}
 
-and the rest is the kind's own: `classifier` (`models.artifact`), `extractor` (`models.extractor_artifact`),
-`rationales` (`models.rationale_artifact`). A weight file that stands beside, such as an adapter of an
-encoder, is one that the configuration names, and is listed under `weights`, too. Every listed file is
-compared with its digest before a byte of it is used.
+and the rest is the kind's own: `classifier` (`models.artifact`), `extractor`
+(`models.extractor_artifact`), `rationales` (`models.rationale_artifact`). A weight file that stands
+beside, such as an adapter of an encoder, is one that the configuration names, and is listed under
+`weights`, too. Every listed file is compared with its digest before a byte of it is used.
 
-Each file is written atomically, the configuration last: a writer that is killed between two files leaves what
-is refused, never old weights under a new description.
+Each file is written atomically, the configuration last: a writer that is killed between two files
+leaves what is refused, never old weights under a new description.
 
-Format 1 is read as well: its classifiers and extractors hold one short fingerprint of their weights, or none,
-and extractors and rationale models call their weight file otherwise. What ships is held to the digests of
-`core.assets` whatever its format.
+Format 1 is read as well: its classifiers and extractors hold one short fingerprint of their
+weights, or none, and extractors and rationale models call their weight file otherwise. What ships
+is held to the digests of `core.assets` whatever its format.
 """
 
 import json
@@ -135,14 +135,15 @@ def write_saved(
         config: The kind's own configuration.
         tensors: The weights by name.
         card: The model card, Markdown.
-        dtype: What floats are stored as; float16 halves the file, and weights come back as float32 either
-            way.
+        dtype: What floats are stored as; float16 halves the file, and weights come back as float32
+            either way.
 
     Raises:
         ModelError: If a weight is not finite or too large for `dtype`.
     """
     kept = {name: _narrow(name, tensor, dtype) for name, tensor in tensors.items()}
     atomic_write(folder / WEIGHTS, save(kept))
+    # after the main weights and before the configuration: digests are of what stands on the disk
     own = config.model_dump(mode="json")
     files = [WEIGHTS, *_named_files(own, folder)]
     digests = {name: sha256_of_file(folder / name) for name in files}
@@ -158,7 +159,8 @@ def read_config(folder: Path, form: Form[C]) -> C:
     """The configuration alone; weights are not looked at.
 
     Raises:
-        ModelError: If a file is missing, or the configuration is damaged, of another kind or a newer format.
+        ModelError: If a file is missing, or the configuration is damaged, of another kind or a
+            newer format.
     """
     return _described(folder, form)[0]
 
@@ -167,15 +169,18 @@ def read_saved(folder: Path, form: Form[C]) -> Saved[C]:
     """Reads what `write_saved` wrote, and what earlier releases did.
 
     Raises:
-        ModelError: If a file is missing or damaged, of another kind or a newer format, or not the one that
-            the configuration names.
+        ModelError: If a file is missing or damaged, of another kind or a newer format, or not the
+            one that the configuration names.
     """
     config, weights, listed = _described(folder, form)
     marks = {}
+    # the main file first and each once; format 1 may not list it
     for name in dict.fromkeys((weights, *listed)):
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder} lacks {name}; fetch or train the {form.what} again")
+        # what ships is held to the package's own list, which nobody who edits the folder can edit
+        # along
         assets.verify(path)
         marks[name] = fingerprint_file(path)
         if listed.get(name) not in (None, marks[name], sha256_of_file(path)):
@@ -187,8 +192,8 @@ def read_saved(folder: Path, form: Form[C]) -> Saved[C]:
 
 
 def kind_of(folder: Path) -> str:
-    """What a folder holds: `classifier`, `extractor`, `rationales`, a kind of a newer crisislens, or an empty
-    string where nothing was saved. Damaged ones are told by what is left of them.
+    """What a folder holds: `classifier`, `extractor`, `rationales`, a kind of a newer crisislens,
+    or an empty string where nothing was saved. Damaged ones are told by what is left of them.
     """
     try:
         values = read_object(folder / CONFIG, advice="")
@@ -208,7 +213,9 @@ def _described(folder: Path, form: Form[C]) -> tuple[C, str, Mapping[str, str]]:
         )
     values = read_object(folder / CONFIG, advice=f"the {form.what} is damaged, {again}")
     own = {name: value for name, value in values.items() if name not in _HEADER}
+    # format 1 did not say so
     found = values.get("format", 1)
+    # `true` is an int to isinstance, and equal to 1
     if type(found) is not int or found < 1:
         raise ModelError(f"{folder / CONFIG} has no format that crisislens knows ({found!r:.60}); {again}")
     if found > FORMAT:
@@ -241,6 +248,7 @@ def _old_marks(values: Mapping[str, Any], weights: str) -> dict[str, str]:
     given = {weights: kept} if isinstance(kept, str) else kept
     if not isinstance(given, dict) or not all(isinstance(mark, str) for mark in given.values()):
         raise ConfigError(f"weights: fingerprints are expected (got {kept!r:.60})")
+    # a name with a folder in it would have us read, and name, files elsewhere
     if outside := [name for name in given if Path(name).name != name]:
         raise ConfigError(f"weights: {outside[0]!r:.60} is no file of this folder")
     return given
@@ -264,6 +272,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _narrow(name: str, tensor: Tensor, dtype: str) -> Tensor:
+    # safetensors writes memory as it lies, and a transposed view lies otherwise
     tensor = tensor.detach().cpu().contiguous()
     if not tensor.is_floating_point():
         return tensor

@@ -1,24 +1,26 @@
-r"""Shap-CA: text, image and generated context of a post, aligned by Shapley values and fused word by word.
+r"""Shap-CA: text, image and generated context of a post, aligned by Shapley values and fused word
+by word.
 
-The encoder $E$ reads the words $x$ and the context $c$ of the picture, each by itself (`separate`) or as one
-sequence (`joint`),
+The encoder $E$ reads the words $x$ and the context $c$ of the picture, each by itself (`separate`)
+or as one sequence (`joint`),
 
 $$H_t = E(x),\ H_c = E(c) \quad \text{or} \quad [H_t;\, H_c] = E([x;\, c]), \qquad V =
 E_\text{image}(\text{picture}),$$
 
-$t = \overline{H_t}$, $c = \overline{H_c}$ and $v = \overline{V}$ are means; `nn.alignment` compares them
-across the batch ($L_\text{align}$) and `nn.adaptive` fuses them within the post,
-$H = \operatorname{fuse}(H_t; H_c, V)$, which the heads of `models.extraction` read. The whole loss is
-$L = L_\text{task} + \lambda L_\text{align}$.
+$t = \overline{H_t}$, $c = \overline{H_c}$ and $v = \overline{V}$ are means; `nn.alignment` compares
+them across the batch ($L_\text{align}$) and `nn.adaptive` fuses them within the post,
+$H = \operatorname{fuse}(H_t; H_c, V)$, which the heads of `models.extraction` read. The whole loss
+is $L = L_\text{task} + \lambda L_\text{align}$.
 
-Source: Luo et al., 2024, https://arxiv.org/abs/2407.17854 (the paradigm, the four alignments, adaptive
-fusion, BERT over context and text, ViT or ResNet). What is ours: the forms that could not be read (see
-`nn.shapley`, `nn.contrast`, `nn.adaptive`); means as pooled vectors; the spelling that is added to the pieces
-of an uncased encoder, starting from nothing; and `separate`, where a text's vector has not seen its context,
-so that finding the right context is a task and not a given. `joint` is the paper's reading.
+Source: Luo et al., 2024, https://arxiv.org/abs/2407.17854 (the paradigm, the four alignments,
+adaptive fusion, BERT over context and text, ViT or ResNet). What is ours: the forms that could not
+be read (see `nn.shapley`, `nn.contrast`, `nn.adaptive`); means as pooled vectors; the spelling that
+is added to the pieces of an uncased encoder, starting from nothing; and `separate`, where a text's
+vector has not seen its context, so that finding the right context is a task and not a given.
+`joint` is the paper's reading.
 
-Predictions never depend on the batch: only $L_\text{align}$ looks across posts, and only training computes
-it.
+Predictions never depend on the batch: only $L_\text{align}$ looks across posts, and only training
+computes it.
 """
 
 from dataclasses import dataclass
@@ -43,8 +45,8 @@ class FusedWords:
     """b posts after fusion.
 
     Attributes:
-        states: Fused states $H$ of the text's pieces (and, where they stand behind it, the context's,
-            unfused).
+        states: Fused states $H$ of the text's pieces (and, where they stand behind it, the
+            context's, unfused).
         text: The mean of the text's states before fusion.
         context: The mean of the context's states, zero where there is none.
         image: The mean of the patches, zero where there is none.
@@ -64,13 +66,13 @@ class ShapCA(nn.Module):
     """The trunk under the heads: encoder, fusion and alignment.
 
     Arguments:
-        encoder: From word pieces, a mask and what is added to their embeddings to states and a mean, as
-            `encoders.language` has it.
+        encoder: From word pieces, a mask and what is added to their embeddings to states and a
+            mean, as `encoders.language` has it.
         width: Width $d$ of its states.
         embedding_width: Width of the embeddings that are added to; `width` where None.
         image_width: Width $e$ of the patches.
-        fusion: Whether words take from context and patches; without it they only meet the context in a
-            `joint` sequence.
+        fusion: Whether words take from context and patches; without it they only meet the context
+            in a `joint` sequence.
         heads: Heads of the fusion's attention.
         relevance: See `AdaptiveFusion`.
         alignment: The alignment of the batch, or None.
@@ -93,6 +95,7 @@ class ShapCA(nn.Module):
         super().__init__()
         self.encoder, self.image_encoder, self.alignment = encoder, image_encoder, alignment
         self.spelling = nn.Embedding(SHAPES, embedding_width or width)
+        # from nothing: the first step is that of the pretrained encoder
         nn.init.zeros_(self.spelling.weight)
         self.fusion = (
             AdaptiveFusion(width=width, image_width=image_width, heads=heads, relevance=relevance)
@@ -101,8 +104,8 @@ class ShapCA(nn.Module):
         )
 
     def train(self, mode: bool = True) -> "ShapCA":
-        """As usual, but batch norms of the image encoder keep the statistics they came with: a batch's own
-        would tie posts together.
+        """As usual, but batch norms of the image encoder keep the statistics they came with: a
+        batch's own would tie posts together.
         """
         super().train(mode)
         for module in self.image_encoder.modules() if self.image_encoder is not None else ():
@@ -118,6 +121,7 @@ class ShapCA(nn.Module):
         if self.image_encoder is not None and batch.pixels is not None:
             patches, _ = self.image_encoder(batch.pixels)
         patches = patches.masked_fill(~batch.image_mask[..., None], 0.0)
+        # before fusion, or finding a text's context would be finding what it was given
         text = masked_mean(states, batch.text_mask)
         if self.fusion is not None:
             states = self.fusion(states, batch.text_mask, context, context_mask, patches, batch.image_mask)
@@ -146,7 +150,9 @@ class ShapCA(nn.Module):
     def _context(
         self, batch: WordBatch, states: Float[Tensor, "b t d"]
     ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        """States of the contexts and which are real, from their own sequences or from behind the text."""
+        """States of the contexts and which are real, from their own sequences or from behind the
+        text.
+        """
         behind = batch.mask & ~batch.text_mask
         if bool(behind.any()):
             return states, behind

@@ -1,12 +1,13 @@
-r"""Stage 1 of cross-modal rationale transfer for text: a text encoder, the rationale head, and an auxiliary
-classifier of the text.
+r"""Stage 1 of cross-modal rationale transfer for text: a text encoder, the rationale head, and an
+auxiliary classifier of the text.
 
 $$\text{Loss} = \text{Loss}_l + \alpha\, \text{Loss}_r + \alpha_s\, \text{Loss}_s,$$
 
-cross entropy of the class, the loss of the words and the loss of the stretches (`nn.rationale_head`; the
-last one is ours, α_s = 0 leaves the paper's). Source: Nguyen, Rudra and Nejdl 2026,
-https://arxiv.org/abs/2603.18611, as reported by secondary sources: α = 0.09 there. Where we differ: the GRU
-reads words, not tokens; α is larger since rationales are what the model is for, and the class is the help.
+cross entropy of the class, the loss of the words and the loss of the stretches
+(`nn.rationale_head`; the last one is ours, α_s = 0 leaves the paper's). Source: Nguyen, Rudra and
+Nejdl 2026, https://arxiv.org/abs/2603.18611, as reported by secondary sources: α = 0.09 there.
+Where we differ: the GRU reads words, not tokens; α is larger since rationales are what the model is
+for, and the class is the help.
 """
 
 from typing import Literal, NamedTuple
@@ -92,9 +93,10 @@ class TextRationalizer(nn.Module):
 
         Arguments:
             batch: The texts.
-            encoded: What the encoder says of them, where it has been asked: token states (b t d) and pooled
-                vectors (b d).
+            encoded: What the encoder says of them, where it has been asked: token states (b t d)
+                and pooled vectors (b d).
         """
+        # the product has encoded equal texts together already
         states, pooled = encoded or self.encoder(batch.ids, batch.mask)
         words = word_states(states, batch.owner, batch.words.shape[1])
         return TextStates(
@@ -111,8 +113,8 @@ class TextRationalizer(nn.Module):
 
         Arguments:
             batch: Texts of at most `nn.rationale_head.MAX_WORDS` words.
-            decode: `stretch` is the stretch with the largest expected F1 and the probability of a word to lie
-                in any; `threshold` is the paper's $p_j > 0.5$ by each word alone.
+            decode: `stretch` is the stretch with the largest expected F1 and the probability of a
+                word to lie in any; `threshold` is the paper's $p_j > 0.5$ by each word alone.
             encoded: See `forward`.
         """
         found = self(batch, encoded)

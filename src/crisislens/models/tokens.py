@@ -1,25 +1,25 @@
-r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over [patches;
-tweet; caption] (differential).
+r"""Attention over all tokens of a post in one sequence: after guided gates (plain), or at once over
+[patches; tweet; caption] (differential).
 
-`guided_self`, row "Guided CA + Self Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
-with $z$ from `nn.guided.GuidedCrossAttention` and a learned vector of each modality in E:
+`guided_self`, row "Guided CA + Self Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165,
+Table 2, with $z$ from `nn.guided.GuidedCrossAttention` and a learned vector of each modality in E:
 
 $$Z = [\alpha_T \odot z_I\,;\ \alpha_I \odot z_T] + E, \qquad Z' = Z + \operatorname{Attn}(\operatorname{LN}
 Z), \qquad
   \ell = \operatorname{MLP}\big([\bar Z'_I\,;\ \bar Z'_T]\big).$$
 
-The paper names that row and does not define it; their code applies it to one vector, where it is a linear map
-(`nn.published`).
+The paper names that row and does not define it; their code applies it to one vector, where it is a
+linear map (`nn.published`).
 
-`token_differential` is OURS, no row of the paper: no gates, and differential attention where it can mean
-something,
+`token_differential` is OURS, no row of the paper: no gates, and differential attention where it can
+mean something,
 
 $$Z = [X_I\,;\ X_T\,;\ X_C] + E, \qquad Z \leftarrow Z + \operatorname{DiffAttn}_\ell(\operatorname{LN} Z),
 \qquad
   \ell = \operatorname{MLP}\big([\bar Z_I\,;\ \bar Z_T\,;\ \bar Z_C]\big),$$
 
-$X_I$ patches, $X_T$ words of the tweet, $X_C$ words of the caption, each encoded by itself; the mean over no
-caption is zero.
+$X_I$ patches, $X_T$ words of the tweet, $X_C$ words of the caption, each encoded by itself; the
+mean over no caption is zero.
 """
 
 import torch
@@ -94,8 +94,8 @@ class GuidedSelf(FusionModel):
 
 @MODELS.register("token_differential")
 class TokenDifferential(FusionModel):
-    """Differential attention over patches, words of the tweet and words of the caption in one sequence,
-    without gates.
+    """Differential attention over patches, words of the tweet and words of the caption in one
+    sequence, without gates.
 
     Arguments:
         widths: Widths of the features; pooled vectors are not used.
@@ -151,6 +151,7 @@ class TokenDifferential(FusionModel):
         mask = torch.cat([m for _, m in parts], dim=1)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             z = z + layer(norm(z), mask)
+        # each part has a mean of its own, so that a long caption does not drown the tweet
         pieces = torch.split(z, [x.shape[1] for x, _ in parts], dim=1)
         return self.head(
             torch.cat([masked_mean(y, m) for y, (_, m) in zip(pieces, parts, strict=True)], dim=-1)

@@ -1,5 +1,5 @@
-r"""The five DenseNet + ELECTRA rows of Table 2 as the authors' code computes them, for reproduction only:
-results depend on the batch.
+r"""The five DenseNet + ELECTRA rows of Table 2 as the authors' code computes them, for reproduction
+only: results depend on the batch.
 
 Over the masked halves $a = \alpha_T \odot z_I$ and $c = \alpha_I \odot z_T$ of
 `nn.published.PublishedVectorFusion`:
@@ -12,10 +12,10 @@ Over the masked halves $a = \alpha_T \odot z_I$ and $c = \alpha_I \odot z_T$ of
 | Cross Diff Attn | $\operatorname{DiffAttn}(c \to a)$, width 128 | query and key; everything that makes $c$ |
 | Guided CA + Diff Attn | $\operatorname{DiffAttn}([a; c])$, width 256 | query and key |
 
-then the head of the authors' code. With frozen features these run on any encoder's pooled vectors; in mode
-`finetune` both encoders are in the graph, as in the paper. Source: the code of Munia et al., 2025,
-https://arxiv.org/abs/2507.05165; see `nn.published` for what its descriptions leave open. Where a modality is
-missing (the original has no such posts) its vector is zero.
+then the head of the authors' code. With frozen features these run on any encoder's pooled vectors;
+in mode `finetune` both encoders are in the graph, as in the paper. Source: the code of Munia et
+al., 2025, https://arxiv.org/abs/2507.05165; see `nn.published` for what its descriptions leave
+open. Where a modality is missing (the original has no such posts) its vector is zero.
 """
 
 import torch
@@ -74,8 +74,8 @@ class _Vectors(FusionModel):
 
 @MODELS.register("vector_guided_published")
 class VectorGuidedPublished(_Vectors):
-    """Row "Guided CA" (the CrisisKAN recipe), DenseNet + ELECTRA code. Arguments and errors: `as_published`
-    must be true.
+    """Row "Guided CA" (the CrisisKAN recipe), DenseNet + ELECTRA code. Arguments and errors:
+    `as_published` must be true.
     """
 
     side, joined = 100, 200
@@ -83,7 +83,9 @@ class VectorGuidedPublished(_Vectors):
 
 @MODELS.register("vector_cross_published")
 class VectorCrossPublished(_Vectors):
-    """Row "Cross Attention": each half through a softmax over one key, that is a linear map of itself."""
+    """Row "Cross Attention": each half through a softmax over one key, that is a linear map of
+    itself.
+    """
 
     def __init__(self, *, widths: FeatureWidths, classes: int, as_published: bool = False) -> None:
         super().__init__(widths=widths, classes=classes, as_published=as_published)
@@ -110,8 +112,8 @@ class VectorGuidedSelfPublished(_Vectors):
 
 @MODELS.register("vector_cross_differential_published")
 class VectorCrossDifferentialPublished(_Vectors):
-    """Row "Cross Diff Attn": the text's half asks the image's, one key, so the text counts through its gate
-    on the image alone.
+    """Row "Cross Diff Attn": the text's half asks the image's, one key, so the text counts through
+    its gate on the image alone.
     """
 
     joined = 128

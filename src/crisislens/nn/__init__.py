@@ -1,3 +1,3 @@
-"""Mathematics: modules, losses and the one record that enters them. Knows no post, file, tokenizer or label
-name.
+"""Mathematics: modules, losses and the one record that enters them. Knows no post, file, tokenizer
+or label name.
 """

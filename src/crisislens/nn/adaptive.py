@@ -1,16 +1,17 @@
-r"""Adaptive fusion: each word takes from the context and the picture what its own gate lets through.
+r"""Adaptive fusion: each word takes from the context and the picture what its own gate lets
+through.
 
-With the words $H_t \in \mathbb{R}^{t \times d}$ of a post, its context's tokens $H_c$ and its patches $V$
-(projected to $d$),
+With the words $H_t \in \mathbb{R}^{t \times d}$ of a post, its context's tokens $H_c$ and its
+patches $V$ (projected to $d$),
 
 $$A = \operatorname{Attn}(Q = H_t,\ K = V = [H_c;\, V]), \qquad g = \sigma(W [H_t;\, A] + b), \qquad
   H = H_t + r\, g \odot A,$$
 
-token by token, where $r = \sigma(\gamma\, (\cos(c, t) - \delta))$ may scale by how much context and text have
-to do with each other (`relevance`), else $r = 1$. A post with neither context nor picture keeps $H = H_t$
-exactly. Shap-CA (Luo et al., 2024, https://arxiv.org/abs/2407.17854) has an "adaptive fusion module for
-selective cross-modal fusion"; its equations could not be had, so this is OUR reconstruction. The gate's bias
-starts at −2, so that training starts near the text alone.
+token by token, where $r = \sigma(\gamma\, (\cos(c, t) - \delta))$ may scale by how much context and
+text have to do with each other (`relevance`), else $r = 1$. A post with neither context nor picture
+keeps $H = H_t$ exactly. Shap-CA (Luo et al., 2024, https://arxiv.org/abs/2407.17854) has an
+"adaptive fusion module for selective cross-modal fusion"; its equations could not be had, so this
+is OUR reconstruction. The gate's bias starts at −2, so that training starts near the text alone.
 """
 
 import torch
@@ -32,8 +33,8 @@ class AdaptiveFusion(nn.Module):
         width: Width $d$ of the words' and the context's states.
         image_width: Width of the patches.
         heads: Heads of the attention; divides the width.
-        relevance: Whether what comes in is scaled by the relevance of the context; a post without one takes
-            its picture unscaled.
+        relevance: Whether what comes in is scaled by the relevance of the context; a post without
+            one takes its picture unscaled.
     """
 
     def __init__(self, *, width: int, image_width: int, heads: int = 4, relevance: bool = False) -> None:
@@ -42,6 +43,7 @@ class AdaptiveFusion(nn.Module):
         self.attention = MultiHeadAttention(width=width, heads=heads)
         self.gate = nn.Linear(2 * width, width)
         nn.init.constant_(self.gate.bias, _SHUT)
+        # from σ(4 (0 − 0.3)) = 0.23 for what has nothing in common to σ(4 (1 − 0.3)) = 0.94
         self.slope = nn.Parameter(torch.tensor(4.0)) if relevance else None
         self.offset = nn.Parameter(torch.tensor(0.3)) if relevance else None
 
@@ -64,6 +66,7 @@ class AdaptiveFusion(nn.Module):
             image: Patches as the image encoder gives them.
             image_mask: True where one is real; all false where a post has no picture.
         """
+        # one attention over both, so that a word can prefer either
         keys = torch.cat([context, self.patches(image)], dim=1)
         a: Float[Tensor, "b t d"] = self.attention(text, keys, torch.cat([context_mask, image_mask], dim=1))
         taken = torch.sigmoid(self.gate(torch.cat([text, a], dim=-1))) * a

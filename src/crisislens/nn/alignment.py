@@ -1,19 +1,20 @@
-r"""Alignment of texts, contexts and images in four directions, by Shapley values or, to see what these add,
-by InfoNCE.
+r"""Alignment of texts, contexts and images in four directions, by Shapley values or, to see what
+these add, by InfoNCE.
 
-Pooled vectors of the texts $t_j$, generated contexts $c_i$ and images $v_j$ of a batch are projected, scaled
-to length 1 and compared, $s^{ct}_{ij} = c_i \cdot t_j$, $s^{cv}_{ij} = c_i \cdot v_j$; then
+Pooled vectors of the texts $t_j$, generated contexts $c_i$ and images $v_j$ of a batch are
+projected, scaled to length 1 and compared, $s^{ct}_{ij} = c_i \cdot t_j$,
+$s^{cv}_{ij} = c_i \cdot v_j$; then
 
 $$L_\text{align} = \tfrac14 \big[L(s^{ct}) + L(s^{ct\top}) + L(s^{cv}) + L(s^{cv\top})\big],$$
 
-in the order context → text, text → context, context → image, image → context ("players → target"): $L$ is a
-loss of `contrast`, over the Shapley values of `shapley` or over the similarities themselves. A direction
-without two whole pairs counts nothing, and the mean goes over the others. Source: Luo et al., 2024 (Shap-CA),
-https://arxiv.org/abs/2407.17854, abstract and figure notes for the four losses; equal weights and projections
-are OURS.
+in the order context → text, text → context, context → image, image → context ("players → target"):
+$L$ is a loss of `contrast`, over the Shapley values of `shapley` or over the similarities
+themselves. A direction without two whole pairs counts nothing, and the mean goes over the others.
+Source: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, abstract and figure notes for
+the four losses; equal weights and projections are OURS.
 
-The loss does not depend on the order of the batch, also where it is estimated: permutations are drawn over
-the pairs sorted by their own similarity $s_{ii}$, not over their places.
+The loss does not depend on the order of the batch, also where it is estimated: permutations are
+drawn over the pairs sorted by their own similarity $s_{ii}$, not over their places.
 """
 
 import math
@@ -39,7 +40,8 @@ def _log(temperature: float, *, learned: bool) -> nn.Parameter:
 
 
 class Alignment(nn.Module):
-    """The loss that pulls each context towards its own text and image, away from the batch's others.
+    """The loss that pulls each context towards its own text and image, away from the batch's
+    others.
 
     Arguments:
         text_width: Width of the texts' pooled vectors; contexts come from the same encoder.
@@ -49,14 +51,14 @@ class Alignment(nn.Module):
         samples: Permutations a direction, M.
         expectation: How a coalition expects the similarity of its members.
         temperature: $\\tau$ of the softmax expectation, and of InfoNCE.
-        contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k of a
-            similarity.
-        learn_temperature: Whether the temperatures that the form has ($\\tau$; the softmax form also
-            $\\tau'$) are learned; they stay above 0.01.
+        contrast_temperature: $\\tau'$ of the softmax form over Shapley values, which are about 1/k
+            of a similarity.
+        learn_temperature: Whether the temperatures that the form has ($\\tau$; the softmax form
+            also $\\tau'$) are learned; they stay above 0.01.
 
     Raises:
-        ValueError: If a temperature is not above 0.01, there is no sample, or a temperature is to be learned
-            where the form has none.
+        ValueError: If a temperature is not above 0.01, there is no sample, or a temperature is to
+            be learned where the form has none.
     """
 
     def __init__(

@@ -1,14 +1,15 @@
-r"""Multi-head attention over the tokens of one post, safe where a post has none, and pooling of tokens into
-one vector.
+r"""Multi-head attention over the tokens of one post, safe where a post has none, and pooling of
+tokens into one vector.
 
-For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real tokens
-$M \subseteq \{1..m\}$ and each of h heads of width $e = d / h$,
+For queries $X \in \mathbb{R}^{n \times d}$, context $Y \in \mathbb{R}^{m \times d}$ with real
+tokens $M \subseteq \{1..m\}$ and each of h heads of width $e = d / h$,
 
 $$\operatorname{Attn}(X, Y)_i = \sum_{j \in M} \operatorname{softmax}_{j \in M}\big(q_i \cdot k_j /
 \sqrt{e}\big)\, v_j,$$
 
-zero where $M$ is empty. Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, Eq. 1; the norm stands
-before the attention as in Xiong et al. 2020, https://arxiv.org/abs/2002.04745. Attention never crosses posts.
+zero where $M$ is empty. Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, Eq. 1; the
+norm stands before the attention as in Xiong et al. 2020, https://arxiv.org/abs/2002.04745.
+Attention never crosses posts.
 """
 
 import math
@@ -33,7 +34,8 @@ class AttentionPooling(nn.Module):
     r"""A weighted mean of a post's real tokens,
     $\sum_j \operatorname{softmax}_j\big(w \cdot \operatorname{RMSNorm}(x_j)\big)\, x_j$.
 
-    The norm has no weights of its own and keeps an encoder's scale from deciding how sharp the softmax is.
+    The norm has no weights of its own and keeps an encoder's scale from deciding how sharp the
+    softmax is.
 
     Arguments:
         width: The token width $d$.
@@ -111,8 +113,8 @@ class MultiHeadAttention(nn.Module):
 
 
 class SelfAttentionBlock(nn.Module):
-    """Pre-norm self-attention with a residual, $X + \\operatorname{Attn}(\\operatorname{LN}(X))$; padding
-    stays as it came.
+    """Pre-norm self-attention with a residual, $X + \\operatorname{Attn}(\\operatorname{LN}(X))$;
+    padding stays as it came.
 
     Arguments:
         width: The token width $d$; a multiple of `heads`.

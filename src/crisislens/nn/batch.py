@@ -1,11 +1,11 @@
 """The one typed record in which posts meet mathematics.
 
-Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d width, h
-heads, c classes, k players, s samples. A batch holds for each modality the token states, which of them are
-real, a pooled vector and whether the modality is there.
+Axis alphabet of the whole project: b posts, t text tokens, p patches, n tokens of any modality, d
+width, h heads, c classes, k players, s samples. A batch holds for each modality the token states,
+which of them are real, a pooled vector and whether the modality is there.
 
-Rules that every maker keeps and every model may rely on: `mask` is false on padding; where `present` is false
-the mask is all false and tokens and pooled are zero; padding stands at the end.
+Rules that every maker keeps and every model may rely on: `mask` is false on padding; where
+`present` is false the mask is all false and tokens and pooled are zero; padding stands at the end.
 """
 
 from collections.abc import Sequence
@@ -53,9 +53,10 @@ class ModalityBatch:
         )
 
     def without(self, drop: Bool[Tensor, " b"]) -> "ModalityBatch":
-        """The same posts with the modality taken away where `drop` is true, exactly as if it had never been
-        there.
+        """The same posts with the modality taken away where `drop` is true, exactly as if it had
+        never been there.
         """
+        # zeros and a false mask, the rules of the record: a model cannot tell hidden from missing
         keep = ~drop
         return ModalityBatch(
             torch.where(keep[:, None, None], self.tokens, 0.0),
@@ -97,8 +98,8 @@ class ModalityBatch:
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """The features of b posts: text, image and (where a captioner ran) the caption, each a `ModalityBatch` of
-    equal b.
+    """The features of b posts: text, image and (where a captioner ran) the caption, each a
+    `ModalityBatch` of equal b.
     """
 
     text: ModalityBatch
@@ -106,6 +107,7 @@ class FeatureBatch:
     caption: ModalityBatch | None = None
 
     def __post_init__(self) -> None:
+        # a caption of another batch would otherwise be broadcast without a word
         sizes = {len(m) for m in self.modalities().values()}
         if len(sizes) != 1:
             raise ValueError(f"all modalities must hold the same number of posts, got {sorted(sizes)}")

@@ -1,4 +1,5 @@
-r"""Correlation-aware fusion and plain cross-attention: the layers that similarity guidance is compared with.
+r"""Correlation-aware fusion and plain cross-attention: the layers that similarity guidance is
+compared with.
 
 Correlation-aware, for patches $F_v$ and tokens $F_t$ of one post (Chen et al. 2022, MKGformer,
 https://arxiv.org/abs/2205.02357, its prefix-guided interaction and correlation-aware fusion):
@@ -10,9 +11,9 @@ $$S = F_t F_v^\top, \quad \operatorname{Agg} = \operatorname{softmax}(S)\, F_v, 
   F_t \leftarrow F_t + W_2\, a\big(W_1 F_t + W_3 \operatorname{Agg}\big), \qquad F_v \leftarrow F_v +
   \operatorname{FFN}(F_v).$$
 
-MKGformer puts these into the upper layers of BERT and ViT; here they stand on frozen features, with norms
-before each block, scores scaled by $1/\sqrt d$ over normalized features and GELU for $a$, so that only the
-fusion differs from its rivals. That much is ours.
+MKGformer puts these into the upper layers of BERT and ViT; here they stand on frozen features, with
+norms before each block, scores scaled by $1/\sqrt d$ over normalized features and GELU for $a$, so
+that only the fusion differs from its rivals. That much is ours.
 
 Plain cross-attention, per modality with the other's tokens $Y$ (as in LXMERT, Tan & Bansal 2019,
 https://arxiv.org/abs/1908.07490): $X \leftarrow X + \operatorname{Attn}(X, Y)$,
@@ -74,8 +75,8 @@ class CorrelationLayer(nn.Module):
 
 
 class CrossAttentionLayer(nn.Module):
-    """Cross-attention, self-attention and a feed-forward block for each modality, one layer. Arguments as of
-    `CorrelationLayer`.
+    """Cross-attention, self-attention and a feed-forward block for each modality, one layer.
+    Arguments as of `CorrelationLayer`.
     """
 
     def __init__(self, *, width: int, heads: int = 8, expansion: int = 4, dropout: float = 0.0) -> None:

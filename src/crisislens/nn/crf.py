@@ -1,20 +1,21 @@
 r"""A linear-chain conditional random field with tags and transitions that a scheme forbids.
 
-For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions $A \in \mathbb{R}^{c \times c}$,
-starts $a$ and ends $z$, a sequence of tags $y$ scores
+For emissions $e \in \mathbb{R}^{t \times c}$ of a sequence, transitions
+$A \in \mathbb{R}^{c \times c}$, starts $a$ and ends $z$, a sequence of tags $y$ scores
 
 $$s(y) = a_{y_1} + \sum_{j=1}^{t} e_{j y_j} + \sum_{j=2}^{t} A_{y_{j-1} y_j} + z_{y_t}, \qquad
   p(y) = \frac{\exp s(y)}{Z}, \quad Z = \sum_{y' \text{ allowed}} \exp s(y').$$
 
-$\log Z$ by the forward algorithm, the best sequence by Viterbi's, in log space. What a scheme forbids (an
-`I-PER` after an `O`) scores `FORBIDDEN`: it takes no part in $Z$ and is never decoded. The probability of a
-span, that is of the tags $y_{i:k}$ *and* of the entity ending there, is exact too: $Z$ over the sequences
-that agree with it, divided by $Z$.
+$\log Z$ by the forward algorithm, the best sequence by Viterbi's, in log space. What a scheme
+forbids (an `I-PER` after an `O`) scores `FORBIDDEN`: it takes no part in $Z$ and is never decoded.
+The probability of a span, that is of the tags $y_{i:k}$ *and* of the entity ending there, is exact
+too: $Z$ over the sequences that agree with it, divided by $Z$.
 
-Sources: Lafferty et al., 2001 (CRF); Lample et al., 2016, https://arxiv.org/abs/1603.01360, Sec. 2.2 (over a
-network's emissions); Culotta and McCallum, 2004, https://aclanthology.org/N04-4028 (confidence of a span by
-the constrained forward algorithm). Of the kept libraries the one that is maintained neither constrains nor
-gives spans their probability; hence this file, held against enumeration in the tests.
+Sources: Lafferty et al., 2001 (CRF); Lample et al., 2016, https://arxiv.org/abs/1603.01360, Sec.
+2.2 (over a network's emissions); Culotta and McCallum, 2004, https://aclanthology.org/N04-4028
+(confidence of a span by the constrained forward algorithm). Of the kept libraries the one that is
+maintained neither constrains nor gives spans their probability; hence this file, held against
+enumeration in the tests.
 """
 
 import torch
@@ -24,7 +25,9 @@ from torch import Tensor, nn
 __all__ = ["FORBIDDEN", "LinearChainCRF"]
 
 FORBIDDEN = -1e4
-"""The score of what is forbidden: finite, so that gradients stay numbers, and e to it is 0 in every float."""
+"""The score of what is forbidden: finite, so that gradients stay numbers, and e to it is 0 in every
+float.
+"""
 
 
 class LinearChainCRF(nn.Module):
@@ -69,8 +72,8 @@ class LinearChainCRF(nn.Module):
         Arguments:
             emissions: Scores of the tags.
             y: The tags; what stands on padding does not matter.
-            mask: True where a position is real; each row starts with a real one and padding stands at the
-                end.
+            mask: True where a position is real; each row starts with a real one and padding stands
+                at the end.
         """
         return self.score(emissions, y, mask) - self.log_partition(emissions, mask)
 
@@ -90,8 +93,8 @@ class LinearChainCRF(nn.Module):
     def log_partition(
         self, emissions: Float[Tensor, "b t c"], mask: Bool[Tensor, "b t"]
     ) -> Float[Tensor, " b"]:
-        r"""$\log Z$ by the forward algorithm, $\alpha_j = e_j + \log \sum \exp(\alpha_{j-1} + A)$. Arguments:
-        see `log_likelihood`.
+        r"""$\log Z$ by the forward algorithm, $\alpha_j = e_j + \log \sum \exp(\alpha_{j-1} + A)$.
+        Arguments: see `log_likelihood`.
         """
         starts, transitions, ends = self._scores()
         alpha = starts + emissions[:, 0]
@@ -127,15 +130,16 @@ class LinearChainCRF(nn.Module):
         inside: Bool[Tensor, "s t"],
         after: Bool[Tensor, " c"],
     ) -> Float[Tensor, " s"]:
-        r"""Log-probability of s spans: of their tags, and of a tag after each that does not go on with it.
+        r"""Log-probability of s spans: of their tags, and of a tag after each that does not go on
+        with it.
 
         Arguments:
             emissions: The scores of each span's sequence.
             mask: True where a position is real.
             y: The span's tags; elsewhere anything.
             inside: True at the positions of the span.
-            after: Tags that may stand after a span's end; padding and the end of the sequence are always
-                well.
+            after: Tags that may stand after a span's end; padding and the end of the sequence are
+                always well.
         """
         other = torch.arange(self.tags, device=y.device) != y[..., None]
         follows = torch.zeros_like(inside)

@@ -1,4 +1,5 @@
-r"""Differential attention: the difference of two softmax maps cancels what both attend to by accident.
+r"""Differential attention: the difference of two softmax maps cancels what both attend to by
+accident.
 
 For tokens $X \in \mathbb{R}^{n \times d}$ and each of h heads with two query and key maps of width
 $e = d / 2h$,
@@ -9,16 +10,17 @@ $$A_i = \operatorname{softmax}(Q_i K_i^\top / \sqrt{e}), \qquad
 $$\lambda = \exp(q_1 \cdot k_1) - \exp(q_2 \cdot k_2) + \lambda_0, \qquad \lambda_0 = 0.8 - 0.6\,
 e^{-0.3\,\ell}.$$
 
-Source: Ye et al., Differential Transformer, 2024, https://arxiv.org/abs/2410.05258, Eq. 1-3; used for crisis
-posts in Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 8-9.
+Source: Ye et al., Differential Transformer, 2024, https://arxiv.org/abs/2410.05258, Eq. 1-3; used
+for crisis posts in Munia et al., 2025, https://arxiv.org/abs/2507.05165, Eq. 8-9.
 
-`DifferentialAttention` is the form as designed: a real token sequence, bidirectional, λ per head. Munia et
-al. write λ as one learnable scalar.
+`DifferentialAttention` is the form as designed: a real token sequence, bidirectional, λ per head.
+Munia et al. write λ as one learnable scalar.
 
-`PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of length 1.
-Each softmax is then 1, so $A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to its ε and the sign
-of $1 - \lambda$: the layer is a per-head-normalized linear map, queries and keys get exactly zero gradient, λ
-nearly none, and no differential attention takes place. It exists to reproduce the published numbers.
+`PublishedDifferentialAttention` is what the authors' code computes: one fused vector, a sequence of
+length 1. Each softmax is then 1, so $A_1 - \lambda A_2 = 1 - \lambda$, which RMSNorm cancels up to
+its ε and the sign of $1 - \lambda$: the layer is a per-head-normalized linear map, queries and keys
+get exactly zero gradient, λ nearly none, and no differential attention takes place. It exists to
+reproduce the published numbers.
 """
 
 import math
@@ -74,8 +76,8 @@ class DifferentialAttention(nn.Module):
         return self.out(self.attend(x, mask)) * mask[..., None]
 
     def attend(self, x: Float[Tensor, "b n d"], mask: Bool[Tensor, "b n"]) -> Float[Tensor, "b n d"]:
-        """All heads side by side before the linear map `out`, for who pools tokens first; padding comes back
-        as anything finite.
+        """All heads side by side before the linear map `out`, for who pools tokens first; padding
+        comes back as anything finite.
         """
         q, k, v = rearrange(self.q_k_v(x), "b n (three h m) -> three b h n m", three=3, h=self.heads)
         q, k = (rearrange(z, "b h n (two e) -> b h two n e", two=2) for z in (q, k))
@@ -95,16 +97,19 @@ class DifferentialAttention(nn.Module):
         return rearrange(y, "b h n m -> b n (h m)")
 
     def lambda_(self) -> Float[Tensor, " h"]:
-        """The weight λ of the second map, per head; unitless, about $\\lambda_0$ at the start, unbounded."""
+        """The weight λ of the second map, per head; unitless, about $\\lambda_0$ at the start,
+        unbounded.
+        """
         q_1, k_1, q_2, k_2 = self.lambda_terms
         return (q_1 * k_1).sum(-1).exp() - (q_2 * k_2).sum(-1).exp() + self.lambda_0
 
 
 class PublishedDifferentialAttention(nn.Module):
-    """The authors' layer on one fused vector a post; see the module's head for why it attends to nothing.
+    """The authors' layer on one fused vector a post; see the module's head for why it attends to
+    nothing.
 
-    λ's four vectors are shared by all heads and $\\lambda_0$ is that of depth 1 (0.3555), as in the authors'
-    code.
+    λ's four vectors are shared by all heads and $\\lambda_0$ is that of depth 1 (0.3555), as in the
+    authors' code.
 
     Arguments:
         width: Width of the fused vector; a multiple of `2 * heads`.
@@ -122,8 +127,8 @@ class PublishedDifferentialAttention(nn.Module):
     def forward(
         self, z: Float[Tensor, "b d"], context: Float[Tensor, "b d"] | None = None
     ) -> Float[Tensor, "b d"]:
-        """The layer at sequence length 1, term by term as the code has it, so that its gradients are the
-        code's too.
+        """The layer at sequence length 1, term by term as the code has it, so that its gradients
+        are the code's too.
 
         Arguments:
             z: The vector that asks.

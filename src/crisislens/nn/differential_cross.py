@@ -1,16 +1,17 @@
-r"""Differential cross-attention: the tokens of one modality look at those of the other through the difference
-of two softmax maps.
+r"""Differential cross-attention: the tokens of one modality look at those of the other through the
+difference of two softmax maps.
 
-With queries from $X \in \mathbb{R}^{n \times d}$ and keys and values from $Y \in \mathbb{R}^{m \times d}$ of
-the same post, the letters of `nn.differential` and $M$ the real tokens of $Y$,
+With queries from $X \in \mathbb{R}^{n \times d}$ and keys and values from
+$Y \in \mathbb{R}^{m \times d}$ of the same post, the letters of `nn.differential` and $M$ the real
+tokens of $Y$,
 
 $$A_i = \operatorname{softmax}_M(Q_i(X)\, K_i(Y)^\top / \sqrt{e}), \qquad
   Z = (1 - \lambda_0)\,\operatorname{RMSNorm}\big((A_1 - \lambda A_2)\, V(Y)\big).$$
 
-Row "Cross Diff Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2. The paper gives no
-formula for that row; their code runs it between two vectors (see
-`nn.differential.PublishedDifferentialAttention`), where both softmaxes are 1. That tokens look at tokens is
-OURS.
+Row "Cross Diff Attn" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2. The paper
+gives no formula for that row; their code runs it between two vectors (see
+`nn.differential.PublishedDifferentialAttention`), where both softmaxes are 1. That tokens look at
+tokens is OURS.
 """
 
 import math

@@ -1,9 +1,11 @@
-r"""Grouping by length: sequences of similar length share a batch, so that a batch holds little padding.
+r"""Grouping by length: sequences of similar length share a batch, so that a batch holds little
+padding.
 
-Let $\pi$ be a random order of s sequences, b the size of a batch and w = 50. The order is cut into windows of
-$w b$ sequences, each window is sorted by length (stable, so that equal lengths keep their random order), and
-the windows are cut into batches. Windows keep batches random: sorting everything would put the same sequences
-together in every epoch. The caller draws the order, and permutes the batches afterwards.
+Let $\pi$ be a random order of s sequences, b the size of a batch and w = 50. The order is cut into
+windows of $w b$ sequences, each window is sorted by length (stable, so that equal lengths keep
+their random order), and the windows are cut into batches. Windows keep batches random: sorting
+everything would put the same sequences together in every epoch. The caller draws the order, and
+permutes the batches afterwards.
 """
 
 import numpy as np
@@ -28,8 +30,8 @@ def group_by_length(
         lengths: Length of each sequence, in tokens.
         order: All positions in a random order.
         size: Sequences a batch; the last batch may be smaller.
-        join_single: Whether a single sequence left over joins the batch before it. BatchNorm cannot learn
-            from one.
+        join_single: Whether a single sequence left over joins the batch before it. BatchNorm cannot
+            learn from one.
 
     Returns:
         The positions of each batch, window by window and from short to long inside a window.

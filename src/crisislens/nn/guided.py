@@ -1,7 +1,7 @@
 r"""Guided cross attention: each modality is masked by a gate that the other one computes.
 
-With $F_I \in \mathbb{R}^{p \times d}$ patches and $F_T \in \mathbb{R}^{t \times d}$ tokens of one post after
-self-attention within each modality (Eq. 4-5),
+With $F_I \in \mathbb{R}^{p \times d}$ patches and $F_T \in \mathbb{R}^{t \times d}$ tokens of one
+post after self-attention within each modality (Eq. 4-5),
 
 $$z_I = \operatorname{ReLU}(W_I f_I + b_I), \quad \alpha_I = \sigma(W'_I \bar f_I + b'_I), \qquad
   z_T = \operatorname{ReLU}(W_T f_T + b_T), \quad \alpha_T = \sigma(W'_T \bar f_T + b'_T),$$
@@ -12,13 +12,14 @@ where $\bar f$ is the mean of the modality's tokens. Source: Munia et al., 2025,
 https://arxiv.org/abs/2507.05165, Eq. 4-7, after Gupta et al. 2024, CrisisKAN,
 https://arxiv.org/abs/2401.06194.
 
-Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) does nothing:
-softmax over one key is 1. Its code instead mixes the samples of the batch (a B × B softmax), so that a post's
-result depends on its neighbors. `GuidedCrossAttention`, as designed, has real tokens: self-attention
-(multi-head, with projections and a residual, where Eq. 4 has none of them) runs over the patches and over the
-words of one post, gates come from the pooled modality, and the gated tokens are kept, so that what follows
-has a sequence to attend to. Eq. 7 prints the image's $W'_I$ and $b_I$ in the text's gate; we read it as a
-misprint, as the code has four independent maps.
+Where we differ. The paper has one vector a modality, on which its self-attention (Eq. 4) does
+nothing: softmax over one key is 1. Its code instead mixes the samples of the batch (a B × B
+softmax), so that a post's result depends on its neighbors. `GuidedCrossAttention`, as designed, has
+real tokens: self-attention (multi-head, with projections and a residual, where Eq. 4 has none of
+them) runs over the patches and over the words of one post, gates come from the pooled modality, and
+the gated tokens are kept, so that what follows has a sequence to attend to. Eq. 7 prints the
+image's $W'_I$ and $b_I$ in the text's gate; we read it as a misprint, as the code has four
+independent maps.
 
 `PublishedGuidedFusion` is the authors' code (CLIP variant): see its docstring.
 """
@@ -33,8 +34,8 @@ __all__ = ["GuidedCrossAttention", "PublishedGuidedFusion"]
 
 
 class GuidedCrossAttention(nn.Module):
-    """Self-attention within each modality of a post, then gating of each modality's tokens by the other's
-    pooled gate.
+    """Self-attention within each modality of a post, then gating of each modality's tokens by the
+    other's pooled gate.
 
     Arguments:
         width: The token width $d$ of both modalities.
@@ -58,15 +59,17 @@ class GuidedCrossAttention(nn.Module):
         text: Float[Tensor, "b t d"],
         text_mask: Bool[Tensor, "b t"],
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b t d"]]:
-        """The gated patches $\\alpha_T \\odot z_I$ and tokens $\\alpha_I \\odot z_T$, zero on padding.
+        """The gated patches $\\alpha_T \\odot z_I$ and tokens $\\alpha_I \\odot z_T$, zero on
+        padding.
 
         Arguments:
             image: Patches $F_I$ before self-attention.
-            image_mask: True where a patch is real. Of a post without any, $\\bar f_I = 0$ and the text's gate
-                is $\\sigma(b'_I)$.
+            image_mask: True where a patch is real. Of a post without any, $\\bar f_I = 0$ and the
+                text's gate is $\\sigma(b'_I)$.
             text: Tokens $F_T$ before self-attention.
             text_mask: True where a token is real, likewise.
         """
+        # crosswise: the text opens the gate of the patches, the picture that of the words
         f_i, f_t = self.mix_image(image, image_mask), self.mix_text(text, text_mask)
         alpha_i = torch.sigmoid(self.gate_image(masked_mean(f_i, image_mask)))[:, None]
         alpha_t = torch.sigmoid(self.gate_text(masked_mean(f_t, text_mask)))[:, None]
@@ -75,13 +78,14 @@ class GuidedCrossAttention(nn.Module):
 
 
 class PublishedGuidedFusion(nn.Module):
-    """Guided fusion as the authors' CLIP code computes it, from pooled vectors, up to the fused vector of
-    width `2 * width`.
+    """Guided fusion as the authors' CLIP code computes it, from pooled vectors, up to the fused
+    vector of width `2 * width`.
 
-    Pooled vectors before CLIP's projection go through trainable copies of the projections, ReLU and a linear
-    map to 768. The gates (and only they) see `softmax(F Fᵀ) F` over the **batch**: unscaled, so nearly the
-    identity, but a post's result depends on the posts beside it, on the batch size and on the number of
-    devices. Values come from the un-attended features through BatchNorm.
+    Pooled vectors before CLIP's projection go through trainable copies of the projections, ReLU and
+    a linear map to 768. The gates (and only they) see `softmax(F Fᵀ) F` over the **batch**:
+    unscaled, so nearly the identity, but a post's result depends on the posts beside it, on the
+    batch size and on the number of devices. Values come from the un-attended features through
+    BatchNorm.
 
     Arguments:
         image_pooled_width: Width of the image's pooled vector (768 for ViT-B/32).
@@ -129,4 +133,5 @@ class PublishedGuidedFusion(nn.Module):
 
 def _across_the_batch(f: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
     """`softmax(F Fᵀ) F` over the samples of the batch, as published."""
+    # rows are posts: this is where a result comes to depend on its neighbors
     return (f @ f.T).softmax(dim=-1) @ f

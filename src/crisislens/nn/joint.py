@@ -1,16 +1,18 @@
-r"""A compact joint encoder: the words of a text and the patches of a picture in one small transformer.
+r"""A compact joint encoder: the words of a text and the patches of a picture in one small
+transformer.
 
 $$a^t_j = \operatorname{In}_t(x_j), \quad a^i_k = \operatorname{In}_i(y_k), \qquad
   [g; e^t; e^i] = \operatorname{Blocks}\big([u; a^t + \tau_t; a^i + \tau_i]\big),$$
 
-with inlets In (LayerNorm and a linear map to one width d), a learned first token u, types τ, and n blocks
-$x \leftarrow x + \operatorname{Attn}(\operatorname{LN} x)$,
-$x \leftarrow x + \operatorname{MLP}(\operatorname{LN} x)$. Source of the single stream: ViLT (Kim et al.
-2021, https://arxiv.org/abs/2102.03334), which arXiv 2603.18611 builds on. Ours: pretrained towers stand
-below, so that two blocks are enough on a laptop; places are not encoded, since the towers' states know them.
+with inlets In (LayerNorm and a linear map to one width d), a learned first token u, types τ, and n
+blocks $x \leftarrow x + \operatorname{Attn}(\operatorname{LN} x)$,
+$x \leftarrow x + \operatorname{MLP}(\operatorname{LN} x)$. Source of the single stream: ViLT (Kim
+et al. 2021, https://arxiv.org/abs/2102.03334), which arXiv 2603.18611 builds on. Ours: pretrained
+towers stand below, so that two blocks are enough on a laptop; places are not encoded, since the
+towers' states know them.
 
-*Aligned* states a are unmixed: the cosine of a word and a patch is theirs alone, which the contrastive loss
-of `alignment_loss` teaches. *Mixed* states e have seen the whole post, as ViLT's.
+*Aligned* states a are unmixed: the cosine of a word and a patch is theirs alone, which the
+contrastive loss of `alignment_loss` teaches. *Mixed* states e have seen the whole post, as ViLT's.
 
 Similarity of b texts and b pictures, words looking for their best patch (Yao et al. 2021, FILIP,
 https://arxiv.org/abs/2111.07783, Eq. 4, text to image side):
@@ -133,6 +135,8 @@ class JointEncoder(nn.Module):
             image: States of patches.
             image_mask: True where one is real.
         """
+        # the mask after the dropout: an inlet has a bias, so padding would come out of it as
+        # something
         x = functional.dropout(self.inlet_text(text), self.dropout, self.training) * text_mask[..., None]
         y = functional.dropout(self.inlet_image(image), self.dropout, self.training) * image_mask[..., None]
         # states are zero on padding, so sums are over real ones; a post may lack words or a picture
@@ -152,12 +156,15 @@ class JointEncoder(nn.Module):
 
     def _enter(self, a: JointStates) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
         """The sequence that the blocks read: the first token, words, patches."""
+        # always real, so that attention has something to look at in a post without words or picture
         first = self.first.expand(len(a.text), 1, -1)
         x = torch.cat([first, a.text + self.types[0], a.image + self.types[1]], dim=1)
         return x, torch.cat([a.text_mask.new_ones(len(a.text), 1), a.text_mask, a.image_mask], dim=1)
 
     def attention_maps(self, a: JointStates) -> list[Float[Tensor, "b h n n"]]:
-        """The attention of every block over the first token, words and patches, from aligned states."""
+        """The attention of every block over the first token, words and patches, from aligned
+        states.
+        """
         x, mask = self._enter(a)
         maps = []
         for block in self.blocks:
@@ -176,7 +183,9 @@ class JointEncoder(nn.Module):
 
 
 def alignment_scores(a: JointStates) -> Float[Tensor, "b b"]:
-    """The similarity s of every text with every picture, in [−1, 1]; zero where one of them is missing."""
+    """The similarity s of every text with every picture, in [−1, 1]; zero where one of them is
+    missing.
+    """
     x, y = functional.normalize(a.text, dim=-1), functional.normalize(a.image, dim=-1)
     cosine = einsum(x, y, "m j d, n k d -> m n j k")
     # no patch is less alike than −1, so padding is never a word's best one
@@ -197,6 +206,7 @@ def alignment_loss(
         temperature: θ.
     """
     same = groups[:, None] == groups[None, :]
+    # a pair stays its own positive, whatever its group
     same.fill_diagonal_(False)
     logits = (scores / temperature).masked_fill(same, torch.finfo(scores.dtype).min)
     target = torch.arange(len(scores), device=scores.device)

@@ -5,25 +5,25 @@ $$L = \frac{\sum_i w_{y_i}\, (1 - p_{i y_i})^{\phi} \operatorname{CE}_\epsilon(\
 \qquad
   \operatorname{CE}_\epsilon(\ell, y) = -(1 - \epsilon) \log p_y - \frac{\epsilon}{c} \sum_k \log p_k,$$
 
-with class weights $w_k \propto n_k^{-\gamma}$ of mean 1 over the s training posts, $n_k$ of which have class
-k.
+with class weights $w_k \propto n_k^{-\gamma}$ of mean 1 over the s training posts, $n_k$ of which
+have class k.
 
-- γ (`Balance`): 0 leaves the classes as they come (the paper's loss), ½ is a compromise, 1 gives every class
-  the same weight.
+- γ (`Balance`): 0 leaves the classes as they come (the paper's loss), ½ is a compromise, 1 gives
+  every class the same weight.
 - ε: label smoothing (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567, Sec. 7).
-- φ: focusing on posts that are still wrong (Lin et al. 2017, https://arxiv.org/abs/1708.02002, Eq. 4); 0 is
-  plain cross entropy.
+- φ: focusing on posts that are still wrong (Lin et al. 2017, https://arxiv.org/abs/1708.02002, Eq.
+  4); 0 is plain cross entropy.
 
-`torch.nn.functional.cross_entropy` differs where weights and smoothing meet: it weighs each smoothed class by
-its own weight, so that the loss of a frequent class is raised by rare ones.
+`torch.nn.functional.cross_entropy` differs where weights and smoothing meet: it weighs each
+smoothed class by its own weight, so that the loss of a frequent class is raised by rare ones.
 
-For ordered classes (damage severity) `ordinal_distance` is the squared earth mover's distance between p and
-the true class,
+For ordered classes (damage severity) `ordinal_distance` is the squared earth mover's distance
+between p and the true class,
 
 $$D = \frac{1}{s} \sum_i \frac{1}{c - 1} \sum_{k=1}^{c-1} \Big(\sum_{j \leq k} p_{ij} - 1[y_i \leq k]\Big)^2$$
 
-(after Hou et al. 2016, https://arxiv.org/abs/1611.05916, for classes at equal distances): severe taken for
-none costs more than severe taken for mild. It is added to L with a weight of choice.
+(after Hou et al. 2016, https://arxiv.org/abs/1611.05916, for classes at equal distances): severe
+taken for none costs more than severe taken for mild. It is added to L with a weight of choice.
 """
 
 from typing import Literal
@@ -39,8 +39,8 @@ _EXPONENT: dict[Balance, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
 
 
 def class_weights(labels: Int[Tensor, " s"], classes: int, balance: Balance) -> Float[Tensor, " c"]:
-    """Class weights $w_k$ whose mean over the posts is 1; a class without posts gets the weight of one with a
-    single post.
+    """Class weights $w_k$ whose mean over the posts is 1; a class without posts gets the weight of
+    one with a single post.
 
     Arguments:
         labels: The class of each training post.
@@ -90,8 +90,8 @@ def cross_entropy(
 
 
 def ordinal_distance(logits: Float[Tensor, "b c"], labels: Int[Tensor, " b"]) -> Float[Tensor, ""]:
-    """The distance D in [0, 1] between the predicted distribution and the true class, for classes in their
-    order.
+    """The distance D in [0, 1] between the predicted distribution and the true class, for classes
+    in their order.
 
     Arguments:
         logits: Logits of b posts over at least two classes.

@@ -1,10 +1,11 @@
-r"""Missing modalities: a learned token stands for what is not there, and training hides modalities so that
-the model learns to do without.
+r"""Missing modalities: a learned token stands for what is not there, and training hides modalities
+so that the model learns to do without.
 
-For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is present nothing
-changes. In training a post that has both loses one with probability ρ, text or image with equal chance, never
-both, decided for each post by itself (modality dropout, after Neverova et al. 2016, ModDrop,
-https://arxiv.org/abs/1501.00102, which drops every modality by itself).
+For a post whose modality m is absent the sequence becomes the single token $u_m$; where it is
+present nothing changes. In training a post that has both loses one with probability ρ, text or
+image with equal chance, never both, decided for each post by itself (modality dropout, after
+Neverova et al. 2016, ModDrop, https://arxiv.org/abs/1501.00102, which drops every modality by
+itself).
 """
 
 import torch
@@ -69,7 +70,9 @@ class ModalityDropout(nn.Module):
         """
         if not self.training or self.rate == 0:
             return batch
+        # one number decides both, so that a post never loses both
         chance = torch.rand(len(batch), device=batch.text.present.device)
+        # a post that has one modality keeps it: hidden, it would have nothing left to learn from
         both = batch.text.present & batch.image.present
         hide_text, hide_image = (
             both & (chance < self.rate / 2),

@@ -1,18 +1,18 @@
 r"""The rationale head: which words of a text are evidence.
 
-Word states $x_1 \dots x_w$ go through a bidirectional GRU to $g_1 \dots g_w$, and each word has a probability
-of its own,
+Word states $x_1 \dots x_w$ go through a bidirectional GRU to $g_1 \dots g_w$, and each word has a
+probability of its own,
 
 $$p_j = \sigma(t_j), \qquad t_j = a \cdot g_j + a_0, \qquad
   L_r = \frac{1}{w} \sum_j \Big(\frac{w}{2\, w_j}\Big)^{\gamma} \operatorname{BCE}(y_j, p_j),$$
 
-with $w_j$ the number of words of word j's class (evidence or not) in its text. With γ = 1 this is the
-class-balanced loss of arXiv 2603.18611, Eq. 1, as reported by secondary sources, up to a factor of 2w that
-their α absorbs (their code sums over words). GRU → sigmoid with $y'_j = 1[p_j > 0.5]$ is their head
-(`decode: threshold`).
+with $w_j$ the number of words of word j's class (evidence or not) in its text. With γ = 1 this is
+the class-balanced loss of arXiv 2603.18611, Eq. 1, as reported by secondary sources, up to a factor
+of 2w that their α absorbs (their code sums over words). GRU → sigmoid with $y'_j = 1[p_j > 0.5]$ is
+their head (`decode: threshold`).
 
-Ours: people mark stretches, not words (97 % of the tweets of Nepal 2015 have exactly one). So the head also
-scores each stretch $(i, j)$,
+Ours: people mark stretches, not words (97 % of the tweets of Nepal 2015 have exactly one). So the
+head also scores each stretch $(i, j)$,
 
 $$s_{ij} = \tfrac{1}{\sqrt e}\, q_i \cdot k_j + u_i + v_j + \lambda \sum_{m = i}^{j} t_m, \qquad P(i, j)
 \propto e^{s_{ij}},\ i \leq j,$$
@@ -24,9 +24,9 @@ $$(\hat i, \hat j) = \operatorname*{argmax}_{i, j} \sum_{k \leq l} P(k, l)\, F_1
   F_1(a, b) = \frac{2\,|a \cap b|}{|a| + |b|},$$
 
 which is exact for w words by one table of overlaps (minimum Bayes risk; Kumar and Byrne 2004,
-https://aclanthology.org/N04-1022). A text with several marked stretches teaches $-\frac{1}{m} \sum \log P$
-over its m stretches. The GRU runs over words in their order, each text by itself; predecessors' code recurs
-over the batch axis, which mixes texts.
+https://aclanthology.org/N04-1022). A text with several marked stretches teaches
+$-\frac{1}{m} \sum \log P$ over its m stretches. The GRU runs over words in their order, each text
+by itself; predecessors' code recurs over the batch axis, which mixes texts.
 """
 
 import math
@@ -52,7 +52,8 @@ __all__ = [
 ]
 
 MAX_WORDS = 32
-"""Words that are looked at together; more make the table of overlaps large, and no tweet has more."""
+"""Words that are looked at together; more make the table of overlaps large, and no tweet has more.
+"""
 
 
 class WordScores(NamedTuple):
@@ -152,7 +153,8 @@ def rationale_loss(
     Arguments:
         scores: Of the head.
         y: 1 where a word is evidence.
-        stretches: For each text a distribution over its marked stretches; all zero where nobody marked one.
+        stretches: For each text a distribution over its marked stretches; all zero where nobody
+            marked one.
         mask: True where a word is real.
         balance: The exponent γ of the class weights in [0, 1].
     """
@@ -181,8 +183,8 @@ def word_marginals(posterior: Float[Tensor, "b w w"]) -> Float[Tensor, "b w"]:
 
 
 def best_stretch(posterior: Float[Tensor, "b w w"], mask: Bool[Tensor, "b w"]) -> Bool[Tensor, "b w"]:
-    """The words of the stretch with the largest expected F1; none for a text without words. The first of
-    equal ones wins.
+    """The words of the stretch with the largest expected F1; none for a text without words. The
+    first of equal ones wins.
 
     Arguments:
         posterior: The probability P of each stretch.

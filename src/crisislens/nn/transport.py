@@ -1,13 +1,13 @@
-r"""Optimal transport between the tokens of a text and the patches of a picture by the inexact proximal point
-method (IPOT).
+r"""Optimal transport between the tokens of a text and the patches of a picture by the inexact
+proximal point method (IPOT).
 
-Between p patches and t tokens with costs $C \in \mathbb{R}^{p \times t}$ and uniform masses over the real
-ones, $\mu$ and $\nu$,
+Between p patches and t tokens with costs $C \in \mathbb{R}^{p \times t}$ and uniform masses over
+the real ones, $\mu$ and $\nu$,
 
 $$T^\star = \operatorname*{argmin}_{T \geq 0,\ T 1 = \mu,\ T^\top 1 = \nu} \langle C, T \rangle .$$
 
-The proximal point method solves a sequence of entropic problems, each regularized towards the last plan
-instead of towards $\mu\nu^\top$,
+The proximal point method solves a sequence of entropic problems, each regularized towards the last
+plan instead of towards $\mu\nu^\top$,
 
 $$T^{(s+1)} = \operatorname*{argmin}_{T} \langle C, T \rangle + \beta\, D_{\mathrm{KL}}(T \,\|\, T^{(s)}),$$
 
@@ -16,14 +16,15 @@ and IPOT does only k Sinkhorn steps for each of them. With $A = e^{-C / \beta}$:
 $$Q = A \odot T, \quad \delta = \mu \oslash (Q \sigma), \quad \sigma = \nu \oslash (Q^\top \delta), \quad
   T = \operatorname{diag}(\delta)\, Q\, \operatorname{diag}(\sigma).$$
 
-It converges to $T^\star$ itself for every $\beta$; plain Sinkhorn, which keeps $Q = A$, converges to a
-blurred plan that $\beta$ decides. After each step the column masses hold exactly, the row masses in the
-limit.
+It converges to $T^\star$ itself for every $\beta$; plain Sinkhorn, which keeps $Q = A$, converges
+to a blurred plan that $\beta$ decides. After each step the column masses hold exactly, the row
+masses in the limit.
 
 Source: Xie et al., A Fast Proximal Point Method for Computing Exact Wasserstein Distance, UAI 2020,
 https://arxiv.org/abs/1802.04307, Alg. 1. As in the word-patch alignment of ViLT (Kim et al. 2021,
-https://arxiv.org/abs/2102.03334), $C = 1 - \cos$, $\beta = 0.5$, 50 steps. Where we differ: everything is
-done in logarithms ($e^{-C/\beta}$ underflows for small β, and Q over many steps for every β).
+https://arxiv.org/abs/2102.03334), $C = 1 - \cos$, $\beta = 0.5$, 50 steps. Where we differ:
+everything is done in logarithms ($e^{-C/\beta}$ underflows for small β, and Q over many steps for
+every β).
 
 Heat of a picture, arXiv 2603.18611, Eq. 2 as reported by secondary sources:
 $h_k = \max_{j\,:\,y'_j = 1} T_{kj}$ over the rationale tokens.
@@ -60,15 +61,15 @@ def ipot(
 ) -> Float[Tensor, "b p t"]:
     """The transport plans of b problems of different sizes; differentiable in the cost.
 
-    Each plan has mass 1 over its real rows and columns and exact zeros elsewhere; where a side has none, it
-    is zero. A problem's plan does not depend on its neighbors or on padding.
+    Each plan has mass 1 over its real rows and columns and exact zeros elsewhere; where a side has
+    none, it is zero. A problem's plan does not depend on its neighbors or on padding.
 
     Arguments:
         cost: Costs; those of padding are not looked at, but must be finite.
         rows: True where a row is real.
         columns: True where a column is real.
-        mass: Masses of the columns, which add up to 1 over real ones, each positive there; uniform where
-            None.
+        mass: Masses of the columns, which add up to 1 over real ones, each positive there; uniform
+            where None.
         beta: The step size β of the proximal point method; small ones converge in fewer steps.
         steps: Proximal steps.
         inner: Sinkhorn steps k within each.
@@ -109,8 +110,8 @@ def _log_uniform(mask: Bool[Tensor, "b n"], like: Tensor) -> Float[Tensor, "b n"
 
 
 def rationale_heat(plan: Float[Tensor, "b p t"], chosen: Bool[Tensor, "b t"]) -> Float[Tensor, "b p"]:
-    """The heat $h_k$ of each patch: the most mass that it exchanges with any rationale token; zero where
-    there is none.
+    """The heat $h_k$ of each patch: the most mass that it exchanges with any rationale token; zero
+    where there is none.
 
     Arguments:
         plan: Transport plans.
@@ -120,7 +121,9 @@ def rationale_heat(plan: Float[Tensor, "b p t"], chosen: Bool[Tensor, "b t"]) ->
 
 
 def unit_range(heat: Float[Tensor, "b p"], mask: Bool[Tensor, "b p"]) -> Float[Tensor, "b p"]:
-    """Heat scaled to [0, 1] over each picture's real patches; zero where all are equal, and on padding."""
+    """Heat scaled to [0, 1] over each picture's real patches; zero where all are equal, and on
+    padding.
+    """
     low = torch.where(mask, heat, math.inf).amin(1, keepdim=True)
     high = torch.where(mask, heat, -math.inf).amax(1, keepdim=True)
     spread = high - low

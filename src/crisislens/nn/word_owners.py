@@ -1,4 +1,6 @@
-"""Texts as tokens that know their word: what a rationale model reads. Axes: b texts, t tokens, w words."""
+"""Texts as tokens that know their word: what a rationale model reads. Axes: b texts, t tokens, w
+words.
+"""
 
 from dataclasses import dataclass
 

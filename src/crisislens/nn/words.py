@@ -1,9 +1,9 @@
-"""Words of b posts with the word pieces that they are made of: what an encoder inside the graph reads, and
-what marks a span.
+"""Words of b posts with the word pieces that they are made of: what an encoder inside the graph
+reads, and what marks a span.
 
-Beside the axes of `nn.batch`: w words, t word pieces of the text, n word pieces of the context. Rules: masks
-are false on padding, which stands at the end; every post has at least one word; `context_mask` and
-`image_mask` are all false where a post has neither.
+Beside the axes of `nn.batch`: w words, t word pieces of the text, n word pieces of the context.
+Rules: masks are false on padding, which stands at the end; every post has at least one word;
+`context_mask` and `image_mask` are all false where a post has neither.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ class WordBatch:
     """b posts on their way into an encoder.
 
     Attributes:
-        ids: Word pieces of the text, special ones included, and of the context where both are read as one
-            sequence.
+        ids: Word pieces of the text, special ones included, and of the context where both are read
+            as one sequence.
         mask: True where one is real.
-        text_mask: True where a piece is real and belongs to the text; the others are a context that stands
-            behind it.
+        text_mask: True where a piece is real and belongs to the text; the others are a context that
+            stands behind it.
         shapes: How the word of each piece is spelled, 0 to `SHAPES` − 1.
         starts: For each word the place of its first piece.
         word_mask: True where a word is real.
@@ -36,9 +36,10 @@ class WordBatch:
         context_mask: True where one is real.
         image: Patches of the picture, zeros on padding.
         image_mask: True where a patch is real.
-        ends: The places of the markers that open the head and the tail; 0 columns where no pair is asked for.
-        pixels: The picture itself, for an image encoder inside the graph; None where `image` holds patches
-            already.
+        ends: The places of the markers that open the head and the tail; 0 columns where no pair is
+            asked for.
+        pixels: The picture itself, for an image encoder inside the graph; None where `image` holds
+            patches already.
     """
 
     ids: Int[Tensor, "b t"]

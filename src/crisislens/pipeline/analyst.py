@@ -7,7 +7,7 @@ which the rounding of the output (four digits) nearly always hides. Pictures are
 only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,8 +28,10 @@ from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.heads import head_logits
+from crisislens.pipeline.heard import heard_of
 from crisislens.pipeline.joining import find_bundle
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
+from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
 from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
@@ -181,7 +183,8 @@ class Analyst:
             posts: Any number; memory grows with it, so feed long sources in chunks (`pipeline.batch` does).
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
-        encoded, logits = self._read(posts)
+        heard = [heard_of(post) for post in posts]
+        encoded, chosen = self._look([one.post for one in heard])
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -191,7 +194,11 @@ class Analyst:
             analyzed_at=analyzed_at,
             annotators=self._added_by,
         )
-        extras = annotate(self.annotators, posts, encoded)
+        shown = [
+            post.model_copy(update={"image": choice.photo, "more_images": ()}) if choice.photo else post
+            for post, choice in zip(posts, chosen, strict=True)
+        ]
+        extras = annotate(self.annotators, shown, encoded)
         # in a crisis half of the posts repeat another one
         texts = {text: text_signature(text) for text in dict.fromkeys(encoded.texts)}
         languages = {
@@ -202,13 +209,12 @@ class Analyst:
         for i, post in enumerate(posts):
             signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
-            answers = {name: rows[i] for name, rows in logits.items()}
             assessment = self._assessment(
                 post,
-                encoded.features[i],
-                (*post.remarks, *encoded.notes[i], *remarks),
+                heard[i].post.doubt,
+                chosen[i],
+                (*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 languages[encoded.texts[i], post.lang],
-                answers,
                 provenance,
             )
             found.append(
@@ -239,12 +245,7 @@ class Analyst:
                 parts.append(post if same else post.model_copy(update={"text": part}))
                 owner.append(i)
         encoded = self.encoder.encode(parts)
-        logits = head_logits(
-            {name: loaded.model for name, loaded in self.models.items()},
-            encoded.features,
-            self._widths,
-            given=self._given,
-        )
+        logits = self._logits(encoded.features)
         if len(parts) == len(posts):
             return encoded, logits
         rows = self._most_urgent(owner, logits)
@@ -275,20 +276,37 @@ class Analyst:
                 best[i] = (u, row)
         return [best[i][1] for i in range(len(best))]
 
-    def _assessment(
+    def _look(self, posts: Sequence[Post]) -> tuple[EncodedPosts, list[PhotoChoice]]:
+        """Features and answers of posts, of several photos with the most telling one."""
+        encoded, logits = self._read([without_choice(post) for post in posts])
+        chosen = choose_photos(
+            posts,
+            encoded,
+            _by_post(logits, len(posts)),
+            encoder=self.encoder,
+            answer=lambda features: _by_post(self._logits(features), len(features)),
+            urgency=lambda features, row: urgency(self._judged(features, row), self._spaces),
+        )
+        notes = [(*said, *choice.notes) for said, choice in zip(encoded.notes, chosen, strict=True)]
+        features = [choice.features for choice in chosen]
+        return EncodedPosts(features, notes, encoded.texts, encoded.encoders), chosen
+
+    def _logits(self, features: Sequence[PostFeatures]) -> dict[str, NDArray[np.float32]]:
+        models = {name: loaded.model for name, loaded in self.models.items()}
+        return head_logits(models, features, self._widths, given=self._given)
+
+    def _judged(
         self,
-        post: Post,
         features: PostFeatures,
-        notes: tuple[str, ...],
-        readable: Readable,
-        logits: dict[str, NDArray[np.float32]],
-        provenance: Provenance,
-    ) -> Assessment:
-        """What the tasks' models say of one post."""
-        config = self.bundle.config
+        logits: Mapping[str, NDArray[np.float32]],
+        *,
+        unread: str | None = None,
+        doubt: str | None = None,
+    ) -> dict[str, TaskAssessment]:
+        """Each task's answer for one post, from its evidence."""
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
         tasks: dict[str, TaskAssessment] = {}
-        for name, task in config.tasks.items():
+        for name, task in self.bundle.config.tasks.items():
             given = self._given[name]
             tasks[name] = judge(
                 logits[name],
@@ -297,9 +315,24 @@ class Analyst:
                 evidence=evidence_kind(
                     text=has_text and "text" in given, image=has_image and "image" in given
                 ),
-                unread=readable.unread,
-                doubt=post.doubt,
+                unread=unread,
+                doubt=doubt,
             )
+        return tasks
+
+    def _assessment(
+        self,
+        post: Post,
+        doubt: str | None,
+        chosen: PhotoChoice,
+        notes: tuple[str, ...],
+        readable: Readable,
+        provenance: Provenance,
+    ) -> Assessment:
+        """What the tasks' models say of one post."""
+        config, features = self.bundle.config, chosen.features
+        has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
+        tasks = self._judged(features, chosen.logits, unread=readable.unread, doubt=doubt)
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -307,6 +340,7 @@ class Analyst:
             notes=notes,
             language=readable.language,
             unread=readable.unread if has_text else None,
+            photo=chosen.photo.path if chosen.photo else None,
             tasks=tasks,
             urgency=urgency(
                 tasks,
@@ -316,6 +350,11 @@ class Analyst:
             ),
             provenance=provenance,
         )
+
+
+def _by_post(logits: Mapping[str, NDArray[np.float32]], count: int) -> list[dict[str, NDArray[np.float32]]]:
+    """Rows of logits, one a post."""
+    return [{name: rows[i] for name, rows in logits.items()} for i in range(count)]
 
 
 def _window_note(windows: Windows) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ ANNOTATORS: Registry[Callable[[], Annotator]] = Registry(
     },
 )
 DEFAULT_ANNOTATORS: tuple[str, ...] = ("places", "place_types")
-_OF_THE_TASKS = frozenset({"post", "modalities", "language", "tasks", "urgency", "provenance"})
+_OF_THE_TASKS = frozenset({"post", "modalities", "language", "photo", "tasks", "urgency", "provenance"})
 _FAILED = " could not be found for this post: "
 _NOTE_CHARACTERS = 300
 

@@ -3,12 +3,12 @@ however often it was killed. The engine is that of `crisislens.runs`; here stand
 become.
 
 A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY
-is its fingerprint, so that a chunk of another run is never taken for one of this; each finished chunk is a
-pair of atomic files, the records and what the search for duplicates needs (`runs.ledger.ChunkFiles`). One
-thread works on each chunk and as many chunks are in work as there are cores: that fills them better than many
-threads on one small matrix product, and the numbers do not depend on how many there are. When all chunks are
-there, near-duplicates are clustered, and one pass over the records fills `assessments.jsonl`, `failed.jsonl`
-and whatever else is asked for; only then does the work go.
+is its fingerprint, so that a chunk of another run is never taken for one of this; each finished chunk
+is a pair of atomic files, the records and what the search for duplicates needs
+(`runs.chunk_files.ChunkFiles`). One thread works on each chunk and as many chunks are in work as there are
+cores: that fills them better than many threads on one small matrix product, and the numbers do not depend on
+how many there are. When all chunks are there, near-duplicates are clustered, and one pass over the records
+fills `assessments.jsonl`, `failed.jsonl` and whatever else is asked for; only then does the work go.
 
 `work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder of that
 name that was there before is somebody's, and the run is refused.
@@ -38,9 +38,9 @@ from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
+from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
-from crisislens.runs.ledger import ChunkFiles
 from crisislens.runs.pictures import picture_marks
 from crisislens.runs.sinks import JsonLines, Record, Sink, pour
 from crisislens.runs.work import WorkFolder
@@ -60,7 +60,7 @@ __all__ = [
 # times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 3
+_RECORD = 4
 
 
 @dataclass(frozen=True)

@@ -48,4 +48,10 @@ def explainer(
     loaded, config = analyst.models[task], analyst.bundle.config
     name = f"{config.name} {config.version}, {task} ({loaded.fingerprint})"
     why = PostHoc(analyst.encoder.encoders, loaded.model, rules=config.rules, limits=config.limits, name=name)
-    return lambda post: why.explain(post, method, image_root=image_root)  # type: ignore[arg-type]
+
+    def by_attribution(post: Post) -> Rationale:
+        # of several photos the one that the answer rests on
+        shown = analyst.assess([post])[0].shown if post.more_images else post
+        return why.explain(shown, method, image_root=image_root)  # type: ignore[arg-type]
+
+    return by_attribution

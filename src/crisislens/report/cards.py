@@ -167,7 +167,7 @@ class CardMaker:
             return "", "Photo could not be used"
         if self._bytes_left <= 0:
             return "", "Photo was judged; left out to keep this file small"
-        data = self._thumbnails(assessment.post)
+        data = self._thumbnails(assessment.shown)
         if not data or not data.startswith(_JPEG) or len(data) > _MOST_THUMBNAIL_BYTES:
             return "", "Photo was judged; no preview"
         self._bytes_left -= len(data)

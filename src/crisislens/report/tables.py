@@ -42,6 +42,8 @@ _POST = {
     "lon": "float",
     "text": "string",
     "image": "string",
+    "more_images": "list",
+    "photo": "string",
     "modalities": "list",
     "language": "string",
     "notes": "list",
@@ -295,10 +297,12 @@ def _columns(assessment: Assessment | None) -> dict[str, str]:
 
 def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
     post = assessment.post
-    row: dict[str, Any] = post.model_dump(exclude={"image", "created_at"})
+    row: dict[str, Any] = post.model_dump(exclude={"image", "more_images", "created_at"})
     row |= {
         "created_at": utc(post.created_at) if post.created_at else None,
         "image": post.image.path if post.image else None,
+        "more_images": [image.path for image in post.more_images],
+        "photo": assessment.photo,
         "modalities": list(assessment.modalities),
         "language": assessment.language,
         "notes": list(assessment.notes),

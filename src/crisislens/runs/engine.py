@@ -1,8 +1,8 @@
-"""The engine: the only loop over posts. It cuts a source into chunks, skips those that the ledger holds, has
-the others worked on by the executor, and enters them in the order of the source.
+"""The engine: the only loop over posts. It cuts a source into chunks, skips those that the ledger
+holds, has the others worked on by the executor, and enters them in the order of the source.
 
-Chunks are cut by position, so a post stands in the same chunk after a restart. Nothing is lost by a kill but
-the chunks in work. `step` says what one bad post costs, `ledger` what is kept.
+Chunks are cut by position, so a post stands in the same chunk after a restart. Nothing is lost by a
+kill but the chunks in work. `step` says what one bad post costs, `ledger` what is kept.
 """
 
 import threading
@@ -62,13 +62,15 @@ def run_step(
         total: All rows; None asks the source, see `known_total`.
 
     Raises:
-        CrisisLensError: A fault of the machine, as are MemoryError and OSError; what is finished stays.
+        CrisisLensError: A fault of the machine, as are MemoryError and OSError;
+            what is finished stays.
         KeyboardInterrupt: As it came, with a note on what is kept.
     """
     total = known_total(source) if total is None else total
     stopped = threading.Event()
 
     def work(chunk: Chunk) -> P | None:
+        # asked in the worker, not by the reader: a chunk is checked by reading all of its file
         if ledger.holds(chunk):
             return None
         records = answers(step, chunk)
@@ -79,6 +81,7 @@ def run_step(
 
     rows = resumed = ledger.start()
     try:
+        # closed at once on an error: a generator left to the garbage collector keeps its threads
         with closing(executor.ordered(_chunks(source, chunk_posts, skip=rows), work)) as done:
             for chunk, packed in done:
                 ledger.enter(chunk, packed)
@@ -102,7 +105,8 @@ def known_total(source: object) -> int | None:
 
 def _chunks(source: Iterable[Post | FailedPost], size: int, *, skip: int) -> Iterator[Chunk]:
     rows = iter(source)
-    # the rows that are done are read again, which costs next to nothing beside what is done to the others
+    # the rows that are done are read again, which costs next to nothing
+    # beside what is done to the others
     skipped = sum(1 for _ in islice(rows, skip))
     index, first = 0, skipped
     while part := tuple(islice(rows, size)):

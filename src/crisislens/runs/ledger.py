@@ -1,44 +1,37 @@
-"""Ledgers: what of a run is done, on disk, so that a run that was killed goes on and ends with the same
-bytes.
+"""Ledgers: what of a run is done, on disk, so that a run that was killed goes on and ends with the
+same bytes.
 
-`ChunkFiles` keeps one file a finished chunk, for results that are put together at the end. Its first line
-says what the file holds: how many rows, the digest of the lines, of what stands beside them, and the pictures
-that were read. A file that does not say so truly (cut, foreign, made from a picture that was replaced) is
-made anew, never taken. `Lines` keeps the whole lines of one growing file, for results that are written in
-order. `Through` keeps nothing: the records go straight into sinks, and what the step was answered stands in a
-store of its own.
+`chunk_files.ChunkFiles` keeps one file a finished chunk, for results that are put together at the
+end. `Lines` keeps the whole lines of one growing file, for results that are written in order.
+`Through` keeps nothing: the records go straight into sinks, and what the step was answered stands
+in a store of its own.
 
-What names a ledger (a folder, a part of a file's name) is the fingerprint of the source, the step and the
-form of the records, so another run never finds it.
+What names a ledger (a folder, a part of a file's name) is the fingerprint of the source, the step
+and the form of the records, so another run never finds it.
 """
 
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import FailedPost
 from crisislens.runs.files import take_place, writing
-from crisislens.runs.pictures import Mark
-from crisislens.runs.sinks import Feed, Record, line_of_failed
+from crisislens.runs.sinks import Feed, Record
 from crisislens.runs.step import Chunk, failed_post
 
-__all__ = ["ChunkFiles", "Ledger", "Lines", "Through"]
+__all__ = ["Ledger", "Lines", "Through"]
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
 P = TypeVar("P")
-T = TypeVar("T")
-_GOOD, _FAILED = "A", "F"
 
 
 @runtime_checkable
 class Ledger(Protocol[R_contra, P]):
-    """Knows what is done. `holds` and `pack` are called where a chunk is worked on, `enter` in the engine's
-    thread and in the order of the source.
+    """Knows what is done. `holds` and `pack` are called where a chunk is worked on, `enter` in the
+    engine's thread and in the order of the source.
     """
 
     def start(self) -> int:
@@ -70,124 +63,6 @@ class Ledger(Protocol[R_contra, P]):
     def kept(self) -> str:
         """What of an interrupted run is kept, in half a sentence."""
         ...
-
-
-class ChunkFiles(Generic[R]):
-    """One file a chunk, `NNNNNN.jsonl`, and one beside it, `NNNNNN.side`, for what is no line.
-
-    Arguments:
-        folder: Of this run alone; its name holds the run's fingerprint.
-        line: A record as one line of JSON.
-        side: What else is kept of the records, as bytes; None for nothing.
-        marks: The pictures that a chunk refers to, see `pictures.picture_marks`.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        line: Callable[[R], str],
-        side: Callable[[Sequence[R]], bytes] | None = None,
-        marks: Callable[[Chunk], list[Mark]] = lambda _: [],
-    ) -> None:
-        self.folder, self._line, self._side, self._marks = folder, line, side, marks
-        self._looked: dict[int, list[Mark]] = {}
-        self._chunks = 0
-        self.good = self.failed = 0
-        """Records and failed rows that were entered."""
-        self._counts: dict[int, tuple[int, int]] = {}
-
-    def start(self) -> int:
-        """See `Ledger`."""
-        self.good = self.failed = self._chunks = 0
-        return 0
-
-    def holds(self, chunk: Chunk) -> bool:
-        """See `Ledger`. The pictures are looked at here, before the step reads them."""
-        marks = self._marks(chunk)
-        header = self._checked(chunk.index)
-        if header is None or header["rows"] != len(chunk.rows) or header["pictures"] != marks:
-            self._looked[chunk.index] = marks
-            return False
-        self._counts[chunk.index] = (header["good"], header["failed"])
-        return True
-
-    def pack(self, chunk: Chunk, records: Sequence[R | FailedPost]) -> tuple[int, int]:
-        """See `Ledger`. A record that cannot be written costs its row only."""
-        lines: list[str] = []
-        whole: list[R] = []
-        for i, record in enumerate(records):
-            if not isinstance(record, FailedPost):
-                try:
-                    lines.append(_GOOD + self._line(record))
-                    whole.append(record)
-                    continue
-                except (ValueError, TypeError, RecursionError) as error:
-                    row = chunk.rows[i]
-                    record = failed_post(chunk.first_row + i, row.id, "could not be written", error)
-            lines.append(_FAILED + line_of_failed(record))
-        body = "".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass")
-        side = self._side(whole) if self._side is not None else None
-        counts = (len(whole), len(lines) - len(whole))
-        header = {
-            "rows": len(lines),
-            "good": counts[0],
-            "failed": counts[1],
-            "pictures": self._looked.pop(chunk.index, []),
-            "body": _digest(body),
-            "side": None if side is None else _digest(side),
-        }
-        with writing(self.folder):
-            if side is not None:
-                atomic_write(self._path(chunk.index, "side"), side)
-            atomic_write(self._path(chunk.index), json.dumps(header).encode() + b"\n" + body)
-        self._counts[chunk.index] = counts
-        return counts
-
-    def enter(self, chunk: Chunk, packed: tuple[int, int] | None) -> None:
-        """See `Ledger`."""
-        good, failed = self._counts.pop(chunk.index)
-        self.good, self.failed = self.good + good, self.failed + failed
-        self._chunks = chunk.index + 1
-
-    def kept(self) -> str:
-        """See `Ledger`."""
-        return f"they are kept in {self.folder.parent}"
-
-    def sides(self) -> list[Path]:
-        """What stands beside the lines, chunk by chunk."""
-        return [self._path(index, "side") for index in range(self._chunks)]
-
-    def records(self, read: Callable[[str], T]) -> Iterator[Record[T]]:
-        """Everything that was entered, in the order of the source; lines are parsed where a sink asks.
-
-        Arguments:
-            read: What the sinks get, from a line.
-        """
-        for index in range(self._chunks):
-            with self._path(index).open(encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
-                next(lines)
-                for line in lines:
-                    yield Record(line[1:].rstrip("\n"), read, failed=line[0] == _FAILED)
-
-    def _path(self, index: int, suffix: str = "jsonl") -> Path:
-        return self.folder / f"{index:06d}.{suffix}"
-
-    def _checked(self, index: int) -> dict[str, Any] | None:
-        """What a chunk's file says of itself, if that is true."""
-        try:
-            head, _, body = self._path(index).read_bytes().partition(b"\n")
-            header = json.loads(head)
-            side = None if self._side is None else _digest(self._path(index, "side").read_bytes())
-            true = (
-                header["body"] == _digest(body)
-                and header["side"] == side
-                and header["good"] + header["failed"] == header["rows"] == body.count(b"\n")
-                and "pictures" in header
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return header if true else None
 
 
 class Lines(Generic[R]):
@@ -223,10 +98,12 @@ class Lines(Generic[R]):
             if not line.endswith(b"\n"):
                 break
             try:
+                # counts of an earlier start are counted again, so the summary is that of all rows
                 self._seen(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 break
             whole, lines = whole + len(line), lines + 1
+        # what a kill left behind the last whole line would join the next one
         stream.truncate(whole)
         stream.seek(whole)
         return lines
@@ -258,6 +135,7 @@ class Lines(Generic[R]):
         text, objects = packed
         with writing(self.out.parent):
             self._stream.write(text)
+            # to the system, not to the disk: a kill loses nothing, and a cut of power little
             self._stream.flush()
         for made in objects:
             self._seen(made)
@@ -280,6 +158,7 @@ class Lines(Generic[R]):
 
     def _remove_other_parts(self) -> None:
         """Removes what is left of runs into the same file over other posts or by other steps."""
+        # the whole name, key and all: NAME may itself be a prefix of another file's name
         left = re.compile(rf"{re.escape(f'.{self.out.name}.')}[0-9a-f]{{16}}\.part")
         for other in self.out.parent.iterdir():
             if other != self.part and left.fullmatch(other.name):
@@ -292,7 +171,8 @@ class Through(Generic[R]):
     Arguments:
         feed: The sinks.
         line: A record as one line of JSON.
-        where: Where what the step was answered is kept, for the sentence that an interrupted run ends with.
+        where: Where what the step was answered is kept,
+            for the sentence that an interrupted run ends with.
     """
 
     def __init__(self, feed: Feed[R], *, line: Callable[[R], str], where: str) -> None:
@@ -329,7 +209,3 @@ class Through(Generic[R]):
     def kept(self) -> str:
         """See `Ledger`."""
         return self._where
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()

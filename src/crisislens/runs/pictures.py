@@ -1,5 +1,5 @@
-"""What a run remembers of the pictures it read, so that a picture that was replaced between a kill and the
-restart is seen without reading it.
+"""What a run remembers of the pictures it read, so that a picture that was replaced between a kill
+and the restart is seen without reading it.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ def picture_marks(chunk: Chunk, root: Path | None) -> list[Mark]:
     """
     if root is None:
         return []
-    named = {post.image.path: post.image for post in chunk.posts if post.image is not None}
+    named = {image.path: image for post in chunk.posts for image in post.images}
     return [_mark(image, root) for image in named.values()]
 
 

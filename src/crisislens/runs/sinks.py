@@ -1,5 +1,5 @@
-"""Sinks: where records go. A sink eats records in one pass and knows no model; several are fed together, so
-that a run is read once however many files are made of it.
+"""Sinks: where records go. A sink eats records in one pass and knows no model; several are fed
+together, so that a run is read once however many files are made of it.
 
 A sink is registered under the name that `analyze --also` takes; its file is `assessments.NAME`:
 
@@ -11,70 +11,26 @@ A sink is registered under the name that `analyze --also` takes; its file is `as
 >>> sinks.register("ids")(Ids) is Ids
 True
 
-A sink writes beside its place. Only when every sink has eaten every record do the files take their places. A
-record that one sink cannot write costs its row there and nothing else; how many these are is told.
+A sink writes beside its place. Only when every sink has eaten every record do the files take their
+places. A record that one sink cannot write costs its row there and nothing else;
+how many these are is told.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
+from typing import IO, ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from crisislens.core.registry import Registry
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.runs.files import part_of, take_place, writing
+from crisislens.runs.record import Record, line_of_failed
 from crisislens.runs.step import MACHINE_FAULTS
 
 __all__ = ["SINKS", "Feed", "FileSink", "InMemory", "JsonLines", "Record", "Sink", "line_of_failed", "pour"]
 
 R = TypeVar("R")
-
-
-class Record(Generic[R]):
-    """One record: its line of JSON, and its value, which is parsed where a sink asks for it.
-
-    Arguments:
-        line: The JSON, without a line end.
-        read: A value from its line.
-        failed: Whether it is a row without a record.
-    """
-
-    __slots__ = ("_read", "_value", "failed", "line")
-
-    def __init__(self, line: str, read: Callable[[str], R], *, failed: bool = False) -> None:
-        self.line, self.failed, self._read = line, failed, read
-        self._value: R | None = None
-
-    @classmethod
-    def of(cls, value: R, line: str) -> "Record[R]":
-        """A record whose value is at hand."""
-        record = cls(line, lambda _: value)
-        record._value = value
-        return record
-
-    @classmethod
-    def of_failed(cls, failed: FailedPost) -> "Record[Any]":
-        """A row without a record."""
-        return Record(line_of_failed(failed), _no_record, failed=True)
-
-    @property
-    def value(self) -> R:
-        """The record.
-
-        Raises:
-            ValueError: If the line cannot be read, or it is that of a failed row.
-        """
-        if self.failed:
-            _no_record(self.line)
-        if self._value is None:
-            self._value = self._read(self.line)
-        return self._value
-
-    @property
-    def failure(self) -> FailedPost:
-        """What is said of a row without a record."""
-        return FailedPost.model_validate_json(self.line)
 
 
 @runtime_checkable
@@ -114,8 +70,8 @@ SINKS: Registry[SinkClass] = Registry(
         "geojson": "crisislens.report.geojson:GeoJsonSink",
     },
 )
-"""From the name that `analyze --also` takes, which is the suffix of the file, to what makes the sink of a
-file.
+"""From the name that `analyze --also` takes, which is the suffix of the file, to what makes the
+sink of a file.
 """
 
 
@@ -130,6 +86,7 @@ class FileSink(ABC, Generic[R]):
 
     def __init__(self, path: Path) -> None:
         self.path, self.part, self.name, self.lost = path, part_of(path), path.name, 0
+        # at the start, so that a folder that cannot be made ends the run before it began
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream: IO[str] | None = self.part.open("w", encoding=self.encoding, newline="")
 
@@ -257,6 +214,7 @@ class Feed(Generic[R]):
 
     def commit(self) -> dict[str, int]:
         """Everything was eaten; gives how many records which sink could not write."""
+        # reached only when every record was eaten: until here all files stand beside their places
         for sink in self.sinks:
             sink.commit()
         return {sink.name: sink.lost for sink in self.sinks if sink.lost}
@@ -282,23 +240,7 @@ def pour(records: Iterable[Record[R]], sinks: Sequence[Sink[R]]) -> dict[str, in
         for record in records:
             feed.add(record)
         return feed.commit()
+    # also for Ctrl+C, which is no Exception
     except BaseException:
         feed.discard()
         raise
-
-
-def _no_record(_line: str) -> Any:
-    raise ValueError("a failed row has no record; ask for its failure")
-
-
-def line_of_failed(failed: FailedPost) -> str:
-    """A failed row as one line of JSON; half characters, which cannot be written, become question marks."""
-    try:
-        return failed.model_dump_json()
-    except ValueError:
-        whole = {"id": None if failed.id is None else _whole(failed.id), "reason": _whole(failed.reason)}
-        return failed.model_copy(update=whole).model_dump_json()
-
-
-def _whole(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,4 +1,6 @@
-"""The folder in which a run keeps what it has not finished: only what we marked as ours is ever removed."""
+"""The folder in which a run keeps what it has not finished:
+only what we marked as ours is ever removed.
+"""
 
 import re
 import shutil
@@ -28,6 +30,7 @@ class WorkFolder:
     @property
     def ours(self) -> bool:
         """Whether we made it."""
+        # a link could lead anywhere, and what it leads to would be removed
         return not self.path.is_symlink() and (self.path / MARKER).is_file()
 
     @property
@@ -45,7 +48,9 @@ class WorkFolder:
             (self.path / MARKER).write_text(_WORDS, encoding="utf-8")
 
     def clear(self) -> None:
-        """Removes what runs left, then the mark and the folder; what somebody else put there stays."""
+        """Removes what runs left, then the mark and the folder;
+        what somebody else put there stays.
+        """
         if not self.ours:
             return
         for run in self.path.iterdir():

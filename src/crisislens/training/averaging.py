@@ -2,9 +2,9 @@ r"""A running average of the weights, which is judged and kept instead of the la
 
 $$\bar\theta_s = a_s \bar\theta_{s-1} + (1 - a_s)\, \theta_s, \qquad a_s = \min(a, (1 + s) / (10 + s))$$
 
-(Polyak and Juditsky, 1992, https://doi.org/10.1137/0330046; the growing decay as in TensorFlow's moving
-averages). The training library's own average has a constant decay, with which the first epochs would be
-judged by nearly untrained weights.
+(Polyak and Juditsky, 1992, https://doi.org/10.1137/0330046; the growing decay as in TensorFlow's
+moving averages). The training library's own average has a constant decay, with which the first
+epochs would be judged by nearly untrained weights.
 """
 
 from collections.abc import Iterator

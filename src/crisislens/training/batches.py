@@ -1,9 +1,11 @@
-"""The batches of each epoch: which posts stand together, in which order, and how they become tensors.
+"""The batches of each epoch: which posts stand together, in which order, and how they become
+tensors.
 
-Every trainer draws its order here. An order is a function from the number of an epoch to the positions of
-each batch; `Batches` makes the tensors when they are needed. Orders that depend on seed and epoch alone
-(`EpochOrder`) allow a killed run to go on as if nothing had been. Orders that go on with
-one generator from epoch to epoch (`StreamOrder`) are those that the shipped models were trained with.
+Every trainer draws its order here. An order is a function from the number of an epoch to the
+positions of each batch; `Batches` makes the tensors when they are needed. Orders that depend on
+seed and epoch alone (`EpochOrder`) allow a killed run to go on as if nothing had been. Orders that
+go on with one generator from epoch to epoch (`StreamOrder`) are those that the shipped models were
+trained with.
 """
 
 from collections.abc import Callable, Iterator
@@ -56,9 +58,11 @@ class Batches(Generic[T]):
         Arguments:
             number: The epoch, counted from 0.
             rank: Which of several processes asks; each takes every `world`-th batch.
-            world: How many processes there are. All get equally many batches, so the last ones may be left.
+            world: How many processes there are. All get equally many batches, so the last ones may
+                be left.
         """
         rows = self.order(number)
+        # processes wait for each other in every step; one with a batch more would wait forever
         shared = len(rows) // world * world
         for batch in rows[rank:shared:world]:
             yield self.collate(batch)
@@ -70,8 +74,8 @@ def batch_count(posts: int, size: int) -> int:
 
 
 def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch: int) -> list[Rows]:
-    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal seed and
-    epoch. A single post left over joins the batch before it.
+    """The batches of one epoch: a new order each epoch, similar lengths together, equal for equal
+    seed and epoch. A single post left over joins the batch before it.
 
     Arguments:
         lengths: Tokens of each post.
@@ -79,6 +83,7 @@ def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch
         seed: Seed of the run.
         epoch: The epoch, counted from 0.
     """
+    # of both numbers and nothing else: epoch 7 of a resumed run is epoch 7
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths))
     batches = group_by_length(lengths, order, size, join_single=True)

@@ -1,10 +1,10 @@
 """Temperature and threshold of a trained network, for each kind of evidence that a post may offer.
 
-A photo alone deserves another trust than a text alone, which one threshold for all posts cannot say. For each
-kind (`text`, `image`, `both`) the development posts that offer it are shown to the network with nothing else:
-for `text` the photos are taken away, for `image` the texts. So a network that was trained on posts with both
-is judged on what it does with one, and a kind that too few posts offer is left out: the product says "not
-sure" there (`pipeline.judgment`).
+A photo alone deserves another trust than a text alone, which one threshold for all posts cannot
+say. For each kind (`text`, `image`, `both`) the development posts that offer it are shown to the
+network with nothing else: for `text` the photos are taken away, for `image` the texts. So a network
+that was trained on posts with both is judged on what it does with one, and a kind that too few
+posts offer is left out: the product says "not sure" there (`pipeline.judgment`).
 """
 
 from collections.abc import Mapping
@@ -85,6 +85,7 @@ def chosen(
     """
     temperature = _temperature(logits, y, several=several)
     found = judged(logits, y, several=several, temperature=temperature)
+    # on probabilities after the temperature, as the product compares them with the threshold
     risk = run.abstention
     return temperature, threshold_for_risk(found.confidence, found.right, risk.target_risk, delta=risk.delta)
 
@@ -92,16 +93,19 @@ def chosen(
 def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool) -> float:
     r"""The temperature of development posts, also where every one of them is told apart.
 
-    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As Platt's
-    targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post more is thought
-    of that the logits say nothing of: n answers are right to n / (n + 1), and the rest is spread evenly.
+    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As
+    Platt's targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post
+    more is thought of that the logits say nothing of: n answers are right to n / (n + 1), and the
+    rest is spread evenly.
     """
     fitted = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
     coldest, hottest = TEMPERATURES
+    # the fit ran into its bound only where every post is right
     if fitted > coldest:
         return fitted
     z = logits.astype(np.float64)
     held = y.astype(np.float64) if several else np.eye(z.shape[1])[y]
+    # the one post more, spread over all
     doubt = 1 / (len(z) + 1)
     target = (1 - doubt) * held + doubt * (0.5 if several else 1 / z.shape[1])
 
@@ -117,7 +121,8 @@ def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], 
 def calibrations(
     network: nn.Module, inputs: Inputs, y: Int[np.ndarray, "s ..."], run: RunConfig, *, several: bool
 ) -> dict[EvidenceKind, Calibration]:
-    """Temperature and threshold for each kind of evidence of which there are enough development posts.
+    """Temperature and threshold for each kind of evidence of which there are enough development
+    posts.
 
     Arguments:
         network: The trained network.
@@ -127,6 +132,8 @@ def calibrations(
         several: Whether several classes may hold.
     """
     there = _presence(inputs)
+    # posts with a text are judged from it alone, whatever else they have: so there are enough of
+    # them
     kinds: dict[EvidenceKind, tuple[Bool[np.ndarray, " s"], Modality | None]] = {
         "text": (there["text"], "image"),
         "image": (there["image"], "text"),
@@ -137,6 +144,7 @@ def calibrations(
         if rows.sum() < FEWEST_POSTS or not _varied(y[rows]):
             continue
         shown = inputs if hide is None else _Hidden(inputs, hide)
+        # of all posts, since inputs cannot be cut; those with this evidence are taken below
         logits = predict(network, shown, run)
         temperature, threshold = chosen(logits[rows], y[rows], run, several=several)
         found[kind] = Calibration(
@@ -201,6 +209,8 @@ class _Hidden:
         if self.modality == "image":
             if isinstance(batch, TokenBatch):
                 return replace(batch, image=batch.image.without(gone))
+            # pixels as well, since the image encoder in the graph sees them before the mask is
+            # looked at
             return replace(batch, seen=~gone, pixels=torch.zeros_like(batch.pixels))
         if isinstance(batch, TokenBatch):
             return replace(batch, present=~gone)

@@ -1,13 +1,12 @@
 """Training of one network with all that a run file asks for: one class a post, or several labels.
 
-The development posts choose the epoch. With several labels a post, a label is given where its probability
-is at least one half (its logit at least 0); the scores are scikit-learn's, and the accuracy is the share of
-posts all of whose labels are right.
+The development posts choose the epoch. With several labels a post, a label is given where its
+probability is at least one half (its logit at least 0); the scores are scikit-learn's, and the
+accuracy is the share of posts all of whose labels are right.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -24,12 +23,12 @@ from crisislens.training.batches import Batches, EpochOrder
 from crisislens.training.config import RunConfig
 from crisislens.training.inputs import Inputs, Labeled
 from crisislens.training.loop import train as run_loop
-from crisislens.training.objectives import HiddenModalities, LabelLoss, Objective, SeveralLabelsLoss
+from crisislens.training.objectives import HiddenModalities, LabelLoss, SeveralLabelsLoss
 from crisislens.training.predict import evaluation_batches
-from crisislens.training.recipe import EpochEnd, Judge, Recipe
+from crisislens.training.recipe import EpochEnd, Judge, Objective, Recipe, Trained
 from crisislens.training.trainer import Machine, build_loggers
 
-__all__ = ["EpochRecord", "LabelJudge", "Outcome", "SeveralLabelsJudge", "train_network"]
+__all__ = ["EpochRecord", "LabelJudge", "SeveralLabelsJudge", "train_network"]
 
 
 class EpochRecord(BaseModel):
@@ -41,29 +40,14 @@ class EpochRecord(BaseModel):
     """Counted from 1."""
     train_loss: float
     dev_loss: float
-    """Cross-entropy of the development posts in nats, without weights and smoothing; with several labels a
-    post its mean over labels.
+    """Cross-entropy of the development posts in nats, without weights and smoothing; with several
+    labels a post its mean over labels.
     """
     dev_accuracy: float
     """Share of posts that are right, with several labels a post in all of them."""
     dev_macro_f1: float
     dev_weighted_f1: float
     seconds: float
-
-
-@dataclass
-class Outcome:
-    """What training left behind.
-
-    Attributes:
-        best_epoch: The epoch that was kept, counted from 1.
-        history: All epochs.
-        resumed_from: Epochs that an earlier, killed run had finished; 0 for a run in one piece.
-    """
-
-    best_epoch: int
-    history: list[EpochRecord] = field(default_factory=list)
-    resumed_from: int = 0
 
 
 class _DevJudge(Judge[EpochRecord]):
@@ -84,6 +68,7 @@ class _DevJudge(Judge[EpochRecord]):
         self.mode: Literal["min", "max"] = "min" if run.stopping.monitor == "loss" else "max"
 
     def judge(self, network: nn.Module, end: EpochEnd) -> EpochRecord:
+        # scores are computed in single precision, whatever the network was trained in
         parts = [network(self.inputs.batch(rows).to(end.device)).float().cpu() for rows in self.rows]
         logits = torch.cat(parts)
         if not logits.isfinite().all():
@@ -141,9 +126,9 @@ def train_network(
     resume: bool = False,
     after_epoch: Callable[[EpochRecord], None] | None = None,
     several: bool = False,
-) -> Outcome:
-    """Trains a network in place and leaves it with the weights of its best epoch on the development posts, in
-    evaluation mode.
+) -> Trained[EpochRecord]:
+    """Trains a network in place and leaves it with the weights of its best epoch on the development
+    posts, in evaluation mode.
 
     Arguments:
         network: From a batch of the inputs to logits.
@@ -151,12 +136,14 @@ def train_network(
         seed: Of shuffling and dropout.
         train: Inputs and labels of the posts to learn from.
         dev: Inputs and labels of the posts that decide when to stop.
-        weights: The weight of each class in the loss; with several labels a post its weight where it holds
-            (`objectives.positive_weights`), None for 1.
-        checkpoint: Where the state is written after each epoch; None keeps none. Loggers write beside it.
+        weights: The weight of each class in the loss; with several labels a post its weight where
+            it holds (`objectives.positive_weights`), None for 1.
+        checkpoint: Where the state is written after each epoch; None keeps none. Loggers write
+            beside it.
         resume: Whether to go on from the checkpoint if it is there.
         after_epoch: Called with each epoch's record.
-        several: Whether a post may have several labels: `y` is then a matrix of 0 and 1, a row a post.
+        several: Whether a post may have several labels: `y` is then a matrix of 0 and 1, a row a
+            post.
 
     Raises:
         ModelError: If training diverges, or the checkpoint belongs to another run.
@@ -165,9 +152,10 @@ def train_network(
     # the published forms mix the posts of a batch, so theirs are drawn blindly, as the authors' were
     lengths = train[0].lengths * (not run.as_published)
     order = EpochOrder(lengths, run.batch_posts, seed, fixed=run.fixed_batches)
+    # one loop for both kinds of task; what differs is the loss and what counts as right
     judge = (SeveralLabelsJudge if several else LabelJudge)(*dev, run)
     folder = Path() if checkpoint is None else checkpoint.parent
-    trained = run_loop(
+    return run_loop(
         network,
         _objective(run, weights, several=several),
         Batches(order, Labeled(*train), count=len(order(0))),
@@ -179,7 +167,6 @@ def train_network(
         after_epoch=after_epoch,
         loggers=build_loggers(run.loggers, folder, f"{run.name}-seed-{seed}"),
     )
-    return Outcome(trained.best_epoch, trained.history, trained.resumed_from)
 
 
 def _objective(run: RunConfig, weights: Float[Tensor, " c"] | None, *, several: bool) -> Objective:

@@ -1,13 +1,14 @@
 r"""Labeled crisis posts of many sources, read into one set of questions.
 
-Every source asked its own question. `docs/label-mappings.md` says, label by label, what each becomes here
-and what is lost; a label that answers none of our questions without guessing leaves the question open (the
-key is absent), which is not the same as "no". The tables of this module are that page in code, and a test
-holds the two together.
+Every source asked its own question. `docs/label-mappings.md` says, label by label, what each
+becomes here and what is lost; a label that answers none of our questions without guessing leaves
+the question open (the key is absent), which is not the same as "no". The tables of this module are
+that page in code, and a test holds the two together.
 
 Questions:
 
-- `humanitarian_10`: one of HumAID's ten classes (Alam et al. 2021, https://arxiv.org/abs/2104.03090);
+- `humanitarian_10`: one of HumAID's ten classes (Alam et al. 2021,
+  https://arxiv.org/abs/2104.03090);
 - `informative`, `request` (somebody asks for help), `offer`, `warning`: yes or no;
 - the needs, each yes where it is *asked for*: a text about water that asks for nothing is no.
 """
@@ -46,11 +47,13 @@ class CrisisText:
 
     Attributes:
         text: As `clean_text` leaves it.
-        source: The folder it came from; the originals of translated messages are a source of their own.
+        source: The folder it came from; the originals of translated messages are a source of their
+            own.
         event: The event as the source names it; empty where it names none.
         split: `train`, `dev` or `test` as published; `train` where the source has no splits.
         language: ISO 639-1 as the source or a detector says; empty where neither does.
-        labels: Answers by question: the index of a class, or 0 and 1. A question that is absent is open.
+        labels: Answers by question: the index of a class, or 0 and 1. A question that is absent is
+            open.
     """
 
     text: str
@@ -229,10 +232,11 @@ def _messages(root: Path, *, originals: bool) -> Iterator[CrisisText]:
 
 def _message_labels(row: Mapping[str, str]) -> dict[str, int]:
     asks = row["request"] == "1"
-    needs = {
-        need: int(asks and any(row[column] == "1" for column in columns))
-        for need, columns in MESSAGE_NEEDS.items()
-    }
+    needs = {}
+    for need, columns in MESSAGE_NEEDS.items():
+        named = any(row[column] == "1" for column in columns)
+        # a message that tells of flooded wells without asking for water is no request for it
+        needs[need] = int(asks and named)
     # 2 means that the annotators were unsure
     related = {"informative": int(row["related"])} if row["related"] in "01" else {}
     return {**related, "request": int(asks), **needs}

@@ -17,7 +17,8 @@ def resolve_device(name: str, *, double: bool = False) -> torch.device:
 
     Arguments:
         name: `auto`, `cpu`, `cuda` or `mps`; a number may follow, as in `cuda:1`.
-        double: Whether double precision is needed, which Apple's GPUs lack: `auto` passes them over.
+        double: Whether double precision is needed, which Apple's GPUs lack: `auto` passes them
+            over.
 
     Raises:
         ConfigError: If the device is not there, or lacks the precision.

@@ -51,8 +51,8 @@ def prepare(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Extracts features, or opens those that are there, and holds them in memory; texts to be trained on stay
-    tokens.
+    """Extracts features, or opens those that are there, and holds them in memory; texts to be
+    trained on stay tokens.
 
     Arguments:
         run: Which modalities, token states and rules.
@@ -61,9 +61,11 @@ def prepare(
         cache: The root of feature caches.
         progress: Called with the posts that are done and all posts.
     """
+    # read once for all splits: it is a file of every post
     beside = None if run.knowledge is None else read_knowledge(run.knowledge)
     encoder = _encoder(run, encoders, data.image_root if "image" in run.modalities else None)
     apart = run.knowledge is not None and run.knowledge.join == "apart"
+    # captions are texts without a photo, so their encoder has no folder of photos
     reader = _encoder(run, encoders, None)
     total = sum(len(posts) for posts in data.splits.values()) * (2 if apart else 1)
     done, inputs = 0, dict[str, Inputs]()
@@ -111,8 +113,8 @@ def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: Cleani
     """The text that a model reads where tweet and knowledge share one sequence,
     $x'' = \\operatorname{concat}(x, x')$ (Eq. 2).
 
-    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete what stands
-    beside the tweet, as it did in the authors' code.
+    Both are cleaned apart: a rule that deletes from a link to the end of the line must not delete
+    what stands beside the tweet, as it did in the authors' code.
 
     Arguments:
         text: The tweet.
@@ -120,6 +122,7 @@ def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: Cleani
         config: How they are joined.
         rules: How both are cleaned.
     """
+    # the encoder cleans it, as it does the text of every post
     if config.join == "replace":
         return beside
     parts = [clean_text(text, rules), clean_text(beside, rules)]
@@ -144,6 +147,8 @@ def _informed(post: Post, run: RunConfig, beside: Sidecar | None) -> Post:
 
 def _given(post: Post, run: RunConfig) -> Post:
     """The post without what the run does not read from the cache."""
+    # what is trained is read anew in every step; cached features of it would be of the untrained
+    # encoder
     tuned = run.tune if run.mode == "finetune" else ()
     text = post.text if "text" in run.modalities and "text" not in tuned else ""
     return post.model_copy(

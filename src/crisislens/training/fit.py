@@ -1,10 +1,10 @@
-"""Fits a run: features, training, calibration and abstention on development posts, numbers on test posts, a
-model on disk.
+"""Fits a run: features, training, calibration and abstention on development posts, numbers on test
+posts, a model on disk.
 
-A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder was
-trained, its adapter), `predictions.parquet` (logits and calibrated probabilities of development and test
-posts) and `metrics.json`, which is written last: where it stands, the run is finished. Until then
-`checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
+A run's folder (`OUT/NAME/seed-N`) holds `run.yaml`, `artifact/` (the model and, where the encoder
+was trained, its adapter), `predictions.parquet` (logits and calibrated probabilities of development
+and test posts) and `metrics.json`, which is written last: where it stands, the run is finished.
+Until then `checkpoint.ckpt` holds the state after the last epoch, and `resume` goes on from it.
 
 Test posts are looked at once, after everything has been chosen on development posts.
 """
@@ -29,12 +29,13 @@ from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
 from crisislens.training.calibrate import chosen
-from crisislens.training.classification import EpochRecord, Outcome, train_network
+from crisislens.training.classification import EpochRecord, train_network
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 from crisislens.training.features import Prepared, prepare
 from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
+from crisislens.training.recipe import Trained
 from crisislens.training.records import read_predictions, write_artifact, write_predictions
 from crisislens.training.starting import check_free, check_run, open_folder, run_folder
 from crisislens.training.tuning import open_network
@@ -58,8 +59,8 @@ class RunResult:
         clean_test: The same on test posts that leak in no way, where the run file asks for it.
         logits: Of development (`dev`) and test posts, in the order of the data.
         seconds: Training and evaluation, without features.
-        photos: How many posts of each split have a photo that is really there; empty in results of before
-            they were counted.
+        photos: How many posts of each split have a photo that is really there; empty in results of
+            before they were counted.
     """
 
     run: RunConfig
@@ -115,17 +116,19 @@ def fit(
         seed: The seed; None takes the first of the run file.
         out: Results go to `OUT/NAME/seed-N`.
         cache: The root of feature caches.
-        resume: Whether to go on from where a killed run was, or to return the result of a finished one.
+        resume: Whether to go on from where a killed run was, or to return the result of a finished
+            one.
         overwrite: Whether to replace what an earlier run left there.
         data: Labeled posts; None reads those that the run file names.
-        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`; None
-            prepares them.
+        prepared: The inputs of a run with the same data, features and knowledge, in mode `frozen`;
+            None prepares them.
         on_features: Called with the posts whose features are done and all posts.
         on_epoch: Called with each epoch's record.
 
     Raises:
-        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and before the
-            folder is touched, or if a run is there already and neither `resume` nor `overwrite` is set.
+        CrisisLensError: If data, encoder, model or run file do not work out, in one sentence and
+            before the folder is touched, or if a run is there already and neither `resume` nor
+            `overwrite` is set.
     """
     seed = run.seeds[0] if seed is None else seed
     folder = run_folder(out, run, seed)
@@ -147,11 +150,12 @@ def fit(
             prepared = prepare(run, data, encoders, cache, progress=on_features)
         assert prepared is not None
         started = time.perf_counter()
-        network, outcome = _train(
+        network, trained = _train(
             run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
         )
+        # after training has chosen its epoch: the first time that test posts meet this network
         logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
-        result = _judge(run, seed, folder, data, logits, outcome, started)
+        result = _judge(run, seed, folder, data, logits, trained, started)
         write_artifact(
             folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold
         )
@@ -159,6 +163,7 @@ def fit(
         folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold
     )
     atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
+    # last: a run that is killed before has its result and a checkpoint that nobody reads
     (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     return result
 
@@ -217,7 +222,8 @@ def _train(
     *,
     resume: bool,
     on_epoch: Callable[[EpochRecord], None] | None,
-) -> tuple[nn.Module, Outcome]:
+) -> tuple[nn.Module, Trained[EpochRecord]]:
+    # before the model is built, so that initial weights are the seed's as well
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
     network: nn.Module = model
@@ -230,7 +236,7 @@ def _train(
         weights = positive_weights(y["train"], run.loss.balance)
     else:
         weights = class_weights(y["train"], len(data.space), run.loss.balance)
-    outcome = train_network(
+    trained = train_network(
         network,
         run,
         seed=seed,
@@ -242,7 +248,7 @@ def _train(
         resume=resume,
         after_epoch=on_epoch,
     )
-    return network, outcome
+    return network, trained
 
 
 def _judge(
@@ -251,7 +257,7 @@ def _judge(
     folder: Path,
     data: LabeledData,
     logits: Mapping[str, Float[np.ndarray, "s c"]],
-    outcome: Outcome,
+    trained: Trained[EpochRecord],
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
@@ -273,8 +279,8 @@ def _judge(
         seed=seed,
         data=data.fingerprint,
         folder=folder,
-        best_epoch=outcome.best_epoch,
-        history=outcome.history,
+        best_epoch=trained.best_epoch,
+        history=trained.history,
         abstention=threshold,
         test=on_test(),
         clean_test=on_test(data.clean("test"), "test without leaks") if run.data.clean_test else None,

@@ -1,10 +1,11 @@
-r"""A fusion model on cached features with a weight for each post: what the product's models are trained with.
+r"""A fusion model on cached features with a weight for each post: what the product's models are
+trained with.
 
 $$L = \frac{\sum_i \omega_i\, w_{y_i} \operatorname{CE}_\epsilon(\ell_i, y_i)}{\sum_i \omega_i\, w_{y_i}},$$
 
-with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine decay, a
-fixed number of epochs: with weak and strong labels mixed there is no one development loss to stop by, and the
-models are small.
+with post weights ω (weak labels count less) and the class weights w of `nn.losses`. AdamW, cosine
+decay, a fixed number of epochs: with weak and strong labels mixed there is no one development loss
+to stop by, and the models are small.
 """
 
 from collections.abc import Sequence
@@ -21,10 +22,10 @@ from crisislens.models.base import FusionModel
 from crisislens.nn.batch import FeatureBatch
 from crisislens.nn.losses import Balance, class_weights
 from crisislens.training.batches import Batches, StreamOrder, batch_count, random_batches
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import WeightedPostsLoss
+from crisislens.training.optimizer import head_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -85,21 +86,13 @@ def train_head(
 
     size = config.batch_posts
     order = StreamOrder(lambda generator: random_batches(len(posts), size, generator), config.seed)
+    optimizer = head_recipe(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     train(
         model,
         WeightedPostsLoss(class_weights(labels, classes, config.balance), smoothing=config.smoothing),
         Batches(order, collate, count=batch_count(len(posts), size)),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
-    )
-
-
-def _optimizer(config: HeadConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="cosine",
-        gradient_clip=1.0,
     )
 
 

@@ -1,8 +1,8 @@
-"""What a network trains on, held in memory: features from the cache, or token ids for an encoder that is
-trained along.
+"""What a network trains on, held in memory: features from the cache, or token ids for an encoder
+that is trained along.
 
-Batches of pooled features are one indexing operation; token states are kept flat (posts one after the other,
-in the cache's precision) and padded when a batch is made, so memory holds no padding.
+Batches of pooled features are one indexing operation; token states are kept flat (posts one after
+the other, in the cache's precision) and padded when a batch is made, so memory holds no padding.
 """
 
 from collections.abc import Sequence
@@ -92,8 +92,8 @@ class Inputs(Protocol):
     """Posts that batches are made of."""
 
     lengths: Int[np.ndarray, " s"]
-    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where they are
-    in work.
+    """Tokens of each post, by which batches are made of alike posts: text tokens, and patches where
+    they are in work.
     """
 
     def batch(self, rows: Int[np.ndarray, " b"]) -> Batch:
@@ -106,10 +106,12 @@ class CachedInputs:
 
     Arguments:
         cache: The features.
-        captions: The features of the same posts' captions, as texts; None where no model reads them.
+        captions: The features of the same posts' captions, as texts; None where no model reads
+            them.
     """
 
     def __init__(self, cache: FeatureCache, captions: FeatureCache | None = None) -> None:
+        # in parts: one batch of everything would pad each post to the longest
         parts = [cache.batch(range(i, min(i + _CHUNK, len(cache)))) for i in range(0, len(cache), _CHUNK)]
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
@@ -163,6 +165,7 @@ class _Modality:
         else:
             place = torch.arange(n)
             mask = place < lengths[:, None]
+            # positions in the flat tokens, padding all at the row of zeros
             flat = torch.where(mask, self.starts[index][:, None] + place, len(self.tokens) - 1)
             tokens = rearrange(self.tokens[rearrange(flat, "b n -> (b n)")].float(), "(b n) d -> b n d", n=n)
         return ModalityBatch(tokens, mask, self.pooled[index], self.present[index])
@@ -222,6 +225,8 @@ class TunedNetwork(nn.Module):
         """Logits."""
         states, pooled = self.encoder(batch.ids, batch.mask)
         everyone = torch.ones_like(batch.present)
+        # the encoder gives states to special tokens too, so posts without words are taken away
+        # behind it
         text = ModalityBatch(states, batch.mask, pooled, everyone)
         if not bool(batch.present.all()):
             text = text.without(~batch.present)
@@ -229,7 +234,8 @@ class TunedNetwork(nn.Module):
 
 
 def hide_modalities(batch: Batch, rate: float) -> Batch:
-    """Hides one modality of some posts that have both, text or image with equal chance; see `nn.missing`.
+    """Hides one modality of some posts that have both, text or image with equal chance; see
+    `nn.missing`.
 
     Arguments:
         batch: The posts.

@@ -4,10 +4,10 @@ $$L = L_{\text{align}} + \lambda\, L_{\text{match}}, \qquad
   L_{\text{match}} = \frac{1}{2b} \sum_m \operatorname{BCE}(1, m(t_m, i_m)) + \operatorname{BCE}(0, m(t_m,
   i_{n(m)})),$$
 
-the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed state (ViLT,
-Sec. 3.2), the wrong picture n(m) drawn from the batch by similarity, never from the pair's own group (hard
-negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec. 3.2). The towers below are frozen, so
-their states are made once. AdamW, cosine decay.
+the contrastive loss of aligned states (`nn.joint`) and image-text matching on the pooled mixed
+state (ViLT, Sec. 3.2), the wrong picture n(m) drawn from the batch by similarity, never from the
+pair's own group (hard negatives, Li et al. 2021, ALBEF, https://arxiv.org/abs/2107.07651, Sec.
+3.2). The towers below are frozen, so their states are made once. AdamW, cosine decay.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,10 +24,10 @@ from crisislens.core.config import Config
 from crisislens.features.cache import FeatureCache
 from crisislens.nn.joint import JointEncoder
 from crisislens.training.batches import Batches
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import JointSpaceLoss
+from crisislens.training.optimizer import head_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -109,28 +109,22 @@ def train_joint(
         dropout=config.dropout,
     )
     objective = JointSpaceLoss(width=config.width, match=config.match, temperature=config.temperature)
+    optimizer = head_recipe(learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     train(
         joint,
         objective,
         _batches(pairs, photos, config),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return joint
 
 
-def _optimizer(config: JointTraining) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="cosine",
-        gradient_clip=1.0,
-    )
-
-
 def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[Batch]:
-    """Random batches, others each epoch, with one random text a photo; pairs left over wait for the next."""
+    """Random batches, others each epoch, with one random text a photo; pairs left over wait for the
+    next.
+    """
     random = np.random.default_rng(config.seed)
     size = config.batch_pairs
     count = max(1, len(pairs) // size)
@@ -141,6 +135,7 @@ def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTrai
 
     def collate(rows: Int[np.ndarray, " b"]) -> Batch:
         chosen = [pairs[i] for i in rows]
+        # another wording of the photo in each epoch, so that none is learned by heart
         texts = [pair.texts[random.integers(len(pair.texts))] for pair in chosen]
         image = photos.batch(np.array([pair.photo for pair in chosen])).image
         text = pad_sequence(texts, batch_first=True)

@@ -1,15 +1,15 @@
-r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that the product
-reads each post only once.
+r"""One text encoder for several tasks: a low-rank adapter trained on all of them at once, so that
+the product reads each post only once.
 
-For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads $W_k$,
-over the labeled tasks of each text,
+For tasks $k$ with classes $c_k$, a text's pooled vector $z$ of the adapted encoder and linear heads
+$W_k$, over the labeled tasks of each text,
 
 $$L = \frac{1}{b} \sum_{i=1}^{b} \sum_{k \in K_i} w_{k, y_{ik}} \operatorname{CE}_\epsilon(W_k z_i + b_k,\
 y_{ik}),$$
 
-with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts of the
-task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit` trains the models of the bundle
-on the features of the adapted encoder. Our own recipe, not a paper's.
+with label smoothing ε and class weights $w_{kc} \propto n_{kc}^{-\gamma}$ of mean 1 over the texts
+of the task (γ = 0 none, γ = 1 balanced). The heads are thrown away afterwards: `fit` trains the
+models of the bundle on the features of the adapted encoder. Our own recipe, not a paper's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,10 +25,10 @@ from crisislens.core.config import Config
 from crisislens.encoders.base import TextEncoder, TokenizedText, pad_ids
 from crisislens.encoders.lora import LoraState, add_lora, lora_state
 from crisislens.training.batches import Batches, StreamOrder, batch_count, similar_batches
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
 from crisislens.training.objectives import TextTasksLoss
+from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
@@ -41,8 +41,8 @@ class AdapterConfig(Config):
     """How the adapter is trained."""
 
     rank: int = Field(default=16, ge=0)
-    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing that could
-    be shipped small).
+    """The rank of every weight's difference; 0 trains all weights but the word embeddings (nothing
+    that could be shipped small).
     """
     alpha: float = Field(default=32.0, gt=0)
     """Numerator of the scaling alpha / rank."""
@@ -118,6 +118,7 @@ class TextClassifier:
     ) -> Float[Tensor, "s c"]:
         """Logits of one task for texts, in their order."""
         tokens = [_cut(x, max_tokens) for x in self.encoder.tokenize(texts)]
+        # by length, so that a batch has little padding; results go back by position
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
         out: list[Tensor] = [torch.empty(0)] * len(tokens)
         with torch.inference_mode():
@@ -138,7 +139,8 @@ def train_adapter(
     base: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> LoraState:
-    """Adapts a text encoder, in place, and returns the adapter. Arguments as of `train_text_classifier`.
+    """Adapts a text encoder, in place, and returns the adapter. Arguments as of
+    `train_text_classifier`.
 
     Arguments:
         base: What the adapter belongs to, see `encoders.lora`.
@@ -159,8 +161,8 @@ def train_text_classifier(
     """Trains a text encoder, in place, and a linear head a task.
 
     Arguments:
-        encoder: The encoder; low-rank differences and layer norms are trained, or everything but the
-            embeddings where the rank is 0.
+        encoder: The encoder; low-rank differences and layer norms are trained, or everything but
+            the embeddings where the rank is 0.
         texts: What to learn from.
         tasks: Number of classes of each task.
         config: The recipe.
@@ -169,34 +171,32 @@ def train_text_classifier(
     torch.manual_seed(config.seed)
     _unfreeze(encoder, config)
     network = _TextNetwork(encoder, tasks, dropout=config.dropout)
+    optimizer = adapter_recipe(
+        learning_rate=config.learning_rate,
+        head_learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+    )
     train(
         network,
         TextTasksLoss(_weights(texts, tasks, config.balance), smoothing=config.smoothing),
         _batches(encoder, texts, tasks, config),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return TextClassifier(encoder, network.heads)
 
 
-def _optimizer(config: AdapterConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.head_learning_rate,
-        encoder_learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="slope",
-        warm_up=0.06,
-        gradient_clip=1.0,
-    )
-
-
 def _batches(
     encoder: TextEncoder, texts: Sequence[LabeledText], tasks: Mapping[str, int], config: AdapterConfig
 ) -> Batches[Batch]:
-    tokens = [_cut(x, config.max_tokens) for x in encoder.tokenize([t.text for t in texts])]
+    whole = encoder.tokenize([t.text for t in texts])
+    tokens = [_cut(x, config.max_tokens) for x in whole]
     lengths = np.array([len(x.ids) for x in tokens])
-    labels = {name: torch.tensor([t.labels.get(name, -1) for t in texts]) for name in tasks}
+    labels = {}
+    for name in tasks:
+        # -1 is left out of the loss: a text without this task's label still teaches the others
+        labels[name] = torch.tensor([t.labels.get(name, -1) for t in texts])
     pad_id = encoder.pad_id
 
     def collate(rows: Int[np.ndarray, " b"]) -> Batch:
@@ -235,6 +235,7 @@ def _weights(
     weights = {}
     for name, classes in tasks.items():
         y = torch.tensor([t.labels[name] for t in texts if name in t.labels], dtype=torch.long)
+        # a class without a text would weigh infinitely
         counts = torch.bincount(y, minlength=classes).clamp(min=1).float()
         raw = counts**-balance
         weights[name] = raw * counts.sum() / (raw * counts).sum()

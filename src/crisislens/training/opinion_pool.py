@@ -2,9 +2,9 @@ r"""Two classifiers' opinions as one: the logarithmic opinion pool.
 
 $$p_w(c) \propto p_a(c)^{1-w}\; p_b(c)^{w}$$
 
-with calibrated $p_a, p_b$ and one weight $w \in [0, 1]$, chosen on development posts. A text encoder and
-TF-IDF err on different posts: one knows paraphrases, the other place names and rare words. Source: Genest &
-Zidek 1986, "Combining probability distributions".
+with calibrated $p_a, p_b$ and one weight $w \in [0, 1]$, chosen on development posts. A text
+encoder and TF-IDF err on different posts: one knows paraphrases, the other place names and rare
+words. Source: Genest & Zidek 1986, "Combining probability distributions".
 """
 
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ def pool(a: Float[np.ndarray, "s c"], b: Float[np.ndarray, "s c"], weight: float
 def choose_weight(
     y: Int[np.ndarray, " s"], several_a: Sequence[Float[np.ndarray, "s c"]], b: Float[np.ndarray, "s c"]
 ) -> float:
-    """The weight in 0, 0.1, …, 1 with the highest mean weighted F1 over several first classifiers (seeds); of
-    equals the smallest.
+    """The weight in 0, 0.1, …, 1 with the highest mean weighted F1 over several first classifiers
+    (seeds); of equals the smallest.
 
     Arguments:
         y: Classes of development posts.

@@ -4,10 +4,10 @@ With $n$ steps, a share $w$ of them to warm up, the rate of step $s = 0, 1, \dot
 $\min(1, (s + 1) / wn)$. The other schedules also bound it:
 
 - `linear` by $(n - s) / (n - wn)$, which falls to zero from the end of the warm-up;
-- `slope` by $1 - s / n$, which falls from the first step (the adapters and rationale models that ship were
-  trained so);
-- `cosine` by $(1 + \cos(\pi s / n)) / 2$ (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983,
-  without restarts).
+- `slope` by $1 - s / n$, which falls from the first step (the adapters and rationale models that
+  ship were trained so);
+- `cosine` by $(1 + \cos(\pi s / n)) / 2$ (Loshchilov and Hutter 2017,
+  https://arxiv.org/abs/1608.03983, without restarts).
 
 `plateau` follows the development loss instead and knows no warm-up.
 """
@@ -22,7 +22,47 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, R
 
 from crisislens.training.config import OptimizerConfig
 
-__all__ = ["build_optimizer", "build_plateau", "build_schedule", "rate_factor"]
+__all__ = [
+    "adapter_recipe",
+    "build_optimizer",
+    "build_plateau",
+    "build_schedule",
+    "head_recipe",
+    "rate_factor",
+]
+
+
+def adapter_recipe(
+    *, learning_rate: float, head_learning_rate: float, weight_decay: float
+) -> OptimizerConfig:
+    """The recipe of what is trained inside a text encoder together with what reads it.
+
+    Arguments:
+        learning_rate: Peak rate of the encoder's differences.
+        head_learning_rate: Peak rate of all else.
+        weight_decay: Of AdamW.
+    """
+    return OptimizerConfig(
+        learning_rate=head_learning_rate,
+        encoder_learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        # not `linear`: the adapters and rationale models that ship were trained so
+        schedule="slope",
+        warm_up=0.06,
+        gradient_clip=1.0,
+    )
+
+
+def head_recipe(*, learning_rate: float, weight_decay: float) -> OptimizerConfig:
+    """The recipe of what is trained on features that stay as they are.
+
+    Arguments:
+        learning_rate: Peak rate.
+        weight_decay: Of AdamW.
+    """
+    return OptimizerConfig(
+        learning_rate=learning_rate, weight_decay=weight_decay, schedule="cosine", gradient_clip=1.0
+    )
 
 
 def build_optimizer(
@@ -33,13 +73,14 @@ def build_optimizer(
     encoders: tuple[str, ...] = ("encoder.",),
     beside: nn.Module | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimizer over all parameters that require a gradient; those of encoders have a rate of their own.
+    """The optimizer over all parameters that require a gradient; those of encoders have a rate of
+    their own.
 
     Arguments:
         network: The network.
         o: The recipe.
-        fused: Whether one kernel moves all weights: a step of a small model costs half. With a gradient
-            scaler (precision `16-mixed`) it would not allow clipping.
+        fused: Whether one kernel moves all weights: a step of a small model costs half. With a
+            gradient scaler (precision `16-mixed`) it would not allow clipping.
         encoders: How the names of the encoders' parameters begin.
         beside: Layers that only training needs; they have the model's rate.
     """

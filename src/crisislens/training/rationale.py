@@ -1,10 +1,10 @@
-r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank differences in
-the text encoder's upper layers.
+r"""Training of stage 1: which words are evidence (`models.text_rationalizer`), with low-rank
+differences in the text encoder's upper layers.
 
-The lower layers stay as they are: that halves the time, and what they do is not about one event. AdamW,
-linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar length in random
-order. The number of epochs is fixed: another event than the one trained on gets no better after the fourth
-(measured), and there is no such event to stop by.
+The lower layers stay as they are: that halves the time, and what they do is not about one event.
+AdamW, linear warm-up over 6 % of the steps and linear decay to zero, batches of texts of similar
+length in random order. The number of epochs is fixed: another event than the one trained on gets no
+better after the fourth (measured), and there is no such event to stop by.
 """
 
 import random
@@ -28,12 +28,12 @@ from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.grouping import group_by_length
 from crisislens.nn.word_owners import WindowBatch
 from crisislens.training.batches import Batches, batch_count
-from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
-from crisislens.training.objectives import EvidenceLoss
+from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
+from crisislens.training.word_objectives import EvidenceLoss
 
 __all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]
 
@@ -103,8 +103,8 @@ def train_rationalizer(
 
     Arguments:
         encoder: A frozen text encoder.
-        texts: Texts with marked spans; one longer than a window gives several examples, those without a
-            marked word teach the class only.
+        texts: Texts with marked spans; one longer than a window gives several examples, those
+            without a marked word teach the class only.
         classes: Labels of the auxiliary classifier; a text with another label teaches no class.
         config: The recipe.
         progress: Called after each epoch with the epochs done.
@@ -112,6 +112,7 @@ def train_rationalizer(
     Raises:
         DataError: If no text has a marked word.
     """
+    # before the adapter, whose initial weights are drawn as well
     torch.manual_seed(config.seed)
     examples = _examples(texts, classes, WordCutter(encoder))
     if not any(any(x.labels) for x in examples):
@@ -120,14 +121,7 @@ def train_rationalizer(
             "exports"
         )
     if config.rank:
-        add_lora(
-            encoder,
-            rank=config.rank,
-            alpha=config.lora_alpha,
-            targets=config.targets,
-            dropout=config.lora_dropout,
-        )
-        _free_norms(encoder)
+        _adapt(encoder, config)
     model = TextRationalizer(
         encoder,
         classes=max(1, len(classes)),
@@ -141,15 +135,31 @@ def train_rationalizer(
         balance=config.balance,
         smoothing=config.smoothing,
     )
+    optimizer = adapter_recipe(
+        learning_rate=config.learning_rate,
+        head_learning_rate=config.head_learning_rate,
+        weight_decay=config.weight_decay,
+    )
     train(
         model,
         objective,
         _batches(examples, config, encoder.pad_id),
-        Recipe(epochs=config.epochs, optimizer=_optimizer(config)),
+        Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return model
+
+
+def _adapt(encoder: TextEncoder, config: RationaleConfig) -> None:
+    add_lora(
+        encoder,
+        rank=config.rank,
+        alpha=config.lora_alpha,
+        targets=config.targets,
+        dropout=config.lora_dropout,
+    )
+    _free_norms(encoder)
 
 
 def _free_norms(encoder: TextEncoder) -> None:
@@ -173,17 +183,6 @@ def _examples(texts: Sequence[AnnotatedText], classes: Sequence[str], cutter: Wo
     ]
 
 
-def _optimizer(config: RationaleConfig) -> OptimizerConfig:
-    return OptimizerConfig(
-        learning_rate=config.head_learning_rate,
-        encoder_learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        schedule="slope",
-        warm_up=0.06,
-        gradient_clip=1.0,
-    )
-
-
 def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int) -> Batches[Batch]:
     """Batches of texts of similar length, in random order, another one each epoch."""
     lengths = np.array([len(x.window.ids) for x in examples])
@@ -204,12 +203,14 @@ def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int)
 
 def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
     batch = collate_windows([x.window for x in examples], pad_id)
-    y = torch.zeros(batch.words.shape)
-    stretches = torch.zeros(len(examples), batch.words.shape[1], batch.words.shape[1])
+    posts, words = batch.words.shape
+    y = torch.zeros(posts, words)
+    stretches = torch.zeros(posts, words, words)
     for row, x in enumerate(examples):
         y[row, : len(x.labels)] = torch.tensor(x.labels, dtype=torch.float32)
         runs = merge_spans([(i, i + 1) for i in range(len(x.labels))], x.labels)
         for start, end in runs:
+            # of a text with several stretches each is the target with an equal share
             stretches[row, start, end - 1] = 1 / len(runs)
     return batch, y, stretches, torch.tensor([x.label for x in examples])
 
@@ -221,15 +222,16 @@ def predict_words(
     decode: Decode = "stretch",
     batch_texts: int = 64,
 ) -> list[tuple[list[bool], list[float]]]:
-    """For each text, over all of its words (`data.words`), which are chosen and with what probability; links
-    get none.
+    """For each text, over all of its words (`data.words`), which are chosen and with what
+    probability; links get none.
     """
     cutter = WordCutter(model.encoder)
     windows = [(i, window) for i, text in enumerate(texts) for window in cutter.cut(text.text)]
     windows.sort(key=lambda item: len(item[1].ids))
     words = [text.words() for text in texts]
     found = [([False] * len(spans), [0.0] * len(spans)) for spans in words]
-    places = [{span: k for k, span in enumerate(spans)} for spans in words]
+    # windows leave out words that are not read, so a word's place in the text is found by its span
+    places = [dict(zip(spans, range(len(spans)), strict=True)) for spans in words]
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
         batch = collate_windows([window for _, window in part], model.encoder.pad_id)

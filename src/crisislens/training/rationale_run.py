@@ -1,4 +1,5 @@
-"""Run files of rationale models: `crisislens train` reads one where the file has the key `rationales`.
+"""Run files of rationale models: `crisislens train` reads one where the file has the key
+`rationales`.
 
     name: nepal
     rationales: [../shared/data/rationales/nepal_2015.csv, annotations.jsonl]
@@ -6,9 +7,9 @@
     folds: 5
     training: {epochs: 4}
 
-Sources are tables of tweets with snippets (CSV) and what `crisislens annotate` exports (JSONL). Of the
-sources under `rationales`, seed s holds out fold s (near-duplicates in one fold) and is measured on it and on
-each source under `test`.
+Sources are tables of tweets with snippets (CSV) and what `crisislens annotate` exports (JSONL). Of
+the sources under `rationales`, seed s holds out fold s (near-duplicates in one fold) and is
+measured on it and on each source under `test`.
 """
 
 import json
@@ -87,7 +88,8 @@ def read_rationale_source(path: Path) -> list[AnnotatedText]:
 def fit_rationales(
     run: RationaleRun, *, seed: int, out: Path, progress: Callable[[int], None] | None = None
 ) -> dict[str, object]:
-    """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the scores.
+    """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the
+    scores.
 
     Raises:
         DataError: If a source cannot be read or has no marked word.
@@ -101,6 +103,7 @@ def fit_rationales(
     model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
     seconds = time.monotonic() - start
 
+    # the fold that nothing was learned from, then events that nothing was learned of
     tests = {"held out": held_out}
     tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
     scores: dict[str, object] = {
@@ -161,14 +164,15 @@ def _save(
     )
     adapter = None
     if recipe.rank:
+        # an adapter must never be merged into other weights than it was trained on
         base = MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else ""
         adapter = lora_state(model.encoder, base=base)
     save_rationalizer(folder, model, adapter, config, card=card)
 
 
 def score_rationales(model: TextRationalizer, texts: Sequence[AnnotatedText]) -> dict[str, dict[str, float]]:
-    """Token F1, IoU F1 and AUPRC against people, by both ways to choose words, with bootstrap intervals over
-    texts.
+    """Token F1, IoU F1 and AUPRC against people, by both ways to choose words, with bootstrap
+    intervals over texts.
     """
     marked = [np.array(t.word_labels(), dtype=bool) for t in texts]
     ways: tuple[Decode, ...] = ("stretch", "threshold")

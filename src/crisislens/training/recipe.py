@@ -1,4 +1,6 @@
-"""What every training has in common: a recipe, a judge of its epochs, and what it leaves behind."""
+"""What every training has in common: an objective, a recipe, a judge of its epochs, and what it
+leaves behind.
+"""
 
 import time
 from abc import ABC, abstractmethod
@@ -7,13 +9,40 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
 
 from crisislens.training.config import OptimizerConfig
 
-__all__ = ["EpochEnd", "Judge", "LossRecord", "LossesOnly", "Recipe", "Trained"]
+__all__ = ["EpochEnd", "Judge", "LossRecord", "LossesOnly", "Objective", "Recipe", "Trained"]
 
 R = TypeVar("R", bound=BaseModel)
+
+
+class Objective(nn.Module, ABC):
+    """What a training minimizes. It is a module, since it may hold weights of classes, which move
+    to a device, and layers that only training needs, which are trained along.
+
+    Attributes:
+        parts: Names of the losses that are added up, as records call them.
+    """
+
+    parts: tuple[str, ...] = ("train_loss",)
+
+    @abstractmethod
+    def loss(self, network: Any, batch: Any) -> Float[Tensor, "*k"]:
+        """The loss of a batch: a number, or one number for each of `parts`, which are added up.
+
+        Arguments:
+            network: What is trained.
+            batch: What the training's batches hold, on the network's device.
+        """
+
+    def reseed(self, seed: int) -> None:
+        """Called at the start of each epoch; an objective with random numbers of its own seeds them
+        here.
+        """
 
 
 @dataclass(frozen=True)
@@ -23,13 +52,15 @@ class Recipe:
     Attributes:
         epochs: Passes over the batches, at most.
         optimizer: Optimizer, rates, schedule and clipping.
-        fused: Whether one kernel moves all weights; it rounds differently, so the trainers of shipped models
-            stay without.
+        fused: Whether one kernel moves all weights; it rounds differently, so the trainers of
+            shipped models stay without.
         encoders: How the names of parameters begin that have the encoder's rate.
-        seed: From which dropout is seeded anew in each epoch; None goes on with torch's generator as it is.
-        average: Largest decay a of the running average of the weights; 0 takes the weights as they are.
-        patience: Epochs in a row that are no better than the best before them, after which training stops;
-            None trains all epochs.
+        seed: From which dropout is seeded anew in each epoch; None goes on with torch's generator
+            as it is.
+        average: Largest decay a of the running average of the weights; 0 takes the weights as they
+            are.
+        patience: Epochs in a row that are no better than the best before them, after which training
+            stops; None trains all epochs.
         mark: What a checkpoint must be marked with to go on from it.
     """
 

@@ -1,12 +1,15 @@
 """Several seeds of a run: means with intervals, and whether one run is better than another.
 
-Two uncertainties are kept apart: the t interval over seeds says how much training varies, the bootstrap
-interval of each evaluation (and of a paired difference) how much the choice of test posts does.
+Two uncertainties are kept apart: the t interval over seeds says how much training varies, the
+bootstrap interval of each evaluation (and of a paired difference) how much the choice of test posts
+does.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
@@ -26,7 +29,7 @@ from crisislens.training.config import Published, RunConfig
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.fit import RunResult, fit
 
-__all__ = ["Comparison", "SeedSummary", "compare", "fit_seeds", "summarize"]
+__all__ = ["RunComparison", "SeedSummary", "compare_runs", "fit_seeds", "summarize"]
 
 
 class SeedSummary(BaseModel):
@@ -64,7 +67,7 @@ class SeedSummary(BaseModel):
         return "\n".join(rows) + "\n"
 
 
-class Comparison(BaseModel):
+class RunComparison(BaseModel):
     """Whether a run is better than another on the same test posts, all seeds of both."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,8 +79,8 @@ class Comparison(BaseModel):
     corrected_p: float
     """Its p-value after Holm's correction over all runs that were compared together."""
     mcnemar_p: tuple[float, ...]
-    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as independent
-    here.
+    """Exact p-value of each pair of seeds, in their order; posts of one tweet are taken as
+    independent here.
     """
 
 
@@ -116,6 +119,7 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
     Raises:
         InputError: If there are no results, or of several runs.
     """
+    # by fingerprint and not by name: a run file may be edited between two seeds
     if len({r.run.fingerprint() for r in results}) != 1:
         raise InputError(
             f"{len(results)} results of {len({r.run.name for r in results})} runs were given; give all seeds "
@@ -134,15 +138,16 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
     )
 
 
-def compare(
+def compare_runs(
     base: Sequence[RunResult],
     others: Mapping[str, Sequence[RunResult]],
     data: LabeledData,
     *,
     metric: str = "weighted_f1",
     resamples: int = 10_000,
-) -> list[Comparison]:
-    """Compares runs with a base run on the test posts; p-values are corrected for how many there are.
+) -> list[RunComparison]:
+    """Compares runs with a base run on the test posts; p-values are corrected for how many there
+    are.
 
     Arguments:
         base: All seeds of the run that others are measured against.
@@ -155,30 +160,46 @@ def compare(
         InputError: If results are missing or of another setting.
     """
     y, tweets = data.labels("test"), data.tweets("test")
-    everyone = [*base, *(r for results in others.values() for r in results)]
-    if not base or any(
-        r.test.setting != data.space.setting or len(r.logits["test"]) != len(y) for r in everyone
-    ):
+    everyone = list(base)
+    for results in others.values():
+        everyone += results
+    comparable = all(
+        r.test.setting == data.space.setting and len(r.logits["test"]) == len(y) for r in everyone
+    )
+    if not base or not comparable:
         raise InputError(
             f"results to compare must all be of the {len(y)} test posts of {data.space.setting}; leave the "
             f"others out"
         )
-    p = {name: [softmax(r.logits["test"]) for r in results] for name, results in {"": base, **others}.items()}
-    found = {
-        name: paired_bootstrap(y, p[name], p[""], metric, clusters=tweets, resamples=resamples)
-        for name in others
-    }
+    p_base = _probabilities(base)
+    p = {name: _probabilities(results) for name, results in others.items()}
+    found: dict[str, PairedDifference] = {}
+    for name in others:
+        found[name] = paired_bootstrap(y, p[name], p_base, metric, clusters=tweets, resamples=resamples)
+    # over all runs that were compared at once: the best of ten would look clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})
     return [
-        Comparison(
+        RunComparison(
             a=name,
             b=base[0].run.name,
             difference=found[name],
             corrected_p=corrected[name],
-            mcnemar_p=tuple(
-                mcnemar(a.argmax(1) == y, b.argmax(1) == y).p_value
-                for a, b in zip(p[name], p[""], strict=False)
-            ),
+            mcnemar_p=_mcnemar_by_seed(y, p[name], p_base),
         )
         for name in others
     ]
+
+
+def _probabilities(results: Sequence[RunResult]) -> list[Float[np.ndarray, "s c"]]:
+    """Of the test posts, one array a seed."""
+    return [softmax(r.logits["test"]) for r in results]
+
+
+def _mcnemar_by_seed(
+    y: Int[np.ndarray, " s"],
+    a: Sequence[Float[np.ndarray, "s c"]],
+    b: Sequence[Float[np.ndarray, "s c"]],
+) -> tuple[float, ...]:
+    # in their order; where one has more seeds, those are left out
+    pairs = zip(a, b, strict=False)
+    return tuple(mcnemar(one.argmax(1) == y, two.argmax(1) == y).p_value for one, two in pairs)

@@ -1,10 +1,11 @@
-"""pytorch-lightning's trainer as this project wants it: quiet, interruptible, with checkpoints that survive a
-kill, and with loggers by name.
+"""pytorch-lightning's trainer as this project wants it: quiet, interruptible, with checkpoints that
+survive a kill, and with loggers by name.
 
-What lightning brings: the loop, optimizers and schedules at the right time, mixed precision, accumulation,
-devices, early stopping, checkpoints, loggers. What is switched off: its progress bar (commands draw one bar
-over all seeds and epochs, and notebooks get the records), its summary, its default logger and default
-checkpoints. A step of a small model then costs about as much as its arithmetic.
+What lightning brings: the loop, optimizers and schedules at the right time, mixed precision,
+accumulation, devices, early stopping, checkpoints, loggers. What is switched off: its progress bar
+(commands draw one bar over all seeds and epochs, and notebooks get the records), its summary, its
+default logger and default checkpoints. A step of a small model then costs about as much as its
+arithmetic.
 """
 
 import logging
@@ -44,8 +45,9 @@ _SILENCED = (
 
 @dataclass(frozen=True)
 class Machine:
-    """What a training runs on. `devices` and `accumulate` make a step larger; the others change what is
-    computed by rounding and, on other devices or compiled, by which random numbers dropout draws.
+    """What a training runs on. `devices` and `accumulate` make a step larger; the others change
+    what is computed by rounding and, on other devices or compiled, by which random numbers dropout
+    draws.
 
     Attributes:
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -65,8 +67,9 @@ class Machine:
 
 
 class _QuietTrainer(lightning.Trainer):
-    """Undoes two habits of lightning 2.6: warnings about what is meant to be so; and Ctrl-C, which it answers
-    by ignoring the signal from then on and exiting with code 1, where a caller expects a `KeyboardInterrupt`.
+    """Undoes two habits of lightning 2.6: warnings about what is meant to be so; and Ctrl-C, which
+    it answers by ignoring the signal from then on and exiting with code 1, where a caller expects a
+    `KeyboardInterrupt`.
     """
 
     def fit(self, *args: Any, **kwargs: Any) -> None:
@@ -84,8 +87,9 @@ class _QuietTrainer(lightning.Trainer):
 
 
 class StopEarly(EarlyStopping):
-    """Lightning's early stopping, and one thing more: a run that was killed after its last epoch stays
-    stopped when it is resumed. Lightning's own would train one epoch before it looks at the count again.
+    """Lightning's early stopping, and one thing more: a run that was killed after its last epoch
+    stays stopped when it is resumed. Lightning's own would train one epoch before it looks at the
+    count again.
 
     Arguments:
         monitor: What is watched, as it is logged.
@@ -101,10 +105,12 @@ class StopEarly(EarlyStopping):
 
 
 class _WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a kill leaves the old one or the new.
+    """Writes a checkpoint beside its place and renames it, so that a kill leaves the old one or the
+    new.
 
-    Lightning's own writes to the system's temporary folder first; where that is another file system, the move
-    to its place is a copy, and a kill in the middle of it leaves half a checkpoint.
+    Lightning's own writes to the system's temporary folder first; where that is another file
+    system, the move to its place is a copy, and a kill in the middle of it leaves half a
+    checkpoint.
     """
 
     def save_checkpoint(

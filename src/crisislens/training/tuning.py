@@ -1,4 +1,6 @@
-"""Encoders in training: opened for gradients, stored as adapters, loaded again as the product would."""
+"""Encoders in training: opened for gradients, stored as adapters, loaded again as the product
+would.
+"""
 
 from pathlib import Path
 
@@ -21,8 +23,8 @@ IMAGE_ADAPTER = "image-adapter.safetensors"
 
 
 def open_network(encoders: EncoderPair, run: RunConfig, model: FusionModel) -> nn.Module:
-    """The network that mode `finetune` trains: the encoders of `tune`, opened for gradients, in front of the
-    model.
+    """The network that mode `finetune` trains: the encoders of `tune`, opened for gradients, in
+    front of the model.
 
     Raises:
         ConfigError: If an encoder could not be stored afterwards.
@@ -71,7 +73,8 @@ def store_encoders(
     """Writes what was trained into an artifact's folder.
 
     Returns:
-        The specification with the adapters' names relative to the folder, and the encoders as loaded from it.
+        The specification with the adapters' names relative to the folder, and the encoders as
+        loaded from it.
     """
     tuned: dict[str, nn.Module] = (
         {"text": network.encoder} if isinstance(network, TunedNetwork) else dict(network.encoder.items())

@@ -1,3 +1,3 @@
-"""Training of extractors: entities and relations, with text, context and image aligned by Shapley values or
-not.
+"""Training of extractors: entities and relations, with text, context and image aligned by Shapley
+values or not.
 """

@@ -2,9 +2,9 @@ r"""From which probability on what an extractor says is told, chosen on developm
 
 $$\theta = \arg\max_{t \in \{0, 0.05, \ldots, 0.9\}} F_1\bigl(\{x : p(x) \ge t\}\bigr),$$
 
-the smallest of equal ones. Published scores take all that is found; the product leaves out what is below
-$\theta$, and says how good the rest is. Probabilities $p$ are those of a CRF's span, of a pair's relation, or
-the mean over a block of word pairs (`models.extraction`). This is ours.
+the smallest of equal ones. Published scores take all that is found; the product leaves out what is
+below $\theta$, and says how good the rest is. Probabilities $p$ are those of a CRF's span, of a
+pair's relation, or the mean over a block of word pairs (`models.extraction`). This is ours.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,19 +65,20 @@ def report_above(
     kept = [p.above(above, above_links) for p in found]
     if items == "entities":
         return entity_report([p.mentions for p in posts], [p.mentions for p in kept], resamples=resamples)
-    marked, told = ([quintuples(p.mentions, p.links) for p in rows] for rows in (posts, kept))
+    marked = [quintuples(p.mentions, p.links) for p in posts]
+    told = [quintuples(p.mentions, p.links) for p in kept]
     return quintuple_report(marked, told, resamples=resamples)
 
 
 def best_thresholds(
     task: TaskName, examples: Sequence[Example], found: Sequence[Prediction]
 ) -> tuple[float, float | None]:
-    """The probabilities above which micro F1 is best: of what the task finds, and of the relations of the
-    task `joint`, else None.
+    """The probabilities above which micro F1 is best: of what the task finds, and of the relations
+    of the task `joint`, else None.
 
-    Each is a multiple of 0.05, the smallest of equal ones. Those of `joint` are chosen one after the other:
-    entities by themselves, since most posts have no relation, then relations between the entities that are
-    left.
+    Each is a multiple of 0.05, the smallest of equal ones. Those of `joint` are chosen one after
+    the other: entities by themselves, since most posts have no relation, then relations between the
+    entities that are left.
 
     Arguments:
         task: The extractor's task.
@@ -91,17 +92,19 @@ def best_thresholds(
     # intervals are not looked at here
     if task != "joint":
         return _best(lambda t: report_above(examples, found, task, t, resamples=2)), None
+    # entities first: relations can only stand between those that are told
     entities = _best(lambda t: report_above(examples, found, "entities", t, resamples=2))
     return entities, _best(lambda t: report_above(examples, found, "quintuples", entities, t, resamples=2))
 
 
 def _best(report: Callable[[float], ExtractionReport]) -> float:
+    # max keeps the first of equals, which is the smallest
     return max((round(0.05 * i, 2) for i in range(_STEPS)), key=lambda t: report(t).micro.f1)
 
 
 def in_words(report: ExtractionReport, what: str) -> str:
-    """A line for a model card: micro scores in percent with the interval of F1, and F1 of the types that are
-    marked often enough.
+    """A line for a model card: micro scores in percent with the interval of F1, and F1 of the types
+    that are marked often enough.
     """
     m = report.micro
     types = ", ".join(

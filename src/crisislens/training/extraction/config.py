@@ -1,5 +1,5 @@
-"""A training run of an extractor as one frozen configuration: the data, the extractor, the recipe and the
-seeds.
+"""A training run of an extractor as one frozen configuration: the data, the extractor, the recipe
+and the seeds.
 """
 
 from typing import Literal
@@ -16,34 +16,36 @@ class ExtractionData(Config):
     """What is trained and measured on."""
 
     name: str
-    """A data set by its name in `training.extraction.marked_sets`: `twitter2015`, `twitter2017`, `mnre-v1`,
-    `mnre-v2`, `jmere`, or one that a plug-in brings; `twitter-both` is Twitter-2015 and Twitter-2017
-    together, `stand-in` joins MNRE v1 with their entities, `conll` and `table` read files of a user's own
-    (`table-pairs`: one relation a row, for the task `relations`).
+    """A data set by its name in `training.extraction.marked_sets`: `twitter2015`, `twitter2017`,
+    `mnre-v1`, `mnre-v2`, `jmere`, or one that a plug-in brings; `twitter-both` is Twitter-2015 and
+    Twitter-2017 together, `stand-in` joins MNRE v1 with their entities, `conll` and `table` read
+    files of a user's own (`table-pairs`: one relation a row, for the task `relations`).
     """
     root: str = "."
-    """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`, `dev` and
-    `test` files of one's own.
+    """Its folder (`mner`, `mnre`, the one of JMERE, their parent for `stand-in`); or of `train`,
+    `dev` and `test` files of one's own.
     """
     contexts: Literal["none", "captions", "long", "file"] = "none"
-    """Contexts of the pictures: none, the captions beside the data, the long ones where they exist, or a file
-    of one's own.
+    """Contexts of the pictures: none, the captions beside the data, the long ones where they exist,
+    or a file of one's own.
     """
     context_file: str | None = None
-    """That file: what `crisislens caption` wrote, lines `ID.jpg :text`, or a table with `image_id` and
-    `context`.
+    """That file: what `crisislens caption` wrote, lines `ID.jpg :text`, or a table with `image_id`
+    and `context`.
     """
     image_root: str | None = None
-    """The folder of the posts' photos (`ID.jpg`, or file names as in the data); without one, no picture is
-    read. Photos become patches of the frozen compact encoder (set `extractor.image_width` to 1280), or pixels
-    for `extractor.image_encoder`.
+    """The folder of the posts' photos (`ID.jpg`, or file names as in the data); without one, no
+    picture is read. Photos become patches of the frozen compact encoder (set
+    `extractor.image_width` to 1280), or pixels for `extractor.image_encoder`.
     """
     train_posts: int | None = Field(default=None, gt=0)
-    """At most so many posts to learn from, drawn at random and the same ones for every seed; None takes
-    all.
+    """At most so many posts to learn from, drawn at random and the same ones for every seed; None
+    takes all.
     """
     cut_anew: bool = False
-    """Whether words are cut as the product cuts a text; scores are then not those of the published cut."""
+    """Whether words are cut as the product cuts a text; scores are then not those of the published
+    cut.
+    """
 
 
 class ExtractionRecipe(Config):
@@ -66,8 +68,8 @@ class ExtractionRecipe(Config):
     word_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Probability of hiding a word piece of the text behind the mask while training."""
     average: float = Field(default=0.998, ge=0, lt=1)
-    """Decay of the running average of the weights, which is what is measured and kept; 0 keeps the last
-    weights.
+    """Decay of the running average of the weights, which is what is measured and kept; 0 keeps the
+    last weights.
     """
     image_dropout: float = Field(default=0.0, ge=0, lt=1)
     """Probability of hiding a post's context and picture while training."""
@@ -87,6 +89,6 @@ class ExtractionRun(Config):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Of initial weights, shuffling, dropout and permutations; one training each."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where it is trained; `auto` takes a CUDA device where there is one. Apple's GPUs (`mps`) lack the
-    double precision that an alignment needs.
+    """Where it is trained; `auto` takes a CUDA device where there is one. Apple's GPUs (`mps`) lack
+    the double precision that an alignment needs.
     """

@@ -1,5 +1,5 @@
-"""What an extractor says of posts that people marked, and how well; and whether texts and images find their
-contexts.
+"""What an extractor says of posts that people marked, and how well; and whether texts and images
+find their contexts.
 """
 
 from collections.abc import Hashable, Sequence
@@ -14,6 +14,7 @@ from crisislens.core.errors import InputError
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link
 from crisislens.evaluation.extraction import (
     ExtractionReport,
+    as_items,
     entity_report,
     post_counts,
     quintuple_report,
@@ -42,9 +43,10 @@ class Measured:
     """Predictions with their scores.
 
     Attributes:
-        report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task `joint`.
-        counts: Per post (all pairs of one together) the items in both, marked and found, for the paired
-            bootstrap.
+        report: Micro F1 and what belongs to it: of entities, relations, or quintuples for the task
+            `joint`.
+        counts: Per post (all pairs of one together) the items in both, marked and found, for the
+            paired bootstrap.
         entities: Of the task `joint`, the entities by themselves.
         predictions: What was said of each post.
     """
@@ -58,15 +60,15 @@ class Measured:
 def predict_examples(
     extractor: Extractor, examples: Sequence[Example], *, with_scores: bool = False
 ) -> list[Prediction]:
-    """What an extractor says of posts, in their order; sorted by length inside, which changes nothing but
-    speed.
+    """What an extractor says of posts, in their order; sorted by length inside, which changes
+    nothing but speed.
 
     Of a pair out of reach it says that there is no relation.
     """
     extractor.eval()
-    order = sorted(
-        (i for i, e in enumerate(examples) if not e.out_of_reach), key=lambda i: len(examples[i].words)
-    )
+    in_reach = [i for i, e in enumerate(examples) if not e.out_of_reach]
+    order = sorted(in_reach, key=lambda i: len(examples[i].words))
+    # the product does not ask about such a pair, which is to say that it has no relation
     found: list[Prediction] = [_NOTHING if e.out_of_reach else Prediction() for e in examples]
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
@@ -89,11 +91,9 @@ def evaluate_extractor(
     found, posts = predict_examples(extractor, examples), [e.post for e in examples]
     if extractor.spec.task == "relations":
         gold, said = [p.links[0].type for p in posts], [x.links[0].type for x in found]
-        a, b = ([[t] if t != NO_RELATION else [] for t in names] for names in (gold, said))
         of = [post_of_pair(p) for p in posts]
-        return Measured(
-            relation_report(gold, said, posts=of, resamples=resamples), post_counts(a, b, of), None, found
-        )
+        report = relation_report(gold, said, posts=of, resamples=resamples)
+        return Measured(report, post_counts(as_items(gold), as_items(said), of), None, found)
     entities = entity_report([p.mentions for p in posts], [x.mentions for x in found], resamples=resamples)
     if extractor.spec.task == "entities":
         return Measured(
@@ -118,13 +118,13 @@ def post_of_pair(post: AnnotatedPost) -> Hashable:
 def retrieval(
     extractor: Extractor, examples: Sequence[Example], *, batch_posts: int = 64, ranks: Sequence[int] = (1, 5)
 ) -> dict[str, float]:
-    """How often the right context is among the k most similar of a batch, for texts and for images, by the
-    alignment's projections.
+    """How often the right context is among the k most similar of a batch, for texts and for images,
+    by the alignment's projections.
 
-    Every text and every context is encoded by itself, so that nothing but the alignment can have told them
-    apart. Posts without a context are left out, and the last batch where it is not full. Without an alignment
-    the encoder's own means are compared. A context that several posts of a batch share is right for each of
-    them (`retrieval_chance` says what that is worth).
+    Every text and every context is encoded by itself, so that nothing but the alignment can have
+    told them apart. Posts without a context are left out, and the last batch where it is not full.
+    Without an alignment the encoder's own means are compared. A context that several posts of a
+    batch share is right for each of them (`retrieval_chance` says what that is worth).
 
     Arguments:
         extractor: The extractor; left in evaluation mode.
@@ -146,13 +146,12 @@ def retrieval(
     for start in range(0, len(usable) - batch_posts + 1, batch_posts):
         batch = usable[start : start + batch_posts]
         fused = extractor.trunk(_batch(extractor, batch))
-        kinds = {ids: i for i, ids in enumerate(dict.fromkeys(e.words.context_ids for e in batch))}
-        kind = torch.tensor([kinds[e.words.context_ids] for e in batch], device=fused.context.device)
+        kind = torch.tensor(_kinds([e.words.context_ids for e in batch]), device=fused.context.device)
         align = extractor.trunk.alignment
         context = align.context(fused.context) if align else fused.context
-        places["text"].append(
-            _rank(align.text(fused.text) if align else fused.text, context, kind)[fused.has_context]
-        )
+        text = align.text(fused.text) if align else fused.text
+        places["text"].append(_rank(text, context, kind)[fused.has_context])
+        # without an alignment, patches and contexts share no space
         if align is not None and bool(fused.has_image.any()):
             places["image"].append(_rank(align.image(fused.image), context, kind)[fused.has_image])
     found = {side: torch.cat(rows) for side, rows in places.items() if rows}
@@ -167,8 +166,8 @@ def retrieval_chance(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """What `retrieval` comes to on average where similarities are drawn at random: above k / `batch_posts`
-    where contexts repeat.
+    """What `retrieval` comes to on average where similarities are drawn at random: above k /
+    `batch_posts` where contexts repeat.
 
     >>> retrieval_chance(["a", "b", "c", "d"], batch_posts=4, ranks=(4,), draws=5)
     {'chance_r@4': 1.0}
@@ -185,11 +184,11 @@ def retrieval_chance(
     """
     if len(contexts) < batch_posts:
         raise InputError(f"{len(contexts)} posts have a context, {batch_posts} are needed; lower batch_posts")
+    # similarities are drawn for distinct contexts, since equal ones are as similar as each other
     random, hits = np.random.default_rng(seed), []
     for start in range(0, len(contexts) - batch_posts + 1, batch_posts):
         batch = contexts[start : start + batch_posts]
-        numbers = {context: i for i, context in enumerate(dict.fromkeys(batch))}
-        kind = np.array([numbers[context] for context in batch])
+        kind = np.array(_kinds(batch))
         count = np.bincount(kind)
         order = np.argsort(random.random((draws, len(count))), axis=1)
         sizes = count[order]
@@ -200,11 +199,19 @@ def retrieval_chance(
     return {f"chance_r@{k}": float(p) for k, p in zip(ranks, np.mean(hits, axis=0), strict=True)}
 
 
+def _kinds(contexts: Sequence[Hashable]) -> list[int]:
+    """A number for each context, equal where contexts are, counted in the order of their first
+    posts.
+    """
+    numbers = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
+    return [numbers[context] for context in contexts]
+
+
 def _rank(
     queries: Float[Tensor, "b w"], contexts: Float[Tensor, "b w"], kind: Int[Tensor, " b"]
 ) -> Int[Tensor, " b"]:
-    """For each query how many other contexts of the batch are as similar as its own or more; equal ones (of
-    one kind) do not count.
+    """For each query how many other contexts of the batch are as similar as its own or more; equal
+    ones (of one kind) do not count.
     """
     s = torch.nn.functional.normalize(queries, dim=-1) @ torch.nn.functional.normalize(contexts, dim=-1).T
     # by their words and not by their similarity, which padding changes in its last bits

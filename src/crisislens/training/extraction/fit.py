@@ -1,12 +1,14 @@
-r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average of the
-weights, the best epoch.
+r"""Training of one extractor with one seed: $L_\text{task} + \lambda L_\text{align}$, the average
+of the weights, the best epoch.
 
-What is measured and kept is the running average of the weights (`training.averaging`) of the epoch with the
-best micro F1 on the development posts. Word pieces are hidden at random behind the vocabulary's mask, and
-contexts with pictures from whole posts, so that the extractor does not lean on either.
+What is measured and kept is the running average of the weights (`training.averaging`) of the epoch
+with the best micro F1 on the development posts. Word pieces are hidden at random behind the
+vocabulary's mask, and contexts with pictures from whole posts, so that the extractor does not lean
+on either.
 
-A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch everything is
-written; a run that was killed goes on from its last finished epoch and ends with the same numbers.
+A run repeats: order, dropout and permutations depend on seed and epoch alone. After each epoch
+everything is written; a run that was killed goes on from its last finished epoch and ends with the
+same numbers.
 """
 
 import math
@@ -27,9 +29,9 @@ from crisislens.training.extraction.data import Example, encode_posts, length_ba
 from crisislens.training.extraction.evaluate import evaluate_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.loop import train
-from crisislens.training.objectives import ExtractionLoss
 from crisislens.training.recipe import EpochEnd, Judge, Recipe
 from crisislens.training.trainer import Machine
+from crisislens.training.word_objectives import ExtractionLoss
 
 __all__ = ["ExtractionEpoch", "fit_extractor", "run_mark", "word_reader"]
 
@@ -61,11 +63,13 @@ def word_reader(extractor: Extractor) -> WordReader:
 
 
 def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
-    """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they lie.
+    """16 hex digits over a run, less its seeds, and over its data by what they hold, wherever they
+    lie.
 
-    Results and checkpoints carry it, so that none is taken for one of other data or settings. What is in
-    photos is not looked at: only whether there are any.
+    Results and checkpoints carry it, so that none is taken for one of other data or settings. What
+    is in photos is not looked at: only whether there are any.
     """
+    # where the data lies is no part of the experiment; whether photos were read is
     photos = "photos" if run.data.image_root else None
     anywhere = {
         "data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}),
@@ -85,10 +89,12 @@ class _DevJudge(Judge[ExtractionEpoch]):
         self.dev = dev
 
     def judge(self, network: Extractor, end: EpochEnd) -> ExtractionEpoch:
+        # before the evaluation, which would decode NaN and score it as an answer
         if not math.isfinite(sum(end.losses.values())):
             raise ModelError(
                 f"training diverged in epoch {end.epoch}: the loss is not finite; lower recipe.learning_rate"
             )
+        # nobody reads the interval of an epoch
         f1 = evaluate_extractor(network, self.dev, resamples=1).report.micro.f1
         return ExtractionEpoch(epoch=end.epoch, **end.losses, dev_f1=f1, seconds=end.seconds)
 
@@ -101,14 +107,15 @@ def fit_extractor(
     checkpoint: Path | None = None,
     after_epoch: Callable[[ExtractionEpoch], None] | None = None,
 ) -> tuple[Extractor, list[ExtractionEpoch]]:
-    """Trains an extractor and gives it back with the averaged weights of its best epoch, in evaluation mode.
+    """Trains an extractor and gives it back with the averaged weights of its best epoch, in
+    evaluation mode.
 
     Arguments:
         run: The run.
         splits: Its data.
         seed: Which seed.
-        checkpoint: Where the state is written after each epoch, and gone on from if it is there; None keeps
-            none.
+        checkpoint: Where the state is written after each epoch, and gone on from if it is there;
+            None keeps none.
         after_epoch: Called with each epoch's record.
 
     Raises:

@@ -1,7 +1,7 @@
 """Posts with marked entities and relations, by the name of their data set.
 
-A reader is a function from a folder to the training, development and test posts. Ours stand below; an
-installed package adds others by entry points of the group `crisislens.marked_posts`.
+A reader is a function from a folder to the training, development and test posts. Ours stand below;
+an installed package adds others by entry points of the group `crisislens.marked_posts`.
 """
 
 from collections.abc import Callable
@@ -23,8 +23,8 @@ __all__ = ["MARKED_POSTS", "MarkedPosts", "MarkedReader", "relations_read"]
 MarkedPosts = tuple[list[AnnotatedPost], list[AnnotatedPost], list[AnnotatedPost]]
 """Training, development and test posts."""
 MarkedReader = Callable[[Path, bool], MarkedPosts]
-"""Reads the posts in a folder; the second argument says whether entities and relations are learned from the
-same posts, so that those in which nobody looked for relations must be left out.
+"""Reads the posts in a folder; the second argument says whether entities and relations are learned
+from the same posts, so that those in which nobody looked for relations must be left out.
 """
 MARKED_POSTS: Registry[MarkedReader] = Registry("set of marked posts", "crisislens.marked_posts")
 
@@ -61,17 +61,19 @@ def _jmere(root: Path, joint: bool) -> MarkedPosts:
 @MARKED_POSTS.register("stand-in")
 def _stand_in(root: Path, joint: bool) -> MarkedPosts:
     """MNRE v1 joined with the entities of Twitter-2015 and Twitter-2017."""
-    splits = ("train", "dev", "test")
-    pairs = [p for split in splits for p in MNRE(root / "mnre", "v1").load(split)]
-    tagged = [
-        p
-        for name in ("twitter2015", "twitter2017")
-        for split in splits
-        for p in TwitterMNER(root / "mner", name).load(split)
-    ]
+    pairs: list[AnnotatedPost] = []
+    tagged: list[AnnotatedPost] = []
+    for split in ("train", "dev", "test"):
+        pairs += MNRE(root / "mnre", "v1").load(split)
+    for name in ("twitter2015", "twitter2017"):
+        for split in ("train", "dev", "test"):
+            tagged += TwitterMNER(root / "mner", name).load(split)
     joined = joined_stand_in(tagged, pairs)
-    train, dev, test = ([p for p in joined if p.split == split] for split in splits)
-    return train, dev, test
+    # by the tagged posts' splits: the two data sets split the same tweets differently
+    parts: dict[str, list[AnnotatedPost]] = {"train": [], "dev": [], "test": []}
+    for post in joined:
+        parts[post.split].append(post)
+    return parts["train"], parts["dev"], parts["test"]
 
 
 @MARKED_POSTS.register("conll")
@@ -116,11 +118,12 @@ def _related(posts: list[AnnotatedPost]) -> bool:
 
 
 def relations_read(file: ConllFile | AnnotatedTable) -> list[AnnotatedPost]:
-    """The posts of a file without those in which nobody looked for relations: having none there says nothing.
+    """The posts of a file without those in which nobody looked for relations: having none there
+    says nothing.
 
     Raises:
-        DataError: If a post has two relations between the same two entities, of which an extractor could
-            learn one.
+        DataError: If a post has two relations between the same two entities, of which an extractor
+            could learn one.
     """
     unread = file.relations_unread if isinstance(file, AnnotatedTable) else frozenset()
     posts = [p for place, p in enumerate(file.posts) if place not in unread]

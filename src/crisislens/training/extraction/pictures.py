@@ -1,9 +1,9 @@
-"""Pictures of posts for training: patches of a frozen encoder, read once, or pixels for an encoder inside the
-graph.
+"""Pictures of posts for training: patches of a frozen encoder, read once, or pixels for an encoder
+inside the graph.
 
-Frozen patches are means over a grid of `GRID` × `GRID` cells, so that a data set's pictures fit into memory
-(nine vectors of 1280 numbers, 46 kB a post); pixels are decoded anew in every epoch. A picture that is
-missing or cannot be decoded is an absent one.
+Frozen patches are means over a grid of `GRID` × `GRID` cells, so that a data set's pictures fit
+into memory (nine vectors of 1280 numbers, 46 kB a post); pixels are decoded anew in every epoch. A
+picture that is missing or cannot be decoded is an absent one.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,9 @@ _GRAY = np.full((8, 8, 3), 127, np.uint8)
 
 
 def photo_of(post: AnnotatedPost, root: Path) -> Path | None:
-    """The file of a post's picture in a folder, by its file name or its id; None where there is none."""
+    """The file of a post's picture in a folder, by its file name or its id; None where there is
+    none.
+    """
     try:
         return resolve_image(ImageRef(path=post.image), root) if post.image else None
     except ImageError:

@@ -1,0 +1,121 @@
+"""How each format of tables is read: its columns, and its rows with the wanted ones, as a stream."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from crisislens.core.errors import InputError
+from crisislens.data.delimited import csv_records, table_header, tsv_records
+from crisislens.data.encoding import Encoding
+from crisislens.data.exports import LeftOut, names_in
+from crisislens.data.json_rows import json_line_rows, json_rows
+from crisislens.data.lines import BrokenRow, read_lines
+from crisislens.data.parquet import parquet_columns, parquet_rows
+from crisislens.data.survey import PEEKED_ROWS
+from crisislens.data.whatsapp import COLUMNS, chat_rows, is_chat
+from crisislens.data.workbook import sheet_columns, sheet_rows
+
+__all__ = ["SUFFIXES", "Row", "TableFormat", "unreadable"]
+
+Row = Mapping[str, object] | BrokenRow | LeftOut
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How one format is read: its name, its columns, and its rows with the wanted columns (JSON:
+    with all)."""
+
+    name: str
+    columns: Callable[[Path, Encoding], list[str]]
+    rows: Callable[[Path, Encoding, list[str]], Iterator[Row]]
+    is_text: bool = True
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path} cannot be read ({error.strerror or ' '.join(str(error).split())[:200]}); check the file"
+    )
+
+
+def _json_columns(path: Path, rows: Iterator[Row], what: str) -> list[str]:
+    looked = list(islice(rows, PEEKED_ROWS))
+    if not looked:
+        raise InputError(f"{path} is empty; give a file with at least one post")
+    objects = [row for row in looked if isinstance(row, Mapping)]
+    if not objects:
+        raise InputError(f"{path.name} holds no JSON object in its first {len(looked)} {what}")
+    return list(dict.fromkeys(name for row in objects for name in names_in(row)))
+
+
+def _jsonl_columns(path: Path, how: Encoding) -> list[str]:
+    return _json_columns(path, json_line_rows(path, how), "lines; JSONL has one object a line")
+
+
+def _jsonl_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return json_line_rows(path, how)
+
+
+def _list_columns(path: Path, how: Encoding) -> list[str]:
+    return _json_columns(path, json_rows(path, how), "values; give a list of posts, or one object a line")
+
+
+def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return json_rows(path, how)
+
+
+def _header(path: Path, how: Encoding, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
+    """The column names, the delimiter and the lines behind the header."""
+    lines = read_lines(path, how)
+    # None for a file without a line, a broken row for one whose first line cannot be read
+    found = table_header(lines, quoted=quoted)
+    if not isinstance(found, tuple):
+        what = "is empty" if found is None else "has no header line"
+        raise InputError(f"{path} {what}; give a table with column names in its first line")
+    return *found, lines
+
+
+def _delimited(
+    quoted: bool,
+) -> tuple[Callable[[Path, Encoding], list[str]], Callable[[Path, Encoding, list[str]], Iterator[Row]]]:
+    def columns(path: Path, how: Encoding) -> list[str]:
+        return _header(path, how, quoted=quoted)[0]
+
+    def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+        names, delimiter, lines = _header(path, how, quoted=quoted)
+        # of columns with equal names the first counts
+        place = {name: names.index(name) for name in wanted}
+        for record in csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names)):
+            yield record if isinstance(record, BrokenRow) else {name: record[i] for name, i in place.items()}
+
+    return columns, rows
+
+
+def _chat_columns(path: Path, how: Encoding) -> list[str]:
+    if not is_chat(path, how):
+        raise InputError(
+            f"{path.name} is no chat as WhatsApp exports it; give a {', '.join(SUFFIXES)} file of posts"
+        )
+    return COLUMNS
+
+
+def _chat_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
+    return chat_rows(path, how)
+
+
+_JSON_LINES = TableFormat("jsonl", _jsonl_columns, _jsonl_rows)
+SUFFIXES: dict[str, TableFormat] = {
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
+    ".json": TableFormat("json", _list_columns, _list_rows),
+    ".csv": TableFormat("csv", *_delimited(True)),
+    ".tsv": TableFormat("tsv", *_delimited(False)),
+    ".parquet": TableFormat(
+        "parquet", lambda path, _: parquet_columns(path), lambda path, _, w: parquet_rows(path, w), False
+    ),
+    ".xlsx": TableFormat(
+        "xlsx", lambda path, _: sheet_columns(path), lambda path, _, w: sheet_rows(path, w), False
+    ),
+    ".txt": TableFormat("chat", _chat_columns, _chat_rows),
+}
+"""The formats that are read, by the suffix of the file; those of text also with `.gz` behind it."""

@@ -1,0 +1,201 @@
+"""What one transaction writes when posts have been assessed: the answers word for word, and beside them what
+lists, maps and counts read.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import bindparam, delete, insert, select, text, update
+
+from crisislens.store.models import Answer, Assessment, Mention, Place, Post
+from crisislens.store.records import Done
+from crisislens.store.transaction import Transaction, upsert
+from crisislens.store.twins import Twin, join_twins
+
+__all__ = ["EVERY", "finish_all", "take_off_tallies", "uncertainty_of"]
+
+EVERY = ""
+"""The task, or label, under which `tally` counts every post, or those without a sure label."""
+_MOST_MENTIONS = 64
+
+
+def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
+    """Writes what a worker found; returns of how many posts."""
+    held = select(Post.id, Post.at, Post.model, Post.place).where(
+        text("post.state IN ('queued','leased')"),
+        Post.state == "leased",
+        Post.lease_by == worker,
+        Post.id.in_([done.post_id for done in found]),
+    )
+    rows = {row.id: row for row in tx.connection.execute(held.order_by(Post.id).with_for_update())}
+    mine = [done for done in found if done.post_id in rows]
+    if not mine:
+        return 0
+    docs = {done.post_id: from_json(done.doc) for done in mine}
+    answered = [row for row in rows.values() if row.model is not None and row.id in docs]
+    take_off_tallies(tx, [(row.id, row.at, row.place) for row in answered])
+    if answered:
+        ids = [row.id for row in answered]
+        for table in (Answer, Mention):
+            tx.connection.execute(delete(table).where(table.post_id.in_(ids)))
+        tx.connection.execute(update(Assessment).where(Assessment.post_id.in_(ids)).values(current=False))
+    _write_assessments(tx, mine, docs)
+    facts = {number: _facts(doc) for number, doc in docs.items()}
+    _write_posts(tx, mine, facts)
+    _write_places(tx, docs.values())
+    answers = [row for number, doc in docs.items() for row in _answers(rows[number], doc, facts[number])]
+    if answers:
+        tx.connection.execute(insert(Answer), answers)
+    mentions = [row for number, doc in docs.items() for row in _mentions(number, doc)]
+    if mentions:
+        tx.connection.execute(insert(Mention), mentions)
+    _add_tallies(tx, rows, answers, facts)
+    join_twins(tx, [Twin(done.post_id, rows[done.post_id].at, done.minhash, done.phash) for done in mine])
+    for done in mine:
+        urgency = facts[done.post_id]["urgency"]
+        tx.event("post.assessed", done.post_id, urgency=urgency, partial=done.partial)
+    return len(mine)
+
+
+def take_off_tallies(tx: Transaction, posts: Sequence[tuple[int, Any, str | None]]) -> None:
+    """Takes the answers of posts off the counts, before they are removed.
+
+    Arguments:
+        tx: The transaction.
+        posts: Their numbers, times and places.
+    """
+    places = {number: place or "" for number, _, place in posts}
+    wanted = select(Answer.post_id, Answer.at, Answer.task, Answer.label, Answer.abstained)
+    for number, at, task, label, abstained in tx.connection.execute(wanted.where(Answer.post_id.in_(places))):
+        tx.tally(at, task, EVERY if abstained else label, places[number], -1)
+    for number, at, _ in posts:
+        tx.tally(at, EVERY, EVERY, places[number], -1)
+
+
+def uncertainty_of(tasks: Mapping[str, Any]) -> float:
+    """How unsure the least sure answer is, 0 to 1; 1 where there is none.
+
+    >>> uncertainty_of({"a": {"confidence": 0.9}, "b": {"confidence": 0.6}})
+    0.4
+    """
+    return round(1.0 - min((answer["confidence"] for answer in tasks.values()), default=0.0), 4)
+
+
+def _facts(doc: Mapping[str, Any]) -> dict[str, Any]:
+    """What `post` carries of an assessment."""
+    location = doc.get("location") or {}
+    place = location.get("place") or next((m["place"] for m in doc["places"]), None)
+    return {
+        "model": doc["provenance"]["model_fingerprint"],
+        "urgency": doc["urgency"],
+        "uncertainty": uncertainty_of(doc["tasks"]),
+        "language": doc["language"],
+        "unread": doc.get("unread"),
+        "place": place and place["id"],
+        "place_name": place and place["name"],
+        "map_lat": location.get("lat"),
+        "map_lon": location.get("lon"),
+    }
+
+
+def _write_assessments(tx: Transaction, mine: Sequence[Done], docs: Mapping[int, Any]) -> None:
+    rows = [
+        {
+            "post_id": done.post_id,
+            "model_fingerprint": docs[done.post_id]["provenance"]["model_fingerprint"],
+            "doc": done.doc,
+            "partial": done.partial,
+            "current": True,
+            "at": tx.now,
+        }
+        for done in mine
+    ]
+    statement = upsert(tx.connection, Assessment)
+    new = {name: statement.excluded[name] for name in ("doc", "partial", "current", "at")}
+    keys = [Assessment.post_id, Assessment.model_fingerprint]
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
+
+
+def _write_posts(tx: Transaction, mine: Sequence[Done], facts: Mapping[int, dict[str, Any]]) -> None:
+    names = list(next(iter(facts.values())))
+    rows = []
+    for done in mine:
+        rows.append(
+            {
+                "b_id": done.post_id,
+                # a photo that is left for later is the next thing to do
+                "b_state": "queued" if done.partial else "done",
+                "b_stage": 1 if done.partial else 0,
+                "b_at": tx.now,
+                **{f"b_{name}": facts[done.post_id][name] for name in names},
+            }
+        )
+    values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
+    values |= {"state": bindparam("b_state"), "stage": bindparam("b_stage"), "assessed_at": bindparam("b_at")}
+    values |= {"lease_by": None, "lease_until": None, "tries": 0, "reason": None}
+    table: Any = Post.__table__
+    tx.connection.execute(update(table).where(table.c.id == bindparam("b_id")).values(values), rows)
+
+
+def _write_places(tx: Transaction, docs: Iterable[Mapping[str, Any]]) -> None:
+    found: dict[str, dict[str, Any]] = {}
+    for doc in docs:
+        place = (doc.get("location") or {}).get("place") or next((m["place"] for m in doc["places"]), None)
+        if place:
+            found[place["id"]] = {name: place[name] for name in ("id", "name", "lat", "lon")}
+    if found:
+        rows = [found[name] for name in sorted(found)]
+        tx.connection.execute(upsert(tx.connection, Place).on_conflict_do_nothing(), rows)
+
+
+def _answers(row: Any, doc: Mapping[str, Any], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for task, answer in doc["tasks"].items():
+        # what it leans to where it abstains; an empty label where several may hold and none does
+        said = [answer["label"]] if answer["abstained"] else list(answer["labels"]) or [EVERY]
+        for label in dict.fromkeys(said):
+            rows.append(
+                {
+                    "post_id": row.id,
+                    "task": task,
+                    "label": label,
+                    "confidence": answer["probabilities"].get(label, answer["confidence"]),
+                    "abstained": answer["abstained"],
+                    "at": row.at,
+                    "urgency": facts["urgency"],
+                    "uncertainty": facts["uncertainty"],
+                }
+            )
+    return rows
+
+
+def _mentions(number: int, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+    named = [(entity["type"], entity, None) for entity in doc["entities"]]
+    named += [("place", mention, mention["place"]["id"]) for mention in doc["places"]]
+    return [
+        {
+            "post_id": number,
+            "number": i,
+            "kind": kind,
+            "text": thing["text"],
+            "start": thing["start"],
+            "end": thing["end"],
+            "place": place,
+        }
+        for i, (kind, thing, place) in enumerate(named[:_MOST_MENTIONS])
+    ]
+
+
+def _add_tallies(
+    tx: Transaction,
+    rows: Mapping[int, Any],
+    answers: Sequence[Mapping[str, Any]],
+    facts: Mapping[int, Mapping[str, Any]],
+) -> None:
+    for answer in answers:
+        place = facts[answer["post_id"]]["place"] or ""
+        label = EVERY if answer["abstained"] else answer["label"]
+        tx.tally(answer["at"], answer["task"], label, place, 1)
+    for number, of in facts.items():
+        tx.tally(rows[number].at, EVERY, EVERY, of["place"] or "", 1)

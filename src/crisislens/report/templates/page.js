@@ -174,6 +174,7 @@ async function start() {
   }
   readAddress();
   root.dataset.ready = "yes";
+  performance.mark("ready");
 }
 
 start();

@@ -13,8 +13,8 @@ from crisislens.report.basemap import BaseMap, Shape, read_base_map
 from crisislens.report.mapdata import map_data
 
 
-def feature(kind: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
-    geometry = {"type": kind, "coordinates": coordinates}
+def feature(form: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
+    geometry = {"type": form, "coordinates": coordinates}
     return {"type": "Feature", "geometry": geometry, "properties": properties}
 
 

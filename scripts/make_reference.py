@@ -1,7 +1,8 @@
-"""Writes docs/reference from the code: the commands, the record, the models, the settings. `--check` says
-whether it is up to date.
+"""Writes docs/reference from the code: the commands, the record, the models, the settings.
+`--check` says whether it is up to date.
 
-The pages are made, never edited; a test runs the check, so the reference cannot drift from the code.
+The pages are made, never edited; a test runs the check, so the reference cannot drift from the
+code.
 """
 
 import json

@@ -57,13 +57,13 @@ class TaskAssessment(BaseModel):
     label: str = Field(description="The most probable class")
     labels: tuple[str, ...] = Field(
         default=(),
-        description="The classes that are said to hold: one, or any number where the task allows several; "
-        "none where the answer is 'not sure'",
+        description="The classes that are said to hold: one, or any number where the task allows "
+        "several; none where the answer is 'not sure'",
     )
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
     probabilities: dict[str, float] = Field(
-        description="Calibrated probability of every class; they add up to 1 up to rounding, "
-        "but for tasks where several may hold"
+        description="Calibrated probability of every class; they add up to 1 up to rounding, but "
+        "for tasks where several may hold"
     )
     abstained: bool = Field(description="True where the answer should be read as 'not sure'")
     reason: str | None = Field(
@@ -131,8 +131,8 @@ class Assessment(BaseModel):
         default=None,
         # a record of a post with one photo is written as before there was the field
         exclude_if=lambda photo: photo is None,
-        description="Of a post with several photos the path of the one that the answers rest on: the most "
-        "urgent, the first of equals; left out elsewhere",
+        description="Of a post with several photos the path of the one that the answers rest on: "
+        "the most urgent, the first of equals; left out elsewhere",
     )
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(
@@ -147,8 +147,8 @@ class Assessment(BaseModel):
     )
     place_type: TaskAssessment | None = Field(
         default=None,
-        description="The kind of place that the post was probably made at; null where no model for it fits "
-        "the encoder",
+        description="The kind of place that the post was probably made at; null where no model "
+        "for it fits the encoder",
     )
     urgency: float = Field(
         ge=0,

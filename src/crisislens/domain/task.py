@@ -1,5 +1,5 @@
-"""What a task is: one question, its answers in their fixed order, and how labels of data sets lead to
-them. The tasks that ship stand in `domain.tasks`.
+"""What a task is: one question, its answers in their fixed order, and how labels of data sets lead
+to them. The tasks that ship stand in `domain.tasks`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -177,7 +177,11 @@ _add(
     )
 )
 
-ASKED: tuple[Task, ...] = (TASKS["informativeness"], TASKS["humanitarian_b2"], TASKS["damage_severity"])
+ASKED: tuple[Task, ...] = (
+    TASKS["informativeness"],
+    TASKS["humanitarian_b2"],
+    TASKS["damage_severity"],
+)
 """What the shipped models are asked of every post, in the order of the report."""
 MARKED: Task = TASKS["humanitarian_b2"]
 """The task whose labels people choose from when they mark evidence, unless they bring their own."""

@@ -1,8 +1,9 @@
-r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts
-a report.
+r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency
+that sorts a report.
 
-Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and its
-weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as 0.
+Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and
+its weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as
+0.
 """
 
 from collections.abc import Mapping
@@ -49,6 +50,8 @@ def judge(
         doubt: Why the text may not be what was written, or None.
     """
     calibration = task.calibration.get(evidence) if evidence else None
+    # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
+    # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
     p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
     sure = float(set_confidence(p)) if space.several else float(p.max())
@@ -115,15 +118,17 @@ def urgency(
         answers: By question.
         tasks: The tasks that were asked, by question; their gates, shares and weights make the key.
         evidence: Whether the post offers anything; what is empty is not urgent.
-        unread: For a post whose text no model reads: the urgency of an average crisis post, which it then has
-            instead of what the model made of words it does not know. It neither hides at the end of the list
-            nor stands before what was read and is urgent. None for posts that were read.
+        unread: For a post whose text no model reads: the urgency of an average crisis post, which
+            it then has instead of what the model made of words it does not know. It neither hides
+            at the end of the list nor stands before what was read and is urgent. None for posts
+            that were read.
     """
     if not evidence:
         return 0.0
     if unread is not None:
         return round(unread, _DIGITS)
     through, need = 1.0, 0.0
+    # a gate lets the others through (nothing urgent is uninformative), a share adds
     for name, task in tasks.items():
         part = task.weight(answers[name].probabilities) if name in answers else 0.0
         if task.gate:

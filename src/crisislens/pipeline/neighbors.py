@@ -1,7 +1,8 @@
-"""Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search finds.
+"""Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search
+finds.
 
-256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their ids,
-whatever their texts and photos weigh.
+256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their
+ids, whatever their texts and photos weigh.
 """
 
 import json
@@ -66,7 +67,9 @@ class NeighborStore:
         )
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name, as they are stored; ids as the bytes of a JSON list, whatever their length."""
+        """The arrays by name, as they are stored; ids as the bytes of a JSON list, whatever their
+        length.
+        """
         return {
             "signatures": self.signatures,
             "has_text": self.has_text,
@@ -81,7 +84,12 @@ class NeighborStore:
         parts = [cls.of([])]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = (stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
+                arrays = (
+                    stored["signatures"],
+                    stored["has_text"],
+                    stored["hashes"],
+                    stored["has_photo"],
+                )
                 parts.append(cls(*arrays, tuple(json.loads(stored["ids"].tobytes()))))
         return cls(
             np.concatenate([part.signatures for part in parts]),

@@ -102,6 +102,7 @@ class PlaceTypes:
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `place_type`; nothing where the features are another encoder's."""
+        # the same numbers of another encoder mean something else
         if encoded.encoders != self._loaded.meta.encoder_fingerprint:
             return [{} for _ in posts]
         logits = head_logits(

@@ -14,7 +14,7 @@ from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
 from crisislens.report.named import entity_texts, relation_texts
 
-__all__ = ["cell", "columns_of", "row_of"]
+__all__ = ["columns_of", "row_of", "spreadsheet_cell"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _POST = {
@@ -145,7 +145,7 @@ def _whole(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
-def cell(value: object) -> object:
+def spreadsheet_cell(value: object) -> object:
     """A value as a spreadsheet may hold it."""
     if value is None:
         return ""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from crisislens.domain.assessment import Assessment
-from crisislens.report.flat import cell, columns_of, row_of
+from crisislens.report.flat import columns_of, row_of, spreadsheet_cell
 from crisislens.runs.files import part_of, take_place, writing
 from crisislens.runs.sinks import FileSink, Record, pour
 
-__all__ = ["CsvSink", "ParquetSink", "assessments_table", "write_csv", "write_parquet"]
+__all__ = ["CsvSink", "ParquetSink", "assessments_table", "spreadsheet_cell", "write_csv", "write_parquet"]
 
 _BATCH_ROWS = 1_000
 
@@ -51,7 +51,7 @@ class CsvSink(FileSink[Assessment]):
         """
         columns = self._header(record.value)
         row = row_of(record.value, columns)
-        cells = [cell(row.get(name)) for name in columns]
+        cells = [spreadsheet_cell(row.get(name)) for name in columns]
         with writing(self.path.parent):
             self._writer.writerow(cells)
         self.rows += 1

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select, text, update
+from sqlalchemy import Connection, case, func, select, text, update
 
 from crisislens.core.errors import NotFoundError
 from crisislens.domain.post import ImageRef
@@ -59,19 +59,31 @@ class Queue:
                 "tries": Post.tries + 1,
             }
             tx.connection.execute(update(Post).where(Post.id.in_(chosen)).values(lease))
-            return self._jobs(tx, chosen, hurried=len(found) == most)
+            return self._jobs(tx.connection, chosen, hurried=len(found) == most)
 
         return self._database.write(take)
 
-    def _jobs(self, tx: Transaction, ids: Sequence[int], *, hurried: bool) -> list[Job]:
+    def look(self, post_id: int) -> Job:
+        """A post as workers get it, without taking it.
+
+        Raises:
+            NotFoundError: If there is no such post.
+        """
+        with self._database.read() as connection:
+            found = self._jobs(connection, [post_id], hurried=False)
+        if not found:
+            raise NotFoundError(f"there is no post {post_id}; it may have been erased")
+        return found[0]
+
+    def _jobs(self, connection: Connection, ids: Sequence[int], *, hurried: bool) -> list[Job]:
         wanted = select(Post.__table__).where(Post.id.in_(ids)).order_by(Post.id)
-        posts = tx.connection.execute(wanted)
+        posts = connection.execute(wanted)
         stored = select(Media.post_id, func.min(Media.id)).where(
             Media.post_id.in_(ids), Media.state == "stored"
         )
-        first = pairs(tx.connection, stored.group_by(Media.post_id))
+        first = pairs(connection, stored.group_by(Media.post_id))
         names = select(Media.id, Media.sha256).where(Media.id.in_(first.values()))
-        sha256 = pairs(tx.connection, names)
+        sha256 = pairs(connection, names)
         jobs = []
         for row in posts.mappings():
             photo = sha256.get(first.get(row["id"], -1))
@@ -145,13 +157,18 @@ class Queue:
 
         self._database.write(put_back)
 
-    def renew_model(self, fingerprint: str, *, most: int = 1_000) -> int:
+    def renew_model(self, models: str | Sequence[str], *, most: int = 1_000) -> int:
         """Puts finished posts that another model answered back, behind everything that waits, at most so
         many and the newest first; 0 where none is left. The older answers are kept.
+
+        Arguments:
+            models: The fingerprint of the model, or of several that all count as new.
+            most: How many posts.
         """
+        new = [models] if isinstance(models, str) else list(models)
 
         def put_back(tx: Transaction) -> int:
-            older = select(Post.id).where(Post.state == "done", Post.model != fingerprint)
+            older = select(Post.id).where(Post.state == "done", Post.model.not_in(new))
             ids = list(tx.connection.execute(older.order_by(Post.id.desc()).limit(most)).scalars())
             values = {"state": "queued", "stage": _BACKGROUND, "tries": 0}
             if ids:

@@ -165,6 +165,7 @@ class ReviewRow(Record):
     task: str
     labels: tuple[str, ...]
     model_labels: tuple[str, ...] = Field(description="What the model had said then")
+    model_fingerprint: str | None = Field(default=None, description="Which model that was")
     note: str | None
     at: datetime
     undone_at: datetime | None

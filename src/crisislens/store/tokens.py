@@ -182,9 +182,8 @@ def _start(tx: Transaction, user_id: int, kind: str, lasts: timedelta) -> tuple[
         "expires": tx.now + lasts,
     }
     tx.connection.execute(insert(Session), row)
-    found = _session(tx.connection, token, kind)
-    assert found is not None
-    return token, found
+    person = tx.connection.execute(select(User.__table__).where(User.id == user_id)).mappings().one()
+    return token, SessionRow(user=user_row(person), csrf=str(row["csrf"]), expires=tx.now + lasts)
 
 
 def _session(connection: Connection, token: str, kind: str) -> SessionRow | None:

@@ -38,7 +38,7 @@ def add_user(
         link = None if password else store.sessions.link(user.id, minutes=24 * 60)
     say(f"{user.name} may log in as {user.role}")
     if link is not None:
-        say(f"one-time link, good for a day: /login?link={link}")
+        say(f"one-time link, good for a day: /welcome/{link}")
 
 
 @users.command("change")

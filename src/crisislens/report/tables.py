@@ -29,7 +29,7 @@ from crisislens.report.named import entity_texts, relation_texts
 from crisislens.runs.files import part_of, take_place, writing
 from crisislens.runs.sinks import FileSink, Record, pour
 
-__all__ = ["CsvSink", "ParquetSink", "assessments_table", "write_csv", "write_parquet"]
+__all__ = ["CsvSink", "ParquetSink", "assessments_table", "spreadsheet_cell", "write_csv", "write_parquet"]
 
 _BATCH_ROWS = 1_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -102,7 +102,7 @@ class CsvSink(FileSink[Assessment]):
         """
         columns = self._header(record.value)
         row = _row(record.value, columns)
-        cells = [_cell(row.get(name)) for name in columns]
+        cells = [spreadsheet_cell(row.get(name)) for name in columns]
         with writing(self.path.parent):
             self._writer.writerow(cells)
         self.rows += 1
@@ -352,7 +352,7 @@ def _whole(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
 
 
-def _cell(value: object) -> object:
+def spreadsheet_cell(value: object) -> object:
     """A value as a spreadsheet may hold it."""
     if value is None:
         return ""

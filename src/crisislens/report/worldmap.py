@@ -33,7 +33,8 @@ class Marker:
         text: The number on it; empty on small ones.
         says: What it is, in words.
         region: Whether it stands for a whole country or state.
-        link: The filter that lists its posts; empty for none.
+        link: The filter of the report that lists its posts; empty for none.
+        best: The id of its most urgent post.
     """
 
     x: float
@@ -43,6 +44,7 @@ class Marker:
     says: str
     region: bool
     link: str
+    best: str
 
 
 @dataclass(frozen=True)
@@ -218,4 +220,4 @@ def _marker(spot: Spot, x: float, y: float, region: bool) -> Marker:
         says = f"{posts}: {names}{more} ({own})" if names else f"{posts} ({own})"
     text = number(spot.count) if spot.count > 1 else ""
     name, _ = spot.names.most_common(1)[0] if spot.names else ("", 0)
-    return Marker(x, y, radius, text, says, region, link(place=name) if name else "")
+    return Marker(x, y, radius, text, says, region, link(place=name) if name else "", spot.best[1])

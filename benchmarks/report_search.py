@@ -100,11 +100,16 @@ def about() -> ReportMeta:
     )
 
 
+def opened(browser: Browser, path: Path, address: str) -> None:
+    """Opens a report from nothing and waits until it can be searched."""
+    browser.call("Page.navigate", {"url": "about:blank"})
+    browser.call("Page.navigate", {"url": path.as_uri() + address})
+    browser.until("document.documentElement?.dataset.ready === 'yes'", 300)
+
+
 def measure(browser: Browser, path: Path) -> dict[str, Any]:
     """Milliseconds to load and to search."""
-    browser.call("Page.navigate", {"url": "about:blank"})
-    browser.open(path.as_uri() + "#view=read")
-    browser.until("document.documentElement.dataset.ready === 'yes'", 120)
+    opened(browser, path, "#view=read")
     # the page says itself when it was ready, so that asking for it costs nothing
     ready = browser.run("performance.getEntriesByName('ready')[0].startTime")
     browser.run("new Promise((done) => setTimeout(done, 1000))")
@@ -146,9 +151,7 @@ def questions(browser: Browser, path: Path) -> None:
         ),
     ]
     for question, clicks, answer in steps:
-        browser.call("Page.navigate", {"url": "about:blank"})
-        browser.open(path.as_uri())
-        browser.until("document.documentElement.dataset.ready === 'yes'", 120)
+        opened(browser, path, "")
         for selector in clicks:
             browser.run(f"document.querySelector({json.dumps(selector)}).click()")
         if "trapped" in question:

@@ -108,8 +108,8 @@ def _numbers(run: Counted) -> list[Statement]:
             if only_relevance(task) and not label.nothing:
                 count = tally.answers[name][label.name]
                 found.append(Statement(f"{label.words}: {number(count)} of them."))
-    for count in run.labels.of_tone("grave"):
-        found.append(Statement(f"{count.label.words}: {number(count.posts)}.", _ids(count.best.lines())))
+    for grave in run.labels.of_tone("grave"):
+        found.append(Statement(f"{grave.label.words}: {number(grave.posts)}.", _ids(grave.best.lines())))
     return found
 
 

@@ -22,6 +22,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # tests run side by side, and tiny matrices are not worth two threads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# where a test asks for two threads all the same: they sleep at a barrier while another worker has the core
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,18 +67,28 @@ def _redirected_user_folders(
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
 
 
+@pytest.fixture(autouse=True)
+def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands take all cores there are, and torch keeps what it was told. With a worker on each core, two
+    threads of one wait for each other at every product: a test took five times as long, and so did all that
+    came after it in that worker.
+    """
+    import torch
+
+    monkeypatch.setattr("crisislens.nn.device.limit_threads", lambda count=None: count or 1)
+    yield
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
-def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line in this process, with its exit code and what it prints.
 
     A start of torch and lightning takes longer than most of what is asked of it. What only a process can show
     (signals, what is imported) has tests of its own.
     """
-    import torch
-
     from crisislens.cli.main import main
 
-    threads = torch.get_num_threads()
     for name, value in (("SOURCE_DATE_EPOCH", "1790000000"), ("NO_COLOR", "1"), ("COLUMNS", "120")):
         monkeypatch.setenv(name, value)
 
@@ -92,5 +104,4 @@ def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         said = capsys.readouterr()
         return subprocess.CompletedProcess(words, int(stopped.value.code or 0), said.out, said.err)
 
-    yield run
-    torch.set_num_threads(threads)
+    return run

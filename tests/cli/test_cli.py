@@ -131,8 +131,8 @@ def test_records_fit_the_published_schema(crisislens: Command, posts: Path, tmp_
         validator.validate(json.loads(line))
 
 
-def test_the_demo_needs_nothing(tmp_path: Path) -> None:
-    done = from_outside("demo", cwd=tmp_path)
+def test_the_demo_needs_nothing(crisislens: Command, tmp_path: Path) -> None:
+    done = crisislens("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "report" in done.stdout
     [report] = tmp_path.rglob("report.html")

@@ -59,6 +59,7 @@ def _gather() -> None:
         knowledge,
         models,
         places,
+        serve,
         store,
         study,
         train,
@@ -84,6 +85,7 @@ def _gather() -> None:
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
     app.add_typer(study.app, name="study")
+    serve.add_to(app)
     worker.add_to(app)
     app.add_typer(store.app, name="store")
     app.add_typer(accounts.users, name="user")

@@ -115,6 +115,7 @@ class Extractor(nn.Module):
             image_encoder=image_encoder,
         )
         self.tags = TagScheme(spec.scheme, spec.types)
+        # without `None`: a pair without a relation has no label there
         self.pairs = PairScheme(spec.types, spec.relations[1:])
         self.head = self._head(width)
 
@@ -134,11 +135,10 @@ class Extractor(nn.Module):
     @property
     def patch_width(self) -> int:
         """Width of the patches that it takes, those of its image encoder where it has one."""
-        return (
-            self.trunk.image_encoder.width
-            if isinstance(self.trunk.image_encoder, ImageEncoder)
-            else self.spec.image_width
-        )
+        encoder = self.trunk.image_encoder
+        # pixels become patches inside the graph, of the encoder's width and not of the
+        # specification's
+        return encoder.width if isinstance(encoder, ImageEncoder) else self.spec.image_width
 
     @property
     def encoder(self) -> LanguageEncoder:

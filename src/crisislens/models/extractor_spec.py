@@ -105,6 +105,7 @@ class ExtractorSpec(Config):
             raise ValueError(
                 "an alignment, and one sequence of text and context, need contexts: set context_pieces"
             )
+        # the opening and the closing piece are the encoder's, also around a context
         most = self.encoder.max_tokens // 2 if self.joint_sequence else self.encoder.max_tokens - 2
         if self.context_pieces > most:
             raise ValueError(

@@ -104,6 +104,7 @@ class Saved(Generic[C]):
             ModelError: If the file is not readable as safetensors.
         """
         try:
+            # read whole and not mapped: a file that changes under us would change the model
             stored = load(self.weights.read_bytes())
         except (SafetensorError, RuntimeError, ValueError, OSError) as error:
             raise ModelError(

@@ -99,6 +99,7 @@ class TwoStreams(FusionModel):
         # with one modality always hidden, hiding the other would leave nothing
         self.hide = ModalityDropout(rate=modality_dropout if only == "both" else 0.0)
         self.text, self.image = entrances("text"), entrances("image")
+        # both entrances read alike, so one of them tells
         self.reads_tokens = self.text.source == "tokens"
         self.layers = nn.ModuleList(layer() for _ in range(layers))
         self.join = join

@@ -182,7 +182,7 @@ def scrub(database: Database) -> None:
 
 def _erase(tx: Transaction, ids: Sequence[int], actor: str, reason: str) -> tuple[int, list[str]]:
     """Erases posts; returns how many there were, and the names of their photos."""
-    columns = (Post.id, Post.source_id, Post.external_id, Post.at, Post.place, Post.model, Post.cluster_id)
+    columns = (Post.id, Post.source_id, Post.external_id, Post.cluster_id)
     wanted = select(*columns, Post.text).where(Post.id.in_(ids)).order_by(Post.id).with_for_update()
     rows = tx.connection.execute(wanted).all()
     if not rows:
@@ -190,7 +190,7 @@ def _erase(tx: Transaction, ids: Sequence[int], actor: str, reason: str) -> tupl
     found = [row.id for row in rows]
     photos = select(Media.sha256).where(Media.post_id.in_(found), Media.sha256.is_not(None)).distinct()
     names = [str(name) for name in tx.connection.execute(photos).scalars()]
-    take_off_tallies(tx, [(row.id, row.at, row.place) for row in rows if row.model is not None])
+    take_off_tallies(tx, found)
     stood = select(Band.post_id).where(Band.post_id.in_(found)).distinct()
     listed = set(tx.connection.execute(stood).scalars())
     if tx.sqlite:

@@ -2,22 +2,23 @@
 lists, maps and counts read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
 
-from crisislens.store.models import Answer, Assessment, Mention, Place, Post
+from crisislens.store.models import Answer, Assessment, Media, Mention, Place, Post
 from crisislens.store.records import Done
+from crisislens.store.tallies import EVERY, Counted, count_post
 from crisislens.store.transaction import Transaction, upsert
 from crisislens.store.twins import Twin, join_twins
 
-__all__ = ["EVERY", "finish_all", "take_off_tallies", "uncertainty_of"]
+__all__ = ["counted_posts", "finish_all", "take_off_tallies", "uncertainty_of"]
 
-EVERY = ""
-"""The task, or label, under which `tally` counts every post, or those without a sure label."""
 _MOST_MENTIONS = 64
+_STEP = 500
 
 
 def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
@@ -34,9 +35,9 @@ def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
         return 0
     docs = {done.post_id: from_json(done.doc) for done in mine}
     answered = [row for row in rows.values() if row.model is not None and row.id in docs]
-    take_off_tallies(tx, [(row.id, row.at, row.place) for row in answered])
     if answered:
         ids = [row.id for row in answered]
+        take_off_tallies(tx, ids)
         for table in (Answer, Mention):
             tx.connection.execute(delete(table).where(table.post_id.in_(ids)))
         tx.connection.execute(update(Assessment).where(Assessment.post_id.in_(ids)).values(current=False))
@@ -50,7 +51,8 @@ def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
     mentions = [row for number, doc in docs.items() for row in _mentions(number, doc)]
     if mentions:
         tx.connection.execute(insert(Mention), mentions)
-    _add_tallies(tx, rows, answers, facts)
+    for counted in counted_posts(tx.connection, Post.id.in_(list(docs))):
+        count_post(tx.tally, counted, 1)
     join_twins(tx, [Twin(done.post_id, rows[done.post_id].at, done.minhash, done.phash) for done in mine])
     for done in mine:
         urgency = facts[done.post_id]["urgency"]
@@ -58,19 +60,26 @@ def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
     return len(mine)
 
 
-def take_off_tallies(tx: Transaction, posts: Sequence[tuple[int, Any, str | None]]) -> None:
-    """Takes the answers of posts off the counts, before they are removed.
+def take_off_tallies(tx: Transaction, ids: Sequence[int]) -> None:
+    """Takes posts that were answered off the counts, before their answers are removed."""
+    for counted in counted_posts(tx.connection, Post.id.in_(ids)):
+        count_post(tx.tally, counted, -1)
 
-    Arguments:
-        tx: The transaction.
-        posts: Their numbers, times and places.
-    """
-    places = {number: place or "" for number, _, place in posts}
-    wanted = select(Answer.post_id, Answer.at, Answer.task, Answer.label, Answer.abstained)
-    for number, at, task, label, abstained in tx.connection.execute(wanted.where(Answer.post_id.in_(places))):
-        tx.tally(at, task, EVERY if abstained else label, places[number], -1)
-    for number, at, _ in posts:
-        tx.tally(at, EVERY, EVERY, places[number], -1)
+
+def counted_posts(connection: Connection, *terms: Any) -> Iterator[Counted]:
+    """What of answered posts is counted, as the tables have it; one post after the other, in their order."""
+    photo = exists().where(Media.post_id == Post.id)
+    wanted = select(Post.id, Post.at, Post.place, Post.language, Post.unread, photo.label("photo"))
+    posts = connection.execute(wanted.where(Post.model.is_not(None), *terms).order_by(Post.id))
+    while part := posts.fetchmany(_STEP):
+        said: dict[int, list[tuple[str, str, float, bool]]] = defaultdict(list)
+        answers = select(Answer.post_id, Answer.task, Answer.label, Answer.confidence, Answer.abstained)
+        answers = answers.where(Answer.post_id.in_([row.id for row in part]))
+        for number, task, label, confidence, leaning in connection.execute(answers):
+            said[number].append((task, label, confidence, leaning))
+        for row in part:
+            unread = row.unread is not None
+            yield Counted(row.at, row.place, row.language, unread, bool(row.photo), said[row.id])
 
 
 def uncertainty_of(tasks: Mapping[str, Any]) -> float:
@@ -185,17 +194,3 @@ def _mentions(number: int, doc: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for i, (kind, thing, place) in enumerate(named[:_MOST_MENTIONS])
     ]
-
-
-def _add_tallies(
-    tx: Transaction,
-    rows: Mapping[int, Any],
-    answers: Sequence[Mapping[str, Any]],
-    facts: Mapping[int, Mapping[str, Any]],
-) -> None:
-    for answer in answers:
-        place = facts[answer["post_id"]]["place"] or ""
-        label = EVERY if answer["abstained"] else answer["label"]
-        tx.tally(answer["at"], answer["task"], label, place, 1)
-    for number, of in facts.items():
-        tx.tally(rows[number].at, EVERY, EVERY, of["place"] or "", 1)

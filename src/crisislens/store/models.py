@@ -221,14 +221,15 @@ class Answer(Base):
 
 
 class Tally(Base):
-    """How many posts of an hour and a place have a label; `place` is empty where none is known."""
+    """How many posts of an hour and a place have a label, see `store.tallies`."""
 
     __tablename__ = "tally"
+    place: Mapped[str] = mapped_column(primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)
     task: Mapped[str] = mapped_column(primary_key=True)
     label: Mapped[str] = mapped_column(primary_key=True)
-    place: Mapped[str] = mapped_column(primary_key=True)
     posts: Mapped[int] = mapped_column(_Id)
+    __table_args__ = (Index("ix_tally_places", "task", "label", "hour", "place", "posts"),)
 
 
 class Place(Base):

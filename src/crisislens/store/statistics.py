@@ -1,26 +1,36 @@
 """Counts for the situation page, and what days looked like, for drift."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, case, cast, exists, func, select, text
-from sqlalchemy.types import Date, Integer, String
+from sqlalchemy import Connection, func, select, text
 
 from crisislens.core.errors import InputError
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
-from crisislens.store.finish import EVERY
-from crisislens.store.models import Answer, Assessment, Base, Media, Place, Post, Tally
+from crisislens.store.models import Assessment, Base, Place, Post, Tally
 from crisislens.store.reading import pairs
 from crisislens.store.records import Counts, DayRow, HourCount, LabelCount, PlaceCount
+from crisislens.store.tallies import (
+    BINS,
+    CONFIDENCE,
+    DAY,
+    EVERY,
+    EVERYWHERE,
+    LANGUAGE,
+    PHOTO,
+    UNREAD,
+    is_task,
+)
 from crisislens.store.transaction import hour_of
 
 __all__ = ["Statistics"]
 
-_BINS = 10
+_HOURLY = timedelta(days=2)
+_LABELED = 100
 _COMPARED = 20_000
 
 
@@ -41,14 +51,12 @@ class Statistics:
             place: Only posts of this place.
             places: How many places are named.
         """
-        terms = _between(since, until)
-        if place is not None:
-            terms.append(Tally.place == place)
+        where = [Tally.place == (place or EVERYWHERE), Tally.hour >= hour_of(since), Tally.hour < until]
+        wanted = select(Tally.hour, Tally.task, Tally.label, Tally.posts).where(*where)
         with self._database.read() as connection:
-            sums = func.sum(Tally.posts)
-            by_hour = select(Tally.hour, Tally.task, Tally.label, sums).where(*terms)
-            hours = connection.execute(by_hour.group_by(Tally.hour, Tally.task, Tally.label)).all()
-            named = _places(connection, terms, places)
+            rows = connection.execute(wanted.order_by(Tally.hour, Tally.task, Tally.label)).all()
+            named = _places(connection, since, until, places, only=place)
+        hours = [row for row in rows if is_task(row.task)]
         labels: dict[tuple[str, str], int] = defaultdict(int)
         for _, task, label, posts in hours:
             labels[task, label] += int(posts)
@@ -61,7 +69,7 @@ class Statistics:
             places=named,
             hours=tuple(
                 HourCount(hour=hour, task=task, label=label, posts=int(posts))
-                for hour, task, label, posts in sorted(hours, key=lambda row: (row[0], row[1], row[2]))
+                for hour, task, label, posts in hours
                 if posts
             ),
         )
@@ -69,36 +77,20 @@ class Statistics:
     def places(self, since: datetime, until: datetime, *, most: int = 2_000) -> tuple[PlaceCount, ...]:
         """Places with coordinates and counts, for the map, those with most posts first."""
         with self._database.read() as connection:
-            return _places(connection, _between(since, until), most)
+            return _places(connection, since, until, most)
 
     def days(self, days: int = 30, *, until: datetime | None = None) -> tuple[DayRow, ...]:
         """What each of the last days looked like, the oldest first. A day without posts is left out."""
         end = until or datetime.now(UTC)
         first = (end - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
-        span = [Post.at >= first, Post.at < end, Post.model.is_not(None)]
-        with self._database.read() as connection:
-            day = _day(connection, Post.at)
-            unread = func.sum(case((Post.unread.is_not(None), 1), else_=0))
-            photos = func.sum(case((exists().where(Media.post_id == Post.id), 1), else_=0))
-            totals = select(day, func.count(), unread, photos).where(*span).group_by(day)
-            found = {_as_day(row[0]): row for row in connection.execute(totals)}
-            languages = select(day, Post.language, func.count()).where(*span).group_by(day, Post.language)
-            by_language: dict[datetime, dict[str, int]] = defaultdict(dict)
-            for when, language, posts in connection.execute(languages):
-                by_language[_as_day(when)][language or ""] = int(posts)
-            labels, confidence = _answers_by_day(connection, first, end)
-        return tuple(
-            DayRow(
-                day=when,
-                posts=int(row[1]),
-                unread=int(row[2]),
-                photos=int(row[3]),
-                languages=by_language[when],
-                labels=labels.get(when, {}),
-                confidence={task: tuple(bins) for task, bins in confidence.get(when, {}).items()},
-            )
-            for when, row in sorted(found.items())
+        wanted = select(Tally.hour, Tally.task, Tally.label, Tally.posts).where(
+            Tally.place == EVERYWHERE, Tally.hour >= first, Tally.hour < end, Tally.posts != 0
         )
+        found: dict[datetime, _Day] = defaultdict(_Day)
+        with self._database.read() as connection:
+            for hour, task, label, posts in connection.execute(wanted):
+                found[hour.replace(hour=0)].add(task, label, int(posts))
+        return tuple(day.row(when) for when, day in sorted(found.items()) if day.posts)
 
     def models(self) -> dict[str, int]:
         """How many posts each model's answer is current for, by fingerprint."""
@@ -148,8 +140,41 @@ def _said(answer: Any) -> tuple[bool, tuple[str, ...]]:
     return answer["abstained"], tuple(answer["labels"])
 
 
-def _between(since: datetime, until: datetime) -> list[Any]:
-    return [Tally.hour >= hour_of(since), Tally.hour < until]
+class _Day:
+    """A day while it is added up."""
+
+    def __init__(self) -> None:
+        self.posts = self.unread = self.photos = 0
+        self.languages: Counter[str] = Counter()
+        self.labels: dict[str, Counter[str]] = defaultdict(Counter)
+        self.confidence: dict[str, list[int]] = defaultdict(lambda: [0] * BINS)
+
+    def add(self, task: str, label: str, posts: int) -> None:
+        """Adds what an hour, or the day itself, counted."""
+        if task == EVERY:
+            self.posts += posts
+        elif task == LANGUAGE:
+            self.languages[label] += posts
+        elif task == UNREAD:
+            self.unread += posts
+        elif task == PHOTO:
+            self.photos += posts
+        elif task.startswith(CONFIDENCE):
+            self.confidence[task.removeprefix(CONFIDENCE)][int(label)] += posts
+        elif is_task(task):
+            self.labels[task][label] += posts
+
+    def row(self, day: datetime) -> DayRow:
+        """The whole day."""
+        return DayRow(
+            day=day,
+            posts=self.posts,
+            unread=self.unread,
+            photos=self.photos,
+            languages=dict(self.languages),
+            labels={task: dict(labels) for task, labels in self.labels.items()},
+            confidence={task: tuple(bins) for task, bins in self.confidence.items()},
+        )
 
 
 def _label_counts(labels: dict[tuple[str, str], int]) -> tuple[LabelCount, ...]:
@@ -157,15 +182,25 @@ def _label_counts(labels: dict[tuple[str, str], int]) -> tuple[LabelCount, ...]:
     return tuple(LabelCount(task=task, label=label, posts=n) for (task, label), n in ordered if n)
 
 
-def _places(connection: Connection, terms: list[Any], most: int) -> tuple[PlaceCount, ...]:
+def _places(
+    connection: Connection, since: datetime, until: datetime, most: int, *, only: str | None = None
+) -> tuple[PlaceCount, ...]:
+    """Places by their posts; of more than two days by whole days."""
+    long = until - since > _HOURLY
+    start = hour_of(since).replace(hour=0) if long else hour_of(since)
+    between = [Tally.hour >= start, Tally.hour < until]
     sums = func.sum(Tally.posts).label("posts")
-    top = select(Tally.place, sums).where(*terms, Tally.task == EVERY, Tally.place != "")
+    task = DAY if long else EVERY
+    top = select(Tally.place, sums).where(*between, Tally.task == task, Tally.label == EVERY)
+    top = top.where(Tally.place != EVERYWHERE if only is None else Tally.place == only)
     top = top.group_by(Tally.place).having(sums > 0).order_by(sums.desc(), Tally.place).limit(most)
     totals = {place: int(posts) for place, posts in connection.execute(top)}
-    detail = select(Tally.place, Tally.task, Tally.label, sums).where(*terms, Tally.place.in_(list(totals)))
+    # of each of many places on a map nobody reads all labels
+    named = list(totals)[:_LABELED]
+    detail = select(Tally.place, Tally.task, Tally.label, sums).where(*between, Tally.place.in_(named))
     labels: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
     for place, task, label, posts in connection.execute(
-        detail.where(Tally.task != EVERY).group_by(Tally.place, Tally.task, Tally.label)
+        detail.where(Tally.task.not_in((EVERY, DAY))).group_by(Tally.place, Tally.task, Tally.label)
     ):
         labels[place][task, label] = int(posts)
     known = select(Place.__table__).where(Place.id.in_(list(totals)))
@@ -184,37 +219,6 @@ def _places(connection: Connection, terms: list[Any], most: int) -> tuple[PlaceC
             )
         )
     return tuple(found)
-
-
-def _day(connection: Connection, column: Any) -> Any:
-    if connection.dialect.name == "sqlite":
-        return func.substr(cast(column, String), 1, 10)
-    return cast(column, Date)
-
-
-def _as_day(value: Any) -> datetime:
-    """A day as either database gives it, a text or a date."""
-    return datetime.fromisoformat(str(value)[:10]).replace(tzinfo=UTC)
-
-
-Labels = dict[datetime, dict[str, dict[str, int]]]
-Confidence = dict[datetime, dict[str, list[int]]]
-
-
-def _answers_by_day(connection: Connection, first: datetime, end: datetime) -> tuple[Labels, Confidence]:
-    day = _day(connection, Answer.at)
-    tenth = case((Answer.confidence >= 1, _BINS - 1), else_=cast(Answer.confidence * _BINS - 0.5, Integer))
-    if connection.dialect.name == "sqlite":
-        # this cast cuts, where PostgreSQL's rounds
-        tenth = case((Answer.confidence >= 1, _BINS - 1), else_=cast(Answer.confidence * _BINS, Integer))
-    label = case((Answer.abstained, EVERY), else_=Answer.label)
-    wanted = select(day, Answer.task, label, tenth, func.count()).where(Answer.at >= first, Answer.at < end)
-    labels: Labels = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    confidence: Confidence = defaultdict(lambda: defaultdict(lambda: [0] * _BINS))
-    for when, task, said, step, posts in connection.execute(wanted.group_by(day, Answer.task, label, tenth)):
-        labels[_as_day(when)][task][said] += int(posts)
-        confidence[_as_day(when)][task][max(0, min(_BINS - 1, int(step)))] += int(posts)
-    return labels, confidence
 
 
 def _estimates(connection: Connection) -> dict[str, int]:

@@ -140,7 +140,7 @@ def _write_tallies(connection: Connection, changed: Mapping[tuple[datetime, str,
     ]
     statement = upsert(connection, Tally)
     summed = Tally.posts + statement.excluded.posts
-    keys = [Tally.hour, Tally.task, Tally.label, Tally.place]
+    keys = [Tally.place, Tally.hour, Tally.task, Tally.label]
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_={"posts": summed}), rows)
 
 

@@ -18,9 +18,10 @@ from crisislens.core.fingerprint import sha256_of_file
 from crisislens.store.audit import broken_entry
 from crisislens.store.base import Store
 from crisislens.store.engines import sqlite_module
-from crisislens.store.finish import EVERY
-from crisislens.store.models import Answer, Cluster, Media, Post, Tally
+from crisislens.store.finish import counted_posts
+from crisislens.store.models import Cluster, Media, Post, Tally
 from crisislens.store.schema import SEARCH_TABLE, drift, version
+from crisislens.store.tallies import count_post
 from crisislens.store.transaction import Transaction, hour_of
 from crisislens.store.twins import refresh_clusters
 
@@ -29,7 +30,6 @@ __all__ = ["Finding", "backup", "check", "restore"]
 MANIFEST = "backup.json"
 _DATABASE, _BLOBS = "store.db", "blobs"
 _ORPHAN_AGE = timedelta(hours=1)
-_STEP = 2_000
 Key = tuple[datetime, str, str, str]
 
 
@@ -238,15 +238,14 @@ def _recounted(
 
 
 def _counted_tallies(connection: Connection) -> Counter[Key]:
-    """The tallies as the answers give them."""
+    """The tallies as posts and answers give them."""
     counts: Counter[Key] = Counter()
-    answers = select(Answer.at, Answer.task, Answer.label, Answer.abstained, Post.place)
-    answers = answers.join(Post, Post.id == Answer.post_id).execution_options(yield_per=_STEP)
-    for at, task, label, abstained, place in connection.execute(answers):
-        counts[hour_of(at), task, EVERY if abstained else label, place or ""] += 1
-    posts = select(Post.at, Post.place).where(Post.model.is_not(None)).execution_options(yield_per=_STEP)
-    for at, place in connection.execute(posts):
-        counts[hour_of(at), EVERY, EVERY, place or ""] += 1
+
+    def add(at: datetime, task: str, label: str, place: str, by: int) -> None:
+        counts[hour_of(at), task, label, place] += by
+
+    for counted in counted_posts(connection):
+        count_post(add, counted, 1)
     return counts
 
 

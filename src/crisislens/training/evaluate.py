@@ -204,17 +204,7 @@ def evaluate_artifact(
     """
     loaded = load_artifact(folder)
     _check_space(folder, loaded.meta, data.space)
-    encoder = PostEncoder(
-        load_encoders(artifact_encoder(folder, loaded.meta)),
-        rules=rules,
-        limits=limits,
-        image_root=data.image_root,
-    )
-    if encoder.fingerprint() != loaded.meta.features_fingerprint:
-        raise ModelError(
-            f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its "
-            f"rules and limits"
-        )
+    encoder = _encoder(folder, loaded, data, rules, limits)
     posts = [labeled.post for labeled in data.splits[split]]
     beside = [""] * len(posts)
     if knowledge is not None:
@@ -233,6 +223,28 @@ def evaluate_artifact(
         abstain_below=loaded.meta.abstain_below,
         resamples=resamples,
     )
+
+
+def _encoder(
+    folder: Path, loaded: LoadedModel, data: LabeledData, rules: CleaningRules, limits: ImageLimits
+) -> PostEncoder:
+    """What made the features that the model was trained on.
+
+    Raises:
+        ModelError: If it makes others here.
+    """
+    encoder = PostEncoder(
+        load_encoders(artifact_encoder(folder, loaded.meta)),
+        rules=rules,
+        limits=limits,
+        image_root=data.image_root,
+    )
+    if encoder.fingerprint() != loaded.meta.features_fingerprint:
+        raise ModelError(
+            f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its "
+            f"rules and limits"
+        )
+    return encoder
 
 
 def _informed(

@@ -88,12 +88,15 @@ def prepare(
         features = cached([_given(post, run) for post in posts], encoder)
         captions = None
         if apart and beside is not None:
-            captions = cached(
-                [Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]], reader
-            )
+            captions = cached(_captions(data, split, beside), reader)
         inputs[split] = _inputs(run, encoders, posts, CachedInputs(features, captions), data.image_root)
     mark = "" if beside is None else beside.fingerprint()
     return Prepared(inputs, encoders.widths(), encoders.fingerprint(), encoder.fingerprint(), mark)
+
+
+def _captions(data: LabeledData, split: str, beside: Sidecar) -> list[Post]:
+    """What stands beside each post as a post of its own, so that neither cuts the other short."""
+    return [Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]]
 
 
 def read_knowledge(config: KnowledgeConfig) -> Sidecar:

@@ -122,19 +122,7 @@ def train_rationalizer(
         )
     if config.rank:
         _adapt(encoder, config)
-    model = TextRationalizer(
-        encoder,
-        classes=max(1, len(classes)),
-        hidden=config.hidden,
-        pair_width=config.pair_width,
-        dropout=config.dropout,
-    )
-    objective = EvidenceLoss(
-        words=config.alpha,
-        stretches=config.alpha_stretch,
-        balance=config.balance,
-        smoothing=config.smoothing,
-    )
+    model = _model(encoder, len(classes), config)
     optimizer = adapter_recipe(
         learning_rate=config.learning_rate,
         head_learning_rate=config.head_learning_rate,
@@ -142,13 +130,33 @@ def train_rationalizer(
     )
     train(
         model,
-        objective,
+        _objective(config),
         _batches(examples, config, encoder.pad_id),
         Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return model
+
+
+def _model(encoder: TextEncoder, classes: int, config: RationaleConfig) -> TextRationalizer:
+    return TextRationalizer(
+        encoder,
+        # without any label the classifier is there and learns nothing, so that all models have one form
+        classes=max(1, classes),
+        hidden=config.hidden,
+        pair_width=config.pair_width,
+        dropout=config.dropout,
+    )
+
+
+def _objective(config: RationaleConfig) -> EvidenceLoss:
+    return EvidenceLoss(
+        words=config.alpha,
+        stretches=config.alpha_stretch,
+        balance=config.balance,
+        smoothing=config.smoothing,
+    )
 
 
 def _adapt(encoder: TextEncoder, config: RationaleConfig) -> None:

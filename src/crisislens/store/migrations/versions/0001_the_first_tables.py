@@ -95,13 +95,14 @@ def upgrade() -> None:
     )
     op.create_table(
         "tally",
+        sa.Column("place", sa.Text(), nullable=False),
         sa.Column("hour", sa.DateTime(), nullable=False),
         sa.Column("task", sa.Text(), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
-        sa.Column("place", sa.Text(), nullable=False),
         sa.Column("posts", NUMBER, nullable=False),
-        sa.PrimaryKeyConstraint("hour", "task", "label", "place", name=op.f("pk_tally")),
+        sa.PrimaryKeyConstraint("place", "hour", "task", "label", name=op.f("pk_tally")),
     )
+    op.create_index("ix_tally_places", "tally", ["task", "label", "hour", "place", "posts"], unique=False)
     op.create_table(
         "user",
         sa.Column("id", sa.Integer(), nullable=False),

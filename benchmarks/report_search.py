@@ -99,6 +99,7 @@ def about() -> ReportMeta:
 
 def opened(browser: Browser, path: Path, address: str) -> None:
     """Opens a report from nothing and waits until it can be searched."""
+    browser.call("Performance.enable", {"timeDomain": "threadTicks"})
     browser.call("Page.navigate", {"url": "about:blank"})
     browser.call("Page.navigate", {"url": path.as_uri() + address})
     browser.until("document.documentElement?.dataset.ready === 'yes'", 300)
@@ -123,7 +124,6 @@ def typed(browser: Browser) -> dict[str, float]:
 
 def measure(browser: Browser, path: Path) -> dict[str, Any]:
     """Milliseconds to load and to search."""
-    browser.call("Performance.enable", {"timeDomain": "threadTicks"})
     opened(browser, path, "#view=read")
     # the page says itself when it was ready, so that asking for it costs nothing
     ready = browser.run("performance.getEntriesByName('ready')[0].startTime")

@@ -48,7 +48,8 @@ def accepting(store: Store, clients: int, seconds: float) -> str:
     cuts = statistics.quantiles(took, n=100)
     p50, p95, p99 = (cuts[i] * 1000 for i in (49, 94, 98))
     rate = len(took) / seconds
-    return f"accept, {clients:2} clients: {rate:6.0f}/s, p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms, {cpu:.2f} ms CPU"
+    times = f"p50 {p50:.1f}, p95 {p95:.1f}, p99 {p99:.1f} ms"
+    return f"accept, {clients:2} clients: {rate:6.0f}/s, {times}, {cpu:.2f} ms CPU a post"
 
 
 def finishing(store: Store) -> str:

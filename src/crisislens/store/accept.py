@@ -176,7 +176,9 @@ class Inbox:
             waiting = (
                 select(func.count())
                 .select_from(Post)
-                .where(text("post.state IN ('queued','leased')"), Post.state == "queued", Post.stage < 2)
+                .where(
+                    text("post.state IN ('queued','leased','failed')"), Post.state == "queued", Post.stage < 2
+                )
             )
             self._queued, self._since_count = tx.connection.execute(waiting).scalar_one(), 0
         if self._queued + coming > self._most_queued:

@@ -24,7 +24,7 @@ _STEP = 500
 def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
     """Writes what a worker found; returns of how many posts."""
     held = select(Post.id, Post.at, Post.model, Post.place).where(
-        text("post.state IN ('queued','leased')"),
+        text("post.state IN ('queued','leased','failed')"),
         Post.state == "leased",
         Post.lease_by == worker,
         Post.id.in_([done.post_id for done in found]),

@@ -1,6 +1,7 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppa
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
+from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
 
 if TYPE_CHECKING:
     from crisislens.domain.assessment import Assessment
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-DEFAULT_MODEL = "crisis-compact"
 MULTILINGUAL = "crisis-multilingual"
 
 
@@ -41,7 +42,7 @@ def analyze(
         list[str] | None,
         typer.Option(
             help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
-            "a task, by giving it again. Default: crisis-compact."
+            "a task, by giving it again. Default: crisis-multilingual; on Windows crisis-compact."
         ),
     ] = None,
     column: Annotated[
@@ -123,7 +124,7 @@ def analyze(
             posts,
             images=images,
             out=out,
-            model=model or [DEFAULT_MODEL],
+            model=model or [DEFAULT_BUNDLE],
             columns=columns,
             encoding=encoding,
             formats=also or [],
@@ -234,6 +235,8 @@ def run(
     for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
     _say_unread(out / "assessments.jsonl", model)
+    if note := default_note(model[0], sys.platform):
+        say(f"note         {note}")
     say(f"report       {out / 'report.html'}")
     if shown.summary:
         say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")

@@ -94,7 +94,7 @@ def test_the_other_pages_read_an_index_too(store: Store) -> None:
 
 def test_the_queue_is_read_from_what_waits_alone(store: Store) -> None:
     """The index holds only posts that wait, so a million that are done cost nothing."""
-    waiting = text("post.state IN ('queued','leased')")
+    waiting = text("post.state IN ('queued','leased','failed')")
     statement = select(Post.id).where(waiting, Post.state == "queued").order_by(Post.stage, Post.id).limit(64)
     with store.database.read() as connection:
         found = plan(connection, statement)

@@ -33,7 +33,7 @@ def worker(
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=512, help="Posts that are assessed together.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, max=512, help="Posts that are assessed together.")] = 256,
     renew: Annotated[
         bool,
         typer.Option("--renew/--no-renew", help="Assess old posts anew where another model answered them."),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
@@ -30,11 +30,11 @@ def add_user(
     db: Db = None,
 ) -> None:
     """Add a person."""
-    from crisislens.store.records import Role
+    from crisislens.store.accounts import role_of
 
     secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
     with store_of(db, _NO_PHOTOS) as store:
-        user = store.users.add(name, cast(Role, role), password=secret, actor="cli")
+        user = store.users.add(name, role_of(role), password=secret, actor="cli")
         link = None if password else store.sessions.link(user.id, minutes=24 * 60)
     say(f"{user.name} may log in as {user.role}")
     if link is not None:
@@ -52,7 +52,7 @@ def change_user(
     db: Db = None,
 ) -> None:
     """Change a person's role or password, or end their access."""
-    from crisislens.store.records import Role
+    from crisislens.store.accounts import role_of
 
     secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
     with store_of(db, _NO_PHOTOS) as store:
@@ -60,7 +60,7 @@ def change_user(
         if user is None:
             raise NotFoundError(f"there is no user {name!r}; crisislens user list shows them")
         changed = store.users.change(
-            user.id, role=cast("Role | None", role), active=active, password=secret, actor="cli"
+            user.id, role=None if role is None else role_of(role), active=active, password=secret, actor="cli"
         )
     say(f"{changed.name} is {changed.role}, {'active' if changed.active else 'inactive'}")
 
@@ -83,11 +83,11 @@ def add_key(
     db: Db = None,
 ) -> None:
     """Make a key and print it, this once."""
-    from crisislens.store.records import Role
+    from crisislens.store.accounts import role_of
 
     expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with store_of(db, _NO_PHOTOS) as store:
-        secret, row = store.keys.add(name, cast(Role, role), expires=expires, actor="cli")
+        secret, row = store.keys.add(name, role_of(role), expires=expires, actor="cli")
     say(secret)
     say(f"keep it now: it is not shown again; end it with: crisislens key end {row.id}")
 

@@ -10,6 +10,7 @@ import typer
 from crisislens.cli.console import end_stopped, say, say_error
 from crisislens.cli.store import DB_HELP
 from crisislens.core.errors import CrisisLensError
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from crisislens.assess import AssessPool
@@ -47,10 +48,10 @@ def serve(
     assess: Annotated[
         int, typer.Option(min=0, max=64, help="Processes that assess, one core each; 0 where workers do it.")
     ] = 1,
-    model: Annotated[list[str] | None, typer.Option(help="As for analyze. Default: crisis-compact.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="As for analyze, and with its default.")] = None,
     fallback: Annotated[
         list[str] | None,
-        typer.Option(help="A model for texts that the others cannot read, as crisis-multilingual."),
+        typer.Option(help="A model for texts that the others cannot read."),
     ] = None,
     calls: Annotated[
         float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
@@ -78,7 +79,7 @@ def serve(
     )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
-        spec = _Models(tuple(model or ("crisis-compact",)), tuple(fallback or ()))
+        spec = _Models(tuple(model or (DEFAULT_BUNDLE,)), tuple(fallback or ()))
         ended_by = _run(store, settings, port=port, processes=assess, spec=spec, url=url)
     end_log()
     say("stopped; every post that was accepted is kept, and what waits goes on at the next start")

@@ -59,7 +59,7 @@ def map_page(request: Request, visitor: Viewer, hours: Hours = 168) -> Response:
     rows = list(islice(store.posts.stream(placed), _MOST_POINTS))
     lines = named + _of_points((row for row in rows if row.place is None), since)
     lines.sort(key=lambda line: (-line.posts, line.name))
-    drawn = draw_map(_geography(lines), {str(at): at for at in range(len(lines))}) or ()
+    drawn = draw_map(_geography(lines)) or ()
     return page(
         request,
         "map.html",

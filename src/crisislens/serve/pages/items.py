@@ -177,7 +177,7 @@ def title_of(task: str, label: str, tasks: Sequence[ReportTask] = ()) -> str:
 def _card(assessment: Assessment | None, tasks: tuple[ReportTask, ...]) -> PostCard | None:
     if assessment is None:
         return None
-    return CardMaker(tasks, lambda _post: None).card(1, Listed(assessment, None))
+    return CardMaker(tasks, lambda _post: None).card(0, Listed(assessment, 1, None))
 
 
 def _plain(text: str) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:

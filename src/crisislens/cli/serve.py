@@ -53,6 +53,9 @@ def serve(
         list[str] | None,
         typer.Option(help="A model for texts that the others cannot read."),
     ] = None,
+    calls: Annotated[
+        float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
+    ] = 60.0,
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
     ] = False,
@@ -61,6 +64,7 @@ def serve(
     ] = False,
 ) -> None:
     """Take posts in by HTTP, assess them, and show them on pages where people review them."""
+    from crisislens.serve.limits import Limits
     from crisislens.serve.server import log_to_stderr
     from crisislens.serve.service import ServeSettings
     from crisislens.store import open_store
@@ -70,7 +74,9 @@ def serve(
         Path(url).parent.mkdir(parents=True, exist_ok=True)
     if host not in (_LOOPBACK, "::1", "localhost") and not https:
         say("note      pages are not encrypted; put a proxy with https in front, and give --https")
-    settings = ServeSettings(host=host, names=tuple(public_name or ()), secure=https, demo=demo)
+    settings = ServeSettings(
+        host=host, names=tuple(public_name or ()), secure=https, demo=demo, limits=Limits(calls_s=calls)
+    )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
         spec = _Models(tuple(model or (DEFAULT_BUNDLE,)), tuple(fallback or ()))

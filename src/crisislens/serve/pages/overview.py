@@ -17,7 +17,7 @@ from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import service_of
 from crisislens.serve.situation import situation
 from crisislens.serve.task_views import NOT_SURE, asked_tasks
-from crisislens.store.records import Counts, SourceRow
+from crisislens.store.records import Counts, PostFilter, SourceRow
 
 __all__ = ["WINDOWS", "Hours", "ago", "router", "windows"]
 
@@ -75,6 +75,7 @@ def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: 
         "panels": _panels(counts, since, place),
         "places": _places(counts, since),
         "depth": store.queue.depth(),
+        "unread": store.posts.count(PostFilter(unread=True, reviewed=False)),
         "sources": [_source(source) for source in store.sources.all()],
         "chart": _chart(counts, found.since, found.until, "informativeness", "informative"),
         "live": f"/?{query_of({'hours': hours, 'place': place})}",

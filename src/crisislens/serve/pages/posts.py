@@ -59,18 +59,22 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
         detail=detail,
         twins=_twins(detail),
         no_evidence=_NO_EVIDENCE,
+        waits=item.evidence is None and service.explain is not None and bool(item.answers),
         others=[each for each in detail.assessments if not each.current],
     )
 
 
 @router.get("/posts/{post_id}/evidence")
-def evidence(request: Request, visitor: Viewer, post_id: PostId) -> Response:
-    """Why the model says so, as a piece of the queue."""
+def evidence(request: Request, visitor: Viewer, post_id: PostId, make: bool = False) -> Response:
+    """Why the model says so, as a piece of a page: at once what there is; then, with `make`, what a worker
+    has to look for.
+    """
     service = service_of(request)
     detail = service.store.posts.detail(post_id)
-    rationale = service.evidence(detail)
+    rationale = service.evidence(detail) if make else detail.rationale
     item = item_of(detail.row, _document(detail), visitor, rationale=rationale)
-    return part("_evidence.html", visitor, item=item, no_evidence=_NO_EVIDENCE)
+    waits = not make and item.evidence is None and service.explain is not None and bool(item.answers)
+    return part("_evidence.html", visitor, item=item, no_evidence=_NO_EVIDENCE, waits=waits)
 
 
 @router.get("/posts/{post_id}/twins")

@@ -142,7 +142,7 @@
     else if (event.key === "?") keys.showModal();
     else if (event.key === "/") { document.querySelector(".filters").open = true; document.getElementById("search").focus(); }
     else if (event.key === "z") undo();
-    else if (item && open(item) && /^([1-9]|c|u|s|t|d|Enter)$/.test(event.key)) { if (!press(item, event.key)) return; }
+    else if (item && open(item) && /^([1-9]|c|u|s|t|d|Enter)$/.test(event.key)) { if (!press(item, event.key)) window.crisislens.say(event.key === "c" ? "The model is not sure here; choose an answer." : "This key does nothing here."); }
     else return;
     event.preventDefault();
   });

@@ -55,7 +55,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ),
         (["models", "show", "nothing"], 2, "no model named 'nothing'"),
         (["data", "check", "nowhere"], 3, "lacks task_informative_text_img_train.tsv"),
-        (["data", "check", "nowhere", "--variant", "settingZ"], 2, "expected one of settingA, agreed, full"),
+        (["data", "check", "nowhere", "--variant", "settingZ"], 2, "expected one of agreed, settingA, full"),
         (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["evaluate", "nowhere"], 4, "nowhere"),
         (["features", "{posts}", "--out", "cache", "--encoder", "clop"], 2, "did you mean 'clip'"),

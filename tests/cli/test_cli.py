@@ -54,7 +54,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "no model named 'crisis-compakt'.*crisis-compact",
         ),
         (["models", "show", "nothing"], 2, "no model named 'nothing'"),
-        (["data", "check", "nowhere"], 3, "lacks task_informative_text_img_train.tsv"),
+        (["data", "check", "nowhere"], 3, "lacks task_informative_text_img_agreed_lab_train.tsv"),
         (["data", "check", "nowhere", "--variant", "settingZ"], 2, "expected one of agreed, settingA, full"),
         (["train", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["evaluate", "nowhere"], 4, "nowhere"),

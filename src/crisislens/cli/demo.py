@@ -27,6 +27,7 @@ def demo(
     from crisislens.cli.analyze import run
     from crisislens.cli.console import stoppable, table
     from crisislens.demo import score_demo, write_synthetic_crisis
+    from crisislens.demo.town import write_town
     from crisislens.pipeline.batch import read_assessments
 
     posts = write_synthetic_crisis(out / "posts")
@@ -42,6 +43,8 @@ def demo(
             title=title,
             threads=None,
             with_=["entities"],
+            # the town is made up, so no outline of the world shows it
+            options=(None, None, write_town(out / "posts" / "town.geojson"), True),
         )
     assessed = list(read_assessments(out / "results"))
     urgent = sorted(assessed, key=lambda a: -a.urgency)[:show]

@@ -117,7 +117,7 @@ def _of_tones(run: Counted, *tones: str) -> list[Statement]:
     """What each answer was counted, where, and whether it gets more."""
     found = []
     for count in run.labels.of_tone(*tones):
-        parts = [f"{count.label.words}: {number(count.posts)} posts"]
+        parts = [f"{count.label.words}: {number(count.posts)} post{'s' if count.posts > 1 else ''}"]
         if places := _places(count):
             parts.append(f"most named: {places}")
         if run.timeline:

@@ -172,7 +172,7 @@ def main() -> None:
         _, other = shift.sign_in(beside)
         shift_two = shift.review(other, 3)
         mine, theirs = shift.ids(page), shift.ids(other)
-        export = page.request.get(shift.base + "/v1/export.csv?source=shift")
+        export = page.request.get(shift.base + "/v1/export.csv?source=shift").text()
         looked = shift.look(context)
         browser.close()
     print(
@@ -181,7 +181,7 @@ def main() -> None:
                 "review": told,
                 "second_reviewer": shift_two,
                 "posts_both_hold": sorted(mine & theirs),
-                "export_rows": len(export.text().strip().split("\r\n")) - 1,
+                "export_rows": len(export.strip().split("\r\n")) - 1,
                 "found_on_pages": looked,
                 "console": shift.problems[:20],
             },

@@ -114,3 +114,10 @@ def test_counters_are_for_this_computer_or_with_a_key(fresh: Site) -> None:
     assert fresh.client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
     head = {"X-Forwarded-For": "192.0.2.1", **fresh.key("viewer")}
     assert fresh.client.get("/metrics", headers=head).status_code == 200
+
+
+@pytest.mark.parametrize("form", ["csv", "hxl.csv", "jsonl", "geojson", "parquet", "assessments.jsonl"])
+def test_an_export_that_cannot_be_made_is_refused_before_it_begins(site: Site, form: str) -> None:
+    answer = site.client.get(f"/v1/export.{form}?after=no-cursor", headers=site.key("viewer"))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"

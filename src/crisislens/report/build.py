@@ -163,7 +163,7 @@ class ReportSink:
             "lanes": lanes(self._labels),
             "unread": unread_rows(self._unread),
             "changes": self._changes,
-            "needs": needs_table(self._labels, tally.times.timeline(_SPARKS)),
+            "need_table": needs_table(self._labels, tally.times.timeline(_SPARKS)),
             "matrix": matrix(tally, meta.tasks),
             "asides": asides(tally),
             "lead": tally.gate.lead.words.lower() if tally.gate else "",

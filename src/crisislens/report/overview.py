@@ -28,6 +28,7 @@ __all__ = [
 
 _SHOWN_UNREAD = 4
 _MOST_LANGUAGES = 8
+# beyond this share of "not sure", a table of the rest would mislead
 _NEARLY_ALL = 0.9
 
 

@@ -18,7 +18,7 @@ from crisislens.report.overview import link
 __all__ = ["Marker", "WorldMap", "draw_map"]
 
 _WIDTH, _TALLEST, _FLATTEST = 1000.0, 620.0, 340.0
-_LEAST_SPAN = 0.25
+_LEAST_SPAN = 0.08
 _JOIN = 34.0
 _MOST_MARKERS = 300
 _WORLD: Frame = (-180.0, -60.0, 180.0, 80.0)

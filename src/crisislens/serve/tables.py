@@ -141,6 +141,7 @@ def jsonl_text(rows: Iterator[PostRow], *, authors: bool = False) -> Iterator[st
 
 def geojson_text(rows: Iterator[PostRow], *, authors: bool = False) -> Iterator[str]:
     """A feature collection (RFC 7946): the posts that can be placed, one feature a line."""
+    _, rows = _peek(rows)
     yield '{"type": "FeatureCollection", "features": ['
     before = "\n"
     for chunk in _chunks(rows):

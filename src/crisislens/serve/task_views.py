@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
-from crisislens.domain.tasks import ASKED, TASKS, Task, own_task
+from crisislens.domain.tasks import ASKED, CATEGORY, NEEDED, TASKS, Task, own_task
 from crisislens.report.model import ReportTask
 
 __all__ = ["NOT_SURE", "asked_tasks", "task_for", "tasks_of"]
@@ -13,8 +13,9 @@ _SUMS_TO_ONE = 0.02
 
 
 def asked_tasks() -> dict[str, Task]:
-    """By question, what the shipped models are asked, and what people need."""
-    return {task.question: task for task in (*ASKED, TASKS["needs"])}
+    """By question, what the default bundle is asked, and what people need."""
+    # the category takes the place of the coarser one in `ASKED`, which has the same question
+    return {task.question: task for task in (*ASKED, CATEGORY, NEEDED)}
 
 
 def task_for(question: str, answer: TaskAssessment | None = None) -> Task:

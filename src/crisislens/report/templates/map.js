@@ -77,7 +77,7 @@ function drawGround(box, frame) {
   ground.base.filter(([, , , flat]) => touches(flat, frame)).forEach(([shape, kind, name, flat]) => {
     if (shape === "point") {
       const [x, y] = placeOn(flat[0], flat[1], box);
-      parts.push(drawn("text", { class: "town", x, y }, name));
+      parts.push(drawn("text", { class: "town", x, y: y - NEAR_PX / 2 }, name));
       return;
     }
     const path = drawn("path", { class: `base ${shape} ${kind}`, d: pathOf(flat, box, shape === "area") });

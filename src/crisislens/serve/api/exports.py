@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -88,7 +89,9 @@ def _pieces(name: str, rows: Iterator[PostRow], authors: bool) -> Iterator[Any]:
 
 def _download(pieces: Iterator[Any], media: str, name: str) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="crisislens-{name}"'}
-    return StreamingResponse(pieces, media_type=media, headers=headers)
+    # the first piece is made before the answer begins, so that what cannot be read is refused with a status
+    begun = list(islice(pieces, 1))
+    return StreamingResponse(chain(begun, pieces), media_type=media, headers=headers)
 
 
 def _note(service: Service, visitor: Visitor, form: str, wanted: FilterQuery, authors: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from crisislens.domain.tasks import CATEGORY
 from crisislens.store.records import NewPost, Photo, PostRow, ReviewRow
 
 __all__ = [
@@ -204,9 +205,9 @@ class ReviewIn(BaseModel):
         json_schema_extra={
             "examples": [
                 {
-                    "task": "humanitarian",
+                    "task": CATEGORY.question,
                     "verdict": "label",
-                    "labels": ["affected"],
+                    "labels": [CATEGORY.labels[0].name],
                     "note": "roof, two people",
                 }
             ]

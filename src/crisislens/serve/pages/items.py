@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from crisislens.core.errors import InputError
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.rationale import Rationale
-from crisislens.domain.tasks import Task
+from crisislens.domain.tasks import CATEGORY, Task
 from crisislens.report.cards import CardMaker, PostCard, TaskAnswer
 from crisislens.report.display import moment, number, shorten
 from crisislens.report.languages import language_name
@@ -231,8 +231,8 @@ def _choices(row: PostRow, tasks: tuple[ReportTask, ...]) -> tuple[TaskChoice, .
     """The questions to answer, the one that divides posts by need first."""
     found = [task.task for task in tasks] or list(asked_tasks().values())[:1]
     if not tasks:
-        found = [asked_tasks()["humanitarian"]]
-    found.sort(key=lambda task: (task.gate, task.ordered, task.question != "humanitarian"))
+        found = [CATEGORY]
+    found.sort(key=lambda task: (task.gate, task.ordered, task.question != CATEGORY.question))
     return tuple(_choice(task, row) for task in found)
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from crisislens.domain.tasks import ASKED, CATEGORY
 from crisislens.report.chart import draw_chart
 from crisislens.report.display import moment, number
 from crisislens.report.timeline import Bar, Timeline
@@ -77,7 +78,7 @@ def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: 
         "depth": store.queue.depth(),
         "unread": store.posts.count(PostFilter(unread=True, reviewed=False)),
         "sources": [_source(source) for source in store.sources.all()],
-        "chart": _chart(counts, found.since, found.until, "informativeness", "informative"),
+        "chart": _informative(counts, found.since, found.until),
         "live": f"/?{query_of({'hours': hours, 'place': place})}",
     }
     if is_fragment(request):
@@ -86,14 +87,16 @@ def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: 
 
 
 @router.get("/timeline")
-def timeline(request: Request, visitor: Viewer, hours: Hours = 168, task: str = "humanitarian") -> Response:
+def timeline(
+    request: Request, visitor: Viewer, hours: Hours = 168, task: str = CATEGORY.question
+) -> Response:
     """Answers over time, as curves and as a table."""
     store = service_of(request).store
     until = datetime.now(UTC)
     since = until - timedelta(hours=hours)
     counts = store.statistics.counts(since, until)
     tasks = asked_tasks()
-    chosen = tasks.get(task, tasks["humanitarian"])
+    chosen = tasks.get(task, CATEGORY)
     charts = [
         (label.words, label.tone, _chart(counts, since, until, chosen.question, label.name))
         for label in chosen.labels
@@ -194,6 +197,13 @@ def ago(age_s: float | None) -> str:
         if age_s >= 2 * unit or (unit == 60 and age_s >= 60):
             return f"{int(age_s // unit)} {words} ago"
     return f"{int(max(0, age_s))} s ago"
+
+
+def _informative(counts: Counts, since: datetime, until: datetime) -> object | None:
+    """Posts that are worth reading over time, by the task that decides it."""
+    gate = next(task for task in ASKED if task.gate)
+    worth = next(label for label in gate.labels if not label.nothing)
+    return _chart(counts, since, until, gate.question, worth.name)
 
 
 def _chart(counts: Counts, since: datetime, until: datetime, task: str, label: str) -> object | None:

@@ -60,6 +60,7 @@ def _gather() -> None:
         models,
         places,
         store,
+        stream,
         study,
         train,
         train_extractor,
@@ -85,6 +86,7 @@ def _gather() -> None:
     app.add_typer(models.app, name="models")
     app.add_typer(study.app, name="study")
     worker.add_to(app)
+    app.add_typer(stream.app, name="stream")
     app.add_typer(store.app, name="store")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from chaos_run import Chaos
 from postgres_server import DURABLE, PostgresServer
-from store_chaos import Chaos
 from tiny_bundles import write_bundle
 
 

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
-from store_chaos import Chaos
+from chaos_run import Chaos
 from tiny_bundles import write_bundle
 
 

@@ -17,7 +17,8 @@ from crisislens.streams.feed import FeedSource, seen_text
 
 RSS = """<?xml version="1.0"?><rss version="2.0" xmlns:georss="http://www.georss.org/georss"><channel>
 <title>Desk</title><language>es</language>
-<item><guid isPermaLink="false">2</guid><title>Second &lt;script&gt;alert(1)&lt;/script&gt;&amp;amp; last</title>
+<item><guid isPermaLink="false">2</guid>
+<title>Second &lt;script&gt;alert(1)&lt;/script&gt;&amp;amp; last</title>
 <link>https://example.org/2</link>
 <description>&lt;p onclick="x()"&gt;Roads &lt;b&gt;closed&lt;/b&gt;&lt;/p&gt;</description>
 <pubDate>Fri, 20 Nov 2026 10:00:00 +0200</pubDate><georss:point>18.5 -72.3</georss:point></item>

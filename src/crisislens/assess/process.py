@@ -121,7 +121,11 @@ def work(pipe: Connection, spec: AnalystSpec, image_root: str, threads: int) -> 
     except CrisisLensError as error:
         pipe.send(("failed", str(error)))
         return
-    pipe.send(("ready", [analyst.fingerprint for analyst in analysts]))
+    try:
+        pipe.send(("ready", [analyst.fingerprint for analyst in analysts]))
+    except OSError:
+        # the service was stopped while the models were loaded
+        return
     while True:
         try:
             while not pipe.poll(_POLL_S):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crisislens.pipeline.default import DEFAULT_BUNDLE
+
 if TYPE_CHECKING:
     from crisislens.pipeline.analyst import Analyst
 
@@ -22,7 +24,7 @@ class AnalystSpec:
         leave_out: Default annotations that are left out.
     """
 
-    models: tuple[str, ...] = ("crisis-compact",)
+    models: tuple[str, ...] = (DEFAULT_BUNDLE,)
     fallbacks: tuple[str, ...] = ()
     add: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()

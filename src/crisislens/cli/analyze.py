@@ -1,6 +1,7 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +11,17 @@ from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppa
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
+from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
 
 if TYPE_CHECKING:
     from crisislens.domain.assessment import Assessment
     from crisislens.pipeline.annotators import Annotator
+    from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
 __all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-DEFAULT_MODEL = "crisis-compact"
 MULTILINGUAL = "crisis-multilingual"
 
 
@@ -40,7 +42,7 @@ def analyze(
         list[str] | None,
         typer.Option(
             help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
-            "a task, by giving it again. Default: crisis-compact."
+            "a task, by giving it again. Default: crisis-multilingual; on Windows crisis-compact."
         ),
     ] = None,
     column: Annotated[
@@ -92,6 +94,21 @@ def analyze(
             "entities-compact."
         ),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Call posts from this time on new in the report, such as 2026-05-01T18:00 (UTC)."),
+    ] = None,
+    compare_with: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an earlier run: the report says which posts are new and what changed."),
+    ] = None,
+    basemap: Annotated[
+        Path | None,
+        typer.Option(help="GeoJSON of the region (roads, rivers, quarters), drawn under the posts."),
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Write one page to send on: summary.html and summary.md.")
+    ] = False,
     relations: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +124,7 @@ def analyze(
             posts,
             images=images,
             out=out,
-            model=model or [DEFAULT_MODEL],
+            model=model or [DEFAULT_BUNDLE],
             columns=columns,
             encoding=encoding,
             formats=also or [],
@@ -117,6 +134,7 @@ def analyze(
             without=without,
             blur_locations=blur_locations,
             extractors=(entities, relations),
+            options=(since, compare_with, basemap, summary),
         )
 
 
@@ -135,6 +153,7 @@ def run(
     without: list[str] | None = None,
     blur_locations: bool = False,
     extractors: tuple[str | None, str | None] = (None, None),
+    options: tuple[str | None, Path | None, Path | None, bool] = (None, None, None, False),
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
@@ -150,6 +169,7 @@ def run(
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
+    shown = _options(*options)
     set_threads(threads)
     source: PostSource = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
@@ -168,6 +188,9 @@ def run(
         ("--title", title),
         ("--threads", threads),
         ("--encoding", encoding),
+        ("--since", options[0]),
+        ("--compare-with", options[1]),
+        ("--basemap", options[2]),
     ]
     given += zip(("--entities", "--relations"), extractors, strict=True)
     lists = [
@@ -181,6 +204,7 @@ def run(
         (flag, x) for flag, several in lists for x in several or ()
     ]
     flags = ["--blur-locations"] if blur_locations else []
+    flags += ["--summary"] if shown.summary else []
     command = shlex.join(
         ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
     )
@@ -194,6 +218,7 @@ def run(
             formats=formats,
             command=command,
             data=described,
+            options=shown,
         )
 
     total = total_rows(source)
@@ -210,10 +235,40 @@ def run(
     for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
     _say_unread(out / "assessments.jsonl", model)
+    if note := default_note(model[0], sys.platform):
+        say(f"note         {note}")
     say(f"report       {out / 'report.html'}")
+    if shown.summary:
+        say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")
     say_lost(dict(outcome.lost))
     reasons = f"{out / 'failed.jsonl'} says why of each"
     refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _options(
+    since: str | None, compare_with: Path | None, base_map: Path | None, summary: bool
+) -> "ReportOptions":
+    """What the report shows besides the posts, checked before anything is analyzed."""
+    from datetime import datetime
+
+    from crisislens.report.basemap import read_base_map
+    from crisislens.report.situation import ReportOptions
+
+    when = None
+    if since is not None:
+        try:
+            when = datetime.fromisoformat(since)
+        except ValueError as error:
+            raise InputError(
+                f"--since {since} is no time; expected one such as 2026-05-01 or 2026-05-01T18:00+02:00"
+            ) from error
+    if compare_with is not None and not (compare_with / "assessments.jsonl").is_file():
+        raise InputError(
+            f"--compare-with {compare_with} holds no assessments.jsonl; give the folder of an earlier run"
+        )
+    if base_map is not None:
+        read_base_map(base_map)
+    return ReportOptions(when, compare_with, base_map, summary)
 
 
 def _say_unread(assessments: Path, model: list[str]) -> None:

@@ -59,6 +59,7 @@ def _gather() -> None:
         knowledge,
         models,
         places,
+        serve,
         store,
         stream,
         study,
@@ -85,6 +86,7 @@ def _gather() -> None:
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
     app.add_typer(study.app, name="study")
+    serve.add_to(app)
     worker.add_to(app)
     app.add_typer(stream.app, name="stream")
     app.add_typer(store.app, name="store")

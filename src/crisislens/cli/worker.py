@@ -9,6 +9,7 @@ import typer
 
 from crisislens.cli.console import end_stopped, say
 from crisislens.core.errors import InputError
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 __all__ = ["add_to"]
 
@@ -24,15 +25,15 @@ def worker(
     db: Annotated[str, typer.Option(help="The store: postgresql://….")],
     blobs: Annotated[Path, typer.Option(help="Folder of the photos, the same one that `serve` has.")],
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes, one core each.")] = 1,
-    model: Annotated[list[str] | None, typer.Option(help="As for analyze. Default: crisis-compact.")] = None,
+    model: Annotated[list[str] | None, typer.Option(help="As for analyze, and with its default.")] = None,
     fallback: Annotated[
         list[str] | None,
-        typer.Option(help="A model for texts that the others cannot read, as crisis-multilingual."),
+        typer.Option(help="A model for texts that the others cannot read."),
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option("--without", help="Leave out an annotation; may be given again.")
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=512, help="Posts that are assessed together.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, max=512, help="Posts that are assessed together.")] = 256,
     renew: Annotated[
         bool,
         typer.Option("--renew/--no-renew", help="Assess old posts anew where another model answered them."),
@@ -48,7 +49,7 @@ def worker(
             "or use PostgreSQL"
         )
     spec = AnalystSpec(
-        tuple(model or ("crisis-compact",)), tuple(fallback or ()), leave_out=tuple(without or ())
+        tuple(model or (DEFAULT_BUNDLE,)), tuple(fallback or ()), leave_out=tuple(without or ())
     )
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

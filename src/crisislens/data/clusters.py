@@ -1,5 +1,6 @@
-r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few
-seconds and little memory.
+r"""Chains of posts that say or show nearly the same, for a hundred thousand posts in a few seconds
+and little memory: what must not be torn apart when data are split. What a report folds is
+`data.alike`.
 
 Equal rows are joined first. The different ones are compared where they fall into one bucket: texts
 whose signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability
@@ -28,7 +29,16 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["PHOTO_DISTANCE", "TEXT_JACCARD", "Cluster", "cluster", "photo_bands", "text_bands"]
+__all__ = [
+    "PHOTO_DISTANCE",
+    "TEXT_JACCARD",
+    "Cluster",
+    "cluster",
+    "photo_bands",
+    "photo_chains",
+    "text_bands",
+    "text_chains",
+]
 
 TEXT_JACCARD = 0.8
 """Share of equal signature entries from which two texts are near-duplicates."""
@@ -101,21 +111,31 @@ def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[n
     """A component number for every text."""
     # equal rows are one: retweets by the thousand would fill a bucket with themselves
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
+    return text_chains(rows, jaccard)[inverse.reshape(-1)]
+
+
+def text_chains(rows: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different signatures; those of one chain of alike texts share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
 
-    return _components(len(rows), text_bands(rows), match)[inverse.reshape(-1)]
+    return _components(len(rows), text_bands(rows), match)
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
     """A component number for every photo."""
     rows, inverse = np.unique(hashes, return_inverse=True)
+    return photo_chains(rows, max_distance)[inverse.reshape(-1)]
+
+
+def photo_chains(rows: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different hashes; those of one chain of alike photos share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
 
-    return _components(len(rows), photo_bands(rows, max_distance), match)[inverse.reshape(-1)]
+    return _components(len(rows), photo_bands(rows, max_distance), match)
 
 
 def text_bands(signatures: UInt32[np.ndarray, "n s"]) -> Iterator[UInt64[np.ndarray, " n"]]:

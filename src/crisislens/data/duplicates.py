@@ -1,4 +1,5 @@
-r"""Near-duplicates: what one text or photo is remembered by. `data.clusters` joins posts by it.
+r"""Near-duplicates: what one text or photo is remembered by. `data.alike` groups posts by it, and
+`data.clusters` finds whole chains of them.
 
 Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased
 words, mentions and links left out; its MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64

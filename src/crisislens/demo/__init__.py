@@ -6,5 +6,13 @@ who writes or reads this crisis imports it.
 """
 
 from crisislens.demo.crisis import EVENT, read_labeled, synthetic_labeled, write_synthetic_crisis
+from crisislens.demo.score import DemoScore, score_demo
 
-__all__ = ["EVENT", "read_labeled", "synthetic_labeled", "write_synthetic_crisis"]
+__all__ = [
+    "EVENT",
+    "DemoScore",
+    "read_labeled",
+    "score_demo",
+    "synthetic_labeled",
+    "write_synthetic_crisis",
+]

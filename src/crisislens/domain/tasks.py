@@ -24,7 +24,19 @@ https://arxiv.org/abs/2104.03090.
 from crisislens.core.registry import Registry
 from crisislens.domain.task import Label, Task, Tone, own_task, readable
 
-__all__ = ["ASKED", "MARKED", "SETTINGS", "TASKS", "Label", "Task", "Tone", "own_task", "readable"]
+__all__ = [
+    "ASKED",
+    "CATEGORY",
+    "MARKED",
+    "NEEDED",
+    "SETTINGS",
+    "TASKS",
+    "Label",
+    "Task",
+    "Tone",
+    "own_task",
+    "readable",
+]
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -182,7 +194,11 @@ ASKED: tuple[Task, ...] = (
     TASKS["humanitarian_b2"],
     TASKS["damage_severity"],
 )
-"""What the shipped models are asked of every post, in the order of the report."""
+"""What `crisis-compact` is asked of every post, in the order of the report."""
+CATEGORY: Task = TASKS["humanitarian_10"]
+"""The task by which the default bundle divides posts: what they tell or ask for."""
+NEEDED: Task = TASKS["needs"]
+"""The task of what people ask for and offer; several of its labels may hold."""
 MARKED: Task = TASKS["humanitarian_b2"]
 """The task whose labels people choose from when they mark evidence, unless they bring their own."""
 SETTINGS: dict[str, Task] = {setting: task for task in TASKS.values() for setting in task.settings}

@@ -82,6 +82,8 @@ class RationaleModelConfig(Config):
     pair_width: int = Field(default=64, gt=0)
     decode: Decode = "stretch"
     """How words are chosen."""
+    gate: bool = False
+    """Whether the model may answer that a text holds no evidence."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that it was trained on; empty for no check."""
     joint: JointConfig | None = None
@@ -167,7 +169,11 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
     text = TextRationalizer(
-        encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width
+        encoder,
+        classes=max(1, len(config.classes)),
+        hidden=config.hidden,
+        pair_width=config.pair_width,
+        gate=config.gate,
     )
     joint = None
     if (j := config.joint) is not None:
@@ -180,7 +186,9 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         joint.eval()
     # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
     marks = {_HEAD if name == WEIGHTS else name: mark for name, mark in saved.marks.items()}
-    whole = {"format": 1, **config.model_dump(mode="json"), "weights": marks}
+    # models of before there were gates keep their fingerprints, too
+    values = config.model_dump(mode="json", exclude=None if config.gate else {"gate"})
+    whole = {"format": 1, **values, "weights": marks}
     mark = fingerprint({"config": whole, "encoder": encoder.fingerprint()})
     return LoadedRationalizer(text.eval(), joint, config, mark)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens.domain.assessment import TaskAssessment
+from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.tasks import Task
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
@@ -21,6 +21,7 @@ __all__ = ["evidence_kind", "judge", "urgency"]
 
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
+_WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 
 
 def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
@@ -38,6 +39,7 @@ def judge(
     evidence: EvidenceKind | None,
     unread: str | None = None,
     doubt: str | None = None,
+    only: Modality | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -48,6 +50,7 @@ def judge(
         evidence: What the logits rest on.
         unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
         doubt: Why the text may not be what was written, or None.
+        only: The one modality that the task is judged from, where the post has another one that is readable.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
@@ -64,6 +67,7 @@ def judge(
         evidence=evidence,
         unread=unread,
         doubt=doubt,
+        only=only,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
@@ -85,8 +89,11 @@ def _reason(
     evidence: EvidenceKind | None,
     unread: str | None,
     doubt: str | None,
+    only: Modality | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
+    if evidence is None and only is not None:
+        return f"This is judged from the {_WORDS[only]} alone, and the post has none that can be read."
     if evidence is None:
         return "The post has no readable text or photo."
     if doubt is not None and evidence != "image":

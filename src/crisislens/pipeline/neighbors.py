@@ -9,12 +9,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster
+from crisislens.data.alike import AlikeKind, alike
+from crisislens.data.duplicates import SIGNATURE_LENGTH
 from crisislens.pipeline.analyst import Finding
 
 __all__ = ["DuplicateCluster", "NeighborStore"]
@@ -22,14 +22,16 @@ __all__ = ["DuplicateCluster", "NeighborStore"]
 
 @dataclass(frozen=True)
 class DuplicateCluster:
-    """Posts that say or show nearly the same.
+    """Posts of which every two say or show nearly the same.
 
     Attributes:
-        kind: Whether their texts, their photos or both make them alike.
+        kind: `text`: the same words; `both`: the same words and photo; `photo`: the same photo with other
+            words, so different messages. A post is in one cluster of the first two at most, and in one of
+            the third.
         ids: Their ids in the order of the source.
     """
 
-    kind: Literal["text", "photo", "both"]
+    kind: AlikeKind
     ids: tuple[str, ...]
 
 
@@ -99,5 +101,5 @@ class NeighborStore:
 
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""
-        found = cluster(self.signatures, self.has_text, self.hashes, self.has_photo)
+        found = alike(self.signatures, self.has_text, self.hashes, self.has_photo)
         return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

@@ -80,12 +80,14 @@ class RationaleAnnotator:
             rows, columns = found.heat.shape
             values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
             heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
-        note = (
-            f"text seems to be in another language ({foreign}) than rationales were learned from; "
-            "no words are marked"
-            if foreign
-            else None
-        )
+        note = None
+        if foreign:
+            note = (
+                f"text seems to be in another language ({foreign}) than rationales were learned from; no "
+                f"words are marked"
+            )
+        elif found.words and not spans:
+            note = "nothing in the text reads as evidence of a crisis; no words are marked"
         return Rationale(
             method="rationales",
             model=f"{config.name} {config.version} ({self.rationalizer.loaded.fingerprint})",

@@ -5,6 +5,7 @@ key is its source and the source's own id, so whoever is unsure whether a post a
 """
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from crisislens.core.errors import StoreFullError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.store.database import Database
 from crisislens.store.dead import insert_dead
-from crisislens.store.models import Media, Post, Source, Tombstone
+from crisislens.store.models import Media, Post, Source, Tombstone, table_of
 from crisislens.store.records import Accepted, NewPost, Photo, Unread
 from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.transaction import Transaction, upsert
@@ -30,6 +31,8 @@ _INSERTED = 250
 _COUNT_EVERY = 500
 TAKEN = "its id is here with other content; give every post an id of its own"
 """The reason of a dead letter that is a conflict."""
+_POST = table_of(Post)
+_RETURNED = (_POST.c.id, _POST.c.source_id, _POST.c.external_id, _POST.c.digest)
 
 
 def post_digest(post: NewPost) -> str:
@@ -145,7 +148,8 @@ class Inbox:
 
     def _accept(self, tx: Transaction, letters: Sequence[_Letter]) -> list[list[Accepted]]:
         self._refuse_when_full(tx, sum(len(letter.posts) for letter in letters))
-        sources = {letter.source: source_id(tx, letter.source, letter.kind) for letter in letters}
+        kinds = {letter.source: letter.kind for letter in letters}
+        sources = {name: source_id(tx, name, kind) for name, kind in kinds.items()}
         sent = [(sources[letter.source], post) for letter in letters for post in letter.posts]
         keys = list(dict.fromkeys((source, without_nul(post.external_id)) for source, post in sent))
         known, erased = _known(tx, keys), _erased(tx, keys)
@@ -164,6 +168,8 @@ class Inbox:
         self._queued += len(made)
         answers = _Answers(made, known, erased)
         results, i = [], 0
+        created: Counter[str] = Counter()
+        cursors = {letter.source: letter.cursor for letter in letters if letter.cursor is not None}
         for letter in letters:
             source = sources[letter.source]
             part = []
@@ -171,9 +177,10 @@ class Inbox:
                 part.append(answers.of((source, without_nul(post.external_id)), digests[i]))
                 i += 1
             results.append(part)
-            created = sum(answer.outcome == "created" for answer in part)
-            _mark_source(tx, source, created, letter.cursor)
+            created[letter.source] += sum(answer.outcome == "created" for answer in part)
             insert_dead(tx, source, letter.source, [*letter.dead, *_conflicts(letter, part)])
+        for name, number in sources.items():
+            _mark_source(tx, number, created[name], cursors.get(name))
         return results
 
     def _refuse_when_full(self, tx: Transaction, coming: int) -> None:
@@ -182,7 +189,9 @@ class Inbox:
             waiting = (
                 select(func.count())
                 .select_from(Post)
-                .where(text("post.state IN ('queued','leased')"), Post.state == "queued", Post.stage < 2)
+                .where(
+                    text("post.state IN ('queued','leased','failed')"), Post.state == "queued", Post.stage < 2
+                )
             )
             self._queued, self._since_count = tx.connection.execute(waiting).scalar_one(), 0
         if self._queued + coming > self._most_queued:
@@ -273,20 +282,16 @@ def _insert(tx: Transaction, fresh: Mapping[Key, tuple[NewPost, str]]) -> dict[K
     made: dict[Key, tuple[int, str]] = {}
     for start in range(0, len(rows), _INSERTED):
         part = rows[start : start + _INSERTED]
-        statement = (
-            upsert(tx.connection, Post)
-            .values(part)
-            .on_conflict_do_nothing()
-            .returning(Post.id, Post.source_id, Post.external_id, Post.digest)
-        )
-        for number, source, name, digest in tx.connection.execute(statement):
+        # many rows through one statement that is compiled once
+        statement = upsert(tx.connection, _POST).on_conflict_do_nothing().returning(*_RETURNED)
+        for number, source, name, digest in tx.connection.execute(statement, part):
             made[source, name] = (number, digest)
     if made and tx.sqlite:
         words = [{"id": made[key][0], "text": without_nul(fresh[key][0].text)} for key in made]
         tx.connection.execute(text(f"INSERT INTO {SEARCH_TABLE} (rowid, text) VALUES (:id, :text)"), words)
     photos = [_media(made[key][0], photo) for key in made for photo in fresh[key][0].photos]
     if photos:
-        tx.connection.execute(insert(Media), photos)
+        tx.connection.execute(insert(table_of(Media)), photos)
     for key in sorted(made, key=lambda key: made[key][0]):
         tx.event("post.accepted", made[key][0])
     return made

@@ -11,7 +11,7 @@ from crisislens.store.models import Session, User
 from crisislens.store.records import Role, UserRow
 from crisislens.store.transaction import Transaction
 
-__all__ = ["LEAST_PASSWORD", "ROLES", "Users", "user_row"]
+__all__ = ["LEAST_PASSWORD", "ROLES", "Users", "role_of", "user_row"]
 
 ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
 """Each may do what those before it may."""
@@ -36,7 +36,7 @@ class Users:
             InputError: If the name, the role or the password (at least 12 characters) will not do.
         """
         _check_name(name)
-        _check_role(role)
+        role_of(role)
         hashed = None if password is None else _hashed(password)
 
         def insert_user(tx: Transaction) -> UserRow:
@@ -98,7 +98,7 @@ class Users:
             ConflictError: If no active admin would be left.
         """
         if role is not None:
-            _check_role(role)
+            role_of(role)
         values: dict[str, Any] = {} if password is None else {"password": _hashed(password)}
         values |= {} if role is None else {"role": role}
         values |= {} if active is None else {"active": active}
@@ -153,9 +153,16 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_role(role: str) -> None:
-    if role not in ROLES:
-        raise InputError(f"{role!r:.40} is no role; give one of {', '.join(ROLES)}")
+def role_of(name: str) -> Role:
+    """The role of a name.
+
+    Raises:
+        InputError: If there is none.
+    """
+    for role in ROLES:
+        if role == name:
+            return role
+    raise InputError(f"{name!r:.40} is no role; give one of {', '.join(ROLES)}")
 
 
 def _hashed(password: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, update
 
-from crisislens.store.models import Answer, Assessment, Media, Mention, Place, Post
+from crisislens.store.models import Answer, Assessment, Media, Mention, Place, Post, table_of
 from crisislens.store.records import Done
 from crisislens.store.tallies import EVERY, Counted, count_post
 from crisislens.store.transaction import Transaction, upsert
@@ -24,7 +24,7 @@ _STEP = 500
 def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
     """Writes what a worker found; returns of how many posts."""
     held = select(Post.id, Post.at, Post.model, Post.place).where(
-        text("post.state IN ('queued','leased')"),
+        text("post.state IN ('queued','leased','failed')"),
         Post.state == "leased",
         Post.lease_by == worker,
         Post.id.in_([done.post_id for done in found]),
@@ -47,10 +47,10 @@ def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
     _write_places(tx, docs.values())
     answers = [row for number, doc in docs.items() for row in _answers(rows[number], doc, facts[number])]
     if answers:
-        tx.connection.execute(insert(Answer), answers)
+        tx.connection.execute(insert(table_of(Answer)), answers)
     mentions = [row for number, doc in docs.items() for row in _mentions(number, doc)]
     if mentions:
-        tx.connection.execute(insert(Mention), mentions)
+        tx.connection.execute(insert(table_of(Mention)), mentions)
     for counted in counted_posts(tx.connection, Post.id.in_(list(docs))):
         count_post(tx.tally, counted, 1)
     join_twins(tx, [Twin(done.post_id, rows[done.post_id].at, done.minhash, done.phash) for done in mine])
@@ -143,7 +143,7 @@ def _write_posts(tx: Transaction, mine: Sequence[Done], facts: Mapping[int, dict
     values: dict[str, Any] = {name: bindparam(f"b_{name}") for name in names}
     values |= {"state": bindparam("b_state"), "stage": bindparam("b_stage"), "assessed_at": bindparam("b_at")}
     values |= {"lease_by": None, "lease_until": None, "tries": 0, "reason": None}
-    table: Any = Post.__table__
+    table = table_of(Post)
     tx.connection.execute(update(table).where(table.c.id == bindparam("b_id")).values(values), rows)
 
 

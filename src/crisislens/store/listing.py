@@ -220,7 +220,7 @@ def _has_words(connection: Connection, words: str, *, capped: bool) -> ColumnEle
         if capped:
             hits = hits.order_by(text("rowid DESC")).limit(MOST_FOUND)
         return Post.id.in_(hits)
-    asked = func.plainto_tsquery("simple", " ".join(chosen))
+    asked = func.plainto_tsquery(literal_column("'simple'"), " ".join(chosen))
     match = literal_column(f"post.{SEARCH_TABLE}").op("@@", is_comparison=True)(asked)
     if not capped:
         return match

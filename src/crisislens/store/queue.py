@@ -28,7 +28,7 @@ LEASE_S = 120
 """How long a worker may be silent, in seconds."""
 MOST_TRIES = 3
 """How often a post may have been taken by a worker that died, before it fails."""
-_WAITING = text("post.state IN ('queued','leased')")
+_WAITING = text("post.state IN ('queued','leased','failed')")
 _TEXT, _PHOTO, _BACKGROUND = 0, 1, 2
 
 
@@ -181,7 +181,6 @@ class Queue:
         """How full it is."""
         by_stage = select(Post.state, Post.stage, func.count()).where(_WAITING)
         oldest = select(Post.received_at).where(_WAITING, Post.state == "queued", Post.stage == _TEXT)
-        failed = select(func.count()).select_from(Post).where(text("post.state = 'failed'"))
         with self._database.read() as connection:
             counts = {
                 (state, stage): n
@@ -192,7 +191,7 @@ class Queue:
                 photos=counts.get(("queued", _PHOTO), 0),
                 background=counts.get(("queued", _BACKGROUND), 0),
                 leased=sum(n for (state, _), n in counts.items() if state == "leased"),
-                failed=connection.execute(failed).scalar_one(),
+                failed=sum(n for (state, _), n in counts.items() if state == "failed"),
                 oldest=connection.execute(oldest.order_by(Post.id).limit(1)).scalar(),
             )
 

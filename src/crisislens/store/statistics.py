@@ -30,7 +30,7 @@ from crisislens.store.transaction import hour_of
 __all__ = ["Statistics"]
 
 _HOURLY = timedelta(days=2)
-_LABELED = 100
+_LABELED = 20
 _COMPARED = 20_000
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from crisislens.core.errors import InputError, NotFoundError
-from crisislens.store.accounts import ROLES, user_row
+from crisislens.core.errors import NotFoundError
+from crisislens.store.accounts import role_of, user_row
 from crisislens.store.database import Database
 from crisislens.store.models import ApiKey, Session, User
 from crisislens.store.records import KeyRow, Role, SessionRow
@@ -43,8 +43,7 @@ class Keys:
         Raises:
             InputError: If there is no such role.
         """
-        if role not in ROLES:
-            raise InputError(f"{role!r:.40} is no role; give one of {', '.join(ROLES)}")
+        role_of(role)
         prefix = secrets.token_hex(_PREFIX // 2)
         secret = f"{KEY_MARK}{prefix}_{secrets.token_urlsafe(32)}"
 

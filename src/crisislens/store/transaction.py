@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from crisislens.store.models import Audit, Event, Tally
+from crisislens.store.models import Audit, Event, Tally, table_of
 
 __all__ = [
     "GENESIS",
@@ -130,7 +130,7 @@ def write_gathered(connection: Connection, gathered: Gathered) -> None:
     if gathered.audits:
         _write_audits(connection, gathered.audits)
     if gathered.events:
-        connection.execute(insert(Event), gathered.events)
+        connection.execute(insert(table_of(Event)), gathered.events)
 
 
 def _write_tallies(connection: Connection, changed: Mapping[tuple[datetime, str, str, str], int]) -> None:

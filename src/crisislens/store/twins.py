@@ -9,7 +9,7 @@ The earliest post of a cluster leads it; the others are its near-duplicates, whi
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,6 +25,8 @@ __all__ = ["Twin", "enlist", "join_twins", "refresh_clusters"]
 _BUCKET = 8
 _PHOTO_BAND = 100
 _LENGTH = 64
+Key = tuple[int, int]
+"""A band and the key of a bucket in it."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,6 @@ class _Seen:
     minhash: bytes | None
     phash: int | None
 
-    def kind(self, twin: Twin) -> str | None:
-        """Whether text or photo makes them alike."""
-        if self.minhash and twin.minhash and _alike_texts(self.minhash, twin.minhash):
-            return "text"
-        if self.phash is None or twin.phash is None:
-            return None
-        return "photo" if (self.phash ^ twin.phash).bit_count() <= PHOTO_DISTANCE else None
-
 
 def join_twins(tx: Transaction, twins: Sequence[Twin]) -> None:
     """Keeps the signatures of posts and joins each to what it is like."""
@@ -70,23 +64,50 @@ def join_twins(tx: Transaction, twins: Sequence[Twin]) -> None:
     if not fresh:
         return
     _keep_signatures(tx, fresh)
-    buckets, seen = _look_up(tx, fresh)
+    bands = _bands(fresh)
+    buckets, seen = _look_up(tx, bands)
     clusters = _Clusters(tx, [*(twin.post_id for twin in fresh), *seen])
     rows = []
     for twin in fresh:
-        candidates = dict.fromkeys(n for key in _bands(twin) for n in buckets[key] if n != twin.post_id)
-        for number in candidates:
-            kind = seen[number].kind(twin)
-            if kind is not None:
-                clusters.join(twin.post_id, number, kind)
+        mine = bands[twin.post_id]
+        candidates = dict.fromkeys(n for key in mine for n in buckets[key] if n != twin.post_id)
+        for number, kind in _alike(twin, [seen[number] for number in candidates]):
+            clusters.join(twin.post_id, number, kind)
         seen[twin.post_id] = _Seen(twin.post_id, twin.minhash, twin.phash)
-        for key in _bands(twin):
-            if len(buckets[key]) < _BUCKET and twin.post_id not in buckets[key]:
-                buckets[key].append(twin.post_id)
-                rows.append({"band": key[0], "key": key[1], "post_id": twin.post_id})
+        rows += _enter(buckets, twin.post_id, mine)
     if rows:
         tx.connection.execute(upsert(tx.connection, Band).on_conflict_do_nothing(), rows)
     clusters.write()
+
+
+def _enter(buckets: dict[Key, list[int]], post_id: int, keys: Sequence[Key]) -> list[dict[str, int]]:
+    """Puts a post into those of its buckets that have room; gives the rows of the others to be written."""
+    rows = []
+    for key in keys:
+        if len(buckets[key]) < _BUCKET and post_id not in buckets[key]:
+            buckets[key].append(post_id)
+            rows.append({"band": key[0], "key": key[1], "post_id": post_id})
+    return rows
+
+
+def _alike(twin: Twin, others: Sequence[_Seen]) -> list[tuple[int, str]]:
+    """The posts that a post is like, and whether text or photo makes them so."""
+    found: dict[int, str] = {}
+    texts = [other for other in others if other.minhash] if twin.minhash else []
+    if texts:
+        table = np.frombuffer(b"".join(other.minhash or b"" for other in texts), "<u4")
+        same = table.reshape(-1, _LENGTH) == np.frombuffer(twin.minhash or b"", "<u4")
+        for i in np.flatnonzero(same.mean(axis=1) >= TEXT_JACCARD):
+            found[texts[i].post_id] = "text"
+    for other in others if twin.phash is not None else ():
+        near = other.phash is not None and _distance(other.phash, twin.phash) <= PHOTO_DISTANCE
+        if near and other.post_id not in found:
+            found[other.post_id] = "photo"
+    return list(found.items())
+
+
+def _distance(one: int, other: int | None) -> int:
+    return (one ^ (other or 0)).bit_count()
 
 
 def refresh_clusters(tx: Transaction, cluster_ids: Iterable[int]) -> None:
@@ -120,34 +141,29 @@ def enlist(tx: Transaction, post_ids: Sequence[int]) -> None:
     twins = [
         Twin(number, tx.now, minhash, phash) for number, (minhash, phash, alone) in known.items() if not alone
     ]
-    buckets, _ = _look_up(tx, twins)
-    rows = []
-    for twin in twins:
-        for key in _bands(twin):
-            if len(buckets[key]) < _BUCKET and twin.post_id not in buckets[key]:
-                buckets[key].append(twin.post_id)
-                rows.append({"band": key[0], "key": key[1], "post_id": twin.post_id})
+    bands = _bands(twins)
+    buckets, _ = _look_up(tx, bands)
+    rows = [row for twin in twins for row in _enter(buckets, twin.post_id, bands[twin.post_id])]
     if rows:
         tx.connection.execute(upsert(tx.connection, Band).on_conflict_do_nothing(), rows)
 
 
-Key = tuple[int, int]
-
-
-def _bands(twin: Twin) -> Iterator[Key]:
-    """The buckets of a post; keys as the signed numbers that both databases hold."""
-    if twin.minhash is not None:
-        row = np.frombuffer(twin.minhash, "<u4").reshape(1, _LENGTH).astype(np.uint32)
-        for i, key in enumerate(text_bands(row)):
-            yield i, int(key.astype(np.int64)[0])
-    if twin.phash is not None:
-        for i, key in enumerate(photo_bands(np.array([twin.phash], np.uint64))):
-            yield _PHOTO_BAND + i, int(key.astype(np.int64)[0])
-
-
-def _alike_texts(one: bytes, other: bytes) -> bool:
-    same = np.frombuffer(one, "<u4") == np.frombuffer(other, "<u4")
-    return bool(same.mean() >= TEXT_JACCARD)
+def _bands(twins: Sequence[Twin]) -> dict[int, list[Key]]:
+    """The buckets of each post; keys as the signed numbers that both databases hold."""
+    found: dict[int, list[Key]] = {twin.post_id: [] for twin in twins}
+    texts = [twin for twin in twins if twin.minhash is not None]
+    if texts:
+        table = np.frombuffer(b"".join(twin.minhash or b"" for twin in texts), "<u4").astype(np.uint32)
+        for i, keys in enumerate(text_bands(table.reshape(-1, _LENGTH))):
+            for twin, key in zip(texts, keys.astype(np.int64).tolist(), strict=True):
+                found[twin.post_id].append((i, key))
+    photos = [twin for twin in twins if twin.phash is not None]
+    if photos:
+        hashes = np.array([twin.phash for twin in photos], np.uint64)
+        for i, keys in enumerate(photo_bands(hashes)):
+            for twin, key in zip(photos, keys.astype(np.int64).tolist(), strict=True):
+                found[twin.post_id].append((_PHOTO_BAND + i, key))
+    return found
 
 
 def _changed(twin: Twin, known: dict[int, tuple[bytes | None, int | None, bool]]) -> bool:
@@ -179,11 +195,11 @@ def _keep_signatures(tx: Transaction, twins: Sequence[Twin]) -> None:
     tx.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=new), rows)
 
 
-def _look_up(tx: Transaction, twins: Sequence[Twin]) -> tuple[dict[Key, list[int]], dict[int, _Seen]]:
+def _look_up(tx: Transaction, bands: dict[int, list[Key]]) -> tuple[dict[Key, list[int]], dict[int, _Seen]]:
     """Who stands in the buckets of posts, and what they are compared by."""
     wanted: dict[int, set[int]] = defaultdict(set)
-    for twin in twins:
-        for band, key in _bands(twin):
+    for keys_of_a_post in bands.values():
+        for band, key in keys_of_a_post:
             wanted[band].add(key)
     buckets: dict[Key, list[int]] = defaultdict(list)
     for band, keys in wanted.items():

@@ -177,8 +177,8 @@ def upgrade() -> None:
         "post",
         ["state", "stage", "id"],
         unique=False,
-        sqlite_where=sa.text("state IN ('queued','leased')"),
-        postgresql_where=sa.text("state IN ('queued','leased')"),
+        sqlite_where=sa.text("state IN ('queued','leased','failed')"),
+        postgresql_where=sa.text("state IN ('queued','leased','failed')"),
     )
     op.create_index("ix_post_received", "post", ["received_at"], unique=False)
     op.create_index("ix_post_source", "post", ["source_id", "at", "id"], unique=False)

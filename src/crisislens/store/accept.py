@@ -17,17 +17,20 @@ from sqlalchemy import func, insert, select, text, update
 from crisislens.core.errors import StoreFullError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.store.database import Database
+from crisislens.store.dead import insert_dead
 from crisislens.store.models import Media, Post, Source, Tombstone, table_of
-from crisislens.store.records import Accepted, NewPost, Photo
+from crisislens.store.records import Accepted, NewPost, Photo, Unread
 from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.transaction import Transaction, upsert
 from crisislens.store.types import without_nul
 
-__all__ = ["Inbox", "post_digest", "source_id"]
+__all__ = ["TAKEN", "Inbox", "post_digest", "source_id"]
 
 _MOST_POSTS = 1_000
 _INSERTED = 250
 _COUNT_EVERY = 500
+TAKEN = "its id is here with other content; give every post an id of its own"
+"""The reason of a dead letter that is a conflict."""
 _POST = table_of(Post)
 _RETURNED = (_POST.c.id, _POST.c.source_id, _POST.c.external_id, _POST.c.digest)
 
@@ -59,6 +62,8 @@ class _Letter:
     kind: str
     posts: Sequence[NewPost]
     cursor: str | None
+    dead: Sequence[Unread] = ()
+    keep_conflicts: bool = False
     answer: "Future[list[Accepted]]" = field(default_factory=Future)
 
 
@@ -80,10 +85,17 @@ class Inbox:
         self._queued, self._since_count = 0, _COUNT_EVERY
 
     def send(
-        self, source: str, posts: Sequence[NewPost], *, kind: str, cursor: str | None
+        self,
+        source: str,
+        posts: Sequence[NewPost],
+        *,
+        kind: str,
+        cursor: str | None,
+        dead: Sequence[Unread] = (),
+        keep_conflicts: bool = False,
     ) -> "Future[list[Accepted]]":
         """Hands posts over; see `Posts.accept_soon`."""
-        letter = _Letter(without_nul(source), kind, posts, cursor)
+        letter = _Letter(without_nul(source), kind, posts, cursor, dead, keep_conflicts)
         with self._lock:
             self._waiting.append(letter)
             first = len(self._waiting) == 1
@@ -166,6 +178,7 @@ class Inbox:
                 i += 1
             results.append(part)
             created[letter.source] += sum(answer.outcome == "created" for answer in part)
+            insert_dead(tx, source, letter.source, [*letter.dead, *_conflicts(letter, part)])
         for name, number in sources.items():
             _mark_source(tx, number, created[name], cursors.get(name))
         return results
@@ -214,6 +227,14 @@ class _Answers:
         number, there, state = self._known[key]
         outcome = "same" if there == digest else "conflict"
         return Accepted(external_id=name, id=number, outcome=outcome, state=state)  # type: ignore[arg-type]
+
+
+def _conflicts(letter: _Letter, answers: Sequence[Accepted]) -> list[Unread]:
+    """The posts whose id is taken by another content, where the caller wants them kept."""
+    if not letter.keep_conflicts:
+        return []
+    taken = [post for post, answer in zip(letter.posts, answers, strict=True) if answer.outcome == "conflict"]
+    return [Unread(raw=post.model_dump_json(exclude_defaults=True), reason=TAKEN) for post in taken]
 
 
 def source_id(tx: Transaction, name: str, kind: str) -> int:

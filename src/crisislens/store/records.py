@@ -45,6 +45,7 @@ __all__ = [
     "SourceRow",
     "State",
     "Swept",
+    "Unread",
     "UserRow",
     "Verdict",
 ]
@@ -93,6 +94,13 @@ class NewPost(Record):
     )
     remarks: tuple[str, ...] = Field(default=(), description="What reading changed, see `domain.post`")
     doubt: str | None = None
+
+
+class Unread(Record):
+    """What came and is no post, on its way to the dead letters."""
+
+    raw: str = Field(description="As it came; its first 64 kB are kept")
+    reason: str = Field(description="Why it is no post, in one sentence")
 
 
 class Accepted(Record):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -205,10 +206,7 @@ class Posts:
         )
         twins = select(Post.id).where(Post.cluster_id == row.cluster_id, Post.id != post_id)
         with self._database.read() as connection:
-            assessments = tuple(
-                AssessmentRow.model_construct(**{name: found[name] for name in AssessmentRow.model_fields})
-                for found in connection.execute(docs).mappings()
-            )
+            assessments = tuple(_assessment(found) for found in connection.execute(docs).mappings())
             ids: list[int] = []
             if row.cluster_id is not None:
                 ids = list(connection.execute(twins.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
@@ -263,6 +261,12 @@ class Posts:
         wanted = select(Post.id, Post.state).where(Post.id.in_(post_ids))
         with self._database.read() as connection:
             return pairs(connection, wanted)
+
+
+def _assessment(found: Any) -> AssessmentRow:
+    """What one model said, from a row of `assessment`."""
+    values = {name: found[name] for name in AssessmentRow.model_fields}
+    return AssessmentRow.model_construct(**values)
 
 
 def _cursor(order: str, row: object) -> str:

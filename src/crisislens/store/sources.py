@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from crisislens.core.errors import NotFoundError
-from crisislens.store.accept import source_id
 from crisislens.store.database import Database
 from crisislens.store.dead import insert_dead
+from crisislens.store.inserting import source_id
 from crisislens.store.models import DeadLetter, Source
 from crisislens.store.reading import pairs
 from crisislens.store.records import DeadLetterRow, SourceRow, Unread

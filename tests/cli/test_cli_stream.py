@@ -91,17 +91,17 @@ def test_a_signal_ends_it_soon_with_a_sentence(db: Path, tmp_path: Path, number:
     place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "crisislens", "stream", "-", "--db", str(db)]
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, env=place, stdin=pipe, stdout=pipe, stderr=pipe)
-    assert process.stdin is not None
-    process.stdin.write(json.dumps({"id": 1, "text": "water"}).encode() + b"\n")
-    process.stdin.flush()
-    stream_chaos._wait_for(db, 1)
-    asked = time.monotonic()
-    process.send_signal(number)
-    assert process.wait(timeout=30) == code
-    assert time.monotonic() - asked < 5
-    assert process.stderr is not None
-    told = process.stderr.read().decode().strip().split("\n")
+    with subprocess.Popen(command, env=place, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({"id": 1, "text": "water"}).encode() + b"\n")
+        process.stdin.flush()
+        stream_chaos._wait_for(db, 1)
+        asked = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(timeout=30) == code
+        assert time.monotonic() - asked < 5
+        assert process.stderr is not None
+        told = process.stderr.read().decode().strip().split("\n")
     # the signal may come between the commit and its being counted
     expected = r"error: stopped; [01] posts taken; start the same command again to go on from there"
     assert re.fullmatch(expected, told[-1]), told

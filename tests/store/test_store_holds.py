@@ -29,6 +29,8 @@ class Desk:
     def __init__(self, posts: list[int]) -> None:
         self.posts = posts
         self.holder: dict[int, str] = {}
+        # a hold that ran out stands until somebody takes the post or its holder lets go
+        self.lapsed: dict[int, str] = {}
         self.standing: dict[tuple[int, str, str], int] = {}
 
     def taken(self, post: int, user: str) -> bool:
@@ -71,10 +73,11 @@ def step(
 ) -> None:
     """One step, here and there."""
     if what == "let_go":
-        mine = desk.holder.get(post) == user
+        mine = user in (desk.holder.get(post), desk.lapsed.get(post))
         assert store.reviews.let_go(people[user], post) == mine
         if mine:
-            del desk.holder[post]
+            desk.holder.pop(post, None)
+            desk.lapsed.pop(post, None)
         return
     if what == "undo":
         review = desk.standing.get((post, user, task))
@@ -93,12 +96,14 @@ def step(
     if what in ("hold", "expire"):
         seconds = 60 if what == "hold" else -1
         assert store.reviews.hold(post, people[user], seconds=seconds).user == user
-        desk.holder[post] = user
-        if what == "expire":
-            del desk.holder[post]
+        desk.holder.pop(post, None)
+        desk.lapsed.pop(post, None)
+        (desk.holder if what == "hold" else desk.lapsed)[post] = user
         return
     desk.standing[post, user, task] = add(store, post, people[user], what, task)
     desk.holder.pop(post, None)
+    if desk.lapsed.get(post) == user:
+        del desk.lapsed[post]
 
 
 def add(store: Store, post: int, user: int, verdict: str, task: str) -> int:

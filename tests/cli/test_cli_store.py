@@ -1,6 +1,7 @@
 """The commands of the service's store: what they print, and what they refuse in one sentence."""
 
 import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def test_reviews_become_a_table_that_train_reads(run: Command, tmp_path: Path) -
 
 
 def test_people(run: Command, db: Path) -> None:
-    assert "one-time link, good for a day" in run("user", "add", "bob", "--role", "admin")
+    assert "one-time link for bob, good for 24 hours" in run("user", "add", "bob", "--role", "admin")
     secret = "a long enough one\n"
     said = run("user", "add", "eve", "--password", given=secret * 2)
     assert "eve may log in as reviewer" in said
@@ -132,6 +133,37 @@ def test_people(run: Command, db: Path) -> None:
         run("user", "change", "zoe", "--role", "viewer")
     with pytest.raises(InputError, match="is no role"):
         run("user", "add", "zoe", "--role", "root")
+
+
+def test_a_printed_link_signs_in_at_the_service(run: Command, db: Path) -> None:
+    """Opened as a browser opens it: the page asks, its button signs in, and a second time does not."""
+    pytest.importorskip("fastapi", reason="the extra serve is not installed")
+    from starlette.testclient import TestClient
+
+    from crisislens.serve.app import create_app
+    from crisislens.serve.service import ServeSettings
+
+    where = "https://help.example.org"
+    added = run("user", "add", "bob", "--address", f"{where}/").split()[-1]
+    linked = run("user", "link", "ann", "--hours", 2, "--address", where).split()[-1]
+    assert run("user", "link", "ann").split()[-1].startswith("http://127.0.0.1:8765/welcome/")
+    with pytest.raises(CrisisLensError, match="no user 'zoe'"):
+        run("user", "link", "zoe")
+    with open_store(str(db), least_free_bytes=0) as store:
+        app = create_app(store, ServeSettings(host="help.example.org"))
+        with TestClient(app, base_url=where, follow_redirects=False) as client:
+            for link, name in ((added, "bob"), (linked, "ann")):
+                assert link.startswith(f"{where}/welcome/")
+                page = client.get(link)
+                assert page.status_code == 200
+                form = re.search(r'action="([^"]+)".*?name="ticket" value="([^"]+)"', page.text, re.S)
+                assert form is not None
+                signed_in = client.post(form[1], data={"ticket": form[2]})
+                # neither has a password, so each is asked to set one
+                assert (signed_in.status_code, signed_in.headers["location"]) == (303, "/account")
+                assert name in client.get("/account").text
+                assert client.post(form[1], data={"ticket": form[2]}).status_code == 403
+        assert [row.actor for row in store.audit.list() if row.action == "user.link"] == ["cli", "cli"]
 
 
 def test_keys(run: Command, db: Path) -> None:

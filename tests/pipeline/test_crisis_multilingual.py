@@ -92,3 +92,24 @@ def test_an_unrelated_photo_turns_no_clear_text(tmp_path: Path) -> None:
     for name in ("humanitarian", "needs"):
         assert beside.tasks[name] == alone.tasks[name]
     assert beside.urgency == alone.urgency
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nepal's historic Dharahara Tower collapses in massive earthquake",
+        "The view of the eclipse from the space station. Wow!",
+        "Stop arguing about which part of the country had the best view of the eclipse",
+    ],
+)
+def test_news_and_wonders_name_no_missing_people(analyst: Analyst, text: str) -> None:
+    """Before its logit was moved, the first of these was given the label at .83."""
+    needs = analyst.assess([text])[0].tasks["needs"]
+    assert needs.probabilities["missing_people"] < 0.5
+
+
+def test_people_who_are_looked_for_are_still_named_missing(analyst: Analyst) -> None:
+    text = "Has anyone seen my mother? She has been missing since the flood, Almond Street, grey coat"
+    found = analyst.assess([text])[0]
+    assert found.tasks["needs"].probabilities["missing_people"] > 0.5
+    assert found.urgency > 0.6

@@ -214,3 +214,11 @@ def test_a_summary_of_nothing_says_so() -> None:
     assert summary.sections[0].statements == (
         Statement("No post was surely read as a call for help, a warning or damage."),
     )
+
+
+def test_a_call_that_also_tells_of_damage_stands_among_the_calls_alone() -> None:
+    found, _, clusters = crisis(300)
+    grave, warm = lanes(counted(found, clusters).labels)
+    assert warm.lines
+    assert not [line for line in warm.lines if any(chip.tone == "grave" for chip in line.chips)]
+    assert {line.position for line in grave.lines}.isdisjoint(line.position for line in warm.lines)

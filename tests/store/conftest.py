@@ -87,6 +87,28 @@ def opened(address: str, tmp_path: Path) -> Iterator[Opened]:
 
 
 @pytest.fixture
+def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Opened]:
+    """Makes empty stores of SQLite, as many as are asked for; for what no database answers another way."""
+    stores: list[Store] = []
+
+    def make(**given: Any) -> Store:
+        file = tmp_path / f"new-{len(stores)}.db"
+        shutil.copy(sqlite_template, file)
+        stores.append(open_store(str(file), **{"least_free_bytes": 0, **given}))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def quick(new_sqlite: Opened) -> Store:
+    """One of them."""
+    return new_sqlite()
+
+
+@pytest.fixture
 def store(opened: Opened) -> Store:
     """An empty store."""
     return opened()

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,10 @@ from crisislens.core.files import sole_writer
 from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
 
 if TYPE_CHECKING:
+    from crisislens.data.source import PostSource
     from crisislens.domain.assessment import Assessment
     from crisislens.pipeline.annotators import Annotator
+    from crisislens.pipeline.batch import RunOutcome
     from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
@@ -160,18 +163,16 @@ def run(
 
     limit_threads(threads)
     from crisislens.data.blur import BlurredSource
-    from crisislens.data.source import PostSource
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.annotators import failures
-    from crisislens.pipeline.batch import RunOutcome, clear_work, run_analysis
+    from crisislens.pipeline.batch import clear_work, run_analysis
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
     shown = _options(*options)
     set_threads(threads)
-    source: PostSource = read_posts(posts, columns or None, encoding=encoding)
+    source: "PostSource" = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
@@ -182,34 +183,31 @@ def run(
     described = _described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
-    given = [
-        ("--images", images or posts.parent),
-        ("--out", out),
-        ("--title", title),
-        ("--threads", threads),
-        ("--encoding", encoding),
-        ("--since", options[0]),
-        ("--compare-with", options[1]),
-        ("--basemap", options[2]),
-    ]
-    given += zip(("--entities", "--relations"), extractors, strict=True)
-    lists = [
-        ("--model", model),
-        ("--map", [f"{k}={v}" for k, v in columns.items()]),
-        ("--also", formats),
-        ("--with", with_),
-        ("--without", without),
-    ]
-    pairs = [(flag, x) for flag, x in given if x is not None] + [
-        (flag, x) for flag, several in lists for x in several or ()
-    ]
-    flags = ["--blur-locations"] if blur_locations else []
-    flags += ["--summary"] if shown.summary else []
-    command = shlex.join(
-        ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
+    command = _command(
+        posts,
+        single={
+            "--images": images or posts.parent,
+            "--out": out,
+            "--title": title,
+            "--threads": threads,
+            "--encoding": encoding,
+            "--since": options[0],
+            "--compare-with": options[1],
+            "--basemap": options[2],
+            "--entities": extractors[0],
+            "--relations": extractors[1],
+        },
+        several={
+            "--model": model,
+            "--map": [f"{k}={v}" for k, v in columns.items()],
+            "--also": formats,
+            "--with": with_ or (),
+            "--without": without or (),
+        },
+        flags={"--blur-locations": blur_locations, "--summary": shown.summary},
     )
 
-    def outputs(outcome: RunOutcome) -> "list[Sink[Assessment]]":
+    def outputs(outcome: "RunOutcome") -> "list[Sink[Assessment]]":
         return output_sinks(
             outcome,
             analyst,
@@ -226,23 +224,57 @@ def run(
         with progress("analyzing", total) as advance:
             outcome = run_analysis(source, analyst, out, progress=advance, total=total, outputs=outputs)
         clear_work(out)
+    _tell(outcome, out, source, model, summary=shown.summary)
+    reasons = f"{out / 'failed.jsonl'} says why of each"
+    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _command(
+    posts: Path,
+    *,
+    single: Mapping[str, object],
+    several: Mapping[str, Iterable[str]],
+    flags: Mapping[str, bool],
+) -> str:
+    """The command line that makes this run again, as the report's footer shows it.
+
+    Arguments:
+        posts: The file of posts.
+        single: Options of one value; those without one are left out.
+        several: Options that may be given again.
+        flags: Options without a value.
+    """
+    words = ["crisislens", "analyze", str(posts)]
+    for option, value in single.items():
+        if value is not None:
+            words += [option, str(value)]
+    for option, values in several.items():
+        for value in values:
+            words += [option, value]
+    words += [flag for flag, on in flags.items() if on]
+    return shlex.join(words)
+
+
+def _tell(outcome: "RunOutcome", out: Path, source: "PostSource", model: list[str], *, summary: bool) -> None:
+    """Says what was read, what failed, and where everything lies."""
+    from crisislens.pipeline.annotators import failures
+
+    assessments = out / "assessments.jsonl"
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
     say_notes(source)
-    say(f"assessments  {out / 'assessments.jsonl'}")
+    say(f"assessments  {assessments}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
-    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+    for name, (posts_without, reason) in failures(assessments).items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
-    _say_unread(out / "assessments.jsonl", model)
+    _say_unread(assessments, model)
     if note := default_note(model[0], sys.platform):
         say(f"note         {note}")
     say(f"report       {out / 'report.html'}")
-    if shown.summary:
+    if summary:
         say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")
     say_lost(dict(outcome.lost))
-    reasons = f"{out / 'failed.jsonl'} says why of each"
-    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
 
 
 def _options(

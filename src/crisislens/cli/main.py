@@ -61,6 +61,7 @@ def _gather() -> None:
         places,
         serve,
         store,
+        stream,
         study,
         train,
         train_extractor,
@@ -87,6 +88,7 @@ def _gather() -> None:
     app.add_typer(study.app, name="study")
     serve.add_to(app)
     worker.add_to(app)
+    app.add_typer(stream.app, name="stream")
     app.add_typer(store.app, name="store")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")

@@ -2,7 +2,7 @@
 records for the template.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from crisislens.report.display import number
@@ -16,6 +16,7 @@ from crisislens.report.unread import Unread
 __all__ = ["Lane", "LaneLink", "UnreadRow", "lanes", "most_urgent", "unread_rows"]
 
 _SHOWN = 8
+_ALL_KEPT = 1_000  # no answer keeps so many
 _SHOWN_UNREAD = 3
 
 
@@ -51,19 +52,25 @@ class UnreadRow:
 
 
 def lanes(tallies: LabelTallies) -> tuple[Lane, ...]:
-    """The lanes, the gravest first; a tone that no task has makes none."""
+    """The lanes, the gravest first; a tone that no task has makes none.
+
+    A post with answers of several tones stands in the gravest lane alone: a call for help that also warns is
+    read as a call.
+    """
     made = []
+    graver: set[str] = set()
     for key, title, empty in (
         ("grave", "Calls for help and people in danger", "No post was surely read so."),
         ("warm", "Warnings and damage", "No post was surely read so."),
     ):
         asked = [count for count in tallies if lane_of(count.label) == key]
         if asked:
-            made.append(_lane(key, title, empty, tallies.of_tone(key)))
+            made.append(_lane(key, title, empty, tallies.of_tone(key), graver))
+        graver.add(key)
     return tuple(made)
 
 
-def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lane:
+def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount], graver: Collection[str]) -> Lane:
     links = [
         LaneLink(
             count.label.words,
@@ -73,7 +80,10 @@ def _lane(key: str, title: str, empty: str, counts: Sequence[LabelCount]) -> Lan
         )
         for count in counts
     ]
-    return Lane(key, title, empty, tuple(links), tuple(most_urgent(counts, _SHOWN)))
+    own = [
+        line for line in most_urgent(counts, _ALL_KEPT) if not any(chip.tone in graver for chip in line.chips)
+    ]
+    return Lane(key, title, empty, tuple(links), tuple(own[:_SHOWN]))
 
 
 def most_urgent(counts: Sequence[LabelCount], most: int) -> list[Line]:

@@ -9,27 +9,27 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
-from sqlalchemy import func, insert, select, text, update
+from sqlalchemy import func, select, text
 
 from crisislens.core.errors import StoreFullError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.store.database import Database
-from crisislens.store.models import Media, Post, Source, Tombstone, table_of
-from crisislens.store.records import Accepted, NewPost, Photo
-from crisislens.store.schema import SEARCH_TABLE
-from crisislens.store.transaction import Transaction, upsert
+from crisislens.store.dead import insert_dead
+from crisislens.store.inserting import Key, erased_keys, insert_posts, known_posts, mark_source, source_id
+from crisislens.store.models import Post
+from crisislens.store.records import Accepted, NewPost, Unread
+from crisislens.store.transaction import Transaction
 from crisislens.store.types import without_nul
 
-__all__ = ["Inbox", "post_digest", "source_id"]
+__all__ = ["TAKEN", "Inbox", "post_digest"]
 
 _MOST_POSTS = 1_000
-_INSERTED = 250
 _COUNT_EVERY = 500
-_POST = table_of(Post)
-_RETURNED = (_POST.c.id, _POST.c.source_id, _POST.c.external_id, _POST.c.digest)
+TAKEN = "its id is here with other content; give every post an id of its own"
+"""The reason of a dead letter that is a conflict."""
 
 
 def post_digest(post: NewPost) -> str:
@@ -59,10 +59,9 @@ class _Letter:
     kind: str
     posts: Sequence[NewPost]
     cursor: str | None
+    dead: Sequence[Unread] = ()
+    keep_conflicts: bool = False
     answer: "Future[list[Accepted]]" = field(default_factory=Future)
-
-
-Key = tuple[int, str]
 
 
 class Inbox:
@@ -80,10 +79,17 @@ class Inbox:
         self._queued, self._since_count = 0, _COUNT_EVERY
 
     def send(
-        self, source: str, posts: Sequence[NewPost], *, kind: str, cursor: str | None
+        self,
+        source: str,
+        posts: Sequence[NewPost],
+        *,
+        kind: str,
+        cursor: str | None,
+        dead: Sequence[Unread] = (),
+        keep_conflicts: bool = False,
     ) -> "Future[list[Accepted]]":
         """Hands posts over; see `Posts.accept_soon`."""
-        letter = _Letter(without_nul(source), kind, posts, cursor)
+        letter = _Letter(without_nul(source), kind, posts, cursor, dead, keep_conflicts)
         with self._lock:
             self._waiting.append(letter)
             first = len(self._waiting) == 1
@@ -140,7 +146,7 @@ class Inbox:
         sources = {name: source_id(tx, name, kind) for name, kind in kinds.items()}
         sent = [(sources[letter.source], post) for letter in letters for post in letter.posts]
         keys = list(dict.fromkeys((source, without_nul(post.external_id)) for source, post in sent))
-        known, erased = _known(tx, keys), _erased(tx, keys)
+        known, erased = known_posts(tx, keys), erased_keys(tx, keys)
         fresh: dict[Key, tuple[NewPost, str]] = {}
         digests = []
         for source, post in sent:
@@ -148,10 +154,10 @@ class Inbox:
             digests.append(post_digest(post))
             if key not in known and key not in erased and key not in fresh:
                 fresh[key] = (post, digests[-1])
-        made = _insert(tx, fresh)
+        made = insert_posts(tx, fresh)
         # another process may have been faster
         lost = [key for key in fresh if key not in made]
-        known.update(_known(tx, lost))
+        known.update(known_posts(tx, lost))
         self._since_count += len(made)
         self._queued += len(made)
         answers = _Answers(made, known, erased)
@@ -166,8 +172,9 @@ class Inbox:
                 i += 1
             results.append(part)
             created[letter.source] += sum(answer.outcome == "created" for answer in part)
+            insert_dead(tx, source, letter.source, [*letter.dead, *_conflicts(letter, part)])
         for name, number in sources.items():
-            _mark_source(tx, number, created[name], cursors.get(name))
+            mark_source(tx, number, created[name], cursors.get(name))
         return results
 
     def _refuse_when_full(self, tx: Transaction, coming: int) -> None:
@@ -216,102 +223,9 @@ class _Answers:
         return Accepted(external_id=name, id=number, outcome=outcome, state=state)  # type: ignore[arg-type]
 
 
-def source_id(tx: Transaction, name: str, kind: str) -> int:
-    """The number of a source, made where there is none."""
-    found = tx.connection.execute(select(Source.id).where(Source.name == name)).scalar()
-    if found is not None:
-        return int(found)
-    row = {"name": name, "kind": kind, "config": {}, "made_at": tx.now, "enabled": True, "posts": 0}
-    tx.connection.execute(upsert(tx.connection, Source).on_conflict_do_nothing(), [row])
-    tx.event("source.changed", name=name)
-    return int(tx.connection.execute(select(Source.id).where(Source.name == name)).scalar_one())
-
-
-def _known(tx: Transaction, keys: Sequence[Key]) -> dict[Key, tuple[int, str, str]]:
-    found: dict[Key, tuple[int, str, str]] = {}
-    for source, names in _by_source(keys).items():
-        wanted = select(Post.external_id, Post.id, Post.digest, Post.state).where(
-            Post.source_id == source, Post.external_id.in_(names)
-        )
-        for name, number, digest, state in tx.connection.execute(wanted):
-            found[source, name] = (number, digest, state)
-    return found
-
-
-def _erased(tx: Transaction, keys: Sequence[Key]) -> set[Key]:
-    found: set[Key] = set()
-    for source, names in _by_source(keys).items():
-        wanted = select(Tombstone.external_id).where(
-            Tombstone.source_id == source, Tombstone.external_id.in_(names)
-        )
-        found.update((source, name) for name in tx.connection.execute(wanted).scalars())
-    return found
-
-
-def _by_source(keys: Sequence[Key]) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = {}
-    for source, name in keys:
-        names.setdefault(source, []).append(name)
-    return names
-
-
-def _insert(tx: Transaction, fresh: Mapping[Key, tuple[NewPost, str]]) -> dict[Key, tuple[int, str]]:
-    """Inserts posts, with their words and photos; those that another process inserted are left out."""
-    rows = [_row(tx, key, post, digest) for key, (post, digest) in fresh.items()]
-    made: dict[Key, tuple[int, str]] = {}
-    for start in range(0, len(rows), _INSERTED):
-        part = rows[start : start + _INSERTED]
-        # many rows through one statement that is compiled once
-        statement = upsert(tx.connection, _POST).on_conflict_do_nothing().returning(*_RETURNED)
-        for number, source, name, digest in tx.connection.execute(statement, part):
-            made[source, name] = (number, digest)
-    if made and tx.sqlite:
-        words = [{"id": made[key][0], "text": without_nul(fresh[key][0].text)} for key in made]
-        tx.connection.execute(text(f"INSERT INTO {SEARCH_TABLE} (rowid, text) VALUES (:id, :text)"), words)
-    photos = [_media(made[key][0], photo) for key in made for photo in fresh[key][0].photos]
-    if photos:
-        tx.connection.execute(insert(table_of(Media)), photos)
-    for key in sorted(made, key=lambda key: made[key][0]):
-        tx.event("post.accepted", made[key][0])
-    return made
-
-
-def _row(tx: Transaction, key: Key, post: NewPost, digest: str) -> dict[str, Any]:
-    created: datetime | None = post.created_at
-    reading = {"remarks": list(post.remarks), "doubt": post.doubt} if post.remarks or post.doubt else None
-    return {
-        "source_id": key[0],
-        "external_id": key[1],
-        "digest": digest,
-        "url": post.url,
-        "author": post.author,
-        "text": post.text,
-        "lang": post.lang,
-        "created_at": created,
-        "at": created or tx.now,
-        "received_at": tx.now,
-        "lat": post.lat,
-        "lon": post.lon,
-        "event": post.event,
-        "remarks": reading,
-        "state": "queued",
-        "stage": 0,
-        "tries": 0,
-        "lead": True,
-        "reviews": 0,
-    }
-
-
-def _media(post_id: int, photo: Photo) -> dict[str, Any]:
-    mime = "image/jpeg" if photo.sha256 else None
-    return {"post_id": post_id, "mime": mime, **photo.model_dump()}
-
-
-def _mark_source(tx: Transaction, source: int, created: int, cursor: str | None) -> None:
-    values: dict[str, Any] = {}
-    if created:
-        values = {"last_at": tx.now, "posts": Source.posts + created}
-    if cursor is not None:
-        values |= {"cursor": cursor, "cursor_at": tx.now}
-    if values:
-        tx.connection.execute(update(Source).where(Source.id == source).values(values))
+def _conflicts(letter: _Letter, answers: Sequence[Accepted]) -> list[Unread]:
+    """The posts whose id is taken by another content, where the caller wants them kept."""
+    if not letter.keep_conflicts:
+        return []
+    taken = [post for post, answer in zip(letter.posts, answers, strict=True) if answer.outcome == "conflict"]
+    return [Unread(raw=post.model_dump_json(exclude_defaults=True), reason=TAKEN) for post in taken]

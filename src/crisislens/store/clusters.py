@@ -6,10 +6,10 @@ from sqlalchemy import Connection, delete, select, update
 
 from crisislens.core.errors import InputError, NotFoundError
 from crisislens.store.database import Database
+from crisislens.store.joining import refresh_clusters
 from crisislens.store.models import Band, Cluster, Post, Signature
 from crisislens.store.records import ClusterRow
 from crisislens.store.transaction import Transaction
-from crisislens.store.twins import refresh_clusters
 
 __all__ = ["Clusters"]
 

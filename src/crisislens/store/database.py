@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from crisislens.core.errors import InputError, StoreError
+from crisislens.core.errors import InputError, StoreBusyError, StoreError
 from crisislens.core.files import sole_writer
 from crisislens.store.engines import database_file, engine_for
 from crisislens.store.faults import again, as_store_error
@@ -286,7 +286,7 @@ def _sole_process(file: Path) -> Iterator[None]:
         try:
             stack.enter_context(sole_writer(file.parent, lock=f".{file.name}.lock", busy=busy))
         except InputError as error:
-            raise StoreError(str(error)) from None
+            raise StoreBusyError(str(error)) from None
         yield
 
 

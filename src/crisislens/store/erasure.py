@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import delete, select, text, update
 
-from crisislens.store.accept import source_id
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
 from crisislens.store.finish import take_off_tallies
+from crisislens.store.inserting import source_id
+from crisislens.store.joining import refresh_clusters
 from crisislens.store.models import (
     Answer,
     Assessment,
@@ -36,7 +37,7 @@ from crisislens.store.models import (
 from crisislens.store.records import Swept
 from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.transaction import Transaction, upsert
-from crisislens.store.twins import enlist, refresh_clusters
+from crisislens.store.twins import enlist
 from crisislens.store.types import without_nul
 
 __all__ = ["Erasure", "Retention"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -16,7 +17,16 @@ from crisislens.store.diverse import diverse_ids
 from crisislens.store.listing import Cursor, page_statement
 from crisislens.store.models import Assessment, Post, Rationale, Review, Source
 from crisislens.store.reading import pairs
-from crisislens.store.records import Accepted, AssessmentRow, NewPost, Page, PostDetail, PostFilter, PostRow
+from crisislens.store.records import (
+    Accepted,
+    AssessmentRow,
+    NewPost,
+    Page,
+    PostDetail,
+    PostFilter,
+    PostRow,
+    Unread,
+)
 from crisislens.store.rows import post_rows, review_rows
 from crisislens.store.transaction import Transaction, upsert
 
@@ -46,7 +56,14 @@ class Posts:
         self._looked_at, self._free = 0.0, 0
 
     def accept(
-        self, source: str, posts: Sequence[NewPost], *, kind: str = "api", cursor: str | None = None
+        self,
+        source: str,
+        posts: Sequence[NewPost],
+        *,
+        kind: str = "api",
+        cursor: str | None = None,
+        dead: Sequence[Unread] = (),
+        keep_conflicts: bool = False,
     ) -> list[Accepted]:
         """Takes posts in, in one transaction with the source's cursor; on disk when this returns.
 
@@ -58,6 +75,8 @@ class Posts:
             posts: At most 500; order is kept.
             kind: What kind of source a new one is.
             cursor: Where to go on reading; None leaves it.
+            dead: What came between them and is no post, kept as dead letters.
+            keep_conflicts: Whether posts that are a `conflict` are kept as dead letters too.
 
         Returns:
             For each post what became of it, in their order.
@@ -66,10 +85,20 @@ class Posts:
             StoreFullError: If the queue or the disk is full; then nothing was taken.
             StoreError: If nothing can be written.
         """
-        return self.accept_soon(source, posts, kind=kind, cursor=cursor).result()
+        waiting = self.accept_soon(
+            source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
+        )
+        return waiting.result()
 
     def accept_soon(
-        self, source: str, posts: Sequence[NewPost], *, kind: str = "api", cursor: str | None = None
+        self,
+        source: str,
+        posts: Sequence[NewPost],
+        *,
+        kind: str = "api",
+        cursor: str | None = None,
+        dead: Sequence[Unread] = (),
+        keep_conflicts: bool = False,
     ) -> "Future[list[Accepted]]":
         """The same without waiting: the future resolves when the posts are on disk, and raises what `accept`
         does. Calls that wait share one transaction, which is what makes many clients fast.
@@ -90,7 +119,9 @@ class Posts:
                 )
             )
             return failed
-        return self._inbox.send(source, posts, kind=kind, cursor=cursor)
+        return self._inbox.send(
+            source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
+        )
 
     def _room(self) -> int:
         now = time.monotonic()
@@ -175,10 +206,7 @@ class Posts:
         )
         twins = select(Post.id).where(Post.cluster_id == row.cluster_id, Post.id != post_id)
         with self._database.read() as connection:
-            assessments = tuple(
-                AssessmentRow.model_construct(**{name: found[name] for name in AssessmentRow.model_fields})
-                for found in connection.execute(docs).mappings()
-            )
+            assessments = tuple(_assessment(found) for found in connection.execute(docs).mappings())
             ids: list[int] = []
             if row.cluster_id is not None:
                 ids = list(connection.execute(twins.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
@@ -233,6 +261,12 @@ class Posts:
         wanted = select(Post.id, Post.state).where(Post.id.in_(post_ids))
         with self._database.read() as connection:
             return pairs(connection, wanted)
+
+
+def _assessment(found: Any) -> AssessmentRow:
+    """What one model said, from a row of `assessment`."""
+    values = {name: found[name] for name in AssessmentRow.model_fields}
+    return AssessmentRow.model_construct(**values)
 
 
 def _cursor(order: str, row: object) -> str:

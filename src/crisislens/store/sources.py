@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from crisislens.core.errors import NotFoundError
-from crisislens.store.accept import source_id
 from crisislens.store.database import Database
+from crisislens.store.dead import insert_dead
+from crisislens.store.inserting import source_id
 from crisislens.store.models import DeadLetter, Source
 from crisislens.store.reading import pairs
-from crisislens.store.records import DeadLetterRow, SourceRow
+from crisislens.store.records import DeadLetterRow, SourceRow, Unread
 from crisislens.store.transaction import Transaction
 from crisislens.store.types import without_nul
 
 __all__ = ["DeadLetters", "Sources"]
-
-_MOST_RAW_BYTES = 65_536
 
 
 class Sources:
@@ -81,13 +80,10 @@ class DeadLetters:
 
     def add(self, source: str, raw: str, reason: str) -> None:
         """Keeps what could not become a post, its first 64 kB."""
-        kept = raw.encode("utf-8", "replace")[:_MOST_RAW_BYTES].decode("utf-8", "ignore")
 
         def keep(tx: Transaction) -> None:
             number = source_id(tx, without_nul(source), "api")
-            row = {"source_id": number, "raw": kept, "reason": reason[:500], "at": tx.now}
-            tx.connection.execute(insert(DeadLetter), row)
-            tx.event("source.changed", name=source)
+            insert_dead(tx, number, source, [Unread(raw=raw, reason=reason)])
 
         self._database.write(keep)
 

@@ -67,11 +67,7 @@ class Statistics:
             posts=total,
             labels=_label_counts(labels),
             places=named,
-            hours=tuple(
-                HourCount(hour=hour, task=task, label=label, posts=int(posts))
-                for hour, task, label, posts in hours
-                if posts
-            ),
+            hours=_hour_counts(hours),
         )
 
     def places(self, since: datetime, until: datetime, *, most: int = 2_000) -> tuple[PlaceCount, ...]:
@@ -177,6 +173,15 @@ class _Day:
         )
 
 
+def _hour_counts(rows: Sequence[Any]) -> tuple[HourCount, ...]:
+    """Hours that have posts; what was taken off again is left out."""
+    found = []
+    for hour, task, label, posts in rows:
+        if posts:
+            found.append(HourCount(hour=hour, task=task, label=label, posts=int(posts)))
+    return tuple(found)
+
+
 def _label_counts(labels: dict[tuple[str, str], int]) -> tuple[LabelCount, ...]:
     ordered = sorted(labels.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
     return tuple(LabelCount(task=task, label=label, posts=n) for (task, label), n in ordered if n)
@@ -233,6 +238,9 @@ def _estimates(connection: Connection) -> dict[str, int]:
             )
         return found
     wanted = text("SELECT relname, reltuples::bigint FROM pg_class WHERE relkind = 'r'")
-    rows = {name: max(0, int(n)) for name, n in connection.execute(wanted) if name in names}
+    found = {}
+    for name, rows in sorted(connection.execute(wanted).all()):
+        if name in names:
+            found[f"{name}_rows"] = max(0, int(rows))
     size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
-    return {**{f"{name}_rows": n for name, n in sorted(rows.items())}, "database_bytes": int(size)}
+    return {**found, "database_bytes": int(size)}

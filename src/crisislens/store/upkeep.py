@@ -19,11 +19,11 @@ from crisislens.store.audit import broken_entry
 from crisislens.store.base import Store
 from crisislens.store.engines import sqlite_module
 from crisislens.store.finish import counted_posts
+from crisislens.store.joining import refresh_clusters
 from crisislens.store.models import Cluster, Media, Post, Tally
 from crisislens.store.schema import SEARCH_TABLE, drift, version
 from crisislens.store.tallies import count_post
 from crisislens.store.transaction import Transaction, hour_of
-from crisislens.store.twins import refresh_clusters
 
 __all__ = ["Finding", "backup", "check", "restore"]
 

@@ -12,21 +12,86 @@ depends_on = None
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
+# what points to another table goes before it
+_BACKWARDS = (
+    "signature",
+    "review",
+    "rationale",
+    "mention",
+    "media",
+    "claim",
+    "band",
+    "assessment",
+    "answer",
+    "tombstone",
+    "session",
+    "post",
+    "dead_letter",
+    "user",
+    "tally",
+    "source",
+    "setting",
+    "place",
+    "event",
+    "cluster",
+    "audit",
+    "api_key",
+)
+
+
 def upgrade() -> None:
-    """Makes the change."""
+    """Makes the change; a table comes after those that it points to."""
+    _people()
+    _keys()
+    _record()
+    _sources()
+    _posts()
+    _post_indexes()
+    _photos()
+    _assessments()
+    _evidence()
+    _places_and_counts()
+    _twins()
+    _reviews()
+
+
+def _people() -> None:
+    """Who may come in."""
     op.create_table(
-        "api_key",
+        "user",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("prefix", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("password", sa.Text(), nullable=True),
         sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("made_at", sa.DateTime(), nullable=False),
-        sa.Column("expires", sa.DateTime(), nullable=True),
-        sa.Column("last_used", sa.DateTime(), nullable=True),
-        sa.Column("revoked_at", sa.DateTime(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
-        sa.UniqueConstraint("prefix", name=op.f("uq_api_key_prefix")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
+        sa.UniqueConstraint("name", name=op.f("uq_user_name")),
+    )
+    op.create_table(
+        "session",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("csrf", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("expires", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name=op.f("fk_session_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_session")),
+    )
+    op.create_index("ix_session_user", "session", ["user_id"], unique=False)
+
+
+def _record() -> None:
+    """What is remembered beside the posts: values, changes, and what happened."""
+    op.create_table(
+        "setting",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("value", sa.JSON(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_setting")),
     )
     op.create_table(
         "audit",
@@ -42,15 +107,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
     op.create_index("ix_audit_object", "audit", ["object", "id"], unique=False)
-
-    op.create_table(
-        "cluster",
-        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("lead_post_id", NUMBER, nullable=False),
-        sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_cluster")),
-    )
     op.create_table(
         "event",
         sa.Column("seq", NUMBER, autoincrement=True, nullable=False),
@@ -63,21 +119,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_event_post", "event", ["post_id"], unique=False)
 
-    op.create_table(
-        "place",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("lat", sa.Float(), nullable=True),
-        sa.Column("lon", sa.Float(), nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_place")),
-    )
-    op.create_table(
-        "setting",
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("value", sa.JSON(), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_setting")),
-    )
+
+def _sources() -> None:
+    """Where posts come from, what could not become one, and what was erased."""
     op.create_table(
         "source",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -94,27 +138,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_source_name")),
     )
     op.create_table(
-        "tally",
-        sa.Column("place", sa.Text(), nullable=False),
-        sa.Column("hour", sa.DateTime(), nullable=False),
-        sa.Column("task", sa.Text(), nullable=False),
-        sa.Column("label", sa.Text(), nullable=False),
-        sa.Column("posts", NUMBER, nullable=False),
-        sa.PrimaryKeyConstraint("place", "hour", "task", "label", name=op.f("pk_tally")),
-    )
-    op.create_index("ix_tally_places", "tally", ["task", "label", "hour", "place", "posts"], unique=False)
-    op.create_table(
-        "user",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("password", sa.Text(), nullable=True),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("made_at", sa.DateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
-        sa.UniqueConstraint("name", name=op.f("uq_user_name")),
-    )
-    op.create_table(
         "dead_letter",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
         sa.Column("source_id", sa.Integer(), nullable=False),
@@ -125,7 +148,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
     )
     op.create_index("ix_dead_letter_source", "dead_letter", ["source_id", "id"], unique=False)
+    op.create_table(
+        "tombstone",
+        sa.Column("source_id", sa.Integer(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_tombstone_source_id")),
+        sa.PrimaryKeyConstraint("source_id", "external_id", name=op.f("pk_tombstone")),
+    )
 
+
+def _posts() -> None:
+    """The posts, which are the queue too."""
     op.create_table(
         "post",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
@@ -167,6 +201,10 @@ def upgrade() -> None:
         sa.UniqueConstraint("source_id", "external_id", name=op.f("uq_post_source_id_external_id")),
         sqlite_autoincrement=True,
     )
+
+
+def _post_indexes() -> None:
+    """What lists of posts walk."""
     op.create_index("ix_post_at", "post", ["at", "id"], unique=False)
     op.create_index("ix_post_cluster", "post", ["cluster_id", "at", "id"], unique=False)
     op.create_index("ix_post_map", "post", ["map_lat", "map_lon"], unique=False)
@@ -185,28 +223,43 @@ def upgrade() -> None:
     op.create_index("ix_post_uncertainty", "post", ["uncertainty", "id"], unique=False)
     op.create_index("ix_post_urgency", "post", ["urgency", "id"], unique=False)
 
-    op.create_table(
-        "session",
-        sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("csrf", sa.Text(), nullable=False),
-        sa.Column("made_at", sa.DateTime(), nullable=False),
-        sa.Column("expires", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["user.id"], name=op.f("fk_session_user_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_session")),
-    )
-    op.create_index("ix_session_user", "session", ["user_id"], unique=False)
 
+def _photos() -> None:
+    """Their photos."""
     op.create_table(
-        "tombstone",
-        sa.Column("source_id", sa.Integer(), nullable=False),
-        sa.Column("external_id", sa.Text(), nullable=False),
+        "media",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("post_id", NUMBER, nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=True),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("mime", sa.Text(), nullable=True),
+        sa.Column("width", sa.Integer(), nullable=True),
+        sa.Column("height", sa.Integer(), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_media_post_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
+    )
+    op.create_index("ix_media_post", "media", ["post_id"], unique=False)
+    op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
+
+
+def _assessments() -> None:
+    """What models say, word for word and label by label."""
+    op.create_table(
+        "assessment",
+        sa.Column("post_id", NUMBER, nullable=False),
+        sa.Column("model_fingerprint", sa.Text(), nullable=False),
+        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("partial", sa.Boolean(), nullable=False),
+        sa.Column("current", sa.Boolean(), nullable=False),
         sa.Column("at", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_tombstone_source_id")),
-        sa.PrimaryKeyConstraint("source_id", "external_id", name=op.f("pk_tombstone")),
+        sa.ForeignKeyConstraint(
+            ["post_id"], ["post.id"], name=op.f("fk_assessment_post_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("post_id", "model_fingerprint", name=op.f("pk_assessment")),
     )
     op.create_table(
         "answer",
@@ -232,60 +285,17 @@ def upgrade() -> None:
         "ix_answer_urgency", "answer", ["task", "label", "abstained", "urgency", "post_id"], unique=False
     )
 
-    op.create_table(
-        "assessment",
-        sa.Column("post_id", NUMBER, nullable=False),
-        sa.Column("model_fingerprint", sa.Text(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
-        sa.Column("partial", sa.Boolean(), nullable=False),
-        sa.Column("current", sa.Boolean(), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["post_id"], ["post.id"], name=op.f("fk_assessment_post_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("post_id", "model_fingerprint", name=op.f("pk_assessment")),
-    )
-    op.create_table(
-        "band",
-        sa.Column("band", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("key", NUMBER, autoincrement=False, nullable=False),
-        sa.Column("post_id", NUMBER, autoincrement=False, nullable=False),
-        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_band_post_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("band", "key", "post_id", name=op.f("pk_band")),
-        sqlite_with_rowid=False,
-    )
-    op.create_index("ix_band_post", "band", ["post_id"], unique=False)
 
+def _places_and_counts() -> None:
+    """Where posts are, and how many there are of each label."""
     op.create_table(
-        "claim",
-        sa.Column("post_id", NUMBER, nullable=False),
-        sa.Column("user_id", sa.Integer(), nullable=False),
-        sa.Column("until", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_claim_post_id"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_claim_user_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("post_id", name=op.f("pk_claim")),
+        "place",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("lat", sa.Float(), nullable=True),
+        sa.Column("lon", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_place")),
     )
-    op.create_index("ix_claim_user", "claim", ["user_id"], unique=False)
-
-    op.create_table(
-        "media",
-        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
-        sa.Column("post_id", NUMBER, nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=True),
-        sa.Column("origin", sa.Text(), nullable=True),
-        sa.Column("url", sa.Text(), nullable=True),
-        sa.Column("mime", sa.Text(), nullable=True),
-        sa.Column("width", sa.Integer(), nullable=True),
-        sa.Column("height", sa.Integer(), nullable=True),
-        sa.Column("size", sa.Integer(), nullable=True),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_media_post_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
-    )
-    op.create_index("ix_media_post", "media", ["post_id"], unique=False)
-    op.create_index("ix_media_sha256", "media", ["sha256"], unique=False)
-
     op.create_table(
         "mention",
         sa.Column("post_id", NUMBER, nullable=False),
@@ -301,18 +311,53 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("post_id", "number", name=op.f("pk_mention")),
     )
     op.create_index("ix_mention_place", "mention", ["place", "post_id"], unique=False)
-
     op.create_table(
-        "rationale",
-        sa.Column("post_id", NUMBER, nullable=False),
-        sa.Column("model_fingerprint", sa.Text(), nullable=False),
-        sa.Column("doc", sa.Text(), nullable=False),
-        sa.Column("at", sa.DateTime(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["post_id"], ["post.id"], name=op.f("fk_rationale_post_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("post_id", "model_fingerprint", name=op.f("pk_rationale")),
+        "tally",
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("hour", sa.DateTime(), nullable=False),
+        sa.Column("task", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
+        sa.Column("posts", NUMBER, nullable=False),
+        sa.PrimaryKeyConstraint("place", "hour", "task", "label", name=op.f("pk_tally")),
     )
+    op.create_index("ix_tally_places", "tally", ["task", "label", "hour", "place", "posts"], unique=False)
+
+
+def _twins() -> None:
+    """Near-duplicates, and what they are found by."""
+    op.create_table(
+        "cluster",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("lead_post_id", NUMBER, nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cluster")),
+    )
+    op.create_table(
+        "signature",
+        sa.Column("post_id", NUMBER, nullable=False),
+        sa.Column("minhash", sa.LargeBinary(), nullable=True),
+        sa.Column("phash", sa.LargeBinary(), nullable=True),
+        sa.Column("apart", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["post_id"], ["post.id"], name=op.f("fk_signature_post_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("post_id", name=op.f("pk_signature")),
+    )
+    op.create_table(
+        "band",
+        sa.Column("band", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("key", NUMBER, autoincrement=False, nullable=False),
+        sa.Column("post_id", NUMBER, autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_band_post_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("band", "key", "post_id", name=op.f("pk_band")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_band_post", "band", ["post_id"], unique=False)
+
+
+def _reviews() -> None:
+    """What people say, and who holds what."""
     op.create_table(
         "review",
         sa.Column("id", NUMBER, autoincrement=True, nullable=False),
@@ -332,41 +377,52 @@ def upgrade() -> None:
     )
     op.create_index("ix_review_post", "review", ["post_id"], unique=False)
     op.create_index("ix_review_user", "review", ["user_id", "at"], unique=False)
-
     op.create_table(
-        "signature",
+        "claim",
         sa.Column("post_id", NUMBER, nullable=False),
-        sa.Column("minhash", sa.LargeBinary(), nullable=True),
-        sa.Column("phash", sa.LargeBinary(), nullable=True),
-        sa.Column("apart", sa.Boolean(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("until", sa.DateTime(), nullable=False),
+        sa.ForeignKeyConstraint(["post_id"], ["post.id"], name=op.f("fk_claim_post_id"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_claim_user_id"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("post_id", name=op.f("pk_claim")),
+    )
+    op.create_index("ix_claim_user", "claim", ["user_id"], unique=False)
+
+
+def _keys() -> None:
+    """The keys of programs."""
+    op.create_table(
+        "api_key",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(), nullable=False),
+        sa.Column("expires", sa.DateTime(), nullable=True),
+        sa.Column("last_used", sa.DateTime(), nullable=True),
+        sa.Column("revoked_at", sa.DateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
+        sa.UniqueConstraint("prefix", name=op.f("uq_api_key_prefix")),
+    )
+
+
+def _evidence() -> None:
+    """Why a model says so."""
+    op.create_table(
+        "rationale",
+        sa.Column("post_id", NUMBER, nullable=False),
+        sa.Column("model_fingerprint", sa.Text(), nullable=False),
+        sa.Column("doc", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["post_id"], ["post.id"], name=op.f("fk_signature_post_id"), ondelete="CASCADE"
+            ["post_id"], ["post.id"], name=op.f("fk_rationale_post_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("post_id", name=op.f("pk_signature")),
+        sa.PrimaryKeyConstraint("post_id", "model_fingerprint", name=op.f("pk_rationale")),
     )
 
 
 def downgrade() -> None:
     """Takes it back."""
-    op.drop_table("signature")
-    op.drop_table("review")
-    op.drop_table("rationale")
-    op.drop_table("mention")
-    op.drop_table("media")
-    op.drop_table("claim")
-    op.drop_table("band")
-    op.drop_table("assessment")
-    op.drop_table("answer")
-    op.drop_table("tombstone")
-    op.drop_table("session")
-    op.drop_table("post")
-    op.drop_table("dead_letter")
-    op.drop_table("user")
-    op.drop_table("tally")
-    op.drop_table("source")
-    op.drop_table("setting")
-    op.drop_table("place")
-    op.drop_table("event")
-    op.drop_table("cluster")
-    op.drop_table("audit")
-    op.drop_table("api_key")
+    for name in _BACKWARDS:
+        op.drop_table(name)

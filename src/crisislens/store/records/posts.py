@@ -1,66 +1,28 @@
-"""What goes into the store and what comes out: plain records that know no database.
-
-Ids are the store's own numbers and never used again; `external_id` is the id that the source gave, which
-exports keep. Times are in UTC. Every list has a cursor, `Page.next`, that stays right while posts arrive.
-"""
+"""Posts on their way in, in lists, and in the hands of workers."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from crisislens.domain.post import Post
+from crisislens.store.records.base import Order, Record, State
+from crisislens.store.records.people import AuditRow, ReviewRow
 
 __all__ = [
     "Accepted",
     "AnswerRow",
     "AssessmentRow",
-    "AuditRow",
     "Box",
-    "ClusterRow",
-    "Counts",
-    "DayRow",
-    "DeadLetterRow",
-    "Depth",
     "Done",
-    "EventRow",
-    "Health",
-    "Held",
-    "HourCount",
     "Job",
-    "KeyRow",
-    "LabelCount",
     "NewPost",
-    "Order",
-    "Page",
     "Photo",
-    "PlaceCount",
     "PostDetail",
     "PostFilter",
     "PostRow",
-    "Record",
-    "ReviewRow",
-    "Role",
-    "SessionRow",
-    "SourceRow",
-    "State",
-    "Swept",
-    "UserRow",
-    "Verdict",
+    "Unread",
 ]
-
-T = TypeVar("T")
-Role = Literal["viewer", "reviewer", "admin"]
-State = Literal["queued", "leased", "done", "failed"]
-Order = Literal["urgency", "time", "uncertainty", "diverse"]
-Verdict = Literal["right", "label", "unsure"]
-"""The model is right; it should have been these labels; a person cannot tell either."""
-
-
-class Record(BaseModel):
-    """The base of all of them: frozen, unknown fields refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Photo(Record):
@@ -93,6 +55,13 @@ class NewPost(Record):
     )
     remarks: tuple[str, ...] = Field(default=(), description="What reading changed, see `domain.post`")
     doubt: str | None = None
+
+
+class Unread(Record):
+    """What came and is no post, on its way to the dead letters."""
+
+    raw: str = Field(description="As it came; its first 64 kB are kept")
+    reason: str = Field(description="Why it is no post, in one sentence")
 
 
 class Accepted(Record):
@@ -154,23 +123,6 @@ class AnswerRow(Record):
     abstained: bool
 
 
-class ReviewRow(Record):
-    """What a person says of one task."""
-
-    id: int
-    post_id: int
-    user_id: int
-    user: str
-    verdict: Verdict
-    task: str
-    labels: tuple[str, ...]
-    model_labels: tuple[str, ...] = Field(description="What the model had said then")
-    model_fingerprint: str | None = Field(default=None, description="Which model that was")
-    note: str | None
-    at: datetime
-    undone_at: datetime | None
-
-
 class PostRow(Record):
     """A post as lists show it: what came, what the model says, and beside it what people say."""
 
@@ -208,13 +160,6 @@ class PostRow(Record):
     held_by: str | None = Field(default=None, description="Who is reviewing it just now")
 
 
-class Page(Record, Generic[T]):
-    """Some rows and where the next ones begin."""
-
-    rows: tuple[T, ...]
-    next: str | None = Field(description="For `PostFilter.after`; null at the end")
-
-
 class AssessmentRow(Record):
     """What one model said of a post."""
 
@@ -233,69 +178,7 @@ class PostDetail(Record):
     rationale: str | None = Field(description="JSON of `domain.rationale.Rationale` of the current model")
     twins: tuple[PostRow, ...] = Field(description="The others of its cluster, at most 50")
     reviews: tuple[ReviewRow, ...] = Field(description="All, also those that were undone")
-    history: "tuple[AuditRow, ...]"
-
-
-class ClusterRow(Record):
-    """Posts that say or show nearly the same."""
-
-    id: int
-    lead_post_id: int
-    size: int
-    kind: Literal["text", "photo", "both", "person"]
-
-
-class LabelCount(Record):
-    """How many posts have a label."""
-
-    task: str
-    label: str
-    posts: int
-
-
-class PlaceCount(Record):
-    """How many posts a place has, and of which labels."""
-
-    place: str
-    name: str | None
-    lat: float | None
-    lon: float | None
-    posts: int
-    labels: tuple[LabelCount, ...]
-
-
-class HourCount(Record):
-    """How many posts an hour has of a label."""
-
-    hour: datetime
-    task: str
-    label: str
-    posts: int
-
-
-class Counts(Record):
-    """The situation in numbers."""
-
-    since: datetime
-    until: datetime
-    posts: int = Field(description="Assessed posts")
-    labels: tuple[LabelCount, ...]
-    places: tuple[PlaceCount, ...] = Field(description="The places with most posts first")
-    hours: tuple[HourCount, ...]
-
-
-class DayRow(Record):
-    """What a day's posts and answers looked like, for drift."""
-
-    day: datetime
-    posts: int
-    unread: int
-    photos: int
-    languages: dict[str, int]
-    labels: dict[str, dict[str, int]]
-    confidence: dict[str, tuple[int, ...]] = Field(
-        description="By task: posts in ten equal steps of confidence"
-    )
+    history: tuple[AuditRow, ...]
 
 
 class Job(Record):
@@ -315,126 +198,3 @@ class Done(Record):
     partial: bool = False
     minhash: bytes | None = Field(default=None, description="256 bytes, little-endian uint32")
     phash: int | None = Field(default=None, description="64 bits")
-
-
-class Depth(Record):
-    """How full the queue is."""
-
-    queued: int = Field(description="Texts that wait")
-    photos: int = Field(description="Photos that wait; their texts are assessed")
-    background: int = Field(description="Old posts that wait for a new model")
-    leased: int
-    failed: int
-    oldest: datetime | None = Field(description="When the oldest waiting text was received")
-
-
-class SourceRow(Record):
-    """Where posts come from, and how it fares."""
-
-    id: int
-    kind: str
-    name: str
-    config: dict[str, Any]
-    cursor: str | None
-    cursor_at: datetime | None
-    enabled: bool
-    made_at: datetime
-    last_at: datetime | None = Field(description="When its last post was accepted")
-    posts: int = Field(description="Posts ever accepted from it")
-    dead: int = Field(description="Dead letters that wait for a person")
-
-
-class DeadLetterRow(Record):
-    """What a source sent and could not become a post."""
-
-    id: int
-    source: str
-    raw: str
-    reason: str
-    at: datetime
-
-
-class UserRow(Record):
-    """A person; the password never leaves the store."""
-
-    id: int
-    name: str
-    role: Role
-    active: bool
-    made_at: datetime
-    has_password: bool
-
-
-class KeyRow(Record):
-    """A program's key, without the key."""
-
-    id: int
-    name: str
-    prefix: str
-    role: Role
-    made_at: datetime
-    expires: datetime | None
-    last_used: datetime | None
-    revoked_at: datetime | None
-
-
-class SessionRow(Record):
-    """Somebody who is logged in."""
-
-    user: UserRow
-    csrf: str
-    expires: datetime
-
-
-class AuditRow(Record):
-    """Who changed what."""
-
-    id: int
-    at: datetime
-    actor: str = Field(description="`user:NAME`, `key:PREFIX`, `system` or `cli`")
-    action: str
-    object: str = Field(description="As in `post:7`, `user:ann`, `source:radio`")
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    hash: str
-
-
-class EventRow(Record):
-    """Something that happened.
-
-    Kinds: `post.accepted`, `post.assessed`, `post.failed`, `post.reviewed`, `post.held`, `post.erased`,
-    `cluster.changed`, `source.changed`.
-    """
-
-    seq: int
-    at: datetime
-    kind: str
-    post_id: int | None
-    doc: dict[str, Any]
-
-
-class Held(Record):
-    """A post that a reviewer holds."""
-
-    post_id: int
-    user_id: int
-    user: str
-    until: datetime
-
-
-class Health(Record):
-    """Whether the store can be written."""
-
-    ok: bool
-    reason: str | None = Field(description="Why not, in one sentence")
-    database: str = Field(description="`sqlite 3.53.4` or `postgresql 15.18`")
-    free_bytes: int | None = Field(description="Room where the blobs lie")
-
-
-class Swept(Record):
-    """What a sweep removed."""
-
-    posts: int = 0
-    photos: int = 0
-    events: int = 0
-    sessions: int = 0

@@ -82,6 +82,14 @@ def test_a_printed_command_works(crisislens: Command, tmp_path: Path, line: str)
         assert (tmp_path / "results" / "report.html").is_file()
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_line_is_wider_than_a_reader_sees(page: str) -> None:
+    text = re.sub(r"```text\n.*?```", "", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    # a table cannot be wrapped, and what a program printed is shown as it is
+    wide = [line for line in text.split("\n") if len(line) > 100 and not line.startswith("|")]
+    assert wide == []
+
+
 def test_the_example_pictures_are_few_and_small() -> None:
     photos = sorted((ROOT / "examples" / "photos").iterdir())
     named = re.findall(r"\w+\.jpg", (ROOT / "examples" / "posts.csv").read_text(encoding="utf-8"))

@@ -47,12 +47,17 @@ from crisislens.core.optional import require
 from crisislens.data.image_claims import ImageHeader
 from crisislens.data.image_headers import read_header
 from crisislens.data.image_paths import EXTENSIONS, resolve_image
+from crisislens.data.pixel_budget import PixelBudget
 
 __all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve_image"]
 
 _TINY_PX = 8
 _LONG_SIDES = 8
 _FILLING_BYTES = 4_096
+
+
+# of all threads: what a picture takes while it is decoded does not show in its file
+_BUDGET = PixelBudget()
 
 
 def _avif(data: BytesIO) -> Any:
@@ -153,8 +158,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
             f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down"
         )
     try:
-        picture = _decode(header, limits)
-        pixels = np.array(picture, dtype=np.uint8)
+        with _BUDGET.take(header.width * header.height):
+            pixels = np.array(_decode(header, limits), dtype=np.uint8)
     except ImageError:
         raise
     except MemoryError as error:

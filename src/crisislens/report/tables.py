@@ -16,6 +16,7 @@ file itself is exact.
 """
 
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -33,6 +34,7 @@ __all__ = ["CsvSink", "ParquetSink", "assessments_table", "write_csv", "write_pa
 
 _BATCH_ROWS = 1_000
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_INNER_FORMULA = re.compile("([;,|\t\r\n][ \"']*)([=+@＝＋＠]|[-－](?=[^\\W_]))")
 _POST = {
     "id": "string",
     "created_at": "time",
@@ -364,5 +366,7 @@ def _cell(value: object) -> object:
         value = " | ".join(value)
     if isinstance(value, str):
         value = value.replace("\0", "\ufffd")
+        # a spreadsheet of another country splits at another delimiter, and then a new cell starts there
+        value = _INNER_FORMULA.sub(r"\1'\2", value)
         return f"'{value}" if value.startswith(_FORMULA) else value
     return value

@@ -41,6 +41,7 @@ from PIL import (
 )
 from pydantic import Field
 
+from crisislens.core.allocator import release_freed_memory
 from crisislens.core.config import Config
 from crisislens.core.errors import ImageError, MissingExtraError
 from crisislens.core.optional import require
@@ -58,6 +59,7 @@ _FILLING_BYTES = 4_096
 
 # of all threads: what a picture takes while it is decoded does not show in its file
 _BUDGET = PixelBudget()
+_LARGE_PIXELS = 16_000_000
 
 
 def _avif(data: BytesIO) -> Any:
@@ -160,6 +162,8 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
     try:
         with _BUDGET.take(header.width * header.height):
             pixels = np.array(_decode(header, limits), dtype=np.uint8)
+            if header.width * header.height > _LARGE_PIXELS:
+                release_freed_memory()
     except ImageError:
         raise
     except MemoryError as error:

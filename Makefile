@@ -5,10 +5,13 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo test fuzz check format docs lock sbom clean
+.PHONY: demo serve-demo test fuzz check format docs lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
+
+serve-demo: .venv/.serve  ## Serve the made-up crisis, posts still arriving; prints the address and a link to sign in
+	.venv/bin/crisislens serve --demo
 
 test: .venv/.dev  ## Run the tests
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
@@ -48,6 +51,10 @@ clean:
 .venv/.runtime: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) $(TORCH)
 	$(PIP) -e .
+	touch $@
+
+.venv/.serve: .venv/.runtime
+	$(PIP) -e '.[serve]'
 	touch $@
 
 .venv/.dev: .venv/.runtime

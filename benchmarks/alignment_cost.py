@@ -1,11 +1,11 @@
 """What alignment costs a training step: `python benchmarks/alignment_cost.py DATA [--steps 12]`.
 
-DATA is the folder that holds `mner`. The same batches of 32 tweets of Twitter-2017 with their captions go
-through the extractor `context` (no alignment) and through InfoNCE and Shapley values (k = 32 players, M = 32
-permutations, both directions between texts and contexts), forward, backward and AdamW; the systems take turns
-on each batch, so that a busy machine slows all of them. Printed is the median of the ratios to the system
-without alignment, with its quartiles. `--images` adds made-up patches, and with them the other two
-directions.
+DATA is the folder that holds `mner`. The same batches of 32 tweets of Twitter-2017 with their
+captions go through the extractor `context` (no alignment) and through InfoNCE and Shapley values (k
+= 32 players, M = 32 permutations, both directions between texts and contexts), forward, backward
+and AdamW; the systems take turns on each batch, so that a busy machine slows all of them. Printed
+is the median of the ratios to the system without alignment, with its quartiles. `--images` adds
+made-up patches, and with them the other two directions.
 """
 
 import argparse
@@ -52,10 +52,10 @@ def main() -> None:
     extractors = {
         name: Extractor(run.extractor.model_copy(update=change)).train() for name, run in runs.items()
     }
-    optimizers = {
-        name: torch.optim.AdamW([p for p in x.parameters() if p.requires_grad], lr=1e-5, fused=True)
-        for name, x in extractors.items()
-    }
+    optimizers = {}
+    for name, extractor in extractors.items():
+        trained = [p for p in extractor.parameters() if p.requires_grad]
+        optimizers[name] = torch.optim.AdamW(trained, lr=1e-5, fused=True)
     examples = encode_posts(
         splits.train, extractors["context"], word_reader(extractors["context"]), splits.contexts
     )

@@ -1,13 +1,13 @@
 """How much of the bare encoders' rate `analyze` keeps, and whether memory stays flat:
 `python benchmarks/analyze_speed.py POSTS [--images DIR]`.
 
-Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct photos go
-straight through the two encoders, nothing else, once with all threads on each operation and once with one
-thread on each batch and batches side by side; then the whole run (reading, cleaning, decoding, encoding,
-three models, language, signatures, duplicates, writing, report) over the same posts, in turn, in one process.
-With `--explain` the run is made once more with rationales, heat and contributions. Memory: whole `analyze`
-processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the operating system counted
-it.
+Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct
+photos go straight through the two encoders, nothing else, once with all threads on each operation
+and once with one thread on each batch and batches side by side; then the whole run (reading,
+cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over
+the same posts, in turn, in one process. With `--explain` the run is made once more with rationales,
+heat and contributions. Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000
+rows, peak resident memory as the operating system counted it.
 """
 
 import argparse
@@ -47,8 +47,8 @@ print(json.dumps({"exit": code, "peak_mib": resource.getrusage(resource.RUSAGE_C
 def bare(
     encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst
 ) -> tuple[float, float, int, int]:
-    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand, in both
-    ways; and how many they were.
+    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand,
+    in both ways; and how many they were.
     """
     texts = sorted({clean_text(p.text, analyst.bundle.config.rules) for p in posts} - {""})
     tokens = sorted(encoders.text.tokenize(texts), key=lambda x: len(x.ids))
@@ -104,9 +104,17 @@ def peak_memory(rows: int) -> dict[str, float]:
                 text = " ".join(rng.choice(words) for _ in range(rng.randint(3, 8)))
                 stream.write(json.dumps({"id": str(i), "text": text}) + "\n")
         started = time.perf_counter()
-        command = [sys.executable, "-m", "crisislens", "analyze", str(path), "--out", f"{folder}/out"]
-        # a process's peak starts at the size of the one that forked it, which here is large: a small one
-        # stands between
+        command = [
+            sys.executable,
+            "-m",
+            "crisislens",
+            "analyze",
+            str(path),
+            "--out",
+            f"{folder}/out",
+        ]
+        # a process's peak starts at the size of the one that forked it, which here is large: a
+        # small one stands between
         between = [sys.executable, "-c", _BETWEEN, *command]
         result = json.loads(
             subprocess.run(between, stdout=subprocess.PIPE, check=True).stdout.splitlines()[-1]
@@ -135,7 +143,8 @@ def main() -> None:
         cores, side_by_side, texts, photos = bare(encoders, posts, root, analyst)
         # a fresh analyst: one that remembers photos would not decode and encode them again
         run = whole(
-            arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators())
+            arguments.posts,
+            Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators()),
         )
         ratios.append(cores / run)
         strict.append(side_by_side / run)
@@ -150,14 +159,23 @@ def main() -> None:
         line = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
         print(
             json.dumps(
-                {**line, "bare_s": cores, "bare side by side_s": side_by_side, "analyze_s": run, **explained}
+                {
+                    **line,
+                    "bare_s": cores,
+                    "bare side by side_s": side_by_side,
+                    "analyze_s": run,
+                    **explained,
+                }
             ),
             flush=True,
         )
     summary = lambda x: {"median": statistics.median(x), "min": min(x), "max": max(x)}  # noqa: E731
     print(
         json.dumps(
-            {"analyze rate / bare rate": summary(ratios), "of the bare rate side by side": summary(strict)}
+            {
+                "analyze rate / bare rate": summary(ratios),
+                "of the bare rate side by side": summary(strict),
+            }
         )
     )
     if slower:

@@ -2,9 +2,9 @@
 `python benchmarks/collage_pointing.py DATA`.
 
 The held-out photos of `scripts/train_rationales.py` are taken. Each collage gets a tweet of the
-test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped rationale
-model's. The other cells hold everyday photos. The sink of the transport is chosen on collages of training
-photos (`--choose`).
+test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped
+rationale model's. The other cells hold everyday photos. The sink of the transport is chosen on
+collages of training photos (`--choose`).
 """
 
 import argparse
@@ -101,7 +101,10 @@ class Methods:
         window = self.cutter.cut(case.text)[0]
         said = self.loaded.text.rationales(collate_windows([window], self.loaded.text.encoder.pad_id))
         words, chosen = said.words.clone(), said.chosen.clone()
-        mask, all_patches = torch.ones_like(chosen), torch.ones(1, len(case.patches), dtype=torch.bool)
+        mask, all_patches = (
+            torch.ones_like(chosen),
+            torch.ones(1, len(case.patches), dtype=torch.bool),
+        )
         patches = case.patches[None].clone()
         with torch.no_grad():
             aligned = self.joint.aligned(words, mask, patches, all_patches)
@@ -162,7 +165,12 @@ def main() -> None:
     photos = [r for r in chosen_photos(args.data) if r.held_out != args.choose]
     tweets = hazard_tweets(args.data, "train" if args.choose else "test")
     cases = collages(
-        photos, tweets, load_encoders(EncoderSpec()), args.data / "photos", args.count, seed=int(args.choose)
+        photos,
+        tweets,
+        load_encoders(EncoderSpec()),
+        args.data / "photos",
+        args.count,
+        seed=int(args.choose),
     )
     methods = Methods(args.model)
     sinks = SINKS if args.choose else (methods.loaded.config.transport.sink,)
@@ -178,9 +186,13 @@ def main() -> None:
                 "share": p.share.percent(),
                 "chance": round(100 * p.chance, 2),
             }
-            print(f"| {grid} × {grid} | {name} | {p.hits.percent()} | {p.share.percent()} |", flush=True)
+            print(
+                f"| {grid} × {grid} | {name} | {p.hits.percent()} | {p.share.percent()} |",
+                flush=True,
+            )
     atomic_write(
-        args.out, json.dumps({"collages": len(cases) // 2, "choose": args.choose, "rows": rows}, indent=1)
+        args.out,
+        json.dumps({"collages": len(cases) // 2, "choose": args.choose, "rows": rows}, indent=1),
     )
 
 

@@ -1,11 +1,12 @@
 """Whether alignment lets contexts and photos find each other:
 `python benchmarks/context_image.py PHOTOS --cache FILE`.
 
-PHOTOS is the folder with `manifest.tsv` and `captioned/`: photos with five captions each, of which one is the
-context. Encoders are frozen (MiniLM's mean, EfficientNet-lite2's mean); only the projections of
-`nn.alignment` learn, in batches of 32 pairs, from context and image alone. Near-duplicate photos (perceptual
-hash) are dropped before the split. Printed is R@k over all held-out photos, before training and after, with t
-intervals over seeds; chance is k / photos. CACHE keeps the features (safetensors), which take a minute.
+PHOTOS is the folder with `manifest.tsv` and `captioned/`: photos with five captions each, of which
+one is the context. Encoders are frozen (MiniLM's mean, EfficientNet-lite2's mean); only the
+projections of `nn.alignment` learn, in batches of 32 pairs, from context and image alone.
+Near-duplicate photos (perceptual hash) are dropped before the split. Printed is R@k over all
+held-out photos, before training and after, with t intervals over seeds; chance is k / photos. CACHE
+keeps the features (safetensors), which take a minute.
 """
 
 import argparse
@@ -50,7 +51,10 @@ def features(photos: Path, cache: Path) -> dict[str, Tensor]:
             kept.append(i)
         if h is not None:
             seen.add(h)
-    found = {"image": torch.stack(images)[kept].contiguous(), "text": torch.stack(texts)[kept].contiguous()}
+    found = {
+        "image": torch.stack(images)[kept].contiguous(),
+        "text": torch.stack(texts)[kept].contiguous(),
+    }
     save_file(found, cache)
     return found
 
@@ -84,7 +88,8 @@ def one(kind: AlignmentKind, data: dict[str, Tensor], seed: int) -> tuple[dict[s
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = 1e-3 * (1 - done / steps)
-            # another caption of the photo each time, as contexts of several runs of a captioner would be
+            # another caption of the photo each time, as contexts of several runs of a captioner
+            # would be
             context = data["text"][rows, torch.randint(5, (K,), generator=g)]
             everyone = torch.ones(K, dtype=torch.bool)
             s = align.similarities(align.context(context), align.image(image[rows]))
@@ -109,12 +114,10 @@ def main() -> None:
     for kind in KINDS:
         runs = [one(kind, data, seed) for seed in args.seeds]
         for moment, scores in zip(("before", "after"), zip(*runs, strict=True), strict=True):
-            print(
-                kind,
-                moment,
-                {name: mean_interval([s[name] for s in scores]).percent() for name in scores[0]},
-                flush=True,
-            )
+            means = {}
+            for name in scores[0]:
+                means[name] = mean_interval([s[name] for s in scores]).percent()
+            print(kind, moment, means, flush=True)
 
 
 if __name__ == "__main__":

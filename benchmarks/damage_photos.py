@@ -1,10 +1,10 @@
 """Damage severity on the official rows whose photo is at hand, several models, five seeds:
 `python benchmarks/damage_photos.py DATA`.
 
-Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with the 299
-photos that could be had here). All models see the same cached features and the same recipe; the epoch is
-chosen on the 36 development posts. Prints a JSON line a model: mean and 95 % t interval over seeds, and the
-paired difference (bootstrap over tweets, all seeds) from text only.
+Of CrisisMMD's damage rows only those whose photo lies in the image folder are used (198/36/65 with
+the 299 photos that could be had here). All models see the same cached features and the same recipe;
+the epoch is chosen on the 36 development posts. Prints a JSON line a model: mean and 95 % t
+interval over seeds, and the paired difference (bootstrap over tweets, all seeds) from text only.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def with_photo(data: LabeledData) -> LabeledData:
 
     return replace(
         data,
-        splits={name: [p for p in posts if there(p)] for name, posts in data.splits.items()},
+        splits={name: list(filter(there, posts)) for name, posts in data.splits.items()},
         fingerprint=data.fingerprint + "-photos",
     )
 
@@ -94,18 +94,24 @@ def main() -> None:
 def row(name: str, runs: dict[str, list[RunResult]], data: LabeledData) -> dict[str, object]:
     """What one model came to."""
     mine = runs[name]
-    metrics = {
-        m: mean_interval([getattr(r.test.report, m).value for r in mine]).percent()
-        for m in ("accuracy", "macro_f1", "weighted_f1")
-    }
-    probabilities = [
-        [softmax(r.logits["test"], r.test.temperature) for r in runs[n]] for n in (name, "text_only")
-    ]
+    metrics = {}
+    for m in ("accuracy", "macro_f1", "weighted_f1"):
+        metrics[m] = mean_interval([getattr(r.test.report, m).value for r in mine]).percent()
     difference = paired_bootstrap(
-        data.labels("test"), *probabilities, "weighted_f1", clusters=data.tweets("test"), resamples=2000
+        data.labels("test"),
+        [softmax(r.logits["test"], r.test.temperature) for r in mine],
+        [softmax(r.logits["test"], r.test.temperature) for r in runs["text_only"]],
+        "weighted_f1",
+        clusters=data.tweets("test"),
+        resamples=2000,
     )
     counts = {split: len(posts) for split, posts in data.splits.items()}
-    return {"model": name, "posts": counts, **metrics, "weighted F1 minus text only": difference.model_dump()}
+    return {
+        "model": name,
+        "posts": counts,
+        **metrics,
+        "weighted F1 minus text only": difference.model_dump(),
+    }
 
 
 if __name__ == "__main__":

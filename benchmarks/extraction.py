@@ -1,8 +1,8 @@
 """Entities and relations, system by system:
 `python benchmarks/extraction.py DATA --out results [--data-sets … --systems …]`.
 
-DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what is
-measured is read, what was killed goes on from its last epoch.
+DATA is the folder that holds `mner` and `mnre`, see docs/benchmarks-extraction.md. Resumable: what
+is measured is read, what was killed goes on from its last epoch.
 """
 
 import argparse
@@ -55,17 +55,20 @@ def main() -> None:
     )
     for row in rows:
         found = [r.retrieval for r in row.results]
-        ranks = {
-            name: mean_interval([x[name] for x in found]).percent()
-            for name in found[0]
-            if all(name in x for x in found)
-        }
+        ranks = {}
+        for name in found[0]:
+            # a mean over fewer seeds would stand beside those over all
+            if all(name in x for x in found):
+                ranks[name] = mean_interval([x[name] for x in found]).percent()
         scores = [r.test.micro for r in row.results]
-        precision, recall = (
-            100 * sum(values) / len(scores)
-            for values in zip(*((s.precision, s.recall) for s in scores), strict=True)
+        precision = 100 * sum(s.precision for s in scores) / len(scores)
+        recall = 100 * sum(s.recall for s in scores) / len(scores)
+        print(
+            row.data,
+            row.system,
+            f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}",
+            ranks,
         )
-        print(row.data, row.system, f"F1 {row.f1}, precision {precision:.1f}, recall {recall:.1f}", ranks)
     for a, b in combinations(rows, 2):
         if a.data == b.data and (d := compare_systems(b.results, a.results)):
             interval = f"[{100 * d.low:+.2f}, {100 * d.high:+.2f}]"

@@ -1,15 +1,16 @@
 """Precision and recall of named places on hand-checked tweets:
 `python benchmarks/gazetteer.py DATA [--half tune] [--errors]`.
 
-`gazetteer_tweets.tsv` holds ids and expected places, never a text. Strata: `random` are tweets drawn at
-random from five sets, `trap` were searched for names that deceive (Turkey, Jordan, #HoustonStrong, Mexico
-City and New Mexico, Washington Post, …), `fresh` were drawn and labeled after the rules were finished. The
-half `tune` was used to set weights, `held` was not.
+`gazetteer_tweets.tsv` holds ids and expected places, never a text. Strata: `random` are tweets
+drawn at random from five sets, `trap` were searched for names that deceive (Turkey, Jordan,
+#HoustonStrong, Mexico City and New Mexico, Washington Post, …), `fresh` were drawn and labeled
+after the rules were finished. The half `tune` was used to set weights, `held` was not.
 
-How to read `places`: one entry a place; `a|b` takes either; `?a` is neither asked for nor counted as wrong (a
-place inside the name of an organization, a wordplay); `other:NAME` is a place that the gazetteer does not
-have (a province, a sea). A mention counts once a post. Precision is over all places found; recall over all
-places asked for, and over those that the gazetteer has. Intervals: 95 % bootstrap over tweets.
+How to read `places`: one entry a place; `a|b` takes either; `?a` is neither asked for nor counted
+as wrong (a place inside the name of an organization, a wordplay); `other:NAME` is a place that the
+gazetteer does not have (a province, a sea). A mention counts once a post. Precision is over all
+places found; recall over all places asked for, and over those that the gazetteer has. Intervals: 95
+% bootstrap over tweets.
 """
 
 import argparse
@@ -49,12 +50,18 @@ def texts(data: Path) -> dict[str, str]:
 def counts(places: str, found: set[str]) -> tuple[int, int, int, int, int]:
     """Right, wrong, asked for and had, asked for and had by the gazetteer, all asked for by it."""
     asked = [set(entry.split("|")) for entry in places.split() if not entry.startswith("?")]
-    allowed = {name for entry in places.split() for name in entry.removeprefix("?").split("|")}
+    optional = [set(entry[1:].split("|")) for entry in places.split() if entry.startswith("?")]
+    named = set[str]().union(*asked)
+    wrong = len(found - named.union(*optional))
     hit = [bool(entry & found) for entry in asked]
-    covered = [not any(name.startswith("other:") for name in entry) for entry in asked]
-    wrong = len(found - allowed)
-    right = len(found & {name for entry in asked for name in entry})
-    return right, wrong, sum(hit), sum(h and c for h, c in zip(hit, covered, strict=True)), sum(covered)
+    covered = [_is_covered(entry) for entry in asked]
+    both = sum(h and c for h, c in zip(hit, covered, strict=True))
+    return len(found & named), wrong, sum(hit), both, sum(covered)
+
+
+def _is_covered(entry: set[str]) -> bool:
+    """Whether the gazetteer has the place; `other:` marks what it cannot have, as a bridge."""
+    return not any(name.startswith("other:") for name in entry)
 
 
 def summary(rows: list[tuple[int, int, int, int, int, int]], seed: int = 0) -> dict[str, str]:
@@ -69,7 +76,11 @@ def summary(rows: list[tuple[int, int, int, int, int, int]], seed: int = 0) -> d
         low, high = np.percentile(of(table[draws].sum(1)), [2.5, 97.5])
         return f"{float(of(table.sum(0))):.1f} [{low:.1f}, {high:.1f}]"
 
-    return {"precision": share(0, (0, 1)), "recall": share(2, (5,)), "recall of covered": share(3, (4,))}
+    return {
+        "precision": share(0, (0, 1)),
+        "recall": share(2, (5,)),
+        "recall of covered": share(3, (4,)),
+    }
 
 
 def main() -> None:

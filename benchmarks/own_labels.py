@@ -1,9 +1,10 @@
 """From labels of one's own to a report, timed: `python benchmarks/own_labels.py --work DIR`.
 
-Makes 300 posts that need water, food, shelter or a doctor, some of them two of these, and 200 drawn photos in
-a folder for each class; then runs the commands of `docs/own-labels.md` as a user does, each in a process of
-its own, and prints the seconds that each took. `--only-make` stops after the files are made, for trying the
-commands by hand. Posts and photos are made up: their scores say that the path works, not how good it is.
+Makes 300 posts that need water, food, shelter or a doctor, some of them two of these, and 200 drawn
+photos in a folder for each class; then runs the commands of `docs/own-labels.md` as a user does,
+each in a process of its own, and prints the seconds that each took. `--only-make` stops after the
+files are made, for trying the commands by hand. Posts and photos are made up: their scores say that
+the path works, not how good it is.
 """
 
 import argparse
@@ -19,10 +20,25 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 SAID = {
-    "water": ("there is no clean water", "the wells are salted", "we drink from the river", "taps are dry"),
-    "food": ("the children are hungry", "no bread since Monday", "the rice is gone", "shops are empty"),
+    "water": (
+        "there is no clean water",
+        "the wells are salted",
+        "we drink from the river",
+        "taps are dry",
+    ),
+    "food": (
+        "the children are hungry",
+        "no bread since Monday",
+        "the rice is gone",
+        "shops are empty",
+    ),
     "shelter": ("our roof is gone", "we sleep outside", "the tents are full", "the house fell"),
-    "medical": ("insulin runs out", "two people are injured", "we need a doctor", "she needs dialysis"),
+    "medical": (
+        "insulin runs out",
+        "two people are injured",
+        "we need a doctor",
+        "she needs dialysis",
+    ),
 }
 PLACES = (
     "the old bridge",
@@ -33,7 +49,14 @@ PLACES = (
     "the station",
     "camp B",
 )
-ENDS = ("please share", "who can help?", "since last night", "call me", "the road is open", "still waiting")
+ENDS = (
+    "please share",
+    "who can help?",
+    "since last night",
+    "call me",
+    "the road is open",
+    "still waiting",
+)
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 COLORS = {"fire": (200, 70, 20), "flood": (40, 90, 170)}
 
@@ -127,7 +150,14 @@ def main() -> None:
     steps = {
         "train on 300 posts": ("train", str(text), "--set", "data.root=posts.csv"),
         "bundle": ("bundle", "runs/own", "--out", "needs"),
-        "analyze 100 posts, with report": ("analyze", "new.csv", "--model", "needs", "--out", "out"),
+        "analyze 100 posts, with report": (
+            "analyze",
+            "new.csv",
+            "--model",
+            "needs",
+            "--out",
+            "out",
+        ),
         "evaluate on 100 other labels": ("evaluate", "runs/own", "--data", "checked.csv"),
         "train on 200 photos": ("train", str(photos), "--set", "data.root=photos"),
         "bundle of photos": ("bundle", "runs/own_photos", "--out", "scenes"),

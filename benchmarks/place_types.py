@@ -1,16 +1,17 @@
 """Kinds of places from text and photo on the stand-in, several models, five folds:
 `python benchmarks/place_types.py DATA --out DIR`.
 
-The stand-in is not SG-MFT's data (which is not public): captioned photos and everyday tweets with distant
-labels from place words that are masked in the text (`crisislens.data.places`), plus scene photos without text
-for training. Five folds, near-duplicates together; fold k is tested by seed k, so every post with both
-modalities is tested once. All models: width 64, the same features (EfficientNet's 9 × 9 grid averaged to 3 ×
-3 regions), the same recipe and number of epochs. Classes with fewer than 20 tested posts are left out.
+The stand-in is not SG-MFT's data (which is not public): captioned photos and everyday tweets with
+distant labels from place words that are masked in the text (`crisislens.data.places`), plus scene
+photos without text for training. Five folds, near-duplicates together; fold k is tested by seed k,
+so every post with both modalities is tested once. All models: width 64, the same features
+(EfficientNet's 9 × 9 grid averaged to 3 × 3 regions), the same recipe and number of epochs. Classes
+with fewer than 20 tested posts are left out.
 
-Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another post's), so
-a killed run goes on. The last step prints a JSON line a model: mean and 95 % t interval over folds, the
-paired bootstrap against SG-MFT over all tested posts, Holm- corrected, and parameters and milliseconds a
-post.
+Each model's test logits are kept in `--out` (whole posts, and with a modality missing or another
+post's), so a killed run goes on. The last step prints a JSON line a model: mean and 95 % t interval
+over folds, the paired bootstrap against SG-MFT over all tested posts, Holm- corrected, and
+parameters and milliseconds a post.
 """
 
 import argparse
@@ -68,7 +69,8 @@ CONDITIONS = ("whole", "no text", "no photo", "another's text", "another's photo
 
 
 class Regions:
-    """All posts in memory, the picture's grid averaged to 3 × 3 regions; what `train_head` asks a cache for.
+    """All posts in memory, the picture's grid averaged to 3 × 3 regions; what `train_head` asks a
+    cache for.
 
     Arguments:
         posts: One batch of all posts.
@@ -98,7 +100,8 @@ def load(
     parts = [cache.batch(range(i, min(i + 128, len(posts)))) for i in range(0, len(posts), 128)]
     longest = max(p.text.tokens.shape[1] for p in parts)
     batch = FeatureBatch(
-        text=join([widen(p.text, longest) for p in parts]), image=join([regions(p.image) for p in parts])
+        text=join([widen(p.text, longest) for p in parts]),
+        image=join([regions(p.image) for p in parts]),
     )
     owner = near_duplicate_groups(posts, data / "photos")
     labels = [p.label for p in labeled]
@@ -138,9 +141,7 @@ def changed(batch: FeatureBatch, condition: str, y: np.ndarray) -> FeatureBatch:
     """Test posts with a modality missing, or replaced by that of the next post of another class."""
     gone = torch.ones(len(batch), dtype=torch.bool)
     n = len(y)
-    other = torch.tensor(
-        [next(((i + k) % n for k in range(1, n) if y[(i + k) % n] != y[i]), i) for i in range(n)]
-    )
+    other = torch.tensor([_next_of_another_class(y, i) for i in range(n)])
     return {
         "whole": lambda: batch,
         "no text": lambda: batch.map(text=batch.text.without(gone)),
@@ -148,6 +149,15 @@ def changed(batch: FeatureBatch, condition: str, y: np.ndarray) -> FeatureBatch:
         "another's text": lambda: batch.map(text=batch.text.select(other)),
         "another's photo": lambda: batch.map(image=batch.image.select(other)),
     }[condition]()
+
+
+def _next_of_another_class(y: np.ndarray, i: int) -> int:
+    """The post behind a post, around the end, that has another class; itself where all have one."""
+    for k in range(1, len(y)):
+        j = (i + k) % len(y)
+        if y[j] != y[i]:
+            return j
+    return i
 
 
 def logits_of(model: FusionModel, batch: FeatureBatch) -> np.ndarray:
@@ -182,12 +192,20 @@ def run(name: str, data: tuple, out: Path) -> None:
         model = spec.build(widths, len(names))
         rows = np.flatnonzero(fold != k)
         train_head(
-            model, features, rows.tolist(), y[rows].tolist(), [1.0] * len(rows), HeadConfig(seed=k, **RECIPE)
+            model,
+            features,
+            rows.tolist(),
+            y[rows].tolist(),
+            [1.0] * len(rows),
+            HeadConfig(seed=k, **RECIPE),
         )
         at = np.flatnonzero((fold == k) & tested)
         for c in CONDITIONS:
             found[c][at] = logits_of(model, changed(features.batch(at), c, y[at]))
-    one, many = features.batch(np.flatnonzero(tested)[:1]), features.batch(np.flatnonzero(tested)[:64])
+    one, many = (
+        features.batch(np.flatnonzero(tested)[:1]),
+        features.batch(np.flatnonzero(tested)[:64]),
+    )
     facts = {
         "parameters": sum(p.numel() for p in model.parameters()),
         "ms a post, batches of 64": round(milliseconds(model, many), 3),
@@ -248,7 +266,9 @@ def table(data: tuple, out: Path) -> None:
 
 
 def main() -> None:
-    """Runs every model that has no result yet, within the time given, and prints the table when all have."""
+    """Runs every model that has no result yet, within the time given, and prints the table when all
+    have.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder with photos/manifest.tsv")
     parser.add_argument("--out", type=Path, default=Path(".cache/place_types"))

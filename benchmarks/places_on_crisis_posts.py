@@ -1,21 +1,24 @@
 """Named places on crisis posts that other people marked, and where they are:
 `python benchmarks/places_on_crisis_posts.py DATA [--half develop] [--entities] [--errors N]`.
 
-Marks: IDRISI-R, English (Suwaileh et al., 2022): spans of places in tweets of 17 events; of IDRISI-D
-(Suwaileh et al., 2023): the same mentions with their point in OpenStreetMap. Rows whose marks were not
-published are left out. Halves are those of HumAID, the set that the tweets are from: its training rows are
-`develop`, its test rows `test`; its development rows are not used. Rules are read off `develop` only, and of
-the events in `UNSEEN` no post was read for that, so that the test has a part whose events are new.
+Marks: IDRISI-R, English (Suwaileh et al., 2022): spans of places in tweets of 17 events; of
+IDRISI-D (Suwaileh et al., 2023): the same mentions with their point in OpenStreetMap. Rows whose
+marks were not published are left out. Halves are those of HumAID, the set that the tweets are from:
+its training rows are `develop`, its test rows `test`; its development rows are not used. Rules are
+read off `develop` only, and of the events in `UNSEEN` no post was read for that, so that the test
+has a part whose events are new.
 
-A found place is right if it is a marked span (`exact`), or overlaps one (`overlap`). IDRISI does not mark a
-place that is only a part of a hashtag (#HurricaneFlorenceNC, #KeralaFloods): we find it, and it counts as
-wrong; `overlap, hashtags aside` counts no part of a hashtag, neither marked nor found.
+A found place is right if it is a marked span (`exact`), or overlaps one (`overlap`). IDRISI does
+not mark a place that is only a part of a hashtag (#HurricaneFlorenceNC, #KeralaFloods): we find it,
+and it counts as wrong; `overlap, hashtags aside` counts no part of a hashtag, neither marked nor
+found.
 
-Where: a marked mention is matched to the found place that overlaps it. `country` is right if the code is.
-`place` is right if the country, or the name of the state, is the same; for anything smaller, within 161 km
-(100 miles, the usual bound). `161 km` is the distance alone, for every kind; a country's point is not the
-same in two gazetteers. All are shares of what is marked; what was not found is wrong. Intervals: 95 %
-bootstrap over events, because posts of one event name the same places.
+Where: a marked mention is matched to the found place that overlaps it. `country` is right if the
+code is. `place` is right if the country, or the name of the state, is the same; for anything
+smaller, within 161 km (100 miles, the usual bound). `161 km` is the distance alone, for every kind;
+a country's point is not the same in two gazetteers. All are shares of what is marked; what was not
+found is wrong. Intervals: 95 % bootstrap over events, because posts of one event name the same
+places.
 """
 
 import argparse
@@ -55,8 +58,9 @@ Spans = list[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Marked:
-    """A post with its marked spans, and its resolved mentions as rows of the table; None where the post has
-    none."""
+    """A post with its marked spans, and its resolved mentions as rows of the table; None where the
+    post has none.
+    """
 
     post: Post
     event: str
@@ -111,17 +115,23 @@ def in_hashtag(span: tuple[int, int], text: str) -> bool:
 
 
 def span_counts(marked: Marked, found: Spans) -> list[int]:
-    """Three times right, found, marked and hit, marked: exact, overlap, overlap with hashtags aside."""
+    """Three times right, found, marked and hit, marked: exact, overlap, overlap with hashtags
+    aside.
+    """
     gold, text = marked.spans, marked.post.text
     exact = len(set(gold) & set(found))
     counts = [exact, len(found), exact, len(gold)]
     outside = [s for s in found if not in_hashtag(s, text)]
     gold_outside = [s for s in gold if not in_hashtag(s, text)]
     for ours, theirs in ((found, gold), (outside, gold_outside)):
-        right = sum(any(overlap(s, t) for t in gold) for s in ours)
-        hit = sum(any(overlap(s, t) for s in ours) for t in theirs)
-        counts += [right, len(ours), hit, len(theirs)]
+        # what overlaps a mark is right even where the mark itself is set aside
+        counts += [_met(ours, gold), len(ours), _met(theirs, ours), len(theirs)]
     return counts
+
+
+def _met(spans: Spans, others: Spans) -> int:
+    """How many spans overlap one of the others."""
+    return sum(1 for span in spans if any(overlap(span, other) for other in others))
 
 
 def km(place: Place, lat: float, lon: float) -> float:
@@ -139,7 +149,10 @@ def answer(row: dict[str, str], text: str, found: Sequence[PlaceMention]) -> Pla
     mention = row["mention"].strip("#")
     starts = [m.start() for m in re.finditer(re.escape(mention), text)]
     spans = [(start, start + len(mention)) for start in starts]
-    return next((m for m in found if any(overlap((m.start, m.end), s) for s in spans)), None)
+    for m in found:
+        if any(overlap((m.start, m.end), span) for span in spans):
+            return m
+    return None
 
 
 def place_counts(row: dict[str, str], mention: PlaceMention | None) -> list[int]:
@@ -147,7 +160,10 @@ def place_counts(row: dict[str, str], mention: PlaceMention | None) -> list[int]
     if mention is None:
         return [0, 0, 0, 0]
     place = mention.place
-    country = place.country.lower() in (row["country"].lower(), *_TERRITORIES.get(row["country"], ()))
+    country = place.country.lower() in (
+        row["country"].lower(),
+        *_TERRITORIES.get(row["country"], ()),
+    )
     near = km(place, float(row["lat"]), float(row["lon"])) <= RIGHT_KM
     if row["type"] == "Country":
         right = country and place.kind == "country"

@@ -1,12 +1,13 @@
 """Decisions on rationales alone: `python benchmarks/rationale_classification.py DATA [--out DIR]`.
 
-Text (setting B2, official split): the shipped rationale model marks every tweet, stage 2 learns on what a
-switch leaves of it (`explain.reduce`), three seeds. `separate`: the encoder of the bundle `crisis-compact`;
-`shared`: that of stage 1. Both are frozen; a late-fusion head is trained. Faithfulness: the full-post model
-of each seed sees rationales, complements, random words, and only `*`.
+Text (setting B2, official split): the shipped rationale model marks every tweet, stage 2 learns on
+what a switch leaves of it (`explain.reduce`), three seeds. `separate`: the encoder of the bundle
+`crisis-compact`; `shared`: that of stage 1. Both are frozen; a late-fusion head is trained.
+Faithfulness: the full-post model of each seed sees rationales, complements, random words, and only
+`*`.
 
-Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and both, and
-its curves on 60 of them.
+Photos (150 of the CrisisMMD photos in hand): faithfulness of `crisis-compact` for text, patches and
+both, and its curves on 60 of them.
 """
 
 import argparse
@@ -25,7 +26,12 @@ from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.classification import evaluate
-from crisislens.evaluation.rationale_scores import curve_area, faithfulness, mean_estimate, random_like
+from crisislens.evaluation.rationale_scores import (
+    curve_area,
+    faithfulness,
+    mean_estimate,
+    random_like,
+)
 from crisislens.evaluation.significance import mean_interval, paired_bootstrap
 from crisislens.explain.faithfulness import Shown, probabilities, shown_patches, shown_words
 from crisislens.explain.heat import soft_blur
@@ -44,7 +50,8 @@ SWITCHES = ("none", "both", "complement")
 PHOTO_POSTS, CURVE_POSTS = 150, 60
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 HEAD = ModelSpec(
-    name="late_fusion", options={"width": 128, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.0}
+    name="late_fusion",
+    options={"width": 128, "source": "pooled", "dropout": 0.2, "modality_dropout": 0.0},
 )
 
 
@@ -209,7 +216,9 @@ def _with_photos(data: Path) -> list[Post]:
 
 
 def _faithful(posts, pixels, why, full, ask) -> dict[str, object]:  # type: ignore[no-untyped-def]
-    """Comprehensiveness and sufficiency of text, patches and both, and of random ones of the same size."""
+    """Comprehensiveness and sufficiency of text, patches and both, and of random ones of the same
+    size.
+    """
     rng, found = np.random.default_rng(0), {}
     for name in ("text", "patches", "both", "random text", "random patches", "random both"):
         without, only = [], []
@@ -267,7 +276,10 @@ def _curves(posts, pixels, why, full, ask) -> dict[str, object]:  # type: ignore
                         )
                         if what == "words":
                             shown.append(
-                                Shown(shown_words(post.text, w.words, list(p), share, insert=insert), x)
+                                Shown(
+                                    shown_words(post.text, w.words, list(p), share, insert=insert),
+                                    x,
+                                )
                             )
                         else:
                             shown.append(Shown(post.text, shown_patches(x, heat, share, insert=insert)))

@@ -1,8 +1,8 @@
 """Draws relations that `crisislens extract --all-relations` found, for a person to judge:
 `relation_sample.py FOUND`.
 
-FOUND is what `extract` wrote. Of each of the most frequent relations it draws the same number, each with its
-own pair of names.
+FOUND is what `extract` wrote. Of each of the most frequent relations it draws the same number, each
+with its own pair of names.
 """
 
 import argparse
@@ -26,7 +26,8 @@ def main() -> None:
         for relation in row.get("relations", ()):
             head, tail = (row["entities"][relation[end]]["text"] for end in ("head", "tail"))
             kinds[relation["type"]].setdefault(
-                (head.lower(), tail.lower()), (relation["score"], head, tail, " ".join(row["text"].split()))
+                (head.lower(), tail.lower()),
+                (relation["score"], head, tail, " ".join(row["text"].split())),
             )
     for kind in sorted(kinds, key=lambda kind: -len(kinds[kind]))[: args.kinds]:
         rows = list(kinds[kind].values())

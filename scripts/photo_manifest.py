@@ -1,11 +1,12 @@
-"""Photos with a word about what they show (a manifest), and crisis texts that may stand beside them.
+"""Photos with a word about what they show (a manifest), and crisis texts that may stand beside
+them.
 
-A manifest is a TSV with the columns `file`, `set`, `label`, `text`. Sets: `disaster` (photos from web
-searches by hazard), `scene` (places), `everyday` (tweets with their photo), `captioned` (captions joined by
-` || `). Photos are split by near-duplicate cluster, so none is on both sides.
+A manifest is a TSV with the columns `file`, `set`, `label`, `text`. Sets: `disaster` (photos from
+web searches by hazard), `scene` (places), `everyday` (tweets with their photo), `captioned`
+(captions joined by ` || `). Photos are split by near-duplicate cluster, so none is on both sides.
 
-A disaster photo has no text of its own. `hazard_of_text` names the hazard of a text, by which the two are
-paired: a weak pairing, and said to be one.
+A disaster photo has no text of its own. `hazard_of_text` names the hazard of a text, by which the
+two are paired: a weak pairing, and said to be one.
 """
 
 import csv

@@ -1,5 +1,5 @@
-"""Draws docs/images/shapley.svg: error and cost of the permutation estimator against enumeration, for k up to
-10.
+"""Draws docs/images/shapley.svg: error and cost of the permutation estimator against enumeration,
+for k up to 10.
 """
 
 import time

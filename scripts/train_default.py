@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,12 +111,21 @@ def _rooted(post: Post) -> Post:
     return post.model_copy(update={"image": image})
 
 
-def weak_rows(root: Path, seed: int = 0) -> list[Row]:
+def weak_rows(root: Path, seed: int = 0, most: Mapping[str, int] | None = None) -> list[Row]:
     """Photos with labels guessed from their folder, and everyday tweets; split 70/15/15 by near-duplicate
     cluster.
+
+    Arguments:
+        root: The folder of the research data.
+        seed: Of the split.
+        most: The most photos of each set, the first of a random order; None takes all.
     """
     with (root / "photos" / "manifest.tsv").open(encoding="utf-8") as stream:
         records = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    if most is not None:
+        order = np.random.default_rng(seed).permutation(len(records))
+        by_set = {name: [i for i in order if records[i]["set"] == name][:n] for name, n in most.items()}
+        records = [records[i] for i in sorted(i for rows in by_set.values() for i in rows)]
     hashes = [image_hash(decode_image(root / "photos" / r["file"], ImageLimits()).pixels) for r in records]
     owner = np.arange(len(records))
     blank = np.zeros((len(records), SIGNATURE_LENGTH), np.uint32)

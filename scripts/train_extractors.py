@@ -1,10 +1,11 @@
 """Trains the extractors that the package ships:
 `python scripts/train_extractors.py DATA --out OUT [--install]`.
 
-DATA is the folder that holds `mner` and `mnre`. Entities: Twitter-2015 and Twitter-2017 together; relations:
-MNRE v2; both over MiniLM with a low-rank adapter, words cut as the product cuts them, text only. Resumable.
-The least probability that the product accepts is the one with the best F1 on development posts. `--install`
-writes the two artifacts into the package, with what was measured in their cards.
+DATA is the folder that holds `mner` and `mnre`. Entities: Twitter-2015 and Twitter-2017 together;
+relations:
+MNRE v2; both over MiniLM with a low-rank adapter, words cut as the product cuts them, text only.
+Resumable. The least probability that the product accepts is the one with the best F1 on development
+posts. `--install` writes the two artifacts into the package, with what was measured in their cards.
 """
 
 import argparse
@@ -18,11 +19,11 @@ from crisislens.models.extraction import ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.device import set_threads
 from crisislens.training.extraction.acceptance import best_thresholds, in_words, report_above
+from crisislens.training.extraction.checks import AUTO, with_labels_of
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import encode_posts
 from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
-from crisislens.training.extraction.run import AUTO, with_labels_of
 from crisislens.training.extraction.splits import load_splits
 
 _ITEMS: dict[str, Literal["entities", "relations"]] = {
@@ -123,30 +124,30 @@ def card(name: str, numbers: list[str]) -> Card:
             "To show who, what and where a post names, for a person to check; it does not identify anybody.",
         ),
         data=(
-            "Twitter-2015 (Zhang et al. 2018) and Twitter-2017 (Lu et al. 2018), splits of UMT: 7,373 posts; "
-            "the providers' terms, research"
+            "Twitter-2015 (Zhang et al. 2018) and Twitter-2017 (Lu et al. 2018), splits of UMT: "
+            "7,373 posts; the providers' terms, research"
             if entities
             else "MNRE v2 (Zheng et al. 2021): 12,247 pairs; no license stated, research",
             "all-MiniLM-L6-v2 underneath (Apache-2.0)",
         ),
         numbers=(
             *numbers,
-            "one training; words cut as the product cuts them, so not comparable with scores on the "
-            "published cut",
+            "one training; words cut as the product cuts them, so not comparable with scores on "
+            "the published cut",
         ),
         limits=(
-            "Trained on everyday English tweets of 2014 to 2018; never measured on other languages or other "
-            "platforms",
+            "Trained on everyday English tweets of 2014 to 2018; never measured on other languages "
+            "or other platforms",
             *(["Never measured on crisis posts, where it often takes storms for people"] if entities else []),
             "It reads the text alone: neither the picture nor a caption of it",
             *(
                 []
                 if entities
                 else [
-                    "Of relations found in crisis tweets, 20 of a kind drawn and judged by its maker, a "
-                    "place that contains another was "
-                    "right every time with the gazetteer's consent; the seven other frequent kinds 1 to 14 "
-                    "times: not told by default",
+                    "Of relations found in crisis tweets, 20 of a kind drawn and judged by its "
+                    "maker, a place that contains another was "
+                    "right every time with the gazetteer's consent; the seven other frequent kinds "
+                    "1 to 14 times: not told by default",
                 ]
             ),
         ),

@@ -1,11 +1,11 @@
 """Trains the photo labels of the weak captioner:
 `python scripts/train_photo_labels.py DATA [--work DIR] [--out FILE]`.
 
-DATA/photos holds web photos whose label was guessed from their folder (`manifest.tsv`: file, set, label). At
-most `PER_CLASS` of a class are taken, near-duplicates (perceptual hash) stay on one side of the split 80/20,
-and a multinomial logistic regression is fitted on the pooled EfficientNet-lite2 features, scaled to length 1.
-Writes the weights with the held-out accuracy in their metadata. No CrisisMMD photo is used, so captions made
-from these labels leak nothing of that data set's labels.
+DATA/photos holds web photos whose label was guessed from their folder (`manifest.tsv`: file, set,
+label). At most `PER_CLASS` of a class are taken, near-duplicates (perceptual hash) stay on one side
+of the split 80/20, and a multinomial logistic regression is fitted on the pooled EfficientNet-lite2
+features, scaled to length 1. Writes the weights with the held-out accuracy in their metadata. No
+CrisisMMD photo is used, so captions made from these labels leak nothing of that data set's labels.
 """
 
 import argparse
@@ -53,7 +53,9 @@ def chosen_rows(folder: Path, seed: int = 0) -> list[tuple[str, int]]:
 def features(
     folder: Path, rows: list[tuple[str, int]], work: Path
 ) -> tuple[Float[np.ndarray, "s d"], Int[np.ndarray, " s"], list[int]]:
-    """Pooled features of length 1, classes and hashes of the photos that can be read; kept in `work`."""
+    """Pooled features of length 1, classes and hashes of the photos that can be read; kept in
+    `work`.
+    """
     place = work / "photo_labels.npz"
     if place.is_file():
         kept = np.load(place)

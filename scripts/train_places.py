@@ -1,11 +1,13 @@
-"""Trains the place-type model that the package ships: `python scripts/train_places.py DATA [--out DIR]`.
+"""Trains the place-type models that the package ships, one for the encoder of each bundle:
+`python scripts/train_places.py DATA [--bundle NAME]`.
 
-Features are those of the bundle `crisis-compact`, pooled; run this again whenever that bundle's encoder
-changes. Rows, all with guessed labels: captioned photos and everyday tweets by place words
-(`crisislens.data.places`), crisis tweets by place words (text only), scene photos, photos from disaster
+Features are those of the bundle, pooled; run this again whenever its encoder changes. The model is written as
+`place-` and the rest of the bundle's name. Rows, all with guessed labels: captioned photos and everyday
+tweets by place words (`crisislens.data.places`), crisis tweets by place words (text only), scene photos,
+photos from disaster
 folders (flood, earthquake), and tweets and photos without any place word as `unclear`. Each text counts
 twice, with its place words and with them masked, so that the model reads them where they stand and does not
-live on them alone. Near- duplicates of text or photo stay in one of train, development and test. Of several
+live on them alone. Near-duplicates of text or photo stay in one of train, development and test. Of several
 models the one with the best macro-F1 on development rows is kept.
 """
 
@@ -38,7 +40,7 @@ from crisislens.features.extract import extract
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.nn.device import set_threads
-from crisislens.pipeline.bundle import BundleConfig
+from crisislens.pipeline.bundle import Bundle, BundleConfig
 from crisislens.pipeline.joining import find_bundle
 from crisislens.training.heads import HeadConfig, predict_logits, train_head
 
@@ -153,7 +155,7 @@ class Data:
         return np.flatnonzero((self.split == split) & has & ~self.hidden)
 
 
-def load(data: Path, work: Path) -> tuple[Data, str, str]:
+def load(data: Path, work: Path, bundle: Bundle) -> tuple[Data, str, str]:
     """Everything that is trained and tested on, and the fingerprints of encoder and features."""
     plain = rows_of(data)
     owner = near_duplicate_groups([r.post for r in plain], data)
@@ -162,7 +164,7 @@ def load(data: Path, work: Path) -> tuple[Data, str, str]:
     of = {r.post.id: f for r, f in zip(plain, fold, strict=True)}
     rows = plain + covered
     at = [*fold, *(of[r.post.id.removeprefix("m")] for r in covered)]
-    encoders = load_encoders(find_bundle("crisis-compact").encoder)
+    encoders = load_encoders(bundle.encoder)
     encoder = PostEncoder(
         encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=data, keep_tokens=()
     )
@@ -262,10 +264,11 @@ def numbers(model: FusionModel, data: Data, calibration: dict[str, dict[str, obj
     return lines
 
 
-CARD = """# place-compact {version}
+CARD = """# {name} {version}
 
 Says at what kind of place a post was probably made: {classes}. Made for the features of the bundle
-`crisis-compact`; with another encoder it is left out. Made by `python scripts/train_places.py DATA`.
+`{bundle}`; with another encoder it is left out. Made by
+`python scripts/train_places.py DATA --bundle {bundle}`.
 
 **All labels are guesses.** No data with people's labels of the author's place could be had. Texts are labeled
 by place words in them (a post that speaks *of* a hospital counts as made *at* one), photos by other people's
@@ -291,6 +294,11 @@ little.
 """
 
 
+def place_name(bundle: Bundle) -> str:
+    """What the model of a bundle's encoder is called: `place-compact` for `crisis-compact`."""
+    return f"place-{bundle.config.name.removeprefix('crisis-')}"
+
+
 def write(
     out: Path,
     spec: ModelSpec,
@@ -299,12 +307,13 @@ def write(
     prints: Sequence[str],
     choice: str,
     version: str,
+    bundle: Bundle,
 ) -> None:
     """Writes the artifact, its calibration and its card."""
     calibration = calibrate(model, data)
     lines = numbers(model, data, calibration)
     print("\n".join(lines), flush=True)
-    encoder = {"name": "compact", "options": {}}
+    encoder = {"name": bundle.encoder.name, "options": {}}
     meta = ArtifactMeta(
         label_space=PLACE_ANSWERS.name,
         classes=PLACE_ANSWERS.classes,
@@ -325,7 +334,7 @@ def write(
     )
     config = {
         "format": 1,
-        "name": "place-compact",
+        "name": place_name(bundle),
         "version": version,
         "description": "Kind of place from pooled text and photo features, trained on guessed labels.",
         "encoder": encoder,
@@ -344,7 +353,15 @@ def write(
     shown = "\n".join(f"- {line}" for line in lines)
     atomic_write(
         out / "README.md",
-        CARD.format(version=version, classes=classes, counts=counts, numbers=shown, choice=choice),
+        CARD.format(
+            name=place_name(bundle),
+            bundle=bundle.config.name,
+            version=version,
+            classes=classes,
+            counts=counts,
+            numbers=shown,
+            choice=choice,
+        ),
     )
 
 
@@ -352,18 +369,21 @@ def main() -> None:
     """Trains every candidate, keeps the best on development rows, and writes it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="folder with crisismmd/, rationales/ and photos/")
-    parser.add_argument("--out", type=Path, default=Path("src/crisislens/assets/places/place-compact"))
+    parser.add_argument("--bundle", default="crisis-multilingual", help="whose encoder it is made for")
+    parser.add_argument("--out", type=Path, default=Path("src/crisislens/assets/places"))
     parser.add_argument("--work", type=Path, default=Path(".cache/places"))
     parser.add_argument("--version", default="0.1.0")
     arguments = parser.parse_args()
-    set_threads()
-    data, *prints = load(arguments.data, arguments.work)
+    set_threads(1)
+    bundle = find_bundle(arguments.bundle)
+    data, *prints = load(arguments.data, arguments.work, bundle)
     trained = [(spec, train(spec, data)) for spec in MODELS]
     scores = {spec.name: macro(model, data, "dev") for spec, model in trained}
     choice = ", ".join(f"{name} macro-F1 {100 * score:.1f}" for name, score in scores.items())
     print(choice, flush=True)
     spec, model = max(trained, key=lambda pair: scores[pair[0].name])
-    write(arguments.out, spec, model, data, prints, choice, arguments.version)
+    out = arguments.out / place_name(bundle)
+    write(out, spec, model, data, prints, choice, arguments.version, bundle)
 
 
 if __name__ == "__main__":

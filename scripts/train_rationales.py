@@ -1,7 +1,8 @@
 """Trains the rationale model that the package ships:
 `python scripts/train_rationales.py DATA [--out DIR] [--work DIR]`.
 
-Words: the text encoder's adapter and the rationale head on all annotated tweets of Nepal 2015 and Hagupit
+Words: the text encoder's adapter and the rationale head on all annotated tweets of Nepal 2015 and
+Hagupit
 2014. Photos: the joint encoder on photos with captions, everyday tweets with their photo, and disaster photos
       beside crisis tweets (CrisisMMD training rows) that name the
 same hazard: a weak pairing. Photos are split by near-duplicate cluster; a fifth is held out for
@@ -114,7 +115,11 @@ def words_step(data: Path, work: Path, seed: int) -> Path:
     print(f"words: {len(texts)} texts", flush=True)
     recipe = RationaleConfig(seed=seed)
     model = train_rationalizer(
-        encoder, texts, CLASSES, recipe, progress=lambda e: print(f"words: epoch {e} done", flush=True)
+        encoder,
+        texts,
+        CLASSES,
+        recipe,
+        progress=lambda e: print(f"words: epoch {e} done", flush=True),
     )
     config = RationaleModelConfig(
         name=DEFAULT_RATIONALES,
@@ -141,7 +146,11 @@ def chosen_photos(data: Path) -> list[PhotoRecord]:
 def photo_cache(photos: Sequence[PhotoRecord], pair: EncoderPair, data: Path, work: Path) -> FeatureCache:
     """Patch states of photos."""
     encoder = PostEncoder(
-        pair, rules=CleaningRules(), limits=ImageLimits(), image_root=data / "photos", keep_tokens=("image",)
+        pair,
+        rules=CleaningRules(),
+        limits=ImageLimits(),
+        image_root=data / "photos",
+        keep_tokens=("image",),
     )
     posts = [Post(id=r.file, text="", image=ImageRef(path=r.file)) for r in photos]
     return extract(
@@ -264,7 +273,12 @@ def main() -> None:
     from crisislens.encoders.lora import read_lora
 
     save_rationalizer(
-        args.out, loaded.text, read_lora(words / "adapter.safetensors"), config, joint=joint, card=CARD
+        args.out,
+        loaded.text,
+        read_lora(words / "adapter.safetensors"),
+        config,
+        joint=joint,
+        card=CARD,
     )
     print(f"written to {args.out}")
 

@@ -1,10 +1,17 @@
-"""What every test shares: user folders redirected, no network, the research data where it is."""
+"""What every test shares: user folders redirected, no network, the research data where it is, and the command
+line without a process of its own.
+"""
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from command_line import Command
 
 # no test is timed: a busy machine must not fail one
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -15,8 +22,27 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # tests run side by side, and tiny matrices are not worth two threads
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# where a test asks for two threads all the same: they sleep at a barrier while another worker has the core
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+# each worker compiles the whole package for the run-time checks, and each process that a test starts compiles
+# its part of it: once, not every time, also where the environment forbids to keep bytecode
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Neighbors in a file go to one worker, so what they share (a trained model, a bundle) is made once, and
+    an idle worker takes half of what the other one has left. An explicit --dist is left alone.
+    """
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 def _data_folder() -> Path:
@@ -39,3 +65,43 @@ def _redirected_user_folders(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Commands take all cores there are, and torch keeps what it was told. With a worker on each core, two
+    threads of one wait for each other at every product: a test took five times as long, and so did all that
+    came after it in that worker.
+    """
+    import torch
+
+    monkeypatch.setattr("crisislens.nn.device.limit_threads", lambda count=None: count or 1)
+    yield
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command line in this process, with its exit code and what it prints.
+
+    A start of torch and lightning takes longer than most of what is asked of it. What only a process can show
+    (signals, what is imported) has tests of its own.
+    """
+    from crisislens.cli.main import main
+
+    for name, value in (("SOURCE_DATE_EPOCH", "1790000000"), ("NO_COLOR", "1"), ("COLUMNS", "120")):
+        monkeypatch.setenv(name, value)
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        words = [str(x) for x in arguments]
+        with monkeypatch.context() as here:
+            here.setattr(sys, "argv", ["crisislens", *words])
+            if cwd is not None:
+                here.chdir(cwd)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as stopped:
+                main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, int(stopped.value.code or 0), said.out, said.err)
+
+    return run

@@ -15,8 +15,8 @@ from crisislens.models.text_rationalizer import TextRationalizer
 from crisislens.nn.joint import JointEncoder
 
 
-def write_rationales(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
-    """Writes a model with random weights."""
+def write_rationales(folder: Path, *, languages: tuple[str, ...] = (), gate: float | None = None) -> Path:
+    """Writes a model with random weights; with a gate of that bias and no weight, where one is given."""
     spec = EncoderSpec(name="hashing")
     encoders = load_encoders(spec)
     torch.manual_seed(0)
@@ -35,7 +35,11 @@ def write_rationales(folder: Path, *, languages: tuple[str, ...] = ()) -> Path:
         joint=sizes,
         image_encoder=encoders.image.fingerprint(),
         transport=TransportConfig(sink=0.5),
+        gate=gate is not None,
     )
-    model = TextRationalizer(encoders.text, classes=2, hidden=6, pair_width=4)
+    model = TextRationalizer(encoders.text, classes=2, hidden=6, pair_width=4, gate=gate is not None)
+    if model.gate is not None and gate is not None:
+        torch.nn.init.zeros_(model.gate.weight)
+        torch.nn.init.constant_(model.gate.bias, gate)
     save_rationalizer(folder, model, None, config, joint=joint, card="# Tiny\n\nRandom weights.\n")
     return folder

@@ -107,8 +107,8 @@ def evaluate(
 
     Arguments:
         model: The folder of a run or of its artifact.
-        data: Labeled posts, or the file or folder of a data set of the run's kind, of which posts without a
-            split are test posts; None takes the run's own.
+        data: Labeled posts, or the file or folder of a data set of the run's kind, of which posts
+            without a split are test posts; None takes the run's own.
         split: `train`, `dev` or `test`.
 
     Raises:
@@ -138,8 +138,8 @@ def run_of(model: str | Path) -> RunConfig:
     path = trained_artifact(Path(model)).parent / "run.yaml"
     if not path.is_file():
         raise ModelError(
-            f"{path.parent} holds no run.yaml, which says how texts are cleaned; give the folder that "
-            f"`crisislens train` wrote"
+            f"{path.parent} holds no run.yaml, which says how texts are cleaned; give the folder "
+            "that `crisislens train` wrote"
         )
     return RunConfig.load(path)
 
@@ -197,7 +197,9 @@ def compare(
     """
     if labels is None:
         return compare_answers(
-            answers_of_run(Path(first), split), answers_of_run(Path(second), split), resamples=resamples
+            answers_of_run(Path(first), split),
+            answers_of_run(Path(second), split),
+            resamples=resamples,
         )
     columns = {"label": column} if column else {}
     truth = load_labeled(DataConfig(source="table", root=Path(labels), columns=columns, only_measured=True))

@@ -6,8 +6,10 @@ import json
 import multiprocessing
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -15,7 +17,7 @@ from table2_cases import CONFIGS, OneRow
 from typer.testing import CliRunner
 
 from crisislens.bench.cells import Blocked
-from crisislens.bench.grid import SETTINGS, find_configs, load_grid, load_rows
+from crisislens.bench.grid import SETTINGS, Cell, find_configs, load_grid, load_rows
 from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_bench_results
 from crisislens.bench.run import read_blocked, run_grid
 from crisislens.bench.tables import build_tables
@@ -75,11 +77,32 @@ def test_processes_share_the_work_and_tell_of_each_run(
     assert two == one
 
 
-def test_a_group_that_is_alone_is_shared_by_seed(one_row: OneRow, out: Path, tmp_path: Path) -> None:
-    done = run_grid(
-        one_row("compact_concat", more=SMALL, seeds=(0, 1)), out, cache=tmp_path / "cache", jobs=2
-    )
+class Noted(ThreadPoolExecutor):
+    """Notes what each process would be given, and works on it here: two more starts of torch and lightning
+    would take longer than all else. Real processes share the work in the test above.
+    """
+
+    seeds: ClassVar[list[list[int]]] = []
+    _processes = None
+
+    def __init__(self, workers: int, *, mp_context: object, **starting: Any) -> None:
+        assert workers == 2
+        super().__init__(1, **starting)
+
+    def submit(self, work: Any, table: str, cells: list[Cell], *more: Any) -> Any:
+        self.seeds.append([seed for cell in cells for seed in cell.run.seeds])
+        return super().submit(work, table, cells, *more)
+
+
+def test_a_group_that_is_alone_is_shared_by_seed(
+    one_row: OneRow, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crisislens.bench.run.ProcessPoolExecutor", Noted)
+    monkeypatch.setattr(Noted, "seeds", [])
+    grid = one_row("compact_concat", more=SMALL, seeds=(0, 1))
+    done = run_grid(grid, out, cache=tmp_path / "cache", jobs=2)
     assert (done.done, done.known) == (2, 0)
+    assert sorted(Noted.seeds) == [[0], [1]]
     assert sorted(r.seed for r in read_bench_results(out / "results.jsonl")) == [0, 1]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from command_line import Command
 from crisislens.domain.assessment import Assessment
 
 ENVIRONMENT = os.environ | {
@@ -19,7 +20,8 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def from_outside(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
     command = [sys.executable, "-m", "crisislens", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
 
@@ -60,7 +62,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_mistake_is_one_sentence(
-    posts: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+    crisislens: Command, posts: Path, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     done = crisislens(*(a.format(posts=posts) for a in arguments), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (code, ""), done.stderr
@@ -71,7 +73,7 @@ def test_a_mistake_is_one_sentence(
 
 
 def test_help_loads_nothing_heavy_and_names_every_command() -> None:
-    done = crisislens("--help")
+    done = from_outside("--help")
     for command in ("analyze", "demo", "train", "evaluate", "features", "data", "models"):
         assert command in done.stdout
     loaded = subprocess.run(
@@ -89,10 +91,10 @@ def test_help_loads_nothing_heavy_and_names_every_command() -> None:
     # not timed (the machine may be busy): what makes it slow must not be loaded
     assert "torch" not in loaded.stdout
     assert "numpy" not in loaded.stdout
-    assert crisislens("--version").stdout.startswith("crisislens ")
+    assert from_outside("--version").stdout.startswith("crisislens ")
 
 
-def test_analyze_writes_everything_and_says_where(posts: Path, tmp_path: Path) -> None:
+def test_analyze_writes_everything_and_says_where(crisislens: Command, posts: Path, tmp_path: Path) -> None:
     done = crisislens("analyze", posts, "--out", tmp_path / "out", "--also", "csv", "--also", "parquet")
     assert done.returncode == 0, done.stderr
     assert "3 posts assessed, 2 rows failed" in done.stdout
@@ -120,7 +122,7 @@ def test_analyze_writes_everything_and_says_where(posts: Path, tmp_path: Path) -
     assert ',"=HYPERLINK' not in csv
 
 
-def test_records_fit_the_published_schema(posts: Path, tmp_path: Path) -> None:
+def test_records_fit_the_published_schema(crisislens: Command, posts: Path, tmp_path: Path) -> None:
     import jsonschema
 
     crisislens("analyze", posts, "--out", tmp_path / "out")
@@ -129,7 +131,7 @@ def test_records_fit_the_published_schema(posts: Path, tmp_path: Path) -> None:
         validator.validate(json.loads(line))
 
 
-def test_the_demo_needs_nothing(tmp_path: Path) -> None:
+def test_the_demo_needs_nothing(crisislens: Command, tmp_path: Path) -> None:
     done = crisislens("demo", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "report" in done.stdout
@@ -137,7 +139,7 @@ def test_the_demo_needs_nothing(tmp_path: Path) -> None:
     assert report.stat().st_size > 50_000
 
 
-def test_models_are_listed_and_shown() -> None:
+def test_models_are_listed_and_shown(crisislens: Command) -> None:
     listed = crisislens("models", "list").stdout
     for name in ("crisis-compact", "guided_differential", "late_fusion", "compact", "clip"):
         assert name in listed
@@ -147,7 +149,7 @@ def test_models_are_listed_and_shown() -> None:
 
 
 @pytest.mark.real
-def test_data_check_says_what_is_as_published_and_what_leaks(shared_data: Path) -> None:
+def test_data_check_says_what_is_as_published_and_what_leaks(crisislens: Command, shared_data: Path) -> None:
     done = crisislens("data", "check", shared_data / "crisismmd", "--setting", "A3", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)["A3"]

@@ -3,47 +3,13 @@ mistake says.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from crisislens.cli.main import main
+from command_line import Command
 from tiny_language import made_up_posts, write_tiny_bert
-
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "120", "HF_HUB_OFFLINE": "1"}
-
-
-def crisislens(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "crisislens", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, cwd=cwd, timeout=300)
-
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
-    """The command in this process: a start of torch and lightning takes longer than most of what is asked of
-    it.
-    """
-    threads = torch.get_num_threads()
-
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["crisislens", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(sys.argv, int(stopped.value.code or 0), said.out, said.err)
-
-    yield run
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command) -> None:
+def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, crisislens: Command) -> None:
     trained = crisislens("train-extractor", folder / "run.yaml", "--out", tmp_path / "runs")
     assert trained.returncode == 0, trained.stderr
     assert "epoch 8" in trained.stderr
@@ -87,7 +53,7 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command)
     extractor = tmp_path / "runs" / "own-seed0"
     least = json.loads((extractor / "config.json").read_text())["meta"]["accept_above"]
     assert f"tells what is at least {100 * least:.0f} % probable" in trained.stdout
-    card = here("models", "show", extractor)
+    card = crisislens("models", "show", extractor)
     assert card.returncode == 0, card.stderr
     assert re.search(r"test, 20 posts, entities above the threshold: micro F1 \d", card.stdout), card.stdout
     assert f"leaves out below: {least:.2f}" in card.stdout
@@ -95,11 +61,11 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command)
     assert re.search(r"flatter the scores: .*\d+ of test in train", trained.stdout.replace("\n", " ")), (
         trained.stdout
     )
-    measured = here("evaluate-extractor", extractor, folder / "test.txt", "--json")
+    measured = crisislens("evaluate-extractor", extractor, folder / "test.txt", "--json")
     assert measured.returncode == 0, measured.stderr
     micro = json.loads(measured.stdout)["reports"]["entities"]["micro"]
     assert f"micro F1 {100 * micro['f1']:.1f} [" in card.stdout, "the card says the same"
-    shown = here("evaluate-extractor", extractor, folder / "test.txt")
+    shown = crisislens("evaluate-extractor", extractor, folder / "test.txt")
     assert re.search(rf"all\W+40\W+{micro['found']}\W+{100 * micro['precision']:.1f}", shown.stdout), (
         shown.stdout
     )
@@ -144,31 +110,31 @@ def test_from_own_posts_to_entities(folder: Path, tmp_path: Path, here: Command)
     ],
 )
 def test_extract_writes_over_no_posts_and_no_table(
-    folder: Path, tmp_path: Path, here: Command, out: str, told: str
+    folder: Path, tmp_path: Path, crisislens: Command, out: str, told: str
 ) -> None:
     posts = tmp_path / "posts.jsonl"
     posts.write_bytes((folder / "posts.jsonl").read_bytes())
     contexts = ["--contexts", tmp_path / "contexts.jsonl"] if out == "contexts.jsonl" else []
-    done = here("extract", posts, *contexts, "--out", tmp_path / out)
+    done = crisislens("extract", posts, *contexts, "--out", tmp_path / out)
     assert done.returncode == 2, done.stderr
     assert told in done.stderr
     assert posts.read_bytes() == (folder / "posts.jsonl").read_bytes()
 
 
-def test_what_is_no_language_is_refused(folder: Path, tmp_path: Path, here: Command) -> None:
-    done = here("train-extractor", folder / "run.yaml", "--language", "Spanish", "--out", tmp_path)
+def test_what_is_no_language_is_refused(folder: Path, tmp_path: Path, crisislens: Command) -> None:
+    done = crisislens("train-extractor", folder / "run.yaml", "--language", "Spanish", "--out", tmp_path)
     assert done.returncode != 0
     assert "--language Spanish is no code" in done.stderr
 
 
-def test_a_folder_without_results_is_no_table(tmp_path: Path, here: Command) -> None:
-    done = here("bench", "show", "mie", "--out", tmp_path)
+def test_a_folder_without_results_is_no_table(tmp_path: Path, crisislens: Command) -> None:
+    done = crisislens("bench", "show", "mie", "--out", tmp_path)
     assert done.returncode != 0
     assert "holds no results" in done.stderr
 
 
-def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path, here: Command) -> None:
-    done = here("data", "check", folder, "--dataset", "conll", "--json")
+def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path, crisislens: Command) -> None:
+    done = crisislens("data", "check", folder, "--dataset", "conll", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["posts"] == {"train": 80, "dev": 20, "test": 20}
@@ -180,20 +146,20 @@ def test_files_of_ones_own_are_checked(folder: Path, tmp_path: Path, here: Comma
     ]
     for split in ("train", "dev", "test"):
         (tmp_path / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
-    table = here("data", "check", tmp_path, "--dataset", "table", "--json")
+    table = crisislens("data", "check", tmp_path, "--dataset", "table", "--json")
     found = json.loads(table.stdout)
     assert (found["widened"]["dev"], found["without_words"]["test"], found["shared_texts"]["train-dev"]) == (
         1,
         1,
         1,
     )
-    shown = here("data", "check", tmp_path, "--dataset", "table")
+    shown = crisislens("data", "check", tmp_path, "--dataset", "table")
     assert re.search(r"entities\W+PER 1", shown.stdout), shown.stdout
     assert "complete" not in shown.stdout
 
 
 def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
-    folder: Path, tmp_path: Path, here: Command
+    folder: Path, tmp_path: Path, crisislens: Command
 ) -> None:
     for split, count, seed in (("train", 80, 0), ("dev", 20, 1), ("test", 20, 2)):
         rows = []
@@ -217,7 +183,7 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
     for name, data, task in (("own-e", "table", "entities"), ("own-r", "table-pairs", "relations")):
         settings = [f"name={name}", f"data.name={data}", f"data.root={tmp_path}", f"extractor.task={task}"]
         settings += ["extractor.relations=[auto]"] if task == "relations" else []
-        done = here(
+        done = crisislens(
             "train-extractor",
             folder / "run.yaml",
             *(x for s in settings for x in ("--set", s)),
@@ -231,7 +197,7 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
         "--relations",
         tmp_path / "runs" / "own-r-seed0",
     ]
-    done = here("extract", folder / "posts.jsonl", *extractors, "--out", tmp_path / "e.jsonl")
+    done = crisislens("extract", folder / "posts.jsonl", *extractors, "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     [line] = [json.loads(row) for row in (tmp_path / "e.jsonl").read_text().splitlines()]
     assert [(e["type"], e["text"]) for e in line["entities"]] == [("PER", "Anna"), ("LOC", "Quito")]
@@ -245,7 +211,7 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
         "extractor.task=relations",
         "extractor.relations=[auto]",
     ]
-    done = here(
+    done = crisislens(
         "train-extractor",
         folder / "run.yaml",
         *(x for s in settings for x in ("--set", s)),
@@ -257,7 +223,7 @@ def test_what_extract_wrote_and_a_person_corrected_trains_the_next_extractors(
 
 
 def test_captions_become_contexts_of_training_and_of_new_posts(
-    folder: Path, tmp_path: Path, here: Command
+    folder: Path, tmp_path: Path, crisislens: Command
 ) -> None:
     photos = [f"train_{i}.jpg" for i in range(80)]
     (tmp_path / "posts.jsonl").write_text(
@@ -278,7 +244,9 @@ def test_captions_become_contexts_of_training_and_of_new_posts(
         "--store",
         tmp_path / "kept.sqlite",
     ]
-    captioned = here("caption", tmp_path / "posts.jsonl", *options, "--out", tmp_path / "contexts.jsonl")
+    captioned = crisislens(
+        "caption", tmp_path / "posts.jsonl", *options, "--out", tmp_path / "contexts.jsonl"
+    )
     assert captioned.returncode == 0, captioned.stderr
     settings = [
         f"data.root={tmp_path / 'data'}",
@@ -290,7 +258,7 @@ def test_captions_become_contexts_of_training_and_of_new_posts(
         "recipe.image_dropout=0.3",
         "recipe.epochs=2",
     ]
-    trained = here(
+    trained = crisislens(
         "train-extractor",
         folder / "run.yaml",
         *(x for s in settings for x in ("--set", s)),
@@ -306,10 +274,10 @@ def test_captions_become_contexts_of_training_and_of_new_posts(
         "--relations",
         "none",
     ]
-    done = here(*command, "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "e.jsonl")
+    done = crisislens(*command, "--contexts", tmp_path / "contexts.jsonl", "--out", tmp_path / "e.jsonl")
     assert done.returncode == 0, done.stderr
     assert "80 posts read, 0 rows failed" in done.stdout
-    refused = here(
+    refused = crisislens(
         "extract",
         tmp_path / "posts.jsonl",
         "--contexts",
@@ -352,27 +320,17 @@ def test_captions_become_contexts_of_training_and_of_new_posts(
     ],
 )
 def test_a_mistake_is_one_sentence(
-    folder: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
-    code: int,
-    message: str,
+    crisislens: Command, folder: Path, arguments: list[str], code: int, message: str
 ) -> None:
-    # in this process: thirteen starts of torch and lightning would take a minute
-    monkeypatch.setattr(sys, "argv", ["crisislens", *(a.format(folder=folder) for a in arguments)])
-    monkeypatch.chdir(folder)
-    with pytest.raises(SystemExit) as stopped:
-        main()
-    said = capsys.readouterr()
-    assert (stopped.value.code, said.out) == (code, ""), said.err
-    assert re.search(message, said.err), said.err
-    assert said.err.startswith("error: ")
-    assert said.err.count("\n") == 1
+    done = crisislens(*(a.format(folder=folder) for a in arguments), cwd=folder)
+    assert (done.returncode, done.stdout) == (code, ""), done.stderr
+    assert re.search(message, done.stderr), done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.real
-def test_data_check_reports_counts_and_traps(shared_data: Path) -> None:
+def test_data_check_reports_counts_and_traps(crisislens: Command, shared_data: Path) -> None:
     done = crisislens("data", "check", shared_data / "mner", "--dataset", "twitter2015", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -4,8 +4,6 @@ import gzip
 import io
 import os
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 from file_server import FileServer
 
+from command_line import Command
 from crisislens.core.download import check_download_address, download
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.http import RequestError
@@ -144,16 +143,11 @@ def test_no_redirect_to_another_kind_of_address(tmp_path: Path) -> None:
             get(server, tmp_path)
 
 
-def test_end_to_end_then_read(tmp_path: Path) -> None:
+def test_end_to_end_then_read(crisislens: Command, tmp_path: Path) -> None:
     with FileServer(**SERVED) as server:
         server.cuts = [200]
         arguments = ["data", "fetch", "crisismmd", "--to", str(tmp_path / "c"), "--mirror", server.url]
-        done = [
-            subprocess.run(
-                [sys.executable, "-m", "crisislens", *arguments], capture_output=True, text=True, timeout=100
-            )
-            for _ in range(2)
-        ]
+        done = [crisislens(*arguments) for _ in range(2)]
     assert [d.returncode for d in done] == [0, 0], done[0].stderr
     assert "full B2: 1 train, 1 dev, 1 test; 0 without their photo" in done[0].stdout
     assert "could be compared with no digest" in done[0].stderr
@@ -344,17 +338,19 @@ def test_offline_says_what_to_put_where(tmp_path: Path) -> None:
         assert part in str(caught.value)
 
 
-def test_the_check_goes_on_after_a_missing_setting(tmp_path: Path, archives: tuple[Path, Path]) -> None:
+def test_the_check_goes_on_after_a_missing_setting(
+    crisislens: Command, tmp_path: Path, archives: tuple[Path, Path]
+) -> None:
     fetch_crisismmd(tmp_path / "c", archives=archives)
     (tmp_path / "c" / "crisismmd_datasplit_all" / "task_informative_text_img_dev.tsv").unlink()
-    command = [sys.executable, "-m", "crisislens", "data", "check", str(tmp_path / "c"), "--variant"]
-    done = subprocess.run([*command, "full"], capture_output=True, text=True, timeout=100)
+    command = ["data", "check", tmp_path / "c", "--variant"]
+    done = crisislens(*command, "full")
     assert done.returncode == 3
     assert "A1: " in done.stderr
     assert "lacks task_informative_text_img_dev.tsv" in done.stderr
     for setting in ("A2", "A3", "B2"):
         assert f"{setting}: every photo there" in done.stdout
-    done = subprocess.run([*command, "agreed"], capture_output=True, text=True, timeout=100)
+    done = crisislens(*command, "agreed")
     assert done.returncode == 0
     assert (
         "A1: not complete: lacks 9600 rows in train, lacks 1572 rows in dev, lacks 1533 rows in test"

@@ -226,8 +226,15 @@ def test_any_bytes_are_rows_or_one_sentence(
         )
         + data
     )
-    for row in read_posts(path):
-        assert isinstance(row, Post | FailedPost)
+    said, found = "", []
+    try:
+        found = [*read_posts(path)]
+    except InputError as error:
+        said = str(error)
+    assert all(isinstance(row, Post | FailedPost) for row in found)
+    # a table of which no row has a text is refused, whatever else is in it
+    assert said.startswith("no row of posts") or not said
+    assert "\n" not in said
 
 
 def test_tsv_is_read_without_quoting(tmp_path: Path) -> None:

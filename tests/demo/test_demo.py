@@ -17,6 +17,7 @@ from crisislens.data.tabular import read_posts
 from crisislens.demo import EVENT, synthetic_labeled, write_synthetic_crisis
 from crisislens.demo.pictures import SCENES, draw_scene
 from crisislens.demo.stories import PLACES, SLOTS, stories
+from crisislens.demo.town import write_town
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import TASKS
 
@@ -172,3 +173,14 @@ def test_an_unknown_scene_is_one_sentence() -> None:
         NotRegisteredError, match=r"no scene named 'flooded_stret'.*did you mean 'flooded_street'"
     ):
         draw_scene("flooded_stret", 0)
+
+
+def test_the_town_holds_every_place_of_the_posts(tmp_path: Path) -> None:
+    town = json.loads(write_town(tmp_path / "town.geojson").read_text(encoding="utf-8"))
+    land = town["features"][0]["geometry"]["coordinates"][0]
+    lons, lats = [point[0] for point in land], [point[1] for point in land]
+    names = {f["properties"]["name"]: f for f in town["features"] if f["geometry"]["type"] == "Point"}
+    assert set(names) == set(PLACES)
+    for lat, lon in PLACES.values():
+        assert min(lats) < lat < max(lats)
+        assert min(lons) < lon < max(lons)

@@ -17,6 +17,8 @@ from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.explain.posthoc import PostHoc, align_words
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.nn.batch import FeatureBatch
+from crisislens.pipeline.default import DEFAULT_BUNDLE
+from crisislens.pipeline.explainer import explainer
 
 RULES = CleaningRules()
 
@@ -106,3 +108,19 @@ def test_an_encoder_without_gradients_or_attention_is_told() -> None:
     why = PostHoc(pair, model, rules=RULES, limits=ImageLimits(), name="made up")
     with pytest.raises(ModelError, match="no attention to read"):
         why.explain(Post(id="1", text="Bridge is down"), "attention_rollout")
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "attention_rollout"])
+def test_the_default_bundle_is_explained_after_the_fact(method: str) -> None:
+    why = explainer(
+        method,
+        task="informativeness",
+        model=DEFAULT_BUNDLE,
+        rationales="crisis-rationales",
+        image_root=None,
+    )
+    text = "Bridge destroyed by the flood in Ponce"
+    found = why(Post(id="1", text=text))
+    assert found.post_hoc
+    assert found.text
+    assert all(0 <= span.start < span.end <= len(text) for span in found.text)

@@ -15,6 +15,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "text_only": SMALL,
     "text_linear": {},
     "image_only": SMALL,
+    "bounded_fusion": {"dropout": 0.0, "modality_dropout": 0.0},
     "concat": {**SMALL, "hidden": 8, "modality_dropout": 0.0},
     "late_fusion": {**SMALL, "hidden": 8, "modality_dropout": 0.0},
     "guided": {**SMALL, "heads": 2, "modality_dropout": 0.0},

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crisislens.demo.pictures import draw_scene
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 
@@ -29,7 +30,8 @@ def test_calls_stand_first_and_are_not_dismissed(analyst: Analyst) -> None:
     # 80 % were measured; 40 % is what crisis-compact does
     assert calls[first].mean() >= 0.7
     asked = [x for x, call in zip(found, calls, strict=True) if call]
-    dismissed = [x.tasks["informativeness"].probabilities["not_informative"] >= 0.9 for x in asked]
+    said = [x.tasks["informativeness"] for x in asked]
+    dismissed = [x.probabilities["not_informative"] >= 0.9 and not x.abstained for x in said]
     assert np.mean(dismissed) <= 0.02
 
 
@@ -66,3 +68,48 @@ def test_the_order_of_reading_is_the_models_where_it_was_measured(analyst: Analy
     )
     assert ranked.urgency != analyst.bundle.config.unread_urgency
     assert unknown.urgency == analyst.bundle.config.unread_urgency
+
+
+def test_a_photo_alone_is_of_average_urgency_and_never_surely_informative(tmp_path: Path) -> None:
+    draw_scene("flooded_street", 1).save(tmp_path / "flood.jpg")
+    seeing = Analyst.load("crisis-multilingual", image_root=tmp_path)
+    [found] = seeing.assess([Post(id="1", image=ImageRef(path="flood.jpg"))])
+    assert found.modalities == ("image",)
+    assert found.urgency == seeing.bundle.config.unread_urgency
+    assert all(task.abstained for task in found.tasks.values())
+    assert "the text alone" in (found.tasks["needs"].reason or "")
+
+
+def test_an_unrelated_photo_turns_no_clear_text(tmp_path: Path) -> None:
+    draw_scene("cat", 1).save(tmp_path / "cat.jpg")
+    seeing = Analyst.load("crisis-multilingual", image_root=tmp_path)
+    text = "Bridge destroyed by the flood in Ponce, families trapped, send rescue"
+    alone, beside = seeing.assess(
+        [Post(id="1", text=text), Post(id="2", text=text, image=ImageRef(path="cat.jpg"))]
+    )
+    assert beside.modalities == ("text", "image")
+    assert beside.tasks["informativeness"].label == "informative"
+    for name in ("humanitarian", "needs"):
+        assert beside.tasks[name] == alone.tasks[name]
+    assert beside.urgency == alone.urgency
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nepal's historic Dharahara Tower collapses in massive earthquake",
+        "The view of the eclipse from the space station. Wow!",
+        "Stop arguing about which part of the country had the best view of the eclipse",
+    ],
+)
+def test_news_and_wonders_name_no_missing_people(analyst: Analyst, text: str) -> None:
+    """Before its logit was moved, the first of these was given the label at .83."""
+    needs = analyst.assess([text])[0].tasks["needs"]
+    assert needs.probabilities["missing_people"] < 0.5
+
+
+def test_people_who_are_looked_for_are_still_named_missing(analyst: Analyst) -> None:
+    text = "Has anyone seen my mother? She has been missing since the flood, Almond Street, grey coat"
+    found = analyst.assess([text])[0]
+    assert found.tasks["needs"].probabilities["missing_people"] > 0.5
+    assert found.urgency > 0.6

@@ -151,3 +151,11 @@ def test_several_labels_hold_from_one_half_and_the_set_must_be_sure() -> None:
     unsure = judge(np.array([2.2, 0.4], np.float32), space=task, task=config, evidence="text", unread=None)
     assert (unsure.labels, unsure.abstained) == ((), True)
     assert str(unsure.reason).startswith("Sure of the whole set of labels at 5")
+
+
+def test_a_task_that_reads_the_text_alone_says_so_of_a_post_with_a_photo_alone() -> None:
+    found = judge(
+        np.zeros(3, np.float32), space=TASKS["damage_severity"], task=TASK, evidence=None, only="text"
+    )
+    assert found.abstained
+    assert found.reason == "This is judged from the text alone, and the post has none that can be read."

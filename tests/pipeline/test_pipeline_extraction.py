@@ -34,7 +34,8 @@ from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
 from crisislens.pipeline.extraction import EntityAnnotator, extract_posts
 from crisislens.pipeline.extractors import find_extractor
-from crisislens.pipeline.finder import CONTAINS, Finder, Found, _Read
+from crisislens.pipeline.finder import Finder, Found
+from crisislens.pipeline.telling import CONTAINS, ReadPost
 from crisislens.report.geojson import feature
 from crisislens.report.named import entity_texts, named_of, relation_texts
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
@@ -164,18 +165,17 @@ def test_the_gazetteer_is_asked_for_names_as_posted(finder: Finder, monkeypatch:
         return gazetteer.contains(outer, inner, adjacent=adjacent)
 
     monkeypatch.setattr(
-        "crisislens.pipeline.finder.load_gazetteer", lambda: SimpleNamespace(contains=contains)
+        "crisislens.pipeline.telling.load_gazetteer", lambda: SimpleNamespace(contains=contains)
     )
     text = "Flood in Coeur d'Alene, Idaho"
-    words = placed_words(text)
-    post = _Read(text, words, "")
+    post = ReadPost(text, placed_words(text))
     inner, outer = Mention(2, 6, "LOC"), Mention(7, 8, "LOC")
-    assert own._tells(CONTAINS, post, outer, inner)
+    assert own._telling.tells(CONTAINS, post, outer, inner)
     assert asked == [("Idaho", "Coeur d'Alene")]
     # and in the words that the model read
     text = "Flood in St.Louis, Missouri"
-    post = _Read(text, placed_words(text), "")
-    assert own._tells(CONTAINS, post, Mention(6, 7, "LOC"), Mention(2, 5, "LOC"))
+    post = ReadPost(text, placed_words(text))
+    assert own._telling.tells(CONTAINS, post, Mention(6, 7, "LOC"), Mention(2, 5, "LOC"))
     assert asked[1:] == [("Missouri", "St.Louis"), ("Missouri", "St . Louis")]
 
 

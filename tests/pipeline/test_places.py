@@ -8,7 +8,7 @@ import pytest
 
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.places import Places, PlaceTypes
 from tiny_bundles import write_bundle
 
@@ -52,13 +52,16 @@ def test_features_of_another_encoder_get_no_kind_of_place(tmp_path: Path) -> Non
     assert not any("place_types" in note for a in found for note in a.notes)
 
 
-def test_the_shipped_model_answers_with_probabilities_and_abstains() -> None:
-    analyst = Analyst.load("crisis-compact", annotators=[PlaceTypes()])
+@pytest.mark.parametrize("bundle", sorted({"crisis-compact", DEFAULT_BUNDLE}))
+def test_the_shipped_model_of_an_encoder_answers_with_probabilities_and_abstains(bundle: str) -> None:
+    places = PlaceTypes()
+    analyst = Analyst.load(bundle, annotators=[places])
+    assert places.bundle.config.name == bundle.replace("crisis-", "place-")
     found = analyst.assess(POSTS)
     assert PlaceTypes().bundle.fingerprint() == PlaceTypes().bundle.fingerprint()
     for a in found:
         assert a.place_type is not None, (
-            "train_places.py must be run again: the encoder of crisis-compact has changed"
+            f"train_places.py must be run again: the encoder of {bundle} has changed"
         )
         assert tuple(a.place_type.probabilities) == PLACE_ANSWERS.classes
         assert sum(a.place_type.probabilities.values()) == pytest.approx(1, abs=2e-3)

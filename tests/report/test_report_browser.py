@@ -1,136 +1,256 @@
-"""The report in a real browser: the filters that the address asks for, hostile posts, no requests."""
+"""The report in a real browser: search and filters over all posts, views, copies, sending on, the map, print,
+hostile posts.
+"""
 
-import subprocess
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up_posts import crisis, hostile, meta, thumbnails
-from page import Page
 
+from annotate.browsers import Browser
+from crisislens.domain.assessment import Assessment
+from crisislens.domain.place import GeoLocation, Place
 from crisislens.report.build import write_report
 
 pytestmark = pytest.mark.browser
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--dump-dom",
-)  # fmt: skip
+POSTS = 90
+# files and the clipboard cannot be read back here, so what would go there is caught
+CATCH = """
+window.caught = [];
+URL.createObjectURL = (file) => { file.text().then((text) => window.caught.push(text)); return "#"; };
+const writeText = (text) => { window.copied = text; return Promise.resolve(); };
+Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
+# a circle is an element of SVG, which has no click() of its own
+CLICK = "dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"
+PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61)
+
+
+def made_up_run() -> list[Assessment]:
+    """Posts of the made-up crisis; every fifth names Ponce, and some have coordinates."""
+    found = []
+    for i, a in enumerate(crisis(POSTS)[0]):
+        where = None
+        if i % 5 == 0:
+            where = GeoLocation(lat=18.01, lon=-66.61, source="text", place=PONCE, confidence=0.9)
+        elif i % 5 == 1:
+            where = GeoLocation(lat=18.2 + i / 1000, lon=-66.1, source="post", confidence=1.0)
+        found.append(a.model_copy(update={"location": where}))
+    return found
 
 
 @pytest.fixture(scope="module")
-def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    _, failed, clusters = crisis(POSTS)
     path = tmp_path_factory.mktemp("report") / "report.html"
-    found, failed, clusters = crisis(80)
-    return write_report(
-        path, assessments=found, failed=failed, clusters=clusters, thumbnails=thumbnails, meta=meta()
-    )
+    # few in full, so that most cards are made in the page
+    options: dict[str, Any] = {"thumbnails": thumbnails, "meta": meta(), "top": 30}
+    return write_report(path, assessments=made_up_run(), failed=failed, clusters=clusters, **options)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    one = Browser(chromium, tmp_path_factory.mktemp("profile"))
+    yield one
+    one.close()
 
 
 @pytest.fixture
-def opened(chromium: str, tmp_path: Path) -> Callable[[Path, str], Page]:
-    """Opens a report at an address and returns the page after its script ran."""
+def opened(browser: Browser, report: Path) -> Callable[[str], Browser]:
+    """Opens the report at an address, from nothing, and waits for its script."""
 
-    def open_at(path: Path, address: str) -> Page:
-        command = [chromium, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", f"{path.as_uri()}{address}"]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=True, text=True)
-        return Page(done.stdout)
+    def open_at(address: str, path: Path = report) -> Browser:
+        browser.call("Page.navigate", {"url": "about:blank"})
+        browser.open(f"{path.as_uri()}{address}")
+        browser.until("document.documentElement.dataset.ready === 'yes'", 60)
+        return browser
 
     return open_at
 
 
-def test_the_address_sets_the_filters(made_up: Path, opened: Callable[[Path, str], Page]) -> None:
-    everything = Page.at(made_up).cards
-    page = opened(made_up, "#humanitarian=affected&damage=severe_damage&confidence=60&sort=oldest")
-    expected = {
-        a["data-rank"]
-        for a, _ in everything
-        if a["data-answer-1"] == "|affected|"
-        and a["data-answer-2"] == "|severe_damage|"
-        and min(float(a[f"data-confidence-{i}"]) for i in (1, 2)) >= 0.6
-    }
-    shown = page.shown()
-    assert {a["data-rank"] for a in shown} == expected
-    assert 0 < len(expected) < len(everything)
-    assert f"{len(expected)} of {len(everything)} listed posts fit the filters" in page.text
-    times = [int(a["data-time"]) for a in shown if "data-time" in a]
-    assert times == sorted(times)
+def shown(browser: Browser) -> list[str]:
+    """The ids on the page of the list that is shown."""
+    found: list[str] = browser.run("[...document.querySelectorAll('#cards .id bdi')].map(x => x.textContent)")
+    return found
+
+
+def count(browser: Browser) -> str:
+    found: str = browser.run("document.getElementById('count').textContent")
+    return found
+
+
+def answers(a: Assessment, task: str, label: str) -> bool:
+    """Whether a label is said of a post, and not in doubt."""
+    return a.tasks[task].label == label and not a.tasks[task].abstained
+
+
+def sure(a: Assessment) -> bool:
+    return not any(task.abstained for task in a.tasks.values())
+
+
+def later(a: Assessment, when: str) -> bool:
+    return a.post.created_at is not None and a.post.created_at.isoformat() >= when
+
+
+def placed(a: Assessment, source: str) -> bool:
+    return a.location is not None and a.location.source == source
 
 
 @pytest.mark.parametrize(
     ("address", "fits"),
     [
-        ("#unsure=hide&photo=yes", lambda a: a["data-unsure"] == "0" and a["data-photo"] == "yes"),
-        ("#language=es&event=maria", lambda a: a["data-language"] == "es" and a["data-event"] == "maria"),
-        ("#from=2017-09-21T00%3A00", lambda a: int(a.get("data-time", 0)) >= 1505952000000),
-        ("#nonsense=1&damage=no_such_class&sort=sideways&photo=%3Cscript%3E", lambda a: True),
-        ("#posts", lambda a: True),
+        ("#humanitarian=affected", lambda a: answers(a, "humanitarian", "affected")),
+        ("#humanitarian=not_sure", lambda a: a.tasks["humanitarian"].abstained),
+        ("#unsure=hide&photo=yes", lambda a: sure(a) and "image" in a.modalities),
+        ("#language=es&event=maria", lambda a: a.language == "es" and a.post.event == "maria"),
+        ("#from=2017-09-21T00%3A00", lambda a: later(a, "2017-09-21")),
+        ("#place=ponce", lambda a: placed(a, "text")),
+        ("#box=-66.2,18,-66,19", lambda a: placed(a, "post")),
+        ("#q=MAYAGUEZ", lambda a: "Mayagüez" in a.post.text),
+        ("#q=%22water+still+rising%22", lambda a: "water still rising" in a.post.text),
+        ("#nonsense=1&humanitarian=no_such&sort=sideways", lambda a: True),
     ],
 )
-def test_single_filters(
-    made_up: Path, opened: Callable[[Path, str], Page], address: str, fits: Callable[[dict[str, str]], bool]
+def test_filters_hold_for_every_post_of_the_run(
+    opened: Callable[[str], Browser], address: str, fits: Callable[[Assessment], bool]
 ) -> None:
-    expected = [a["data-rank"] for a, _ in Page.at(made_up).cards if fits(a)]
-    assert [a["data-rank"] for a in opened(made_up, address).shown()] == expected
+    found = made_up_run()
+    order = sorted(range(POSTS), key=lambda i: (-found[i].urgency, i))
+    expected = [found[i].post.id for i in order if fits(found[i])]
+    browser = opened(f"{address}&copies=all")
+    assert count(browser) == f"{len(expected)} of {POSTS} posts."
+    assert shown(browser) == expected[:25]
     assert expected
 
 
-def test_words_are_found_without_case_and_accents(made_up: Path, opened: Callable[[Path, str], Page]) -> None:
-    page = opened(made_up, "#q=MAYAGUEZ+Maria&theme=dark")
-    texts = [page.card_text(i) for i, (a, _) in enumerate(page.cards) if "hidden" not in a]
-    assert 0 < len(texts) < 80
-    assert all("Mayagüez" in text and "maria" in text.lower() for text in texts)
-    assert page.tags[0][1]["data-theme"] == "dark"
-    assert page.tags[0][1]["class"] == "js"
+def test_copies_are_one_message_until_they_are_asked_for(opened: Callable[[str], Browser]) -> None:
+    clusters = crisis(POSTS)[2]
+    browser = opened("#view=read&q=school")
+    copies = max(c.size for c in clusters if c.one_message)
+    assert "different messages" in count(browser)
+    assert browser.run("document.querySelectorAll('[data-show=like]').length") >= 1
+    browser.run("document.querySelector('[data-show=like]').click()")
+    assert count(browser) == f"{copies} of {POSTS} posts."
+    assert len(shown(browser)) == copies
 
 
-def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[[Path, str], Page]) -> None:
-    path = tmp_path / "hostile.html"
-    write_report(
-        path,
-        assessments=hostile(),
-        failed=[],
-        clusters=[],
-        thumbnails=thumbnails,
-        meta=meta(title="<img src=x onerror=alert(1)>"),
+def test_pages_hold_all_posts_and_a_line_leads_to_its_post(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#view=read&copies=all")
+    seen = shown(browser)
+    for _ in range(3):
+        browser.run("document.getElementById('page-on').click()")
+        seen += shown(browser)
+    assert len(seen) == len(set(seen)) == POSTS
+    # the last post of all, from another view
+    browser.run("location.hash = '#now'")
+    browser.until("!document.getElementById('now').hidden")
+    browser.run(f"location.hash = '#post-{POSTS}'")
+    browser.until("!document.getElementById('read').hidden")
+    assert browser.run(f"document.activeElement.id === 'post-{POSTS}'")
+
+
+def test_a_cell_of_the_needs_opens_its_posts(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#needs")
+    cell = "document.querySelector('.needs td:nth-child(5) a')"
+    number = browser.run(f"{cell}.textContent")
+    browser.run(f"{cell}.click()")
+    assert count(browser).startswith(f"{number} of {POSTS} posts")
+    assert "view=read" in browser.run("location.hash")
+    assert not browser.run("document.getElementById('read').hidden")
+
+
+def test_only_one_view_is_shown_and_the_address_says_which(opened: Callable[[str], Browser]) -> None:
+    browser = opened("")
+    visible = "[...document.querySelectorAll('.view')].filter(x => !x.hidden).map(x => x.id).join()"
+    assert browser.run(visible) == "now"
+    for view in ("needs", "map", "read", "about"):
+        browser.run(f"document.querySelector('header nav a[href=\"#{view}\"]').click()")
+        assert browser.run(visible) == view
+        assert browser.run("location.hash") == f"#{view}"
+    assert browser.run("document.querySelector('[aria-current=page]').textContent") == "About"
+
+
+def test_chosen_posts_become_text_csv_and_geojson(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#place=ponce&copies=all")
+    made = {}
+    browser.run(CATCH)
+    for form in ("csv", "geojson"):
+        browser.run(f"document.querySelector('[data-send={form}]').click()")
+        browser.until("window.caught.length")
+        made[form] = browser.run("window.caught.pop()")
+    sent = [a for a in made_up_run() if placed(a, "text")]
+    features = json.loads(made["geojson"])["features"]
+    assert {f["properties"]["id"] for f in features} == {a.post.id for a in sent}
+    assert all(f["geometry"]["coordinates"] == [-66.61, 18.01] for f in features)
+    assert made["csv"].count("\r\n") == len(sent) + 1
+    # two are selected, and then only these are sent
+    browser.run("[...document.querySelectorAll('.choose')].slice(0, 2).forEach(box => box.click())")
+    assert browser.run("document.getElementById('send-what').textContent") == "2 selected:"
+    browser.run("document.querySelector('[data-send=text]').click()")
+    browser.until("window.copied")
+    text = browser.run("window.copied")
+    assert text.count("urgency ") == 2
+    assert all(f"id {identity}" in text for identity in shown(browser)[:2])
+
+
+def test_the_map_is_moved_by_keys_and_its_circles_open_posts(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#map")
+    browser.until("document.querySelector('#map-box svg .marker')")
+    assert browser.run("document.getElementById('still-maps').hidden")
+    assert browser.run("document.querySelector('#map-box .scale text').textContent").endswith("m")
+    assert browser.run("document.getElementById('map-count').textContent").startswith("36 of 90 posts")
+    path = "document.querySelector('#map-box .land').getAttribute('d')"
+    before = browser.run(path)
+    browser.run("document.getElementById('map-box').focus()")
+    browser.key("+")
+    assert browser.run(path) != before
+    browser.run("document.querySelector('#map-home').click()")
+    assert browser.run(path) == before
+    circle = "document.querySelector('#map-box .marker:not(.region)')"
+    said = browser.run(f"{circle}.querySelector('title').textContent")
+    browser.run(f"{circle}.{CLICK}")
+    assert count(browser).startswith(said.split(" ")[0])
+
+
+def test_the_printer_gets_the_summary_and_twenty_posts(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#view=now")
+    browser.call("Emulation.setEmulatedMedia", {"media": "print"})
+    browser.run("window.dispatchEvent(new Event('beforeprint'))")
+    cards = "[...document.querySelectorAll('.card')].filter(c => c.getBoundingClientRect().height > 0).length"
+    assert browser.run(cards) == 20
+    assert browser.run("document.querySelector('.print-only').getBoundingClientRect().height") > 100
+    assert browser.run("document.getElementById('now').getBoundingClientRect().height") == 0
+    browser.call("Emulation.setEmulatedMedia", {"media": ""})
+    browser.run("window.dispatchEvent(new Event('afterprint'))")
+    assert len(shown(browser)) == 25
+
+
+def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[..., Browser]) -> None:
+    title = "<img src=x onerror=alert(1)>"
+    options: dict[str, Any] = {"thumbnails": thumbnails, "meta": meta(title=title), "top": 2}
+    path = write_report(tmp_path / "h.html", assessments=hostile(), failed=[], clusters=[], **options)
+    browser = opened("#q=alert", path)
+    assert browser.run("document.querySelectorAll('script').length") == 1
+    assert browser.run("document.querySelectorAll('#cards img[src=x], #cards b, #cards script').length") == 0
+    assert "<script>alert(1)</script>" in browser.run("document.getElementById('cards').textContent")
+    assert browser.run(
+        "[...document.querySelectorAll('*')].every(x => !x.getAttributeNames().some(n => n.startsWith('on')))"
     )
-    page = opened(path, "#q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
-    assert len(page.scripts) == 1
-    assert [tag for tag, _ in page.tags].count("script") == 1
-    assert not [tag for tag, a in page.tags if tag == "b" or any(key.startswith("on") for key in a)]
+    # the cards of this post were made in the page
+    assert browser.run("document.querySelectorAll('.light').length") >= 1
 
 
-def test_the_map_is_drawn_and_its_circles_lead_to_posts(
-    tmp_path: Path, opened: Callable[[Path, str], Page]
-) -> None:
-    from crisislens.domain.place import GeoLocation
-
-    found, _, _ = crisis(30)
-    placed = [
-        a.model_copy(
-            update={"location": GeoLocation(lat=18.0 + i / 10, lon=-66.5, source="post", confidence=1.0)}
-        )
-        for i, a in enumerate(found)
-    ]
-    path = write_report(
-        tmp_path / "places.html",
-        assessments=placed,
-        failed=[],
-        clusters=[],
-        thumbnails=thumbnails,
-        meta=meta(),
+def test_a_browser_that_cannot_unpack_still_shows_the_listed_posts(browser: Browser, report: Path) -> None:
+    browser.call("Page.navigate", {"url": "about:blank"})
+    off = browser.call(
+        "Page.addScriptToEvaluateOnNewDocument", {"source": "delete window.DecompressionStream"}
     )
-    page = opened(path, "#map")
-    circles = [a for tag, a in page.tags if tag == "circle"]
-    land = [a["d"] for tag, a in page.tags if tag == "path" and a.get("class") == "land"]
-    assert len(circles) > 5
-    assert all(float(a["r"]) > 0 for a in circles)
-    assert len(land) == 2
-    assert all(d.startswith("M") for d in land)
-    # the policy forbids inline styles, so there must be none to lose
-    assert not [a for _, a in page.tags if "style" in a]
-    ids = {a["id"] for _, a in page.tags if "id" in a}
-    links = [a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").startswith("#post-")]
-    assert links
-    assert all(link[1:] in ids for link in links)
+    browser.open(report.as_uri())
+    browser.until("document.documentElement.dataset.ready === 'yes'", 60)
+    browser.call("Page.removeScriptToEvaluateOnNewDocument", off)
+    assert "search and filters are off" in browser.run("document.getElementById('trouble').textContent")
+    assert len(shown(browser)) == 30

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisislens.report.display import count_hidden, moment, number, percent, shorten, utc, visible
+from crisislens.report.display import (
+    count_hidden,
+    lines_of,
+    moment,
+    number,
+    percent,
+    shorten,
+    utc,
+    visible,
+)
 
 FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -83,3 +92,18 @@ def test_percent_never_claims_certainty(p: float, expected: str) -> None:
 
 def test_numbers_have_thousands_apart() -> None:
     assert number(1234567) == "1,234,567"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (r"a\nb", "a\nb"),
+        (r"soon)\n\n(now", "soon)\n\n(now"),
+        (r"a\r\nb", "a\nb"),
+        (r"C:\new", r"C:\new"),
+        ("a\nb", "a\nb"),
+        (r"no\tab", r"no\tab"),
+    ],
+)
+def test_a_written_line_break_is_one(written: str, shown: str) -> None:
+    assert lines_of(written) == shown

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_posts import crisis, meta, thumbnails
 from page import Page
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
+from crisislens.domain.extraction import Entity
 from crisislens.domain.place import GeoLocation, Place, PlaceMention
 from crisislens.report.build import write_report
 from crisislens.report.geography import Geography
@@ -60,7 +61,7 @@ def test_the_map_counts_every_placed_post_once(posts: list[Assessment]) -> None:
     geography = Geography()
     for a in posts:
         geography.add(a)
-    drawn = draw_map(geography, {a.post.id: i for i, a in enumerate(posts, 1)})
+    drawn = draw_map(geography)
     assert drawn is not None
     detailed, world = drawn
     assert world is not None
@@ -93,7 +94,7 @@ def test_dense_points_are_joined_and_far_ones_are_not() -> None:
     geography.add(
         base.model_copy(update={"location": GeoLocation(lat=28, lon=84, source="post", confidence=1)})
     )
-    drawn = draw_map(geography, {})
+    drawn = draw_map(geography)
     assert drawn is not None
     detailed, world = drawn
     assert world is not None
@@ -103,12 +104,13 @@ def test_dense_points_are_joined_and_far_ones_are_not() -> None:
 
 
 def test_no_place_no_map() -> None:
-    assert draw_map(Geography(), {}) is None
+    assert draw_map(Geography()) is None
 
 
 SQUARE = st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=8)
 
 
+@settings(deadline=None)
 @given(SQUARE)
 def test_what_is_cut_lies_in_the_frame(ring: list[tuple[float, float]]) -> None:
     for x, y in clip_ring(ring, (-1.0, -1.0, 1.0, 1.0)):
@@ -176,6 +178,45 @@ def test_the_page_shows_places_and_no_name_becomes_code(posts: list[Assessment],
     assert HOSTILE.name in page.text
     assert not any(attributes.get("src") == "x" for _, attributes in page.tags)
     assert page.open_at_end == []
-    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    links = {a["href"][1:] for tag, a in page.tags if tag == "a" and a.get("href", "").startswith("#post-")}
-    assert links <= ids
+    links = {a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").startswith("#place=")}
+    assert "#place=Ponce%2C+PR" in links
+
+
+PARIS = Place(id="city:3", name="Paris", kind="city", country="FR", lat=48.9, lon=2.4, population=1)
+BOWIE = Place(
+    id="city:4", name="Bowie", kind="city", country="US", admin="MD", lat=39.0, lon=-76.8, population=1
+)
+
+
+def test_a_name_far_from_all_others_is_doubtful_and_not_drawn() -> None:
+    geography, base = Geography(), crisis(1)[0][0]
+    for _ in range(40):
+        geography.add(at(PONCE, base))
+    for _ in range(3):
+        geography.add(at(PARIS, base))
+    geography.add(at(BOWIE, base))
+    geography.add(at(REGION, base))
+    # three of 45 posts are more than a few, so Paris is far but not rare
+    assert geography.doubtful() == {"Bowie, MD"}
+    assert sorted(spot.count for spot in geography.drawn()) == [3, 40]
+    assert geography.located == 45
+
+
+def test_a_place_that_is_part_of_a_person_is_doubtful() -> None:
+    base = crisis(1)[0][0]
+    text = "Bowie died today"
+    post = base.post.model_copy(update={"text": text})
+    person = Entity(type="PER", text="Bowie", start=0, end=5, score=0.9)
+    named = at(BOWIE, base.model_copy(update={"post": post, "entities": (person,)}))
+    geography = Geography()
+    for found in (named, at(BOWIE, base)):
+        geography.add(found)
+    assert geography.doubtful() == {"Bowie, MD (a person?)"}
+    assert [spot.count for spot in geography.drawn()] == [1]
+
+
+def test_few_posts_alone_doubt_nothing() -> None:
+    geography, base = Geography(), crisis(1)[0][0]
+    for place in (PONCE, PARIS):
+        geography.add(at(place, base))
+    assert geography.doubtful() == frozenset()

@@ -9,8 +9,10 @@ from made_up_posts import assessment, crisis, meta
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import TASKS
+from crisislens.report.groups import Groups
+from crisislens.report.matrix import matrix
 from crisislens.report.model import ReportCluster, ReportTask
-from crisislens.report.overview import matrix, tiles
+from crisislens.report.overview import asides, tiles
 from crisislens.report.selection import Selection
 from crisislens.report.tally import Tally
 
@@ -25,10 +27,7 @@ POOL = [
 def brute(found: list[Assessment], clusters: list[ReportCluster], top: int) -> list[str]:
     """The ids of the `top` most urgent posts, each cluster by its most urgent member, from the whole list."""
     cluster_of = {member: i for i, cluster in enumerate(clusters) for member in cluster.members}
-    heads = {cluster.representative for cluster in clusters}
-    order = sorted(
-        enumerate(found), key=lambda item: (item[1].urgency, item[1].post.id in heads, -item[0]), reverse=True
-    )
+    order = sorted(enumerate(found), key=lambda item: (-item[1].urgency, item[0]))
     seen: set[int] = set()
     ids = []
     for _, a in order:
@@ -45,41 +44,41 @@ def test_one_pass_finds_what_sorting_everything_finds(order: list[int], top: int
     found = [POOL[i] for i in order]
     members = {g: tuple(str(i) for i in range(10) if groups[i] == g) for g in (1, 2, 3)}
     clusters = [ReportCluster(m[0], len(m), m, "text") for m in members.values() if len(m) > 1]
-    selection = Selection(clusters, top=top, per_cell=0, top_clusters=5)
-    for a in found:
-        selection.add(a, ("", ""))
+    selection = Selection(Groups(clusters), top=top, top_clusters=5)
+    for position, a in enumerate(found, start=1):
+        selection.add(a, position)
     assert [listed.assessment.post.id for listed in selection.listed()] == brute(found, clusters, top)
-
-
-def test_every_cell_of_the_matrix_leads_somewhere() -> None:
-    found, _, clusters = crisis(600)
-    selection = Selection(clusters, top=20, per_cell=3, top_clusters=30)
-    cell_of = Tally(meta().tasks).cell
-    for a in found:
-        selection.add(a, cell_of(a))
-    listed = [item.assessment for item in selection.listed()]
-    assert {cell_of(a) for a in listed} == {cell_of(a) for a in found}
-    assert [a.urgency for a in listed] == sorted((a.urgency for a in listed), reverse=True)
-    assert len({a.post.id for a in listed}) == len(listed)
 
 
 def test_a_cluster_is_shown_by_its_most_urgent_post_once() -> None:
     calm, loud = (assessment(Post(id=name), urgency=u) for name, u in (("calm", 0.2), ("loud", 0.9)))
-    cluster = ReportCluster("calm", 3, ("calm", "loud", "gone"), "photo")
-    selection = Selection([cluster], top=5, per_cell=5, top_clusters=5)
-    for a in (calm, loud):
-        selection.add(a, ("affected", "severe_damage"))
+    cluster = ReportCluster("calm", 3, ("calm", "loud", "gone"), "text")
+    selection = Selection(Groups([cluster]), top=5, top_clusters=5)
+    for position, a in enumerate((calm, loud), start=1):
+        selection.add(a, position)
     assert [(listed.assessment.post.id, listed.cluster) for listed in selection.listed()] == [
         ("loud", cluster)
     ]
     assert selection.clusters[0].best is loud
 
 
+def test_a_shared_photo_folds_nothing() -> None:
+    calm, loud = (assessment(Post(id=name), urgency=u) for name, u in (("calm", 0.2), ("loud", 0.9)))
+    shared = ReportCluster("calm", 2, ("calm", "loud"), "photo")
+    selection = Selection(Groups([shared]), top=5, top_clusters=5)
+    for position, a in enumerate((calm, loud), start=1):
+        selection.add(a, position)
+    listed = selection.listed()
+    assert [(found.assessment.post.id, found.cluster) for found in listed] == [("loud", None), ("calm", None)]
+    assert all(found.photo is shared for found in listed)
+    assert selection.clusters[0].best is loud
+
+
 def test_posts_that_share_an_id_are_all_listed() -> None:
-    selection = Selection([], top=5, per_cell=0, top_clusters=0)
-    for _ in range(3):
-        selection.add(POOL[0], ("affected", "severe_damage"))
-    assert len(selection.listed()) == 3
+    selection = Selection(Groups(), top=5, top_clusters=0)
+    for position in (1, 2, 3):
+        selection.add(POOL[0], position)
+    assert [listed.position for listed in selection.listed()] == [1, 2, 3]
 
 
 def test_totals_count_every_post() -> None:
@@ -117,17 +116,27 @@ def test_the_sums_of_the_matrix_add_up() -> None:
     assert all((cell.link == "") == (cell.count == 0) for _, cells in rows for cell in cells)
 
 
-def test_a_model_without_severity_gets_one_column_and_one_without_both_none() -> None:
+def test_a_question_alone_or_left_open_has_no_matrix() -> None:
     by_name = {task.name: task for task in meta().tasks}
     tally = Tally([by_name["humanitarian"]])
     tally.add(random.Random(0).choice(POOL))
-    table = matrix(tally, [by_name["humanitarian"]])
-    assert table is not None
-    # the sums alone: there is nothing to cross the kinds with
-    assert [
-        sum(cell.count for cell in cells) for name, cells in table.rows if name.startswith("Affected")
-    ] == [1]
+    assert matrix(tally, [by_name["humanitarian"]]) is None
     assert matrix(Tally([]), []) is None
+
+
+def test_a_question_that_nearly_all_leave_open_steps_aside_and_says_why() -> None:
+    tally = Tally(meta().tasks)
+    confidence = {"informativeness": 0.9, "humanitarian": 0.9, "damage": 0.3}
+    for i in range(20):
+        tally.add(assessment(Post(id=str(i)), confidence=confidence, modalities=("text",)))
+    assert matrix(tally, meta().tasks) is None
+    [sentence] = asides(tally)
+    assert sentence.startswith("Damage severity: the model is not sure on 20 of 20 posts")
+    assert sentence.endswith("stays below the level at which it was found reliable.")
+    shared = POOL[0].tasks["damage"].model_copy(update={"abstained": True, "reason": "There is no photo."})
+    for _ in range(80):
+        tally.add(POOL[0].model_copy(update={"tasks": {**POOL[0].tasks, "damage": shared}}))
+    assert asides(tally)[0].endswith("There is no photo.")
 
 
 def test_a_task_that_is_not_answered_counts_as_not_sure() -> None:
@@ -138,11 +147,16 @@ def test_a_task_that_is_not_answered_counts_as_not_sure() -> None:
     assert tally.answers["damage"] == {"not_sure": 1}
 
 
-def test_photos_are_only_counted_where_there_are_some() -> None:
+def test_photos_that_cannot_be_seen_are_no_photos() -> None:
     tally = Tally(meta().tasks)
-    tally.add(assessment(Post(id="1", image=ImageRef(path="a.jpg")), modalities=("text", "image")))
-    tally.add(assessment(Post(id="2", image=ImageRef(path="a.jpg")), modalities=("text",)))
     tally.add(assessment(Post(id="3")))
+    assert not [tile for tile in tiles(tally, 0) if tile.title == "Photos seen"]
+    tally.add(assessment(Post(id="2", image=ImageRef(path="a.jpg")), modalities=("text",)))
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Photos seen"]
+    assert (tile.value, tile.link) == ("none", "")
+    tally.add(assessment(Post(id="1", image=ImageRef(path="a.jpg")), modalities=("text", "image")))
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Photos seen"]
+    assert (tile.value, tile.detail) == ("1", "1 more could not be used")
     assert (tally.photos, tally.photos_unusable) == (2, 1)
 
 

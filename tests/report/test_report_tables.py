@@ -11,6 +11,7 @@ from made_up_posts import assessment, crisis, hostile, naming
 
 from crisislens.core.errors import DataError
 from crisislens.domain.post import Post
+from crisislens.report.flat import spreadsheet_cell
 from crisislens.report.tables import write_csv, write_parquet
 
 
@@ -130,6 +131,4 @@ def test_a_record_that_cannot_be_written_costs_its_row_only(
     ],
 )
 def test_no_cell_begins_as_a_formula_behind_a_delimiter_either(text: str, cell: str) -> None:
-    from crisislens.report.tables import _cell
-
-    assert _cell(text) == cell
+    assert spreadsheet_cell(text) == cell

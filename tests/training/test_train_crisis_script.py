@@ -114,3 +114,20 @@ def test_a_checkpoint_brings_back_weights_moments_and_step(script: ModuleType, t
     for mine, theirs in zip(run.parameters, again.parameters, strict=True):
         assert torch.equal(mine, theirs)
         assert torch.equal(run.optimizer.state[mine]["exp_avg"], again.optimizer.state[theirs]["exp_avg"])
+
+
+def test_humaid_does_not_say_whether_sympathy_is_informative(script: ModuleType) -> None:
+    sympathy = HUMANITARIAN_10.index("sympathy_and_support")
+    disputed = text("praying", humanitarian_10=sympathy, informative=1, request=0)
+    assert script.without_disputed(disputed).labels == {"humanitarian_10": sympathy, "request": 0}
+    kept = text("praying", source="crisislex_t26", humanitarian_10=sympathy, informative=0)
+    assert script.without_disputed(kept) == kept
+    other = text("road closed", humanitarian_10=0, informative=1)
+    assert script.without_disputed(other) == other
+
+
+def test_each_pass_draws_from_groups_that_exist(script: ModuleType) -> None:
+    for budget in script.PASSES:
+        for source, groups in budget.items():
+            assert groups.keys() <= script.BUDGETS[source].keys() | {"need"}
+            assert all(count > 0 for count in groups.values())

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import DataError
-from crisislens.training import crisis_text
+from crisislens.training import crisis_labels
 from crisislens.training.crisis_text import COLUMNS, HUMANITARIAN_10, NEEDS, SOURCES, read_source, wording
 
 PAGE = Path(__file__).parents[2] / "docs" / "label-mappings.md"
 TABLES = {
-    "HUMAID": crisis_text.HUMAID,
-    "T26": {**crisis_text.T26_INFORMATIVENESS, **crisis_text.T26_TYPE},
-    "CRISISNLP": crisis_text.CRISISNLP,
-    "FIRE": crisis_text.FIRE,
-    "CRESCI": crisis_text.CRESCI,
+    "HUMAID": crisis_labels.HUMAID,
+    "T26": {**crisis_labels.T26_INFORMATIVENESS, **crisis_labels.T26_TYPE},
+    "CRISISNLP": crisis_labels.CRISISNLP,
+    "FIRE": crisis_labels.FIRE,
+    "CRESCI": crisis_labels.CRESCI,
 }
 
 
@@ -38,7 +38,7 @@ def test_every_source_has_a_part_of_the_page() -> None:
 
 
 def test_answers_are_of_known_questions_and_in_range() -> None:
-    tables = [*TABLES.values(), crisis_text.SWDM13, crisis_text.KEYWORDS]
+    tables = [*TABLES.values(), crisis_labels.SWDM13, crisis_labels.KEYWORDS]
     for labels in (labels for table in tables for labels in table.values()):
         assert set(labels) <= {*COLUMNS, "humanitarian_10"}
         assert all(labels[c] in (0, 1) for c in COLUMNS if c in labels)
@@ -103,3 +103,37 @@ def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
 
 def test_wording_forgets_case_mentions_and_punctuation() -> None:
     assert wording("@user: Bridge DOWN!!") == wording("bridge — down")
+
+
+@pytest.mark.parametrize("related", ["2", "", "01"])
+def test_what_nobody_said_stays_open(related: str, tmp_path: Path) -> None:
+    row = f"direct\thaiti\tWe need water\tNou bezwen dlo\tht\t{related}\t1" + "\t0" * 11
+    for name in ("train", "validation"):
+        write(tmp_path, f"disaster_response_messages/{name}.tsv", HEAD, row)
+    [found] = read_source(tmp_path, "messages_english")
+    assert "informative" not in found.labels
+    assert found.labels["request"] == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "missing"),
+    [
+        (["event\ttext", "flood\tWe need water"], "label"),
+        (["event\ttext\tlabel", "flood\tWe need water\tneeds"], "needs"),
+        # a line that was cut short
+        (["event\ttext\tlabel", "flood\tWe need water"], ""),
+    ],
+    ids=["no column", "unknown label", "short line"],
+)
+def test_a_file_of_another_kind_is_one_sentence(lines: list[str], missing: str, tmp_path: Path) -> None:
+    for split in ("train", "dev", "test"):
+        write(tmp_path, f"humaid/{split}.tsv", *lines)
+    with pytest.raises(DataError, match=f"humaid in .* has no column or label '{missing}'; give the folder"):
+        read_source(tmp_path, "humaid")
+
+
+def test_labels_that_no_table_knows_leave_every_question_open(tmp_path: Path) -> None:
+    write(tmp_path, "fire2017_nepal/labeled.tsv", "text\tlabel", "Tents here\tavailability", "Hm\tunheard of")
+    [found] = read_source(tmp_path, "fire2017_nepal")
+    assert (found.text, found.labels["offer"], found.labels["request"]) == ("Tents here", 1, 0)
+    assert (found.source, found.event, found.split, found.language) == ("fire2017_nepal", "", "train", "")

@@ -20,7 +20,8 @@ from crisislens.models.artifact import load_artifact
 from crisislens.training.classification import EpochRecord
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_artifact
-from crisislens.training.fit import RunResult, fit, read_result
+from crisislens.training.fit import RunResult, fit
+from crisislens.training.result import read_result
 
 
 class Killed(Exception):

@@ -19,9 +19,10 @@ from crisislens.training.batches import Batches
 from crisislens.training.classification import EpochRecord
 from crisislens.training.config import OptimizerConfig
 from crisislens.training.devices import resolve_device
-from crisislens.training.loop import _TrainingModule, train
-from crisislens.training.objectives import LabelLoss, Objective
-from crisislens.training.recipe import LossesOnly, Recipe
+from crisislens.training.loop import train
+from crisislens.training.module import TrainingModule
+from crisislens.training.objectives import LabelLoss
+from crisislens.training.recipe import LossesOnly, Objective, Recipe
 from crisislens.training.trainer import Machine
 
 CPU = Machine(device="cpu")
@@ -217,7 +218,7 @@ def test_more_devices_than_batches_are_refused() -> None:
 
 
 def test_batches_move_to_their_device_in_one_piece() -> None:
-    module = _TrainingModule(
+    module = TrainingModule(
         OneLayer(2), LabelLoss(torch.ones(2)), Recipe(1, OptimizerConfig()), LossesOnly(), steps=1
     )
     inputs, y = points(4, 0)

@@ -3,15 +3,13 @@ and its command.
 """
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from command_line import Command
 from crisislens.core.errors import DataError
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.encoders.base import EncoderSpec, load_encoders
@@ -125,20 +123,8 @@ def test_a_run_writes_a_model_and_its_scores(
     assert any(found.chosen)
 
 
-def test_train_reads_what_annotate_exports(run_file: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "crisislens",
-        "train",
-        str(run_file),
-        "--out",
-        "runs",
-        "--set",
-        "training.epochs=1",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "140"}
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
+def test_train_reads_what_annotate_exports(crisislens: Command, run_file: Path, tmp_path: Path) -> None:
+    done = crisislens("train", run_file, "--out", "runs", "--set", "training.epochs=1", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "seed 0, held out, stretch" in done.stdout
     assert (tmp_path / "runs" / "mine" / "seed-0" / "model" / "config.json").is_file()

@@ -1,8 +1,9 @@
-"""What a local server allows: whom it answers, and how much of its time and memory one visitor gets.
+"""What a local server allows: whom it answers, and how much of its time and memory one visitor
+gets.
 
-A page of another site may reach a server on this computer through a name of its own that points here (DNS
-rebinding). So only requests that name this server by an address, or by the name that it was given, are
-answered.
+A page of another site may reach a server on this computer through a name of its own that points
+here (DNS rebinding). So only requests that name this server by an address, or by the name that it
+was given, are answered.
 """
 
 import asyncio
@@ -46,7 +47,8 @@ _HEADERS: Final = {
 
 
 class Guard:
-    """Middleware: answers who names this server and knows the token, and sets the headers of every answer.
+    """Middleware: answers who names this server and knows the token, and sets the headers of every
+    answer.
 
     Arguments:
         app: What is guarded; it sees paths without the token.
@@ -69,6 +71,7 @@ class Guard:
             await send(message)
 
         token, _, rest = scope["path"].removeprefix("/").partition("/")
+        # in equal time, whatever is wrong with it: the token must not be found letter by letter
         known = secrets.compare_digest(token.encode("utf-8", "replace"), self.token.encode())
         if known and "/" in scope["path"][1:] and answers_to(Headers(scope=scope).get("host", ""), self.host):
             await self.app({**scope, "path": "/" + rest, "root_path": ""}, receive, send_with_headers)
@@ -94,7 +97,8 @@ def answers_to(header: str, host: str) -> bool:
     if address is None:
         return name.lower() in ("localhost", host.lower())
     bound = _address(host)
-    # where others may come in, they come by the computer's address, which no foreign name can stand for
+    # where others may come in, they come by the computer's address, which no foreign name can stand
+    # for
     return address.is_loopback or name == host or (bound is not None and not bound.is_loopback)
 
 
@@ -134,7 +138,10 @@ class BoundedServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ends serving at Ctrl+C and SIGTERM; does not raise them again, as the caller has a word to say."""
+        """Ends serving at Ctrl+C and SIGTERM; does not raise them again, as the caller has a word
+        to say.
+        """
+        # only the main thread may set handlers, and a test serves from another one
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -164,6 +171,7 @@ class _BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begins its time."""
         super().connection_made(transport)
+        # aborted, not answered: an answer would take the time that is bounded
         if len(self.connections) > MOST_CONNECTIONS:
             transport.abort()
             return

@@ -1,9 +1,9 @@
-"""The local annotation page: served to this computer only unless told otherwise, behind an address that
-nobody can guess, with no request to anywhere else.
+"""The local annotation page: served to this computer only unless told otherwise, behind an address
+that nobody can guess, with no request to anywhere else.
 
-Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under a content
-security policy that allows its own script and nothing else. What arrives is bounded: the size of a body, how
-long a connection may last, how many there are at once (`annotate.bounds`).
+Photos are decoded by `data.images` and encoded anew before a browser sees them; the page runs under
+a content security policy that allows its own script and nothing else. What arrives is bounded: the
+size of a body, how long a connection may last, how many there are at once (`annotate.bounds`).
 """
 
 import asyncio
@@ -113,7 +113,11 @@ class AnnotationServer:
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, host=self.host, token=self.token)],
-            exception_handlers={HTTPException: _refused, CrisisLensError: _failed, OSError: _not_written},
+            exception_handlers={
+                HTTPException: _refused,
+                CrisisLensError: _failed,
+                OSError: _not_written,
+            },
         )
 
     def _file(self, request: Request) -> Response:
@@ -129,7 +133,12 @@ class AnnotationServer:
         store = self.store
         labels = list(store.labels)
         return JSONResponse(
-            {"start": store.first_open(), "total": len(store.posts), "labels": labels, "grid": list(GRID)}
+            {
+                "start": store.first_open(),
+                "total": len(store.posts),
+                "labels": labels,
+                "grid": list(GRID),
+            }
         )
 
     def _show(self, request: Request) -> Response:

@@ -1,12 +1,13 @@
-"""Annotations on disk: one JSON object a line, one line a post, in the order of the posts; written anew and
-atomically at each change.
+"""Annotations on disk: one JSON object a line, one line a post, in the order of the posts; written
+anew and atomically at each change.
 
     {"id": "7", "text": "Bridge is down", "label": "damage", "spans": [[0, 6]], "cells": [[0, 1]], "grid": [9,
     9], "done": true,
      "annotator": "ann"}
 
-`spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked parts of the
-photo on a grid over the whole photo. `data.marked_rationales.read_annotations` reads the file for training.
+`spans` are characters of the text as posted, end exclusive; `cells` are row and column of marked
+parts of the photo on a grid over the whole photo. `data.marked_rationales.read_annotations` reads
+the file for training.
 """
 
 import glob
@@ -33,7 +34,8 @@ GRID = (9, 9)
 
 @contextmanager
 def sole_annotator(path: Path) -> Iterator[None]:
-    """Holds an annotation file against other annotators: the last one to save would undo what others saved.
+    """Holds an annotation file against other annotators: the last one to save would undo what
+    others saved.
 
     Half-written files that a killed annotator left beside it are removed.
 
@@ -82,7 +84,8 @@ class AnnotationStore:
     ) -> None:
         if not posts:
             raise InputError("there is no post to annotate; give a file with at least one readable row")
-        self.path, self.posts, self.labels, self.annotator = path, list(posts), tuple(labels), annotator
+        self.path, self.annotator = path, annotator
+        self.posts, self.labels = list(posts), tuple(labels)
         self._lock = Lock()
         self._shown = {post.id for post in self.posts}
         self._lines: dict[str, dict[str, Any]] = self._read()
@@ -110,8 +113,8 @@ class AnnotationStore:
                 ) from error
             if texts.get(name, text) != text:
                 raise DataError(
-                    f"{self.path} holds post {name!r} with another text; it belongs to other posts, give "
-                    f"another --out"
+                    f"{self.path} holds post {name!r} with another text; it belongs to other "
+                    "posts, give another --out"
                 )
             found[name] = values
         return found

@@ -1,8 +1,9 @@
-"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was whose, and
-the score of their answers.
+"""A blind comparison of two methods' evidence: a page for raters, a key that says which side was
+whose, and the score of their answers.
 
-Which method stands left is drawn for each post by itself; nothing on the page names a method. A rater opens
-the page, chooses by key or click, and saves the answers as a file. The page is one file without requests:
+Which method stands left is drawn for each post by itself; nothing on the page names a method. A
+rater opens the page, chooses by key or click, and saves the answers as a file. The page is one file
+without requests:
 photos are fresh JPEGs, texts are escaped.
 """
 
@@ -68,8 +69,8 @@ class StudyScore:
 
 
 def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
-    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with something to
-    show.
+    """The posts of an `assessments.jsonl` (or `explanations.jsonl`) that have a rationale with
+    something to show.
 
     Raises:
         DataError: If the file is missing or a line is no record.
@@ -128,6 +129,7 @@ def make_study(
     shared = sorted(set(first) & set(second))
     if not shared:
         raise InputError("no post is explained in both files; explain the same posts with two methods")
+    # one generator for draw and sides, so that a seed gives the whole study again
     random = np.random.default_rng(seed)
     chosen = [shared[i] for i in random.permutation(len(shared))[:items]]
     swapped = random.random(len(chosen)) < 0.5
@@ -147,6 +149,7 @@ def make_study(
             "left": names[1] if swap else names[0],
             "right": names[0] if swap else names[1],
         }
+    # over sides and names: answers to another draw must not be scored with this key
     study = fingerprint({"key": key, "names": list(names)})
     atomic_write(
         folder / "key.json",
@@ -163,6 +166,7 @@ def _photo(post: Post, root: Path | None) -> str:
         picture = Image.fromarray(decode_image(resolve_image(post.image, root), ImageLimits()).pixels)
     except ImageError:
         return ""
+    # a hundred photos at full size would be a page of hundreds of megabytes
     picture.thumbnail((_PHOTO_PX, _PHOTO_PX))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)
@@ -231,23 +235,34 @@ def score_study(folder: Path, files: Sequence[Path]) -> StudyScore:
     raters: list[str] = []
     for path in files:
         given = _answers(path, kept["study"])
-        rater = (
-            given.rater
-            if given.rater and given.rater not in raters
-            else f"{given.rater or 'rater'} {len(raters) + 1}"
-        )
+        rater = _unlike(given.rater, raters)
         raters.append(rater)
         for item, side in given.answers.items():
+            # a page that was changed by hand may answer what was never asked
             if item in key and side in (*_SIDES, "same"):
-                ratings.setdefault(item, {})[rater] = (
-                    0.5 if side == "same" else float(key[item][side] == names[0])
-                )
-    whole = [given for given in ratings.values() if len(given) == len(raters)]
-    counts = np.array(
-        [[sum(v == x for v in given.values()) for x in (1.0, 0.0, 0.5)] for given in whole], dtype=int
-    ).reshape(-1, 3)
-    kappa = fleiss_kappa(counts) if len(raters) > 1 and len(whole) else None
+                won = 0.5 if side == "same" else float(key[item][side] == names[0])
+                ratings.setdefault(item, {})[rater] = won
+    kappa = _agreement(ratings, len(raters))
     return StudyScore(names[0], names[1], preference(ratings), kappa, tuple(raters), len(ratings))
+
+
+def _unlike(rater: str, others: Sequence[str]) -> str:
+    """A rater's name, or one with a number where it is empty or taken: two files are two raters,
+    and one must not overwrite the other.
+    """
+    return rater if rater and rater not in others else f"{rater or 'rater'} {len(others) + 1}"
+
+
+def _agreement(ratings: Mapping[str, Mapping[str, float]], raters: int) -> float | None:
+    """Fleiss' kappa over the items that everybody rated, which it needs; None where nothing can be
+    said.
+    """
+    # in the columns: the first method won, the second did, neither
+    whole = [[*given.values()] for given in ratings.values() if len(given) == raters]
+    if raters < 2 or not whole:
+        return None
+    counts = [[given.count(value) for value in (1.0, 0.0, 0.5)] for given in whole]
+    return fleiss_kappa(np.array(counts, dtype=int))
 
 
 def _answers(path: Path, study: str) -> Answers:
@@ -257,7 +272,7 @@ def _answers(path: Path, study: str) -> Answers:
         raise DataError(f"{path} holds no answers of a study; give the files that raters saved") from error
     if given.study != study:
         raise DataError(
-            f"{path} answers another study ({given.study}) than this one ({study}); give the folder that it "
-            f"belongs to"
+            f"{path} answers another study ({given.study}) than this one ({study}); give the "
+            "folder that it belongs to"
         )
     return given

@@ -31,6 +31,7 @@ def answers_of_run(folder: Path, split: str = "test") -> Answers:
     Raises:
         CacheError: If there are no predictions, or seeds answered different posts.
     """
+    # people name what `analyze --model` takes, too
     folder = folder.parent if folder.name == "artifact" else folder
     own = folder / "predictions.parquet"
     files = [own] if own.is_file() else sorted(folder.glob("seed-*/predictions.parquet"))
@@ -41,6 +42,7 @@ def answers_of_run(folder: Path, split: str = "test") -> Answers:
         )
     tables = [_predictions(path, split) for path in files]
     first = tables[0]
+    # seeds are averaged post by post, so their rows must be the same posts in the same order
     if any(table["id"] != first["id"] or table["label"] != first["label"] for table in tables):
         raise CacheError(f"the seeds in {folder} answered different posts; train them on one data set")
     ids = tuple(str(post) for post in first["id"])
@@ -69,6 +71,7 @@ def answers_of_analysis(path: Path, data: LabeledData, question: str = "") -> An
     ids, said, events = [], [], []
     for record in _records(path):
         post = record["post"]
+        # an analysis may be of far more posts than somebody labeled
         if str(post["id"]) not in labels:
             continue
         answer = record["tasks"][_question(record, question, path)]
@@ -90,6 +93,7 @@ def answers_of_analysis(path: Path, data: LabeledData, question: str = "") -> An
 def _leaning(answer: Mapping[str, Any], *, several: bool) -> frozenset[str]:
     """The labels that an answer gives, or would give if it were sure."""
     if several and answer["abstained"]:
+        # an abstained answer names no labels; without it every doubt would count as "none holds"
         return frozenset(name for name, p in answer["probabilities"].items() if p >= HOLDS)
     if several:
         return frozenset(answer.get("labels", [answer["label"]]))
@@ -131,6 +135,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
             for number, line in enumerate(lines, start=1):
                 try:
                     record = json.loads(line)
+                    # looked at here, so that a foreign line is named by its number and not by a
+                    # KeyError later
                     record["post"]["id"], record["tasks"].items()
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     raise DataError(

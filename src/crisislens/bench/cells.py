@@ -89,6 +89,7 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
             say(f"{cell.setting} {cell.name}: cannot run here: {reasons}")
         return part
     data, knowledge, encoders = found
+    # cells of a group share data, encoders and cleaning, so one of them stands for all
     features = _features_mark(cells[0].run, encoders)
     known = {result.key for result in read_bench_results(out / "results.jsonl")}
     prepared: Prepared | None = None
@@ -99,9 +100,11 @@ def run_group(table: str, cells: Sequence[Cell], out: Path, cache: Path, say: Sa
                 part.known += 1
                 continue
             try:
+                # not before a cell needs them: a grid whose cells are all known reads no features
                 if prepared is None and cell.run.mode == "frozen":
                     prepared = prepare(cell.run, data, encoders, cache)
                 result = _fit(cell.run, seed, key, out / "runs", cache, data, prepared)
+            # one cell's matter; anything else would meet the other cells too, and ends the grid
             except (ModelError, ConfigError, CacheError) as error:
                 part.blocked.append(Blocked(cell.name, cell.setting, str(error)))
                 say(f"{cell.setting} {cell.name}, seed {seed}: failed: {error}")
@@ -242,6 +245,7 @@ def _check_photos(cell: Cell, data: LabeledData) -> None:
     """
     if not cell.row.published or "image" not in cell.run.modalities:
         return
+    # of the photos that posts name: posts without one are no fault of the folder
     named = sum(p.post.image is not None for posts in data.splits.values() for p in posts)
     there = sum(_photos(data).values())
     if there < _LEAST_PHOTOS * named:

@@ -64,6 +64,7 @@ def find_configs(given: Path | None) -> Path:
     Raises:
         InputError: If there is none.
     """
+    # where the package is installed editable; elsewhere there is no such folder, and it is skipped
     checkout = Path(__file__).resolve().parents[3] / "configs"
     tried = [given] if given is not None else [Path("configs"), checkout]
     found = next((path for path in tried if (path / "runs").is_dir() and (path / "settings").is_dir()), None)

@@ -59,6 +59,7 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
                 _add(total, run_group(grid.table, group, out, cache, say))
         else:
             _share(grid.table, groups, out, cache, jobs, say, total)
+        # a grid of some rows must not forget why others could not run
         kept = {(b.row, b.setting): b for b in read_blocked(out)}
         for cell in grid.cells:
             kept.pop((cell.name, cell.setting), None)
@@ -76,6 +77,7 @@ def _share(
     """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on
     from their checkpoints.
     """
+    # not fork: torch's threads do not survive it
     context = multiprocessing.get_context("spawn")
     lines = context.SimpleQueue()
 
@@ -164,6 +166,7 @@ def _start(lines: "SimpleQueue[str]") -> None:
     global _lines
     from crisislens.nn.device import set_threads
 
+    # a process is told once, at its start: a queue cannot travel with each task
     _lines = lines
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     set_threads(1)
@@ -174,6 +177,7 @@ def _end_with_the_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for([parent.sentinel])
+        # not sys.exit, which would end this thread only
         os._exit(1)
 
 

@@ -60,79 +60,64 @@ def csv_text(tables: Sequence[SettingTable]) -> str:
     """All settings as CSV, a number a cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    scores = [f"{kind}_{m}" for m in METRICS for kind in ("published", "ours", "half_width", "difference")]
-    writer.writerow(
-        [
-            "setting",
-            "row",
-            "title",
-            "form",
-            "knowledge",
-            "seeds",
-            *scores,
-            "baseline",
-            "gain",
-            "gain_low",
-            "gain_high",
-            "p_corrected",
-            "blocked",
-        ]
-    )
+    writer.writerow(_csv_head())
     for table in tables:
         for row in table.rows:
-            numbers: list[object] = []
-            for i, m in enumerate(METRICS):
-                mine = row.ours.get(m)
-                half = None if mine is None or mine.half_width is None else round(100 * mine.half_width, 4)
-                gap = row.difference(m)
-                numbers += [
-                    None if row.published is None else row.published[i],
-                    None if mine is None else round(100 * mine.mean, 4),
-                    half,
-                    None if gap is None else round(gap, 4),
-                ]
-            c = row.comparison
-            gain = (
-                [None] * 4
-                if c is None
-                else [
-                    100 * c.difference.difference,
-                    100 * c.difference.low,
-                    100 * c.difference.high,
-                    c.corrected_p,
-                ]
-            )
-            writer.writerow(
-                [
-                    table.setting,
-                    row.name,
-                    _spreadsheet(row.row.title),
-                    row.row.form,
-                    row.row.knowledge,
-                    len(row.seeds),
-                    *numbers,
-                    "" if c is None else _spreadsheet(c.baseline),
-                    *gain,
-                    _spreadsheet(_line(row.blocked)),
-                ]
-            )
+            writer.writerow(_csv_row(table.setting, row))
     return out.getvalue()
+
+
+def _csv_head() -> list[str]:
+    kinds = ("published", "ours", "half_width", "difference")
+    scores = [f"{kind}_{metric}" for metric in METRICS for kind in kinds]
+    about = ["setting", "row", "title", "form", "knowledge", "seeds"]
+    return [*about, *scores, "baseline", "gain", "gain_low", "gain_high", "p_corrected", "blocked"]
+
+
+def _csv_row(setting: str, row: TableRow) -> list[object]:
+    """One line, in the order of the head. Numbers are in percent, p-values are shares; what was not
+    measured is an empty cell and never 0.
+    """
+    numbers: list[object] = []
+    for i, metric in enumerate(METRICS):
+        published = None if row.published is None else row.published[i]
+        numbers += [published, *_csv_scores(row, metric)]
+    # names of rows and settings come from our run files; the rest is whatever somebody wrote
+    about = [
+        setting,
+        row.name,
+        _spreadsheet(row.row.title),
+        row.row.form,
+        _spreadsheet(row.row.knowledge),
+        len(row.seeds),
+    ]
+    return [*about, *numbers, *_csv_gain(row), _spreadsheet(row.blocked)]
+
+
+def _csv_scores(row: TableRow, metric: str) -> list[float | None]:
+    """Ours, half of its interval, and the difference to the published number."""
+    mine, gap = row.ours.get(metric), row.difference(metric)
+    if mine is None:
+        return [None, None, None]
+    half = None if mine.half_width is None else round(100 * mine.half_width, 4)
+    return [round(100 * mine.mean, 4), half, None if gap is None else round(gap, 4)]
+
+
+def _csv_gain(row: TableRow) -> list[object]:
+    """The baseline, the difference to it with its interval, and the corrected p-value."""
+    if row.comparison is None:
+        return ["", None, None, None, None]
+    d = row.comparison.difference
+    gain = [100 * d.difference, 100 * d.low, 100 * d.high]
+    return [_spreadsheet(row.comparison.baseline), *gain, row.comparison.corrected_p]
 
 
 def latex_text(tables: Sequence[SettingTable]) -> str:
     """All settings as LaTeX tables for the package booktabs."""
     parts = []
     for table in tables:
-        head = " & ".join(
-            (
-                "Row",
-                "Published",
-                *(f"Ours, {_TITLES[m]}" for m in METRICS),
-                "Difference",
-                "Against baseline",
-                "$p$",
-            )
-        )
+        scores = [f"Ours, {_TITLES[metric]}" for metric in METRICS]
+        head = " & ".join(["Row", "Published", *scores, "Difference", "Against baseline", "$p$"])
         lines = [
             r"\begin{table}",
             r"\centering",
@@ -142,6 +127,7 @@ def latex_text(tables: Sequence[SettingTable]) -> str:
             r"\midrule",
         ]
         for row in table.rows:
+            # a cell of its own for each score, since three in one are wider than a page
             title, _, theirs, *_, against, p = (_latex(cell) or "--" for cell in cells(row))
             ours = [_latex(row.ours[m].percent()) if row.ours else "--" for m in METRICS]
             gap = row.difference("weighted_f1")
@@ -191,9 +177,13 @@ def _latex(text: str) -> str:
 
 def _markdown(text: str) -> str:
     """A cell: neither a new column nor markup."""
+    # the backslash first, or it would escape those that the others bring
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or "–"
 
 
 def _spreadsheet(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
+    """A cell that no spreadsheet takes for a formula, on one line."""
+    # a lone carriage return would end the row for whoever reads the file, unquoted as csv leaves it
+    text = _line(text)
+    # an apostrophe is what spreadsheets themselves put before text that looks like a formula
     return f"'{text}" if text[:1] in tuple("=+-@") else text

@@ -3,8 +3,8 @@ length, or an object of fixed fields.
 
 Models break their promises: they wrap JSON in prose or code fences, answer in an empty string,
 repeat one word for ever, or echo the prompt. What can be mended without guessing is mended (fences,
-white space, invisible characters, length); the rest is refused with a
-reason, and the caller may ask again.
+white space, invisible characters, length); the rest is refused with a reason, and the caller may
+ask again.
 """
 
 import json
@@ -20,6 +20,7 @@ from crisislens.data.untrusted import disarmed, plain_text
 __all__ = ["AnswerError", "Fields", "caption_of_answer"]
 
 _FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL | re.IGNORECASE)
+# eight times the same words: small models fall into circles, people do not
 _REPEATED = re.compile(r"(\b.{2,60}?)(?:[\s.,!?]*\1){7,}", re.DOTALL)
 _RAW_CHARACTERS = 50_000
 
@@ -58,6 +59,7 @@ def caption_of_answer(answer: str, prompt: Prompt) -> str:
     Raises:
         AnswerError: If there is no usable caption in it, with the reason.
     """
+    # before anything else looks at it: patterns take time with the length of what they search
     raw = answer[:_RAW_CHARACTERS]
     text = _fields(raw).sentence() if prompt.answer == "fields" else raw
     caption = plain_text(
@@ -75,6 +77,7 @@ def _fields(raw: str) -> Fields:
     try:
         return Fields.model_validate(json.loads(fenced[1] if fenced else raw))
     except (ValueError, RecursionError) as error:
+        # a ValidationError is a ValueError too, and says more
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is not JSON"
         raise AnswerError(
             f"the answer is not the object that was asked for: {reason} ({raw[:40]!r})"

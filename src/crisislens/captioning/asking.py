@@ -57,6 +57,7 @@ class Asking:
         self.lock, self.stop = threading.Lock(), threading.Event()
         self.quiet_until = 0.0
         self.unreached = 0
+        # only waits are drawn; seeded, so that a run that is made again waits alike
         self.random = random.Random(0)
 
     def answer(self, q: Question) -> Outcome:
@@ -167,12 +168,14 @@ class Asking:
     def _pause(self) -> bool:
         """Waits while the server asks to be left alone; false if the run was stopped."""
         while (left := self.quiet_until - time.monotonic()) > 0:
+            # at most a second at a time: another worker may have made the pause longer
             if self.stop.wait(min(left, 1.0)):
                 return False
         return not self.stop.is_set()
 
     def _wait(self, error: RequestError, failures: int) -> None:
         limits = self.limits
+        # the generator is shared between threads
         with self.lock:
             doubled = min(
                 limits.longest_wait_s, limits.first_wait_s * 2 ** (failures - 1)

@@ -83,6 +83,7 @@ class Prompt(Config):
     @property
     def reads_tweet(self) -> bool:
         """Whether a caption depends on the tweet, not on the photo alone."""
+        # two tweets that nobody writes; braces may be doubled, so looking for them is not enough
         return self.user.format(tweet="\0") != self.user.format(tweet="\1")
 
     def fingerprint(self) -> str:
@@ -96,6 +97,7 @@ class Prompt(Config):
             tweet: The post's text as it came.
         """
         quoted = json.dumps(disarmed(tweet, max_characters=_TWEET_CHARACTERS), ensure_ascii=False)
+        # JSON leaves angle brackets as they are, and chat templates are built of them
         quoted = quoted.replace("<", "\\u003c").replace(">", "\\u003e")
         return RenderedPrompt(self, self.system.strip(), self.user.format(tweet=quoted))
 
@@ -112,6 +114,7 @@ def find_prompt(name_or_path: str) -> Prompt:
     if name_or_path in packaged:
         return packaged[name_or_path]
     versions = [p for p in packaged.values() if p.name == name_or_path]
+    # without a version the newest; records name the version that it was
     if versions:
         return max(versions, key=lambda p: p.version)
     path = Path(name_or_path)

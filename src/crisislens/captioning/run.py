@@ -188,8 +188,7 @@ def caption_posts(
         step.stop()
         feed.discard()
         raise
-    run.records = memory.records
-    run.seconds = time.monotonic() - started
+    run.records, run.seconds = memory.records, time.monotonic() - started
     return run
 
 
@@ -242,6 +241,7 @@ def _question(
 def _digest(path: Path, limits: ImageLimits) -> str:
     """SHA-256 of the file and within which limits it is decoded."""
     try:
+        # the decoder refuses it in its own words, before gigabytes are read for a digest
         if path.stat().st_size > limits.max_bytes:
             decode_image(path, limits)
         with path.open("rb") as stream:

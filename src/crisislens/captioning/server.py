@@ -72,6 +72,7 @@ class ServerCaptioner(Captioner):
     ) -> Answer:
         """One request."""
         assert pixels is not None
+        # at each request: the object holds no key that a dump or a repr could show
         key = os.environ.get(self.options.key_variable)
         photo: object = {
             "type": "image_url",
@@ -105,6 +106,7 @@ def build_server(spec: CaptionerSpec) -> ServerCaptioner:
 
 def _jpeg(pixels: UInt8[np.ndarray, "h w 3"], side_px: int) -> str:
     image = Image.fromarray(pixels)
+    # scales down only
     image.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)

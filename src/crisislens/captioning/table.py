@@ -50,6 +50,7 @@ class TableCaptioner(Captioner):
             "captioner": "table",
             "table": self._mark,
             "post": post.id,
+            # a row may belong to the photo and not to the post, so both are part of the question
             "photo": post.image.path if post.image else "",
         }
 

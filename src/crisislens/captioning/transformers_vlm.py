@@ -78,6 +78,7 @@ class TransformersCaptioner(Captioner):
         asked = inputs["input_ids"].shape[1]
         with torch.inference_mode():
             made = self.model.generate(**inputs, max_new_tokens=prompt.prompt.max_tokens, do_sample=False)
+        # what is generated begins with what was asked
         answer = self.processor.tokenizer.decode(made[0, asked:], skip_special_tokens=True)
         return Answer(answer.strip(), int(made.shape[1]))
 
@@ -96,6 +97,7 @@ class TransformersCaptioner(Captioner):
         except Exception:
             # templates refuse a system turn by whatever error their author thought of
             shown = ""
+        # some templates drop a system turn without a word
         if prompt.system[:40] not in shown:
             words[1] = {"type": "text", "text": f"{prompt.system}\n{prompt.user}"}
             shown = self.processor.apply_chat_template(
@@ -125,6 +127,7 @@ def _load(options: TransformersOptions) -> tuple[Any, Any]:
         cast("Any", transformers.AutoProcessor),
     )
     name, revision = options.checkpoint, options.revision
+    # half precision is slow on a processor, which lacks it for some operations
     dtype = getattr(torch, options.dtype) if _device(options.device) != "cpu" else torch.float32
     try:
         model, info = models.from_pretrained(

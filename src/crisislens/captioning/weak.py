@@ -42,6 +42,7 @@ from crisislens.encoders.compact import EfficientNetImage
 __all__ = ["WeakCaptioner", "WeakOptions", "label_sentence"]
 
 _FORMAT = "crisislens-photo-labels-1"
+# probabilities from which a class is named plainly, and with a "perhaps"; at most so many classes
 _SURE, _PERHAPS, _MOST = 0.5, 0.15, 3
 
 
@@ -162,6 +163,7 @@ def _read(path: Path) -> tuple[Float[Tensor, "l d"], Float[Tensor, " l"]]:
         raise ModelError(
             f"{path} cannot be read ({error}); install crisislens again, or run scripts/train_photo_labels.py"
         ) from error
+    # the order of classes is that of the logits, so it must be the very list
     if metadata.get("format") != _FORMAT or json.loads(metadata.get("classes", "[]")) != list(PHOTO_LABELS):
         raise ModelError(
             f"{path} does not belong to this version of crisislens; install it again, or run "

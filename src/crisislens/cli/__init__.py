@@ -1,3 +1,3 @@
-"""The command line: thin commands that parse, call and print. Heavy imports happen inside the commands, so
-that `--help` is instant.
+"""The command line: thin commands that parse, call and print. Heavy imports happen inside the
+commands, so that `--help` is instant.
 """

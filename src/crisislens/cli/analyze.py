@@ -1,6 +1,8 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
 import shlex
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,16 +12,19 @@ from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppa
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
+from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
 
 if TYPE_CHECKING:
+    from crisislens.data.source import PostSource
     from crisislens.domain.assessment import Assessment
     from crisislens.pipeline.annotators import Annotator
+    from crisislens.pipeline.batch import RunOutcome
+    from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
 __all__ = ["add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-DEFAULT_MODEL = "crisis-compact"
 MULTILINGUAL = "crisis-multilingual"
 
 
@@ -40,7 +45,7 @@ def analyze(
         list[str] | None,
         typer.Option(
             help="Name of a model that ships, the folder of a bundle or of a trained run; several runs, one "
-            "a task, by giving it again. Default: crisis-compact."
+            "a task, by giving it again. Default: crisis-multilingual; on Windows crisis-compact."
         ),
     ] = None,
     column: Annotated[
@@ -92,6 +97,21 @@ def analyze(
             "entities-compact."
         ),
     ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Call posts from this time on new in the report, such as 2026-05-01T18:00 (UTC)."),
+    ] = None,
+    compare_with: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an earlier run: the report says which posts are new and what changed."),
+    ] = None,
+    basemap: Annotated[
+        Path | None,
+        typer.Option(help="GeoJSON of the region (roads, rivers, quarters), drawn under the posts."),
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Write one page to send on: summary.html and summary.md.")
+    ] = False,
     relations: Annotated[
         str | None,
         typer.Option(
@@ -107,7 +127,7 @@ def analyze(
             posts,
             images=images,
             out=out,
-            model=model or [DEFAULT_MODEL],
+            model=model or [DEFAULT_BUNDLE],
             columns=columns,
             encoding=encoding,
             formats=also or [],
@@ -117,6 +137,7 @@ def analyze(
             without=without,
             blur_locations=blur_locations,
             extractors=(entities, relations),
+            options=(since, compare_with, basemap, summary),
         )
 
 
@@ -135,23 +156,23 @@ def run(
     without: list[str] | None = None,
     blur_locations: bool = False,
     extractors: tuple[str | None, str | None] = (None, None),
+    options: tuple[str | None, Path | None, Path | None, bool] = (None, None, None, False),
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
 
     limit_threads(threads)
     from crisislens.data.blur import BlurredSource
-    from crisislens.data.source import PostSource
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.annotators import failures
-    from crisislens.pipeline.batch import RunOutcome, clear_work, run_analysis
+    from crisislens.pipeline.batch import clear_work, run_analysis
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
+    shown = _options(*options)
     set_threads(threads)
-    source: PostSource = read_posts(posts, columns or None, encoding=encoding)
+    source: "PostSource" = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
         source = BlurredSource(source)
     if images is not None and not images.is_dir():
@@ -162,30 +183,31 @@ def run(
     described = _described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
     analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
-    given = [
-        ("--images", images or posts.parent),
-        ("--out", out),
-        ("--title", title),
-        ("--threads", threads),
-        ("--encoding", encoding),
-    ]
-    given += zip(("--entities", "--relations"), extractors, strict=True)
-    lists = [
-        ("--model", model),
-        ("--map", [f"{k}={v}" for k, v in columns.items()]),
-        ("--also", formats),
-        ("--with", with_),
-        ("--without", without),
-    ]
-    pairs = [(flag, x) for flag, x in given if x is not None] + [
-        (flag, x) for flag, several in lists for x in several or ()
-    ]
-    flags = ["--blur-locations"] if blur_locations else []
-    command = shlex.join(
-        ["crisislens", "analyze", str(posts), *(str(part) for pair in pairs for part in pair), *flags]
+    command = _command(
+        posts,
+        single={
+            "--images": images or posts.parent,
+            "--out": out,
+            "--title": title,
+            "--threads": threads,
+            "--encoding": encoding,
+            "--since": options[0],
+            "--compare-with": options[1],
+            "--basemap": options[2],
+            "--entities": extractors[0],
+            "--relations": extractors[1],
+        },
+        several={
+            "--model": model,
+            "--map": [f"{k}={v}" for k, v in columns.items()],
+            "--also": formats,
+            "--with": with_ or (),
+            "--without": without or (),
+        },
+        flags={"--blur-locations": blur_locations, "--summary": shown.summary},
     )
 
-    def outputs(outcome: RunOutcome) -> "list[Sink[Assessment]]":
+    def outputs(outcome: "RunOutcome") -> "list[Sink[Assessment]]":
         return output_sinks(
             outcome,
             analyst,
@@ -194,6 +216,7 @@ def run(
             formats=formats,
             command=command,
             data=described,
+            options=shown,
         )
 
     total = total_rows(source)
@@ -201,19 +224,83 @@ def run(
         with progress("analyzing", total) as advance:
             outcome = run_analysis(source, analyst, out, progress=advance, total=total, outputs=outputs)
         clear_work(out)
+    _tell(outcome, out, source, model, summary=shown.summary)
+    reasons = f"{out / 'failed.jsonl'} says why of each"
+    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _command(
+    posts: Path,
+    *,
+    single: Mapping[str, object],
+    several: Mapping[str, Iterable[str]],
+    flags: Mapping[str, bool],
+) -> str:
+    """The command line that makes this run again, as the report's footer shows it.
+
+    Arguments:
+        posts: The file of posts.
+        single: Options of one value; those without one are left out.
+        several: Options that may be given again.
+        flags: Options without a value.
+    """
+    words = ["crisislens", "analyze", str(posts)]
+    for option, value in single.items():
+        if value is not None:
+            words += [option, str(value)]
+    for option, values in several.items():
+        for value in values:
+            words += [option, value]
+    words += [flag for flag, on in flags.items() if on]
+    return shlex.join(words)
+
+
+def _tell(outcome: "RunOutcome", out: Path, source: "PostSource", model: list[str], *, summary: bool) -> None:
+    """Says what was read, what failed, and where everything lies."""
+    from crisislens.pipeline.annotators import failures
+
+    assessments = out / "assessments.jsonl"
     resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
     say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
     say_notes(source)
-    say(f"assessments  {out / 'assessments.jsonl'}")
+    say(f"assessments  {assessments}")
     if outcome.failed:
         say(f"failed       {out / 'failed.jsonl'}")
-    for name, (posts_without, reason) in failures(out / "assessments.jsonl").items():
+    for name, (posts_without, reason) in failures(assessments).items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
-    _say_unread(out / "assessments.jsonl", model)
+    _say_unread(assessments, model)
+    if note := default_note(model[0], sys.platform):
+        say(f"note         {note}")
     say(f"report       {out / 'report.html'}")
+    if summary:
+        say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")
     say_lost(dict(outcome.lost))
-    reasons = f"{out / 'failed.jsonl'} says why of each"
-    refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _options(
+    since: str | None, compare_with: Path | None, base_map: Path | None, summary: bool
+) -> "ReportOptions":
+    """What the report shows besides the posts, checked before anything is analyzed."""
+    from datetime import datetime
+
+    from crisislens.report.basemap import read_base_map
+    from crisislens.report.situation import ReportOptions
+
+    when = None
+    if since is not None:
+        try:
+            when = datetime.fromisoformat(since)
+        except ValueError as error:
+            raise InputError(
+                f"--since {since} is no time; expected one such as 2026-05-01 or 2026-05-01T18:00+02:00"
+            ) from error
+    if compare_with is not None and not (compare_with / "assessments.jsonl").is_file():
+        raise InputError(
+            f"--compare-with {compare_with} holds no assessments.jsonl; give the folder of an earlier run"
+        )
+    if base_map is not None:
+        read_base_map(base_map)
+    return ReportOptions(when, compare_with, base_map, summary)
 
 
 def _say_unread(assessments: Path, model: list[str]) -> None:

@@ -37,12 +37,13 @@ def annotate(
     annotator: Annotated[str, typer.Option(help="Who annotates; written beside each annotation.")] = "",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. Default: a free one.")] = 0,
     host: Annotated[
-        str, typer.Option(help="Address to serve at. Default: this computer only; the page is not encrypted.")
+        str,
+        typer.Option(help="Address to serve at. Default: this computer only; the page is not encrypted."),
     ] = "127.0.0.1",
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
 ) -> None:
-    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and train reads
-    the file.
+    """Mark the evidence (words and parts of photos) on a local page; every change is saved, and
+    train reads the file.
     """
     from crisislens.annotate.store import AnnotationStore, sole_annotator
     from crisislens.data.tabular import read_posts
@@ -51,6 +52,7 @@ def annotate(
 
     rows = [row for row in read_posts(posts) if isinstance(row, Post)]
     labels = label if label is not None else list(MARKED.classes)
+    # two pages that write one file would lose each other's marks
     with sole_annotator(out):
         store = AnnotationStore(out, rows, labels=labels, annotator=annotator)
         ended_by = _serve(store, images or posts.resolve().parent, host=host, port=port, open_page=open_)

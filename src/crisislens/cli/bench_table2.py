@@ -15,10 +15,12 @@ NAME = "table2"
 
 def table2(
     setting: Annotated[
-        list[str] | None, typer.Option("--setting", help="A1, A2, B2, A3 or A3-photos; may be given again.")
+        list[str] | None,
+        typer.Option("--setting", help="A1, A2, B2, A3 or A3-photos; may be given again."),
     ] = None,
     row: Annotated[
-        list[str] | None, typer.Option("--row", help="A row, or several with * in it; may be given again.")
+        list[str] | None,
+        typer.Option("--row", help="A row, or several with * in it; may be given again."),
     ] = None,
     seed: Annotated[
         list[int] | None,
@@ -29,7 +31,8 @@ def table2(
         typer.Option("--set", help="KEY=VALUE for all rows, as in data.root=DIR; may be given again."),
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder with crisismmd in it. Default: CRISISLENS_DATA, or ./data.")
+        Path | None,
+        typer.Option(help="Folder with crisismmd in it. Default: CRISISLENS_DATA, or ./data."),
     ] = None,
     knowledge: Annotated[
         Path | None,
@@ -41,15 +44,17 @@ def table2(
     out: Annotated[Path, typer.Option(help="Results go to OUT/NAME/results.jsonl.")] = OUT,
     cache: Annotated[Path, typer.Option(help="Root of the feature caches.")] = Path(".cache") / "features",
     configs: Annotated[
-        Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")
+        Path | None,
+        typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
 ) -> None:
-    """Run every row, setting and seed that is not done yet; rows that cannot run here are named with the
-    reason.
+    """Run every row, setting and seed that is not done yet; rows that cannot run here are named
+    with the reason.
     """
     import os
 
+    # run files name their data by these variables, and processes of --jobs inherit them
     if data is not None:
         os.environ["CRISISLENS_DATA"] = str(data)
     if knowledge is not None:
@@ -71,8 +76,8 @@ def table2(
     done = run_grid(grid, out / NAME, cache=cache, jobs=jobs, say=say)
     rows = len({cell.name for cell in grid.cells})
     say(
-        f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} cells cannot "
-        f"run here"
+        f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} "
+        "cells cannot run here"
     )
     say(f"results  {out / NAME / 'results.jsonl'}; show them with: crisislens bench show {NAME} --out {out}")
 
@@ -80,7 +85,8 @@ def table2(
 def show_table2(
     out: Annotated[Path, typer.Option(help="The folder that `bench run` wrote into.")] = OUT,
     configs: Annotated[
-        Path | None, typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout.")
+        Path | None,
+        typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout."),
     ] = None,
     write: Annotated[
         list[str] | None,
@@ -91,8 +97,8 @@ def show_table2(
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstraps.")] = 4000,
 ) -> None:
-    """Show published, ours and the difference, with intervals and paired tests; the same as files with
-    --write.
+    """Show published, ours and the difference, with intervals and paired tests; the same as files
+    with --write.
     """
     from crisislens.bench.grid import find_configs, load_rows
     from crisislens.bench.results import read_bench_results

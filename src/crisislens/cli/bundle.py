@@ -20,7 +20,8 @@ def add_to(app: typer.Typer) -> None:
 
 def bundle(
     runs: Annotated[
-        list[Path], typer.Argument(help="Folders of trained runs (OUT/NAME or OUT/NAME/seed-N), one a task.")
+        list[Path],
+        typer.Argument(help="Folders of trained runs (OUT/NAME or OUT/NAME/seed-N), one a task."),
     ],
     out: Annotated[Path, typer.Option(help="The folder of the bundle; must not hold anything yet.")],
     name: Annotated[str, typer.Option(help="Its name. Default: that of the folder.")] = "",
@@ -28,8 +29,8 @@ def bundle(
         str, typer.Option(help="Send it to this repository (owner/name) of a model hub, too.")
     ] = "",
 ) -> None:
-    """Join trained runs into one bundle: encoder, one model a task, calibration by kind of evidence, and
-    card; checked by loading it and judging a post.
+    """Join trained runs into one bundle: encoder, one model a task, calibration by kind of
+    evidence, and card; checked by loading it and judging a post.
     """
     from crisislens.core.threads import limit_threads
 

@@ -1,19 +1,29 @@
-"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing table or the
-offline labels.
+"""`crisislens caption`: photos into sentences, by a server, a model on this machine, an existing
+table or the offline labels.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.cli.options import EncodingOption, ImagesOption, MapOption, PostsArgument
+from crisislens.cli.reading import open_posts, photo_folder, say_notes
 from crisislens.core.files import sole_writer
+
+if TYPE_CHECKING:
+    from crisislens.captioning.records import CaptionRun, Status
 
 __all__ = ["add_to", "options_of"]
 
 DEFAULT_STORE = Path(".cache") / "captions.sqlite"
+_WORDS: "dict[Status, str]" = {
+    "no photo": "without a photo",
+    "unreadable photo": "with an unreadable photo",
+    "failed": "failed",
+    "budget": "beyond the budget",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,18 +32,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def caption(
-    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
+    posts: PostsArgument,
     backend: Annotated[
-        str, typer.Option(help="server, transformers, table or weak (offline labels, marked as weak).")
+        str,
+        typer.Option(help="server, transformers, table or weak (offline labels, marked as weak)."),
     ],
     out: Annotated[Path, typer.Option(help="Where the captions go, one JSON object a post.")] = Path(
         "captions.jsonl"
     ),
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
-    ] = None,
-    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
-    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
+    images: ImagesOption = None,
+    column: MapOption = None,
+    encoding: EncodingOption = None,
     prompt: Annotated[
         str,
         typer.Option(
@@ -51,15 +60,16 @@ def caption(
         int | None, typer.Option(min=0, help="Requests, retries included. Default: no limit.")
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit.")
+        int | None,
+        typer.Option(min=0, help="Tokens as the backend counts them. Default: no limit."),
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a transient failure is tried again.")] = 5,
 ) -> None:
-    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no photo is
-    captioned twice.
+    """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no
+    photo is captioned twice.
     """
     from crisislens.core.errors import InputError
 
@@ -76,14 +86,11 @@ def caption(
     from crisislens.core.store import Store
     from crisislens.runs.sinks import JsonLines
 
+    # names first: a misspelled one is told before a table of a hundred thousand posts is read
     CAPTIONERS[backend]
     words = find_prompt(prompt)
     rows = open_posts(posts, column, encoding=encoding)
-    root = images or posts.resolve().parent
-    if not root.is_dir():
-        raise InputError(
-            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
-        )
+    root = photo_folder(images, posts)
     captioner = load_captioner(CaptionerSpec(name=backend, options=options_of(option or [])))
     limits = Limits(
         max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries
@@ -119,24 +126,23 @@ def caption(
     say_notes(rows, of_several="the first of each is captioned")
     if captioner.weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
-    say(
-        f"{run.count('captioned')} of {run.posts} posts captioned; {run.questions} different questions, "
-        f"{run.known} answered before, "
-        f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
-    )
-    reasons = {
-        "no photo": "without a photo",
-        "unreadable photo": "with an unreadable photo",
-        "failed": "failed",
-        "budget": "beyond the budget",
-    }
-    for status, words_for in reasons.items():
-        if count := run.count(status):  # type: ignore[arg-type]
-            say(f"{count} {words_for}")
+    _say(run)
     say(f"captions  {out}")
     hopeless = run.failed + run.count("failed") + run.count("unreadable photo")
     others = run.posts + run.failed - hopeless
     refuse_empty(others, hopeless, what="captioned", where=f"{out} says why of each that could be read")
+
+
+def _say(run: "CaptionRun") -> None:
+    """How many posts were captioned, what it cost, and what came of the others."""
+    say(
+        f"{run.count('captioned')} of {run.posts} posts captioned; {run.questions} different "
+        f"questions, {run.known} answered before, "
+        f"{run.requests} requests, {run.tokens} tokens, {run.seconds:.1f} s"
+    )
+    for status, words in _WORDS.items():
+        if count := run.count(status):
+            say(f"{count} {words}")
 
 
 def options_of(pairs: list[str]) -> dict[str, Any]:

@@ -24,15 +24,16 @@ def compare(
         typer.Option(help="For assessments: a table with ids and labels (CSV, TSV, JSONL, Parquet)."),
     ] = None,
     column: Annotated[
-        str | None, typer.Option("--label", help="Its label column. Default: found by its usual names.")
+        str | None,
+        typer.Option("--label", help="Its label column. Default: found by its usual names."),
     ] = None,
     task: Annotated[str, typer.Option(help="For assessments with several tasks: which one.")] = "",
     split: Annotated[str, typer.Option(help="For runs: dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstrap.")] = 10_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests, intervals,
-    per class and event, and the smallest difference that could have been shown.
+    """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests,
+    intervals, per class and event, and the smallest difference that could have been shown.
     """
     from crisislens.api import compare as compare_two
 
@@ -46,6 +47,12 @@ def compare(
     if labels is not None and not all(analyses):
         raise InputError("--labels is for two assessments.jsonl; runs hold the labels of their posts")
     found = compare_two(
-        first, second, labels=labels, column=column or "", task=task, split=split, resamples=resamples
+        first,
+        second,
+        labels=labels,
+        column=column or "",
+        task=task,
+        split=split,
+        resamples=resamples,
     )
     say(found.model_dump_json(indent=1) if as_json else found.markdown())

@@ -42,8 +42,8 @@ def say_progress(text: str) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]], *, words: bool = False) -> None:
-    """Prints a table that a terminal shows well and that stays whole in a pipe; `words` where its cells are
-    text, not numbers.
+    """Prints a table that a terminal shows well and that stays whole in a pipe; `words` where its
+    cells are text, not numbers.
     """
     from rich.console import Console
     from rich.table import Table
@@ -63,7 +63,8 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int, in
 
     Arguments:
         label: What is done.
-        total: All there is to do, for a bar that is there before the first step; None where it is unknown.
+        total: All there is to do, for a bar that is there before the first step; None where it is
+            unknown.
     """
     from rich.console import Console
     from rich.progress import (
@@ -98,7 +99,9 @@ def progress(label: str, total: int | None = None) -> Iterator[Callable[[int, in
 
 
 def total_rows(source: Iterable[object]) -> int | None:
-    """How many rows a source has; counted, which takes a moment, only where somebody watches the bar."""
+    """How many rows a source has; counted, which takes a moment, only where somebody watches the
+    bar.
+    """
     if isinstance(source, Sized):
         return len(source)
     return sum(1 for _ in source) if sys.stderr.isatty() else None
@@ -111,7 +114,8 @@ def say_lost(lost: dict[str, int]) -> None:
 
 
 def refuse_empty(done: int, failed: int, *, what: str, where: str) -> None:
-    """Ends a command with an error when every row failed: nobody is to take its output for a result.
+    """Ends a command with an error when every row failed: nobody is to take its output for a
+    result.
 
     Arguments:
         done: Rows that came to something.
@@ -160,8 +164,8 @@ def stoppable(kept: str) -> Iterator[None]:
 
 
 def end_stopped(code: int) -> None:
-    """Ends the process now. Threads that are in the middle of a chunk are not waited for: as after a kill,
-    what is finished is whole.
+    """Ends the process now. Threads that are in the middle of a chunk are not waited for: as after
+    a kill, what is finished is whole.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -1,6 +1,7 @@
 """`crisislens data`: get data, and look at it before anything is trained on it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -8,13 +9,28 @@ import typer
 
 from crisislens.cli import data_fetch
 from crisislens.cli.console import progress, say, table
+from crisislens.cli.options import JsonOption
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Get data, and check it before training on it.", no_args_is_help=True)
 
-DATASETS = ("crisismmd", "twitter2015", "twitter2017", "mnre-v1", "mnre-v2", "jmere", "conll", "table")
-SETTINGS = {"settingA": ("A1", "A2", "A3"), "agreed": ("A1", "B2"), "full": ("A1", "A2", "A3", "B2")}
+DATASETS = (
+    "crisismmd",
+    "twitter2015",
+    "twitter2017",
+    "mnre-v1",
+    "mnre-v2",
+    "jmere",
+    "conll",
+    "table",
+)
+_SPLITS = ("train", "dev", "test")
+SETTINGS = {
+    "settingA": ("A1", "A2", "A3"),
+    "agreed": ("A1", "B2"),
+    "full": ("A1", "A2", "A3", "B2"),
+}
 
 
 data_fetch.add_to(app)
@@ -46,12 +62,13 @@ def check(
         bool, typer.Option(help="Decode the photos too and compare them across splits.")
     ] = False,
     images: Annotated[
-        Path | None, typer.Option(help="Folder of the photos of a data set of entities or relations.")
+        Path | None,
+        typer.Option(help="Folder of the photos of a data set of entities or relations."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Count rows against the published tables, name missing photos, and report what splits share and other
-    traps.
+    """Count rows against the published tables, name missing photos, and report what splits share
+    and other traps.
     """
     from crisislens.core.errors import DataError, InputError
 
@@ -67,6 +84,7 @@ def check(
         raise InputError(f"--variant {variant} is not known; expected one of {', '.join(SETTINGS)}")
     results: dict[str, object] = {}
     broken: list[str] = []
+    # each by itself: of a data set that is half there the whole settings can be used
     for name in [setting] if setting else SETTINGS[variant]:
         try:
             source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]
@@ -101,15 +119,15 @@ def _verdict(found: object) -> str:
             if found.expected
             else "every photo there; no counts are published for it"
         )
-    lacking = [
-        f"{n - found.rows[s]:+d} rows in {s}".replace("+", "lacks ").replace("-", "too many: ")
-        for s, n in found.expected.items()
-        if n != found.rows[s]
-    ]
-    photos = sum(found.photos_missing.values())
-    return "not complete: " + ", ".join(
-        [*lacking, *([f"{photos} rows without their photo"] if photos else [])]
-    )
+    wrong = []
+    for split, expected in found.expected.items():
+        missing = expected - found.rows[split]
+        if missing:
+            how = "lacks" if missing > 0 else "too many:"
+            wrong.append(f"{how} {abs(missing)} rows in {split}")
+    if photos := sum(found.photos_missing.values()):
+        wrong.append(f"{photos} rows without their photo")
+    return "not complete: " + ", ".join(wrong)
 
 
 def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bool) -> None:
@@ -123,8 +141,8 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     if dataset == "conll" or dataset == "table":
         if images is not None:
             raise InputError(
-                "--images is of no use here: the photos of your own posts are named in the run file "
-                "(data.image_root)"
+                "--images is of no use here: the photos of your own posts are named in the run "
+                "file (data.image_root)"
             )
         found = check_own(root, "conll" if dataset == "conll" else "table").as_dict()
     elif dataset == "jmere":
@@ -136,19 +154,7 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
     if as_json:
         say(json.dumps(found, indent=1))
         return
-    splits = ("train", "dev", "test")
-    rows = []
-    for name, counts in found.items():
-        if isinstance(counts, dict) and set(counts) == set(splits):
-            cells = [
-                ", ".join(f"{k} {v}" for k, v in c.items()) if isinstance(c := counts[s], dict) else str(c)
-                for s in splits
-            ]
-            rows.append([name.replace("_", " "), *cells])
-    table(f"{dataset}: counts and traps", ["", *splits], rows)
-    for name, counts in found.items():
-        if isinstance(counts, dict) and counts and set(counts) != set(splits):
-            say(f"{name.replace('_', ' ')}: " + ", ".join(f"{k} {v}" for k, v in counts.items()))
+    _show_extraction(dataset, found)
     if "complete" in found:
         photos = (
             "photos were not looked for, --images names their folder"
@@ -161,6 +167,29 @@ def _check_extraction(root: Path, dataset: str, images: Path | None, as_json: bo
             else "not complete: counts differ from the published ones, splits share photos, or posts or "
             "photos are missing or unreadable"
         )
+
+
+def _show_extraction(dataset: str, found: Mapping[str, object]) -> None:
+    """What is counted for each split as a table, all other counts as a line each."""
+    rows, others = [], []
+    for name, counts in found.items():
+        title = name.replace("_", " ")
+        if not isinstance(counts, dict) or not counts:
+            continue
+        if set(counts) == set(_SPLITS):
+            rows.append([title, *(_cell(counts[split]) for split in _SPLITS)])
+        else:
+            others.append(f"{title}: {_cell(counts)}")
+    table(f"{dataset}: counts and traps", ["", *_SPLITS], rows)
+    for line in others:
+        say(line)
+
+
+def _cell(count: object) -> str:
+    """A count, or several by what is counted."""
+    if isinstance(count, dict):
+        return ", ".join(f"{name} {number}" for name, number in count.items())
+    return str(count)
 
 
 def _show_counts(name: str, found: object) -> None:
@@ -194,8 +223,7 @@ def _show_leaks(name: str, leaks: object) -> None:
 
     assert isinstance(leaks, SplitReport)
     columns = ["splits", *(kind.replace("_", " ") for kind in KINDS)]
-    table(
-        f"{name}: shared between splits",
-        columns,
-        [[pair, *(str(kinds[k]) for k in KINDS)] for pair, kinds in leaks.shared.items()],
-    )
+    rows = []
+    for pair, kinds in leaks.shared.items():
+        rows.append([pair, *(str(kinds[kind]) for kind in KINDS)])
+    table(f"{name}: shared between splits", columns, rows)

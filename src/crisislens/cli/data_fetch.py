@@ -1,4 +1,6 @@
-"""`crisislens data fetch`: a data set from its official address, checked and laid out for its reader."""
+"""`crisislens data fetch`: a data set from its official address, checked and laid out for its
+reader.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -49,10 +51,11 @@ def fetch(
         ),
     ] = None,
 ) -> None:
-    """Download a data set, or the rest of it after a kill; verify its size and digest and unpack it safely.
+    """Download a data set, or the rest of it after a kill; verify its size and digest and unpack it
+    safely.
 
-    Sizes are held against what the server announces. Links, paths that lead outside and archives that grow
-    beyond limits are refused.
+    Sizes are held against what the server announces. Links, paths that lead outside and archives
+    that grow beyond limits are refused.
     """
     from crisislens.core.errors import InputError
     from crisislens.data.crisismmd import SPLITS, CrisisMMD
@@ -60,8 +63,8 @@ def fetch(
 
     if dataset != "crisismmd":
         raise InputError(
-            f"{dataset!r} cannot be fetched; expected crisismmd. The other data sets are to be had from "
-            f"their authors"
+            f"{dataset!r} cannot be fetched; expected crisismmd. The other data sets are to be had "
+            "from their authors"
         )
     with progress("CrisisMMD v2.0 (bytes or files)") as advance:
         found = fetch_crisismmd(
@@ -81,8 +84,9 @@ def fetch(
         say(f"SHA-256 of {name}: {digest}")
     if found.unverified:
         say_progress(
-            f"note: {', '.join(found.unverified)} could be compared with no digest, since none is published; "
-            "it was recorded, and later uses are compared with it. Compare it with a colleague's"
+            f"note: {', '.join(found.unverified)} could be compared with no digest, since none is "
+            "published; it was recorded, and later uses are compared with it. Compare it with a "
+            "colleague's"
         )
     for variant, settings in (("full", ("A1", "A2", "A3", "B2")), ("agreed", ("A1", "B2"))):
         for setting in settings:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import say
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 __all__ = ["add_to"]
 
@@ -25,7 +26,8 @@ def demo(
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
     from crisislens.cli.analyze import run
     from crisislens.cli.console import stoppable, table
-    from crisislens.demo import write_synthetic_crisis
+    from crisislens.demo import score_demo, write_synthetic_crisis
+    from crisislens.demo.town import write_town
     from crisislens.pipeline.batch import read_assessments
 
     posts = write_synthetic_crisis(out / "posts")
@@ -35,20 +37,26 @@ def demo(
             posts,
             images=None,
             out=out / "results",
-            model=["crisis-compact"],
+            model=[DEFAULT_BUNDLE],
             columns={},
             formats=["csv", "geojson"],
             title=title,
             threads=None,
             with_=["entities"],
+            # the town is made up, so no outline of the world shows it
+            options=(None, None, write_town(out / "posts" / "town.geojson"), True),
         )
-    urgent = sorted(read_assessments(out / "results"), key=lambda a: -a.urgency)[:show]
+    assessed = list(read_assessments(out / "results"))
+    urgent = sorted(assessed, key=lambda a: -a.urgency)[:show]
     if urgent:
         rows = [
             [f"{a.urgency:.2f}", _short(a.post.text), *(_answer(a.tasks[name]) for name in a.tasks)]
             for a in urgent
         ]
         table("the most urgent posts", ["urgency", "text", *urgent[0].tasks], rows, words=True)
+    say("Held against what the author of the posts marked (made-up posts: no estimate of real ones):")
+    for sentence in score_demo(assessed).sentences():
+        say(f"  {sentence}")
     say("Open the report in any browser; it needs no server and no network.")
 
 
@@ -60,4 +68,6 @@ def _answer(task: object) -> str:
     from crisislens.domain.assessment import TaskAssessment
 
     assert isinstance(task, TaskAssessment)
-    return f"{'not sure: ' if task.abstained else ''}{task.said} {task.confidence:.2f}"
+    # of several labels the strongest one's: how sure the whole set is means little in a table
+    strongest = task.probabilities[task.label]
+    return f"{'not sure: ' if task.abstained else ''}{task.said} {strongest:.2f}"

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, table
+from crisislens.cli.options import ContextsOption, JsonOption
 
 if TYPE_CHECKING:
     from crisislens.evaluation.extraction import ExtractionReport, ExtractionScore
+    from crisislens.training.extraction.score import Scored
 
 __all__ = ["add_to"]
 
@@ -33,16 +35,11 @@ def evaluate_extractor(
             "CoNLL words."
         ),
     ],
-    contexts: Annotated[
-        Path | None,
-        typer.Option(
-            help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    contexts: ContextsOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells, by
-    type.
+    """Score an extractor on posts that somebody marked: precision, recall and F1 of what it tells,
+    by type.
     """
     from crisislens.core.threads import limit_threads
 
@@ -58,26 +55,28 @@ def evaluate_extractor(
     scored = score_extractor(loaded, posts, contexts=read_contexts([contexts]) if contexts else None)
     if as_json:
         reports = {name: report.model_dump(mode="json") for name, report in scored.reports.items()}
-        typer.echo(
-            json.dumps(
-                {"reports": reports, "unknown": scored.unknown, "out_of_reach": scored.out_of_reach}, indent=2
-            )
-        )
+        found = {"reports": reports, "unknown": scored.unknown, "out_of_reach": scored.out_of_reach}
+        say(json.dumps(found, indent=2))
         return
+    _show(loaded.meta.name, scored)
+
+
+def _show(extractor: str, scored: "Scored") -> None:
+    """A table a kind of item, then what the scores are too low by."""
+    head = ["", "marked", "found", "precision", "recall", "F1"]
     for name, report in scored.reports.items():
-        rows = [_row("all", report.micro), *(_row(kind, score) for kind, score in report.types.items())]
-        table(
-            f"{loaded.meta.name}: {name} of {report.posts} posts",
-            ["", "marked", "found", "precision", "recall", "F1"],
-            rows,
-        )
+        rows = [
+            _row("all", report.micro),
+            *(_row(kind, score) for kind, score in report.types.items()),
+        ]
+        table(f"{extractor}: {name} of {report.posts} posts", head, rows)
         say(_interval(report))
     if scored.unknown:
         say(f"it does not know {', '.join(scored.unknown)}: these count as missed")
     if scored.out_of_reach:
         say(
-            f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as said to have "
-            f"no relation"
+            f"{scored.out_of_reach} pairs stand behind what it reads of a post: these count as "
+            "said to have no relation"
         )
 
 

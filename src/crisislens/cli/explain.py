@@ -9,6 +9,7 @@ from crisislens.cli.console import progress, say
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
 from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.domain.tasks import ASKED
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 __all__ = ["add_to"]
 
@@ -27,8 +28,11 @@ def explain(
     ] = "rationales",
     task: Annotated[str, typer.Option(help="Whose answer attribution explains.")] = ASKED[0].question,
     model: Annotated[
-        str, typer.Option(help="Name of a model that ships, or the folder of a saved one.")
-    ] = "crisis-compact",
+        str | None,
+        typer.Option(
+            help="Name of a model that ships, or the folder of a saved one. Default: as of analyze."
+        ),
+    ] = None,
     rationales: Annotated[
         str, typer.Option(help="Name of a rationale model that ships, or the folder of a trained one.")
     ] = "crisis-rationales",
@@ -58,7 +62,11 @@ def explain(
     source = open_posts(posts, column, encoding=encoding)
     rows = [row for row in source if isinstance(row, Post)]
     why = explainer(
-        method, task=task, model=model, rationales=rationales, image_root=images or posts.resolve().parent
+        method,
+        task=task,
+        model=model or DEFAULT_BUNDLE,
+        rationales=rationales,
+        image_root=images or posts.resolve().parent,
     )
     lines, failed = [], 0
     with progress("explaining") as advance:

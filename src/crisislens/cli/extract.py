@@ -7,7 +7,14 @@ import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, stoppable, table, total_rows
 from crisislens.cli.extractors import chosen_finder
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.cli.options import (
+    ContextsOption,
+    EncodingOption,
+    MapOption,
+    PostsArgument,
+    ThreadsOption,
+)
+from crisislens.cli.reading import open_posts, say_notes
 from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,15 +29,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def extract(
-    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
+    posts: PostsArgument,
     out: Annotated[
-        Path, typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed.")
+        Path,
+        typer.Option(help="The file that is written, one JSON object a post; a killed run is resumed."),
     ] = Path("entities.jsonl"),
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--map", help=MAP_HELP),
-    ] = None,
-    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
+    column: MapOption = None,
+    encoding: EncodingOption = None,
     entities: Annotated[
         str, typer.Option(help="Name of an extractor of entities that ships, or the folder of one.")
     ] = "entities-compact",
@@ -41,12 +46,7 @@ def extract(
             "--entities finds itself."
         ),
     ] = None,
-    contexts: Annotated[
-        Path | None,
-        typer.Option(
-            help="What `crisislens caption` wrote of the posts' photos, for extractors trained with contexts."
-        ),
-    ] = None,
+    contexts: ContextsOption = None,
     all_relations: Annotated[
         bool,
         typer.Option(
@@ -62,9 +62,7 @@ def extract(
             help="Read posts in every language, not only in those that the extractors learned.",
         ),
     ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
-    ] = None,
+    threads: ThreadsOption = None,
 ) -> None:
     """Find people, places, organizations and other names in posts, and how they relate."""
     from crisislens.core.threads import limit_threads
@@ -76,30 +74,36 @@ def extract(
     from crisislens.pipeline.extraction import extract_posts
 
     set_threads(threads)
-    if out.resolve() == posts.resolve():
-        raise InputError(
-            f"--out {out} is the file of posts; name another, or what people corrected in it would be lost"
-        )
-    if contexts is not None and out.resolve() == contexts.resolve():
-        raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
+    _keep_apart(out, posts, contexts)
+    # after the paths are checked: opening may unpack a large file
     source = open_posts(posts, column, encoding=encoding)
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     total = total_rows(source)
-    with stoppable(f"what was finished is kept beside {out}"), progress("extracting", total) as advance:
+    with (
+        stoppable(f"what was finished is kept beside {out}"),
+        progress("extracting", total) as advance,
+    ):
         done = extract_posts(source, finder, out, contexts=beside, progress=advance, total=total)
     _say(done, finder.seeks_relations)
     say_notes(source)
     if beside is not None:
         say(f"contexts beside {done.with_context} posts")
     if done.frequent:
-        table(
-            "named most often",
-            ["name", "kind", "posts"],
-            [[text, kind, str(count)] for (kind, text), count in done.frequent],
-        )
+        rows = [[text, kind, str(count)] for (kind, text), count in done.frequent]
+        table("named most often", ["name", "kind", "posts"], rows)
     say(f"entities  {out}")
     refuse_empty(done.posts + done.left_alone, done.failed, what="read", where=f"{out} says why of each")
+
+
+def _keep_apart(out: Path, posts: Path, contexts: Path | None) -> None:
+    """Refuses to write over what is read: people correct the file of posts by hand, to train on it."""
+    if out.resolve() == posts.resolve():
+        raise InputError(
+            f"--out {out} is the file of posts; name another, or what people corrected in it would be lost"
+        )
+    if contexts is not None and out.resolve() == contexts.resolve():
+        raise InputError(f"--out {out} is the file of contexts; name another, or they would be lost")
 
 
 def _say(done: "ExtractionOutcome", relations: bool) -> None:
@@ -109,11 +113,11 @@ def _say(done: "ExtractionOutcome", relations: bool) -> None:
         f"{done.left_alone} left alone (without words, or in another language), " if done.left_alone else ""
     )
     say(
-        f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} entities, "
-        f"{done.relations} relations"
+        f"{done.posts} posts read, {alone}{done.failed} rows failed{resumed}: {done.entities} "
+        f"entities, {done.relations} relations"
     )
     if relations and done.relations_unread:
         say(
-            f"relations were not looked for in {done.relations_unread} of them: their extractor does not "
-            f"know the language (--any-language)"
+            f"relations were not looked for in {done.relations_unread} of them: their extractor "
+            "does not know the language (--any-language)"
         )

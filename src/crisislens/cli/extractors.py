@@ -20,9 +20,10 @@ def chosen_finder(
     """What finds names and how they relate; says which relations will never be found.
 
     Arguments:
-        entities: Name or folder of an extractor of entities, or of both; None takes the one that ships.
-        relations: The same for relations; `none` leaves them out, None takes the one that ships, or those
-            that `entities` finds itself.
+        entities: Name or folder of an extractor of entities, or of both; None takes the one that
+            ships.
+        relations: The same for relations; `none` leaves them out, None takes the one that ships, or
+            those that `entities` finds itself.
         all_relations: Whether relations are told that their extractor does not tell by default.
         any_language: Whether texts in every language are read.
 
@@ -46,7 +47,7 @@ def chosen_finder(
     if idle := finder.idle_relations:
         some = f"{', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}"
         say(
-            f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other kinds than "
-            f"these entities are: {some}"
+            f"{len(idle)} of {len(finder.tells)} relations will never be found, they join other "
+            f"kinds than these entities are: {some}"
         )
     return finder

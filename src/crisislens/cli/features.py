@@ -1,12 +1,14 @@
 """`crisislens features`: encode posts once, to train on them often."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.cli.options import EncodingOption, ImagesOption, MapOption, PostsArgument
+from crisislens.cli.reading import open_posts, photo_folder, say_notes
 
 __all__ = ["add_to"]
 
@@ -17,65 +19,68 @@ def add_to(app: typer.Typer) -> None:
 
 
 def features(
-    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
+    posts: PostsArgument,
     out: Annotated[
-        Path, typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint.")
+        Path,
+        typer.Option(help="Root of the caches; each has a folder of its own, named by its fingerprint."),
     ],
-    images: Annotated[
-        Path | None, typer.Option(help="Folder of the photos. Default: the folder of POSTS.")
-    ] = None,
+    images: ImagesOption = None,
     encoder: Annotated[
-        str, typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint.")
+        str,
+        typer.Option(help="Name of an encoder, see `models list`; clip also takes --checkpoint."),
     ] = "compact",
     checkpoint: Annotated[
         str | None, typer.Option(help="For clip: hub name or local folder of the checkpoint.")
     ] = None,
-    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
-    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
+    column: MapOption = None,
+    encoding: EncodingOption = None,
 ) -> None:
-    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or text rule
-    starts another cache.
+    """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or
+    text rule starts another cache.
     """
     from crisislens.core.threads import limit_threads
 
     limit_threads()
-    from crisislens.core.errors import InputError
     from crisislens.data.images import ImageLimits
     from crisislens.data.text import CleaningRules
     from crisislens.domain.post import Post
     from crisislens.encoders.base import EncoderSpec, load_encoders
     from crisislens.features.encode import PostEncoder
-    from crisislens.features.extract import EncodeStep, extract
+    from crisislens.features.extract import extract
     from crisislens.nn.device import set_threads
 
     set_threads()
-    if images is not None and not images.is_dir():
-        raise InputError(
-            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
-        )
+    root = photo_folder(images, posts)
     source = open_posts(posts, column, encoding=encoding)
-    # before the posts are read: a file that changes meanwhile must not name the cache of what was read
+    # before the posts are read: a file that changes meanwhile must not name the cache of what was
+    # read
     of_source = source.fingerprint()
     rows = list(source)
+    # the cache has a row a post; a broken row has nothing to encode
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
-    maker = PostEncoder(
-        load_encoders(spec),
-        rules=CleaningRules(),
-        limits=ImageLimits(),
-        image_root=images or posts.resolve().parent,
-    )
-    with stoppable(f"what was finished is kept in {out}"), progress("encoding", len(good)) as advance:
+    maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=root)
+    with (
+        stoppable(f"what was finished is kept in {out}"),
+        progress("encoding", len(good)) as advance,
+    ):
         cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance)
     unread = len(rows) - len(good)
     if unread:
         say_error(
             f"{unread} rows could not be read and are not in the cache; `crisislens analyze` names them"
         )
-    broken = sum(any(note.startswith(EncodeStep.failure) for note in notes) for notes in cache.notes)
+    broken = sum(map(_failed, cache.notes))
     if broken:
         say_error(f"{broken} posts could not be encoded and have no features; the cache's notes say why")
     say_notes(source, of_several="the first of each is encoded")
     say(f"{len(cache)} posts in {out / cache.fingerprint}")
     reasons = "`crisislens analyze` names the rows that could not be read"
     refuse_empty(len(cache) - broken, unread + broken, what="encoded", where=reasons)
+
+
+def _failed(notes: Sequence[str]) -> bool:
+    """Whether the notes of a post in the cache say that it could not be encoded."""
+    from crisislens.features.extract import EncodeStep
+
+    return any(note.startswith(EncodeStep.failure) for note in notes)

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, open_posts, say_notes
+from crisislens.cli.options import EncodingOption, MapOption, PostsArgument
+from crisislens.cli.reading import open_posts, say_notes
 
 __all__ = ["add_to"]
 
@@ -17,7 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def knowledge(
-    posts: Annotated[Path, typer.Argument(help=POSTS_HELP)],
+    posts: PostsArgument,
     backend: Annotated[str, typer.Option(help="wikipedia, or table (offline).")],
     out: Annotated[Path, typer.Option(help="Where the summaries go, one JSON object a post.")] = Path(
         "knowledge.jsonl"
@@ -26,8 +27,8 @@ def knowledge(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE for the backend, as in table=pages.jsonl; may be given again."),
     ] = None,
-    column: Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)] = None,
-    encoding: Annotated[str | None, typer.Option(help=ENCODING_HELP)] = None,
+    column: MapOption = None,
+    encoding: EncodingOption = None,
 ) -> None:
     """Look up the names in posts; what was answered once is kept and not asked again."""
     import crisislens.knowledge  # noqa: F401 - registers the sources

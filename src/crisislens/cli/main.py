@@ -43,6 +43,7 @@ def _root(
 
 def _gather() -> None:
     from crisislens.cli import (
+        accounts,
         analyze,
         annotate,
         bench,
@@ -58,9 +59,13 @@ def _gather() -> None:
         knowledge,
         models,
         places,
+        serve,
+        store,
+        stream,
         study,
         train,
         train_extractor,
+        worker,
     )
 
     analyze.add_to(app)
@@ -81,6 +86,12 @@ def _gather() -> None:
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
     app.add_typer(study.app, name="study")
+    serve.add_to(app)
+    worker.add_to(app)
+    app.add_typer(stream.app, name="stream")
+    app.add_typer(store.app, name="store")
+    app.add_typer(accounts.users, name="user")
+    app.add_typer(accounts.keys, name="key")
 
 
 def _one_line_help(commands: typer.Typer) -> None:
@@ -100,8 +111,9 @@ _one_line_help(app)
 def main() -> None:
     """Runs the command line.
 
-    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4 model, 5 cache,
-    6 a missing optional package, 7 a run that came to nothing, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 a bug or an unforeseen fault, 2 input that cannot be used, 3 data, 4
+    model, 5 cache, 6 a missing optional package, 7 a run that came to nothing, 8 the service's
+    store, 130 interrupted, 143 terminated.
     """
     try:
         with stoppable("what was finished before is kept"):
@@ -117,7 +129,7 @@ def main() -> None:
             sys.stderr.close()
             sys.exit(0)
         say_error(
-            f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists and that "
-            f"you may read and write it"
+            f"{error.strerror or error}: {error.filename or 'a file'}; check that the path exists "
+            "and that you may read and write it"
         )
         sys.exit(2)

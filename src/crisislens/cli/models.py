@@ -48,7 +48,8 @@ def list_models() -> None:
 @app.command("show")
 def show_model(
     name: Annotated[
-        str, typer.Argument(help="Name of a model or extractor that ships, or the folder of a saved one.")
+        str,
+        typer.Argument(help="Name of a model or extractor that ships, or the folder of a saved one."),
     ],
 ) -> None:
     """Print a model's card: data, licenses, numbers with intervals, what it was never tested on."""

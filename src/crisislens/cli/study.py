@@ -15,12 +15,14 @@ app = typer.Typer(help="Compare the evidence of two methods, blind.", no_args_is
 @app.command("make")
 def make(
     first: Annotated[
-        Path, typer.Argument(help="assessments.jsonl of analyze --explain, or explanations.jsonl of explain.")
+        Path,
+        typer.Argument(help="assessments.jsonl of analyze --explain, or explanations.jsonl of explain."),
     ],
     second: Annotated[Path, typer.Argument(help="The same posts, explained by another method.")],
     out: Annotated[Path, typer.Option(help="Folder for study.html and key.json.")] = Path("study"),
     name: Annotated[
-        list[str] | None, typer.Option("--name", help="What a method is called in the score; give two.")
+        list[str] | None,
+        typer.Option("--name", help="What a method is called in the score; give two."),
     ] = None,
     items: Annotated[int, typer.Option(min=1, help="Posts on the page, at most.")] = 100,
     images: Annotated[
@@ -53,15 +55,17 @@ def score(
     folder: Annotated[Path, typer.Argument(help="The folder that study make wrote.")],
     answers: Annotated[list[Path], typer.Argument(help="The files that raters saved.")],
 ) -> None:
-    """Print the win rate of the first method with its interval, the sign test and the raters' agreement."""
+    """Print the win rate of the first method with its interval, the sign test and the raters'
+    agreement.
+    """
     from crisislens.annotate.study import score_study
 
     found = score_study(folder, answers)
     p = found.preference
     say(f"{found.first} against {found.second}: {found.items} posts, raters: {', '.join(found.raters)}")
     say(
-        f"win rate of {found.first}  {p.win_rate.percent()} %  ({p.wins} wins, {p.losses} losses, {p.ties} "
-        f"ties)"
+        f"win rate of {found.first}  {p.win_rate.percent()} %  ({p.wins} wins, {p.losses} losses, "
+        f"{p.ties} ties)"
     )
     say(f"sign test  p = {p.p_value:.3g}")
     say("kappa  needs two raters or more" if found.kappa is None else f"Fleiss' kappa  {found.kappa:.3f}")

@@ -1,6 +1,6 @@
 """`crisislens train` and `crisislens evaluate`: run files to models, models to numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +25,8 @@ def add_to(app: typer.Typer) -> None:
 
 def train(
     run: Annotated[
-        Path, typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales.")
+        Path,
+        typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales."),
     ],
     override: Annotated[
         list[str] | None,
@@ -45,7 +46,8 @@ def train(
         bool, typer.Option("--overwrite", help="Replace what an earlier run of this name left.")
     ] = False,
     push_to_hub: Annotated[
-        str, typer.Option(help="Send the model to this repository (owner/name) of a model hub, too.")
+        str,
+        typer.Option(help="Send the model to this repository (owner/name) of a model hub, too."),
     ] = "",
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
@@ -61,6 +63,7 @@ def train(
         _train_rationales(run, override, seeds, out)
         return
     config = RunConfig.load(run, override)
+    # all of them before the first trains: the second one's mistake would cost hours
     tasks = _read_tasks(config, seeds, out, resume, overwrite)
     made = [_train_task(one, posts, seeds, out, cache, resume, overwrite) for one, posts in tasks]
     models = " ".join(f"--model {folder}" for folder in made)
@@ -143,8 +146,8 @@ def _say_calibrated(folder: Path) -> None:
         say(f"calibrated for {' | '.join(kinds[kind] for kind in meta.calibration)}")
     if left_out:
         say(
-            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev posts of "
-            f"that kind, with different labels"
+            f"not sure of every post with {' | '.join(left_out)}: that takes {FEWEST_POSTS} dev "
+            "posts of that kind, with different labels"
         )
 
 
@@ -156,18 +159,24 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
             scores = fit_rationales(
-                config, seed=seed, out=out, progress=partial(_epochs, advance, config.training.epochs)
+                config,
+                seed=seed,
+                out=out,
+                progress=partial(_epochs, advance, config.training.epochs),
             )
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
-            for decode, s in found.items():
-                names = ("token_f1", "iou_f1", "auprc")
-                cells = [
-                    f"{100 * s[n]:.2f} [{100 * s[n + '_low']:.2f}, {100 * s[n + '_high']:.2f}]" for n in names
-                ]
+            for decode, one in found.items():
+                cells = [_with_interval(one, name) for name in ("token_f1", "iou_f1", "auprc")]
                 rows.append([f"seed {seed}, {test}, {decode}", *cells])
     if rows:
         table(f"{config.name}, against people", ["", "token F1", "IoU F1", "AUPRC"], rows)
     say(f"models in {out / config.name}")
+
+
+def _with_interval(scores: Mapping[str, float], name: str) -> str:
+    """A score in percent with its 95 % interval."""
+    value, low, high = (100 * scores[name + end] for end in ("", "_low", "_high"))
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _epochs(advance: Callable[[int, int | None], None], epochs: int, done: int) -> None:
@@ -181,10 +190,12 @@ def _show_seeds(runs: "list[RunResult]") -> None:
     ours = [mean_interval([getattr(r.test.report, name).value for r in runs]) for name in names]
     rows = [[f"ours, {len(runs)} seeds", *(value.percent() for value in ours), "measured"]]
     for p in runs[0].run.published:
-        given = (p.accuracy, p.macro_f1, p.weighted_f1)
-        rows.append([p.system, *("" if x is None else f"{x:.2f}" for x in given), p.source])
-        gaps = [None if x is None else 100 * mine.mean - x for x, mine in zip(given, ours, strict=True)]
-        rows.append(["difference", *("" if x is None else f"{x:+.2f}" for x in gaps), ""])
+        stated, gaps = [], []
+        for theirs, mine in zip((p.accuracy, p.macro_f1, p.weighted_f1), ours, strict=True):
+            # papers state some of the three, and an empty cell is not a zero
+            stated.append("" if theirs is None else f"{theirs:.2f}")
+            gaps.append("" if theirs is None else f"{100 * mine.mean - theirs:+.2f}")
+        rows += [[p.system, *stated, p.source], ["difference", *gaps, ""]]
     table(
         f"{runs[0].run.name}, setting {runs[0].test.setting}",
         ["system", "accuracy", "macro-F1", "weighted F1", "source"],
@@ -194,7 +205,8 @@ def _show_seeds(runs: "list[RunResult]") -> None:
 
 def evaluate(
     model: Annotated[
-        Path, typer.Argument(help="A trained model: OUT/NAME, OUT/NAME/seed-N or OUT/NAME/seed-N/artifact.")
+        Path,
+        typer.Argument(help="A trained model: OUT/NAME, OUT/NAME/seed-N or OUT/NAME/seed-N/artifact."),
     ],
     data: Annotated[
         Path | None,
@@ -206,8 +218,8 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
-    """Evaluate a trained model on labeled posts: scores with intervals, classes, events, calibration,
-    abstention.
+    """Evaluate a trained model on labeled posts: scores with intervals, classes, events,
+    calibration, abstention.
     """
     import json
 

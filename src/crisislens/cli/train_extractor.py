@@ -23,7 +23,8 @@ def add_to(app: typer.Typer) -> None:
 def train_extractor(
     run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/extraction.")],
     override: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again.")
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again."),
     ] = None,
     language: Annotated[
         list[str] | None,
@@ -33,11 +34,12 @@ def train_extractor(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on.")
+        Path,
+        typer.Option(help="Results and extractors go to OUT/NAME-seedN; a killed run goes on."),
     ] = Path("runs"),
 ) -> None:
-    """Train the seeds of a run file on posts with entities or relations, print test scores, and keep the
-    extractors.
+    """Train the seeds of a run file on posts with entities or relations, print test scores, and
+    keep the extractors.
     """
     from crisislens.core.threads import limit_threads
 
@@ -106,8 +108,8 @@ def _tell_traps(data: "ExtractionData") -> None:
     found = check_own(Path(data.root), "conll" if data.name == "conll" else "table")
     if widened := sum(found.widened.values()):
         say(
-            f"{widened} entities began or ended within a word and take all of it; if these are many, places "
-            f"were not counted in characters"
+            f"{widened} entities began or ended within a word and take all of it; if these are "
+            "many, places were not counted in characters"
         )
     if shared := {pair: n for pair, n in found.shared_texts.items() if n}:
         parts = ", ".join(

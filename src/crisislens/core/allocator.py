@@ -2,8 +2,8 @@
 large blocks at every step; or given back to the system, where a thread keeps what it will not need.
 
 glibc asks the kernel for every block above a threshold and gives it back at once; each time the
-kernel fills it with zeros again, which is a good part of the time where
-small networks train on cached features.
+kernel fills it with zeros again, which is a good part of the time where small networks train on
+cached features.
 """
 
 import ctypes

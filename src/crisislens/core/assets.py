@@ -56,6 +56,7 @@ def find(name_or_folder: str | Path, *, kind: str, marker: str, what: str) -> Pa
         ModelError: If it ships and a weight file of it is not the pinned one.
     """
     names = shipped(kind, marker)
+    # a name that ships wins over a folder of that name in the working folder
     if str(name_or_folder) in names:
         folder = names[str(name_or_folder)]
         verify(folder)
@@ -72,6 +73,7 @@ def find(name_or_folder: str | Path, *, kind: str, marker: str, what: str) -> Pa
 def pinned(path: Path) -> str | None:
     """The SHA-256 that a file which ships must have, 64 hex digits; None for any other file."""
     try:
+        # resolved on both sides: a checkout may be reached through a link
         inside = path.resolve().relative_to(asset().resolve())
     except ValueError:
         return None

@@ -66,6 +66,7 @@ class Config(BaseModel):
         values: dict[str, Any] = {}
         for file in (path, *on_top):
             values = merged(values, read_with_includes(file, within=within))
+        # before the overrides: a path on the command line is the user's, not the file's
         values = cls.adapt_files(values)
         for pair in overrides or []:
             values = merged(values, parse_setting(pair, cls))
@@ -137,6 +138,7 @@ class _Includes:
     def read(self, path: Path, depth: int) -> dict[str, Any]:
         """The values of a file over those that it includes."""
         self.files += 1
+        # depth ends a circle; the number ends files that include two others each, level by level
         if depth == 0 or self.files > _MOST_FILES:
             raise ConfigError(
                 f"{path} is included more than {_INCLUDE_DEPTH} files deep or with more than {_MOST_FILES} "
@@ -145,6 +147,7 @@ class _Includes:
         own = read_yaml(path)
         if not isinstance(own, dict):
             raise ConfigError(f"{path} must hold keys and values; examples stand in configs/")
+        # taken out, since no configuration has such a key
         names = own.pop("include", None) or []
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise ConfigError(
@@ -157,6 +160,7 @@ class _Includes:
 
     def _inside(self, path: Path, name: str) -> Path:
         file = path.parent / name
+        # links are followed first, so that none leads out
         if not file.resolve().is_relative_to(self.root):
             raise ConfigError(
                 f"{path} includes {name}, which lies outside of {self.root}; included files must lie in the "
@@ -167,6 +171,7 @@ class _Includes:
 
 def _include_root(path: Path) -> Path:
     folder = path.absolute().parent
+    # the nearest one, so that a project within another's `configs` reads its own
     named = [parent for parent in (folder, *folder.parents) if parent.name == _ROOT]
     return (named[0] if named else folder).resolve()
 

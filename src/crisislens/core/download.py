@@ -34,6 +34,7 @@ __all__ = ["check_download_address", "download"]
 ByteProgress = Callable[[int, int | None], None]
 
 _BLOCK_BYTES: Final = 1 << 20
+# left free on the disk: other programs fail in worse ways than we do
 _SPARE_BYTES: Final = 64 * 1024 * 1024
 _LONGEST_WAIT_S: Final = 60.0
 
@@ -217,8 +218,10 @@ def _copy(
             piece = piece[: total - done]
             write(piece)
             block, done = block + len(piece), done + len(piece)
+            # not waiting for the end of the stream, which some servers hold open
             if done == total:
                 break
+            # a deadline a block, not a whole: a slow line may take hours for gigabytes, and is fine
             if block >= _BLOCK_BYTES:
                 progress(done, total)
                 block, deadline = 0, time.monotonic() + timeout_s
@@ -241,6 +244,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
             unit, _, span = answer.headers.get("Content-Range", "").partition(" ")
             ends, _, total = span.partition("/")
             first, _, last = ends.partition("-")
+            # a part that does not reach the end is another one than was asked for
             if unit != "bytes" or int(last) != int(total) - 1 or not 0 <= int(first) <= int(last):
                 raise ValueError(span)
             return int(first), int(total)
@@ -257,6 +261,7 @@ def _announced(answer: Answer, url: str) -> tuple[int, int]:
 def _mark(answer: Answer) -> str:
     """What If-Range takes: a strong ETag, else the date of the last change."""
     tag = str(answer.headers.get("ETag", ""))
+    # weak tags (W/...) say equal meaning, not equal bytes, and If-Range refuses them
     return tag if tag.startswith('"') else str(answer.headers.get("Last-Modified", ""))
 
 

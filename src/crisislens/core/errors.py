@@ -21,6 +21,7 @@ __all__ = [
     "NotRegisteredError",
     "RunError",
     "StoppedError",
+    "StoreBusyError",
     "StoreError",
     "StoreFullError",
     "TerminatedError",
@@ -127,6 +128,10 @@ class ConflictError(InputError):
     """What was asked for goes against what is there, as where another reviewer holds the post."""
 
     http_status = 409
+
+
+class StoreBusyError(StoreError):
+    """Another process writes the store, and its database takes one."""
 
 
 class StoreFullError(StoreError):

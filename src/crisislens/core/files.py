@@ -34,6 +34,7 @@ def sole_writer(folder: Path, *, lock: str = LOCK, busy: str = "") -> Iterator[N
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # at once or not at all: a second run that waits looks to its user like one that hangs
         held = FileLock(folder / lock, timeout=0)
         held.acquire()
     except Timeout:
@@ -64,6 +65,7 @@ def atomic_write(path: Path, content: str | bytes) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+    # in the same folder: a rename is atomic within one file system only
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -37,6 +37,7 @@ def fingerprint_lines(lines: Iterable[str]) -> str:
     digest = hashlib.blake2b()
     for line in lines:
         data = line.encode("utf-8", "surrogatepass")
+        # the length before each line: otherwise ["ab"] and ["a", "b"] would be one
         digest.update(len(data).to_bytes(8, "little") + data)
     return digest.hexdigest()[:_DIGITS]
 

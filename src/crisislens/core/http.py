@@ -3,8 +3,8 @@
 What a server says is untrusted. A deadline holds for the whole body, so a server that sends one
 byte a second does not hold a worker for ever; bodies are cut off at a cap; JSON is parsed and
 nothing else. Redirects stay within http and https, never lead from https to http, and take no key
-and no body to another server. Proxies that the environment names are used,
-as every tool on the computer does.
+and no body to another server. Proxies that the environment names are used, as every tool on the
+computer does.
 
 The client is httpx2 (https://www.python-httpx.org describes its interface): one connection a
 request, nothing is shared between threads. An `openai` client would bring its own retries, pool and
@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+# of what a server says with an error; the rest may be a page of HTML
 _SAID_BYTES: Final = 400
+# 520 to 524 are Cloudflare's, 529 is what overloaded model servers send
 _TRANSIENT: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 524, 529})
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS: Final = 10
@@ -111,6 +113,7 @@ def ask_json(
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError) as error:
+        # transient: overloaded servers and proxies send pages of HTML with status 200
         raise RequestError(
             f"{shown_address(url)} answered what is not JSON ({raw[:60]!r}); is it the right address?",
             transient=True,
@@ -132,17 +135,20 @@ def _opened(url: str, *, headers: Mapping[str, str], data: bytes | None, timeout
     """Sends a request, follows redirects and opens the answer, if it is none of an error."""
     sent: Mapping[str, str] = {
         "User-Agent": "crisislens",
+        # the cap is on what is sent: a small packed body may unpack to gigabytes
         "Accept-Encoding": "identity",
         "Connection": "close",
         **headers,
     }
     check_address(url)
     _check_headers(sent)
+    # followed by ourselves, since each step is checked before anything is sent there
     for _ in range(_MOST_REDIRECTS):
         answer = _asked(url, sent, data, timeout_s)
         target = answer.headers.get("Location")
         if answer.status not in _REDIRECTS or target is None:
             break
+        # the connection is not used again: what is sent next may go to another server
         answer.close()
         url, sent = _redirected(url, target, sent, with_body=data is not None)
     else:

@@ -64,6 +64,7 @@ class Answer:
             CutOffError: If it ends too early.
             RequestError: If nothing more arrives in time, or the connection is lost.
         """
+        # also while reading: a connection may break in the middle of a body
         with translated(self.url, self._timeout_s):
             yield from self._response.iter_raw()
 

@@ -47,6 +47,7 @@ def _check(values: dict[str, Any]) -> None:
     """Refuses what later steps could not write again:
     deep nesting, and halves of surrogate pairs.
     """
+    # a list of our own instead of recursion, which deep nesting would end with a stack trace
     waiting: list[tuple[object, int]] = [(values, 1)]
     while waiting:
         value, depth = waiting.pop()

@@ -75,6 +75,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
         def add(entry: T) -> T:
             with self._lock:
+                # a module of ours that is imported late still wins over a plug-in that came first
                 if name in self._foreign:
                     self._leave_out(name, self._foreign.pop(name))
                 elif name in self._entries or name in self._ours:
@@ -91,6 +92,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """All names, those of plug-ins as their packages declare them, without loading any."""
+        # what a package declares is enough for a list; loading is for those who ask for one
         return tuple(dict.fromkeys((*self._names(), *(point.name for point in self._points()))))
 
     def origin(self, name: str) -> str:
@@ -105,6 +107,7 @@ class Registry(Mapping[str, T], Generic[T]):
             NotRegisteredError: With all names and the nearest one,
                 and the plug-ins that could not be loaded.
         """
+        # without the lock: importing may take seconds, and doing it twice gives the same thing
         if name not in self._entries and name in self._ours:
             self._entries[name] = cast(T, _imported(self._ours[name]))
         if name not in self._entries:
@@ -168,6 +171,7 @@ class Registry(Mapping[str, T], Generic[T]):
             return
         try:
             thing = point.load()
+        # a module may end the process while it is imported, as scripts do
         except (Exception, SystemExit) as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:_REASON_CHARACTERS]
             self._broken.setdefault(

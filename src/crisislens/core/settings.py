@@ -77,6 +77,7 @@ def parse_value(text: str, schema: Any = _UNKNOWN, *, where: str) -> Any:
             return None
         # an empty path would be the working folder
         return None if whole is Path and not text.strip() else text
+    # lists and mappings are read twice: typed, and as texts for the places that want texts
     typed = parse_yaml(text, where=where)
     if not isinstance(typed, list | dict):
         return typed
@@ -122,6 +123,7 @@ def _inside(schema: Any, key: str) -> Any:
         return _UNKNOWN if field is None else field.annotation
     if get_origin(schema) in (Union, types.UnionType):
         found = [_inside(option, key) for option in get_args(schema)]
+        # of several types at a key the first that knows it
         return next((option for option in found if option is not _UNKNOWN), _UNKNOWN)
     origin, arguments = get_origin(schema), get_args(schema)
     if not arguments:
@@ -142,6 +144,7 @@ def _unwrapped(schema: Any) -> tuple[Any, bool]:
             schema = get_args(schema)[0]
         elif get_origin(schema) in (Union, types.UnionType) and type(None) in get_args(schema):
             options = [option for option in get_args(schema) if option is not type(None)]
+            # one type that is left over is that type, since Union of one is no Union
             optional, schema = True, Union[tuple(options)]  # noqa: UP007 - made of a list
         else:
             return schema, optional

@@ -20,6 +20,7 @@ from crisislens.core.errors import CacheError
 
 __all__ = ["Store", "content_key"]
 
+# for another process to finish its statement, in seconds
 _WAIT_S = 30.0
 
 
@@ -55,6 +56,7 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._base = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
+            # readers do not wait for a writer, and a killed writer leaves a file that can be read
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute(
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s REAL "
@@ -76,6 +78,7 @@ class Store:
             row = self._base.execute("SELECT value FROM answers WHERE key = ?", (key,)).fetchone()
         try:
             return None if row is None else json.loads(row[0])
+        # damage costs one question, not the run
         except ValueError:
             return None
 

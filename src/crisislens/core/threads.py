@@ -23,6 +23,7 @@ def limit_threads(count: int | None = None) -> int:
     """
     count = count or available_cores()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        # what the user has set stays
         os.environ.setdefault(name, str(count))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # threads that spin at a barrier while others hold the cores made

@@ -31,6 +31,7 @@ _MOST_VALUES: Final = 50_000
 _MOST_DEPTH: Final = 40
 
 _PREFIX = "tag:yaml.org,2002:"
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")
 _CORE: Final = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -49,6 +50,7 @@ def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
     found: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
     for name, pattern, first in _CORE:
         for character in first:
+            # anchored at the end, as PyYAML matches from the start only
             found.setdefault(character, []).append((_PREFIX + name, re.compile(rf"(?:{pattern})\Z")))
     return found
 
@@ -68,6 +70,17 @@ class _Dumper(yaml.SafeDumper):
     }
 
 
+def _written(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """A text; what YAML 1.1 takes for the end of a line beside the line feed is escaped, since PyYAML
+    writes it as it is and reads a blank back.
+    """
+    style = '"' if _LINE_ENDS.search(text) else None
+    return dumper.represent_scalar(_PREFIX + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _written)
+
+
 def read_yaml(path: Path) -> Any:
     """The values of a file.
 
@@ -81,6 +94,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(f"no run file at {path}; give the path of a YAML file (examples stand in configs/)")
     try:
         with path.open("rb") as stream:
+            # one byte more than allowed tells a file that is too large without reading it
             raw = stream.read(MOST_BYTES + 1)
         text = raw.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -169,6 +183,7 @@ class _Builder:
     def _value(self, event: Any, depth: int) -> Any:
         if depth > _MOST_DEPTH:
             raise _Refused(event, f"values are nested more than {_MOST_DEPTH} deep")
+        # before the count below: an alias costs as much as all that it repeats
         if isinstance(event, yaml.AliasEvent):
             return self._repeated(event)
         before = self.values
@@ -208,6 +223,7 @@ class _Builder:
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise _Refused(event, "a key must be a word")
+            # as written, not as resolved: `no:` and `1:` are the keys "no" and "1"
             key = event.value
             if key in values:
                 raise _Refused(event, f"the key {key!r:.60} stands there twice")

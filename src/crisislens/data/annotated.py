@@ -1,8 +1,8 @@
 """Posts of one's own with their entities and relations marked by characters: what
 `crisislens extract` writes, corrected by a person.
 
-A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are
-cells of JSON) has a row a post:
+A table (JSONL, CSV or TSV; in the latter two `entities` and `relations` are cells of JSON) has a
+row a post:
 
     {"id": "1", "text": "Flood in Ponce", "image": "1.jpg", "entities": [{"type": "LOC", "start": 9,
     "end": 14}], "relations": []}

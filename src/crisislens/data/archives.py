@@ -5,8 +5,8 @@ A member is a plain file or a folder, under a relative path without `..`, or the
 refused: links, devices, sparse files and absolute paths have no place in a data set. The caller
 says where each file goes (`place`), so a name in the archive is looked up, never obeyed. Numbers
 and bytes are limited before anything is written and while it is. A gzip stream is read under an
-allowance: what a header claims, or a header that never ends,
-cannot make it deliver more than the limits.
+allowance: what a header claims, or a header that never ends, cannot make it deliver more than the
+limits.
 """
 
 import gzip
@@ -61,6 +61,7 @@ class UnpackTally:
     members: int = 0
     total_bytes: int = 0
     written: int = 0
+    # what was written, in small letters: two names may be one file on another system
     _taken: set[PurePosixPath] = field(default_factory=set)
 
     def admit(self, name: str, size: int, limits: ArchiveLimits, where: str) -> PurePosixPath:
@@ -88,6 +89,7 @@ class UnpackTally:
             path.is_absolute()
             or ".." in path.parts
             or "\\" in name
+            # C: leads elsewhere on Windows, so a name with a colon is refused everywhere
             or _DRIVE in name
             or any(ord(c) < 32 for c in name)
         ):
@@ -143,7 +145,9 @@ def unpack_tar(
                         f"{archive.name} holds {member.name!r:.80}, a link or another thing that is no file; "
                         f"nothing of it is used"
                     )
+                # Python's own rules on top of ours; it raises where ours have a hole
                 tarfile.data_filter(member, str(to))
+                # what the header claims and the next header: a bomb runs out of it at once
                 stream.allow(member.size + _HEADER_BYTES)
                 target = place(path) if member.isreg() else None
                 if target is not None:
@@ -161,6 +165,7 @@ def unpack_zip(
     with _readable(archive), zipfile.ZipFile(archive) as zipped:
         for member in zipped.infolist():
             path = tally.admit(member.filename, member.file_size, limits, archive.name)
+            # the upper half holds the mode of Unix; 0 where the archive is from elsewhere
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR) or member.flag_bits & 1:
                 raise DataError(
@@ -178,7 +183,9 @@ def _write(read: Callable[[int], bytes], path: Path, size: int, where: str) -> N
     """Writes a file of exactly `size` bytes where there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     done = 0
+    # x: a file that is there was written by somebody else meanwhile
     with path.open("xb") as out:
+        # one byte more than claimed, so that a longer file is seen without reading it all
         while block := read(min(_BLOCK, size + 1 - done)):
             done += len(block)
             if done > size:

@@ -43,4 +43,5 @@ class BlurredSource:
         def coarse(x: float | None) -> float | None:
             return None if x is None else round(x, self.decimals)
 
+        # a copy: the source keeps its own posts
         return post.model_copy(update={"lat": coarse(post.lat), "lon": coarse(post.lon)})

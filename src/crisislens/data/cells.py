@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _NOTHING = frozenset({"", "nan", "none", "null", "na", "n/a", "nat", "[]"})
+# deeper than exports nest photos; a file may nest as deep as its parser allows
 _DEPTH = 6
 MOST_IMAGES = 100
 """Photos of one post that are read."""
@@ -83,6 +84,7 @@ def identifier(value: object) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
+        # pandas makes floats of ids where one cell is empty
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else None
     if isinstance(value, str | int):
         name = valid_unicode(str(value)).strip()
@@ -115,6 +117,7 @@ def text_of(value: object) -> str | None:
     >>> text_of(["near ", {"type": "hashtag", "text": "#Ponce"}, "!"])
     'near #Ponce!'
     """
+    # not `is_nothing`: a post may well say "none"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -156,6 +159,7 @@ def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
 def _degrees(value: object, limit: int) -> float | None:
     if isinstance(value, str):
         text = value.strip()
+        # decimal commas; one with both signs has separators of thousands, and is no degree
         value = text.replace(",", ".") if "." not in text else text
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
@@ -213,6 +217,7 @@ def _names(value: object) -> list[str]:
         return []
     if name.startswith("[") and name.endswith("]"):
         name = ",".join(part.strip(" '\"") for part in name[1:-1].split(","))
+    # commas belong to addresses, so they are looked for before names are cut
     if addresses := _ADDRESS.findall(name):
         return [str(address) for address in addresses]
     parts = [part for part in _SEPARATORS.split(name) if part]

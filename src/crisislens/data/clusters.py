@@ -1,5 +1,6 @@
-r"""Clusters of posts that say or show nearly the same, for a hundred thousand posts in a few
-seconds and little memory.
+r"""Chains of posts that say or show nearly the same, for a hundred thousand posts in a few seconds
+and little memory: what must not be torn apart when data are split. What a report folds is
+`data.alike`.
 
 Equal rows are joined first. The different ones are compared where they fall into one bucket: texts
 whose signatures agree in all 4 entries of one of 16 bands (at Jaccard $J$ with probability
@@ -28,11 +29,26 @@ from jaxtyping import Bool, Int, UInt32, UInt64
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Cluster", "cluster"]
+__all__ = [
+    "PHOTO_DISTANCE",
+    "TEXT_JACCARD",
+    "Cluster",
+    "cluster",
+    "photo_bands",
+    "photo_chains",
+    "text_bands",
+    "text_chains",
+]
 
+TEXT_JACCARD = 0.8
+"""Share of equal signature entries from which two texts are near-duplicates."""
+PHOTO_DISTANCE = 4
+"""Bits in which the hashes of near-duplicate photos differ at most."""
 _BANDS = 16
 _BUCKET = 64
+# pairs that are verified at a time, so that their signatures stay within some megabytes
 _CHUNK = 1 << 14
+# any odd number with bits all over: it only spreads keys over buckets
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 Matches = Callable[[Int[np.ndarray, " m"], Int[np.ndarray, " m"]], Bool[np.ndarray, " m"]]
@@ -58,8 +74,8 @@ def cluster(
     hashes: UInt64[np.ndarray, " b"],
     has_photo: Bool[np.ndarray, " b"],
     *,
-    jaccard: float = 0.8,
-    max_distance: int = 4,
+    jaccard: float = TEXT_JACCARD,
+    max_distance: int = PHOTO_DISTANCE,
 ) -> list[Cluster]:
     """Clusters b posts by their texts and photos.
 
@@ -93,36 +109,54 @@ def cluster(
 
 def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
+    # equal rows are one: retweets by the thousand would fill a bucket with themselves
     rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
+    return text_chains(rows, jaccard)[inverse.reshape(-1)]
+
+
+def text_chains(rows: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different signatures; those of one chain of alike texts share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        width = rows.shape[1] // _BANDS
-        for band in range(_BANDS):
-            key = np.zeros(len(rows), np.uint64)
-            for column in rows[:, band * width : (band + 1) * width].T:
-                key = (key ^ column) * _MIX
-                key ^= key >> np.uint64(31)
-            yield key
-
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+    return _components(len(rows), text_bands(rows), match)
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
     """A component number for every photo."""
     rows, inverse = np.unique(hashes, return_inverse=True)
+    return photo_chains(rows, max_distance)[inverse.reshape(-1)]
+
+
+def photo_chains(rows: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different hashes; those of one chain of alike photos share it."""
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
         return np.asarray(np.bitwise_count(rows[i] ^ rows[j]) <= max_distance)
 
-    def keys() -> Iterator[UInt64[np.ndarray, " n"]]:
-        bounds = np.linspace(0, 64, max_distance + 2).astype(int)
-        for low, high in pairwise(bounds):
-            yield rows >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
+    return _components(len(rows), photo_bands(rows, max_distance), match)
 
-    return _components(len(rows), keys(), match)[inverse.reshape(-1)]
+
+def text_bands(signatures: UInt32[np.ndarray, "n s"]) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of signatures: one key a row for each of 16 bands."""
+    width = signatures.shape[1] // _BANDS
+    for band in range(_BANDS):
+        key = np.zeros(len(signatures), np.uint64)
+        for column in signatures[:, band * width : (band + 1) * width].T:
+            key = (key ^ column) * _MIX
+            key ^= key >> np.uint64(31)
+        yield key
+
+
+def photo_bands(
+    hashes: UInt64[np.ndarray, " n"], max_distance: int = PHOTO_DISTANCE
+) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of photo hashes: one key a row for each of `max_distance` + 1 bands."""
+    # d differing bits cannot touch all of d + 1 bands
+    bounds = np.linspace(0, 64, max_distance + 2).astype(int)
+    for low, high in pairwise(bounds):
+        yield hashes >> np.uint64(low) & np.uint64((1 << int(high - low)) - 1)
 
 
 def _components(n: int, bands: Iterator[UInt64[np.ndarray, " n"]], match: Matches) -> Int[np.ndarray, " n"]:
@@ -148,6 +182,7 @@ def _pairs(key: UInt64[np.ndarray, " n"]) -> Iterator[tuple[Int[np.ndarray, " m"
     order = np.argsort(key, kind="stable")
     ordered = key[order]
     first = np.searchsorted(ordered, ordered)  # where the bucket of each row starts
+    # joins what lies farther apart in a large bucket than the steps below reach
     yield order[first], order
     for step in range(1, _BUCKET + 1):
         equal = np.flatnonzero(ordered[step:] == ordered[:-step])

@@ -19,6 +19,7 @@ from crisislens.domain.tags import repair_bio, spans_of_bio
 
 __all__ = ["ConllFile", "read_conll"]
 
+# M is a middle, U a unit and L a last word in other spellings of BIOES
 _TO_BIO = {"S": "B", "E": "I", "M": "I", "U": "B", "L": "I"}
 
 
@@ -70,6 +71,7 @@ def read_conll(path: Path, *, split: str = "train", rename: Mapping[str, str] | 
         mended += wrong
         name = block.image or f"{split}-{len(posts):06d}"
         seen[name] = seen.get(name, 0) + 1
+        # two posts may show one photo; their ids must differ
         unique = name if seen[name] == 1 else f"{name}#{seen[name]}"
         posts.append(
             AnnotatedPost(

@@ -32,8 +32,8 @@ def image_key(image: str) -> str:
     '17_06_4705'
     """
     name = image.replace("\\", "/").rpartition("/")[2]
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and suffix.lower() in {"jpg", "jpeg", "png", "gif", "webp", "bmp"} else name
+    stem, _, suffix = name.rpartition(".")
+    return stem if stem and suffix.lower() in {"jpg", "jpeg", "png", "gif", "webp", "bmp"} else name
 
 
 def context_of(contexts: Contexts, image: str | None) -> str:
@@ -65,6 +65,7 @@ def read_contexts(paths: Iterable[Path]) -> dict[str, str]:
 
 def _table(path: Path) -> Iterable[tuple[str, str]]:
     rows = Sidecar.read(path, max_characters=MOST_CHARACTERS)
+    # ids of posts are no ids of photos where a row names both
     return (rows.by_image or rows.by_id).items()
 
 

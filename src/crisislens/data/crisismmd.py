@@ -57,6 +57,7 @@ _LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "full": ("crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3", "B2")),
 }
 _COLUMNS = ("event_name", "image_id", "tweet_text", "image", "label")
+# the day is all that the tables say of the time of a post: data_image/EVENT/DAY_MONTH_YEAR/
 _FOLDER_DATE = re.compile(r"/(\d{1,2})_(\d{1,2})_(\d{4})/")
 
 
@@ -109,6 +110,7 @@ class CrisisMMD:
             raise DataError(
                 f"CrisisMMD variant {self.variant!r} has no setting {self.setting!r}; there are {offers}"
             )
+        # at the start, so that nothing is encoded before a missing table is seen
         missing = [path.name for split in SPLITS if not (path := self._table(split)).is_file()]
         if missing:
             folder = self._table("train").parent

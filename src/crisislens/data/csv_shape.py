@@ -26,6 +26,7 @@ __all__ = ["RowShape"]
 _LONG_ID = re.compile(r"\d{12,}")
 _DIGITS = re.compile(r"\d+")
 _LETTERS = re.compile(r"[^\W\d_]+")
+# characters of a form; what is longer differs by its beginning or is a text
 _MOST_FORM = 40
 _MOST_FORMS = 3
 _COVERED = 0.9
@@ -61,6 +62,7 @@ class RowShape:
             counted = [(form, count) for form, count in counted if count >= _SHARE * len(records)]
             covered = sum(count for _, count in counted)
             usual = frozenset(form for form, _ in counted)
+            # empty fields and texts with blanks look alike in posts and rows, and prove nothing
             if covered >= _COVERED * len(records) and not any(form == "" or " " in form for form in usual):
                 forms[place] = usual
         return cls(forms, _counting(records, forms))
@@ -85,11 +87,13 @@ class RowShape:
             return False
         if self.counting is None or self.counting >= len(behind) or not behind[self.counting].isdecimal():
             return True
+        # ids go on behind the row that would be followed, by no more than the lines between
         return 0 < int(record[self.counting]) - int(behind[self.counting]) <= lines
 
 
 def _form(value: str) -> str:
     value = _LONG_ID.sub("9L", value.strip()[: 4 * _MOST_FORM])
+    # the L of a long number is kept, which letters would swallow
     value = _LETTERS.sub(lambda found: found[0] if found[0] == "L" else "a", value)
     return _DIGITS.sub("9", value)[:_MOST_FORM]
 

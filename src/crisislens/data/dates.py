@@ -67,6 +67,7 @@ _HOURS: dict[str, float] = {
     **{"hkt": 8, "sgt": 8, "pht": 8, "awst": 8, "jst": 9, "kst": 9, "acst": 9.5, "aest": 10, "aedt": 11},
     **{"nzst": 12, "nzdt": 13},
 }
+# no post is older than the web; what is beyond comes of numbers that are no times
 _FIRST, _LAST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_CHARACTERS = 64
@@ -104,6 +105,7 @@ class DateOrder:
         if not isinstance(value, str) or len(value) > _MOST_CHARACTERS:
             return
         found = _YEAR_LAST.fullmatch(" ".join(value.split()))
+        # points stand between day, month and year wherever they are written so
         if found is None or found["sign"] == ".":
             return
         first, other = int(found["first"]), int(found["other"])
@@ -190,6 +192,7 @@ def _moment(value: object, order: Order | None) -> datetime | None:
 
 def _since_epoch(number: float) -> datetime:
     """Seconds since 1970, or a finer unit where seconds would lie beyond the year 5000."""
+    # seconds first: 1e11 seconds are the year 5138
     for unit in (1, 1e3, 1e6, 1e9):
         if abs(number) / unit < 1e11:
             return _EPOCH + timedelta(seconds=number / unit)
@@ -226,6 +229,7 @@ def _at(found: re.Match[str], year: str, month: int, day: int) -> datetime:
     if half:
         if not 1 <= hour <= 12:
             raise ValueError("no hour of half a day")
+        # 12 AM is midnight, 12 PM noon
         hour = hour % 12 + (12 if half == "p" else 0)
     moment = datetime(int(year), month, day, hour, int(found["minute"] or 0), int(found["second"] or 0))
     return moment.replace(tzinfo=_zone(found["zone"]))

@@ -19,6 +19,7 @@ from crisislens.data.lines import MAX_LINE, BrokenRow
 __all__ = ["csv_records", "split_header", "table_header", "tsv_records"]
 
 MAX_RECORD_LINES = 500
+# enough to see the shape of rows; more would be held in memory for nothing
 _LEARNED_LINES = 300
 _LEARNED_CHARACTERS = 1 << 17
 _HEADER_LINES = 50
@@ -74,8 +75,7 @@ def split_header(line: str, *, quoted: bool, delimiter: str | None = None) -> tu
     Arguments:
         line: The first line.
         quoted: True for CSV, where the delimiter is the most frequent of comma, semicolon, tab and
-            bar outside
-            of quotation marks; otherwise it is the tab.
+            bar outside of quotation marks; otherwise it is the tab.
         delimiter: Where it is known.
     """
     if not quoted:
@@ -157,6 +157,7 @@ class _CsvRecords:
             record = _record("\n".join(taken), self._width, self._delimiter)
             if len(taken) == 1 or (isinstance(record, list) and not self._swallowed(taken)):
                 return record
+        # the lines that were taken in vain are read again as rows of their own
         self._pending.extendleft(reversed(taken[1:]))
         # the mark is a character of the text, where the row then is whole
         literal = line.split(self._delimiter)
@@ -171,6 +172,7 @@ class _CsvRecords:
             return not _is_strict("\n".join(taken), self._delimiter)
         first = taken[0].split(self._delimiter)
         fit = [self._fits(self._alone(line), behind=first, lines=len(taken)) for line in taken[1:]]
+        # where ids are long or count on, one line that fits is no chance
         return any(fit) if self._shape.strong else all(fit)
 
 

@@ -1,4 +1,5 @@
-r"""Near-duplicates: what one text or photo is remembered by. `data.clusters` joins posts by it.
+r"""Near-duplicates: what one text or photo is remembered by. `data.alike` groups posts by it, and
+`data.clusters` finds whole chains of them.
 
 Text. The set $S$ of all substrings of 5 characters (a rolling hash of each) of the lower-cased
 words, mentions and links left out; its MinHash signature is $s_j = \min_{x \in S} \pi_j(x)$ for 64
@@ -34,6 +35,7 @@ _SHINGLE = 5
 # the flattest of 299 crisis photos has 17
 _FLAT_DEVIATION = 4.0
 _NOISE = re.compile(r"https?://\S*|@\w+|[^\w\s]|_")
+# a prime; the hash rolls over characters in wrapping 64-bit arithmetic
 _POWER = np.uint64(1099511628211)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
@@ -58,10 +60,12 @@ def text_signature(text: str) -> UInt32[np.ndarray, " 64"] | None:
     )
     if not len(codes):
         return None
+    # a text of three letters is one shingle
     width = min(_SHINGLE, len(codes))
     hashes = np.zeros(len(codes) - width + 1, np.uint64)
     for k in range(width):
         hashes = hashes * _POWER + codes[k : len(codes) - width + 1 + k]
+    # datasketch permutes 32 bits; the upper half of a mixed hash has them all
     hashes = ((hashes ^ hashes >> np.uint64(29)) * _MIX) >> np.uint64(32)
     sketch = _minhash().copy()
     sketch.update_batch(np.unique(hashes).tolist())
@@ -86,6 +90,7 @@ def image_hash(pixels: UInt8[np.ndarray, "h w 3"]) -> int | None:
     """
     import imagehash
 
+    # copies of a photo often differ by a filter
     gray = Image.fromarray(pixels).convert("L")
     if np.asarray(gray.resize((32, 32), Image.Resampling.BOX)).std() < _FLAT_DEVIATION:
         return None

@@ -49,6 +49,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# what marks and zeros are looked for in
 _HEAD_BYTES = 4_096
 # what is looked at: lines until so many bytes with other letters than ASCII are there
 _SAMPLE_BYTES = 65_536
@@ -169,6 +170,7 @@ def _find(path: Path, given: Encoding | None) -> Encoding:
 def _wide(head: bytes) -> str:
     """UTF-16 without a mark: a table's separators and digits leave zeros at every second byte."""
     size = len(head) // 2 * 2
+    # four characters say nothing
     if size < 8:
         return ""
     even, odd = head[0:size:2].count(0), head[1:size:2].count(0)
@@ -198,6 +200,7 @@ def _from_lines(path: Path) -> Encoding:
             good += 1
         else:
             bad.append(line)
+    # one good line to twenty bad ones is enough: other encodings hit UTF-8 hardly ever by chance
     if not bad or 20 * good >= len(bad):
         return Encoding()
     name, sure = guess_encoding(b"".join(bad))

@@ -49,6 +49,7 @@ def guess_encoding(sample: bytes) -> tuple[str, bool]:
     """
     high = sum(byte >= 0x80 for byte in sample)
     letters = sum(65 <= byte <= 90 or 97 <= byte <= 122 for byte in sample)
+    # accents are few among plain letters; other scripts are nearly all beyond ASCII
     if high < _LATIN_SHARE * (high + letters):
         return _guess_latin(sample), True
     if high < _FEW_BYTES:
@@ -62,6 +63,7 @@ def guess_encoding(sample: bytes) -> tuple[str, bool]:
     chaos, coherence, name = ranked[0]
     script = _SCRIPTS.get(name)
     fits = _share_of_script(sample.decode(name, "replace"), script) > 0.9 if script else True
+    # candidates that fit about as well; sure only where they are of the same script
     alike = [other for other in ranked[1:] if other[0] <= chaos + 0.02 and other[1] >= coherence - 0.05]
     distinct = not any(_SCRIPTS.get(other[2]) != script for other in alike)
     return name, high >= _SURE_BYTES and fits and distinct and chaos < 0.1

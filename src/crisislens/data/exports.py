@@ -23,6 +23,7 @@ ROW_KEYS = ("data", "messages", "statuses", "posts", "feed", "tweets", "results"
 """Keys under which an object holds a list of posts, not the one post that it is."""
 _DEPTH = 3
 _MOST_NAMES = 2_000
+# entries of a list that are looked at to tell a page from a post
 _SEVERAL = 2
 
 Object = Mapping[str, object]
@@ -59,6 +60,7 @@ def names_in(row: Object) -> Iterator[str]:
 
 def value_at(row: Object, name: str) -> object:
     """The value that a name of `names_in` means, or None."""
+    # a column may hold a point in its own name
     if name in row or "." not in name:
         return row.get(name)
     head, _, rest = name.partition(".")

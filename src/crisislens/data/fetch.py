@@ -34,6 +34,7 @@ RELEASE: Final = "CrisisMMD_v2.0.tar.gz"
 AGREED: Final = "crisismmd_datasplit_agreed_label.zip"
 FOLDERS: Final = ("crisismmd_datasplit_all", "data_image", "agreed")
 
+# far more than the files have; what is larger is something else
 _MAX_BYTES: Final = {RELEASE: 4 * 1024**3, AGREED: 64 * 1024 * 1024}
 _TABLE = re.compile(
     r"task_(?:informative|humanitarian|damage)_text_img_(agreed_lab_)?(?:train|dev|test)\.tsv"
@@ -223,6 +224,7 @@ def _place_table(path: PurePosixPath) -> PurePosixPath | None:
 def _move(staging: Path, to: Path, ready: FetchNote, done: FetchNote | None) -> None:
     """Renames the unpacked folders into place; a run that was killed in between goes on here."""
     for folder in FOLDERS:
+        # a folder that is gone from staging was moved by the run that was killed
         if (staging / folder).is_dir():
             if (to / folder).exists():
                 _refuse_foreign(to, done, (folder,))

@@ -17,6 +17,7 @@ _RUN = re.compile(
 _TWICE = re.compile(
     "[\u00c2-\u00f4][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
+# of the letters; a name or a quotation may well be foreign
 _SHARE = 0.3
 _FEW_KINDS = 3
 
@@ -33,6 +34,7 @@ def garbled(text: str) -> Literal["mended", "lost"] | None:
         return None
     mended = text
     if _TWICE.search(text):
+        # here, since most texts have no such pair and the import takes long
         import ftfy
 
         mended = ftfy.fix_encoding(text)

@@ -31,6 +31,7 @@ def read_heif(data: bytes) -> ImageHeader:
         )
     meta = _heif_meta(data, length)
     sizes: list[tuple[int, int, int]] = []
+    # searched, not parsed: the boxes around it nest differently with every camera
     at = meta.find(b"ispe")
     while at >= 0 and len(sizes) < MAX_CHUNKS:
         width, height = struct.unpack(">II", meta[at + 8 : at + 16].ljust(8, b"\0"))
@@ -39,6 +40,7 @@ def read_heif(data: bytes) -> ImageHeader:
     if not sizes:
         raise damaged("it has no size")
     _, width, height = max(sizes)
+    # the first one; tiles of one photo are turned alike
     turn = meta.find(b"irot")
     quarters = meta[turn + 4] & 3 if 0 <= turn < len(meta) - 4 else 0
     if brands & _AVIF_BRANDS:

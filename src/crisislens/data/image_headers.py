@@ -4,8 +4,8 @@ before any decoder sees it.
 A decoder believes a header and allocates what it asks for; this module reads the claims first, so
 that limits are checked on numbers, not on memory. It also hands the decoder only what makes pixels:
 of JPEG the coding segments, of PNG the critical chunks and transparency. Metadata (EXIF, XMP, color
-profiles, comments, further pictures) is where decoders fail most and where
-they warn; none of it passes.
+profiles, comments, further pictures) is where decoders fail most and where they warn; none of it
+passes.
 
 Sources: ITU-T T.81 Annex B (JPEG), W3C PNG 3rd edition, the GIF89a specification, RFC 9649 (WebP),
 Exif 2.32 section 4.5, ISO/IEC 23008-12 (HEIF: HEIC and AVIF). Formats are few on purpose: what
@@ -77,7 +77,9 @@ def _jpeg(data: bytes, max_frames: int) -> ImageHeader:
         segment = data[at : at + 2 + length]
         if length < 2 or len(segment) < 2 + length:
             raise truncated("a segment is longer than the file")
+        # start of frame; 0xC4, 0xC8 and 0xCC in that range are tables and a reserved mark
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            # height first, behind marker, length and precision
             height, width = struct.unpack_from(">HH", segment, 5)
             size = (width, height)
         if marker == 0xE1 and segment[4:10] == b"Exif\0\0":
@@ -113,6 +115,7 @@ def _png(data: bytes, max_frames: int) -> ImageHeader:
         elif kind == b"eXIf":
             orientation = _orientation(body)
         has_pixels |= kind == b"IDAT"
+        # a capital first letter marks critical chunks; transparency is none and yet makes pixels
         if kind[0] & 0x20 == 0 or kind == b"tRNS":
             kept.append(chunk)
     width, height = struct.unpack_from(">II", data, 16)
@@ -132,6 +135,7 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
         if len(chunk) < 12 + length:
             raise truncated("a chunk is longer than the file or the end chunk is missing")
         kind, body = chunk[4:8], chunk[8:-4]
+        # wrong checksums of metadata cost nothing, and are common
         if kind[0] & 0x20 == 0 and zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
             raise damaged("a checksum does not fit")
         yield kind, body, chunk
@@ -191,6 +195,7 @@ def _webp(data: bytes, max_frames: int) -> ImageHeader:
             orientation = _orientation(body.removeprefix(b"Exif\0\0"))
         frames += kind == b"ANMF"
         size = size or _webp_size(kind, body)
+        # chunks of RIFF are padded to an even length
         at += 8 + length + (length & 1)
     if size is None:
         raise damaged("it has no size")
@@ -202,6 +207,7 @@ def _webp_size(kind: bytes, body: bytes) -> tuple[int, int] | None:
         return int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1
     if kind == b"VP8 ":
         width, height = struct.unpack_from("<HH", body, 6)
+        # 14 bits of size, then 2 that ask for scaling
         return width & 0x3FFF, height & 0x3FFF
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", body, 1)

@@ -56,6 +56,7 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
             "url",
             f"{name!r:.80} is an address, and pictures are never fetched; download it and give its path",
         )
+    # refused by name, before any file is looked at, whether or not it would lead back inside
     if ".." in PurePath(name.replace("\\", "/")).parts:
         raise ImageError(
             "outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder"
@@ -63,6 +64,7 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     try:
         real = Path(os.path.realpath(root))
         found = [path for path in _candidates(name, real) if os.path.lexists(path)]
+        # only where no file has the very name: a name as given always wins
         found = found or [path for path in _alike(name, real) if os.path.lexists(path)]
         regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
     except (
@@ -128,6 +130,7 @@ def _in_folder(folder: Path, part: str, *, last: bool) -> Path | None:
         return folder / part
     if not folder.is_dir():
         return None
+    # the time of the folder is part of the key, so a file that arrives is seen
     names = _folded_names(str(folder), folder.stat().st_mtime_ns)
     bare = last and PurePath(part).suffix.lower() not in EXTENSIONS
     for extension in ("", *(EXTENSIONS if bare else ())):
@@ -148,4 +151,5 @@ def _folded_names(folder: str, changed_ns: int) -> dict[str, str]:
 
 
 def _folded(name: str) -> str:
+    # twice, since case folding may take composed letters apart again
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())

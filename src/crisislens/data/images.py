@@ -155,6 +155,7 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
     if header.frames > 1:
         notes.append(f"the picture is animated ({header.frames} frames); only the first was looked at")
     longest, shortest = max(header.width, header.height), min(header.width, header.height)
+    # a screenshot of a whole page: scaled to the model's size nothing in it can be read
     if longest > _LONG_SIDES * max(shortest, limits.decode_px):
         notes.append(
             f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down"
@@ -198,6 +199,7 @@ def _read(path: Path, max_bytes: int) -> bytes:
                 data = stream.read(max_bytes + 1)
     finally:
         os.close(handle)
+    # the size may have grown between the look and the reading
     if max(size, len(data)) > max_bytes:
         raise ImageError(
             "too_large", f"the picture has {size:,} bytes, more than the {max_bytes:,} allowed; scale it down"
@@ -226,6 +228,7 @@ def _check_claims(header: ImageHeader, limits: ImageLimits) -> None:
 
 
 def _decode(header: ImageHeader, limits: ImageLimits) -> Image.Image:
+    # before decoding: JPEG is scaled inside its own transform
     target = _target_size(header.width, header.height, limits)
     picture = _load(header, header.payload, target)
     if header.format == "JPEG" and _ends_in_gray(picture):

@@ -70,9 +70,11 @@ def as_posts(given: Posts) -> list[Post]:
         raise InputError(f"a {type(given).__name__} was given; {_TAKEN}")
     items = list(given)
     posts = [item for item in items if isinstance(item, Post)]
+    # an empty list too: no posts are no error
     if len(posts) == len(items):
         return posts
     found = _read([_row(item) for item in items if not isinstance(item, Post)])
+    # posts and rows may be mixed; each keeps its place
     made = iter(found)
     return _checked([item if isinstance(item, Post) else next(made) for item in items])
 

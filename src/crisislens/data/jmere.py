@@ -125,6 +125,7 @@ class JMERE:
             rows = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, OSError, RecursionError) as error:
             raise DataError(f"{path.name} is not readable JSON ({str(error)[:100]}); get it again") from error
+        # somebody else's copy may be one object a line, or wrapped
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(
                 f"{path.name} is not a list of tweets; expected objects with token, img_id and label_list"
@@ -184,6 +185,7 @@ def _post(row: Mapping[str, Any], number: int, split: str) -> AnnotatedPost:
         links = []
         for head, tail, relation in _quintuples(row):
             ends = [_mention(end, len(words)) for end in (head, tail)]
+            # an entity of several quintuples is one mention
             places = [mentions.setdefault(m, len(mentions)) for m in ends]
             name = f"/{ends[0].type.lower()}/{ends[1].type.lower()}/{relation}"
             links.append(Link(places[0], places[1], NO_RELATION if relation.lower() == "none" else name))

@@ -34,6 +34,7 @@ _IN_STRING = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _SCALAR = re.compile(r"[^\s,\]}]*")
 _BETWEEN = re.compile(r"[\s,\ufeff]*")
 _MOST_KEYS = 10_000
+# chats in a list of chats in an object: as deep as the exports that we know
 _DEPTH = 3
 _TEXTS = frozenset({"text", "full_text", "content", "message"})
 _ONE_A_LINE = "JSONL has one object a line"
@@ -82,6 +83,7 @@ class _Text:
         parts: list[str] = []
         count = 0
         while count < size and not self._over:
+            # what is read stays empty where reading fails, and so ends the text
             data = b""
             try:
                 data = self._stream.read1(_BLOCK)
@@ -225,6 +227,7 @@ class _Scanner:
                     return None if too_long or len(value) > MAX_VALUE else value
                 continue
             too_long = too_long or self._at - start > MAX_VALUE
+            # what is too long is let go of while it is passed over
             keep = self._at if too_long else start
             start = 0
             if not self._more(keep):

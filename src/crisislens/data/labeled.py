@@ -61,6 +61,7 @@ class LabeledData:
         """True for posts of a split that share neither tweet nor (nearly) the words with another
         split. Takes seconds.
         """
+        # without photos, which would have to be decoded; near-duplicates of photos stay
         report = check_splits(self.splits)
         kept = {p.post.id for p in clean_split(self.splits, split, report)}
         return np.array([p.post.id in kept for p in self.splits[split]])

@@ -61,6 +61,7 @@ def detect_language(text: str) -> str | None:
     """
     if sum(c.isalpha() for c in text) < MINIMUM_LETTERS:
         return None
+    # fastText takes one line
     best = _detector().detect(text.replace("\n", " "), model="lite", k=1)[0]
     return str(best["lang"]) if best["score"] >= MINIMUM_SCORE else None
 

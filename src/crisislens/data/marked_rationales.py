@@ -87,6 +87,7 @@ def _locate(text: str, snippet: str, taken: Sequence[Span]) -> list[Span]:
     for pattern in (rf"(?<!\w){body}(?!\w)", body):
         matches = [match.span() for match in re.finditer(pattern, text, re.IGNORECASE)]
         free = [span for span in matches if _is_free(span, taken)]
+        # where all are taken the first serves: the same words were marked twice
         if free or matches:
             return [(free or matches)[0]]
     return []
@@ -106,6 +107,7 @@ def _align(text: str, snippet: str) -> list[Span]:
     shared = [False] * len(words)
     for i, _, size in SequenceMatcher(None, ours, theirs, autojunk=False).get_matching_blocks():
         shared[i : i + size] = [True] * size
+    # half or more, or words such as "the" would make evidence of anything
     return merge_spans(words, shared) if 2 * sum(shared) >= len(theirs) else []
 
 

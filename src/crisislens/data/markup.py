@@ -12,8 +12,8 @@ Hidden parts elsewhere go.
 
 The parser is the standard library's `html.parser`: it never fails, builds no tree, and no HTML
 library is among our dependencies. On tags that never close it needs quadratic time (46 seconds for
-40,000 characters, measured), so it is given whole tags only: every other `<`
-is escaped first, and comments go.
+40,000 characters, measured), so it is given whole tags only: every other `<` is escaped first, and
+comments go.
 """
 
 import html
@@ -34,6 +34,7 @@ _INLINE = frozenset(
 )
 _SILENT = frozenset({"script", "style", "template", "head", "title", "noscript", "iframe", "object", "svg"})
 _NAMES = "|".join(sorted(_BLOCKS | _INLINE | {"body", "html"}, key=len, reverse=True))
+# bounded, so that a `<` without an end costs no walk to the end of the text
 _ATTRIBUTES = r"(?:\s[^<>]{0,4000})?"
 _OPENED = re.compile(rf"<({_NAMES}){_ATTRIBUTES}>", re.IGNORECASE)
 _CLOSED = re.compile(rf"</({_NAMES})\s*>", re.IGNORECASE)
@@ -74,6 +75,7 @@ def without_markup(text: str) -> str:
     if not has_markup(text):
         if not _ESCAPED.search(text):
             return text
+        # once only: a post about HTML may show escaped tags on purpose
         once = html.unescape(text)
         if not has_markup(once):
             return text

@@ -23,6 +23,7 @@ from crisislens.domain.extraction import ENTITY_TYPES, AnnotatedPost
 __all__ = ["EXPECTED_POSTS", "MNERCheck", "TwitterMNER"]
 
 _FILES = {"train": "train.txt", "dev": "valid.txt", "test": "test.txt"}
+# of the posts of a split; two photos may well have one caption
 _REPEATED = 0.01
 _CAPTIONS, _LONG_CONTEXTS = "captions_blip2.txt", "contexts_mplug_owl.tsv"
 EXPECTED_POSTS: dict[str, dict[str, int]] = {
@@ -87,6 +88,7 @@ class MNERCheck:
         ):
             return False
         for split, mended in self.mended_tags.items():
+            # mended tags are mentions beyond those that the papers counted
             extra = Counter(self.entities[split])
             extra.subtract(self.expected_entities[split])
             if sum(extra.values()) != mended or min(extra.values()) < 0:

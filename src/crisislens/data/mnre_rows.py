@@ -24,6 +24,7 @@ def types_of_relation(relation: str) -> tuple[str, str]:
 
 def parsed_row(line: str, where: str) -> Mapping[str, Any]:
     try:
+        # values alone: no name is looked up and nothing is called
         row = ast.literal_eval(line)
         words, size = row["token"], len(row["token"])
         spans = [row[side]["pos"] for side in "ht"]

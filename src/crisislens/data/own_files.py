@@ -39,6 +39,7 @@ def read_own(root: Path, split: str, kind: OwnKind) -> ConllFile | AnnotatedTabl
         DataError: If there is none, or it is not as described.
     """
     names, suffixes = _NAMES[split], _SUFFIXES[kind]
+    # in the order of the names and suffixes above: the first file that is there counts
     for path in (root / f"{name}{suffix}" for name in names for suffix in suffixes):
         if path.is_file():
             return read_conll(path, split=split) if kind == "conll" else read_annotated(path, split=split)

@@ -42,6 +42,7 @@ _PART_NAMES = {
     **dict.fromkeys(("testing", "eval", "evaluation"), "test"),
 }
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
+# more are a column of texts or ids that was taken for labels
 _MOST_CLASSES = 200
 
 
@@ -148,6 +149,7 @@ def _column(
                 f"{path.name} has no column {wanted!r} for {field}; its columns are {', '.join(names[:40])}"
             )
         return wanted
+    # reversed, so that of columns with equal names the first counts
     lower = {name.strip().lower(): name for name in reversed(names)}
     return next((lower[name] for name in usual if name in lower), None)
 
@@ -194,6 +196,7 @@ def _labeled(
             "task.several to true, or correct the cell"
         )
     space = _space(rows, task, column, several=several)
+    # where several may hold, an empty cell is an answer: none does
     kept = [row for row in rows if row.labels or several]
     if not any(row.labels for row in kept):
         raise DataError(f"no row has a label in {column}; fill the column, or name another")
@@ -249,6 +252,7 @@ def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:
         return [row.part for row in rows]
     wanted = [part for part in PARTS if part not in given]
     labels = [row.labels[0] if row.labels else "" for row in rows]
+    # test rows that the table names are never touched; train rows may become dev
     free = [i for i, row in enumerate(rows) if row.part in ("", "train")]
     if "train" not in given and given - {""}:
         said = ", ".join(sorted(given - {""}))

@@ -98,6 +98,7 @@ def _refusal(said: Any, wanted: list[str]) -> str:
     """Why a row group is not read; empty where it is."""
     for chunk in _chunks(said, wanted):
         size, packed = chunk.total_uncompressed_size, max(1, chunk.total_compressed_size)
+        # both: small columns of one repeated value are packed by any ratio
         if size > _MOST_BYTES and size / packed > _MOST_RATIO:
             return f"{chunk.path_in_schema[:60]} claims {size:,} bytes in {packed:,}, which no text does"
         if chunk.num_values > _MOST_VALUES_A_ROW * max(1, said.num_rows):

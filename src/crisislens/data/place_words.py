@@ -18,54 +18,47 @@ MASK = "[place]"
 
 # singular forms; a plural "s" or "es" is understood; a space stands for any white space or hyphen
 _WORDS = """
-home: home, house, apartment, bedroom, bed room, kitchen, living room, livingroom, couch, sofa, backyard,
-    back yard, front yard, yard,
-    bathroom, bathtub, lawn, driveway, crib, my place, dorm, porch
-school: school, classroom, class room, campus, university, college, kindergarten, schoolyard, student union
-work: office, workplace, factory, warehouse, construction site, cubicle, conference room, my job, at work,
-    workshop, industrial site,
-    chemical plant
-hospital: hospital, clinic, emergency room, nursing home, medical center, medical centre, intensive care,
-    field hospital
-shelter: shelter, evacuation center, evacuation centre, refugee camp, tent camp, tent city, relief camp,
-    relief center
+home: home, house, apartment, bedroom, bed room, kitchen, living room, livingroom, couch, sofa,
+    backyard, back yard, front yard, yard, bathroom, bathtub, lawn, driveway, crib, my place, dorm,
+    porch
+school: school, classroom, class room, campus, university, college, kindergarten, schoolyard,
+    student union
+work: office, workplace, factory, warehouse, construction site, cubicle, conference room, my job, at
+    work, workshop, industrial site, chemical plant
+hospital: hospital, clinic, emergency room, nursing home, medical center, medical centre, intensive
+    care, field hospital
+shelter: shelter, evacuation center, evacuation centre, refugee camp, tent camp, tent city, relief
+    camp, relief center
 worship: church, mosque, temple, cathedral, synagogue, monastery, chapel, shrine
 restaurant: restaurant, cafe, café, diner, coffee shop, cafeteria, pizzeria, food truck, dining room
-shop: shop, store, supermarket, market, mall, grocery, gas station, bakery, pharmacy, boutique, vendor,
-    marketplace, shopping center,
-    walmart, costco, home depot
-venue: theater, theatre, museum, concert, nightclub, night club, auditorium, cinema, bar, pub, stage,
-    amusement park, carnival, ferris
-    wheel, circus, party, ballroom, art gallery, parade, festival
-stadium: stadium, arena, gym, gymnasium, court, soccer, football, baseball, basketball, tennis, hockey,
-    rugby, softball, soccer field,
-    football field, baseball field, playing field, tennis court, basketball court, rink, race, race track,
-    racetrack, racing, track,
-    rodeo, bowling alley, skate park, skatepark, skate ramp, halfpipe, half pipe
-transport: airport, runway, train station, bus station, bus stop, subway, terminal, platform, railway, train,
-    train track
-street: street, road, sidewalk, highway, alley, city, downtown, intersection, crosswalk, parking lot,
-    freeway, curb, town square,
-    pavement, traffic, motorway, interstate
+shop: shop, store, supermarket, market, mall, grocery, gas station, bakery, pharmacy, boutique,
+    vendor, marketplace, shopping center, walmart, costco, home depot
+venue: theater, theatre, museum, concert, nightclub, night club, auditorium, cinema, bar, pub,
+    stage, amusement park, carnival, ferris wheel, circus, party, ballroom, art gallery, parade,
+    festival
+stadium: stadium, arena, gym, gymnasium, court, soccer, football, baseball, basketball, tennis,
+    hockey, rugby, softball, soccer field, football field, baseball field, playing field, tennis
+    court, basketball court, rink, race, race track, racetrack, racing, track, rodeo, bowling alley,
+    skate park, skatepark, skate ramp, halfpipe, half pipe
+transport: airport, runway, train station, bus station, bus stop, subway, terminal, platform,
+    railway, train, train track
+street: street, road, sidewalk, highway, alley, city, downtown, intersection, crosswalk, parking
+    lot, freeway, curb, town square, pavement, traffic, motorway, interstate
 bridge: bridge, overpass, footbridge, viaduct
 park: park, playground, garden, swing, swing set, slide, picnic, zoo, bench, fountain
 water: beach, ocean, sea, lake, river, pool, swimming pool, shore, coast, stream, pond, wave, surf,
-    surfboard, surfer, surfing, boat,
-    kayak, canoe, raft, dock, pier, harbor, creek, seaside, water park, waterfall, in the water,
-    into the water, out of the water,
-    through the water, on the water, above the water, shallow water, the surf
-nature: field, forest, mountain, hill, desert, woods, wooded, trail, snow, snowy, snowboarder, skier, skiing,
-    cliff, rock, rocky,
-    valley, meadow, countryside, jungle, canyon, farm, pasture, dirt path, wood, wilderness, glacier,
-    mountainside, hillside, slope,
-    campfire, campsite, rainforest, grass, grassy, climber, sand dune
+    surfboard, surfer, surfing, boat, kayak, canoe, raft, dock, pier, harbor, creek, seaside, water
+    park, waterfall, in the water, into the water, out of the water, through the water, on the
+    water, above the water, shallow water, the surf
+nature: field, forest, mountain, hill, desert, woods, wooded, trail, snow, snowy, snowboarder,
+    skier, skiing, cliff, rock, rocky, valley, meadow, countryside, jungle, canyon, farm, pasture,
+    dirt path, wood, wilderness, glacier, mountainside, hillside, slope, campfire, campsite,
+    rainforest, grass, grassy, climber, sand dune
 flooded_street: flooded street, flooded road, flooded home, flooded house, flooded neighborhood,
-    street flooded, street flooding, street
-    are flooded, flooded city, flooded highway, under water, underwater, floodwater, flood water,
-    street turned into river
-collapsed_building: rubble, collapsed building, building collapsed, collapsed house, damaged building,
-    destroyed building, destroyed
-    home, ruins, debris of building, collapsed, flattened
+    street flooded, street flooding, street are flooded, flooded city, flooded highway, under water,
+    underwater, floodwater, flood water, street turned into river
+collapsed_building: rubble, collapsed building, building collapsed, collapsed house, damaged
+    building, destroyed building, destroyed home, ruins, debris of building, collapsed, flattened
 """
 
 
@@ -95,7 +88,10 @@ _ANY = _pattern(tuple(_CLASS_OF))
 def _class(found: str) -> str:
     word = re.sub(r"[\s-]+", " ", found).casefold().removeprefix("#")
     return next(
-        _CLASS_OF[w] for w in (word, word.removesuffix("s"), word.removesuffix("es")) if w in _CLASS_OF
+        # the word itself first: "woods" and "ruins" are listed as they are
+        _CLASS_OF[w]
+        for w in (word, word.removesuffix("s"), word.removesuffix("es"))
+        if w in _CLASS_OF
     )
 
 

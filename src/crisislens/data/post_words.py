@@ -97,6 +97,7 @@ def cut_anew(post: AnnotatedPost) -> AnnotatedPost:
     mentions: list[Mention] = []
     for m in post.mentions:
         start, end = firsts[m.start], firsts[m.end]
+        # at least one word stays: a mention may be nothing but a sign
         while start < end - 1 and words[start] in "#@":
             start += 1
         mentions.append(Mention(start, max(end, start), m.type))

@@ -79,6 +79,7 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
+        # an id of a row that failed may stand again: the second may be the mended one
         if isinstance(post, Post):
             self._seen.add(digest)
         return post
@@ -93,6 +94,7 @@ class RowReader:
         raw = self._value(values, "id")
         name = cells.identifier(raw)
         if cells.is_rounded_id(raw):
+            # fifteen digits and zeros may be an id after all; one in scientific notation is none
             exact = name is not None and name.isdecimal()
             self._reading.zeros += exact
             if not exact or _digest(name or "") in self._seen:
@@ -186,6 +188,7 @@ class RowReader:
     def _photos(self, value: object) -> tuple[tuple[ImageRef, ...], tuple[str, ...]]:
         """The photos that can be looked at, files before addresses, and what is said of the others."""
         names = cells.images_of(value)
+        # addresses are never fetched, so any file is better
         files = [name for name in names if "://" not in name]
         taken = files or list(names[:1])
         self._reading.addresses += bool(names) and not files

@@ -76,6 +76,7 @@ class Sidecar:
                 if row is None:
                     broken += 1
                     continue
+                # cut before it is cleaned: cleaning takes time with the length
                 said = without_markup(str(_first(row, _TEXT) or "")[:_MOST_READ])
                 text = plain_text(said, max_characters=max_characters)
                 weak = weak or row.get("weak") in (True, "true", "True", "1")

@@ -58,11 +58,13 @@ def folds(labels: Sequence[str], groups: Sequence[int], *, count: int, seed: int
     if len(members) < count:
         raise InputError(f"{len(members)} groups cannot fill {count} folds; ask for fewer")
     random = np.random.default_rng(seed)
+    # the largest first: small groups even out what large ones leave uneven
     order = sorted((members[g] for g in random.permutation(sorted(members)).tolist()), key=len, reverse=True)
     of_class = [dict[str, int]() for _ in range(count)]
     sizes, found = [0] * count, [0] * len(labels)
     for together in order:
         label = labels[together[0]]
+        # k last, so that equal folds are filled in one order on every machine
         best = min(range(count), key=lambda k: (of_class[k].get(label, 0), sizes[k], k))
         sizes[best] += len(together)
         for i in together:
@@ -101,6 +103,7 @@ def make_splits(
         raise DataError(
             f"{len(set(groups))} different posts cannot be split into {wanted}; label more of them"
         )
+    # at least one fold each, also of three groups
     share = max(1, round(_SHARE * count))
     of_fold: dict[int, str] = {}
     others = [part for part in parts if part != "train"]

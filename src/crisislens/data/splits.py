@@ -118,6 +118,7 @@ def check_splits(
             progress(done, len(posts))
     groups: dict[str, list[list[int]]] = {
         "ids": _groups(group(post) for post in posts),
+        # texts without a word are equal to nothing, or all photos alone would be one
         "texts": _groups(text.casefold() or None for text in texts),
         "near_texts": _near_texts(texts),
         "near_photos": _near_photos(hashes),

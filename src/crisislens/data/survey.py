@@ -65,6 +65,7 @@ def survey(rows: Iterable[object], columns: Columns) -> Survey:
         seen.has_text = seen.has_text or any((text_of(value) or "").strip() for value in texts)
         images = (value_at(row, name) for name in columns.get("image", ()) if not seen.has_image)
         seen.has_image = seen.has_image or any(images_of(value) for value in images)
+        # dates such as 2/3/2023 take the whole column, everything else a look
         if seen.rows >= PEEKED_ROWS and not seen.dates.seen and (seen.has_text or seen.has_image):
             break
     return seen

@@ -67,6 +67,7 @@ def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
 def _header(path: Path, how: Encoding, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
     """The column names, the delimiter and the lines behind the header."""
     lines = read_lines(path, how)
+    # None for a file without a line, a broken row for one whose first line cannot be read
     found = table_header(lines, quoted=quoted)
     if not isinstance(found, tuple):
         what = "is empty" if found is None else "has no header line"

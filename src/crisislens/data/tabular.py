@@ -62,6 +62,7 @@ def read_posts(
         chosen, notes = _choose(path, table, how, names, columns)
         wanted = _wanted(chosen)
         seen = survey(table.rows(path, how, wanted), chosen)
+        # a table without rows is no error: it has no posts, and says so
         if seen.rows and not seen.has_text and not seen.has_image:
             raise _nothing_used(path, table, how, names, chosen)
         return _TablePosts(path, chosen, table, how, seen, tuple(notes))
@@ -122,6 +123,7 @@ def _choose(
     if "text" in chosen or "text" in (explicit or {}):
         return chosen, []
     likely = _likely(path, table, how, names, chosen)
+    # a survey's columns are named by its questions; elsewhere a guess may take another column
     if likely and _FORM_COLUMNS & {*names}:
         note = f"the text is the column {likely[0]!r}, which holds the longest answers; name another with"
         return {**chosen, "text": (likely[0],)}, [f"{note} --map text=COLUMN"]

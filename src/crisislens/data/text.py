@@ -131,6 +131,7 @@ def _pass(text: str, rules: CleaningRules) -> str:
 
 def _repair(text: str) -> str:
     """Undoes what transport did to a text; plain ASCII without `&` comes back at once."""
+    # entities first: what they stand for may itself be mojibake
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape(match.group()), _NESTED_AMPERSAND.sub("&", text))
     if text.isascii():

@@ -44,6 +44,7 @@ def plain_text(text: str, *, max_characters: int) -> str:
         max_characters: The cap, in characters.
     """
     rules = _RULES.model_copy(update={"max_characters": max_characters})
+    # NFKC may compose what cleaning then takes out, and the other way round
     for _ in range(4):
         plain = clean_text(unicodedata.normalize("NFKC", _PRIVATE.sub("", clean_text(text, rules))), rules)
         if plain == text:

@@ -7,8 +7,8 @@ and may go on for several lines.
 
 The order of day and month is the phone's, so the column of times decides it as in any table
 (`data.dates`); times are the phone's too, without a zone, and taken for UTC. Lines without an
-author ("joined using this link") are no posts. Who wrote a message does
-not become part of the post.
+author ("joined using this link") are no posts. Who wrote a message does not become part of the
+post.
 """
 
 import re
@@ -59,6 +59,7 @@ def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | Br
         if _START.match(plain):
             yield from _row(message, size)
             message, size = [plain], len(plain)
+        # what is longer is told below; it is not collected any further
         elif size <= MAX_LINE:
             message.append(plain)
             size += len(plain)

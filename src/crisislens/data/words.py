@@ -64,6 +64,7 @@ def word_labels(words: Sequence[Span], marked: Sequence[Span], text: str) -> lis
         covered[start:end] = b"\1" * max(0, min(end, len(text)) - start)
     labels = []
     for start, end in words:
+        # people mark "down" and leave the "!" outside
         letters = [i for i in range(start, end) if text[i].isalnum()] or list(range(start, end))
         labels.append(2 * sum(covered[i] for i in letters) >= len(letters))
     return labels

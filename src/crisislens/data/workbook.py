@@ -61,6 +61,7 @@ def _values(path: Path) -> Iterator[tuple[object, ...]]:
         book: Any = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
             sheet = book.worksheets[0]
+            # programs write sizes that are wrong, and rows beyond them would be lost
             sheet.reset_dimensions()
             for row in sheet.iter_rows(values_only=True, max_col=_MOST_COLUMNS):
                 if any(value is not None and value != "" for value in row):

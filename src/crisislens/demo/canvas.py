@@ -1,9 +1,9 @@
-"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share (houses,
-water, people, cars, fire).
+"""What the made-up pictures are drawn with: a canvas, and the things that several scenes share
+(houses, water, people, cars, fire).
 
-Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice the size and
-scaled down, which smooths the edges, and gets the grain of a small camera. A seed decides every choice, so a
-picture is the same each time.
+Coordinates are in pixels of a 480 x 360 picture, from the top left. Everything is drawn at twice
+the size and scaled down, which smooths the edges, and gets the grain of a small camera. A seed
+decides every choice, so a picture is the same each time.
 """
 
 import random
@@ -38,12 +38,13 @@ class Canvas:
     def finish(self, *, grain: Number = 5.0) -> Image.Image:
         """The picture at its size.
 
-        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two people stand
-        in one place.
+        Where no words stand in it, it is a part of what was drawn, mirrored or not, since no two
+        people stand in one place.
 
         Arguments:
             grain: Standard deviation of the noise, in gray levels.
         """
+        # letters that are cut or mirrored would give the drawing away as no photo of a sign
         part = 1.0 if self._lettered else self.rng.uniform(0.72, 1.0)
         left, top = (
             self.rng.uniform(0, 1 - part) * WIDTH * _SCALE,
@@ -53,6 +54,7 @@ class Canvas:
         small = self._image.resize((WIDTH, HEIGHT), Image.Resampling.BOX, box=view)
         if not self._lettered and self.rng.random() < 0.5:
             small = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        # one channel for all three colors: grain is of light, not of color
         noise = np.random.default_rng(self._seed).normal(0, grain, (HEIGHT, WIDTH, 1))
         return Image.fromarray((np.asarray(small) + noise).clip(0, 255).astype(np.uint8))
 
@@ -120,7 +122,12 @@ class Canvas:
         )
 
     def smoke(
-        self, x: Number, y: Number, color: Color = (70, 66, 64), height: Number = 160, strength: Number = 0.8
+        self,
+        x: Number,
+        y: Number,
+        color: Color = (70, 66, 64),
+        height: Number = 160,
+        strength: Number = 0.8,
     ) -> None:
         """A column of smoke that rises from (x, y), widens and drifts."""
         drift = self.rng.uniform(-60, 60)
@@ -217,7 +224,11 @@ class Canvas:
         for _ in range(26 if leaves else 0):
             dx, dy = self.rng.gauss(0, height * 0.16), self.rng.gauss(0, height * 0.13)
             self.oval(
-                x + dx, base - height * 0.75 + dy, height * 0.1, height * 0.09, self.shade(leaves or bark, 22)
+                x + dx,
+                base - height * 0.75 + dy,
+                height * 0.1,
+                height * 0.09,
+                self.shade(leaves or bark, 22),
             )
 
     def person(
@@ -227,7 +238,10 @@ class Canvas:
         skin = self.rng.choice([(232, 190, 160), (188, 138, 104), (122, 84, 60), (88, 60, 44)])
         for side in (-1, 1):
             self.line(
-                [(x + side * height * 0.05, base - height * 0.45), (x + side * height * 0.07, base)],
+                [
+                    (x + side * height * 0.05, base - height * 0.45),
+                    (x + side * height * 0.07, base),
+                ],
                 (46, 50, 66),
                 height * 0.09,
             )
@@ -247,10 +261,20 @@ class Canvas:
             (240, 120, 24) if vest else shirt,
         )
         if vest:
-            self.box(x - height * 0.12, base - height * 0.64, height * 0.24, height * 0.05, (240, 240, 200))
+            self.box(
+                x - height * 0.12,
+                base - height * 0.64,
+                height * 0.24,
+                height * 0.05,
+                (240, 240, 200),
+            )
         self.oval(x, base - height * 0.9, height * 0.08, height * 0.1, skin)
         self.oval(
-            x, base - height * 0.95, height * 0.085, height * 0.06, (250, 250, 246) if vest else (48, 36, 28)
+            x,
+            base - height * 0.95,
+            height * 0.085,
+            height * 0.06,
+            (250, 250, 246) if vest else (48, 36, 28),
         )
 
     def car(self, x: Number, base: Number, length: Number = 130, *, paint: Color) -> None:

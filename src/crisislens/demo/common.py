@@ -1,5 +1,5 @@
-"""What scenes share: the registry they stand in, skies, a house of any color, and the colors things come
-in.
+"""What scenes share: the registry they stand in, skies, a house of any color, and the colors things
+come in.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,13 @@ SHIRTS: tuple[Color, ...] = (
     (120, 80, 140),
     (220, 220, 216),
 )
-PAINTS: tuple[Color, ...] = ((168, 42, 40), (52, 84, 140), (198, 198, 200), (40, 44, 48), (84, 120, 90))
+PAINTS: tuple[Color, ...] = (
+    (168, 42, 40),
+    (52, 84, 140),
+    (198, 198, 200),
+    (40, 44, 48),
+    (84, 120, 90),
+)
 
 
 def rain_sky(c: Canvas, bottom: Number = 230) -> None:

@@ -1,7 +1,7 @@
 """Writes the made-up crisis: posts, pictures and labels, the same bytes for the same seed.
 
-A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the pictures
-are those of one version of Pillow; another may compress differently.
+A feed longer than the list of stories comes back to them with other blanks filled. The bytes of the
+pictures are those of one version of Pillow; another may compress differently.
 """
 
 import io
@@ -58,8 +58,8 @@ class _Entry:
 def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> Path:
     """Writes `posts.jsonl`, `images/` and `labels.jsonl` into a folder.
 
-    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is missing and
-    one that is cut off.
+    Among the posts are photos without text, texts without photo, near-duplicates, a photo that is
+    missing and one that is cut off.
 
     Arguments:
         folder: Made if it is not there; files of these names are replaced.
@@ -105,12 +105,17 @@ def synthetic_labeled(folder: Path, *, posts: int = 60, seed: int = 0) -> dict[s
         seed: As there.
 
     Returns:
-        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts that have a
-        label for it: every post, or for damage every post with a picture. Of five posts three are `train`,
-            one `dev` and one `test`.
+        From `informativeness`, `humanitarian` (raw labels of CrisisMMD) and `damage` to the posts
+            that have a
+        label for it: every post, or for damage every post with a picture. Of five posts three are
+            `train`, one `dev` and one `test`.
     """
     write_synthetic_crisis(folder, posts=posts, seed=seed)
-    labeled: dict[str, list[LabeledPost]] = {"informativeness": [], "humanitarian": [], "damage": []}
+    labeled: dict[str, list[LabeledPost]] = {
+        "informativeness": [],
+        "humanitarian": [],
+        "damage": [],
+    }
     for i, entry in enumerate(_entries(posts, seed)):
         for task, label in entry.labels.items():
             labeled[task].append(LabeledPost(entry.post, label, _SPLITS[i % len(_SPLITS)]))
@@ -128,7 +133,9 @@ def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
     space = SETTINGS[config.setting]
     every = synthetic_labeled(config.root, posts=config.posts)[space.question]
     kept = [labeled for labeled in every if space.resolve(labeled.label) is not None]
-    splits = {part: [labeled for labeled in kept if labeled.split == part] for part in PARTS}
+    splits: dict[str, list[LabeledPost]] = {part: [] for part in PARTS}
+    for labeled in kept:
+        splits[labeled.split].append(labeled)
     identity: dict[str, object] = {
         "kind": "made-up crisis",
         "setting": config.setting,
@@ -143,18 +150,22 @@ def _entries(posts: int, seed: int) -> Iterator[_Entry]:
     for i in range(posts):
         turn, place = divmod(i, len(told))
         story = told[place]
-        chance = (
-            seed * 1_000_003 + turn * len(told) + (first[story.scene] if story.photo == "again" else place)
-        )
+        # a photo that is seen again must be drawn from the same chance as the first one of its
+        # scene
+        drawn_at = first[story.scene] if story.photo == "again" else place
+        chance = seed * 1_000_003 + turn * len(told) + drawn_at
         yield _Entry(story, _post(story, i, turn, random.Random(chance)), _labels(story), chance)
 
 
 def _post(story: Story, i: int, turn: int, rng: random.Random) -> Post:
     name = f"velmora-{i + 1:03d}"
     text = story.text.format_map({slot: rng.choice(values) for slot, values in SLOTS.items()})
+    # a text without blanks would come again word by word, and near-duplicates would be found
+    # where none are meant
     if turn and text == story.text and text:
         text = rng.choice(REACTIONS) + text
     lat, lon = PLACES[story.place] if story.place else (None, None)
+    # minutes apart, as a feed is: equal times would sort by id
     later = timedelta(hours=story.hour, minutes=rng.randrange(-9, 10), seconds=rng.randrange(60))
     return Post(
         id=name,

@@ -30,7 +30,8 @@ def _flood_aerial(c: Canvas) -> None:
         )
     middle = [(x, 180 + 46 * c.rng.uniform(-1, 1)) for x in range(-40, 541, 60)]
     c.polygon(
-        [*[(x, y - 80) for x, y in middle], *[(x, y + 86) for x, y in reversed(middle)]], (128, 110, 84)
+        [*[(x, y - 80) for x, y in middle], *[(x, y + 86) for x, y in reversed(middle)]],
+        (128, 110, 84),
     )
     for _ in range(60):
         x, y = c.rng.uniform(0, WIDTH), c.rng.uniform(110, 260)
@@ -102,7 +103,11 @@ def _collapsed_building(c: Canvas) -> None:
     for x, y in ((230, 190), (300, 210), (360, 240)):
         c.polygon([(x, y), (x + 80, y + 22), (x + 74, y + 34), (x - 6, y + 12)], c.shade((182, 174, 162)))
         c.line([(x + 70, y + 24), (x + 92, y - 10)], (96, 66, 48), 2)
-    c.haze([(c.rng.uniform(120, 460), c.rng.uniform(170, 290), 40) for _ in range(5)], (204, 196, 184), 0.45)
+    c.haze(
+        [(c.rng.uniform(120, 460), c.rng.uniform(170, 290), 40) for _ in range(5)],
+        (204, 196, 184),
+        0.45,
+    )
     c.person(84, 330, 84, shirt=(50, 50, 60), vest=True)
     c.person(126, 338, 84, shirt=(50, 50, 60), vest=True)
 
@@ -133,7 +138,13 @@ def _fallen_tree(c: Canvas) -> None:
         x, y = 250 + 22 * t, 280 - 6 * t
         c.line([(x, y), (x + 24, y - 36 + c.rng.uniform(-10, 60))], (84, 62, 44), 4)
         for _ in range(7):
-            c.oval(x + c.rng.gauss(24, 16), y + c.rng.gauss(-18, 20), 13, 10, c.shade((66, 104, 54), 20))
+            c.oval(
+                x + c.rng.gauss(24, 16),
+                y + c.rng.gauss(-18, 20),
+                13,
+                10,
+                c.shade((66, 104, 54), 20),
+            )
     c.oval(34, 330, 30, 34, (110, 84, 60))
     c.line([(400, 60), (400, 220)], (96, 80, 66), 6)
     c.line([(400, 70), (300, 250), (240, 262)], (30, 30, 32), 2)

@@ -1,5 +1,5 @@
-"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing to do with
-a disaster.
+"""Scenes of people who help, of notices and maps, of what stands unharmed, and of what has nothing
+to do with a disaster.
 """
 
 from crisislens.demo.canvas import HEIGHT, WIDTH, Canvas
@@ -88,7 +88,11 @@ def _cat(c: Canvas) -> None:
         c.oval(240 + side * 40, 178, 20, 18, (176, 204, 92))
         c.oval(240 + side * 40, 178, 6, 16, (16, 16, 16))
         for k in (-1, 0, 1):
-            c.line([(240 + side * 22, 222 + 4 * k), (240 + side * 122, 214 + 18 * k)], (246, 246, 244), 1.5)
+            c.line(
+                [(240 + side * 22, 222 + 4 * k), (240 + side * 122, 214 + 18 * k)],
+                (246, 246, 244),
+                1.5,
+            )
     c.polygon([(228, 208), (252, 208), (240, 222)], (206, 112, 112))
     c.line([(240, 222), (224, 238)], (70, 50, 46), 3)
     c.line([(240, 222), (256, 238)], (70, 50, 46), 3)
@@ -158,19 +162,35 @@ def _notice(c: Canvas, *lines: str) -> None:
 
 @SCENES.register("notice_water")
 def _notice_water(c: Canvas) -> None:
-    _notice(c, "Boil all tap water", "until further notice", "Bottled water: Town Hall", "Helpline 555 0142")
+    _notice(
+        c,
+        "Boil all tap water",
+        "until further notice",
+        "Bottled water: Town Hall",
+        "Helpline 555 0142",
+    )
 
 
 @SCENES.register("notice_evacuation")
 def _notice_evacuation(c: Canvas) -> None:
     _notice(
-        c, "Evacuation order", "Lower Quay and Saltmarsh", "Buses leave from the station", "Helpline 555 0142"
+        c,
+        "Evacuation order",
+        "Lower Quay and Saltmarsh",
+        "Buses leave from the station",
+        "Helpline 555 0142",
     )
 
 
 @SCENES.register("notice_school")
 def _notice_school(c: Canvas) -> None:
-    _notice(c, "Schools closed", "Monday and Tuesday", "Meals at Chapel Lane, 11 to 2", "Helpline 555 0142")
+    _notice(
+        c,
+        "Schools closed",
+        "Monday and Tuesday",
+        "Meals at Chapel Lane, 11 to 2",
+        "Helpline 555 0142",
+    )
 
 
 @SCENES.register("concert")
@@ -178,7 +198,9 @@ def _concert(c: Canvas) -> None:
     c.gradient(0, HEIGHT, (24, 12, 44), (70, 20, 84))
     for start, color in ((80, (240, 60, 160)), (240, (80, 160, 250)), (400, (250, 200, 60))):
         c.haze(
-            [(start + 12 * t * c.rng.uniform(-1, 1), 30 + 26 * t, 8 + 5 * t) for t in range(8)], color, 0.6
+            [(start + 12 * t * c.rng.uniform(-1, 1), 30 + 26 * t, 8 + 5 * t) for t in range(8)],
+            color,
+            0.6,
         )
     c.box(60, 190, 360, 16, (20, 14, 24))
     for left in (140, 240, 330):

@@ -1,8 +1,8 @@
-"""The drawn pictures of the made-up crisis: what posts of a flood and a fire show, and what posts show that
-are about neither.
+"""The drawn pictures of the made-up crisis: what posts of a flood and a fire show, and what posts
+show that are about neither.
 
-They look like pages of a picture book, on purpose: no reader of a demo report can take one for a photo of a
-real disaster.
+They look like pages of a picture book, on purpose: no reader of a demo report can take one for a
+photo of a real disaster.
 """
 
 from PIL import Image

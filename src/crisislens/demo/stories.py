@@ -87,6 +87,8 @@ class Story:
         photo: `whole`; `missing` where the file is not there; `cut` where it ends early; `again` where the
             post repeats the first story with the same scene: its blanks are filled alike, and its photo is
                 the same, saved once more and smaller.
+        call: Whether it calls for help; None where a text says nothing that could be judged.
+        classes: The classes of `humanitarian_10` that a careful reader accepts.
     """
 
     text: str
@@ -96,10 +98,13 @@ class Story:
     hour: float = 0.0
     lang: str | None = "en"
     photo: Literal["whole", "missing", "cut", "again"] = "whole"
+    call: bool | None = None
+    classes: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=1)
 def stories() -> tuple[Story, ...]:
     """The posts, in the order of the feed's file; they stand in `stories.jsonl` beside this module."""
     text = (files(__package__) / "stories.jsonl").read_text(encoding="utf-8")
-    return tuple(Story(**json.loads(line)) for line in cut_lines(text))
+    told = [json.loads(line) for line in cut_lines(text)]
+    return tuple(Story(**{**one, "classes": tuple(one.get("classes", ()))}) for one in told)

@@ -31,6 +31,7 @@ def _survives_json(extensions: dict[str, Any]) -> dict[str, Any]:
     half of a surrogate pair, or nesting that no reader of JSON follows.
     """
     try:
+        # "constants" writes NaN as a word that the reader refuses; else it would become null
         written = to_json(extensions, inf_nan_mode="constants")
         same = from_json(written, allow_inf_nan=False) == extensions
     except (ValueError, RecursionError) as error:
@@ -56,13 +57,13 @@ class TaskAssessment(BaseModel):
     label: str = Field(description="The most probable class")
     labels: tuple[str, ...] = Field(
         default=(),
-        description="The classes that are said to hold: one, or any number where the task allows several; "
-        "none where the answer is 'not sure'",
+        description="The classes that are said to hold: one, or any number where the task allows "
+        "several; none where the answer is 'not sure'",
     )
     confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
     probabilities: dict[str, float] = Field(
-        description="Calibrated probability of every class; they add up to 1 up to rounding, "
-        "but for tasks where several may hold"
+        description="Calibrated probability of every class; they add up to 1 up to rounding, but "
+        "for tasks where several may hold"
     )
     abstained: bool = Field(description="True where the answer should be read as 'not sure'")
     reason: str | None = Field(
@@ -130,8 +131,8 @@ class Assessment(BaseModel):
         default=None,
         # a record of a post with one photo is written as before there was the field
         exclude_if=lambda photo: photo is None,
-        description="Of a post with several photos the path of the one that the answers rest on: the most "
-        "urgent, the first of equals; left out elsewhere",
+        description="Of a post with several photos the path of the one that the answers rest on: "
+        "the most urgent, the first of equals; left out elsewhere",
     )
     tasks: dict[str, TaskAssessment] = Field(description="From the task's name to its answer")
     entities: tuple[Entity, ...] = Field(
@@ -146,8 +147,8 @@ class Assessment(BaseModel):
     )
     place_type: TaskAssessment | None = Field(
         default=None,
-        description="The kind of place that the post was probably made at; null where no model for it fits "
-        "the encoder",
+        description="The kind of place that the post was probably made at; null where no model "
+        "for it fits the encoder",
     )
     urgency: float = Field(
         ge=0,
@@ -178,6 +179,7 @@ class Assessment(BaseModel):
     def _repr_html_(self) -> str:
         """A row of a table, for notebooks; everything of the post is escaped."""
         cells = [self.post.id, self.post.text[:_SHOWN], f"{self.urgency:.2f}"]
+        # names of tasks are escaped too: a user's own come from a column of a table
         head = ["post", "text", "urgency", *self.tasks]
         cells += [self._answer(task) for task in self.tasks.values()]
         titles = "".join(f"<th>{escape(title)}</th>" for title in head)

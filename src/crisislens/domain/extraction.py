@@ -91,8 +91,8 @@ class Entity(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str = Field(
-        description="PER (a person), LOC (a place), ORG (an organization) or MISC (an event, a work, a "
-        "product, …)"
+        description="PER (a person), LOC (a place), ORG (an organization) or MISC (an event, a "
+        "work, a product, …)"
     )
     text: str = Field(min_length=1, description="The characters of the post, as they stand there")
     start: int = Field(ge=0, description="The first character, counted from 0 in the text as posted")
@@ -100,8 +100,8 @@ class Entity(BaseModel):
     score: float = Field(
         ge=0,
         le=1,
-        description="The model's probability that exactly these words are such an entity (of a joint "
-        "extractor a mean); not calibrated",
+        description="The model's probability that exactly these words are such an entity (of a "
+        "joint extractor a mean); not calibrated",
     )
 
 

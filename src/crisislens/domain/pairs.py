@@ -39,11 +39,13 @@ class PairScheme:
         """The labels of a post; where mentions share words, later ones write over earlier ones."""
         grid = np.zeros((words, words), np.int64)
         for m in mentions:
+            # a type stands on and over the diagonal, at the pairs i <= j of one mention's words
             block = np.triu(np.ones((m.end - m.start, m.end - m.start), bool))
             grid[m.start : m.end, m.start : m.end][block] = self.labels.index(m.type)
         for link in links:
             if link.type != NO_RELATION:
                 head, tail = mentions[link.head], mentions[link.tail]
+                # below the diagonal where the tail stands first, so direction is told by place
                 grid[head.start : head.end, tail.start : tail.end] = self.labels.index(link.type)
         return grid
 
@@ -61,9 +63,11 @@ class PairScheme:
         while i < words:
             end = i + 1
             if named[i, i]:
+                # neighbors of which only the diagonal says a type are two mentions, not one
                 while end < words and named[end, end] and named[end - 1, end]:
                     end += 1
                 rows, columns = np.triu_indices(end - i)
+                # the mean, not the sum: long mentions must not count more than short ones
                 scores = log_p[i + rows, i + columns, 1:kinds].mean(0)
                 mentions.append(Mention(i, end, self.types[int(scores.argmax())]))
             i = end
@@ -77,6 +81,7 @@ class PairScheme:
                 if a == b or not self.relations:
                     continue
                 block = log_p[head.start : head.end, tail.start : tail.end].mean((0, 1))
+                # only nothing and the relations compete: a type between two mentions says nothing
                 scores = np.concatenate([block[:1], block[kinds:]])
                 best = int(scores.argmax())
                 if best:

@@ -15,9 +15,9 @@ class Place(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(
-        description="`city:` and the GeoNames id, `country:` and ISO 3166-1 alpha-2, `state:` and the US "
-        "postal code or country and GeoNames code (`state:IN.13`), `county:` and FIPS or country, "
-        "code and name"
+        description="`city:` and the GeoNames id, `country:` and ISO 3166-1 alpha-2, `state:` and "
+        "the US postal code or country and GeoNames code (`state:IN.13`), `county:` and FIPS or "
+        "country, code and name"
     )
     name: str = Field(description="Its usual English name")
     kind: PlaceKind = Field(
@@ -33,8 +33,8 @@ class Place(BaseModel):
         default=None,
         ge=-90,
         le=90,
-        description="Latitude, WGS 84; of countries and states the mean of their cities weighted by "
-        "population; null for some counties",
+        description="Latitude, WGS 84; of countries and states the mean of their cities weighted "
+        "by population; null for some counties",
     )
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude, likewise")
     population: int = Field(
@@ -80,8 +80,8 @@ class GeoLocation(BaseModel):
     lat: float = Field(ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float = Field(ge=-180, le=180, description="Longitude in degrees, WGS 84")
     source: Literal["post", "text"] = Field(
-        description="`post`: its own coordinates; `text`: a place that its text names, not where its author "
-        "is"
+        description="`post`: its own coordinates; `text`: a place that its text names, not where "
+        "its author is"
     )
     place: Place | None = Field(
         default=None, description="The place that the text names, where it is the source"

@@ -132,6 +132,7 @@ PLACE_MAPPINGS: Registry[Mapping[str, str | None]] = Registry("place mapping")
 
 
 def _map(start: Task, end: Task, pairs: Mapping[str, str]) -> None:
+    # at import, so that a misspelled class cannot ship
     strange = set(pairs) - set(start.classes) | set(pairs.values()) - set(end.classes)
     if strange:
         raise ValueError(
@@ -265,4 +266,5 @@ def map_place(label: str, start: Task, end: Task) -> str | None:
         raise DataError(
             f"{label!r} is not a class of {start.name}; expected one of {', '.join(start.classes)}"
         )
+    # two taxonomies without a mapping between them are an error, not a None that means "nothing"
     return label if start is end else PLACE_MAPPINGS[f"{start.name}->{end.name}"][label]

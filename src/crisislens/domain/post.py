@@ -65,6 +65,7 @@ class Post(BaseModel):
         """Half a surrogate pair is no character and cannot be written as UTF-8;
         it becomes U+FFFD.
         """
+        # utf-16 joins the two halves of one character, which some exports write apart
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
     @property

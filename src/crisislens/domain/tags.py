@@ -83,6 +83,7 @@ class TagScheme:
                     f"{m} does not fit {words} words and the types {', '.join(self.types)}; check the data "
                     f"set"
                 )
+            # checked on the tags that were written, so the order of mentions does not matter
             if set(tags[m.start : m.end]) != {"O"}:
                 raise DataError(f"{m} overlaps another mention; one tag a word cannot hold both")
             tags[m.start : m.end] = self._mention(m)
@@ -118,6 +119,7 @@ def spans_of_bio(tags: Sequence[str]) -> list[Mention]:
         if tag == "O":
             continue
         last = spans[-1] if spans else None
+        # an I- of another type, or behind a gap, begins anew
         if tag[0] == "I" and last is not None and last.end == i and last.type == tag[2:]:
             spans[-1] = Mention(last.start, i + 1, last.type)
         else:
@@ -133,6 +135,7 @@ def repair_bio(tags: Sequence[str]) -> tuple[list[str], int]:
     """
     repaired, count, before = [], 0, "O"
     for tag in tags:
+        # "O"[1:] is empty, so an I- behind an O is mended by the same comparison
         if tag[0] == "I" and before[1:] != tag[1:]:
             tag, count = "B" + tag[1:], count + 1
         repaired.append(tag)

@@ -1,5 +1,5 @@
-"""What a task is: one question, its answers in their fixed order, and how labels of data sets lead to
-them. The tasks that ship stand in `domain.tasks`.
+"""What a task is: one question, its answers in their fixed order, and how labels of data sets lead
+to them. The tasks that ship stand in `domain.tasks`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +53,7 @@ class Task(BaseModel):
     """One question with its answers in their fixed order;
     the index in `classes` is the index of the logit.
 
+    >>> from crisislens.domain.tasks import TASKS
     >>> b2 = TASKS["humanitarian_b2"]
     >>> b2.index("vehicle_damage") == b2.index("infrastructure_and_utility_damage")
     True
@@ -91,6 +92,7 @@ class Task(BaseModel):
     @model_validator(mode="after")
     def _labels_are_consistent(self) -> "Task":
         names = self.classes
+        # one label that may hold or not is a question; one class of which one must hold is none
         fewest = 1 if self.several else 2
         if len(set(names)) != len(names) or len(names) < fewest:
             raise ValueError(f"classes must be at least {fewest} different names, got {list(names)!r:.200}")
@@ -168,6 +170,7 @@ class Task(BaseModel):
         which several may hold the largest w P, so that many small doubts are not one large need.
         """
         parts = [label.urgency * probabilities.get(label.name, 0.0) for label in self.labels]
+        # probabilities are rounded when written, so their sum may pass 1 by a little
         return min(1.0, max(parts) if self.several else sum(parts))
 
 
@@ -206,5 +209,6 @@ def own_task(
         labels = tuple(Label(name=c, title=titles.get(c, ""), urgency=urgency.get(c, 0.0)) for c in classes)
         return Task(name=name, question=name, labels=labels, several=several, ordered=ordered)
     except ValueError as error:
+        # pydantic's messages have several lines; a user gets one sentence
         reason = " ".join(str(error).split())[:300]
         raise DataError(f"the labels of task {name!r} cannot be used: {reason}") from error

@@ -24,7 +24,19 @@ https://arxiv.org/abs/2104.03090.
 from crisislens.core.registry import Registry
 from crisislens.domain.task import Label, Task, Tone, own_task, readable
 
-__all__ = ["ASKED", "MARKED", "SETTINGS", "TASKS", "Label", "Task", "Tone", "own_task", "readable"]
+__all__ = [
+    "ASKED",
+    "CATEGORY",
+    "MARKED",
+    "NEEDED",
+    "SETTINGS",
+    "TASKS",
+    "Label",
+    "Task",
+    "Tone",
+    "own_task",
+    "readable",
+]
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -36,6 +48,7 @@ def _add(task: Task) -> None:
 
 
 _AFFECTED = Label(name="affected", title="Affected, injured or missing people", tone="grave", urgency=1.0)
+# the raw labels of people; A2 and B2 merge them into `affected`, a task of ten keeps two of them
 _AFFECTED_RAW = Label(name="affected_individuals", title="Affected people", tone="grave", urgency=1.0)
 _INJURED = Label(name="injured_or_dead_people", title="Injured or dead people", tone="grave", urgency=1.0)
 _MISSING = Label(name="missing_or_found_people", title="Missing or found people", tone="grave", urgency=1.0)
@@ -54,6 +67,7 @@ _RESCUE = Label(
 )
 _OTHER = Label(name="other_relevant_information", title="Other relevant information", urgency=0.2)
 _NOT_HUMANITARIAN = Label(name="not_humanitarian", title="Not humanitarian", nothing=True)
+# shared by A2 and B2, so that their numbers mean the same by "affected"
 _PEOPLE = {label.name: _AFFECTED.name for label in (_AFFECTED_RAW, _INJURED, _MISSING)}
 _HUMANITARIAN = {"question": "humanitarian", "topic": "Humanitarian category", "phrase": "category"}
 
@@ -120,6 +134,7 @@ _add(
                 tone="grave",
                 urgency=0.7,
             ),
+            # a call for help leads these ten, so the others weigh less than in tasks without one
             _INFRASTRUCTURE.model_copy(update={"urgency": 0.5}),
             _INJURED.model_copy(update={"urgency": 0.8}),
             _MISSING.model_copy(update={"urgency": 0.9}),
@@ -174,8 +189,16 @@ _add(
     )
 )
 
-ASKED: tuple[Task, ...] = (TASKS["informativeness"], TASKS["humanitarian_b2"], TASKS["damage_severity"])
-"""What the shipped models are asked of every post, in the order of the report."""
+ASKED: tuple[Task, ...] = (
+    TASKS["informativeness"],
+    TASKS["humanitarian_b2"],
+    TASKS["damage_severity"],
+)
+"""What `crisis-compact` is asked of every post, in the order of the report."""
+CATEGORY: Task = TASKS["humanitarian_10"]
+"""The task by which the default bundle divides posts: what they tell or ask for."""
+NEEDED: Task = TASKS["needs"]
+"""The task of what people ask for and offer; several of its labels may hold."""
 MARKED: Task = TASKS["humanitarian_b2"]
 """The task whose labels people choose from when they mark evidence, unless they bring their own."""
 SETTINGS: dict[str, Task] = {setting: task for task in TASKS.values() for setting in task.settings}

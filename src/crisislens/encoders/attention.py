@@ -17,8 +17,8 @@ __all__ = ["text_attentions"]
 def text_attentions(
     encoder: TextEncoder, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
 ) -> list[Float[Tensor, "b h t t"]]:
-    """The attention of every layer, the first one first; not for several threads at once, since the encoder
-    is switched meanwhile.
+    """The attention of every layer, the first one first; not for several threads at once, since the
+    encoder is switched meanwhile.
 
     Arguments:
         encoder: A text encoder.

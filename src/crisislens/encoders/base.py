@@ -3,13 +3,13 @@ r"""What an encoder is: a text or a picture in, its token states and one pooled 
 $$E_t : \text{ids} \mapsto (X_t \in \mathbb{R}^{t \times d_t},\ z_t \in \mathbb{R}^{e_t}), \qquad
   E_i : \text{pixels} \mapsto (X_i \in \mathbb{R}^{p \times d_i},\ z_i \in \mathbb{R}^{e_i}).$$
 
-Promises that every encoder keeps and the tests hold it to: a post's result does not depend on its neighbors
-in the batch (up to the last bits of a float, see `features.encode`); padding changes nothing; evaluation is
-deterministic; the fingerprint changes whenever a result could.
+Promises that every encoder keeps and the tests hold it to: a post's result does not depend on its
+neighbors in the batch (up to the last bits of a float, see `features.encode`); padding changes
+nothing; evaluation is deterministic; the fingerprint changes whenever a result could.
 
-Encoders come frozen and in evaluation mode. `encoder.requires_grad_()` and `encoder.train()` make one
-trainable: both forwards are differentiable. A fingerprint names what was loaded; an encoder that was trained
-further is stored as an adapter and loaded again.
+Encoders come frozen and in evaluation mode. `encoder.requires_grad_()` and `encoder.train()` make
+one trainable: both forwards are differentiable. A fingerprint names what was loaded; an encoder
+that was trained further is stored as an adapter and loaded again.
 """
 
 from abc import ABC, abstractmethod
@@ -66,6 +66,7 @@ def placed(spec: EncoderSpec, place: Callable[[str], str]) -> EncoderSpec:
         place: From the path of an adapter in the specification to the one that it gets.
     """
     options = dict(spec.options)
+    # an encoder of a plug-in may call something else an adapter: only what can be a path is moved
     if isinstance(adapter := options.get("adapter"), str):
         options["adapter"] = place(adapter)
     for side in ("text", "image"):
@@ -86,7 +87,8 @@ class TokenizedText:
 
     Attributes:
         ids: Token ids, special tokens included; never empty.
-        offsets: Per token the span of characters in the given text, end exclusive; (0, 0) for special tokens.
+        offsets: Per token the span of characters in the given text, end exclusive; (0, 0) for
+            special tokens.
         truncated: True where the text went on after the last token that fits.
     """
 
@@ -109,8 +111,8 @@ class TextEncoder(nn.Module, ABC):
         pooled_width: Components of the pooled vector, $e_t$.
         max_tokens: Tokens that are read of a text, special tokens included.
         pad_id: The id that batches are padded with; what it is changes nothing.
-        adapts: The digest of the weights as loaded, which an adapter names; empty where the encoder takes
-            none.
+        adapts: The digest of the weights as loaded, which an adapter names; empty where the encoder
+            takes none.
     """
 
     name: str
@@ -122,8 +124,8 @@ class TextEncoder(nn.Module, ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """16 hex digits over the weights as loaded, the tokenizer and everything else that a result depends
-        on.
+        """16 hex digits over the weights as loaded, the tokenizer and everything else that a result
+        depends on.
         """
 
     @abstractmethod
@@ -161,8 +163,8 @@ class ImageEncoder(nn.Module, ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """16 hex digits over the weights as loaded, the preprocessing and everything else that a result
-        depends on.
+        """16 hex digits over the weights as loaded, the preprocessing and everything else that a
+        result depends on.
         """
 
     @abstractmethod
@@ -223,6 +225,7 @@ def load_encoders(spec: EncoderSpec) -> EncoderPair:
         ConfigError: If an option does not fit.
         ModelError: If weights are missing, damaged or not what they should be.
     """
+    # around every builder, also of plug-ins: none of them has to remember it
     with hub_closed():
         return ENCODERS[spec.name](spec)
 
@@ -240,6 +243,7 @@ def pad_ids(tokens: Sequence[TokenizedText], pad_id: int) -> tuple[Int[Tensor, "
         The ids and which of them are real.
     """
     t = max((len(x.ids) for x in tokens), default=1)
+    # one column at least, so that an empty batch has the shape of a batch
     ids = torch.full((len(tokens), t), pad_id, dtype=torch.long)
     mask = torch.zeros(len(tokens), t, dtype=torch.bool)
     for row, x in enumerate(tokens):

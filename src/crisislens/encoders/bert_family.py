@@ -1,16 +1,17 @@
-r"""The BERT family (BERT, ELECTRA, RoBERTa, DeBERTa, XLM-R, …) from a hub name or a local folder: states of
-the last layer, one pooled vector.
+r"""The BERT family (BERT, ELECTRA, RoBERTa, DeBERTa, XLM-R, …) from a hub name or a local folder:
+states of the last layer, one pooled vector.
 
 $$z = X_1 \ \ (\texttt{cls}: \text{the first token's state}) \qquad \text{or} \qquad z = \tfrac{1}{t}
 \textstyle\sum_j X_j \ \ (\texttt{mean}).$$
 
-The encoder of the rows with text "Electra" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
-is `google/electra-base-discriminator` with `cls` (Clark et al., 2020, https://arxiv.org/abs/2003.10555).
-Their code read 512 tokens at first and 77 in its last state; `max_tokens` says how many here.
+The encoder of the rows with text "Electra" of Munia et al., 2025, https://arxiv.org/abs/2507.05165,
+Table 2, is `google/electra-base-discriminator` with `cls` (Clark et al., 2020,
+https://arxiv.org/abs/2003.10555). Their code read 512 tokens at first and 77 in its last state;
+`max_tokens` says how many here.
 
-A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only safetensors are
-read, no code from a hub is run. Mode `finetune` trains these encoders; what it learned comes back as option
-`adapter`.
+A model's own pooler (BERT's tanh layer, made for next-sentence prediction) is not used. Only
+safetensors are read, no code from a hub is run. Mode `finetune` trains these encoders; what it
+learned comes back as option `adapter`.
 """
 
 from collections.abc import Sequence
@@ -60,8 +61,8 @@ class LanguageText(TextEncoder):
         options: Which checkpoint, how pooled, how long.
 
     Raises:
-        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the adapter is
-            another's.
+        ModelError: If the checkpoint cannot be had, lacks tensors, has no fast tokenizer, or the
+            adapter is another's.
     """
 
     def __init__(self, options: LanguageOptions) -> None:
@@ -90,8 +91,8 @@ class LanguageText(TextEncoder):
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
                 raise ModelError(
-                    f"{options.adapter} adapts other weights than {options.checkpoint}; use the encoder that "
-                    f"it was trained on"
+                    f"{options.adapter} adapts other weights than {options.checkpoint}; use the "
+                    "encoder that it was trained on"
                 )
             merge_lora(self, state)
             self._identity["adapter"] = fingerprint_file(Path(options.adapter))
@@ -140,7 +141,7 @@ def _load(options: LanguageOptions) -> tuple[Any, Any]:
     check_whole(str(model.config.model_type), name, info, spare=_SPARE)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise ModelError(
-            f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once with "
-            f"transformers and name the folder"
+            f"{name} has no fast tokenizer (tokenizer.json), which offsets need; convert it once "
+            "with transformers and name the folder"
         )
     return model, tokenizer

@@ -1,10 +1,10 @@
-"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had, and marks
-of what was loaded.
+"""What all encoders from hub names or local folders share: advice where a checkpoint cannot be had,
+and marks of what was loaded.
 
-Only safetensors are read, no code from a hub is ever run, and no hub is asked unless the user allowed it
-(`core.hub`): `source` says so to every call that could, and `hub_closed` holds the libraries to it. Both are
-needed: told to look at local files only, huggingface_hub still asks its hub for a list of programs to name in
-its headers.
+Only safetensors are read, no code from a hub is ever run, and no hub is asked unless the user
+allowed it (`core.hub`): `source` says so to every call that could, and `hub_closed` holds the
+libraries to it. Both are needed: told to look at local files only, huggingface_hub still asks its
+hub for a list of programs to name in its headers.
 """
 
 import hashlib
@@ -43,8 +43,8 @@ def advice(kind: str, name: str, error: Exception) -> str:
     reason = first_line(error)
     if Path(name).is_dir():
         return (
-            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a tokenizer "
-            f"({reason}); convert it or name another"
+            f"{name} is not a {kind} checkpoint with model.safetensors, config.json and a "
+            f"tokenizer ({reason}); convert it or name another"
         )
     return (
         f"{kind} checkpoint {name} cannot be had ({reason}); {how_to_get(name)}; "
@@ -61,8 +61,8 @@ def how_to_get(name: str) -> str:
     if hub_allowed():
         return f"with a network, unset HF_HUB_OFFLINE or run: hf download {name}"
     return (
-        f"hubs are asked only where you allow it: with a network, run crisislens --allow-hub … or set "
-        f"{ALLOW_HUB}=1 (and unset HF_HUB_OFFLINE), or run: hf download {name}"
+        "hubs are asked only where you allow it: with a network, run crisislens --allow-hub … or "
+        f"set {ALLOW_HUB}=1 (and unset HF_HUB_OFFLINE), or run: hf download {name}"
     )
 
 
@@ -71,6 +71,7 @@ def hub_closed() -> Iterator[None]:
     """While it lasts, huggingface_hub refuses every request, unless the user allowed the hub."""
     from huggingface_hub import constants
 
+    # the constant and not the environment, which the library reads once, when it is imported
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = before or not hub_allowed()
     try:
@@ -89,8 +90,8 @@ def source(revision: str | None) -> dict[str, Any]:
 
 
 def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, Any]]:
-    """The model without a head that transformers' automatic class builds, in fp32 whatever the file holds,
-    and its account of loading.
+    """The model without a head that transformers' automatic class builds, in fp32 whatever the file
+    holds, and its account of loading.
 
     A result must not depend on how weights were stored. What the account says is for `check_whole`.
 
@@ -99,8 +100,8 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
         revision: A commit of the hub repository; None for its newest.
 
     Raises:
-        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it cannot be
-            had or does not fit.
+        OSError, ValueError, KeyError, RuntimeError, SafetensorError: As the library does, where it
+            cannot be had or does not fit.
     """
     import transformers
 
@@ -117,7 +118,8 @@ def automatic_model(name: str, revision: str | None) -> tuple[Any, Mapping[str, 
 
 
 def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[str, ...] = ()) -> None:
-    """Refuses a checkpoint that lacks tensors of the model: the library would fill them with random numbers.
+    """Refuses a checkpoint that lacks tensors of the model: the library would fill them with random
+    numbers.
 
     Arguments:
         kind: What it should be.
@@ -132,8 +134,8 @@ def check_whole(kind: str, name: str, info: Mapping[str, Any], *, spare: tuple[s
     missing += sorted(map(str, info["mismatched_keys"]))
     if missing:
         raise ModelError(
-            f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole {kind} "
-            f"checkpoint"
+            f"{name} lacks {len(missing)} tensors of {kind}, such as {missing[0]}; name a whole "
+            f"{kind} checkpoint"
         )
 
 
@@ -159,6 +161,8 @@ def digest(state: Mapping[str, Tensor]) -> str:
     found = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
+        # name, shape and kind apart from the bytes: a tensor of 4 x 2 and one of 2 x 4 may hold
+        # the same
         found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         found.update(tensor.numpy().data)
     return found.hexdigest()

@@ -1,15 +1,15 @@
-r"""CLIP, any checkpoint in the layout of transformers: states of tokens and patches, pooled before or after
-the projection.
+r"""CLIP, any checkpoint in the layout of transformers: states of tokens and patches, pooled before
+or after the projection.
 
 $$z_t = P_t\, X^t_{\mathrm{EOS}}, \qquad z_i = P_i \operatorname{LN}(X^i_{\mathrm{CLS}}),$$
 
-with $P$ left out for `pooled: pre_projection`. Token states are those after the last layer norm; patch states
-are the last layer's without the class token (CLIP norms the class token alone). The pooled vectors keep their
-length: CLIP scales them to 1 in its loss only.
+with $P$ left out for `pooled: pre_projection`. Token states are those after the last layer norm;
+patch states are the last layer's without the class token (CLIP norms the class token alone). The
+pooled vectors keep their length: CLIP scales them to 1 in its loss only.
 
-Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a local folder;
-only safetensors are read, and no code from a hub is ever run. Pictures are resized and normalized by the
-checkpoint's own `preprocessor_config.json` (CLIP's values where it has none).
+Source: Radford et al., 2021, https://arxiv.org/abs/2103.00020. A checkpoint is a hub name or a
+local folder; only safetensors are read, and no code from a hub is ever run. Pictures are resized
+and normalized by the checkpoint's own `preprocessor_config.json` (CLIP's values where it has none).
 """
 
 import hashlib
@@ -83,16 +83,22 @@ class ClipText(TextEncoder):
         self.pooled_width = model.config.projection_dim if pooled == "projected" else self.width
         self.max_tokens = config.max_position_embeddings
         self._tokenizer = checkpoint.tokenizer
-        # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the end would be
-        # taken for it
+        # of CLIP's two ways to find the end of a text, one takes the highest id: a pad above the
+        # end would be taken for it
         self.pad_id = int(checkpoint.tokenizer.pad_token_id)
+        # what decides a result beside the weights, which do not tell it
         facts = {
             k: getattr(config, k)
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "eos_token_id")
         }
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         self._fingerprint = fingerprint(
-            {"weights": digest(self.state_dict()), "pooled": pooled, "tokenizer": vocabulary, **facts}
+            {
+                "weights": digest(self.state_dict()),
+                "pooled": pooled,
+                "tokenizer": vocabulary,
+                **facts,
+            }
         )
         freeze(self)
 
@@ -120,7 +126,8 @@ class ClipImage(ImageEncoder):
         pooled: Which pooled vector is given.
 
     Raises:
-        ModelError: If the checkpoint's preprocessing makes pictures of another size than its weights take.
+        ModelError: If the checkpoint's preprocessing makes pictures of another size than its
+            weights take.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, pooled: Pooled = "projected") -> None:
@@ -139,8 +146,15 @@ class ClipImage(ImageEncoder):
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
         }
         self._fingerprint = fingerprint(
-            {"weights": digest(self.state_dict()), "pooled": pooled, **recipe(self._processor), **facts}
+            {
+                "weights": digest(self.state_dict()),
+                "pooled": pooled,
+                **recipe(self._processor),
+                **facts,
+            }
         )
+        # asked once here with an oblong picture: a wrong size would else show on the first post,
+        # as an error of torch
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
@@ -155,7 +169,9 @@ class ClipImage(ImageEncoder):
         return self._fingerprint
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
-        """Resizes the shorter side (bicubic), crops the middle and normalizes, as the checkpoint says."""
+        """Resizes the shorter side (bicubic), crops the middle and normalizes, as the checkpoint
+        says.
+        """
         values: Tensor = self._processor(
             images=[pixels], return_tensors="pt", input_data_format="channels_last"
         )["pixel_values"]
@@ -166,6 +182,7 @@ class ClipImage(ImageEncoder):
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patch states and the class token's, normed, projected or not."""
         out = self.model(pixel_values=images)
+        # the first state is the class token, no patch
         return out.last_hidden_state[:, 1:], self.projection(out.pooler_output)
 
 
@@ -180,24 +197,34 @@ def build_clip(spec: EncoderSpec) -> EncoderPair:
     options = ClipOptions.parse(spec.options, where="encoder clip")
     checkpoint = _load(options)
     return EncoderPair(
-        ClipText(checkpoint, pooled=options.pooled), ClipImage(checkpoint, pooled=options.pooled), spec
+        ClipText(checkpoint, pooled=options.pooled),
+        ClipImage(checkpoint, pooled=options.pooled),
+        spec,
     )
 
 
 def _load(options: ClipOptions) -> Checkpoint:
     import transformers
 
-    # by their own names: the automatic classes would look for torchvision; as Any: their annotations refuse
-    # what they take
+    # by their own names: the automatic classes would look for torchvision; as Any: their
+    # annotations refuse what they take
     models, tokenizers, processors = (
         cast("Any", kind)
-        for kind in (transformers.CLIPModel, transformers.CLIPTokenizer, transformers.CLIPImageProcessorPil)
+        for kind in (
+            transformers.CLIPModel,
+            transformers.CLIPTokenizer,
+            transformers.CLIPImageProcessorPil,
+        )
     )
     name, revision = options.checkpoint, options.revision
     try:
         # fp32 whatever the file holds, so that a result does not depend on how it was stored
         model, info = models.from_pretrained(
-            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name,
+            **source(revision),
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         tokenizer = tokenizers.from_pretrained(name, **source(revision))
     except (OSError, ValueError, SafetensorError) as error:

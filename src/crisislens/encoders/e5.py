@@ -102,8 +102,9 @@ class PackedEmbedding(nn.Module):
         super().__init__()
         # not persistent: 54 MB that are in the package are not stored with what was trained
         self.register_buffer("packed", packed, persistent=False)
+        self.num_embeddings = len(packed)
 
-    def forward(self, ids: Int[Tensor, "b t"]) -> Float[Tensor, "b t d"]:
+    def forward(self, ids: Int[Tensor, "*t"]) -> Float[Tensor, "*t d"]:
         """The weights of each piece."""
         used, place = torch.unique(ids, return_inverse=True)
         return unpack(self.packed[used])[place]

@@ -1,21 +1,23 @@
-r"""EfficientNet-lite: mobile inverted bottlenecks with ReLU6, without squeeze-and-excitation, batch norm
-folded into the convolutions.
+r"""EfficientNet-lite: mobile inverted bottlenecks with ReLU6, without squeeze-and-excitation, batch
+norm folded into the convolutions.
 
-A block with expansion $r$ computes $y = x + P(\sigma(D(\sigma(E(x)))))$, $\sigma = \min(\max(\cdot, 0), 6)$,
-where $E$ is a 1×1 convolution to $r$ times the width (absent for $r = 1$), $D$ a depthwise one, $P$ a 1×1 one
-without activation; the sum only where the shape stays. At inference batch norm is affine, so it is folded
-into the convolution before it:
+A block with expansion $r$ computes $y = x + P(\sigma(D(\sigma(E(x)))))$, $\sigma = \min(\max(\cdot,
+0), 6)$, where $E$ is a 1×1 convolution to $r$ times the width (absent for $r = 1$), $D$ a depthwise
+one, $P$ a 1×1 one without activation; the sum only where the shape stays. At inference batch norm
+is affine, so it is folded into the convolution before it:
 
 $$\hat w = g w, \qquad \hat b = \beta - g \mu, \qquad g = \gamma / \sqrt{v + \varepsilon}, \qquad \varepsilon
 = 10^{-3}.$$
 
 Source: Tan and Le, EfficientNet, 2019, https://arxiv.org/abs/1905.11946; the lite variants (no
 squeeze-and-excitation, ReLU6, stem and head not scaled):
-https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is TensorFlow's
-"same": where the total is odd the extra row stands at the end, which PyTorch's symmetric padding cannot say.
+https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite. Padding is
+TensorFlow's "same": where the total is odd the extra row stands at the end, which PyTorch's
+symmetric padding cannot say.
 
-Where we differ: folding leaves no batch statistics, so fine-tuning trains folded weights (no stochastic
-depth, no dropout either), and the classifier is left out. Folding is done in double precision.
+Where we differ: folding leaves no batch statistics, so fine-tuning trains folded weights (no
+stochastic depth, no dropout either), and the classifier is left out. Folding is done in double
+precision.
 """
 
 from collections.abc import Mapping
@@ -42,8 +44,8 @@ _STAGES = (
 
 
 class SameConv(nn.Module):
-    """A convolution with bias and TensorFlow's "same" padding: $\\lceil n / s \\rceil$ outputs for $n$ inputs
-    and stride $s$.
+    """A convolution with bias and TensorFlow's "same" padding: $\\lceil n / s \\rceil$ outputs for
+    $n$ inputs and stride $s$.
 
     Arguments:
         inputs: Input channels.
@@ -54,7 +56,13 @@ class SameConv(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, kernel: int = 1, stride: int = 1, depthwise: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        depthwise: bool = False,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
@@ -101,8 +109,8 @@ class Bottleneck(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The convolutional part of EfficientNet-lite: pictures into a grid of 1280 channels at a 32nd of the
-    side (rounded up).
+    """The convolutional part of EfficientNet-lite: pictures into a grid of 1280 channels at a 32nd
+    of the side (rounded up).
 
     Arguments:
         width: The factor on channels; lite2 has 1.1.
@@ -120,7 +128,11 @@ class EfficientNetLite(nn.Module):
             for i in range(count):
                 blocks.append(
                     Bottleneck(
-                        inputs, outputs, kernel=kernel, stride=stride if i == 0 else 1, expansion=expansion
+                        inputs,
+                        outputs,
+                        kernel=kernel,
+                        stride=stride if i == 0 else 1,
+                        expansion=expansion,
                     )
                 )
                 inputs = outputs
@@ -137,8 +149,8 @@ class EfficientNetLite(nn.Module):
 
 
 def _relu6(x: Tensor) -> Tensor:
-    # in place on the convolution's own output, which nothing else reads: saves a pass over memory, and
-    # autograd allows it
+    # in place on the convolution's own output, which nothing else reads: saves a pass over memory,
+    # and autograd allows it
     return functional.relu6(x, inplace=True)
 
 
@@ -149,8 +161,8 @@ def _round_channels(channels: float) -> int:
 
 
 def fold_batch_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Turns a checkpoint in the layout of EfficientNet-PyTorch (`_blocks.0._expand_conv.weight`) into the
-    state of `EfficientNetLite`.
+    """Turns a checkpoint in the layout of EfficientNet-PyTorch (`_blocks.0._expand_conv.weight`)
+    into the state of `EfficientNetLite`.
 
     Arguments:
         state: The checkpoint; its classifier and counters are ignored.

@@ -1,13 +1,14 @@
-r"""Encoders without weights: deterministic, fast, for tests, doctests and a first look at a pipeline. Not for
-results.
+r"""Encoders without weights: deterministic, fast, for tests, doctests and a first look at a
+pipeline. Not for results.
 
-A word $w$ is hashed into one of $V$ rows of fixed Gaussian tables, $X_j = T_{h(w_j)}$, and
-$z = \tfrac{1}{t} \sum_j U_{h(w_j)}$ (feature hashing: Weinberger et al., 2009,
-https://arxiv.org/abs/0902.2206). A picture becomes a 16 × 16 color grid; each 4 × 4 cell of it goes through a
-fixed random projection (Johnson and Lindenstrauss), and so do the means of all 16 cells together, which is
-the pooled vector.
+A word $w$ is hashed into one of $V$ rows of fixed Gaussian tables, $X_j = T_{h(w_j)}$, and $z =
+\tfrac{1}{t} \sum_j U_{h(w_j)}$ (feature hashing: Weinberger et al., 2009,
+https://arxiv.org/abs/0902.2206). A picture becomes a 16 × 16 color grid; each 4 × 4 cell of it goes
+through a fixed random projection (Johnson and Lindenstrauss), and so do the means of all 16 cells
+together, which is the pooled vector.
 
-The four widths differ on purpose, so that a model that takes one for another fails in its first test.
+The four widths differ on purpose, so that a model that takes one for another fails in its first
+test.
 """
 
 import re
@@ -145,7 +146,9 @@ def build_hashing(spec: EncoderSpec) -> EncoderPair:
     """
     options = HashingOptions.parse(spec.options, where="encoder hashing")
     return EncoderPair(
-        HashingText(seed=options.seed, max_tokens=options.max_tokens), HashingImage(seed=options.seed), spec
+        HashingText(seed=options.seed, max_tokens=options.max_tokens),
+        HashingImage(seed=options.seed),
+        spec,
     )
 
 

@@ -1,13 +1,14 @@
 r"""Language models to be trained inside the graph: the BERT family, and MiniLM from its package.
 
-Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something may be
-added to the embeddings of the pieces before the first layer, $X = E(W_{x_j} + a_j)$: an uncased model is told
-there how a word is spelled, which its tokenizer throws away and names hang on.
+Word pieces $x_1 \dots x_t$ into states $X \in \mathbb{R}^{t \times d}$ of the last layer. Something
+may be added to the embeddings of the pieces before the first layer, $X = E(W_{x_j} + a_j)$: an
+uncased model is told there how a word is spelled, which its tokenizer throws away and names hang
+on.
 
-A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA, ALBERT,
-DeBERTa and kin: encoders whose tokenizer puts special pieces around a text); only safetensors are read and no
-code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python package and needs no hub (Wang et al.,
-2020, https://arxiv.org/abs/2002.10957).
+A checkpoint is a hub name or a local folder in the layout of transformers (BERT, RoBERTa, ELECTRA,
+ALBERT, DeBERTa and kin: encoders whose tokenizer puts special pieces around a text); only
+safetensors are read and no code from a hub is run. `minilm` is all-MiniLM-L6-v2 from its Python
+package and needs no hub (Wang et al., 2020, https://arxiv.org/abs/2002.10957).
 """
 
 import hashlib
@@ -72,8 +73,8 @@ class LanguageEncoder(TextEncoder):
 
     Attributes:
         width: Width d of the states.
-        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small ELECTRA)
-            project to d.
+        embedding_width: Width a of the embeddings of word pieces, which some models (ALBERT, small
+            ELECTRA) project to d.
     """
 
     def __init__(
@@ -97,11 +98,16 @@ class LanguageEncoder(TextEncoder):
         freeze(self)
 
     def fingerprint(self) -> str:
-        """16 hex digits over the weights as loaded and the length; what was trained on top has a fingerprint
-        of its own.
+        """16 hex digits over the weights as loaded and the length; what was trained on top has a
+        fingerprint of its own.
         """
         return fingerprint(
-            {"encoder": "language", "revision": _REVISION, "base": self.base, "max_tokens": self.max_tokens}
+            {
+                "encoder": "language",
+                "revision": _REVISION,
+                "base": self.base,
+                "max_tokens": self.max_tokens,
+            }
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
@@ -109,7 +115,10 @@ class LanguageEncoder(TextEncoder):
         return self._tokenizer(texts)
 
     def forward(
-        self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"], added: Float[Tensor, "b t a"] | None = None
+        self,
+        ids: Int[Tensor, "b t"],
+        mask: Bool[Tensor, "b t"],
+        added: Float[Tensor, "b t a"] | None = None,
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """States of the last layer, zeros on padding, and their mean.
 
@@ -118,9 +127,11 @@ class LanguageEncoder(TextEncoder):
             mask: True where one is real.
             added: What is added to their embeddings before the first layer.
         """
+        # embedded here and not by the model, which takes ids or embeddings, never both
         embedded = self.model.get_input_embeddings()(ids)
         states: Tensor = self.model(
-            inputs_embeds=embedded if added is None else embedded + added, attention_mask=mask.long()
+            inputs_embeds=embedded if added is None else embedded + added,
+            attention_mask=mask.long(),
         ).last_hidden_state
         states = states.masked_fill(~mask[..., None], 0.0)
         return states, reduce(states, "b t d -> b d", "sum") / mask.sum(1, keepdim=True).clamp(min=1)
@@ -130,8 +141,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     """A language model, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or it is no
-            encoder of the BERT family.
+        ModelError: If its weights are missing in whole or in part, damaged, or not safetensors, or
+            it is no encoder of the BERT family.
     """
     if spec.checkpoint == _PACKAGED:
         packaged = MiniLMText(max_tokens=spec.max_tokens)
@@ -149,10 +160,11 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
     def tokenize(texts: Sequence[str]) -> list[TokenizedText]:
         return tokenize_texts(tokenizer, texts, max_tokens=spec.max_tokens)
 
+    # a decoder sees no later words, and a pair of entities is marked by special pieces
     if getattr(model.config, "is_encoder_decoder", False) or len(tokenize([""])[0].ids) < 2:
         raise ModelError(
-            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no special pieces "
-            f"around a text; "
+            f"language model {spec.checkpoint} is a {model.config.model_type}, which puts no "
+            "special pieces around a text; "
             "name an encoder of the BERT family"
         )
     return LanguageEncoder(
@@ -161,6 +173,8 @@ def load_language(spec: LanguageSpec) -> LanguageEncoder:
         tokenizer=tokenize,
         max_tokens=min(spec.max_tokens, _longest(model)),
         pad_id=int(tokenizer.pad_token_id or 0),
+        # two checkpoints with one set of weights may cut words differently, so the tokenizer
+        # counts too
         base=digest(model.state_dict())
         + hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()[:16],
         vocabulary=tokenizer.backend_tokenizer.token_to_id,
@@ -180,16 +194,16 @@ def _from_checkpoint(spec: LanguageSpec) -> tuple[Any, Any]:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = first_line(error)
         raise ModelError(
-            f"language model {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
-            f"without one, give the path of a folder with model.safetensors, "
-            f"config.json, tokenizer.json, "
+            f"language model {spec.checkpoint} cannot be had ({reason}); "
+            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
+            "model.safetensors, config.json, tokenizer.json, "
             "or take minilm, which comes with the package"
         ) from error
     check_whole(str(model.config.model_type), spec.checkpoint, info, spare=_SPARE)
     if not getattr(tokenizer, "is_fast", False):
         raise ModelError(
-            f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a place; "
-            f"convert it"
+            f"language model {spec.checkpoint} has no tokenizer.json, without which no word has a "
+            "place; convert it"
         )
     if getattr(model, "pooler", None) is not None:
         model.pooler = None

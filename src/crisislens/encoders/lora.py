@@ -1,17 +1,17 @@
-r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later disappears into
-its weight.
+r"""Low-rank adaptation: a frozen linear map learns a difference of small rank, which later
+disappears into its weight.
 
 $$y = W x + b + s\, B A x, \qquad A \in \mathbb{R}^{r \times n},\ B \in \mathbb{R}^{m \times r},\ s = \alpha /
 r, \qquad
   \hat W = W + s\, B A .$$
 
-Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an untrained
-adapter changes nothing; $A$ is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random Gaussian" without a
-scale; its code uses Kaiming's uniform of the same order).
+Source: Hu et al., LoRA, 2021, https://arxiv.org/abs/2106.09685, Sec. 4.1. $B$ starts at zero, so an
+untrained adapter changes nothing; $A$ is drawn from $\mathcal{N}(0, 1/n)$ (the paper says "random
+Gaussian" without a scale; its code uses Kaiming's uniform of the same order).
 
-An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any other trained
-tensor (layer norms, biases) whole under its own name, and in the metadata the scaling $s$ and what the
-adapter belongs to.
+An adapter file is safetensors: `NAME.lora_a` and `NAME.lora_b` for each adapted linear map, any
+other trained tensor (layer norms, biases) whole under its own name, and in the metadata the scaling
+$s$ and what the adapter belongs to.
 """
 
 import math
@@ -61,6 +61,8 @@ class LoraLinear(nn.Module):
         self.scaling = alpha / rank
         self.dropout = dropout
         weight = base.weight
+        # in the kind and on the device of the weight: a sum of two kinds would be of the wider
+        # one
         a = torch.randn(rank, base.in_features, dtype=weight.dtype, device=weight.device)
         self.a = nn.Parameter(a / math.sqrt(base.in_features))
         self.b = nn.Parameter(torch.zeros(base.out_features, rank, dtype=weight.dtype, device=weight.device))
@@ -79,7 +81,8 @@ class LoraState:
     Attributes:
         tensors: `NAME.lora_a` and `NAME.lora_b` pairs, and whole tensors under their names.
         scaling: $s$ of all pairs.
-        base: What the adapter belongs to, such as the digest of the base weights; empty where nobody said.
+        base: What the adapter belongs to, such as the digest of the base weights; empty where
+            nobody said.
     """
 
     tensors: Mapping[str, Tensor]
@@ -88,12 +91,17 @@ class LoraState:
 
 
 def add_lora(
-    module: nn.Module, *, rank: int, alpha: float | int, targets: Sequence[str], dropout: float = 0.0
+    module: nn.Module,
+    *,
+    rank: int,
+    alpha: float | int,
+    targets: Sequence[str],
+    dropout: float = 0.0,
 ) -> list[str]:
     """Wraps linear maps of a module, in place, and returns their names.
 
-    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what should be
-    trained whole.
+    Only what is wrapped is frozen; freeze the rest first (encoders come frozen) and then free what
+    should be trained whole.
 
     Arguments:
         module: The module to adapt.
@@ -106,6 +114,7 @@ def add_lora(
     Raises:
         ModelError: If no linear map matches, or some is adapted already.
     """
+    # a wrapped map holds a linear one, which would be wrapped again inside it
     if any(isinstance(m, LoraLinear) for m in module.modules()):
         raise ModelError("the module is adapted already; merge or reload it before it is adapted again")
     linear = [name for name, m in module.named_modules() if isinstance(m, nn.Linear)]
@@ -119,7 +128,11 @@ def add_lora(
         parent, _, last = name.rpartition(".")
         base = module.get_submodule(name)
         assert isinstance(base, nn.Linear)
-        setattr(module.get_submodule(parent), last, LoraLinear(base, rank=rank, alpha=alpha, dropout=dropout))
+        setattr(
+            module.get_submodule(parent),
+            last,
+            LoraLinear(base, rank=rank, alpha=alpha, dropout=dropout),
+        )
     return names
 
 
@@ -128,8 +141,8 @@ def _is_target(name: str, targets: Sequence[str]) -> bool:
 
 
 def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
-    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter that
-    requires a gradient.
+    """What was trained in an adapted module: the low-rank pairs, and whole every other parameter
+    that requires a gradient.
 
     Arguments:
         module: A module after `add_lora`.
@@ -145,9 +158,11 @@ def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
             f"expected linear maps adapted with one scaling, found {len(scalings)}; call add_lora once"
         )
     pairs = {name + end: p for name, m in adapted.items() for end, p in ((_A, m.a), (_B, m.b))}
+    # by identity: the names of parameters go on behind those of the maps that hold them
     inside = {id(p) for p in pairs.values()}
     whole = {name: p for name, p in module.named_parameters() if p.requires_grad and id(p) not in inside}
     return LoraState(
+        # safetensors refuses tensors that share memory, and tied weights do
         {k: v.detach().cpu().contiguous().clone() for k, v in {**pairs, **whole}.items()},
         scalings.pop(),
         base,
@@ -156,11 +171,12 @@ def lora_state(module: nn.Module, *, base: str = "") -> LoraState:
 
 @torch.no_grad()
 def merge_lora(module: nn.Module, state: LoraState) -> None:
-    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what the adapted
-    one did, at no cost.
+    """Merges an adapter into a plain (unwrapped) module, in place; the module then computes what
+    the adapted one did, at no cost.
 
     Raises:
-        ModelError: If a name is not in the module or a shape does not fit; the module is then unchanged.
+        ModelError: If a name is not in the module or a shape does not fit; the module is then
+            unchanged.
     """
     # buffers too: a network that was trained whole has other running means in its norms
     own = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -171,8 +187,8 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
         name = key.removesuffix(_A) + ".weight" if key.endswith(_A) else key
         if name not in own:
             raise ModelError(
-                f"the adapter changes {name}, which this encoder does not have; use the encoder that it was "
-                f"trained on"
+                f"the adapter changes {name}, which this encoder does not have; use the encoder "
+                "that it was trained on"
             )
         value = tensor.double()
         if key.endswith(_A):
@@ -194,8 +210,8 @@ def merge_lora(module: nn.Module, state: LoraState) -> None:
 
 @torch.no_grad()
 def fold_lora(module: nn.Module) -> None:
-    """Turns every adapted map of a module back into one plain map that computes the same, in place; the
-    module costs what it did before.
+    """Turns every adapted map of a module back into one plain map that computes the same, in place;
+    the module costs what it did before.
     """
     for name, adapted in [(n, m) for n, m in module.named_modules() if isinstance(m, LoraLinear)]:
         change = adapted.scaling * (adapted.b.double() @ adapted.a.double())

@@ -17,8 +17,8 @@ __all__ = ["PairOptions"]
 
 
 class PairOptions(Config):
-    """Options of the encoder `pair`; each side is an encoder of one kind (`language`, `timm`) or that side of
-    one of both kinds.
+    """Options of the encoder `pair`; each side is an encoder of one kind (`language`, `timm`) or
+    that side of one of both kinds.
     """
 
     text: EncoderSpec

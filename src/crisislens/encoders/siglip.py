@@ -2,11 +2,11 @@ r"""SigLIP and SigLIP 2 (fixed resolution), any checkpoint in the layout of tran
 
 $$z_t = P_t\, X^t_{\text{last}}, \qquad z_i = \operatorname{AttentionPool}(X^i).$$
 
-Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a fixed
-length, without a mask, and its pooled text vector is the state at the last place, which for most texts is
-padding. So `forward` pads every batch to that length itself, with the checkpoint's own pad token: a batch's
-padding then changes nothing, and every text costs what 64 tokens do. Token states are those of the real
-tokens. Only safetensors are read, and no code from a hub is run.
+Source: Zhai et al., 2023, https://arxiv.org/abs/2303.15343. SigLIP was trained on texts padded to a
+fixed length, without a mask, and its pooled text vector is the state at the last place, which for
+most texts is padding. So `forward` pads every batch to that length itself, with the checkpoint's
+own pad token: a batch's padding then changes nothing, and every text costs what 64 tokens do. Token
+states are those of the real tokens. Only safetensors are read, and no code from a hub is run.
 """
 
 import logging
@@ -90,9 +90,11 @@ class SiglipText(TextEncoder):
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
-        """States of the real tokens and the pooled vector, both among the padding that SigLIP was trained
-        with.
+        """States of the real tokens and the pooled vector, both among the padding that SigLIP was
+        trained with.
         """
+        # SigLIP was trained on texts padded to its full length without a mask, and pools at the
+        # last place: a shorter batch would pool at another
         t = ids.shape[1]
         full = functional.pad(
             ids.masked_fill(~mask, self.pad_id), (0, self.max_tokens - t), value=self.pad_id
@@ -109,7 +111,8 @@ class SiglipImage(ImageEncoder):
         processor: Its picture processor.
 
     Raises:
-        ModelError: If the checkpoint's preprocessing makes pictures of another size than its weights take.
+        ModelError: If the checkpoint's preprocessing makes pictures of another size than its
+            weights take.
     """
 
     def __init__(self, model: Any, processor: Any) -> None:
@@ -125,6 +128,8 @@ class SiglipImage(ImageEncoder):
             for k in ("hidden_act", "layer_norm_eps", "num_attention_heads", "patch_size")
         }
         self._fingerprint = fingerprint({"weights": digest(self.state_dict()), **recipe(processor), **facts})
+        # asked once here with an oblong picture: a wrong size would else show on the first post,
+        # as an error of torch
         made = self.preprocess(np.zeros((8, 12, 3), np.uint8)).shape
         if made != (3, self.side_px, self.side_px):
             raise ModelError(
@@ -175,7 +180,11 @@ def build_siglip(spec: EncoderSpec) -> EncoderPair:
     name, revision = options.checkpoint, options.revision
     try:
         model, info = models.from_pretrained(
-            name, **source(revision), use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            name,
+            **source(revision),
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
         )
         tokenizer = tokenizers.from_pretrained(name, **source(revision), trust_remote_code=False)
     except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:

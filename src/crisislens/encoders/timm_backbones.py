@@ -1,18 +1,21 @@
 r"""Convolutional and other backbones of timm: a grid of patch states, pooled by its mean or by the
 classifier's logits.
 
-With the last feature map $G \in \mathbb{R}^{d \times h \times w}$, patches are its cells row by row, and
+With the last feature map $G \in \mathbb{R}^{d \times h \times w}$, patches are its cells row by
+row, and
 
 $$z = \tfrac{1}{hw} \textstyle\sum_{xy} G_{xy} \ \ (\texttt{mean}) \qquad \text{or} \qquad z = W
 z_{\text{mean}} + b \ \ (\texttt{logits}).$$
 
-The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2, use
-DenseNet-201 (Huang et al., 2017, https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet **logits** as the
-image's vector, from torchvision; here timm's `densenet201`, whose weights `tv_in1k` are the same ones
-converted. Weights are safetensors from the hub repository `timm/NAME` or from a local file.
+The rows with vision "DenseNet" of Munia et al., 2025, https://arxiv.org/abs/2507.05165, Table 2,
+use DenseNet-201 (Huang et al., 2017, https://arxiv.org/abs/1608.06993) with its 1,000 ImageNet
+**logits** as the image's vector, from torchvision; here timm's `densenet201`, whose weights
+`tv_in1k` are the same ones converted. Weights are safetensors from the hub repository `timm/NAME`
+or from a local file.
 
-timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an encoder is
-built, and not before. Pictures are resized and normalized as the model's own data configuration says.
+timm is the extra `crisislens[backbones]` (it needs torchvision). It is imported when such an
+encoder is built, and not before. Pictures are resized and normalized as the model's own data
+configuration says.
 """
 
 from pathlib import Path
@@ -56,7 +59,9 @@ class VisionOptions(Config):
     weights: str | None = None
     """A local safetensors file instead of the hub's."""
     pooled: VisionPool = "logits"
-    """The pooled vector: the classifier's logits (the authors' code) or the mean of the last feature map."""
+    """The pooled vector: the classifier's logits (the authors' code) or the mean of the last
+    feature map.
+    """
     adapter: str | None = None
     """Path of what an earlier training learned, see `encoders.lora`."""
 
@@ -69,7 +74,8 @@ class VisionImage(ImageEncoder):
 
     Raises:
         MissingExtraError: If timm is not installed.
-        ModelError: If the weights cannot be had or are another model's, or the feature map is no grid.
+        ModelError: If the weights cannot be had or are another model's, or the feature map is no
+            grid.
     """
 
     def __init__(self, options: VisionOptions) -> None:
@@ -89,9 +95,11 @@ class VisionImage(ImageEncoder):
         self._resample = _RESAMPLING.get(str(facts.get("interpolation", "bicubic")), Image.Resampling.BICUBIC)
         self._mean, self._std = (np.array(facts[key], np.float32) for key in ("mean", "std"))
         freeze(self)
+        # its sizes are asked of the network itself, since timm does not tell all of them
         with torch.inference_mode():
             grid, pooled = self(torch.zeros(1, 3, self.side_px, self.side_px))
         self.patches, self.width, self.pooled_width = grid.shape[1], grid.shape[2], pooled.shape[1]
+        # before an adapter is merged: this is what adapters name as their base
         self.adapts = digest(self.state_dict())
         self._identity: dict[str, object] = {
             "encoder": "timm",
@@ -109,8 +117,8 @@ class VisionImage(ImageEncoder):
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
                 raise ModelError(
-                    f"{options.adapter} adapts other weights than {options.model}'s here; use the encoder "
-                    f"that it was trained on"
+                    f"{options.adapter} adapts other weights than {options.model}'s here; use the "
+                    "encoder that it was trained on"
                 )
             merge_lora(self, state)
             self._identity["adapter"] = fingerprint_file(Path(options.adapter))
@@ -125,7 +133,9 @@ class VisionImage(ImageEncoder):
         w, h = image.size
         scale = self._resize_px / min(w, h)
         image = image.resize(
-            (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))), self._resample
+            # rounding may leave a side a pixel short of what is cropped
+            (max(self.side_px, round(w * scale)), max(self.side_px, round(h * scale))),
+            self._resample,
         )
         left, top = (image.width - self.side_px) // 2, (image.height - self.side_px) // 2
         cropped = np.asarray(image.crop((left, top, left + self.side_px, top + self.side_px)), np.float32)
@@ -138,8 +148,8 @@ class VisionImage(ImageEncoder):
         grid: Tensor = self.model.forward_features(images)
         if grid.ndim != 4:
             raise ModelError(
-                f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; take a "
-                f"convolutional model"
+                f"{self.name} gives features of shape {tuple(grid.shape)}, no grid of channels; "
+                "take a convolutional model"
             )
         pooled = (
             self.model.forward_head(grid)
@@ -180,8 +190,8 @@ def _fill(model: Any, options: VisionOptions) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag that "
-            f"belongs to it"
+            f"{name} does not hold the weights of {options.model} ({reason}); name the file or tag "
+            "that belongs to it"
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""Texts through a fast tokenizer of transformers, each by itself, as the encoders here hand them on."""
+"""Texts through a fast tokenizer of transformers, each by itself, as the encoders here hand them
+on.
+"""
 
 from collections.abc import Sequence
 from typing import Any

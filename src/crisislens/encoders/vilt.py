@@ -1,18 +1,18 @@
-r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in one
-transformer.
+r"""ViLT, any checkpoint in the layout of transformers: tokens of a text and patches of a picture in
+one transformer.
 
 $$[e^t_0, e^t_1 \dots e^t_n;\ e^i_0, e^i_1 \dots e^i_p] = \operatorname{ViLT}(\text{ids}, \text{pixels}),
 \qquad
   z = \tanh(W e^t_0 + b).$$
 
-Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv 2603.18611
-(`dandelin/vilt-b32-mlm`). A checkpoint is a hub name or a local folder; only safetensors are read, and no
-code from a hub is ever run. Where a checkpoint has no pooler, the state $e^t_0$ of the first token is the
-pooled vector.
+Source: Kim et al., ViLT, ICML 2021, https://arxiv.org/abs/2102.03334; the encoder of arXiv
+2603.18611 (`dandelin/vilt-b32-mlm`). A checkpoint is a hub name or a local folder; only safetensors
+are read, and no code from a hub is ever run. Where a checkpoint has no pooler, the state $e^t_0$ of
+the first token is the pooled vector.
 
-Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12 patches), so
-that all patches are real and stand in one order; transformers' own model keeps the sides' ratio, pads to a
-batch's largest picture, and samples and shuffles patches.
+Where we differ: pictures are squeezed into a square of the checkpoint's side (384 px: 12 × 12
+patches), so that all patches are real and stand in one order; transformers' own model keeps the
+sides' ratio, pads to a batch's largest picture, and samples and shuffles patches.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from crisislens.core.errors import ModelError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.lines import first_line
 from crisislens.encoders.base import TokenizedText, freeze
-from crisislens.encoders.checkpoints import how_to_get, hub_closed, source
+from crisislens.encoders.checkpoints import digest, how_to_get, hub_closed, source
 from crisislens.encoders.tokenizing import tokenize_texts
 from crisislens.nn.joint import JointStates
 
@@ -77,13 +77,9 @@ class ViltJoint(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hex digits over weights, tokenizer and preprocessing."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().data)
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         facts = {"mean": self._mean.tolist(), "std": self._std.tolist(), "pooler": self.pooler}
-        return fingerprint({"weights": digest.hexdigest(), "tokenizer": vocabulary, **facts})
+        return fingerprint({"weights": digest(self.state_dict()), "tokenizer": vocabulary, **facts})
 
     def tokenize(self, texts: list[str]) -> list[TokenizedText]:
         """Cuts texts into word pieces, each text by itself."""
@@ -92,7 +88,8 @@ class ViltJoint(nn.Module):
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Squeezes a picture into the square and normalizes it."""
         resized = np.asarray(
-            Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC), np.float32
+            Image.fromarray(pixels).resize((self.side_px, self.side_px), Image.Resampling.BICUBIC),
+            np.float32,
         )
         return torch.from_numpy(((resized / 255 - self._mean) / self._std).transpose(2, 0, 1).copy())
 
@@ -109,8 +106,8 @@ class ViltJoint(nn.Module):
             ids: Token ids, padded at the end.
             mask: True where a token is real.
             images: Preprocessed pictures.
-            keep: Patches that are looked at; all where None (hard dropping of patches, row by row from the
-                top left).
+            keep: Patches that are looked at; all where None (hard dropping of patches, row by row
+                from the top left).
         """
         embeddings = self.model.embeddings
         text = embeddings.text_embeddings(input_ids=ids)
@@ -153,7 +150,10 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     """
     import transformers
 
-    models, tokenizers = cast("Any", transformers.ViltModel), cast("Any", transformers.BertTokenizer)
+    models, tokenizers = (
+        cast("Any", transformers.ViltModel),
+        cast("Any", transformers.BertTokenizer),
+    )
     try:
         model, info = models.from_pretrained(
             checkpoint,
@@ -169,8 +169,8 @@ def load_vilt(checkpoint: str = DEFAULT_CHECKPOINT, *, revision: str | None = No
     missing = sorted(map(str, info["missing_keys"]))
     if other := [name for name in missing if not name.startswith("pooler.")]:
         raise ModelError(
-            f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole ViLT "
-            f"checkpoint"
+            f"{checkpoint} lacks {len(other)} tensors of ViLT, such as {other[0]}; name a whole "
+            "ViLT checkpoint"
         )
     # the value of every published ViLT checkpoint
     half = (0.5, 0.5, 0.5)

@@ -1,11 +1,12 @@
-r"""Image encoders to be trained inside the graph: ViT and ResNet checkpoints, beside the compact one from its
-package.
+r"""Image encoders to be trained inside the graph: ViT and ResNet checkpoints, beside the compact
+one from its package.
 
-Pixels $x \in \mathbb{R}^{3 \times s \times s}$ into patches $V \in \mathbb{R}^{p \times d}$: a ViT's tokens
-without the class token (Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929), a ResNet's last map row
-by row (He et al., 2016, https://arxiv.org/abs/1512.03385); pooled is the class token, or the mean. A
-checkpoint is a hub name or a local folder in the layout of transformers; only safetensors are read. Pictures
-are squeezed into the checkpoint's square, as the compact encoder does it.
+Pixels $x \in \mathbb{R}^{3 \times s \times s}$ into patches $V \in \mathbb{R}^{p \times d}$: a
+ViT's tokens without the class token (Dosovitskiy et al., 2021, https://arxiv.org/abs/2010.11929), a
+ResNet's last map row by row (He et al., 2016, https://arxiv.org/abs/1512.03385); pooled is the
+class token, or the mean. A checkpoint is a hub name or a local folder in the layout of
+transformers; only safetensors are read. Pictures are squeezed into the checkpoint's square, as the
+compact encoder does it.
 """
 
 from pathlib import Path
@@ -44,8 +45,9 @@ class VisionSpec(Config):
     """Which image encoder."""
 
     checkpoint: str = _PACKAGED
-    """`efficientnet-lite2` (from its Python package), a hub name such as `google/vit-base-patch32-224-in21k`
-    or `microsoft/resnet-152`, or a local folder."""
+    """`efficientnet-lite2` (from its Python package), a hub name such as
+    `google/vit-base-patch32-224-in21k` or `microsoft/resnet-152`, or a local folder.
+    """
     revision: str | None = None
     """A commit of the hub repository; without one, its newest."""
 
@@ -106,8 +108,8 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     """An image encoder, frozen and in evaluation mode.
 
     Raises:
-        ModelError: If its weights are missing in whole or in part, damaged, not safetensors, or of another
-            kind.
+        ModelError: If its weights are missing in whole or in part, damaged, not safetensors, or of
+            another kind.
     """
     if spec.checkpoint == _PACKAGED:
         return EfficientNetImage()
@@ -119,9 +121,9 @@ def load_vision(spec: VisionSpec) -> ImageEncoder:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = first_line(error)
         raise ModelError(
-            f"image encoder {spec.checkpoint} cannot be had ({reason}); {how_to_get(spec.checkpoint)}; "
-            f"without one, give the path of a folder with model.safetensors "
-            f"and config.json, "
+            f"image encoder {spec.checkpoint} cannot be had ({reason}); "
+            f"{how_to_get(spec.checkpoint)}; without one, give the path of a folder with "
+            "model.safetensors and config.json, "
             "or take efficientnet-lite2, which comes with the package"
         ) from error
     if model.config.model_type not in {"vit", "resnet"}:

@@ -1,11 +1,11 @@
-"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256, read
-without executing anything.
+"""Weights from Python packages: found without importing anything, checked against a pinned SHA-256,
+read without executing anything.
 
-A model file inside a package is somebody's upload. So it is located by the package's import specification
-(importing it would run its code), compared with the digest that this file's authors looked at, and only then
-read: safetensors where the package has it, and in the one case of a PyTorch archive
-`torch.load(weights_only=True)`, which refuses everything but tensors. That is the only `torch.load` of the
-project, and nothing that a user gives ever reaches it.
+A model file inside a package is somebody's upload. So it is located by the package's import
+specification (importing it would run its code), compared with the digest that this file's authors
+looked at, and only then read: safetensors where the package has it, and in the one case of a
+PyTorch archive `torch.load(weights_only=True)`, which refuses everything but tensors. That is the
+only `torch.load` of the project, and nothing that a user gives ever reaches it.
 """
 
 import importlib.util
@@ -51,23 +51,24 @@ class PackagedFile:
         path = next((p for folder in folders if (p := Path(folder) / self.path).is_file()), None)
         if path is None:
             raise ModelError(
-                f"{self.path} of package {self.distribution} is not here; install it with: pip install "
-                f"{self.distribution}"
+                f"{self.path} of package {self.distribution} is not here; install it with: pip "
+                f"install {self.distribution}"
             )
         status = path.stat()
         digest = _digest(path, status.st_size, status.st_mtime_ns)
         if digest != self.sha256:
             raise ModelError(
                 f"{path} has SHA-256 {digest[:16]}…, expected {self.sha256[:16]}…; "
-                f"it is damaged or another release: pip install --force-reinstall {self.distribution}"
+                "it is damaged or another release: pip install --force-reinstall "
+                f"{self.distribution}"
             )
         return path
 
 
 @lru_cache(maxsize=32)
 def _digest(path: Path, size: int, mtime_ns: int) -> str:
-    """Size and time are part of the key, so that a file that is replaced while the process runs is looked at
-    again.
+    """Size and time are part of the key, so that a file that is replaced while the process runs is
+    looked at again.
     """
     return sha256_of_file(path)
 
@@ -87,7 +88,8 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_torch_archive(file: PackagedFile) -> dict[str, Tensor]:
-    """The tensors of a packaged PyTorch archive, after its digest was checked; nothing in it is executed.
+    """The tensors of a packaged PyTorch archive, after its digest was checked; nothing in it is
+    executed.
 
     Raises:
         ModelError: If it is missing or not the pinned file.

@@ -1,14 +1,14 @@
-r"""Zero-shot classification in a space that texts and pictures share: each class is the mean direction of
-sentences that name it.
+r"""Zero-shot classification in a space that texts and pictures share: each class is the mean
+direction of sentences that name it.
 
 With $n(x) = x / \lVert x \rVert$ and the sentences $s_{c1} \ldots s_{ck}$ of class c,
 
 $$w_c = n\Big(\frac{1}{k} \sum_j n(E_t(s_{cj}))\Big), \qquad \ell_c = \gamma \cdot \frac{1}{|M|} \sum_{m \in
 M} n(z_m) \cdot w_c,$$
 
-over the modalities M that a post has. Source: Radford et al., 2021, CLIP, https://arxiv.org/abs/2103.00020,
-Sec. 3.1.4 (prompt ensembles, for pictures; γ = 100 is where its learned scale was clipped). That a post's
-text counts like its picture is ours.
+over the modalities M that a post has. Source: Radford et al., 2021, CLIP,
+https://arxiv.org/abs/2103.00020, Sec. 3.1.4 (prompt ensembles, for pictures; γ = 100 is where its
+learned scale was clipped). That a post's text counts like its picture is ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,15 +43,15 @@ class PromptClassifier:
         widths = encoders.widths()
         if widths.text_pooled != widths.image_pooled:
             raise ModelError(
-                f"zero-shot needs encoders with one space for texts and pictures; {encoders.spec.name!r} "
-                f"gives vectors of "
-                f"{widths.text_pooled} and {widths.image_pooled} components; use the encoder 'clip' with "
-                f"pooled: projected"
+                "zero-shot needs encoders with one space for texts and pictures; "
+                f"{encoders.spec.name!r} gives vectors of "
+                f"{widths.text_pooled} and {widths.image_pooled} components; use the encoder "
+                "'clip' with pooled: projected"
             )
         empty = [name for name, sentences in prompts.items() if not sentences]
         if len(prompts) < 2 or empty:
             raise ConfigError(
-                f"zero-shot needs two classes or more with a sentence each; without one: "
+                "zero-shot needs two classes or more with a sentence each; without one: "
                 f"{', '.join(empty) or 'none'}"
             )
         self.classes = tuple(prompts)

@@ -114,6 +114,7 @@ def risk_coverage(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, "
     """
     _check(confidence, right)
     n, wrong = len(right), int((~right).sum())
+    # negated, since unique sorts up and the surest come first
     levels, which = np.unique(-confidence, return_inverse=True)
     size = np.bincount(which)
     errors = np.bincount(which, weights=~right)
@@ -121,6 +122,7 @@ def risk_coverage(confidence: Float[np.ndarray, " s"], right: Bool[np.ndarray, "
     # risk of the k surest for every k, ties spread evenly
     spread = np.cumsum(np.repeat(errors / size, size)) / np.arange(1, n + 1)
     last = np.arange(1, n + 1)
+    # all right answers before the first wrong one
     oracle = np.maximum(0, last - (n - wrong)) / last
     return RiskCoverage(-levels, kept / n, seen / kept, float(spread.mean()), float(oracle.mean()))
 
@@ -136,6 +138,7 @@ def risk_upper_bound(errors: int, kept: int, delta: float) -> float:
     """
     from scipy.stats import beta
 
+    # beta.ppf has no answer where nothing was right
     return 1.0 if errors >= kept else float(beta.ppf(1 - delta, errors + 1, kept - errors))
 
 
@@ -173,6 +176,7 @@ def threshold_for_risk(
     cuts = ranked[
         np.maximum(1, np.ceil(len(ranked) * np.arange(1, levels + 1) / levels).astype(np.int64)) - 1
     ]
+    # δ is shared among the cuts, also where some fall on one confidence: cautious, never bold
     tried = [_bounded(float(cut), confidence, right, target, delta / levels) for cut in np.unique(cuts)]
     good = [t for t in tried if t.met]
     return max(good, key=lambda t: t.coverage) if good else min(tried, key=lambda t: t.bound)

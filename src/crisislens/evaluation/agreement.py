@@ -64,6 +64,7 @@ def fleiss_kappa(counts: Int[np.ndarray, "n c"]) -> float:
     r = counts[0].sum()
     observed = float((((counts**2).sum(1) - r) / (r * (r - 1))).mean())
     expected = float(((counts.sum(0) / counts.sum()) ** 2).sum())
+    # one category throughout: agreement is perfect, and chance explains it whole (0/0)
     return 1.0 if expected == 1 else (observed - expected) / (1 - expected)
 
 
@@ -86,6 +87,7 @@ def preference(
     """
     from scipy.stats import binomtest
 
+    # an item that nobody rated says nothing
     items = [np.array([*given.values()]) for given in ratings.values() if given]
     if not items:
         raise InputError("there is no rating; give at least one file of answers")

@@ -24,6 +24,7 @@ def check_labels(y: Int[np.ndarray, " s"], *, posts: int, classes: int) -> None:
         )
     if posts == 0:
         raise InputError("there are no posts to evaluate; give at least one")
+    # numpy would count a negative label from the end
     if y.min() < 0 or y.max() >= classes:
         raise InputError(
             f"labels go from {y.min()} to {y.max()}, expected 0 to {classes - 1}; map them by the label space"

@@ -118,6 +118,7 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
     y = _matrix(truth, classes)
     clusters = np.array([a.clusters[i] for i in rows_a])
     one, two = _side(a, rows_a, y, classes), _side(b, rows_b, y, classes)
+    # one set of draws for every score: rows of the table then belong to the same resamples
     draws = _Draws(one, two, clusters, resamples, seed)
     overall = [draws.difference(name, _Score(name)) for name in _SCORES]
     by_class = [draws.difference(name, _class_f1(k, len(classes))) for k, name in enumerate(classes)]

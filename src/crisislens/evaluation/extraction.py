@@ -33,6 +33,7 @@ from crisislens.evaluation.significance import PairedDifference, paired_differen
 __all__ = [
     "ExtractionReport",
     "ExtractionScore",
+    "as_items",
     "entity_report",
     "paired_f1",
     "post_counts",
@@ -126,13 +127,17 @@ def relation_report(
     Raises:
         InputError: If there are no pairs, or not as many of one as of the others.
     """
-    a, b = _as_items(marked), _as_items(found)
+    a, b = as_items(marked), as_items(found)
     types = [name for name in (*marked, *found) if name != NO_RELATION]
     return _report(a, b, types, str, resamples, seed, posts)
 
 
-def _as_items(relations: Sequence[str]) -> list[list[str]]:
-    """One row a pair, which holds its relation if it has one."""
+def as_items(relations: Sequence[str]) -> list[list[str]]:
+    """One row a pair, which holds its relation if it has one.
+
+    >>> as_items(["/per/loc/place_of_birth", "None"])
+    [['/per/loc/place_of_birth'], []]
+    """
     return [[] if name == NO_RELATION else [name] for name in relations]
 
 
@@ -192,8 +197,11 @@ def post_counts(
         raise InputError(
             f"{len(posts)} posts were named for {len(rows)} rows; name the post of each row, in their order"
         )
+    # in the order of first rows, so that two systems over one file have the same posts in the same
+    # places
     places = {post: i for i, post in enumerate(dict.fromkeys(posts))}
     counts = np.zeros((len(places), 3), dtype=rows.dtype)
+    # not `counts[...] += rows`, which keeps the last row of a post only
     np.add.at(counts, [places[post] for post in posts], rows)
     return counts
 
@@ -249,6 +257,7 @@ def _report(
     counts = post_counts(marked, found, posts)
     low, high = interval(_f1(resample_counts(counts.astype(np.float64), resamples=resamples, seed=seed)))
 
+    # without intervals: many types have too few items for a bootstrap to say anything
     by_type: dict[str, ExtractionScore] = {}
     for kind in sorted(set(types)):
         theirs, ours = _of_type(marked, kind, type_of), _of_type(found, kind, type_of)

@@ -88,6 +88,7 @@ def token_f1(marked: WordMask, chosen: WordMask) -> float:
     >>> token_f1(np.array([True, True, False]), np.array([True, False, False]))
     0.6666666666666666
     """
+    # nothing marked and nothing chosen is agreement, too
     total = int(marked.sum() + chosen.sum())
     return 1.0 if total == 0 else 2 * int((marked & chosen).sum()) / total
 
@@ -208,6 +209,7 @@ def random_like(chosen: WordMask, *, allowed: WordMask | None = None, seed: int 
     """
     pool = np.arange(len(chosen)) if allowed is None else np.flatnonzero(allowed)
     drawn = np.zeros(len(chosen), dtype=bool)
+    # without replacement: as many words as were chosen, not at most
     drawn[np.random.default_rng(seed).permutation(pool)[: int(chosen.sum())]] = True
     return drawn
 
@@ -246,9 +248,11 @@ def pointing(
     mass = np.einsum("gh,shw,kw->sgk", rows, heat, columns).reshape(len(heat), grid * grid)
     mine = mass[np.arange(len(heat)), cell]
     best = mass.max(1, keepdims=True)
+    # shares of patches across a border differ in their last bits
     tied = np.isclose(mass, best, rtol=1e-9, atol=0)
     hits = tied[np.arange(len(heat)), cell] / tied.sum(1)
     total = mass.sum(1)
+    # the inner where keeps the division away from zero; the outer one says what stands there
     share = np.where(total > 0, mine / np.where(total > 0, total, 1.0), 1 / grid**2)
     return PointingScore(
         mean_estimate(hits, resamples=resamples, seed=seed),

@@ -71,6 +71,7 @@ def resample_counts(
     parts = []
     for start in range(0, resamples, rows):
         r = min(rows, resamples - start)
+        # every resample counts in g cells of its own, so that one bincount does them all
         drawn = random.integers(g, size=(r, g)) + np.arange(r)[:, None] * g
         parts.append(np.bincount(drawn.ravel(), minlength=r * g).reshape(r, g) @ counts)
     return np.concatenate(parts)

@@ -72,6 +72,7 @@ def weighted_f1(n: Float[np.ndarray, "*r c c"]) -> Float[np.ndarray, "*r"]:
 def quadratic_kappa(n: Float[np.ndarray, "*r c c"]) -> Float[np.ndarray, "*r"]:
     """Agreement beyond chance on a scale of classes."""
     w = _distance(n.shape[-1]) ** 2
+    # what independent raters with these margins would show
     expected = np.einsum("...i,...j,ij->...", n.sum(-1), n.sum(-2), w) / n.sum((-2, -1))
     seen = (n * w).sum((-2, -1))
     # where labels and answers are all one class, both are 0: perfect agreement

@@ -53,6 +53,7 @@ def several_probabilities(
     logits: Float[np.ndarray, "*s c"], temperature: float = 1.0
 ) -> Float[np.ndarray, "*s c"]:
     """The probability of each label, in float64."""
+    # exp(710) overflows; beyond 700 the sigmoid is 0 or 1 in every bit anyway
     scaled = np.clip(logits.astype(np.float64) / temperature, -700, 700)
     return np.asarray(1 / (1 + np.exp(-scaled)))
 
@@ -86,6 +87,7 @@ def fit_several_temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray,
     def slope(beta: float) -> float:
         return float(((several_probabilities(z, 1 / beta) - y) * z).mean())
 
+    # where all labels are right (or wrong) the likelihood has no top, and the bound is the answer
     coldest, hottest = TEMPERATURES
     if slope(1 / hottest) >= 0:
         return hottest
@@ -107,6 +109,7 @@ def several_calibration(
     p, truth = probabilities.ravel(), y.ravel().astype(np.float64)
     even = np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
     equal = np.empty(len(p), np.int64)
+    # bins of equally many pairs: the k-th smallest goes to bin k · bins / n
     equal[np.argsort(p, kind="stable")] = np.arange(len(p)) * _BINS // len(p)
     surprise = np.log(np.maximum(np.where(truth == 1, p, 1 - p), _TINY))
     return CalibrationScores(
@@ -155,6 +158,7 @@ def evaluate_several(
     found: dict[str, GroupScores] = {}
     for name in [] if groups is None else np.unique(groups):
         rows = groups == name
+        # an event is resampled by its own tweets
         inside = None if clusters is None else clusters[rows]
         scores = _estimates(y[rows], said[rows], inside, seed, resamples)
         found[str(name)] = GroupScores(posts=int(rows.sum()), **scores)
@@ -210,6 +214,7 @@ def label_scores(counts: Float[np.ndarray, "r k"]) -> dict[str, Float[np.ndarray
     """Accuracy, macro-F1 and weighted F1 of each row of summed counts, see `label_counts`."""
     hit, missed, invented = np.split(counts[:, 2:], 3, axis=1)
     total = 2 * hit + missed + invented
+    # a label that nobody has and nobody was given has no F1, and leaves the mean
     occurs = total > 0
     f1 = 2 * hit / np.where(occurs, total, 1)
     support = hit + missed

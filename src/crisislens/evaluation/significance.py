@@ -151,6 +151,7 @@ def paired_bootstrap(
         raise InputError(
             f"{resamples} resamples were asked for; a bootstrap needs at least 1, 10000 is usual"
         )
+    # every post a cluster of its own is the plain bootstrap
     together = np.arange(len(y)) if clusters is None else clusters
     systems = [_rows(p_a), _rows(p_b)]
     first, second = _scores(y, systems, score, together, resamples, seed)
@@ -199,6 +200,7 @@ def mcnemar(right_a: Bool[np.ndarray, " s"], right_b: Bool[np.ndarray, " s"]) ->
     from scipy.stats import binomtest
 
     only_a, only_b = int((right_a & ~right_b).sum()), int((~right_a & right_b).sum())
+    # without a post on which they differ there is nothing to test
     p = float(binomtest(only_a, only_a + only_b, 0.5).pvalue) if only_a + only_b else 1.0
     return McNemar(only_a, only_b, min(1.0, p))
 
@@ -217,6 +219,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
     if not values:
         raise InputError("there are no values to take the mean of; give one score a seed")
     k, mean = len(values), float(np.mean(values))
+    # one seed says nothing of the spread: no interval, rather than one of width 0
     half = None if k == 1 else float(t.ppf((1 + level) / 2, k - 1) * np.std(values, ddof=1) / np.sqrt(k))
     return MeanInterval(mean=mean, half_width=half, count=k, level=level)
 
@@ -230,6 +233,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """
     m, worst, corrected = len(p_values), 0.0, {}
     for i, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        # monotone: a test cannot be clearer than one with a smaller p-value
         worst = max(worst, min(1.0, (m - i) * p_values[name]))
         corrected[name] = worst
     return {name: corrected[name] for name in p_values}
@@ -258,6 +262,7 @@ def _scores(
         c = p.shape[1]
         check_labels(y, posts=len(p), classes=c)
         counts.append(cluster_counts(confusion_cells(y, p.argmax(1), c), c * c, clusters))
+    # one draw for all systems and seeds: that is what pairs them
     together = resample_counts(np.concatenate(counts, axis=1), resamples=resamples, seed=seed)
     drawn = iter(np.split(together, np.cumsum([n.shape[1] for n in counts])[:-1], axis=1))
     whole, found = iter(counts), []

@@ -30,6 +30,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
+from crisislens.encoders.e5 import PackedEmbedding
 
 __all__ = ["attention_rollout", "embeddings_of", "grad_cam", "injected", "integrated_gradients"]
 
@@ -92,22 +93,23 @@ def grad_cam(
     return (y.detach() * gradient.mean(1, keepdim=True)).sum(2).relu()
 
 
-def embeddings_of(encoder: nn.Module) -> nn.Embedding:
-    """The table of word embeddings: the largest embedding table of an encoder.
+def embeddings_of(encoder: nn.Module) -> nn.Embedding | PackedEmbedding:
+    """The table of word embeddings: the largest embedding table of an encoder, packed or not.
 
     Raises:
         ModelError: If there is none.
     """
-    tables = [m for m in encoder.modules() if isinstance(m, nn.Embedding)]
+    tables = [m for m in encoder.modules() if isinstance(m, nn.Embedding | PackedEmbedding)]
     if not tables:
         raise ModelError(
             "this text encoder has no word embeddings that gradients could reach; use another --method"
         )
+    # positions and token types are tables as well, but far smaller ones
     return max(tables, key=lambda m: m.num_embeddings)
 
 
 @contextmanager
-def injected(table: nn.Embedding, embeddings: Float[Tensor, "s t d"]) -> Iterator[None]:
+def injected(table: nn.Module, embeddings: Float[Tensor, "s t d"]) -> Iterator[None]:
     """Gives embeddings in place of those that a table would look up, for a while."""
     handle = table.register_forward_hook(lambda *_: embeddings)
     try:

@@ -47,6 +47,7 @@ def modality_shapley(players: Sequence[str], value: Callable[[frozenset[str]], f
         others = [p for p in players if p != player]
         total = 0.0
         for k in range(n):
+            # the share of orders in which exactly these k come before the player
             weight = factorial(k) * factorial(n - k - 1) / factorial(n)
             total += weight * sum(
                 known[frozenset(s) | {player}] - known[frozenset(s)] for s in combinations(others, k)

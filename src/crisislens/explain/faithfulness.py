@@ -58,6 +58,7 @@ def shown_patches(
     pixels: UInt8[np.ndarray, "h w 3"], heat: Float[np.ndarray, "r c"], share: float, *, insert: bool
 ) -> UInt8[np.ndarray, "h w 3"]:
     """A picture without its most important share of patches, or with nothing else."""
+    # deleting the hottest share is keeping the coldest rest
     return keep_patches(pixels, heat, share) if insert else keep_patches(pixels, -heat, 1 - share)
 
 

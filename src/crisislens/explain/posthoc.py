@@ -143,6 +143,7 @@ class PostHoc:
         with torch.no_grad():
             text = self._text(tokens, None, 1)
             image = self._image(pixels)
+            # of the whole post: along the path, what is asked about must not change
             answer = int(self.model(FeatureBatch(text=text, image=image)).argmax(1))
         scores = heat = None
         if tokens is not None:
@@ -158,6 +159,7 @@ class PostHoc:
             found = integrated_gradients(
                 f, pixels[0], torch.zeros_like(pixels[0]), steps=max(1, self.steps // 2), batch=4
             )
+            # per pixel gradients are noise to the eye; the grid is the encoder's own
             side = round(self.encoders.image.patches**0.5)
             heat = (
                 torch.nn.functional.adaptive_avg_pool2d(found.sum(0)[None], (side, side))[0]
@@ -172,6 +174,7 @@ class PostHoc:
     ) -> Callable[[Tensor], Float[Tensor, " s"]]:
         def f(x: Tensor) -> Tensor:
             logits: Tensor = self.model(batch(x))
+            # centered, as softmax does not see what all classes share
             return logits[:, answer] - logits.mean(1)
 
         return f

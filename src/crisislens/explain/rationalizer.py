@@ -173,6 +173,7 @@ def _joined(states: Sequence[JointStates]) -> JointStates:
 
 def _of(text: str, read: _PostRead, heat: Float[np.ndarray, "r c"] | None) -> PostRationale:
     spans = word_spans(text)
+    # windows hold the words that are read; links and the like keep False and 0
     place = {span: k for k, span in enumerate(spans)}
     chosen, probability = [False] * len(spans), [0.0] * len(spans)
     for window, r in read:

@@ -46,6 +46,7 @@ def reduce_text(text: str, words: Sequence[Span], chosen: Sequence[bool], switch
         return text
     if switch == "image":
         return ""
+    # chosen words, or all others for the complement
     keep = [c != (switch == "complement") for c in chosen]
     return " ".join(text[start:end] if k else _FILLER for (start, end), k in zip(words, keep, strict=True))
 

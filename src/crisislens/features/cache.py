@@ -52,6 +52,7 @@ class CacheIdentity(Config):
 
     def shards(self) -> int:
         """How many shards the cache has when it is complete."""
+        # rounded up
         return -(-self.count // self.shard_posts)
 
 
@@ -110,6 +111,7 @@ class FeatureCache:
         self.notes = tuple(note for shard in shards for note in shard.notes)
         sizes = np.array([len(shard) for shard in shards], np.int64)
         self._shard_of = np.repeat(np.arange(len(shards)), sizes)
+        # the place within the shard: the place in the cache without all shards before
         self._row_of = np.arange(len(self.ids)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         lengths = [shard.text_lengths.numpy().astype(np.int64) for shard in shards]
         self._has_text = np.concatenate([np.zeros(0, bool), *(x >= 0 for x in lengths)])
@@ -132,6 +134,7 @@ class FeatureCache:
         """
         manifest = CacheManifest.read(folder)
         wanted = range(manifest.identity.shards())
+        # numbers, not how many: a missing one and one too many would add up
         if sorted(manifest.shards) != list(wanted):
             raise CacheError(
                 f"{folder} has {len(manifest.shards)} of {len(wanted)} shards; extract again, it goes on "
@@ -224,6 +227,7 @@ class FeatureCache:
         place, row = self._image_shard[index], self._image_row[index]
         present, widths = place >= 0, self.widths
         shards = [int(s) for s in np.unique(place[present])]
+        # 0 where token states of pictures were not kept; a tensor still has one place, masked
         p = max([0, *(self._shards[s].image_tokens.shape[1] for s in shards)])
         tokens = torch.zeros(len(index), max(p, 1), widths.image)
         pooled = torch.zeros(len(index), widths.image_pooled)

@@ -33,6 +33,7 @@ from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["EncodedPosts", "PostEncoder", "PostFeatures", "collate"]
 
+# raised whenever equal encoders and rules make other features
 _REVISION = 1
 Text = tuple[Float[Tensor, "t d"], Float[Tensor, " e"]]
 
@@ -166,6 +167,7 @@ class PostEncoder:
 
     def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)
+        # by token ids, not by text: what the encoder cannot tell apart is encoded once
         wanted = list(dict.fromkeys(x.ids for x in tokenized if x.has_words))
         by_ids = {x.ids: x for x in tokenized}
         encoded = dict(self._encode_tokens([by_ids[ids] for ids in wanted]))

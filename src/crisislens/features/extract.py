@@ -29,6 +29,7 @@ from crisislens.runs.step import Chunk
 __all__ = ["SHARD_POSTS", "EncodeStep", "cache_identity", "extract"]
 
 SHARD_POSTS = 256
+# no shard is written for an hour, so what is older belongs to nobody
 _STALE_S = 3600
 
 
@@ -94,6 +95,7 @@ def extract(
     step = EncodeStep(encoder)
     # one shard after the other, all threads on each operation: the sums are those of earlier caches
     run_step(posts, step, ledger, executor=Here(), chunk_posts=shard_posts, progress=progress)
+    # also where there are no posts, so that an empty cache opens
     ledger.write_manifest()
     return FeatureCache.open(ledger.place, verify=False)
 

@@ -84,6 +84,7 @@ class FeatureLoader:
         n, size = len(self.indices), self.batch_posts
         if not self.shuffle:
             return [np.arange(i, min(i + size, n)) for i in range(0, n, size)]
+        # of seed and epoch alone: a run that goes on at epoch 7 draws what it would have drawn
         random = np.random.default_rng((self.seed, self.epoch))
         order = random.permutation(n)
         lengths = self.cache.lengths[self.indices]

@@ -111,6 +111,7 @@ class PictureEncoder:
             if self._version != (version := self._weights_version()):
                 self._memory.clear()
                 self._version = version
+            # a copy: what another call forgets meanwhile stays known to this one
             call, fingerprints = _Call(done=dict(self._memory)), dict[str, str]()
         found: dict[str, Picture | ImageError] = {}
         waiting: list[_Prepared] = []
@@ -206,6 +207,7 @@ class PictureEncoder:
         """Encodes prepared pictures in one batch of the fixed size."""
         inputs = [x.input for x in waiting if x.input is not None]
         with torch.inference_mode():
+            # filled up to one size: sums of convolutions are split by the size of the batch
             images = torch.stack(inputs + [torch.zeros_like(inputs[0])] * (self._batch() - len(inputs)))
             tokens, pooled = (x[: len(inputs)].float().cpu() for x in self.encoder(images.to(self._device())))
         for x, one, mean in zip(waiting, tokens, pooled, strict=True):

@@ -84,6 +84,7 @@ def pack_shard(
         CacheError: If a state is too large for float16 or not a number.
     """
     features = encoded.features
+    # of posts that share a picture the last one stands for all; their features are the same
     pictures = {_key(f): f for f in features if f.image_fingerprint is not None}
     stored = {key: f for key, f in pictures.items() if key not in elsewhere}
     texts = [f.text_tokens for f in features if f.text_tokens is not None]
@@ -109,6 +110,7 @@ def pack_shard(
                 f"{name} hold values that {dtype} cannot; extract with token_dtype float32, or check the "
                 f"encoder"
             )
+    # as JSON: metadata of safetensors are texts only
     metadata = {"ids": json.dumps(list(ids)), "notes": json.dumps(encoded.notes)}
     return save(tensors, metadata=metadata), frozenset(stored)
 

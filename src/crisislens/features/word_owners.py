@@ -56,6 +56,7 @@ class WordCutter:
     def __init__(self, encoder: TextEncoder, *, max_words: int = MAX_WORDS) -> None:
         self.encoder, self.max_words = encoder, max_words
         self._known: dict[str, tuple[int, ...]] = {}
+        # what stands around a text is learned from one word: vocabularies differ in it
         [empty] = encoder.tokenize(["a"])
         first = next(i for i, (start, end) in enumerate(empty.offsets) if end > start)
         last = max(i for i, (start, end) in enumerate(empty.offsets) if end > start)
@@ -66,6 +67,7 @@ class WordCutter:
         """The windows of a text; none where it has no word that is read."""
         spans = word_spans(text)
         self._learn([text[start:end] for start, end in spans])
+        # links give no piece and are left out here, with their spans
         words = [(span, pieces) for span in spans if (pieces := self._known[text[span[0] : span[1]]])]
         windows = []
         while words:

@@ -49,6 +49,7 @@ def point_notes(post: Post, mentions: Sequence[PlaceMention]) -> tuple[str, ...]
     if own_point(post) is None:
         return ("The post's coordinates are 0, 0, which is no place; they were left aside.",)
     cities = [m.place for m in mentions if m.place.kind in ("city", "county") and m.confidence >= _SURE]
+    # a longitude beyond 90 would be no latitude, so these two cannot be exchanged
     if not cities or abs(post.lon) > 90:
         return ()
     given = min(_from_place(place, post.lat, post.lon) for place in cities)
@@ -76,6 +77,7 @@ def distance_km(lat_a: float, lon_a: float, lat_b: float, lon_b: float) -> float
     a, b = math.radians(lat_a), math.radians(lat_b)
     east = math.sin(math.radians(lon_b - lon_a) / 2) ** 2
     h = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * east
+    # rounding may leave a little more than 1 between antipodes, of which there is no arc sine
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(h)))
 
 

@@ -71,6 +71,7 @@ def _regions(middles: Mapping[Hashable, _Middle], cities: Iterable[Entry]) -> It
     left_out = word_list("regions_left_out")
     small: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for city in cities:
+        # only these are looked through by name below; large regions are taken in any case
         if middles[city.country, city.admin][2] < _OWN_REGION:
             small[city.country, city.admin].append(city)
     for country, code, name in asset_rows("regions.tsv"):
@@ -84,6 +85,7 @@ def _regions(middles: Mapping[Hashable, _Middle], cities: Iterable[Entry]) -> It
         bare = name
         for word in _REGION_WORDS:
             bare = bare.removesuffix(f" {word}")
+        # "Central Region" must not be known as "Central"
         yield entry, (name,) if name_key(bare) in left_out else (name, bare)
 
 
@@ -108,12 +110,14 @@ def _districts() -> Iterator[Named]:
 
 def _middles(cities: Sequence[Entry], groups: Sequence[Hashable]) -> dict[Hashable, _Middle]:
     """The middle and the inhabitants of each group of cities."""
+    # here, since a command that names no place needs no arrays
     import numpy as np
 
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     of_city = np.array([numbers[group] for group in groups])
     rows = np.array([(city.lat, city.lon, city.population) for city in cities], float)
     lat, lon, people = np.radians(rows[:, 0]), np.radians(rows[:, 1]), rows[:, 2]
+    # as vectors: a mean of longitudes on both sides of the date line would lie in Africa
     x, y, z = (
         np.bincount(of_city, weights=people * axis)
         for axis in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat))

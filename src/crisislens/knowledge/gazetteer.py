@@ -53,8 +53,10 @@ class Gazetteer:
             for name in names:
                 all_names.append(name)
                 owners.append(at)
+        # all keys in one pass: a call for each of some hundred thousand names is slow
         for name, key, at in zip(all_names, name_keys(all_names), owners, strict=True):
             self._by_key[key] = (*self._by_key.get(key, ()), at)
+            # only such names have a second spelling
             if not name.isascii() or "'" in name:
                 self._add_spellings(name, at)
         for key in self._by_key:
@@ -99,6 +101,7 @@ class Gazetteer:
             return found
         found = ()
         if key in self._by_key:
+            # a place may have two spellings with one key
             order = sorted(set(self._by_key[key]), key=self._rank)
             found = self._found[key] = tuple(self._place(at) for at in order[:_MOST_PLACES])
         return found
@@ -122,6 +125,7 @@ class Gazetteer:
         kinds = {place.kind for place in within}
         if "country" in kinds:
             return False
+        # a state of the US means the state wherever it stands, so a city of that name is not meant
         if any(place.kind == "state" and place.country == "US" for place in within):
             return any(r.kind == "country" and r.country == "US" for r in around)
         if not adjacent:

@@ -30,9 +30,11 @@ from crisislens.knowledge.toponyms import place_evidence
 
 __all__ = ["find_places", "locate"]
 
+# that it is a place at all, and that times the share of the best reading
 _SURE, _LEAST = 0.5, 0.35
 _MOST_ALTERNATIVES = 3
 _SMALL, _LARGE = 15_000, 1_000_000
+# a street is looked for in a city; a country's middle says nearly nothing
 _SPECIFIC = {"city": 1.0, "county": 0.9, "state": 0.75, "country": 0.6}
 
 
@@ -49,6 +51,7 @@ def find_places(post: Post, gazetteer: Gazetteer) -> list[PlaceMention]:
     if not spans:
         return []
     storms = storm_names(words)
+    # the name that begins with the very next word, where there is one
     following = [b if b.first == a.last + 1 else None for a, b in pairwise(spans)]
     following.append(None)
     spans = [
@@ -105,6 +108,7 @@ def _mention(span: Span, read: Sequence[tuple[Place, float]], context: Context) 
     rest = tuple(
         PlaceAlternative(place=place, confidence=round(sure * p, 3))
         for place, p in read[1 : 1 + _MOST_ALTERNATIVES]
+        # three digits are written, and less would be written as 0
         if sure * p >= 0.001
     )
     return PlaceMention(
@@ -124,6 +128,7 @@ def _evidence(span: Span, best: Place, context: Context) -> float:
         return span.evidence + 1.5
     if best.kind != "city" or best.population >= _LARGE:
         return span.evidence
+    # a small place counts less, and less again where the post is about another country
     elsewhere = any(place.country != best.country for place in around)
     same = any(place.country == best.country for place in around)
     return span.evidence - 2.0 * (best.population < _SMALL) - 2.0 * (elsewhere and not same)
@@ -134,6 +139,7 @@ def _places_of_event(event: str | None, gazetteer: Gazetteer) -> tuple[Place, ..
     if not event:
         return ()
     words = [
+        # events are filed in small letters, which would speak against a name
         Word(word.text.capitalize(), word.start, word.end, False, word.joins)
         for word in split_words(event.replace("_", " "), lambda name: False)
     ]

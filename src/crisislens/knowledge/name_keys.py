@@ -67,6 +67,7 @@ def name_keys(names: Iterable[str]) -> Iterator[str]:
         names: Names as people write them.
     """
     for name in names:
+        # one plain word: nothing to fold, cut or join
         if name.isascii() and name.isalnum():
             word = name.casefold()
             yield _LONG.get(word, word)

@@ -21,19 +21,15 @@ _JOINERS = {"of", "the", "de", "del", "la"}
 _RUN = re.compile(r"\b[A-Z][\w’'-]*(?:[ ](?:(?:of|the|de|del|la)[ ])?[A-Z][\w’'-]*){0,6}")
 # capitalized at the start of sentences and in headlines; alone they name nothing
 _COMMON_WORDS = """
-a about after again all also an and any are as at be before breaking but by can could day days did do dont
-donate donation
-donations for free from get give go god good great had has have he help her here his how i if im in is it its
-just last latest
-live many may me more most my need new news no not now of off on one only or our out over people photo photos
-please pray prayers
-praying rescue retweet rt see she so some stay still storm support than thank thanks that the their them there
-these they this
-those thousands through to today tomorrow tonight until up update us via video was watch water we were what
-when where which who
-why will with would year yes yesterday you your disaster emergency relief flood floods flooding earthquake
-hurricane fire fires
-wildfire wildfires damage victims
+a about after again all also an and any are as at be before breaking but by can could day days did
+do dont donate donation donations for free from get give go god good great had has have he help her
+here his how i if im in is it its just last latest live many may me more most my need new news no
+not now of off on one only or our out over people photo photos please pray prayers praying rescue
+retweet rt see she so some stay still storm support than thank thanks that the their them there
+these they this those thousands through to today tomorrow tonight until up update us via video was
+watch water we were what when where which who why will with would year yes yesterday you your
+disaster emergency relief flood floods flooding earthquake hurricane fire fires wildfire wildfires
+damage victims
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
 
@@ -50,6 +46,7 @@ def mentions(text: str, *, most: int = 6) -> list[str]:
     """
     plain = clean_text(text, _RULES)
     hashtags = [(m.start(), words_of_hashtag(m[1])) for m in _HASHTAG.finditer(plain)]
+    # blanks of equal length in the place of hashtags, so that positions sort both kinds together
     rest = _USER.sub(" ", _HASHTAG.sub(lambda m: " " * len(m[0]), plain))
     runs = [(m.start(), _trimmed(m[0])) for m in _RUN.finditer(rest)]
     found: dict[str, str] = {}
@@ -75,6 +72,7 @@ def _trimmed(run: str) -> str:
     words = [re.sub(r"[’']s$", "", word) for word in run.split()]
     while words and (words[0].casefold() in _COMMON or words[0] in _JOINERS):
         words.pop(0)
+    # "Camp Fire" is a name, "Fire Camp" begins with a common word
     while words and (words[-1].casefold() in _COMMON - {"fire", "fires", "relief"} or words[-1] in _JOINERS):
         words.pop()
     return " ".join(words)

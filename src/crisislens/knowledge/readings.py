@@ -91,9 +91,11 @@ def readings(
         words = context.words
         between = context.text[words[span.last].end : words[behind.first].start]
         close = behind.places if _BETWEEN.fullmatch(between) else ()
+    # a name must not be judged by itself: it is one of the anchors where it is certain
     own = {place.id for place in span.places}
     others = [anchor for anchor in context.anchors if anchor.id not in own]
     scores = [_score(place, span, ahead, close, others, context) for place in span.places]
+    # shares do not change by what is taken out before exp, and exp stays within [0, 1]
     top = max(scores)
     weights = [math.exp(score - top) for score in scores]
     total = sum(weights)
@@ -110,13 +112,17 @@ def _score(
     context: Context,
 ) -> float:
     """$ln n + b$ of a place."""
+    # 0 inhabitants mean that nobody counted
     b = math.log(max(place.population, _SMALLEST))
+    # a country and a city of its name: people mean the country
     b += 2.0 if place.kind == "country" else 1.0 if place.kind in ("state", "county") else 0.0
     if place.country != "US" and _holds_namesake(place, span.places):
         b -= 3.0
+    # who writes English writes more often of places where it is spoken
     if context.english and place.country in _ENGLISH:
         b += 1.0
     if any(contains(region, place) for region in close):
+        # more than all other evidence together: "Naples, Florida" says it in so many words
         b += 8.0
     if (
         place.kind in ("country", "state")
@@ -128,6 +134,7 @@ def _score(
         b += 3.0
     b += _of_regions(place, others, context.filed)
     if others and place.kind == "city":
+        # falls to a third within 300 km of the nearest certain place
         b += 1.5 * max(math.exp(-_apart(place, anchor) / _NEAR_KM) for anchor in others)
     if context.point is not None and place.lat is not None and place.lon is not None:
         b += 6.0 * math.exp(-distance_km(place.lat, place.lon, *context.point) / _NEAR_KM)

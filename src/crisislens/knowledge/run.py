@@ -94,6 +94,7 @@ class KnowStep:
             pages = self.source.pages(post.text)
         except RequestError as error:
             self._failures += 1
+            # one post may be at fault, several in a row are the server's
             if self._failures >= _GIVE_UP_AFTER:
                 raise
             return KnowledgeRecord(id=post.id, text="", source=self.source.name, reason=str(error))

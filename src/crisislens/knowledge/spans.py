@@ -53,12 +53,14 @@ def name_spans(words: Sequence[Word], gazetteer: Gazetteer) -> list[Span]:
     while i < len(words):
         runs = _runs(words, keys, i, gazetteer)
         span = None
+        # the longest first: New York City before New York before York
         for n in range(len(runs), 0, -1):
             span = _span(words, i, i + n, runs[n - 1], gazetteer, spans)
             if span is not None:
                 break
         if span is not None:
             spans.append(span)
+        # words of a name are no names of their own: York in "New York" is not looked up again
         i = i + 1 if span is None else span.last + 1
     return spans
 
@@ -115,6 +117,7 @@ def _span(
     if len(key) < 3 and not (key in cue_words("short_names") and words[first].text.isupper()):
         return None
     places = gazetteer.find(key)
+    # #PuertoRico is cut in two, and the gazetteer may know it as one word
     if not places and not one and words[first].tag:
         places = gazetteer.find(key.replace(" ", ""))
     if not places and key[-1] == "s":

@@ -39,6 +39,7 @@ class NameRules:
     def __init__(self, text: str, types: Sequence[str]) -> None:
         words = split_words(text, lambda name: False)
         named = named_storms(words)
+        # a Harvey who is not called a hurricane himself may be a person
         self._storms = named | (storm_names(words) - word_list("given"))
         self._types = {kind.upper(): kind for kind in types}
 

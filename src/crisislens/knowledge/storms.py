@@ -73,6 +73,7 @@ def named_storms(words: Sequence[Word]) -> frozenset[str]:
     kinds = cue_words("storms")
     found = set()
     for i, word in enumerate(words[:-1]):
+        # the word behind is the name even if no list has it: services name new storms every year
         if word.text.lower() in kinds and _follows(words, i):
             found.add(name_key(words[i + 1].text))
     return frozenset(found)

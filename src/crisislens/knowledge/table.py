@@ -61,6 +61,7 @@ class TableSource(KnowledgeSource):
         self._entries: dict[str, _Entry] = {}
         for entry in _read(shipped if shipped.is_file() and not path.is_file() else path):
             for name in (entry.title, *entry.aliases):
+                # of two pages for one name the first in the table counts
                 self._entries.setdefault(_key(name), entry)
 
     def pages(self, text: str) -> list[Page]:
@@ -68,6 +69,7 @@ class TableSource(KnowledgeSource):
         words: list[str] = []
         for m in _WORD.finditer(clean_text(text, _RULES)):
             tag = m[0].startswith("#")
+            # a hashtag that is a name as a whole is not cut: #PuertoRicoSeLevanta is, #Maria is not
             if tag and _key(m[0][1:]) not in self._entries:
                 words += words_of_hashtag(m[0][1:]).split()
             elif not m[0].startswith("@"):

@@ -116,6 +116,7 @@ def _parts(tag: str, known: Callable[[str], bool]) -> list[tuple[int, int]]:
     parts = [m.span() for m in _CAMEL.finditer(tag)]
     if len(parts) > 1 and not tag.isupper() and not re.fullmatch(r"[^\W\d_]*[a-z]\d+[^\W\d_]*", tag):
         return parts
+    # small letters show no border, so a known name on either side of a known word must
     for affix in affixes("tag_behind"):
         cut = len(tag) - len(affix)
         if lower.endswith(affix) and cut >= _SHORTEST_LOWER and known(lower[:cut]):

@@ -38,6 +38,7 @@ def place_evidence(
     run, best = words[span.first : span.last + 1], span.places[0]
     before, after = _neighbors(span, words)
     located = _region_follows(span, words, text, behind)
+    # words of two are seldom anything but a name
     e = _prior(best) + (0.8 if len(run) > 1 else 0.0)
     weak = len(run) == 1 and (span.key in word_list("weak") or span.key in word_list("names"))
     e += _of_spelling(span, run, best, weak)
@@ -69,10 +70,12 @@ def _of_spelling(span: Span, run: Sequence[Word], best: Place, weak: bool) -> fl
     e = 0.0
     if weak:
         known = best.kind != "country" and best.population >= 500_000
+        # a name of persons counts more against a place than a word does, unless the place is large
         e -= 2.5 if known or span.key not in word_list("names") else 3.5
     small = not run[0].tag and not all(
         w.capital or w.glued or w.text in cue_words("inside_names") for w in run
     )
+    # two small letters are a code, which `spans` has judged already
     if small and len(run[0].text) > 2:
         e -= 0.5 if best.kind in ("country", "state") and not weak else 3.0
     if len(span.key) <= _SHORT_KEY and best.kind == "city" and best.population < _SPEAKS_LEAST:
@@ -97,6 +100,7 @@ def _of_words_beside(
     """
     first, best = words[span.first], span.places[0]
     e = 0.0
+    # in #InHouston the "in" is a piece of one tag, not a preposition of the text
     same_tag = first.tag and before is not None and before.tag and before.owner == first.owner
     ahead = before.text.lower() if before is not None else ""
     if ahead in cue_words("prepositions") and not same_tag:
@@ -149,6 +153,7 @@ def _capital_word(word: Word | None) -> bool:
     """Whether it is a capitalized word that is neither a direction nor one that stands before
     places: the first half of some other name.
     """
+    # in a text of capitals a capital says nothing
     if word is None or not word.capital or word.text.isupper():
         return False
     kinds = ("prepositions", "place_words", "not_names", "directions", "storms")
@@ -189,6 +194,7 @@ def _person(span: Span, words: Sequence[Word], before: Word | None, after: Word 
             return True
         if before.text.lower() in ("de", "la", "del") and ahead is not None and ahead.capital:
             return True
+        # "Mayor Sylvester Houston": a title two words before makes a person of both
         titled = ahead is not None and ahead.text.lower() in cue_words("titles")
         if before.capital and before.joins and titled:
             return True

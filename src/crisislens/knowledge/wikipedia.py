@@ -99,6 +99,7 @@ class WikipediaSource(KnowledgeSource):
             {"wiki": o.url, "version": _VERSION, "sentences": o.sentences, "mention": mention.casefold()}
         )
         kept = self.store.get(key)
+        # also where the store holds what an older version or another program wrote
         if not isinstance(kept, dict):
             kept = self._ask(mention)
             self.store.put(key, kept)
@@ -134,6 +135,7 @@ class WikipediaSource(KnowledgeSource):
             except RequestError as error:
                 if not error.transient or attempt == o.retries:
                     raise
+                # the server knows better than we do how long it is busy
                 wait = error.wait_s if error.wait_s is not None else o.first_wait_s * 2**attempt
                 time.sleep(min(wait, 60.0))
         raise AssertionError("unreachable")
@@ -141,6 +143,7 @@ class WikipediaSource(KnowledgeSource):
     def _request(self, address: str) -> Any:
         """One at a time, with the pause between."""
         with self._lock:
+            # counted from the end of the last request, so slow answers do not add to the pause
             time.sleep(max(0.0, self._last + self.options.pause_s - time.monotonic()))
             self.requests += 1
             try:

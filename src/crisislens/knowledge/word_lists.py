@@ -29,6 +29,7 @@ def word_list(name: str) -> frozenset[str]:
     Arguments:
         name: The file's name without `.txt`.
     """
+    # comments may stand behind words
     lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").split("\n"))
     return frozenset(name_key(word) for line in lines for word in line.split())
 

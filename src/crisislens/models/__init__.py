@@ -4,6 +4,7 @@ all.
 
 from crisislens.models import (
     baselines,
+    bounded,
     cross,
     differential,
     gated,
@@ -17,6 +18,7 @@ from crisislens.models import (
 
 __all__ = [
     "baselines",
+    "bounded",
     "cross",
     "differential",
     "gated",

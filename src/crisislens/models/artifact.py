@@ -151,6 +151,7 @@ def save_artifact(
             too large for `dtype`.
     """
     weights = model.state_dict()
+    # before a byte is written: what cannot be loaded again must not replace what can
     if fault := _misfit(_hollow(spec, meta), weights):
         raise ModelError(
             f"the model to save is not the {spec.name!r} that its specification builds ({fault}); save it "
@@ -183,6 +184,7 @@ def load_artifact(folder: Path) -> LoadedModel:
         raise ModelError(
             f"the weights in {folder} do not fit its configuration ({fault}); train the model again"
         )
+    # assigned, since the hollow model has no memory to copy into
     model.load_state_dict(weights, assign=True)
     model.eval()
     return LoadedModel(model, spec, meta, _fingerprint(saved))
@@ -228,6 +230,7 @@ def _misfit(model: FusionModel, weights: dict[str, Tensor]) -> str:
     for name, x in weights.items():
         if x.shape != expected[name].shape:
             return f"{name} has shape {list(x.shape)} where {list(expected[name].shape)} is expected"
+        # assigning takes any type: integers in place of weights would compute something
         if x.is_floating_point() != expected[name].is_floating_point() or not x.isfinite().all():
             return f"{name} does not hold finite numbers of the right kind"
     return ""

@@ -77,6 +77,7 @@ class ModelSpec(Config):
             raise ConfigError(
                 f"model {self.name!r} needs at least one class, got {classes}; check the label space"
             )
+        # the constructor is the one list of options there is
         known = set(inspect.signature(cls.__init__).parameters) - {"self", "widths", "classes"}
         strange = sorted(set(self.options) - known)
         if strange:
@@ -87,6 +88,7 @@ class ModelSpec(Config):
         self._check_values(get_type_hints(cls.__init__, include_extras=True))
         try:
             return cls(widths=widths, classes=classes, **self.options)
+        # what only a combination of options makes wrong, such as heads that do not divide the width
         except (TypeError, ValueError) as error:
             raise ConfigError(f"model {self.name!r} cannot be built with {self.options}: {error}") from error
 

@@ -148,6 +148,8 @@ class Concatenation(FusionModel):
     def forward(self, batch: FeatureBatch) -> Float[Tensor, "b c"]:
         """Logits from both."""
         batch = self.hide(batch)
+        # a zero vector would be a text that says nothing in particular; a learned one says that
+        # there is none
         text = torch.where(batch.text.present[:, None], self.pool_text(batch.text), self.no_text)
         image = torch.where(batch.image.present[:, None], self.pool_image(batch.image), self.no_image)
         return self.head(torch.cat([text, image], dim=-1))

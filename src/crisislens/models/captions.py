@@ -56,6 +56,7 @@ class CaptionWords(nn.Module):
         if caption is None:
             return text, mask
         short = trimmed(caption)
+        # padding in the middle is no matter: everything that follows reads masks
         return torch.cat([text, inlet(short.tokens) + self.kind[1]], dim=1), torch.cat(
             [mask, short.mask], dim=1
         )

@@ -79,6 +79,7 @@ class GuidedDifferential(FusionModel):
             input_norm=input_norm,
             captions=captions,
         )
+        # small, as embeddings start: at first the tokens themselves decide
         self.kind = nn.Parameter(0.02 * torch.randn(2, width))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
         self.layers = nn.ModuleList(

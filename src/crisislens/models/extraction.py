@@ -8,32 +8,28 @@ Three tasks. `entities` tags words, `relations` judges a marked pair, `joint` la
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from crisislens.core.config import Config
-from crisislens.domain.extraction import ENTITY_TYPES, NO_RELATION, Link, Mention
+from crisislens.domain.extraction import Link, Mention
 from crisislens.domain.pairs import PairScheme
-from crisislens.domain.tags import SchemeName, TagScheme
+from crisislens.domain.tags import TagScheme
 from crisislens.encoders.base import ImageEncoder
-from crisislens.encoders.language import LanguageEncoder, LanguageSpec, load_language
+from crisislens.encoders.language import LanguageEncoder, load_language
 from crisislens.encoders.lora import add_lora
-from crisislens.encoders.vision import VisionSpec, load_vision
+from crisislens.encoders.vision import load_vision
+from crisislens.models.extractor_spec import AlignmentSpec, ExtractorSpec, TaskName
 from crisislens.models.heads import RelationHead, TaggingHead, WordPairHead, first_pieces
 from crisislens.models.shap_ca import FusedWords, ShapCA
-from crisislens.nn.alignment import Alignment, AlignmentKind
-from crisislens.nn.shapley import Expectation
+from crisislens.nn.alignment import Alignment
 from crisislens.nn.words import WordBatch
 
 __all__ = ["AlignmentSpec", "Extractor", "ExtractorSpec", "Prediction", "TaskName"]
 
-TaskName = Literal["entities", "relations", "joint"]
-"""Entities alone (MNER), the relation of a given pair (MRE), or both (JMERE)."""
+# names of linear maps in BERT, DeBERTa and DistilBERT
 _LAYERS = (
     "*.query",
     "*.key",
@@ -46,102 +42,6 @@ _LAYERS = (
     "*.k_lin",
     "*.v_lin",
 )
-
-
-class AlignmentSpec(Config):
-    """How contexts, texts and images of a batch are aligned; see `nn.alignment.Alignment`."""
-
-    kind: AlignmentKind = "shapley_softmax"
-    """Shapley values in the softmax form (which the benchmark's tables measure) or the margin form
-    (the abstract's literal reading, and so the default of `nn.alignment`), or plain InfoNCE."""
-    weight: float = Field(default=0.2, ge=0)
-    """λ of the loss."""
-    width: int = Field(default=128, gt=0)
-    """Width of the shared space."""
-    samples: int = Field(default=32, gt=0)
-    """Permutations a direction, M."""
-    expectation: Expectation = "softmax"
-    """How a coalition expects the similarity of its members."""
-    temperature: float = Field(default=0.1, gt=0.01)
-    """τ of the expectation, and of InfoNCE."""
-    contrast_temperature: float = Field(default=0.02, gt=0.01)
-    """τ' of the softmax form over Shapley values."""
-    learn_temperature: bool = False
-    """Whether τ is learned, and τ' with it where the form has one."""
-
-    @model_validator(mode="after")
-    def _has_what_is_learned(self) -> "AlignmentSpec":
-        if self.learn_temperature and self.kind == "shapley_margin" and self.expectation == "uniform":
-            raise ValueError(
-                "the margin form with a uniform expectation has no temperature; set learn_temperature to "
-                "false"
-            )
-        return self
-
-
-class ExtractorSpec(Config):
-    """Which extractor."""
-
-    task: TaskName = "entities"
-    """What it finds."""
-    types: tuple[str, ...] = ENTITY_TYPES
-    """Types of entities; in a run file `[auto]` for those of the data."""
-    relations: tuple[str, ...] = ()
-    """Relations, `None` first; of the tasks `relations` and `joint`."""
-    scheme: SchemeName = "bio"
-    """Tags of the task `entities`."""
-    encoder: LanguageSpec = LanguageSpec()
-    """The language model."""
-    image_encoder: VisionSpec | None = None
-    """An image encoder inside the graph; without one, pictures come as patches of a frozen encoder
-    or not at all.
-    """
-    image_width: int = Field(default=1, gt=0)
-    """Width of the patches where they come from a frozen encoder; 1 where there are no pictures."""
-    context_pieces: int = Field(default=0, ge=0)
-    """Word pieces that are read of a context; 0 reads none. They fit into `encoder.max_tokens`, in
-    one sequence with the text into half.
-    """
-    joint_sequence: bool = False
-    """Whether text and context are read as one sequence."""
-    fusion: bool = False
-    """Whether words take from context and picture through the gate of `nn.adaptive`."""
-    relevance: bool = False
-    """Whether what they take is scaled by the relevance of the context."""
-    alignment: AlignmentSpec | None = None
-    """The alignment, or none."""
-    adapter_rank: int = Field(default=0, ge=0)
-    """Rank of a low-rank adapter of the encoder; 0 trains all its weights but the word embeddings.
-    """
-    adapter_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """On the way into the adapter."""
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Before the head's maps."""
-    pieces_a_word: int = Field(default=8, gt=0)
-    """Word pieces that are read of a word."""
-
-    @model_validator(mode="after")
-    def _relations_fit(self) -> "ExtractorSpec":
-        if (self.task == "entities") != (not self.relations):
-            raise ValueError(
-                "relations belong to the tasks relations and joint, and only to them; `None` is the first"
-            )
-        if self.relations and self.relations != ("auto",) and self.relations[0] != NO_RELATION:
-            raise ValueError(
-                f"the first relation is {self.relations[0]!r}; it must be `{NO_RELATION}`, that of pairs "
-                f"without one"
-            )
-        if not self.context_pieces and (self.alignment is not None or self.joint_sequence):
-            raise ValueError(
-                "an alignment, and one sequence of text and context, need contexts: set context_pieces"
-            )
-        most = self.encoder.max_tokens // 2 if self.joint_sequence else self.encoder.max_tokens - 2
-        if self.context_pieces > most:
-            raise ValueError(
-                f"context_pieces {self.context_pieces} leaves no room; at most {most} fit (see "
-                f"encoder.max_tokens)"
-            )
-        return self
 
 
 @dataclass(frozen=True)
@@ -170,6 +70,7 @@ class Prediction:
         kept = [place for place, score in enumerate(self.scores) if score >= least]
         # entities move up where others went, and the ends of relations with them
         places = {old: new for new, old in enumerate(kept)}
+        # 0.0 is a threshold, so the default is told by None
         least_links = least if least_links is None else least_links
         links = [
             (Link(places[link.head], places[link.tail], link.type), score)
@@ -200,6 +101,7 @@ class Extractor(nn.Module):
         self.spec = spec
         encoder = load_language(spec.encoder) if encoder is None else encoder
         _free(encoder, spec)
+        # one inside the graph is there to be trained, but comes frozen
         image_encoder = load_vision(spec.image_encoder).requires_grad_() if spec.image_encoder else None
         width, image_width = encoder.width, image_encoder.width if image_encoder else spec.image_width
         self.trunk = ShapCA(
@@ -213,6 +115,7 @@ class Extractor(nn.Module):
             image_encoder=image_encoder,
         )
         self.tags = TagScheme(spec.scheme, spec.types)
+        # without `None`: a pair without a relation has no label there
         self.pairs = PairScheme(spec.types, spec.relations[1:])
         self.head = self._head(width)
 
@@ -232,11 +135,10 @@ class Extractor(nn.Module):
     @property
     def patch_width(self) -> int:
         """Width of the patches that it takes, those of its image encoder where it has one."""
-        return (
-            self.trunk.image_encoder.width
-            if isinstance(self.trunk.image_encoder, ImageEncoder)
-            else self.spec.image_width
-        )
+        encoder = self.trunk.image_encoder
+        # pixels become patches inside the graph, of the encoder's width and not of the
+        # specification's
+        return encoder.width if isinstance(encoder, ImageEncoder) else self.spec.image_width
 
     @property
     def encoder(self) -> LanguageEncoder:
@@ -269,6 +171,7 @@ class Extractor(nn.Module):
             if isinstance(self.head, RelationHead)
             else self.head.loss(scores, y, batch.word_mask)
         )
+        # the alignment is summed in double precision; its loss comes back in the task's
         weight = self.spec.alignment.weight if self.spec.alignment else 0.0
         return task, (weight * self.trunk.align(fused, generator)).to(task.dtype)
 
@@ -306,6 +209,8 @@ class Extractor(nn.Module):
         """
         logits = self.scores(batch, self.trunk(batch))
         rows = zip(logits, allowed, strict=True)
+        # the softmax over all relations and not over the allowed ones: a pair that fits none of
+        # them must be able to say so
         return [dict(zip(places, row.softmax(0)[list(places)].tolist(), strict=True)) for row, places in rows]
 
     def _relations(self, logits: Float[Tensor, "b r"]) -> list[Prediction]:
@@ -316,6 +221,8 @@ class Extractor(nn.Module):
     def _joint(self, logits: Float[Tensor, "b w w c"], batch: WordBatch) -> list[Prediction]:
         grids, found = logits.log_softmax(-1).numpy(force=True), []
         for grid, n in zip(grids, batch.word_mask.sum(1).tolist(), strict=True):
+            # a post's own words only, in double precision: decoding must not depend on the padding
+            # of its batch
             log_p = grid[:n, :n].astype(np.float64)
             mentions, links = self.pairs.decode(log_p)
             found.append(self.pairs_prediction(log_p, mentions, links))
@@ -328,6 +235,7 @@ class Extractor(nn.Module):
         labels = self.pairs.labels
 
         def over(rows: Mention, columns: Mention, label: str) -> float:
+            # an entity is marked on the upper triangle of its block, a relation on all of it
             block = log_p[rows.start : rows.end, columns.start : columns.end, labels.index(label)]
             return float(np.exp(block[np.triu_indices(len(block))] if rows == columns else block).mean())
 
@@ -347,6 +255,8 @@ class Extractor(nn.Module):
             return [() for _ in mentions]
         rows = torch.tensor([row for row, _ in spans], device=emissions.device)
         places = len(spans), emissions.shape[1]
+        # every entity becomes a row of its own, so that the probabilities of all are one pass of
+        # the CRF
         y, inside = torch.zeros(places, dtype=torch.long), torch.zeros(places, dtype=torch.bool)
         for i, (_, m) in enumerate(spans):
             length = m.end - m.start
@@ -367,6 +277,7 @@ class Extractor(nn.Module):
 def _alignment(spec: AlignmentSpec | None, width: int, image_width: int) -> Alignment | None:
     if spec is None:
         return None
+    # λ belongs to the extractor, which adds up the losses
     options = spec.model_dump(exclude={"weight"})
     return Alignment(text_width=width, image_width=image_width, **options)
 
@@ -380,6 +291,7 @@ def _free(encoder: LanguageEncoder, spec: ExtractorSpec) -> None:
         add_lora(
             encoder,
             rank=spec.adapter_rank,
+            # a scaling of 2 at every rank, so that another rank needs no other learning rate
             alpha=2 * spec.adapter_rank,
             targets=_LAYERS,
             dropout=spec.adapter_dropout,

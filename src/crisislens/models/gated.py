@@ -95,5 +95,6 @@ class GatedLateFusion(FusionModel):
         h = [pool(x) for pool, x in zip(self.pools, sources, strict=True)]
         present = torch.stack([x.present for x in sources], dim=1)
         scores = self.weigh(torch.tanh(self.look(torch.cat([*h, present.to(h[0].dtype)], dim=-1))))
+        # the least number and not -inf: a post with nothing would be softmax over nothing
         gates = scores.masked_fill(~present, torch.finfo(scores.dtype).min).softmax(-1) * present
         return gates, torch.stack([head(x) for head, x in zip(self.heads, h, strict=True)], dim=1)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from crisislens.models.base import MODELS, Count, FusionModel, Rate, Size, require_published_flag
 from crisislens.models.captions import CaptionWords
-from crisislens.models.parts import Head, Inlet, trimmed
+from crisislens.models.parts import Head, Inlet, mapped_rows, trimmed
 from crisislens.nn.attention import masked_mean
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.guided import GuidedCrossAttention, PublishedGuidedFusion
@@ -80,11 +80,7 @@ class GuidedTrunk(nn.Module):
     def _enter(
         x: ModalityBatch, inlet: nn.Module, missing: MissingToken
     ) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
-        # where no post has the modality, one row stands for all: what is mapped gives way to the learned
-        # token anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in
-        # every step
-        rows = x.tokens if x.present.any() else x.tokens[:1]
-        return missing(inlet(rows).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
+        return missing(inlet(mapped_rows(x)).expand(len(x), -1, -1), x.mask, x.present)  # type: ignore[no-any-return]
 
 
 @MODELS.register("guided")

@@ -133,6 +133,7 @@ class WordPairHead(nn.Module):
     def forward(self, words: Float[Tensor, "b w d"]) -> Float[Tensor, "b w w c"]:
         """Logits of the labels."""
         place = torch.arange(words.shape[1], device=words.device)
+        # signed: a head before its tail is another pair than one behind it
         apart = (place[None, :] - place[:, None]).clamp(-_DISTANCES, _DISTANCES) + _DISTANCES
         words = self.dropout(words)
         pairs = self.row(words)[:, :, None] + self.column(words)[:, None] + self.distance(apart)
@@ -142,6 +143,7 @@ class WordPairHead(nn.Module):
         self, logits: Float[Tensor, "b w w c"], y: Int[Tensor, "b w w"], mask: Bool[Tensor, "b w"]
     ) -> Float[Tensor, ""]:
         """Weighted cross-entropy, the mean over pairs of each post and then over posts."""
+        # a pair is real where both of its words are
         real = mask[:, :, None] & mask[:, None]
         losses = functional.cross_entropy(
             logits.permute(0, 3, 1, 2), y.masked_fill(~real, 0), reduction="none"

@@ -45,6 +45,7 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True, message: str =
         MissingExtraError: If huggingface_hub is not installed.
     """
     _check_name(repo)
+    # a bundle holds saved models, so it is asked for first
     what = "bundle" if (folder / _BUNDLE).is_file() else kind_of(folder)
     if not what:
         raise InputError(
@@ -114,6 +115,7 @@ def _check_name(repo: str) -> None:
 
 def _api() -> Any:
     hub = require("huggingface_hub", extra="hub")
+    # read here: the library reads it once, when it is imported
     return hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, library_name="crisislens")
 
 

@@ -32,6 +32,7 @@ class TextLinear(FusionModel):
 
     def __init__(self, *, widths: FeatureWidths, classes: int) -> None:
         super().__init__()
+        # buffers and not weights: they are measured on training texts, and no step may move them
         self.register_buffer("mean", torch.zeros(widths.text_pooled))
         self.register_buffer("scale", torch.ones(widths.text_pooled))
         self.map = nn.Linear(widths.text_pooled, classes)

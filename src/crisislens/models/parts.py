@@ -14,7 +14,7 @@ from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.missing import MissingToken, ModalityDropout
 from crisislens.nn.widths import FeatureWidths, ModalityWidths
 
-__all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "trimmed"]
+__all__ = ["Head", "Inlet", "Pooler", "Source", "TokenInlets", "mapped_rows", "trimmed"]
 
 Source = Literal["pooled", "tokens", "both"]
 
@@ -56,6 +56,7 @@ class Inlet(nn.Module):
         y: Tensor = self.map(x)
         if not self.training or self.dropout == 0:
             return y
+        # ones over the tokens' axes: dropout then draws one number a post and component
         one_a_post = y.new_ones(y.shape[0], *[1] * (y.ndim - 2), y.shape[-1])
         return y * functional.dropout(one_a_post, self.dropout)
 
@@ -96,14 +97,17 @@ class TokenInlets(nn.Module):
         batch = self.hide(batch.map(text=trimmed(batch.text), image=trimmed(batch.image)))
         image, text = batch.image, batch.text
         return (
-            self.no_image(self.image(_rows(image)).expand(len(image), -1, -1), image.mask, image.present),
-            self.no_text(self.text(_rows(text)).expand(len(text), -1, -1), text.mask, text.present),
+            self.no_image(
+                self.image(mapped_rows(image)).expand(len(image), -1, -1), image.mask, image.present
+            ),
+            self.no_text(self.text(mapped_rows(text)).expand(len(text), -1, -1), text.mask, text.present),
         )
 
 
-def _rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
-    # where no post has the modality, one row stands for all: what is mapped gives way to the learned token
-    # anyway, and the inlet keeps its (zero) gradients, so that an optimizer treats it alike in every step
+def mapped_rows(x: ModalityBatch) -> Float[Tensor, "r n d"]:
+    """The tokens that an inlet maps: all posts', or one row where no post has the modality."""
+    # one row stands for all then: what is mapped gives way to the learned token anyway, and the inlet
+    # keeps its (zero) gradients, so that an optimizer treats it alike in every step
     return x.tokens if x.present.any() else x.tokens[:1]
 
 
@@ -146,6 +150,7 @@ class Pooler(nn.Module):
         if self.tokens is not None and self.attention is not None:
             short = trimmed(x)
             parts.append(self.tokens(self.attention(short.tokens, short.mask)))
+        # the linear maps have biases, so zeros would not stay zero by themselves
         return torch.stack(parts).sum(0) * x.present[:, None]
 
 

@@ -82,6 +82,8 @@ class RationaleModelConfig(Config):
     pair_width: int = Field(default=64, gt=0)
     decode: Decode = "stretch"
     """How words are chosen."""
+    gate: bool = False
+    """Whether the model may answer that a text holds no evidence."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that it was trained on; empty for no check."""
     joint: JointConfig | None = None
@@ -138,6 +140,7 @@ def save_rationalizer(
             LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base),
         )
         options["adapter"] = _ADAPTER
+    # the encoder is had elsewhere; what was learned inside it is the adapter
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
     tensors |= {f"joint.{k}": x for k, x in joint.state_dict().items()} if joint is not None else {}
     spec = EncoderSpec(name=config.encoder.name, options=options)
@@ -162,10 +165,15 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
     config, tensors = saved.config, saved.tensors()
     options = dict(config.encoder.options)
     if "adapter" in options:
+        # always the file of this folder, whatever a damaged configuration names
         options["adapter"] = str((folder / _ADAPTER).resolve())
     encoder = load_encoders(EncoderSpec(name=config.encoder.name, options=options)).text
     text = TextRationalizer(
-        encoder, classes=max(1, len(config.classes)), hidden=config.hidden, pair_width=config.pair_width
+        encoder,
+        classes=max(1, len(config.classes)),
+        hidden=config.hidden,
+        pair_width=config.pair_width,
+        gate=config.gate,
     )
     joint = None
     if (j := config.joint) is not None:
@@ -178,7 +186,9 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         joint.eval()
     # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
     marks = {_HEAD if name == WEIGHTS else name: mark for name, mark in saved.marks.items()}
-    whole = {"format": 1, **config.model_dump(mode="json"), "weights": marks}
+    # models of before there were gates keep their fingerprints, too
+    values = config.model_dump(mode="json", exclude=None if config.gate else {"gate"})
+    whole = {"format": 1, **values, "weights": marks}
     mark = fingerprint({"config": whole, "encoder": encoder.fingerprint()})
     return LoadedRationalizer(text.eval(), joint, config, mark)
 
@@ -186,6 +196,7 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
 def _fill(module: nn.Module, tensors: dict[str, Tensor], prefix: str, folder: Path) -> None:
     own = {name: x for name, x in module.state_dict().items() if not name.startswith("encoder.")}
     given = {name.removeprefix(prefix): x for name, x in tensors.items() if name.startswith(prefix)}
+    # before anything is copied: a model that is half another one would answer
     wrong = sorted(set(own) ^ set(given)) + [
         name for name, x in given.items() if name in own and x.shape != own[name].shape
     ]

@@ -104,6 +104,7 @@ class Saved(Generic[C]):
             ModelError: If the file is not readable as safetensors.
         """
         try:
+            # read whole and not mapped: a file that changes under us would change the model
             stored = load(self.weights.read_bytes())
         except (SafetensorError, RuntimeError, ValueError, OSError) as error:
             raise ModelError(
@@ -143,6 +144,7 @@ def write_saved(
     """
     kept = {name: _narrow(name, tensor, dtype) for name, tensor in tensors.items()}
     atomic_write(folder / WEIGHTS, save(kept))
+    # after the main weights and before the configuration: digests are of what stands on the disk
     own = config.model_dump(mode="json")
     files = [WEIGHTS, *_named_files(own, folder)]
     digests = {name: sha256_of_file(folder / name) for name in files}
@@ -173,10 +175,13 @@ def read_saved(folder: Path, form: Form[C]) -> Saved[C]:
     """
     config, weights, listed = _described(folder, form)
     marks = {}
+    # the main file first and each once; format 1 may not list it
     for name in dict.fromkeys((weights, *listed)):
         path = folder / name
         if not path.is_file():
             raise ModelError(f"{folder} lacks {name}; fetch or train the {form.what} again")
+        # what ships is held to the package's own list, which nobody who edits the folder can edit
+        # along
         assets.verify(path)
         marks[name] = fingerprint_file(path)
         if listed.get(name) not in (None, marks[name], sha256_of_file(path)):
@@ -209,7 +214,9 @@ def _described(folder: Path, form: Form[C]) -> tuple[C, str, Mapping[str, str]]:
         )
     values = read_object(folder / CONFIG, advice=f"the {form.what} is damaged, {again}")
     own = {name: value for name, value in values.items() if name not in _HEADER}
+    # format 1 did not say so
     found = values.get("format", 1)
+    # `true` is an int to isinstance, and equal to 1
     if type(found) is not int or found < 1:
         raise ModelError(f"{folder / CONFIG} has no format that crisislens knows ({found!r:.60}); {again}")
     if found > FORMAT:
@@ -242,6 +249,7 @@ def _old_marks(values: Mapping[str, Any], weights: str) -> dict[str, str]:
     given = {weights: kept} if isinstance(kept, str) else kept
     if not isinstance(given, dict) or not all(isinstance(mark, str) for mark in given.values()):
         raise ConfigError(f"weights: fingerprints are expected (got {kept!r:.60})")
+    # a name with a folder in it would have us read, and name, files elsewhere
     if outside := [name for name in given if Path(name).name != name]:
         raise ConfigError(f"weights: {outside[0]!r:.60} is no file of this folder")
     return given
@@ -265,6 +273,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _narrow(name: str, tensor: Tensor, dtype: str) -> Tensor:
+    # safetensors writes memory as it lies, and a transposed view lies otherwise
     tensor = tensor.detach().cpu().contiguous()
     if not tensor.is_floating_point():
         return tensor

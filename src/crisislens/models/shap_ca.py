@@ -95,6 +95,7 @@ class ShapCA(nn.Module):
         super().__init__()
         self.encoder, self.image_encoder, self.alignment = encoder, image_encoder, alignment
         self.spelling = nn.Embedding(SHAPES, embedding_width or width)
+        # from nothing: the first step is that of the pretrained encoder
         nn.init.zeros_(self.spelling.weight)
         self.fusion = (
             AdaptiveFusion(width=width, image_width=image_width, heads=heads, relevance=relevance)
@@ -120,6 +121,7 @@ class ShapCA(nn.Module):
         if self.image_encoder is not None and batch.pixels is not None:
             patches, _ = self.image_encoder(batch.pixels)
         patches = patches.masked_fill(~batch.image_mask[..., None], 0.0)
+        # before fusion, or finding a text's context would be finding what it was given
         text = masked_mean(states, batch.text_mask)
         if self.fusion is not None:
             states = self.fusion(states, batch.text_mask, context, context_mask, patches, batch.image_mask)

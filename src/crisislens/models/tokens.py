@@ -151,6 +151,7 @@ class TokenDifferential(FusionModel):
         mask = torch.cat([m for _, m in parts], dim=1)
         for norm, layer in zip(self.norms, self.layers, strict=True):
             z = z + layer(norm(z), mask)
+        # each part has a mean of its own, so that a long caption does not drown the tweet
         pieces = torch.split(z, [x.shape[1] for x, _ in parts], dim=1)
         return self.head(
             torch.cat([masked_mean(y, m) for y, (_, m) in zip(pieces, parts, strict=True)], dim=-1)

@@ -56,6 +56,7 @@ class ModalityBatch:
         """The same posts with the modality taken away where `drop` is true, exactly as if it had
         never been there.
         """
+        # zeros and a false mask, the rules of the record: a model cannot tell hidden from missing
         keep = ~drop
         return ModalityBatch(
             torch.where(keep[:, None, None], self.tokens, 0.0),
@@ -106,6 +107,7 @@ class FeatureBatch:
     caption: ModalityBatch | None = None
 
     def __post_init__(self) -> None:
+        # a caption of another batch would otherwise be broadcast without a word
         sizes = {len(m) for m in self.modalities().values()}
         if len(sizes) != 1:
             raise ValueError(f"all modalities must hold the same number of posts, got {sorted(sizes)}")

@@ -34,6 +34,7 @@ def margin_loss(phi: Float[Tensor, "k k"], pairs: Bool[Tensor, " k"]) -> Float[T
         pairs: True where both sides of a pair are there.
     """
     own, n = phi.diagonal(), pairs.sum()
+    # rows of broken pairs are players as well, and leave the sum
     total = phi.masked_fill(~pairs[:, None], 0.0).sum(0)
     # (own − (total − own) / (n − 1)), over whole pairs
     gap = own - (total - own) / (n - 1).clamp(min=1)
@@ -51,6 +52,7 @@ def softmax_loss(
         pairs: True where both sides of a pair are there.
         temperature: $\\tau' > 0$.
     """
+    # only rows: a column without its pair is thrown away whole in the mean
     logits = (phi / temperature).masked_fill(~pairs[:, None], torch.finfo(phi.dtype).min)
     return -_mean(logits.log_softmax(0).diagonal(), pairs)
 

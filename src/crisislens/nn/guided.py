@@ -69,6 +69,7 @@ class GuidedCrossAttention(nn.Module):
             text: Tokens $F_T$ before self-attention.
             text_mask: True where a token is real, likewise.
         """
+        # crosswise: the text opens the gate of the patches, the picture that of the words
         f_i, f_t = self.mix_image(image, image_mask), self.mix_text(text, text_mask)
         alpha_i = torch.sigmoid(self.gate_image(masked_mean(f_i, image_mask)))[:, None]
         alpha_t = torch.sigmoid(self.gate_text(masked_mean(f_t, text_mask)))[:, None]
@@ -132,4 +133,5 @@ class PublishedGuidedFusion(nn.Module):
 
 def _across_the_batch(f: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
     """`softmax(F Fᵀ) F` over the samples of the batch, as published."""
+    # rows are posts: this is where a result comes to depend on its neighbors
     return (f @ f.T).softmax(dim=-1) @ f

@@ -135,6 +135,8 @@ class JointEncoder(nn.Module):
             image: States of patches.
             image_mask: True where one is real.
         """
+        # the mask after the dropout: an inlet has a bias, so padding would come out of it as
+        # something
         x = functional.dropout(self.inlet_text(text), self.dropout, self.training) * text_mask[..., None]
         y = functional.dropout(self.inlet_image(image), self.dropout, self.training) * image_mask[..., None]
         # states are zero on padding, so sums are over real ones; a post may lack words or a picture
@@ -154,6 +156,7 @@ class JointEncoder(nn.Module):
 
     def _enter(self, a: JointStates) -> tuple[Float[Tensor, "b n d"], Bool[Tensor, "b n"]]:
         """The sequence that the blocks read: the first token, words, patches."""
+        # always real, so that attention has something to look at in a post without words or picture
         first = self.first.expand(len(a.text), 1, -1)
         x = torch.cat([first, a.text + self.types[0], a.image + self.types[1]], dim=1)
         return x, torch.cat([a.text_mask.new_ones(len(a.text), 1), a.text_mask, a.image_mask], dim=1)
@@ -203,6 +206,7 @@ def alignment_loss(
         temperature: θ.
     """
     same = groups[:, None] == groups[None, :]
+    # a pair stays its own positive, whatever its group
     same.fill_diagonal_(False)
     logits = (scores / temperature).masked_fill(same, torch.finfo(scores.dtype).min)
     target = torch.arange(len(scores), device=scores.device)

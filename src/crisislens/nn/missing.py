@@ -70,7 +70,9 @@ class ModalityDropout(nn.Module):
         """
         if not self.training or self.rate == 0:
             return batch
+        # one number decides both, so that a post never loses both
         chance = torch.rand(len(batch), device=batch.text.present.device)
+        # a post that has one modality keeps it: hidden, it would have nothing left to learn from
         both = batch.text.present & batch.image.present
         hide_text, hide_image = (
             both & (chance < self.rate / 2),

@@ -59,6 +59,8 @@ class PublishedVectorFusion(nn.Module):
             image: Vectors of the images.
             text: Vectors of the texts.
         """
+        # dropout before the mixing, as in the code: what one post loses is lost to all that look at
+        # it
         f_i, f_t = (_across_the_batch(self.drop(f)) for f in (image, text))
         z_i, z_t = (
             torch.relu(self.norm_image(self.value_image(f_i))),
@@ -92,4 +94,5 @@ class SingleKeyAttention(nn.Module):
 
 def _across_the_batch(f: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
     """`softmax(F Fᵀ) F` over the samples of the batch, as published."""
+    # rows are posts: this is where a result comes to depend on its neighbors
     return (f @ f.T).softmax(dim=-1) @ f

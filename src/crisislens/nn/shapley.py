@@ -80,6 +80,7 @@ def antithetic_permutations(
         players: The number of players k.
         generator: Of torch's random numbers on the CPU; None takes the global one.
     """
+    # half as many, rounded up: an odd number leaves one order without its reverse
     half = torch.rand(-(-samples // 2), players, generator=generator).argsort(dim=1)
     return torch.cat([half, half.flip(1)])[:samples]
 
@@ -100,6 +101,8 @@ def coalition_values(
         temperature: $\tau > 0$ of the softmax.
     """
     s = s.double()
+    # the empty coalition weighs nothing; its quotient is replaced on both sides of the division,
+    # since where() alone would still send NaN through the gradient
     w = members.double() @ (weights := _weights(s, expectation, temperature))
     return torch.where(w > 0, members.double() @ (weights * s) / torch.where(w > 0, w, 1.0), 0.0)
 
@@ -136,6 +139,7 @@ def exact_shapley(
     members = torch.zeros(len(coalitions), k, dtype=torch.bool)
     for row, coalition in enumerate(coalitions):
         members[row, list(coalition)] = True
+    # all coalitions are valued at once; a sum over i then only looks its two rows up
     value = coalition_values(
         s[taking_part], members.to(s.device), expectation=expectation, temperature=temperature
     )
@@ -179,6 +183,7 @@ def permutation_shapley(
     # absent players may come first, when nobody's similarity is expected yet
     value = torch.where(d > 0, n / torch.where(d > 0, d, 1.0), 0.0)
     marginal = torch.cat([value[:, :1], value[:, 1:] - value[:, :-1]], dim=1)
+    # marginals stand by place in the order; the inverse permutation puts them back by player
     back = rearrange(order.argsort(dim=1), "m k -> m k 1").expand_as(marginal)
     return marginal.gather(1, back).mean(0)
 
@@ -209,4 +214,6 @@ def _weights(
     """
     if expectation == "uniform":
         return torch.ones_like(s)
+    # detached: the largest only scales all weights of a target alike, which the quotient does not
+    # see
     return torch.exp((s - s.detach().amax(0)) / temperature)

@@ -22,11 +22,13 @@ from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
 from crisislens.domain.post import Post
+from crisislens.domain.tasks import Task
 from crisislens.encoders.base import load_encoders
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.heard import heard_of
 from crisislens.pipeline.joining import find_bundle
@@ -36,8 +38,6 @@ from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
-
-DEFAULT_BUNDLE = "crisis-compact"
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class Analyst:
             loaded.model.eval()
         self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
         self._spaces = {name: task.space for name, task in config.tasks.items()}
+        self._telling = self._spaces_of_photos()
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -232,6 +233,33 @@ class Analyst:
             return True
         return (readable.language or UNKNOWN) in self.bundle.config.ranked_languages
 
+    def _orders(self, readable: Readable, *, text: bool, image: bool) -> bool:
+        """Whether the tasks that make the order of reading could look at a post: that they read its text, or
+        that one of them looks at the photo which is all there is. Logits of what nobody saw are biases.
+        """
+        if text:
+            return self._ranks(readable)
+        weighed = self._weighed()
+        return not image or not weighed or any("image" in self._given[name] for name in weighed)
+
+    def _weighed(self) -> list[str]:
+        """The tasks that have a say in the order of reading."""
+        return [
+            name
+            for name, space in self._spaces.items()
+            if (space.gate or space.share > 0) and any(label.urgency for label in space.labels)
+        ]
+
+    def _spaces_of_photos(self) -> dict[str, Task]:
+        """What the most telling of several photos is chosen by: the order of reading, or, where no
+        photo has a part in that, the tasks that look at photos, each with the same share.
+        """
+        seeing = [name for name, given in self._given.items() if "image" in given]
+        if not seeing or set(seeing) & set(self._weighed()):
+            return self._spaces
+        equal = {"gate": False, "share": 1 / len(seeing)}
+        return {name: self._spaces[name].model_copy(update=equal) for name in seeing}
+
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
         whole = [self.encoder.clean(post.text) for post in posts]
@@ -285,7 +313,7 @@ class Analyst:
             _by_post(logits, len(posts)),
             encoder=self.encoder,
             answer=lambda features: _by_post(self._logits(features), len(features)),
-            urgency=lambda features, row: urgency(self._judged(features, row), self._spaces),
+            urgency=lambda features, row: urgency(self._judged(features, row), self._telling),
         )
         notes = [(*said, *choice.notes) for said, choice in zip(encoded.notes, chosen, strict=True)]
         features = [choice.features for choice in chosen]
@@ -317,6 +345,7 @@ class Analyst:
                 ),
                 unread=unread,
                 doubt=doubt,
+                only=given[0] if len(given) == 1 and (has_text or has_image) else None,
             )
         return tasks
 
@@ -346,7 +375,9 @@ class Analyst:
                 tasks,
                 self._spaces,
                 evidence=has_text or has_image,
-                unread=config.unread_urgency if has_text and not self._ranks(readable) else None,
+                unread=None
+                if self._orders(readable, text=has_text, image=has_image)
+                else config.unread_urgency,
             ),
             provenance=provenance,
         )

@@ -1,5 +1,5 @@
-"""What an annotator is, and what it may ask of the analyst: protocols only, so that annotators and the
-registry that lists them need not know each other.
+"""What an annotator is, and what it may ask of the analyst: protocols only, so that annotators and
+the registry that lists them need not know each other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,8 @@ __all__ = ["Annotator", "Answers", "HasCard", "NeedsAnalyst"]
 
 @runtime_checkable
 class Annotator(Protocol):
-    """Adds something to each assessment; asked from several threads at once, so it must not change itself.
+    """Adds something to each assessment; asked from several threads at once, so it must not change
+    itself.
 
     Attributes:
         name: Its name, for notes and `--without`.
@@ -30,8 +31,8 @@ class Annotator(Protocol):
         ...
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> Sequence[Mapping[str, object]]:
-        """For each post the fields of `Assessment` that it fills, and `notes` that are added; an entry never
-        depends on another post.
+        """For each post the fields of `Assessment` that it fills, and `notes` that are added; an
+        entry never depends on another post.
 
         Arguments:
             posts: b posts.

@@ -1,19 +1,20 @@
-"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from one post
-alone.
+"""What `analyze` adds to an assessment beside the tasks: places, entities, rationales, …; each from
+one post alone.
 
 An annotator fills fields of `Assessment` that are its own, or brings a record of its own under
-`extensions[NAME]`, where NAME is the annotator's. To add one, write a class with the attributes and methods
-of `pipeline.annotator.Annotator` and let a function make it (a class without arguments does):
+`extensions[NAME]`, where NAME is the annotator's. To add one, write a class with the attributes and
+methods of `pipeline.annotator.Annotator` and let a function make it (a class without arguments
+does):
 
 - in a package of your own, name it as an entry point of the group `crisislens.annotators`;
-- in this one, add a line to `ANNOTATORS` below, and its name to `DEFAULT_ANNOTATORS` if every run should have
-  it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
+- in this one, add a line to `ANNOTATORS` below, and its name to `DEFAULT_ANNOTATORS` if every run
+  should have it (`analyze --without NAME` leaves it out, `--with NAME` adds one).
 
-An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks again
-post by post and writes the reason into the assessment's notes. So does one that returns what an assessment
-cannot hold: an unknown field, one of the tasks', or a value of the wrong type. `failures` counts both, for
-the end of a run. What an annotator has to say of a post itself, such as why a field is empty, it gives under
-`notes`; it is added to the others'.
+An annotator that fails on a post costs that post this annotation and nothing else: the analyst asks
+again post by post and writes the reason into the assessment's notes. So does one that returns what
+an assessment cannot hold: an unknown field, one of the tasks', or a value of the wrong type.
+`failures` counts both, for the end of a run. What an annotator has to say of a post itself, such as
+why a field is empty, it gives under `notes`; it is added to the others'.
 """
 
 import json
@@ -80,8 +81,8 @@ def _made(name: str) -> Annotator:
     if isinstance(made, Annotator):
         return made
     raise ModelError(
-        f"annotator {name!r}{_of(name)} is a {type(made).__name__}, which lacks some of name, tokens, "
-        f"fingerprint() and annotate(); see pipeline.annotator.Annotator"
+        f"annotator {name!r}{_of(name)} is a {type(made).__name__}, which lacks some of name, "
+        "tokens, fingerprint() and annotate(); see pipeline.annotator.Annotator"
     )
 
 
@@ -104,10 +105,11 @@ def selected(*, add: Sequence[str] = (), leave_out: Sequence[str] = ()) -> tuple
 def annotate(
     annotators: Sequence[Annotator], posts: Sequence[Post], encoded: EncodedPosts
 ) -> list[tuple[dict[str, object], list[str]]]:
-    """For each post the fields that all annotators fill, checked against `Assessment`, and their notes: what
-    they remark, and why one failed on it.
+    """For each post the fields that all annotators fill, checked against `Assessment`, and their
+    notes: what they remark, and why one failed on it.
     """
     found: list[tuple[dict[str, object], list[str]]] = [({}, []) for _ in posts]
+    # one annotator after the other over all posts, so that each may encode a batch at once
     for annotator in annotators:
         for (fields, notes), given in zip(found, _given(annotator, posts, encoded), strict=True):
             try:
@@ -125,8 +127,8 @@ def annotate(
 
 
 def _given(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -> list[object]:
-    """What an annotator says of each post, or why it could not; asked for all posts, and post by post if that
-    fails.
+    """What an annotator says of each post, or why it could not; asked for all posts, and post by
+    post if that fails.
     """
     try:
         found: list[object] = [*annotator.annotate(posts, encoded)]
@@ -136,6 +138,7 @@ def _given(annotator: Annotator, posts: Sequence[Post], encoded: EncodedPosts) -
             f"annotator {annotator.name!r} gave {len(found)} entries for {len(posts)} posts; it owes one each"
         )
     except Exception as error:
+        # a single post cannot be asked apart: what went wrong is its own
         if len(posts) == 1:
             return [error]
     return [_given(annotator, [post], encoded.only(i))[0] for i, post in enumerate(posts)]
@@ -155,6 +158,7 @@ def _checked(name: str, given: object, extensions: object) -> dict[str, Any]:
         raise _MisfitError(
             f"annotator {name!r} fills {', '.join(taken)}, which belongs to the tasks; leave it out"
         )
+    # a value that is no mapping is told below, in the words of the record that cannot hold it
     own = given.get("extensions", {})
     if isinstance(own, Mapping) and isinstance(extensions, Mapping):
         if strange := sorted(str(key) for key in own if key != name):
@@ -189,12 +193,15 @@ def _misfit(name: str, error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = ", ".join(_own_fields().model_fields)
         return f"annotator {name!r} fills {field!r}, which an assessment does not have; it may fill {known}"
+    # pydantic counts into lists and records: the whole path, since a field may hold hundreds of
+    # places
     where = ".".join(str(part) for part in first["loc"])
     return f"annotator {name!r} fills {field!r} with what it cannot hold: {where}: {first['msg']}"
 
 
 def failures(assessments: Path) -> dict[str, tuple[int, str]]:
-    """The annotators that failed in a finished run: on how many posts, and why on the first of them.
+    """The annotators that failed in a finished run: on how many posts, and why on the first of
+    them.
 
     The records themselves are asked, so that it holds for a run that was killed and resumed, too.
 
@@ -204,7 +211,8 @@ def failures(assessments: Path) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     with assessments.open("rb") as lines:
         for line in lines:
-            # reading all of a large file as JSON would cost seconds; nearly no record has such a note
+            # reading all of a large file as JSON would cost seconds; nearly no record has such a
+            # note
             if _FAILED.encode() not in line:
                 continue
             for note in json.loads(line)["notes"]:

@@ -1,21 +1,22 @@
-"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same bytes out
-however often it was killed. The engine is that of `crisislens.runs`; here stand the step and what its records
-become.
+"""A run over a source of any length: chunk by chunk, resumable, with flat memory, and the same
+bytes out however often it was killed. The engine is that of `crisislens.runs`; here stand the step
+and what its records become.
 
-A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what, and KEY
-is its fingerprint, so that a chunk of another run is never taken for one of this; each finished chunk is a
-pair of atomic files, the records and what the search for duplicates needs (`runs.ledger.ChunkFiles`). One
-thread works on each chunk and as many chunks are in work as there are cores: that fills them better than many
-threads on one small matrix product, and the numbers do not depend on how many there are. When all chunks are
-there, near-duplicates are clustered, and one pass over the records fills `assessments.jsonl`, `failed.jsonl`
-and whatever else is asked for; only then does the work go.
+A run lives in its output folder. `work/KEY/manifest.json` names exactly what is analyzed with what,
+and KEY is its fingerprint, so that a chunk of another run is never taken for one of this; each
+finished chunk is a pair of atomic files, the records and what the search for duplicates needs
+(`runs.chunk_files.ChunkFiles`). One thread works on each chunk and as many chunks are in work as
+there are cores: that fills them better than many threads on one small matrix product, and the numbers do
+not depend on how many there are. When all chunks are there, near-duplicates are clustered, and one
+pass over the records fills `assessments.jsonl`, `failed.jsonl` and whatever else is asked for; only
+then does the work go.
 
-`work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder of that
-name that was there before is somebody's, and the run is refused.
+`work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder
+of that name that was there before is somebody's, and the run is refused.
 
-The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention of
-reproducible builds), kept in the manifest, so that a resumed run ends with exactly the bytes of an
-undisturbed one.
+The time in the records is the time of the run's first start (or `SOURCE_DATE_EPOCH`, the convention
+of reproducible builds), kept in the manifest, so that a resumed run ends with exactly the bytes of
+an undisturbed one.
 """
 
 import io
@@ -54,10 +55,11 @@ __all__ = [
     "read_failed",
     "read_records",
     "run_analysis",
+    "run_time",
 ]
 
-# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at most this
-# times the cores (seconds)
+# texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at
+# most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
 _RECORD = 4
@@ -71,10 +73,12 @@ class RunOutcome:
         folder: The output folder.
         assessed: How many posts were assessed.
         failed: How many rows could not become a post, or could not be assessed.
-        resumed: How many of the assessed or failed rows had been finished by an earlier, interrupted start.
+        resumed: How many of the assessed or failed rows had been finished by an earlier,
+            interrupted start.
         clusters: Near-duplicate posts, the largest cluster first.
         analyzed_at: The time that the records carry.
-        lost: How many records a file could not hold, by the file's name; without those that hold all.
+        lost: How many records a file could not hold, by the file's name; without those that hold
+            all.
     """
 
     folder: Path
@@ -140,26 +144,30 @@ def run_analysis(
     total: int | None = None,
     outputs: Outputs | None = None,
 ) -> RunOutcome:
-    """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a folder.
+    """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a
+    folder.
 
     Arguments:
         source: The posts; read once, front to back, never held whole.
         analyst: The models.
-        folder: Where the output goes. An interrupted run with the same source and models in it is resumed.
+        folder: Where the output goes. An interrupted run with the same source and models in it is
+            resumed.
         chunk_posts: Rows a chunk. Part of the run's identity.
-        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes speed and
-            memory, never a result.
+        workers: Chunks that are in work at a time; None takes torch's number of threads. Changes
+            speed and memory, never a result.
         executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
-        progress: Called after each chunk with the rows done so far and all rows, None where nobody knows.
+        progress: Called after each chunk with the rows done so far and all rows, None where nobody
+            knows.
         total: All rows, where the caller knows.
-        outputs: Gives the sinks that are filled beside the two files, in the same pass, once it is known how
-            the run ended.
+        outputs: Gives the sinks that are filled beside the two files, in the same pass, once it is
+            known how the run ended.
 
     Raises:
         InputError: If the folder holds files that no run of crisislens made.
         RunError: If the disk is full.
     """
     step = AnalyzeStep(analyst)
+    # the time is known only here: that of the first start, where an interrupted run is resumed
     work, step.analyzed_at = _open(folder, source, step, chunk_posts)
     root = analyst.encoder.image_root
     ledger: ChunkFiles[Finding] = ChunkFiles(
@@ -177,6 +185,7 @@ def run_analysis(
         progress=progress,
         total=total,
     )
+    # after the last chunk: a near-duplicate may stand anywhere in the source
     clusters = NeighborStore.load(ledger.sides()).clusters()
     _write_clusters(clusters, folder)
     outcome = RunOutcome(folder, ledger.good, ledger.failed, count.resumed, clusters, step.analyzed_at)
@@ -190,8 +199,8 @@ def run_analysis(
 
 
 def clear_work(folder: Path) -> None:
-    """Removes the chunks of a finished run; call it when everything that is made from the run has been
-    written.
+    """Removes the chunks of a finished run; call it when everything that is made from the run has
+    been written.
     """
     WorkFolder(folder / "work").clear()
 
@@ -206,6 +215,8 @@ def _open(folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int)
     """Prepares the work folder and returns it with the time that the records carry."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file, and a folder is needed for the output; give another --out")
+    # everything that decides the bytes of a chunk; what is missing here would be joined with a
+    # stranger
     identity = {
         "crisislens": __version__,
         "record": _RECORD,
@@ -222,7 +233,7 @@ def _open(folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int)
     # chunks without their manifest, and those of another run that nobody finished
     work.clear()
     work.make()
-    analyzed_at = _now()
+    analyzed_at = run_time()
     atomic_write(manifest, json.dumps({"key": key, "analyzed_at": analyzed_at, **identity}, indent=1))
     return manifest.parent, analyzed_at
 
@@ -231,8 +242,8 @@ def _refuse_foreign(folder: Path, work: WorkFolder) -> None:
     """Nobody's files are to be among those of a run."""
     if not work.ours and work.taken:
         raise InputError(
-            f"{work.path} was not made by crisislens, which keeps its own work under that name; give another "
-            f"--out, or move it away"
+            f"{work.path} was not made by crisislens, which keeps its own work under that name; "
+            "give another --out, or move it away"
         )
     others = {path.name for path in folder.iterdir()} - {"work", LOCK} if folder.is_dir() else set()
     if others and not (folder / "assessments.jsonl").is_file() and not work.ours:
@@ -249,7 +260,8 @@ def _started_at(manifest: Path) -> str | None:
         return None
 
 
-def _now() -> str:
+def run_time() -> str:
+    """The time that records carry: now, or `SOURCE_DATE_EPOCH`, ISO 8601 in UTC."""
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
     now = datetime.fromtimestamp(int(epoch), UTC) if epoch.isdigit() else datetime.now(UTC)
     return now.isoformat(timespec="seconds")
@@ -268,6 +280,7 @@ def read_records(folder: Path) -> Iterator[Record[Assessment]]:
     for name, failed in (("assessments.jsonl", False), ("failed.jsonl", True)):
         with (folder / name).open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
+                # the line as it stands: what only copies records need not read them
                 yield Record(line.rstrip("\n"), Assessment.model_validate_json, failed=failed)
 
 

@@ -1,14 +1,14 @@
-r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into honest
-probabilities.
+r"""A bundle: one encoder and one model a task, with the calibration that turns their logits into
+honest probabilities.
 
-For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a task with
-logits $\ell$,
+For a post whose readable modalities are $m \in \{\text{text}, \text{image}, \text{both}\}$ and a
+task with logits $\ell$,
 
 $$p = \operatorname{softmax}(\ell / \tau_m), \qquad \text{abstain} \iff \max_c p_c < \theta_m .$$
 
-τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone deserves
-another trust than a text alone. A folder holds `bundle.json`, one artifact folder a task, optionally an
-adapter of the encoder, and a model card (`README.md`).
+τ and θ are chosen on development posts of that kind (`evaluation.calibration`): a photo alone
+deserves another trust than a text alone. A folder holds `bundle.json`, one artifact folder a task,
+optionally an adapter of the encoder, and a model card (`README.md`).
 """
 
 from collections.abc import Mapping
@@ -82,12 +82,14 @@ class BundleConfig(Config):
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes of the languages that the text models were trained on; empty for no check."""
     ranked_languages: tuple[str, ...] = ()
-    """Codes of languages in which nothing was learned but the order of reading was measured: their posts get
-    no sure answer, and the urgency that the models give. `und` stands for texts whose language nobody can
-    tell.
+    """Codes of languages in which nothing was learned but the order of reading was measured: their
+    posts get no sure answer, and the urgency that the models give. `und` stands for texts whose
+    language nobody can tell.
     """
     unread_urgency: float = Field(default=0.3, ge=0, le=1)
-    """The urgency of a post whose text the models do not read: the mean over posts of crises that they do."""
+    """The urgency of a post whose text the models do not read: the mean over posts of crises that
+    they do.
+    """
     limits_known: tuple[str, ...] = ()
     """What is known of the models' errors, one sentence each, for the report."""
     tasks: dict[str, TaskConfig]
@@ -96,12 +98,14 @@ class BundleConfig(Config):
     @classmethod
     def _limits_of_the_program_hold(cls, limits: ImageLimits) -> ImageLimits:
         """A bundle may ask for less than the program allows, never for more."""
+        # a bundle may come from a stranger, and a picture that bursts memory from another
         most = ImageLimits(decode_px=_MOST_DECODE_PX)
         names = ("max_bytes", "max_pixels", "max_frames", "decode_px")
         return limits.model_copy(update={n: min(getattr(limits, n), getattr(most, n)) for n in names})
 
     @model_validator(mode="after")
     def _label_spaces_exist(self) -> "BundleConfig":
+        # urgency and the report find an answer by its question
         for name, task in self.tasks.items():
             if task.space.question != name:
                 raise ValueError(f"label space {task.label_space!r} is not one of task {name!r}")
@@ -139,8 +143,8 @@ class Bundle:
         path = folder / BUNDLE
         if not path.exists():
             raise ModelError(
-                f"{folder} holds no readable {BUNDLE}; give a model's name (crisislens models list), or the "
-                f"folder of a bundle or of a run"
+                f"{folder} holds no readable {BUNDLE}; give a model's name (crisislens models "
+                "list), or the folder of a bundle or of a run"
             )
         values = read_object(path, advice="the bundle is damaged, fetch or train it again")
         config = BundleConfig.parse(values, where=str(path))
@@ -158,9 +162,10 @@ class Bundle:
         return self.artifacts[task]
 
     def fingerprint(self) -> str:
-        """16 hex digits over the configuration and every weight file; where the bundle lies does not
-        matter.
+        """16 hex digits over the configuration and every weight file; where the bundle lies does
+        not matter.
         """
+        # relative names, so that a bundle that is copied elsewhere stays the same model
         if (self.folder / BUNDLE).is_file():
             files = sorted(p for p in self.folder.rglob("*") if p.suffix in _COUNTED)
             return fingerprint({p.relative_to(self.folder).as_posix(): fingerprint_file(p) for p in files})
@@ -176,6 +181,7 @@ class Bundle:
 
 
 def _inside(folder: Path, name: str) -> Path:
+    # resolved on both sides: a link or `..` may lead out of the folder
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()):
         raise ModelError(

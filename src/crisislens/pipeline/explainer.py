@@ -32,7 +32,9 @@ def explainer(
     """
     if method == "rationales":
         analyst = Analyst.load(
-            model, image_root=image_root, annotators=[RationaleAnnotator(Rationalizer.load(rationales))]
+            model,
+            image_root=image_root,
+            annotators=[RationaleAnnotator(Rationalizer.load(rationales))],
         )
 
         def by_rationales(post: Post) -> Rationale:
@@ -43,6 +45,7 @@ def explainer(
 
         return by_rationales
     analyst = Analyst.load(model, image_root=image_root)
+    # checked before the first post, which takes seconds to explain
     if task not in analyst.models:
         raise InputError(f"--task {task} is none of the model's tasks; it has {', '.join(analyst.models)}")
     loaded, config = analyst.models[task], analyst.bundle.config

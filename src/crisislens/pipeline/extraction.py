@@ -1,5 +1,5 @@
-"""Entities and relations for every post of a run: the annotator that `analyze` has, and the run that
-`extract` is.
+"""Entities and relations for every post of a run: the annotator that `analyze` has, and the run
+that `extract` is.
 """
 
 from collections import Counter
@@ -53,8 +53,8 @@ class EntityAnnotator:
 
     @property
     def known_limits(self) -> tuple[str, ...]:
-        """What the card of the extractor of entities says, and that scores are no shares of right answers, as
-        those of the tasks are.
+        """What the card of the extractor of entities says, and that scores are no shares of right
+        answers, as those of the tasks are.
         """
         entities, *relations = self._used
         beside = "".join(f", relations from {loaded.meta.name} {loaded.meta.version}" for loaded in relations)
@@ -78,8 +78,8 @@ class EntityAnnotator:
         return self.finder.fingerprint()
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
-        """Entities and relations in the text of each post, with their places in the text as posted; a note
-        where none were looked for.
+        """Entities and relations in the text of each post, with their places in the text as posted;
+        a note where none were looked for.
         """
         found = self.finder.find([post.text for post in posts])
         return [
@@ -104,15 +104,16 @@ class ExtractionOutcome:
 
     Attributes:
         posts: Posts read.
-        left_alone: Posts that were not read: without words, or in a language that the extractors do not know.
+        left_alone: Posts that were not read: without words, or in a language that the extractors do
+            not know.
         failed: Rows without a result; each stands in the file with its reason.
         entities: Entities found.
         relations: Relations found.
         frequent: The names that stand in the most posts, with their kind and how many these are.
         resumed: How many of the rows had been finished by an earlier, interrupted start.
         with_context: How many posts have one of the contexts that were given.
-        relations_unread: Posts whose entities alone were looked for: that of relations does not know the
-            language, or there is none.
+        relations_unread: Posts whose entities alone were looked for: that of relations does not
+            know the language, or there is none.
     """
 
     posts: int
@@ -195,11 +196,13 @@ def extract_posts(
     progress: Progress | None = None,
     total: int | None = None,
 ) -> ExtractionOutcome:
-    """Writes what each post names, one JSON object a line in the order of the source; the file is replaced
-    when it is whole.
+    """Writes what each post names, one JSON object a line in the order of the source; the file is
+    replaced when it is whole.
 
-    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names posts, contexts and extractors:
-    a run that was killed goes on after its last whole line, and ends with the bytes of an undisturbed one.
+    Until then the lines stand in `.NAME.KEY.part` beside it, where KEY names posts, contexts and
+    extractors:
+    a run that was killed goes on after its last whole line, and ends with the bytes of an
+    undisturbed one.
 
     Arguments:
         source: The posts.
@@ -207,19 +210,20 @@ def extract_posts(
         out: The file.
         contexts: Of the posts' pictures, for extractors that read them.
         chunk: Posts that are read together; changes speed and memory, never a result.
-        workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and memory,
-            never a result.
+        workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and
+            memory, never a result.
         executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
         progress: Called with the rows done and all rows, None where nobody knows.
         total: All rows, where the caller knows.
 
     Raises:
-        InputError: If the source cannot be read, `out` is a folder or is named as a table, another run is
-            writing it, or the contexts belong to no post or no extractor.
+        InputError: If the source cannot be read, `out` is a folder or is named as a table, another
+            run is writing it, or the contexts belong to no post or no extractor.
         RunError: If the disk is full.
     """
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out names the file that is written")
+    # somebody would open the lines as a table and find one column of JSON
     if out.suffix.lower() in _OTHER_KINDS:
         raise InputError(
             f"{out.name} would hold lines of JSON under the name of another kind of file; call it "
@@ -261,7 +265,9 @@ def _key(source: PostSource, step: ExtractStep) -> str:
 
 
 def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
-    """How many posts have a context; the source is read once more for it, which costs next to nothing."""
+    """How many posts have a context; the source is read once more for it, which costs next to
+    nothing.
+    """
     if not finder.reads_contexts:
         raise InputError(
             "these extractors read the text alone; name one that was trained with contexts, or leave them out"
@@ -269,15 +275,16 @@ def _with_context(source: PostSource, contexts: Sidecar, finder: Finder) -> int:
     found = sum(1 for row in source if isinstance(row, Post) and contexts.of(row))
     if not found:
         raise InputError(
-            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the post's id, or "
-            f"by its photo's path"
+            f"none of the {len(contexts)} contexts belongs to one of the posts; both go by the "
+            "post's id, or by its photo's path"
         )
     return found
 
 
 def _record(post: Post, found: Found) -> dict[str, object]:
     """What the file says of a post."""
-    # with its text, so that a person can correct the places and train on the file (`data.annotated`)
+    # with its text, so that a person can correct the places and train on the file
+    # (`data.annotated`)
     return {
         "id": post.id,
         "text": post.text,

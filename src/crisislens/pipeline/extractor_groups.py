@@ -1,7 +1,7 @@
 """What extractors say of posts that are read in groups of exactly equal length.
 
-Sums are then made in one order whoever stands beside a post, so that its result is equal bit for bit (see
-`features.encode`).
+Sums are then made in one order whoever stands beside a post, so that its result is equal bit for
+bit (see `features.encode`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,8 +41,8 @@ def predictions(extractor: Extractor, encoded: Sequence[EncodedWords]) -> list[P
 def relations_of_pairs(
     extractor: Extractor, encoded: Sequence[EncodedWords], allowed: Sequence[Sequence[int]]
 ) -> list[tuple[str, float]]:
-    """The best of the allowed relations of each pair with its probability among all; an empty name where it
-    is none.
+    """The best of the allowed relations of each pair with its probability among all; an empty name
+    where it is none.
     """
     found: list[tuple[str, float]] = [("", 0.0)] * len(encoded)
     for rows in _groups(encoded):

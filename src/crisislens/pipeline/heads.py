@@ -1,7 +1,8 @@
 """Small models over features of many posts, with logits that do not depend on the company.
 
-A matrix product of another size may round otherwise. So every batch has the same number of rows, the last one
-filled up with empty posts, and a post's row is then the same bits whoever stands beside it.
+A matrix product of another size may round otherwise. So every batch has the same number of rows,
+the last one filled up with empty posts, and a post's row is then the same bits whoever stands
+beside it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,13 +35,14 @@ def head_logits(
         models: In evaluation mode, by name.
         features: The posts' features.
         widths: The widths of the encoders.
-        given: The modalities that each model is shown; everything that is not named is kept from it. None
-            shows all.
+        given: The modalities that each model is shown; everything that is not named is kept from
+            it. None shows all.
     """
     parts: dict[str, list[Float[np.ndarray, "n c"]]] = {name: [] for name in models}
     with torch.inference_mode():
         for start in range(0, len(features), _BATCH):
             rows = features[start : start + _BATCH]
+            # empty posts fill the last batch up: its size must be that of all others
             batch = collate([*rows, *[PostFeatures()] * (_BATCH - len(rows))], widths)
             for name, model in models.items():
                 shown = batch if given is None else _only(batch, given[name])

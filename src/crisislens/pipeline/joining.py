@@ -1,8 +1,9 @@
 """From trained runs to a bundle: the models of several tasks that read the features of one encoder.
 
-A run is given as `train` left it: `OUT/NAME/seed-N`, its `artifact`, or `OUT/NAME` with several seeds, of
-which the one that was best on its development posts is taken. Runs whose encoder was trained along differ in
-it, and a post is encoded once: such runs do not join, and the sentence says so.
+A run is given as `train` left it: `OUT/NAME/seed-N`, its `artifact`, or `OUT/NAME` with several
+seeds, of which the one that was best on its development posts is taken. Runs whose encoder was
+trained along differ in it, and a post is encoded once: such runs do not join, and the sentence says
+so.
 """
 
 import json
@@ -63,18 +64,20 @@ def find_bundle(names: str | Path | Sequence[str | Path]) -> Bundle:
         raise InputError("no model was named; give the name of one that ships, or the folder of a run")
     folders = [assets.find(name, kind="bundles", marker=BUNDLE, what="model") for name in several]
     whole = [folder for folder in folders if (folder / BUNDLE).is_file()]
+    # a bundle beside others would bring its own encoder, and a post is encoded once
     if len(folders) == 1 and whole:
         return Bundle.read(folders[0])
     if whole:
         raise ModelError(
-            f"{whole[0]} is a bundle already and does not join with others; name the runs that it was made "
-            f"from"
+            f"{whole[0]} is a bundle already and does not join with others; name the runs that it "
+            "was made from"
         )
     return join_runs(folders)
 
 
 def trained_artifact(folder: Path) -> Path:
-    """The folder of the model that a run left: the artifact itself, that of a seed, or that of the best seed.
+    """The folder of the model that a run left: the artifact itself, that of a seed, or that of the
+    best seed.
 
     Raises:
         ModelError: If there is none.
@@ -90,8 +93,8 @@ def trained_artifact(folder: Path) -> Path:
     seeds = [path for path in sorted(folder.glob("seed-*")) if (path / "artifact" / CONFIG).is_file()]
     if not seeds:
         raise ModelError(
-            f"{folder} holds no trained model; give a bundle, or the folder OUT/NAME/seed-N that train wrote "
-            f"(one that was interrupted goes on with train --resume)"
+            f"{folder} holds no trained model; give a bundle, or the folder OUT/NAME/seed-N that "
+            "train wrote (one that was interrupted goes on with train --resume)"
         )
     return max(seeds, key=_dev_score) / "artifact"
 
@@ -99,6 +102,7 @@ def trained_artifact(folder: Path) -> Path:
 def _dev_score(seed: Path) -> float:
     """How good a seed was on its development posts; the first of equals is kept."""
     try:
+        # whatever the file holds: a seed that cannot be read is the last choice, not an error
         values = json.loads((seed / "metrics.json").read_text(encoding="utf-8"))
         monitor = values["run"]["stopping"]["monitor"]
         best = next(r for r in values["history"] if r["epoch"] == values["best_epoch"])
@@ -115,8 +119,8 @@ def join_runs(folders: Sequence[Path]) -> Bundle:
         folders: Of runs, see `trained_artifact`.
 
     Raises:
-        ModelError: If a folder holds no model, a model cannot be used on posts alone, or two of them do not
-            fit together.
+        ModelError: If a folder holds no model, a model cannot be used on posts alone, or two of
+            them do not fit together.
     """
     trained = [_read(folder) for folder in folders]
     for one in trained:
@@ -124,12 +128,7 @@ def join_runs(folders: Sequence[Path]) -> Bundle:
     first = trained[0]
     for other in trained[1:]:
         _check_fits(first, other)
-    tasks = {one.meta.space.question: one for one in trained}
-    if len(tasks) < len(trained):
-        twice = next(
-            question for question in tasks if sum(o.meta.space.question == question for o in trained) > 1
-        )
-        raise ModelError(f"two of the runs answer {twice!r}; a bundle has one model for each question")
+    tasks = _by_question(trained)
     config = BundleConfig(
         name="+".join(dict.fromkeys(one.name for one in trained)),
         version=first.meta.version,
@@ -169,6 +168,8 @@ def write_bundle(folders: Sequence[Path], out: Path, *, name: str = "") -> Bundl
     first = next(iter(joined.artifacts))
     for question, artifact in joined.artifacts.items():
         shutil.copytree(artifact, out / question)
+    # the encoder's adapters came along with the first model; a checkpoint's name on a hub is no
+    # file
     here = placed(
         config.encoder, lambda path: f"{first}/{path}" if (joined.folder / path).is_file() else path
     )
@@ -191,13 +192,13 @@ def _check_usable(one: _Trained) -> None:
     """Refuses models whose answers posts alone do not give."""
     if one.spec.name.endswith("_published"):
         raise ModelError(
-            f"{one.folder} holds {one.spec.name}, in which a post's result depends on its neighbors; train "
-            f"its designed form to analyze posts"
+            f"{one.folder} holds {one.spec.name}, in which a post's result depends on its "
+            "neighbors; train its designed form to analyze posts"
         )
     if one.meta.knowledge:
         raise ModelError(
-            f"{one.folder} was trained with texts beside the posts ({one.meta.knowledge}), which analyze "
-            f"does not have; train it without knowledge"
+            f"{one.folder} was trained with texts beside the posts ({one.meta.knowledge}), which "
+            "analyze does not have; train it without knowledge"
         )
 
 
@@ -213,12 +214,24 @@ def _check_fits(first: _Trained, other: _Trained) -> None:
     raise ModelError(f"{first.folder} and {other.folder} {why}; {mend}")
 
 
+def _by_question(trained: Sequence[_Trained]) -> dict[str, _Trained]:
+    tasks: dict[str, _Trained] = {}
+    for one in trained:
+        question = one.meta.space.question
+        if question in tasks:
+            raise ModelError(f"two of the runs answer {question!r}; a bundle has one model for each question")
+        tasks[question] = one
+    return tasks
+
+
 def _languages(trained: Sequence[_Trained]) -> tuple[str, ...]:
     """The languages that every model knows; models that do not say are not asked."""
     known = [one.meta.languages for one in trained if one.meta.languages]
     if not known:
         return ()
     shared = set(known[0]).intersection(*known[1:])
+    # in the first model's order: a set's would change from start to start, and the bundle's bytes
+    # with it
     return tuple(code for code in known[0] if code in shared)
 
 
@@ -244,6 +257,7 @@ def _card(config: BundleConfig, trained: Sequence[_Trained]) -> str:
         path = one.folder / "README.md"
         if path.is_file():
             text = path.read_text(encoding="utf-8").strip()
+            # one level down, below the bundle's own title
             parts.append(text.replace("\n#", "\n##").replace("# ", "## ", 1))
     known = ", ".join(config.languages) or "not stated"
     parts.append(f"## Languages of the training texts\n\n{known}")

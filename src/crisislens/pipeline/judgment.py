@@ -1,8 +1,9 @@
-r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency that sorts
-a report.
+r"""From logits to an answer: calibrated probabilities, abstention with its reason, and the urgency
+that sorts a report.
 
-Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and its
-weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as 0.
+Urgency orders posts for reading; it is not a probability and is never thresholded. Its formula and
+its weights stand with the tasks (`domain.tasks`). A task that the model does not answer counts as
+0.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens.domain.assessment import TaskAssessment
+from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.tasks import Task
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
@@ -20,6 +21,7 @@ __all__ = ["evidence_kind", "judge", "urgency"]
 
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
+_WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 
 
 def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
@@ -37,6 +39,7 @@ def judge(
     evidence: EvidenceKind | None,
     unread: str | None = None,
     doubt: str | None = None,
+    only: Modality | None = None,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -47,8 +50,11 @@ def judge(
         evidence: What the logits rest on.
         unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
         doubt: Why the text may not be what was written, or None.
+        only: The one modality that the task is judged from, where the post has another one that is readable.
     """
     calibration = task.calibration.get(evidence) if evidence else None
+    # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
+    # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
     p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
     sure = float(set_confidence(p)) if space.several else float(p.max())
@@ -61,6 +67,7 @@ def judge(
         evidence=evidence,
         unread=unread,
         doubt=doubt,
+        only=only,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
@@ -82,8 +89,11 @@ def _reason(
     evidence: EvidenceKind | None,
     unread: str | None,
     doubt: str | None,
+    only: Modality | None,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
+    if evidence is None and only is not None:
+        return f"This is judged from the {_WORDS[only]} alone, and the post has none that can be read."
     if evidence is None:
         return "The post has no readable text or photo."
     if doubt is not None and evidence != "image":
@@ -115,15 +125,17 @@ def urgency(
         answers: By question.
         tasks: The tasks that were asked, by question; their gates, shares and weights make the key.
         evidence: Whether the post offers anything; what is empty is not urgent.
-        unread: For a post whose text no model reads: the urgency of an average crisis post, which it then has
-            instead of what the model made of words it does not know. It neither hides at the end of the list
-            nor stands before what was read and is urgent. None for posts that were read.
+        unread: For a post whose text no model reads: the urgency of an average crisis post, which
+            it then has instead of what the model made of words it does not know. It neither hides
+            at the end of the list nor stands before what was read and is urgent. None for posts
+            that were read.
     """
     if not evidence:
         return 0.0
     if unread is not None:
         return round(unread, _DIGITS)
     through, need = 1.0, 0.0
+    # a gate lets the others through (nothing urgent is uninformative), a share adds
     for name, task in tasks.items():
         part = task.weight(answers[name].probabilities) if name in answers else 0.0
         if task.gate:

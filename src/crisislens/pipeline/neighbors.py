@@ -1,19 +1,20 @@
-"""Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search finds.
+"""Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search
+finds.
 
-256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their ids,
-whatever their texts and photos weigh.
+256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their
+ids, whatever their texts and photos weigh.
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster
+from crisislens.data.alike import AlikeKind, alike
+from crisislens.data.duplicates import SIGNATURE_LENGTH
 from crisislens.pipeline.analyst import Finding
 
 __all__ = ["DuplicateCluster", "NeighborStore"]
@@ -21,14 +22,16 @@ __all__ = ["DuplicateCluster", "NeighborStore"]
 
 @dataclass(frozen=True)
 class DuplicateCluster:
-    """Posts that say or show nearly the same.
+    """Posts of which every two say or show nearly the same.
 
     Attributes:
-        kind: Whether their texts, their photos or both make them alike.
+        kind: `text`: the same words; `both`: the same words and photo; `photo`: the same photo with other
+            words, so different messages. A post is in one cluster of the first two at most, and in one of
+            the third.
         ids: Their ids in the order of the source.
     """
 
-    kind: Literal["text", "photo", "both"]
+    kind: AlikeKind
     ids: tuple[str, ...]
 
 
@@ -64,7 +67,9 @@ class NeighborStore:
         )
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The arrays by name, as they are stored; ids as the bytes of a JSON list, whatever their length."""
+        """The arrays by name, as they are stored; ids as the bytes of a JSON list, whatever their
+        length.
+        """
         return {
             "signatures": self.signatures,
             "has_text": self.has_text,
@@ -79,7 +84,12 @@ class NeighborStore:
         parts = [cls.of([])]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = (stored["signatures"], stored["has_text"], stored["hashes"], stored["has_photo"])
+                arrays = (
+                    stored["signatures"],
+                    stored["has_text"],
+                    stored["hashes"],
+                    stored["has_photo"],
+                )
                 parts.append(cls(*arrays, tuple(json.loads(stored["ids"].tobytes()))))
         return cls(
             np.concatenate([part.signatures for part in parts]),
@@ -91,5 +101,5 @@ class NeighborStore:
 
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""
-        found = cluster(self.signatures, self.has_text, self.hashes, self.has_photo)
+        found = alike(self.signatures, self.has_text, self.hashes, self.has_photo)
         return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

@@ -1,9 +1,10 @@
 """Which of a post's photos its answers rest on: all are looked at, and the most telling one counts.
 
-The most telling photo is the one beside which the post's answers are the most urgent, the first of equals: a
-post that shows a destroyed house and four portraits is one of a destroyed house. A photo that cannot be used
-never wins over one that can. Photos are encoded a few at a time and only the best so far is held, so memory
-does not grow with their number, and nothing of another post has a part in the choice.
+The most telling photo is the one beside which the post's answers are the most urgent, the first of
+equals: a post that shows a destroyed house and four portraits is one of a destroyed house. A photo
+that cannot be used never wins over one that can. Photos are encoded a few at a time and only the
+best so far is held, so memory does not grow with their number, and nothing of another post has a
+part in the choice.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -2,7 +2,8 @@
 probably made at.
 
 Both annotators judge each post by itself. The kind of place comes from a small model on the pooled features
-of the default bundle; with features of another encoder it is left out, because they mean something else.
+of the bundle that is used. One ships for the encoder of each packaged bundle; with features of another
+encoder the kind is left out, because they mean something else.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +23,9 @@ from crisislens.knowledge.coordinates import point_notes
 from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.knowledge.geonames import data_version
 from crisislens.knowledge.mentions import find_places, locate
-from crisislens.models.artifact import load_artifact
-from crisislens.pipeline.bundle import Bundle
+from crisislens.models.artifact import load_artifact, read_meta
+from crisislens.pipeline.annotator import Answers
+from crisislens.pipeline.bundle import BUNDLE, Bundle
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.judgment import evidence_kind, judge
 from crisislens.pipeline.readable import not_read
@@ -67,18 +69,23 @@ class Places:
         return found
 
 
-def place_bundle() -> Bundle:
-    """The place-type model that the package ships."""
-    return Bundle.read(
-        assets.find("place-compact", kind="places", marker="bundle.json", what="model of places")
-    )
+def place_bundle(name: str = "place-compact") -> Bundle:
+    """A place-type model that the package ships.
+
+    Arguments:
+        name: Its name.
+
+    Raises:
+        NotRegisteredError: If there is none of that name.
+    """
+    return Bundle.read(assets.find(name, kind="places", marker=BUNDLE, what="model of places"))
 
 
 class PlaceTypes:
     """The kind of place (`place_type`), with calibrated probabilities and abstention.
 
     Arguments:
-        bundle: The model with its calibration; without one, the one that ships.
+        bundle: The model with its calibration; without one, the one that ships for the analyst's encoder.
 
     Raises:
         ModelError: If the bundle is damaged.
@@ -88,11 +95,26 @@ class PlaceTypes:
     tokens: tuple[Modality, ...] = ()
 
     def __init__(self, bundle: Bundle | None = None) -> None:
-        self.bundle = bundle or place_bundle()
-        self._loaded = load_artifact(self.bundle.artifact(PLACE_QUESTION))
+        self._given = bundle is not None
+        self._take(bundle or place_bundle())
+
+    def _take(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._loaded = load_artifact(bundle.artifact(PLACE_QUESTION))
         self._loaded.model.eval()
-        if self._loaded.model.reads_tokens:
-            self.tokens = ("text", "image")
+        self.tokens = ("text", "image") if self._loaded.model.reads_tokens else ()
+
+    def attach(self, answers: Answers) -> None:
+        """Takes the model that was trained on the features which the analyst makes, if one ships."""
+        if self._given:
+            return
+        encoder = answers.encoder.encoders.fingerprint()
+        for name in assets.shipped("places", BUNDLE):
+            bundle = place_bundle(name)
+            _, meta = read_meta(bundle.artifact(PLACE_QUESTION))
+            if meta.encoder_fingerprint == encoder:
+                self._take(bundle)
+                return
 
     def fingerprint(self) -> str:
         """16 hex digits over the model, its calibration and the rules."""
@@ -102,6 +124,7 @@ class PlaceTypes:
 
     def annotate(self, posts: Sequence[Post], encoded: EncodedPosts) -> list[Mapping[str, object]]:
         """For each post `place_type`; nothing where the features are another encoder's."""
+        # the same numbers of another encoder mean something else
         if encoded.encoders != self._loaded.meta.encoder_fingerprint:
             return [{} for _ in posts]
         logits = head_logits(

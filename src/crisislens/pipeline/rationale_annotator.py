@@ -1,5 +1,5 @@
-"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and photo
-contributed to each answer.
+"""The annotator `rationale`: evidence in the words and the photo of each post, and what text and
+photo contributed to each answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,8 +39,8 @@ class RationaleAnnotator:
         self._sees_photos = False
 
     def attach(self, answers: Answers) -> None:
-        """Learns whose answers are explained; heat needs the image encoder that the rationale model was
-        trained on.
+        """Learns whose answers are explained; heat needs the image encoder that the rationale model
+        was trained on.
         """
         self._answers = answers
         self._sees_photos = (
@@ -55,6 +55,7 @@ class RationaleAnnotator:
         """The rationale of each post."""
         foreign = [self._foreign(text) for text in encoded.texts]
         photos = [f.image_tokens if self._sees_photos else None for f in encoded.features]
+        # in a language that it never learned the model would mark words at random
         texts = ["" if language else post.text for post, language in zip(posts, foreign, strict=True)]
         found = self.rationalizer.find(texts, photos)
         contributions = self._contributions(encoded)
@@ -79,12 +80,14 @@ class RationaleAnnotator:
             rows, columns = found.heat.shape
             values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
             heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
-        note = (
-            f"text seems to be in another language ({foreign}) than rationales were learned from; no words "
-            f"are marked"
-            if foreign
-            else None
-        )
+        note = None
+        if foreign:
+            note = (
+                f"text seems to be in another language ({foreign}) than rationales were learned from; no "
+                f"words are marked"
+            )
+        elif found.words and not spans:
+            note = "nothing in the text reads as evidence of a crisis; no words are marked"
         return Rationale(
             method="rationales",
             model=f"{config.name} {config.version} ({self.rationalizer.loaded.fingerprint})",

@@ -1,22 +1,22 @@
 r"""Whether a model can read a text, and what it may say where it cannot.
 
-A model of crisis posts has learned some languages. A text in another one gets an answer all the same, often a
-very sure one, and a photo beside it changes nothing about that: what the text asks for is in the text. So the
-language is looked for in this order:
+A model of crisis posts has learned some languages. A text in another one gets an answer all the
+same, often a very sure one, and a photo beside it changes nothing about that: what the text asks
+for is in the text. So the language is looked for in this order:
 
 1. what the platform or the user says (`Post.lang`);
 2. what is detected (`data.language`);
-3. where nothing is detected, or English is, and the models know English alone: whether the words are English
-   ones, by the share of words that are whole in the encoder's own vocabulary,
+3. where nothing is detected, or English is, and the models know English alone: whether the words
+   are English ones, by the share of words that are whole in the encoder's own vocabulary,
 
 $$s = \frac{|\{w : w \text{ is one token}\}|}{|\{w\}|}, \qquad w \text{ of two letters or more}.$$
 
-Measured on texts that the detector leaves undecided: s ≥ 0.7 (what is asked) for 37 of 51 English tweets of
-crises, and for
-17 of 2,303 messages in Kreyòl, Urdu, French or Spanish. A text whose language nobody can tell is *unknown*
-and is not read; it is never taken for English because nothing better is known. Of texts that the detector
-calls English, s ≥ 0.5 (what is asked there) for 2,931 of 2,937 English tweets and 2,906 of 2,909 English
-messages. Texts of fewer than four letters say nothing in any language and are judged as they are.
+Measured on texts that the detector leaves undecided: s ≥ 0.7 (what is asked) for 37 of 51 English
+tweets of crises, and for 17 of 2,303 messages in Kreyòl, Urdu, French or Spanish. A text whose
+language nobody can tell is *unknown* and is not read; it is never taken for English because nothing
+better is known. Of texts that the detector calls English, s ≥ 0.5 (what is asked there) for 2,931
+of 2,937 English tweets and 2,906 of 2,909 English messages. Texts of fewer than four letters say
+nothing in any language and are judged as they are.
 
 The rules are ours; no paper.
 """
@@ -49,7 +49,8 @@ class Readable:
 
     Attributes:
         language: Its code, as the post says or as detected; None where it is unknown.
-        unread: Why no model reads the text, in one sentence; None where one does, or there is no text.
+        unread: Why no model reads the text, in one sentence; None where one does, or there is no
+            text.
     """
 
     language: str | None
@@ -105,12 +106,14 @@ def whole_words(text: str, encoder: TextEncoder) -> float:
         text: The text.
         encoder: The text encoder.
     """
+    # single letters are whole in every vocabulary and say nothing
     words = [match.span() for match in _WORD.finditer(text)]
     letters = sum(c.isalpha() for c in text)
     # of another script a word is one token, too: that of what is not in the vocabulary
     if not words or sum(c.isalpha() and c.isascii() for c in text) < letters / 2:
         return 0.0
     [tokens] = encoder.tokenize([text])
+    # words behind what the encoder reads have no token at all, whatever their language
     read_until = max((end for _, end in tokens.offsets), default=0)
     spans = set(tokens.offsets)
     seen = [span for span in words if span[1] <= read_until]

@@ -1,11 +1,12 @@
 """Long texts, read in windows.
 
-An encoder reads a bounded number of tokens (128 word pieces, some 500 characters), and a call for help may
-stand behind that. A longer text is cut into windows of a tweet's length, which is what the models learned on:
-a call of one sentence among many of small talk would be outvoted in a larger one. The cuts are at ends of
-sentences, else of words; each window is judged as a post of its own, and the answers of the most urgent one
-count, since a post is as urgent as its most urgent part. What stands behind the last window was not read, and
-the record says so.
+An encoder reads a bounded number of tokens (128 word pieces, some 500 characters), and a call for
+help may stand behind that. A longer text is cut into windows of a tweet's length, which is what the
+models learned on:
+a call of one sentence among many of small talk would be outvoted in a larger one. The cuts are at
+ends of sentences, else of words; each window is judged as a post of its own, and the answers of the
+most urgent one count, since a post is as urgent as its most urgent part. What stands behind the
+last window was not read, and the record says so.
 
 The rule is ours; no paper.
 """
@@ -61,7 +62,10 @@ def windows_of(text: str, encoder: TextEncoder) -> Windows:
 
 
 def _cut(text: str, most: int) -> int:
-    """Where a window of at most `most` characters ends: behind a sentence, else a word, else anywhere."""
+    """Where a window of at most `most` characters ends: behind a sentence, else a word, else
+    anywhere.
+    """
+    # looked for in the last part only: a window of three words would say nothing of the post
     least = int(most * (1 - _GIVEN_UP))
     ends = [match.end() for match in _SENTENCE_END.finditer(text, least) if match.end() <= most]
     if ends:

@@ -1,8 +1,8 @@
-"""Kinds of places without training: any encoder with one space for texts and pictures, and a sentence or more
-for each class.
+"""Kinds of places without training: any encoder with one space for texts and pictures, and a
+sentence or more for each class.
 
-The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the answer is
-"not sure". That half is a choice of ours.
+The probabilities are a softmax of scaled cosines and not calibrated on anything; below one half the
+answer is "not sure". That half is a choice of ours.
 """
 
 from collections.abc import Sequence
@@ -45,6 +45,7 @@ class ZeroShotPlaces:
     def assess(self, posts: Sequence[Post]) -> list[TaskAssessment]:
         """The kind of place of each post, each from itself alone."""
         encoded, found = self.encoder.encode(posts), []
+        # one by one: the prompts are few, and a product of another size may round otherwise
         for features in encoded.features:
             logits = self.classifier.logits(features.text_pooled, features.image_pooled).numpy()
             evidence = evidence_kind(

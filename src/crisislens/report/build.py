@@ -1,42 +1,47 @@
-"""Builds `report.html`: one file that a responder opens in any browser, from a disk, without a network.
+"""Builds `report.html`: one file that a responder opens in any browser, from a disk, without a network. What
+keeps its posts from harm stands in `report.page`.
 
-Everything in a post is hostile until shown otherwise. What holds it back, each by itself:
-
-- Jinja2 escapes every value, and before that `display.visible` is applied to every string (as the
-  environment's `finalize`), so that no template can forget it; addresses in posts stay text.
-- No data stand in scripts; filters read `data-` attributes.
-- A content security policy forbids every request and every script and style but the two whose SHA-256 it
-  names, so even a hole in the escaping runs nothing and tells nobody.
-- Pictures arrive as small JPEGs that the hardened decoder made, never as the bytes of a post.
-
-Assessments stream through; kept are running totals and the posts that are listed, so memory does not grow
-with the run (but for the ids of near-duplicates, which the caller holds anyway).
+Assessments stream through; kept are running totals, the posts that are listed in full, and one short row a
+post for the page to search, up to a bound that the page tells (`report.archive`).
 """
 
-import base64
-import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from importlib.resources import files
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
-from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
 from crisislens.core.files import atomic_write
 from crisislens.domain.assessment import Assessment, FailedPost
 from crisislens.domain.post import Post
+from crisislens.report.archive import MOST_POSTS, Archive, Packed
 from crisislens.report.atlas import kind_rows, place_rows
 from crisislens.report.cards import CardMaker, PostCard
+from crisislens.report.changes import Changes, Earlier
 from crisislens.report.chart import draw_chart
-from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.geography import Geography
-from crisislens.report.languages import language_name
+from crisislens.report.groups import Groups
+from crisislens.report.labels import LabelTallies
+from crisislens.report.mapdata import map_data
+from crisislens.report.matrix import matrix
 from crisislens.report.model import ReportCluster, ReportMeta
-from crisislens.report.overview import caveats, cluster_rows, language_rows, matrix, tiles
+from crisislens.report.needs import needs_table
+from crisislens.report.now import lanes, unread_rows
+from crisislens.report.overview import (
+    asides,
+    caveats,
+    cluster_rows,
+    clusters_in_words,
+    language_rows,
+    tiles,
+)
+from crisislens.report.page import asset, digest, environment, policy, script, style
 from crisislens.report.selection import Selection
-from crisislens.report.tally import NONE, NOT_SURE, Tally
+from crisislens.report.summary import Counted, Summary, summarize
+from crisislens.report.tally import NONE, NOT_SURE, Tally, lane_of
+from crisislens.report.unread import Unread
 from crisislens.report.worldmap import draw_map
 from crisislens.runs.files import writing
 from crisislens.runs.sinks import Record, pour
@@ -45,6 +50,7 @@ __all__ = ["ReportSink", "write_report"]
 
 _MOST_FAILED = 200
 _MOST_CLUSTERS = 30
+_SPARKS = 24
 
 
 class ReportSink:
@@ -52,12 +58,16 @@ class ReportSink:
 
     Arguments:
         out: The HTML file; replaced atomically.
-        clusters: Near-duplicates; of each, one post is listed. All are counted.
-        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for listed posts only,
-            the most urgent first.
+        clusters: Near-duplicates; of those that say the same, one post is listed. All are counted.
+        thumbnails: Gives a small JPEG of a post's photo (up to 150 kB), or None; asked for posts listed in
+            full only, the most urgent first.
         meta: What the report says of the run.
-        top: How many of the most urgent posts are listed.
-        per_cell: How many posts of each cell of category and severity are listed at least.
+        top: How many of the most urgent posts are listed in full.
+        most_posts: How many posts the page can search at most.
+        since: Posts from this time on are called new.
+        earlier: An earlier run; posts that it does not have are called new.
+        summary: The stem of the one-page summary, which is written as `STEM.html` and `STEM.md`; None writes
+            none.
     """
 
     def __init__(
@@ -68,22 +78,34 @@ class ReportSink:
         thumbnails: Callable[[Post], bytes | None],
         meta: ReportMeta,
         top: int = 200,
-        per_cell: int = 8,
+        most_posts: int = MOST_POSTS,
+        since: datetime | None = None,
+        earlier: Earlier | None = None,
+        summary: Path | None = None,
     ) -> None:
         self.path, self.name, self.lost = out, out.name, 0
-        self._clusters, self._thumbnails, self._meta = clusters, thumbnails, meta
-        self._top, self._per_cell = top, per_cell
+        self._thumbnails, self._meta, self._summary = thumbnails, meta, summary
+        groups = self._groups = Groups(clusters)
+        plain = [task.task for task in meta.tasks]
         self._tally, self._geography = Tally(meta.tasks), Geography()
-        self._selection = Selection(clusters, top=top, per_cell=per_cell, top_clusters=_MOST_CLUSTERS)
+        self._labels, self._unread = LabelTallies(meta.tasks, groups), Unread(plain, groups)
+        self._changes = Changes(meta.tasks, groups, since, earlier)
+        self._archive = Archive(meta.tasks, groups, most_posts=most_posts)
+        self._selection = Selection(groups, top=top, top_clusters=_MOST_CLUSTERS)
         self._failures: list[FailedPost] = []
         self._failed = 0
 
     def add(self, record: Record[Assessment]) -> None:
         """Counts an assessment, and keeps it where it may be listed."""
         assessment = record.value
+        fresh = self._changes.is_fresh(assessment)
+        position = self._archive.add(assessment, fresh=fresh)
         self._tally.add(assessment)
         self._geography.add(assessment)
-        self._selection.add(assessment, self._tally.cell(assessment))
+        self._labels.add(assessment, position)
+        self._unread.add(assessment, position)
+        self._changes.add(assessment, position, fresh=fresh)
+        self._selection.add(assessment, position)
 
     def fail(self, record: Record[Assessment]) -> None:
         """Counts a failed row; the first 200 are listed."""
@@ -92,38 +114,91 @@ class ReportSink:
             self._failures.append(record.failure)
 
     def commit(self) -> None:
-        """Writes the page."""
-        meta, tally, geography = self._meta, self._tally, self._geography
-        maker = CardMaker(meta.tasks, self._thumbnails)
-        cards = [maker.card(rank, listed) for rank, listed in enumerate(self._selection.listed(), start=1)]
-        timeline = tally.times.timeline()
-        ranks = {card.id: card.rank for card in cards}
-        context = {
-            "tally": tally,
-            "tiles": tiles(tally, self._failed),
-            "chart": draw_chart(timeline) if timeline else None,
-            "matrix": matrix(tally, meta.tasks),
-            "lead": tally.gate.lead.words.lower() if tally.gate else "",
-            "languages": language_rows(tally),
-            "cards": cards,
-            "geography": geography,
-            "map": draw_map(geography, ranks),
-            "named": place_rows(geography, ranks),
-            "kinds": kind_rows(geography),
-            "clusters": cluster_rows(self._selection.clusters, cards),
-            "cluster_count": len(self._clusters),
-            "duplicate_posts": sum(cluster.size for cluster in self._clusters),
-            "failures": self._failures,
-            "failed_count": self._failed,
-            "caveats": caveats(meta, tally),
-            "top": self._top,
-            "per_cell": self._per_cell,
-        }
+        """Writes the page, and the summary where one was asked for."""
+        packed = self._archive.packed(self._geography)
+        maker = CardMaker(self._meta.tasks, self._thumbnails)
+        rows = packed.row_of
+        # only a run of long texts could leave a post out that is among the most urgent
+        listed = [found for found in self._selection.listed() if found.position in rows]
+        cards = [maker.card(rows[found.position], found) for found in listed]
+        summary = self._summarized()
+        context = self._overview() | self._lists(packed, cards) | {"summary": summary}
+        page = environment().get_template("report.html").render(context)
         with writing(self.path.parent):
-            atomic_write(self.path, _page(meta, cards, context))
+            atomic_write(self.path, page)
+            if self._summary is not None:
+                _write_summary(self._summary, summary, self._meta)
 
     def discard(self) -> None:
         """Nothing was written."""
+
+    @property
+    def _repeats(self) -> int:
+        """Posts that say what another one says."""
+        return sum(cluster.size - 1 for cluster in self._groups.clusters if cluster.one_message)
+
+    def _summarized(self) -> Summary:
+        run = Counted(
+            meta=self._meta,
+            tally=self._tally,
+            labels=self._labels,
+            unread=self._unread,
+            geography=self._geography,
+            changes=self._changes,
+            timeline=self._tally.times.timeline(_SPARKS),
+            failed=self._failed,
+            repeats=self._repeats,
+        )
+        return summarize(run)
+
+    def _overview(self) -> dict[str, object]:
+        """What stands above the posts: numbers, lanes, tables."""
+        meta, tally = self._meta, self._tally
+        timeline = tally.times.timeline()
+        return {
+            "meta": meta,
+            "tally": tally,
+            "tiles": tiles(tally, self._failed, self._repeats),
+            "chart": draw_chart(timeline) if timeline else None,
+            "lanes": lanes(self._labels),
+            "unread": unread_rows(self._unread),
+            "changes": self._changes,
+            "need_table": needs_table(self._labels, tally.times.timeline(_SPARKS)),
+            "matrix": matrix(tally, meta.tasks),
+            "asides": asides(tally),
+            "lead": tally.gate.lead.words.lower() if tally.gate else "",
+            "languages": language_rows(tally),
+            "geography": self._geography,
+            "doubtful": sorted(self._geography.doubtful()),
+            "kinds": kind_rows(self._geography),
+            "cluster_count": len(self._groups.clusters),
+            "said": clusters_in_words(self._groups.clusters),
+            "failures": self._failures,
+            "failed_count": self._failed,
+            "caveats": caveats(meta, tally),
+            "evidence": list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
+            "post_files": [name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
+            "not_sure": NOT_SURE,
+            "none": NONE,
+        }
+
+    def _lists(self, packed: Packed, cards: Sequence[PostCard]) -> dict[str, object]:
+        """The posts, and what the script of the page needs to know of them."""
+        row_of = packed.row_of
+        drawn = draw_map(self._geography)
+        return {
+            "cards": cards,
+            "packed": packed,
+            "row_of": row_of,
+            "schema": Markup(_schema(self._meta)),
+            "map": drawn,
+            "map_data": map_data(drawn[0].frame, self._meta.base_map) if drawn else "",
+            "named": place_rows(self._geography),
+            "clusters": cluster_rows(self._selection.clusters),
+            "style": Markup(style()),
+            "script": Markup(script()),
+            "policy": policy(),
+        }
 
 
 def write_report(
@@ -134,8 +209,7 @@ def write_report(
     clusters: Sequence[ReportCluster],
     thumbnails: Callable[[Post], bytes | None],
     meta: ReportMeta,
-    top: int = 200,
-    per_cell: int = 8,
+    **options: object,
 ) -> Path:
     """Writes the situation report, atomically.
 
@@ -146,85 +220,33 @@ def write_report(
         clusters: See `ReportSink`, as the other arguments.
         thumbnails: Gives a small JPEG of a post's photo, or None.
         meta: What the report says of the run.
-        top: How many of the most urgent posts are listed.
-        per_cell: How many posts of each cell of category and severity are listed at least.
+        options: Further arguments of `ReportSink`.
 
     Returns:
         `out`.
     """
-    options = {"top": top, "per_cell": per_cell}
-    sink = ReportSink(out, clusters=clusters, thumbnails=thumbnails, meta=meta, **options)
+    sink = ReportSink(out, clusters=clusters, thumbnails=thumbnails, meta=meta, **options)  # type: ignore[arg-type]
     records = chain((Record.of(a, "") for a in assessments), (Record.of_failed(f) for f in failed))
     pour(records, [sink])
     return out
 
 
-def _page(meta: ReportMeta, cards: Sequence[PostCard], context: Mapping[str, object]) -> str:
-    """The page as text."""
-    languages = sorted({(card.language, card.language_code or "unknown") for card in cards})
-    return (
-        _environment()
-        .get_template("report.html")
-        .render(
-            context,
-            meta=meta,
-            card_languages=languages,
-            linked_languages={code for _, code in languages} if len(languages) > 1 else set(),
-            card_events=sorted({card.event for card in cards if card.event}),
-            evidence=list(dict.fromkeys(chain.from_iterable(task.thresholds for task in meta.tasks))),
-            post_files=[name for name in meta.files if name.startswith("assessments")] or meta.files[:1],
-            not_sure=NOT_SURE,
-            none=NONE,
-            style=Markup(_asset("report.css")),
-            script=Markup(_asset("report.js")),
-            policy=_policy(),
-        )
-    )
+def _schema(meta: ReportMeta) -> str:
+    """The questions, for the script: names, titles and tones. A `<` would end the element that holds it."""
+    tasks: list[Mapping[str, object]] = []
+    for task in meta.tasks:
+        labels = [[label.name, label.words, lane_of(label)] for label in task.task.labels]
+        tasks.append({"name": task.name, "title": task.title, "several": task.task.several, "labels": labels})
+    return json.dumps(tasks).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _finalize(value: object) -> object:
-    """Applied to everything that a template prints: strings lose their disguises, `None` is a bug and shows
-    as one.
-    """
-    return visible(value) if type(value) is str else value
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    environment = Environment(
-        loader=DictLoader(
-            {
-                name: _asset(name)
-                for name in ("report.html", "card.html", "overview.html", "map.html", "about.html")
-            }
-        ),
-        autoescape=True,
-        finalize=_finalize,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(number=number, percent=percent, instant=instant, language=language_name)
-    return environment
-
-
-def _asset(name: str) -> str:
-    """A file of `report/templates`, with line feeds only, as the browser will hash it."""
-    return (
-        files("crisislens.report")
-        .joinpath("templates", name)
-        .read_text(encoding="utf-8")
-        .replace("\r\n", "\n")
-    )
-
-
-def _policy() -> str:
-    """The content security policy: nothing is loaded, nothing runs but what is hashed here."""
-    style, script = (
-        base64.b64encode(hashlib.sha256(_asset(name).encode()).digest()).decode()
-        for name in ("report.css", "report.js")
-    )
-    return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
-        f"base-uri 'none'; form-action 'none'"
-    )
+def _write_summary(stem: Path, summary: Summary, meta: ReportMeta) -> None:
+    for ending in ("html", "md"):
+        template = environment().get_template(f"summary.{ending}")
+        looks = {
+            "standalone": True,
+            "style": Markup(asset("summary.css")),
+            "style_hash": digest(asset("summary.css")),
+        }
+        page = template.render(summary=summary, meta=meta, **looks)
+        atomic_write(stem.with_name(f"{stem.name}.{ending}"), page)

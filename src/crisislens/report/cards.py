@@ -8,13 +8,14 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.report.display import count_hidden, moment, percent, shorten, utc
+from crisislens.report.archive import photo_state, sureness
+from crisislens.report.display import count_hidden, lines_of, moment, percent, shorten, utc
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
 from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
-from crisislens.report.tally import NONE, NOT_SURE, answers_of
+from crisislens.report.tally import NONE, NOT_SURE, answers_of, lane_of
 
 __all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
@@ -24,6 +25,7 @@ _SHOWN_MEMBERS = 20
 _SHOWN_PLACES = 4
 _MOST_THUMBNAIL_BYTES = 150_000
 _MOST_THUMBNAILS_BYTES = 5_000_000
+_LEAST_SHOWN = 0.01
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -61,10 +63,11 @@ class TaskAnswer:
 
 @dataclass(frozen=True)
 class PostCard:
-    """One listed post. `photo` is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty;
-    `time_ms` counts from 1970.
+    """One post that is listed in full. `row` is its row in the archive, `rank` that counted from 1; `photo`
+    is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty; `time_ms` counts from 1970.
     """
 
+    row: int
     rank: int
     id: str
     event: str
@@ -92,6 +95,7 @@ class PostCard:
     unsure: int
     unread: bool
     cluster: ReportCluster | None
+    photo_cluster: ReportCluster | None
     others: tuple[str, ...]
     evidence: RationaleView | None
 
@@ -109,18 +113,19 @@ class CardMaker:
         self._thumbnails = thumbnails
         self._bytes_left = _MOST_THUMBNAILS_BYTES
 
-    def card(self, rank: int, listed: Listed) -> PostCard:
-        """The card of one post; call it in the order of the list, the most urgent first, so that they get
-        their pictures.
+    def card(self, row: int, listed: Listed) -> PostCard:
+        """The card of one post, which stands in a row of the archive; call it in the order of the list, the
+        most urgent first, so that they get their pictures.
         """
         a, post = listed.assessment, listed.assessment.post
         start, rest = _pieces(a)
-        photo = "none" if post.image is None else "yes" if "image" in a.modalities else "unusable"
+        photo = photo_state(a)
         thumbnail, why = self._picture(a, photo)
         sure = a.place_type if a.place_type is not None and not a.place_type.abstained else None
         answers = tuple(self._answer(task, a) for task in self._tasks)
         return PostCard(
-            rank=rank,
+            row=row,
+            rank=row + 1,
             id=post.id,
             event=post.event or "",
             urgency=f"{a.urgency:.2f}",
@@ -147,6 +152,7 @@ class CardMaker:
             unsure=sum(NOT_SURE in answer.values for answer in answers),
             unread=a.unread is not None,
             cluster=listed.cluster,
+            photo_cluster=listed.photo,
             others=tuple(m for m in listed.cluster.members if m != post.id)[:_SHOWN_MEMBERS]
             if listed.cluster
             else (),
@@ -185,16 +191,13 @@ class CardMaker:
             )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
-        sure = found.confidence
-        if task.task.several and found.labels:
-            # how sure the whole set is says little to a reader; how sure its strongest label is does
-            sure = max(found.probabilities[name] for name in found.labels)
+        sure = sureness(task.task, found)
         return TaskAnswer(
             task=task.name,
             title=task.title,
             values=labels,
             label=_answer_words(task, labels),
-            tone="unsure" if found.abstained else task.task.label(labels[0]).tone,
+            tone="unsure" if found.abstained else lane_of(task.task.label(labels[0])),
             confidence=sure,
             percent=percent(sure),
             threshold=None if threshold is None else round(100 * threshold, 2),
@@ -221,13 +224,15 @@ def _named(mention: PlaceMention) -> str:
 def _pieces(assessment: Assessment) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
     """The start of the text and the rest, cut for display, with the evidence marked."""
     marked = marked_text(assessment.post.text[:_KEPT_CHARACTERS], assessment.rationale)
-    start, rest = shorten(marked, _SHOWN_CHARACTERS)
+    start, rest = shorten(lines_of(marked), _SHOWN_CHARACTERS)
     shown, inside = segments(start)
     return shown, segments(rest, inside=inside)[0]
 
 
 def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability, ...]:
     order = sorted(found.probabilities.items(), key=lambda item: -item[1])
+    # of many classes most are near 0 and would only make the file larger; two are left to compare
+    order = order[:2] + [item for item in order[2:] if item[1] >= _LEAST_SHOWN]
     return tuple(
         Probability(task.label(name), percent(p), round(100 * p, 2), name == found.label) for name, p in order
     )

@@ -10,7 +10,7 @@ letters themselves.
 import re
 from datetime import UTC, datetime
 
-__all__ = ["count_hidden", "instant", "moment", "number", "percent", "shorten", "utc", "visible"]
+__all__ = ["count_hidden", "instant", "lines_of", "moment", "number", "percent", "shorten", "utc", "visible"]
 
 # marks that honest writers and keyboards leave behind; they are dropped without a word
 _MARKS = re.compile(
@@ -25,6 +25,8 @@ _PILES = re.compile(
     "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})"
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
+# a line break that some export wrote as two characters; after a drive's colon it may be a folder (C:\\new)
+_WRITTEN_BREAK = re.compile(r"(?<!:)(?:\\r)?\\n")
 _GAPS = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
@@ -40,6 +42,15 @@ def visible(text: str) -> str:
     text = _BREAKS.sub("\n", text)
     text = _CONTROLS.sub("\ufffd", text)
     return _PILES.sub(r"\1", _DISGUISES.sub("", _MARKS.sub("", text)))
+
+
+def lines_of(text: str) -> str:
+    r"""A text in which a written `\n` is a line break.
+
+    >>> lines_of(r"Bridge is down.\n\nTake the north road")
+    'Bridge is down.\n\nTake the north road'
+    """
+    return _WRITTEN_BREAK.sub("\n", text)
 
 
 def count_hidden(text: str) -> int:

@@ -7,23 +7,25 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crisislens.domain.tasks import Task
+from crisislens.report.basemap import BaseMap
 
 __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
 
 
 @dataclass(frozen=True)
 class ReportCluster:
-    """Posts that say or show nearly the same; the report lists one of them and says how many there are.
+    """Posts that say or show nearly the same.
 
-    The listed one is the most urgent member, not simply the first: the same photo under another text may be
-    the cry for help.
+    Of those that say the same, the report lists one and says how many there are; that one is the most urgent
+    member, not simply the first. Posts that share a photo alone are different messages and are all listed.
 
     Attributes:
         representative: The id of the member that stands for the others where several are equally urgent.
         size: How many posts the cluster has, the representative included.
         members: Ids of its posts. Only posts named here are taken together, so name all of them; the page
             prints a sample.
-        kind: Whether their texts, their photos or both make them alike.
+        kind: `text`: the same words; `both`: the same words and photo; `photo`: the same photo with other
+            words.
 
     Raises:
         ValueError: If there are fewer than two posts or more members than posts.
@@ -40,6 +42,11 @@ class ReportCluster:
                 f"a cluster of size {self.size} with {len(self.members)} members; it needs 2 posts or more "
                 f"and at least as many"
             )
+
+    @property
+    def one_message(self) -> bool:
+        """Whether its posts say the same, so that one stands for all."""
+        return self.kind != "photo"
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,8 @@ class ReportMeta:
             their fingerprint.
         data: Further rows on the data, from what to its value, such as the source's fingerprint.
         files: Names of the files beside the report that hold every post.
+        serve: The command that shows the run where it is too large for one file.
+        base_map: Lines, areas and points that the map draws under the posts; see `report.basemap`.
     """
 
     title: str
@@ -127,3 +136,5 @@ class ReportMeta:
     added_by: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ("assessments.jsonl",)
+    serve: str = "crisislens serve"
+    base_map: BaseMap | None = None

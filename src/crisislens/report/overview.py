@@ -1,35 +1,35 @@
-"""What stands above the posts: totals, the matrix of category and severity, languages, near-duplicates. Plain
-records for the template.
+"""What stands above the posts: totals, languages, near-duplicates, what the totals cannot say. Plain records
+for the template.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from crisislens.report.cards import PostCard
 from crisislens.report.display import moment, number, shorten, visible
 from crisislens.report.languages import language_name
-from crisislens.report.model import ReportMeta, ReportTask
+from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
 from crisislens.report.tally import NOT_SURE, Tally
 
 __all__ = [
     "ClusterRow",
     "LanguageRow",
-    "Matrix",
-    "MatrixCell",
     "Tile",
+    "asides",
     "caveats",
     "cluster_rows",
+    "clusters_in_words",
     "language_rows",
     "link",
-    "matrix",
+    "mostly_unsure",
     "tiles",
 ]
 
-_HEAT_STEPS = 5
 _SHOWN_UNREAD = 4
 _MOST_LANGUAGES = 8
+# beyond this share of "not sure", a table of the rest would mislead
+_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -45,31 +45,6 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class MatrixCell:
-    """One cell of the matrix; `heat` from 0 (none) to 5 (most), `link` the filter that it leads to, `says`
-    what it is in words.
-    """
-
-    count: int
-    text: str
-    heat: int
-    link: str
-    says: str
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """Posts by category (rows) and severity (columns), both with "not sure" and sums at the end.
-
-    A task that is not answered has one row, or no column but the sums.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[MatrixCell, ...]], ...]
-    title: str
-
-
-@dataclass(frozen=True)
 class LanguageRow:
     """Posts of one language; `width` in [0, 100] is their share of the most frequent one's."""
 
@@ -81,14 +56,16 @@ class LanguageRow:
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """Near-duplicates; `card` is the rank of the card that stands for them, None where none is listed."""
+    """Near-duplicates; `position` is that of the most urgent of them in the run, 0 where none has passed;
+    the page finds its row by it.
+    """
 
     size: str
     kind: str
     text: str
     id: str
     span: str
-    card: int | None
+    position: int
 
 
 def link(**filters: str) -> str:
@@ -100,13 +77,14 @@ def link(**filters: str) -> str:
     return "#" + urlencode(filters)
 
 
-def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
-    """The totals of the head."""
+def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
+    """The totals of the head; `failed` rows have no post, and `repeats` posts say what another one says."""
 
     def of(count: int, whole: int, what: str) -> str:
         return f"{100 * count / whole:.1f}% of {what}" if whole else f"no {what}"
 
-    found = [Tile("Posts analyzed", number(tally.posts), f"{number(tally.located)} with coordinates", "")]
+    different = f"{number(tally.posts - repeats)} different messages"
+    found = [Tile("Posts analyzed", number(tally.posts), different, "")]
     for name, task in tally.tasks.items():
         for label in task.labels:
             if not label.counted:
@@ -128,17 +106,8 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
         )
     if tally.unread:
         found.append(_unread_tile(tally))
-    photos = of(
-        tally.photos_unusable, tally.photos, f"{number(tally.photos)} photos" if tally.photos else "photos"
-    )
-    found.append(
-        Tile(
-            "Photos not usable",
-            number(tally.photos_unusable),
-            photos,
-            link(photo="unusable") if tally.photos_unusable else "",
-        )
-    )
+    if tally.photos:
+        found.append(_photo_tile(tally))
     found.append(
         Tile(
             "Rows that failed",
@@ -150,6 +119,19 @@ def tiles(tally: Tally, failed: int) -> tuple[Tile, ...]:
     return tuple(found)
 
 
+def _photo_tile(tally: Tally) -> Tile:
+    """How many photos could be looked at. Where none could, that is said once, and not counted as a fault of
+    each.
+    """
+    seen = tally.photos - tally.photos_unusable
+    if not seen:
+        return Tile(
+            "Photos seen", "none", f"{number(tally.photos)} posts name one; no file was there or read", ""
+        )
+    where = link(photo="unusable") if tally.photos_unusable else ""
+    return Tile("Photos seen", number(seen), f"{number(tally.photos_unusable)} more could not be used", where)
+
+
 def _unread_tile(tally: Tally) -> Tile:
     """How many posts no model reads, and in which languages they are: somebody has to read them."""
     most = tally.unread.most_common(_SHOWN_UNREAD)
@@ -157,55 +139,6 @@ def _unread_tile(tally: Tally) -> Tile:
     rest = len(tally.unread) - len(most)
     detail = ", ".join(names) + (f" and {rest} more" if rest > 0 else "")
     return Tile("Not read, by language", number(tally.unread.total()), detail, link(unsure="unread"))
-
-
-def matrix(tally: Tally, tasks: Sequence[ReportTask]) -> Matrix | None:
-    """The matrix of kind and scale, such as category and severity; None where the model answers neither."""
-    by_name = {task.name: task for task in tasks}
-    down = by_name[tally.down.question] if tally.down else None
-    across = by_name[tally.across.question] if tally.across else None
-    if down is None and across is None:
-        return None
-    rows, columns = _answers(down), _answers(across)
-    most = max((tally.pairs[r, c] for r in rows for c in columns), default=0)
-    body = []
-    for r, name in rows.items():
-        cells = [
-            _cell(tally.pairs[r, c], most, down, r, across, c, f"{name}, {title}")
-            for c, title in columns.items()
-        ]
-        whole = sum(tally.pairs[r, c] for c in columns)
-        body.append((name, (*cells, _cell(whole, 0, down, r, None, "", f"{name}, all severities"))))
-    sums = []
-    for c, title in columns.items():
-        whole = sum(tally.pairs[r, c] for r in rows)
-        sums.append(_cell(whole, 0, None, "", across, c, f"All categories, {title}"))
-    body.append(("All", (*sums, _cell(tally.posts, 0, None, "", None, "", "All posts"))))
-    if across is None:
-        # without a scale there is nothing to cross the kinds with
-        body = [(name, cells[-1:]) for name, cells in body]
-        columns = {}
-    title = " and ".join(task.phrase for task in (down, across) if task is not None)
-    return Matrix((*columns.values(), "All"), tuple(body), title[:1].upper() + title[1:])
-
-
-def _answers(task: ReportTask | None) -> dict[str, str]:
-    return {NOT_SURE: "Not answered"} if task is None else {**task.classes, NOT_SURE: "Not sure"}
-
-
-def _cell(
-    count: int, most: int, down: ReportTask | None, r: str, across: ReportTask | None, c: str, says: str
-) -> MatrixCell:
-    filters = {task.name: value for task, value in ((down, r), (across, c)) if task is not None}
-    # the square root, because one large cell (not humanitarian, no damage) would leave all others white
-    heat = max(1, round(_HEAT_STEPS * (count / most) ** 0.5)) if count and most else 0
-    return MatrixCell(
-        count,
-        number(count),
-        heat,
-        link(**filters) if filters and count else "",
-        f"{says}: {number(count)} posts",
-    )
 
 
 def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
@@ -226,10 +159,9 @@ def language_rows(tally: Tally) -> tuple[LanguageRow, ...]:
     return tuple(rows)
 
 
-def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tuple[ClusterRow, ...]:
-    """The largest clusters, with the cards that stand for them."""
-    kinds = {"text": "text", "photo": "photo", "both": "text and photo"}
-    card_of = {card.cluster: card.rank for card in cards if card.cluster is not None}
+def cluster_rows(seen: Sequence[ClusterSeen]) -> tuple[ClusterRow, ...]:
+    """The largest clusters, with the post that stands for them."""
+    kinds = {"text": "same words", "photo": "same photo, other words", "both": "same words and photo"}
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
@@ -242,10 +174,44 @@ def cluster_rows(seen: Sequence[ClusterSeen], cards: Sequence[PostCard]) -> tupl
                 text=text[0] + (" …" if text[1] else ""),
                 id=post.id if post else found.cluster.representative,
                 span=span,
-                card=card_of.get(found.cluster),
+                position=found.position,
             )
         )
     return tuple(rows)
+
+
+def clusters_in_words(clusters: Sequence[ReportCluster]) -> str:
+    """How many posts repeat others' words, and how many share a photo; empty where none does.
+
+    >>> clusters_in_words([ReportCluster("1", 3, ("1", "2", "3"), "text")])
+    '3 posts in 1 group say the same'
+    """
+    parts = []
+    for one_message, does in ((True, "say the same"), (False, "show one photo with different words")):
+        sizes = [cluster.size for cluster in clusters if cluster.one_message == one_message]
+        if sizes:
+            groups = f"{number(len(sizes))} group{'s' if len(sizes) > 1 else ''}"
+            parts.append(f"{number(sum(sizes))} posts in {groups} {does}")
+    return "; ".join(parts)
+
+
+def asides(tally: Tally) -> tuple[str, ...]:
+    """The questions that nearly all posts left open, one line each: their tables would say nothing."""
+    found = []
+    for name, task in tally.tasks.items():
+        unsure = tally.answers[name][NOT_SURE]
+        if mostly_unsure(tally, name):
+            of = f"{number(unsure)} of {number(tally.posts)} posts"
+            found.append(
+                f"{task.heading}: the model is not sure on {of}, so no table of it is shown. "
+                f"{tally.why_unsure(name)}"
+            )
+    return tuple(found)
+
+
+def mostly_unsure(tally: Tally, question: str) -> bool:
+    """Whether nearly all answers to a question are "not sure"."""
+    return tally.posts > 0 and tally.answers[question][NOT_SURE] > _NEARLY_ALL * tally.posts
 
 
 def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:

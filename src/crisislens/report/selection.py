@@ -1,23 +1,24 @@
-"""Which posts a report lists, chosen in one pass with bounded memory.
+"""Which posts a report lists in full, with photo and evidence, chosen in one pass with bounded memory.
 
-Listed are the N most urgent posts and, so that no cell of the matrix leads nowhere, the few most urgent of
-every cell. Near-duplicates count as one: the most urgent member stands for all. For a stream this needs no
-second look: the lowest kept rank never falls, so a member that was refused or displaced would not have come
-in later either, and a member that is kept gives way only to a more urgent one of its own.
+Listed are the N most urgent posts. Posts that say the same count as one: the most urgent stands for all;
+posts that share a photo alone do not. For a stream this needs no second look: the lowest kept rank never
+falls, so a member that was refused or displaced would not have come in later either, and a member that is
+kept gives way only to a more urgent one of its own.
 """
 
 from bisect import insort
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from crisislens.domain.assessment import Assessment
 from crisislens.report.display import utc
+from crisislens.report.groups import Groups
 from crisislens.report.model import ReportCluster
 
 __all__ = ["ClusterSeen", "Listed", "Selection"]
 
-Rank = tuple[float, bool, int]
+# urgency, then the position in the run, negative so that the earlier of two equals wins
+Rank = tuple[float, int]
 Key = tuple[str, int]
 
 
@@ -27,11 +28,15 @@ class Listed:
 
     Attributes:
         assessment: What is said of it.
-        cluster: The near-duplicates that it stands for, if any.
+        position: Its position in the run, counted from 1.
+        cluster: The posts that say the same, for which it stands, if any.
+        photo: The posts that show the same photo with other words, if any.
     """
 
     assessment: Assessment
+    position: int
     cluster: ReportCluster | None
+    photo: ReportCluster | None = None
 
 
 @dataclass
@@ -41,35 +46,60 @@ class ClusterSeen:
     Attributes:
         cluster: The cluster.
         best: Its most urgent post, None until one has passed.
+        position: The position of that post in the run.
         first: The earliest time of its posts.
         last: The latest.
     """
 
     cluster: ReportCluster
     best: Assessment | None = None
+    position: int = 0
     first: datetime | None = None
     last: datetime | None = None
 
-    def add(self, assessment: Assessment) -> None:
+    def add(self, assessment: Assessment, position: int) -> None:
         """Takes one member into account."""
         if self.best is None or assessment.urgency > self.best.urgency:
-            self.best = assessment
+            self.best, self.position = assessment, position
         if assessment.post.created_at is not None:
             when = utc(assessment.post.created_at)
             self.first = when if self.first is None else min(self.first, when)
             self.last = when if self.last is None else max(self.last, when)
 
 
-class _Top:
-    """The `size` highest ranks, at most one a key."""
+class Selection:
+    """Chooses as posts pass by.
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    Arguments:
+        groups: Near-duplicates of the run.
+        top: How many of the most urgent posts to list.
+        top_clusters: How many of the largest clusters to list.
+    """
+
+    def __init__(self, groups: Groups, *, top: int, top_clusters: int) -> None:
+        self._groups, self._size = groups, top
         self._order: list[tuple[Rank, Key]] = []
-        self.kept: dict[Key, tuple[Rank, Assessment]] = {}
+        self._kept: dict[Key, tuple[Rank, Assessment]] = {}
+        self.clusters = [ClusterSeen(cluster) for cluster in groups.clusters[:top_clusters]]
 
-    def offer(self, key: Key, rank: Rank, assessment: Assessment) -> None:
-        own = self.kept.get(key)
+    def add(self, assessment: Assessment, position: int) -> None:
+        """Takes one post into account, which stands at a position of the run."""
+        identity = assessment.post.id
+        message, picture = self._groups.messages.get(identity), self._groups.pictures.get(identity)
+        # by position, not by id: a source may break its promise of unique ids, and no post may vanish for it
+        key: Key = ("post", position) if message is None else ("cluster", message)
+        self._offer(key, (assessment.urgency, -position), assessment)
+        for cluster in (message, picture):
+            if cluster is not None and cluster < len(self.clusters):
+                self.clusters[cluster].add(assessment, position)
+
+    def listed(self) -> list[Listed]:
+        """The posts to list, the most urgent first; equals in the order of the source."""
+        chosen = [self._kept[key] for _, key in reversed(self._order)]
+        return [self._listed(assessment, -rank[1]) for rank, assessment in chosen]
+
+    def _offer(self, key: Key, rank: Rank, assessment: Assessment) -> None:
+        own = self._kept.get(key)
         if own is not None:
             if own[0] >= rank:
                 return
@@ -77,57 +107,10 @@ class _Top:
         elif len(self._order) >= self._size:
             if not self._order or self._order[0][0] >= rank:
                 return
-            del self.kept[self._order.pop(0)[1]]
-        self.kept[key] = (rank, assessment)
+            del self._kept[self._order.pop(0)[1]]
+        self._kept[key] = (rank, assessment)
         insort(self._order, (rank, key))
 
-
-class Selection:
-    """Chooses as posts pass by.
-
-    Arguments:
-        clusters: Near-duplicates of the run.
-        top: How many of the most urgent posts to list.
-        per_cell: How many of each cell of the matrix to list at least, where there are so many.
-        top_clusters: How many of the largest clusters to list.
-    """
-
-    def __init__(
-        self, clusters: Sequence[ReportCluster], *, top: int, per_cell: int, top_clusters: int
-    ) -> None:
-        self._clusters = sorted(clusters, key=lambda cluster: -cluster.size)
-        self._cluster_of = {
-            member: i
-            for i, cluster in enumerate(self._clusters)
-            for member in (cluster.representative, *cluster.members)
-        }
-        self._top, self._per_cell = _Top(top), per_cell
-        self._cells: dict[tuple[str, str], _Top] = {}
-        self._passed = 0
-        self.clusters = [ClusterSeen(cluster) for cluster in self._clusters[:top_clusters]]
-
-    def add(self, assessment: Assessment, cell: tuple[str, str]) -> None:
-        """Takes one post into account, which stands in a cell of the matrix."""
-        self._passed += 1
-        index = self._cluster_of.get(assessment.post.id)
-        # by position, not by id: a source may break its promise of unique ids, and no post may vanish for it
-        key: Key = ("post", self._passed) if index is None else ("cluster", index)
-        stands_for_others = index is not None and self._clusters[index].representative == assessment.post.id
-        rank = (assessment.urgency, stands_for_others, -self._passed)
-        self._top.offer(key, rank, assessment)
-        self._cells.setdefault(cell, _Top(self._per_cell)).offer(key, rank, assessment)
-        if index is not None and index < len(self.clusters):
-            self.clusters[index].add(assessment)
-
-    def listed(self) -> list[Listed]:
-        """The posts to list, the most urgent first; equals in the order of the source."""
-        chosen = dict(self._top.kept)
-        for cell in self._cells.values():
-            for key, found in cell.kept.items():
-                if key not in chosen or chosen[key][0] < found[0]:
-                    chosen[key] = found
-        order = sorted(chosen.items(), key=lambda item: item[1][0], reverse=True)
-        return [
-            Listed(assessment, self._clusters[key[1]] if key[0] == "cluster" else None)
-            for key, (_, assessment) in order
-        ]
+    def _listed(self, assessment: Assessment, position: int) -> Listed:
+        identity = assessment.post.id
+        return Listed(assessment, position, self._groups.message(identity), self._groups.picture(identity))

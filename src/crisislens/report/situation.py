@@ -4,11 +4,13 @@ one pass over the records.
 
 import io
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from PIL import Image
 
-from crisislens.core.errors import ImageError
+from crisislens.core.errors import ImageError, InputError
 from crisislens.core.version import __version__
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.assessment import Assessment
@@ -16,14 +18,33 @@ from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotators import HasCard
-from crisislens.pipeline.batch import RunOutcome, read_records
+from crisislens.pipeline.batch import RunOutcome, read_assessments, read_records
+from crisislens.report.basemap import read_base_map
 from crisislens.report.build import ReportSink
+from crisislens.report.changes import Earlier
 from crisislens.report.model import ReportCluster, ReportMeta, ReportTask
 from crisislens.runs.sinks import SINKS, Sink, pour
 
-__all__ = ["output_sinks", "thumbnailer", "write_outputs"]
+__all__ = ["ReportOptions", "output_sinks", "read_earlier", "thumbnailer", "write_outputs"]
 
 THUMBNAIL_PX = 320
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report shows besides the posts.
+
+    Attributes:
+        since: Posts from this time on are called new.
+        compare_with: The folder of an earlier run; posts that it does not have are called new.
+        base_map: A file of GeoJSON that the map draws under the posts.
+        summary: Whether `summary.html` and `summary.md` are written too.
+    """
+
+    since: datetime | None = None
+    compare_with: Path | None = None
+    base_map: Path | None = None
+    summary: bool = False
 
 
 def output_sinks(
@@ -35,6 +56,7 @@ def output_sinks(
     formats: Sequence[str] = (),
     command: str = "",
     data: dict[str, str] | None = None,
+    options: ReportOptions = ReportOptions(),
 ) -> list[Sink[Assessment]]:
     """The sinks of `report.html` and, on demand, of `assessments.FORMAT`, to be filled from a run's records.
 
@@ -46,9 +68,11 @@ def output_sinks(
         formats: Names of `runs.sinks.SINKS`.
         command: The command that makes the run again.
         data: Further rows for the report's footer.
+        options: What the report shows besides the posts.
 
     Raises:
         NotRegisteredError: If there is no such format.
+        InputError: If an earlier run or a base map cannot be read.
     """
     folder = outcome.folder
     makers = {name: SINKS[name] for name in dict.fromkeys(formats)}
@@ -64,11 +88,20 @@ def output_sinks(
         command=command,
         data=data or {},
     )
+    if options.base_map is not None:
+        meta = replace(meta, base_map=read_base_map(options.base_map))
+    earlier = None
+    if options.compare_with is not None:
+        # this run's records are not in their place yet, so an earlier run in the same folder is still whole
+        earlier = read_earlier(options.compare_with, [task.task for task in meta.tasks])
     report = ReportSink(
         folder / "report.html",
         clusters=[ReportCluster(c.ids[0], len(c.ids), c.ids, c.kind) for c in outcome.clusters],
         thumbnails=thumbnailer(analyst.encoder.image_root, analyst.limits),
         meta=meta,
+        since=options.since,
+        earlier=earlier,
+        summary=folder / "summary" if options.summary else None,
     )
     return [*(make(folder / f"assessments.{name}") for name, make in makers.items()), report]
 
@@ -82,6 +115,7 @@ def write_outputs(
     formats: Sequence[str] = (),
     command: str = "",
     data: dict[str, str] | None = None,
+    options: ReportOptions = ReportOptions(),
 ) -> Path:
     """Makes the report and the tables of a finished run again from its records; returns the report's path.
 
@@ -95,9 +129,31 @@ def write_outputs(
         formats=formats,
         command=command,
         data=data,
+        options=options,
     )
     pour(read_records(outcome.folder), sinks)
     return outcome.folder / "report.html"
+
+
+def read_earlier(folder: Path, tasks: Sequence[Task]) -> Earlier:
+    """What is kept of an earlier run.
+
+    Arguments:
+        folder: Its folder.
+        tasks: The questions of the run that is compared with it.
+
+    Raises:
+        InputError: If the folder holds no finished run that this version reads.
+    """
+    if not (folder / "assessments.jsonl").is_file():
+        raise InputError(f"{folder} holds no assessments.jsonl; give the folder of an earlier, finished run")
+    try:
+        return Earlier.of(folder.name or str(folder), read_assessments(folder), tasks)
+    except (ValueError, OSError) as error:
+        first = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"{folder / 'assessments.jsonl'} cannot be read as an earlier run: {first}"
+        ) from error
 
 
 def _meta(

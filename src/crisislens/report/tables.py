@@ -1,9 +1,5 @@
-"""Assessments as flat tables: CSV for spreadsheets, Parquet for programs.
-
-One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per
-task `T_label`, `T_labels` (those that hold; empty where it is not sure), `T_confidence`, `T_not_sure`,
-`T_reason` and a `T_p_CLASS` for each class, then places and the provenance. The columns follow from the first
-assessment: all of a run have the same tasks and classes.
+"""Assessments as flat tables: CSV for spreadsheets, Parquet for programs. The columns are those of
+`report.flat`.
 
 A cell that begins with `=`, `+`, `-`, `@`, their full-width twins, a tab or a line break is run as a formula
 by spreadsheets (OWASP, "CSV Injection"), so in CSV such texts get an apostrophe in front; numbers are written
@@ -16,68 +12,19 @@ file itself is exact.
 """
 
 import csv
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from crisislens.core.errors import DataError
 from crisislens.domain.assessment import Assessment
-from crisislens.report.display import utc
-from crisislens.report.named import entity_texts, relation_texts
+from crisislens.report.flat import columns_of, row_of, spreadsheet_cell
 from crisislens.runs.files import part_of, take_place, writing
 from crisislens.runs.sinks import FileSink, Record, pour
 
-__all__ = ["CsvSink", "ParquetSink", "assessments_table", "write_csv", "write_parquet"]
+__all__ = ["CsvSink", "ParquetSink", "assessments_table", "spreadsheet_cell", "write_csv", "write_parquet"]
 
 _BATCH_ROWS = 1_000
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_INNER_FORMULA = re.compile("([;,|\t\r\n][ \"']*)([=+@＝＋＠]|[-－](?=[^\\W_]))")
-_POST = {
-    "id": "string",
-    "created_at": "time",
-    "event": "string",
-    "lang": "string",
-    "lat": "float",
-    "lon": "float",
-    "text": "string",
-    "image": "string",
-    "more_images": "list",
-    "photo": "string",
-    "modalities": "list",
-    "language": "string",
-    "notes": "list",
-    "entities": "list",
-    "relations": "list",
-    "urgency": "float",
-}
-_PLACE = {
-    "places": "list",
-    "location_lat": "float",
-    "location_lon": "float",
-    "location_source": "string",
-    "location_place": "string",
-    "location_confidence": "float",
-    "place_type_label": "string",
-    "place_type_confidence": "float",
-    "place_type_not_sure": "bool",
-}
-_PROVENANCE = {
-    **dict.fromkeys(
-        (
-            "model",
-            "model_version",
-            "model_fingerprint",
-            "encoder_fingerprint",
-            "crisislens_version",
-            "analyzed_at",
-        ),
-        "string",
-    ),
-    "annotators": "list",
-}
 
 
 class CsvSink(FileSink[Assessment]):
@@ -103,8 +50,8 @@ class CsvSink(FileSink[Assessment]):
             DataError: If the assessment has tasks or classes that the first one does not have.
         """
         columns = self._header(record.value)
-        row = _row(record.value, columns)
-        cells = [_cell(row.get(name)) for name in columns]
+        row = row_of(record.value, columns)
+        cells = [spreadsheet_cell(row.get(name)) for name in columns]
         with writing(self.path.parent):
             self._writer.writerow(cells)
         self.rows += 1
@@ -116,7 +63,7 @@ class CsvSink(FileSink[Assessment]):
     def _header(self, first: Assessment | None) -> dict[str, str]:
         """The columns, which are written with the first row."""
         if self._columns is None:
-            self._columns = _columns(first)
+            self._columns = columns_of(first)
             self._writer.writerow(self._columns)
         return self._columns
 
@@ -145,7 +92,7 @@ class ParquetSink:
         """
         self._open(record.value)
         assert self._columns is not None
-        self._batch.append(_row(record.value, self._columns))
+        self._batch.append(row_of(record.value, self._columns))
         if len(self._batch) == _BATCH_ROWS:
             self._flush()
 
@@ -171,7 +118,7 @@ class ParquetSink:
             return
         import pyarrow.parquet as pq
 
-        self._columns = _columns(first)
+        self._columns = columns_of(first)
         self._schema = _schema(self._columns)
         with writing(self.path.parent):
             self._writer = pq.ParquetWriter(self.part, self._schema, compression="zstd")
@@ -260,8 +207,8 @@ def assessments_table(assessments: Iterable[Assessment]) -> Any:
     import pyarrow as pa
 
     held = list(assessments)
-    columns = _columns(held[0] if held else None)
-    rows = [_row(assessment, columns) for assessment in held]
+    columns = columns_of(held[0] if held else None)
+    rows = [row_of(assessment, columns) for assessment in held]
     return pa.Table.from_pylist(rows, schema=_schema(columns))
 
 
@@ -276,97 +223,3 @@ def _schema(columns: dict[str, str]) -> Any:
         "list": pa.list_(pa.string()),
     }
     return pa.schema([(name, types[kind]) for name, kind in columns.items()])
-
-
-def _columns(assessment: Assessment | None) -> dict[str, str]:
-    """The columns with their kinds, as the first assessment of a run has them."""
-    columns = dict(_POST)
-    if assessment is None:
-        return {**columns, **_PLACE, **_PROVENANCE}
-    for name, task in assessment.tasks.items():
-        columns |= {
-            f"{name}_label": "string",
-            f"{name}_labels": "list",
-            f"{name}_confidence": "float",
-            f"{name}_not_sure": "bool",
-            f"{name}_reason": "string",
-        }
-        columns |= {f"{name}_p_{label}": "float" for label in task.probabilities}
-    # always there, since posts of one run differ in whether they have a place
-    columns |= _PLACE
-    return columns | _PROVENANCE
-
-
-def _row(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
-    post = assessment.post
-    row: dict[str, Any] = post.model_dump(exclude={"image", "more_images", "created_at"})
-    row |= {
-        "created_at": utc(post.created_at) if post.created_at else None,
-        "image": post.image.path if post.image else None,
-        "more_images": [image.path for image in post.more_images],
-        "photo": assessment.photo,
-        "modalities": list(assessment.modalities),
-        "language": assessment.language,
-        "notes": list(assessment.notes),
-        "entities": entity_texts(assessment),
-        "relations": relation_texts(assessment),
-        "urgency": assessment.urgency,
-    }
-    for name, task in assessment.tasks.items():
-        row |= {f"{name}_label": task.label, f"{name}_labels": list(task.labels)}
-        row |= {f"{name}_confidence": task.confidence}
-        row |= {f"{name}_not_sure": task.abstained, f"{name}_reason": task.reason}
-        row |= {f"{name}_p_{label}": p for label, p in task.probabilities.items()}
-    row |= _place(assessment)
-    row |= assessment.provenance.model_dump()
-    row["annotators"] = [f"{name}: {mark}" for name, mark in assessment.provenance.annotators.items()]
-    row = {name: _whole(value) for name, value in row.items()}
-    if strange := row.keys() - columns.keys():
-        names = ", ".join(sorted(strange)[:5])
-        raise DataError(
-            f"post {post.id!r:.80} has columns that the first assessment does not have ({names}); export one "
-            f"run at a time"
-        )
-    return row
-
-
-def _place(assessment: Assessment) -> dict[str, Any]:
-    where, kind = assessment.location, assessment.place_type
-    return {
-        "places": [mention.place.name for mention in assessment.places],
-        "location_lat": where.lat if where else None,
-        "location_lon": where.lon if where else None,
-        "location_source": where.source if where else None,
-        "location_place": where.place.name if where and where.place else None,
-        "location_confidence": where.confidence if where else None,
-        "place_type_label": kind.label if kind else None,
-        "place_type_confidence": kind.confidence if kind else None,
-        "place_type_not_sure": kind.abstained if kind else None,
-    }
-
-
-def _whole(value: Any) -> Any:
-    """A value whose texts can be written as UTF-8: halves of characters, which Python's strings can hold,
-    become question marks.
-    """
-    if isinstance(value, list):
-        return [_whole(part) for part in value]
-    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
-
-
-def _cell(value: object) -> object:
-    """A value as a spreadsheet may hold it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, list):
-        value = " | ".join(value)
-    if isinstance(value, str):
-        value = value.replace("\0", "\ufffd")
-        # a spreadsheet of another country splits at another delimiter, and then a new cell starts there
-        value = _INNER_FORMULA.sub(r"\1'\2", value)
-        return f"'{value}" if value.startswith(_FORMULA) else value
-    return value

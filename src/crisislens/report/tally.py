@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crisislens.domain.assessment import Assessment, TaskAssessment
-from crisislens.domain.tasks import Task
+from crisislens.domain.tasks import Label, Task, Tone
 from crisislens.report.model import ReportTask
 from crisislens.report.timeline import TimeHistogram
 
-__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of"]
+__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of", "lane_of", "only_relevance"]
 
 NOT_SURE = "not_sure"
 """Stands where a label would: the model abstained, or the task was not answered."""
 NONE = "none"
 """Stands where a label would: of several that may hold, none does."""
 _MOST_LANGUAGES = 1000
+_MOST_REASONS = 200
+_GRAVE = 0.5
 
 
 def answers_of(task: Task, found: TaskAssessment | None) -> tuple[str, ...]:
@@ -26,6 +28,27 @@ def answers_of(task: Task, found: TaskAssessment | None) -> tuple[str, ...]:
     if not task.several:
         return (found.label,)
     return found.labels or (NONE,)
+
+
+def only_relevance(task: Task) -> bool:
+    """Whether a question asks no more than if a post is worth reading: something or nothing.
+
+    >>> from crisislens.domain.tasks import TASKS
+    >>> only_relevance(TASKS["informativeness"]), only_relevance(TASKS["damage_severity"])
+    (True, False)
+    """
+    return task.gate or (not task.several and len(task) == 2 and len(task.nothing) == 1)
+
+
+def lane_of(label: Label) -> Tone:
+    """The tone of an answer; of one without any, what its weight in urgency says.
+
+    >>> lane_of(Label(name="water", urgency=1.0)), lane_of(Label(name="sympathy", urgency=0.0))
+    ('grave', 'plain')
+    """
+    if label.tone != "plain" or label.nothing or not label.urgency:
+        return label.tone
+    return "grave" if label.urgency >= _GRAVE else "warm"
 
 
 class Tally:
@@ -54,14 +77,17 @@ class Tally:
         self.tasks = {task.name: task.task for task in tasks}
         self.answers: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
         # one of them splits the bars of the timeline, and two make the matrix
-        self.gate = next((task for task in self.tasks.values() if task.gate), None)
-        kinds = [task for task in self.tasks.values() if not (task.gate or task.ordered or task.several)]
+        self.gate = next(filter(only_relevance, self.tasks.values()), None)
+        kinds = [
+            task for task in self.tasks.values() if not (only_relevance(task) or task.ordered or task.several)
+        ]
         self.down = max(kinds, key=len, default=None)
         self.across = next((task for task in self.tasks.values() if task.ordered), None)
         self.pairs: Counter[tuple[str, str]] = Counter()
         self.languages: Counter[str | None] = Counter()
         self.unread: Counter[str | None] = Counter()
         self.times = TimeHistogram()
+        self._reasons: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
 
     def add(self, assessment: Assessment) -> None:
         """Counts one post."""
@@ -78,6 +104,7 @@ class Tally:
         self.located += post.lat is not None and post.lon is not None
         for name, labels in answers.items():
             self.answers[name].update(labels)
+            self._count_reason(name, assessment.tasks.get(name))
         self.pairs[self.cell(assessment)] += 1
         if assessment.language in self.languages or len(self.languages) < _MOST_LANGUAGES:
             self.languages[assessment.language] += 1
@@ -86,6 +113,20 @@ class Tally:
         else:
             lead = self.gate is not None and self.gate.lead.name in answers[self.gate.question]
             self.times.add(post.created_at, informative=lead)
+
+    def _count_reason(self, name: str, found: TaskAssessment | None) -> None:
+        reasons = self._reasons[name]
+        reason = found.reason if found is not None else None
+        # how far a guess fell short differs from post to post and is no reason that many share
+        if reason and "%" not in reason and (reason in reasons or len(reasons) < _MOST_REASONS):
+            reasons[reason] += 1
+
+    def why_unsure(self, name: str) -> str:
+        """The reason that most posts share for which one question is left open, one sentence."""
+        most = self._reasons[name].most_common(1)
+        if most and most[0][1] * 2 > self.answers[name][NOT_SURE]:
+            return most[0][0]
+        return "Its best guess mostly stays below the level at which it was found reliable."
 
     def cell(self, assessment: Assessment) -> tuple[str, str]:
         """Where a post stands in the matrix of category and severity; a task that the report does not show

@@ -8,6 +8,7 @@ where the middle 99% of the posts span less than a tenth of the whole, only that
 is said in words.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -141,6 +142,22 @@ class TimeHistogram:
         )
         outside = sum(total for total, _ in bins.values()) - sum(bar.total for bar in bars)
         return Timeline(bars, _WORDS[level], outside, moment(self._first), moment(self._last))
+
+    def counts(self, bars: Sequence[Bar]) -> list[int]:
+        """The posts in each bar of a timeline of another, larger histogram; bars have one width.
+
+        Its bins are at least as wide as those counted here, and every width divides the next, so each bin
+        lies in one bar.
+        """
+        width = _WIDTHS_S[self._level]
+        span = (bars[0].end - bars[0].start) // timedelta(seconds=width) or 1
+        first = (bars[0].start - _ORIGIN) // timedelta(seconds=width)
+        found = [0] * len(bars)
+        for index, (total, _) in self._bins.items():
+            bar = (index - first) // span
+            if 0 <= bar < len(bars):
+                found[bar] += total
+        return found
 
 
 def _count(bins: dict[int, list[int]], index: int, total: int, informative: int) -> None:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
 from crisislens.report.outline import Frame, outline
+from crisislens.report.overview import link
 
 __all__ = ["Marker", "WorldMap", "draw_map"]
 
 _WIDTH, _TALLEST, _FLATTEST = 1000.0, 620.0, 340.0
-_LEAST_SPAN = 0.25
+_LEAST_SPAN = 0.08
 _JOIN = 34.0
 _MOST_MARKERS = 300
 _WORLD: Frame = (-180.0, -60.0, 180.0, 80.0)
@@ -32,7 +33,8 @@ class Marker:
         text: The number on it; empty on small ones.
         says: What it is, in words.
         region: Whether it stands for a whole country or state.
-        card: The rank of its most urgent listed post; None where none is listed.
+        link: The filter of the report that lists its posts; empty for none.
+        best: The id of its most urgent post.
     """
 
     x: float
@@ -41,7 +43,8 @@ class Marker:
     text: str
     says: str
     region: bool
-    card: int | None
+    link: str
+    best: str
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class WorldMap:
         outside: Posts with a point beyond its frame.
         box: For a map of the world, the frame of the detailed map (x, y, width, height); None for none.
         summary: What it shows, in words.
+        frame: West, south, east and north of what it shows, in degrees.
     """
 
     width: float
@@ -68,24 +72,24 @@ class WorldMap:
     outside: int
     box: tuple[float, float, float, float] | None
     summary: str
+    frame: Frame
 
 
-def draw_map(geography: Geography, cards: dict[str, int]) -> tuple[WorldMap, WorldMap | None] | None:
+def draw_map(geography: Geography) -> tuple[WorldMap, WorldMap | None] | None:
     """The detailed map, and the map of the world where that shows more; None where no post can be placed.
 
     Arguments:
         geography: What was gathered.
-        cards: From the ids of listed posts to their ranks.
     """
-    spots = list(geography.points.values())
-    regions = list(geography.regions.values())
+    spots = geography.drawn()
+    regions = geography.drawn_regions()
     if not spots and not regions:
         return None
     frame = _frame(spots or regions)
-    detailed = _map(frame, spots, regions, cards, None)
+    detailed = _map(frame, spots, regions, None)
     if detailed.outside == 0 and frame[2] - frame[0] > 200:
         return detailed, None
-    return detailed, _map(_WORLD, spots, regions, cards, frame)
+    return detailed, _map(_WORLD, spots, regions, frame)
 
 
 def _frame(spots: Sequence[Spot]) -> Frame:
@@ -125,9 +129,7 @@ def _middle(values: Sequence[tuple[float, int]]) -> tuple[float, float]:
     return at(0.05), at(0.95)
 
 
-def _map(
-    frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], cards: dict[str, int], box: Frame | None
-) -> WorldMap:
+def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], box: Frame | None) -> WorldMap:
     west, south, east, north = frame
     # a degree of longitude gets shorter towards the poles; the world map takes one mean for all latitudes
     shrink = math.cos(math.radians((south + north) / 2)) if frame != _WORLD else 0.9
@@ -143,9 +145,9 @@ def _map(
 
     shown = [s for s in spots if seen(s)]
     shown_regions = [s for s in regions if seen(s)]
-    markers = _markers([(s, xy(*s.middle)) for s in shown], cards, region=False)
+    markers = _markers([(s, xy(*s.middle)) for s in shown], region=False)
     # regions first, which puts them below the points
-    markers = _markers([(s, xy(*s.middle)) for s in shown_regions], cards, region=True) + markers
+    markers = _markers([(s, xy(*s.middle)) for s in shown_regions], region=True) + markers
     rings = outline(frame, step=1.2 / scale)
     land = ""
     for ring in rings:
@@ -167,6 +169,7 @@ def _map(
         sum(s.count for s in spots) - inside,
         rect,
         summary,
+        frame,
     )
 
 
@@ -189,9 +192,7 @@ def _grid(frame: Frame, xy: object) -> str:
     return "".join(parts)
 
 
-def _markers(
-    placed: Sequence[tuple[Spot, tuple[float, float]]], cards: dict[str, int], *, region: bool
-) -> list[Marker]:
+def _markers(placed: Sequence[tuple[Spot, tuple[float, float]]], *, region: bool) -> list[Marker]:
     # the largest first: it keeps its place, and what is near joins it
     clusters: list[tuple[Spot, float, float]] = []
     for spot, (x, y) in sorted(placed, key=lambda item: (-item[0].count, item[1])):
@@ -203,10 +204,10 @@ def _markers(
         else:
             near[0].join(spot)
     clusters.sort(key=lambda c: -c[0].count)
-    return [_marker(spot, x, y, cards, region) for spot, x, y in clusters[:_MOST_MARKERS]]
+    return [_marker(spot, x, y, region) for spot, x, y in clusters[:_MOST_MARKERS]]
 
 
-def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool) -> Marker:
+def _marker(spot: Spot, x: float, y: float, region: bool) -> Marker:
     size = 0.6 if region else 1.0
     radius = round(size * min(26.0, 7.0 + 3.2 * math.log2(spot.count)), 1)
     names = ", ".join(shorten(name, 40)[0] for name, _ in spot.names.most_common(3))
@@ -217,6 +218,6 @@ def _marker(spot: Spot, x: float, y: float, cards: dict[str, int], region: bool)
     else:
         own = f"{number(spot.own)} with own coordinates" if spot.own else "from names in the text"
         says = f"{posts}: {names}{more} ({own})" if names else f"{posts} ({own})"
-    return Marker(
-        x, y, radius, number(spot.count) if spot.count > 1 else "", says, region, cards.get(spot.best[1])
-    )
+    text = number(spot.count) if spot.count > 1 else ""
+    name, _ = spot.names.most_common(1)[0] if spot.names else ("", 0)
+    return Marker(x, y, radius, text, says, region, link(place=name) if name else "", spot.best[1])

@@ -24,6 +24,7 @@ __all__ = ["ChunkFiles"]
 R = TypeVar("R")
 T = TypeVar("T")
 
+# the first character of a line, so that counting needs no parsing
 _GOOD, _FAILED = "A", "F"
 
 
@@ -59,6 +60,7 @@ class ChunkFiles(Generic[R]):
 
     def holds(self, chunk: Chunk) -> bool:
         """See `Ledger`. The pictures are looked at here, before the step reads them."""
+        # before the file is trusted: a picture replaced since makes even a whole file outdated
         marks = self._marks(chunk)
         header = self._checked(chunk.index)
         if header is None or header["rows"] != len(chunk.rows) or header["pictures"] != marks:
@@ -81,6 +83,7 @@ class ChunkFiles(Generic[R]):
                     row = chunk.rows[i]
                     record = failed_post(chunk.first_row + i, row.id, "could not be written", error)
             lines.append(_FAILED + line_of_failed(record))
+        # halves of surrogate pairs stay as they are: the digest must be that of the very bytes
         body = "".join(line + "\n" for line in lines).encode("utf-8", "surrogatepass")
         side = self._side(whole) if self._side is not None else None
         counts = (len(whole), len(lines) - len(whole))
@@ -93,6 +96,7 @@ class ChunkFiles(Generic[R]):
             "side": None if side is None else _digest(side),
         }
         with writing(self.folder):
+            # the side first: a kill in between leaves no file of lines, and the chunk is made anew
             if side is not None:
                 atomic_write(self._path(chunk.index, "side"), side)
             atomic_write(self._path(chunk.index), json.dumps(header).encode() + b"\n" + body)
@@ -101,6 +105,7 @@ class ChunkFiles(Generic[R]):
 
     def enter(self, chunk: Chunk, packed: tuple[int, int] | None) -> None:
         """See `Ledger`."""
+        # popped, so that counts of a run of millions of chunks do not pile up
         good, failed = self._counts.pop(chunk.index)
         self.good, self.failed = self.good + good, self.failed + failed
         self._chunks = chunk.index + 1
@@ -122,6 +127,7 @@ class ChunkFiles(Generic[R]):
         """
         for index in range(self._chunks):
             with self._path(index).open(encoding="utf-8", errors="surrogatepass", newline="\n") as lines:
+                # the header
                 next(lines)
                 for line in lines:
                     yield Record(line[1:].rstrip("\n"), read, failed=line[0] == _FAILED)

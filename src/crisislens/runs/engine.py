@@ -70,6 +70,7 @@ def run_step(
     stopped = threading.Event()
 
     def work(chunk: Chunk) -> P | None:
+        # asked in the worker, not by the reader: a chunk is checked by reading all of its file
         if ledger.holds(chunk):
             return None
         records = answers(step, chunk)
@@ -80,6 +81,7 @@ def run_step(
 
     rows = resumed = ledger.start()
     try:
+        # closed at once on an error: a generator left to the garbage collector keeps its threads
         with closing(executor.ordered(_chunks(source, chunk_posts, skip=rows), work)) as done:
             for chunk, packed in done:
                 ledger.enter(chunk, packed)

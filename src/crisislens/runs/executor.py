@@ -45,11 +45,10 @@ class Threads:
     Arguments:
         workers: Jobs in work at a time; None takes what `each` gives.
         each: Entered for the time of the run; gives how many threads there may be.
-        `nn.device.one_thread_each`
-            makes torch use one thread within an operation,
-            so that results do not depend on their number.
-        ahead: Jobs that may be started beyond the one whose result is awaited;
-            None takes the workers.
+            `nn.device.one_thread_each` makes torch use one thread within an operation, so that
+            results do not depend on their number.
+        ahead: Jobs that may be started beyond the one whose result is awaited; None takes the
+            workers.
     """
 
     def __init__(
@@ -71,6 +70,7 @@ class Threads:
             try:
                 for job in jobs:
                     waiting.append((job, pool.submit(work, job)))
+                    # the queue bounds memory: the pool itself takes any number of jobs at once
                     while len(waiting) > ahead:
                         done, future = waiting.popleft()
                         yield done, future.result()
@@ -78,6 +78,7 @@ class Threads:
                     done, future = waiting.popleft()
                     yield done, future.result()
             except BaseException as error:
+                # Ctrl+C must not wait for a model that is in the middle of a chunk; an error may
                 pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
                 raise
             pool.shutdown()

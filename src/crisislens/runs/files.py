@@ -12,6 +12,7 @@ from crisislens.core.errors import RunError
 
 __all__ = ["part_of", "take_place", "writing"]
 
+# a quota that is used up looks to a user like a full disk, and is mended in the same way
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -28,6 +29,7 @@ def take_place(part: Path, path: Path) -> None:
         path: Its place.
     """
     with writing(path.parent):
+        # opened for writing: some systems flush no file that is open for reading only
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
         part.replace(path)

@@ -98,10 +98,12 @@ class Lines(Generic[R]):
             if not line.endswith(b"\n"):
                 break
             try:
+                # counts of an earlier start are counted again, so the summary is that of all rows
                 self._seen(json.loads(line))
             except (ValueError, KeyError, TypeError):
                 break
             whole, lines = whole + len(line), lines + 1
+        # what a kill left behind the last whole line would join the next one
         stream.truncate(whole)
         stream.seek(whole)
         return lines
@@ -133,6 +135,7 @@ class Lines(Generic[R]):
         text, objects = packed
         with writing(self.out.parent):
             self._stream.write(text)
+            # to the system, not to the disk: a kill loses nothing, and a cut of power little
             self._stream.flush()
         for made in objects:
             self._seen(made)
@@ -155,6 +158,7 @@ class Lines(Generic[R]):
 
     def _remove_other_parts(self) -> None:
         """Removes what is left of runs into the same file over other posts or by other steps."""
+        # the whole name, key and all: NAME may itself be a prefix of another file's name
         left = re.compile(rf"{re.escape(f'.{self.out.name}.')}[0-9a-f]{{16}}\.part")
         for other in self.out.parent.iterdir():
             if other != self.part and left.fullmatch(other.name):

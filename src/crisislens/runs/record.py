@@ -19,6 +19,7 @@ class Record(Generic[R]):
         failed: Whether it is a row without a record.
     """
 
+    # one of these stands for every row of a run
     __slots__ = ("_read", "_value", "failed", "line")
 
     def __init__(self, line: str, read: Callable[[str], R], *, failed: bool = False) -> None:

@@ -86,6 +86,7 @@ class FileSink(ABC, Generic[R]):
 
     def __init__(self, path: Path) -> None:
         self.path, self.part, self.name, self.lost = path, part_of(path), path.name, 0
+        # at the start, so that a folder that cannot be made ends the run before it began
         path.parent.mkdir(parents=True, exist_ok=True)
         self._stream: IO[str] | None = self.part.open("w", encoding=self.encoding, newline="")
 
@@ -213,6 +214,7 @@ class Feed(Generic[R]):
 
     def commit(self) -> dict[str, int]:
         """Everything was eaten; gives how many records which sink could not write."""
+        # reached only when every record was eaten: until here all files stand beside their places
         for sink in self.sinks:
             sink.commit()
         return {sink.name: sink.lost for sink in self.sinks if sink.lost}
@@ -238,6 +240,7 @@ def pour(records: Iterable[Record[R]], sinks: Sequence[Sink[R]]) -> dict[str, in
         for record in records:
             feed.add(record)
         return feed.commit()
+    # also for Ctrl+C, which is no Exception
     except BaseException:
         feed.discard()
         raise

@@ -3,8 +3,8 @@ costs another.
 
 A step is asked for a whole chunk, which is fast. If the chunk fails, each of its posts is asked for
 alone, and the ones that fail again become `FailedPost`s with the reason. Faults of the machine (no
-memory, no disk, a model that is missing) are no post's fault: they end
-the run, and what is finished stays.
+memory, no disk, a model that is missing) are no post's fault: they end the run, and what is
+finished stays.
 """
 
 from collections.abc import Sequence
@@ -83,6 +83,7 @@ def answers(step: Step[R], chunk: Chunk) -> list[R | FailedPost]:
     found: list[R | FailedPost]
     try:
         found = list(step.map(posts))
+        # a step that forgets a post would shift all records behind it to other posts
         if len(found) != len(posts):
             raise ValueError(f"{step.name} gave {len(found)} records for {len(posts)} posts")
     except MACHINE_FAULTS:
@@ -90,6 +91,7 @@ def answers(step: Step[R], chunk: Chunk) -> list[R | FailedPost]:
     except Exception:
         numbers = [chunk.first_row + i for i, row in enumerate(chunk.rows) if isinstance(row, Post)]
         found = [_alone(step, number, post) for number, post in zip(numbers, posts, strict=True)]
+    # failed rows have no post, so records are dealt out to the rows that are one
     waiting = iter(found)
     return [next(waiting) if isinstance(row, Post) else row for row in chunk.rows]
 

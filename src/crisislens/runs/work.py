@@ -30,6 +30,7 @@ class WorkFolder:
     @property
     def ours(self) -> bool:
         """Whether we made it."""
+        # a link could lead anywhere, and what it leads to would be removed
         return not self.path.is_symlink() and (self.path / MARKER).is_file()
 
     @property

@@ -1,11 +1,24 @@
-"""Users, keys of programs, and sessions. Passwords are argon2id; of keys and tokens only SHA-256 is kept."""
+"""People, their passwords and roles. Passwords are argon2id (pwdlib), a fifth of a second of CPU a check."""
 
-from datetime import datetime
+from typing import Any
 
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from crisislens.core.errors import ConflictError, InputError, NotFoundError
+from crisislens.core.optional import require
 from crisislens.store.database import Database
-from crisislens.store.records import KeyRow, Role, SessionRow, UserRow
+from crisislens.store.models import Session, User
+from crisislens.store.records import Role, UserRow
+from crisislens.store.transaction import Transaction
 
-__all__ = ["Keys", "Sessions", "Users"]
+__all__ = ["LEAST_PASSWORD", "ROLES", "Users", "role_of", "user_row"]
+
+ROLES: tuple[Role, ...] = ("viewer", "reviewer", "admin")
+"""Each may do what those before it may."""
+LEAST_PASSWORD = 12
+"""Characters of a password, at least."""
+_MOST_PASSWORD = 1_000
+_MOST_NAME = 80
 
 
 class Users:
@@ -13,19 +26,39 @@ class Users:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._nobody: str | None = None
 
     def add(self, name: str, role: Role, *, password: str | None = None, actor: str) -> UserRow:
         """Adds a person; without a password only a link logs in.
 
         Raises:
             ConflictError: If the name is taken.
-            InputError: If the name or the password (at least 12 characters) will not do.
+            InputError: If the name, the role or the password (at least 12 characters) will not do.
         """
-        raise NotImplementedError
+        _check_name(name)
+        role_of(role)
+        hashed = None if password is None else _hashed(password)
+
+        def insert_user(tx: Transaction) -> UserRow:
+            if tx.connection.execute(select(User.id).where(User.name == name)).scalar() is not None:
+                raise ConflictError(f"there is a user {name!r:.80} already; choose another name")
+            row = {"name": name, "role": role, "password": hashed, "active": True, "made_at": tx.now}
+            number = tx.connection.execute(insert(User).returning(User.id), row).scalar_one()
+            tx.audit(actor, "user.add", f"user:{name}", after={"role": role})
+            return _get(tx.connection, number)
+
+        return self._database.write(insert_user)
 
     def check(self, name: str, password: str) -> UserRow | None:
         """The active person whose password this is. Takes as long for a name that nobody has (0.2 s CPU)."""
-        raise NotImplementedError
+        wanted = select(User.__table__).where(User.name == name)
+        with self._database.read() as connection:
+            row = connection.execute(wanted).mappings().first()
+        stored = row["password"] if row is not None else None
+        right = _matches(password[:_MOST_PASSWORD], stored or self._somebody())
+        if row is None or not stored or not right or not row["active"]:
+            return None
+        return user_row(row)
 
     def get(self, user_id: int) -> UserRow:
         """One person.
@@ -33,15 +66,21 @@ class Users:
         Raises:
             NotFoundError: If there is none.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return _get(connection, user_id)
 
     def by_name(self, name: str) -> UserRow | None:
         """The person of a name."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            wanted = select(User.__table__).where(User.name == name)
+            row = connection.execute(wanted).mappings().first()
+        return None if row is None else user_row(row)
 
     def all(self) -> tuple[UserRow, ...]:
         """Everybody, by name."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            rows = connection.execute(select(User.__table__).order_by(User.name)).mappings()
+            return tuple(user_row(row) for row in rows)
 
     def change(
         self,
@@ -58,64 +97,85 @@ class Users:
             NotFoundError: If there is none.
             ConflictError: If no active admin would be left.
         """
-        raise NotImplementedError
+        if role is not None:
+            role_of(role)
+        values: dict[str, Any] = {} if password is None else {"password": _hashed(password)}
+        values |= {} if role is None else {"role": role}
+        values |= {} if active is None else {"active": active}
+
+        def set_values(tx: Transaction) -> UserRow:
+            before = _get(tx.connection, user_id)
+            if not values:
+                return before
+            tx.connection.execute(update(User).where(User.id == user_id).values(values))
+            if before.role == "admin" and before.active:
+                _keep_an_admin(tx.connection)
+            tx.connection.execute(delete(Session).where(Session.user_id == user_id))
+            told = {name: value for name, value in values.items() if name != "password"}
+            told |= {"password": "changed"} if password is not None else {}
+            was = {"role": before.role, "active": before.active}
+            tx.audit(actor, "user.change", f"user:{before.name}", before=was, after=told)
+            return _get(tx.connection, user_id)
+
+        return self._database.write(set_values)
+
+    def _somebody(self) -> str:
+        """The hash of a password that nobody has, so that a name tells nothing by the time it takes."""
+        if self._nobody is None:
+            self._nobody = _hashed("x" * LEAST_PASSWORD)
+        return self._nobody
 
 
-class Keys:
-    """Made by the store."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def add(
-        self, name: str, role: Role, *, expires: datetime | None = None, actor: str
-    ) -> tuple[str, KeyRow]:
-        """Makes a key of 256 random bits; its text, `cl_…`, is given this once and never again."""
-        raise NotImplementedError
-
-    def check(self, key: str) -> KeyRow | None:
-        """The row of a key that is good now; notes the use at most once a minute."""
-        raise NotImplementedError
-
-    def all(self) -> tuple[KeyRow, ...]:
-        """All keys, also revoked ones."""
-        raise NotImplementedError
-
-    def revoke(self, key_id: int, *, actor: str) -> None:
-        """Ends a key.
-
-        Raises:
-            NotFoundError: If there is none.
-        """
-        raise NotImplementedError
+def user_row(row: Any) -> UserRow:
+    """A person from a row of `user`."""
+    names = ("id", "name", "role", "active", "made_at")
+    return UserRow(**{name: row[name] for name in names}, has_password=row["password"] is not None)
 
 
-class Sessions:
-    """Made by the store."""
+def _get(connection: Connection, user_id: int) -> UserRow:
+    row = connection.execute(select(User.__table__).where(User.id == user_id)).mappings().first()
+    if row is None:
+        raise NotFoundError(f"there is no user {user_id}")
+    return user_row(row)
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def start(self, user_id: int, *, hours: float = 12) -> tuple[str, SessionRow]:
-        """Logs a person in; the token, for the cookie, is given this once."""
-        raise NotImplementedError
+def _keep_an_admin(connection: Connection) -> None:
+    left = select(func.count()).select_from(User).where(User.role == "admin", User.active.is_(True))
+    if not connection.execute(left).scalar_one():
+        raise ConflictError("this is the last active admin; make somebody else one first")
 
-    def check(self, token: str) -> SessionRow | None:
-        """The session of a token that is good now, of an active person."""
-        raise NotImplementedError
 
-    def end(self, token: str) -> None:
-        """Logs out."""
-        raise NotImplementedError
+def _check_name(name: str) -> None:
+    if not name.strip() or name != name.strip() or len(name) > _MOST_NAME or not name.isprintable():
+        raise InputError(
+            f"{name!r:.80} is no name for a user; give 1 to {_MOST_NAME} visible characters, no space at the "
+            "ends"
+        )
 
-    def end_all(self, user_id: int) -> int:
-        """Ends all sessions of a person; how many."""
-        raise NotImplementedError
 
-    def link(self, user_id: int, *, minutes: float = 15) -> str:
-        """A token that logs in once."""
-        raise NotImplementedError
+def role_of(name: str) -> Role:
+    """The role of a name.
 
-    def redeem(self, token: str, *, hours: float = 12) -> tuple[str, SessionRow] | None:
-        """Logs in by a link's token, which is good once."""
-        raise NotImplementedError
+    Raises:
+        InputError: If there is none.
+    """
+    for role in ROLES:
+        if role == name:
+            return role
+    raise InputError(f"{name!r:.40} is no role; give one of {', '.join(ROLES)}")
+
+
+def _hashed(password: str) -> str:
+    if not LEAST_PASSWORD <= len(password) <= _MOST_PASSWORD:
+        raise InputError(
+            f"a password has {LEAST_PASSWORD} to {_MOST_PASSWORD} characters; choose another one"
+        )
+    return str(_hasher().hash(password))
+
+
+def _matches(password: str, stored: str) -> bool:
+    return bool(_hasher().verify(password, stored))
+
+
+def _hasher() -> Any:
+    return require("pwdlib", extra="serve").PasswordHash.recommended()

@@ -2,20 +2,26 @@
 
 from pathlib import Path
 
-from crisislens.store.accounts import Keys, Sessions, Users
+from crisislens.core.errors import CrisisLensError, StoreError
+from crisislens.store.accounts import Users
 from crisislens.store.audit import AuditTrail
 from crisislens.store.blobs import Blobs
 from crisislens.store.clusters import Clusters
-from crisislens.store.database import Database
+from crisislens.store.database import Database, database_name
+from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
 from crisislens.store.events import Events
+from crisislens.store.models import Setting
 from crisislens.store.posts import Posts
-from crisislens.store.queue import Queue
+from crisislens.store.queue import Queue, release_everything
 from crisislens.store.records import Health
 from crisislens.store.reviews import Reviews
+from crisislens.store.schema import check_version, upgrade_known
 from crisislens.store.settings import Settings
 from crisislens.store.sources import DeadLetters, Sources
 from crisislens.store.statistics import Statistics
+from crisislens.store.tokens import Keys, Sessions
+from crisislens.store.transaction import Transaction, upsert
 
 __all__ = ["DEFAULT_MOST_QUEUED", "Store", "open_store"]
 
@@ -53,7 +59,7 @@ class Store:
         self.sources = Sources(database)
         self.dead_letters = DeadLetters(database)
         self.posts = Posts(database, self.blobs, most_queued=most_queued, least_free_bytes=least_free_bytes)
-        self.statistics = Statistics(database)
+        self.statistics = Statistics(database, self.blobs)
         self.queue = Queue(database, self.blobs)
         self.clusters = Clusters(database)
         self.reviews = Reviews(database)
@@ -66,7 +72,15 @@ class Store:
 
     def health(self) -> Health:
         """Whether the store can be written just now; writes a row to find out. Never raises."""
-        raise NotImplementedError
+        free = self.blobs.free_bytes()
+        try:
+            with self.database.read() as connection:
+                name = database_name(connection)
+            if self.database.writable:
+                self.database.write(_touch)
+        except CrisisLensError as error:
+            return Health(ok=False, reason=str(error), database=self.database.url.drivername, free_bytes=free)
+        return Health(ok=True, reason=None, database=name, free_bytes=free)
 
     def close(self) -> None:
         """Finishes the writes that wait and lets go of the database and its lock."""
@@ -104,4 +118,36 @@ def open_store(
         StoreError: If it cannot be opened, another process writes, or it is of another version.
         MissingExtraError: If the packages of the extra `serve` are not installed.
     """
-    raise NotImplementedError
+    address = parsed_url(url)
+    file = database_file(address)
+    if file is None and blobs is None:
+        raise StoreError("PostgreSQL holds no photos; give the folder for them (--blobs FOLDER)")
+    if file is not None and not write and not file.is_file():
+        raise StoreError(
+            f"there is no store at {file}; crisislens serve or crisislens store upgrade makes one"
+        )
+    database = Database(address, write=write, readers=readers)
+    try:
+        _prepare(database, upgrade_it=write and upgrade)
+    except BaseException:
+        database.close()
+        raise
+    folder = blobs if blobs is not None else Path(f"{file}.blobs")
+    return Store(database, folder, most_queued=most_queued, least_free_bytes=least_free_bytes)
+
+
+def _prepare(database: Database, *, upgrade_it: bool) -> None:
+    """Makes or upgrades the tables, or refuses those of another version."""
+    if upgrade_it:
+        database.write(lambda tx: upgrade_known(tx.connection))
+        if database.sqlite:
+            # nobody can have outlived the one process that writes
+            database.write(release_everything)
+    with database.read() as connection:
+        check_version(connection)
+
+
+def _touch(tx: Transaction) -> None:
+    row = {"name": "health", "value": {}, "at": tx.now}
+    statement = upsert(tx.connection, Setting).values(row)
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=[Setting.name], set_={"at": tx.now}))

@@ -1,13 +1,49 @@
-"""Taking posts out for good, and taking out what is old."""
+"""Taking posts out for good, and taking out what is old.
 
-from collections.abc import Sequence
-from datetime import datetime
+Everything that was made of a post goes: its row, answers, evidence, names, signature, search words, reviews
+and events; then its photos, where no other post has them. SQLite overwrites what it deletes
+(`secure_delete`, the same for the index of words), and the write-ahead log is written back and cut, so that
+the text stands nowhere in its files. PostgreSQL frees the rows; `VACUUM`, which is run as well, frees their
+room, and its write-ahead log and backups keep what they hold until they are recycled. A tombstone keeps the
+key, so that a source that sends the post again is refused, and the audit trail who asked for it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, text, update
 
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
+from crisislens.store.finish import take_off_tallies
+from crisislens.store.inserting import source_id
+from crisislens.store.joining import refresh_clusters
+from crisislens.store.models import (
+    Answer,
+    Assessment,
+    Band,
+    Claim,
+    Event,
+    Media,
+    Mention,
+    Post,
+    Rationale,
+    Review,
+    Session,
+    Signature,
+    Tombstone,
+)
 from crisislens.store.records import Swept
+from crisislens.store.schema import SEARCH_TABLE
+from crisislens.store.transaction import Transaction, upsert
+from crisislens.store.twins import enlist
+from crisislens.store.types import without_nul
 
 __all__ = ["Erasure", "Retention"]
+
+_STEP = 200
+_MADE_OF_A_POST = (Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
 
 
 class Erasure:
@@ -20,15 +56,48 @@ class Erasure:
         """Erases posts from tables, search, events, write-ahead log and blobs; a tombstone with the key stays
         and the audit trail says who, when and how many, with no text. Ids that are not there are left out.
         """
-        raise NotImplementedError
+        total = Swept()
+        ids = sorted(set(post_ids))
+        # in steps: posts that arrive meanwhile are not to wait for thousands that go
+        for start in range(0, len(ids), _STEP):
+            part = ids[start : start + _STEP]
+            posts, photos = self._database.write(lambda tx, part=part: _erase(tx, part, actor, reason))  # type: ignore[misc]
+            removed = sum(self._drop_if_last(name) for name in photos)
+            total = Swept(posts=total.posts + posts, photos=total.photos + removed)
+        if total.posts:
+            scrub(self._database)
+        return total
 
     def key(self, source: str, external_id: str, *, actor: str, reason: str = "") -> bool:
         """Erases by the source's id, also before such a post ever came; whether there was one."""
-        raise NotImplementedError
+        name = without_nul(external_id)
+
+        def bury(tx: Transaction) -> int | None:
+            number = source_id(tx, without_nul(source), "api")
+            row = {"source_id": number, "external_id": name, "at": tx.now}
+            tx.connection.execute(upsert(tx.connection, Tombstone).values(row).on_conflict_do_nothing())
+            wanted = select(Post.id).where(Post.source_id == number, Post.external_id == name)
+            return tx.connection.execute(wanted).scalar()
+
+        found = self._database.write(bury)
+        return found is not None and bool(self.posts([found], actor=actor, reason=reason).posts)
 
     def author(self, author: str, *, actor: str, reason: str = "") -> Swept:
         """Erases everything of one author."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            wanted = select(Post.id).where(Post.author == author)
+            ids = list(connection.execute(wanted).scalars())
+        return self.posts(ids, actor=actor, reason=reason)
+
+    def _drop_if_last(self, sha256: str) -> bool:
+        """Removes a photo that no post has any more."""
+        with self._database.read() as connection:
+            if (
+                connection.execute(select(Media.id).where(Media.sha256 == sha256).limit(1)).scalar()
+                is not None
+            ):
+                return False
+        return self._blobs.remove(sha256)
 
 
 class Retention:
@@ -36,6 +105,7 @@ class Retention:
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database, self._blobs = database, blobs
+        self._erasure = Erasure(database, blobs)
 
     def run(
         self,
@@ -56,4 +126,102 @@ class Retention:
             actor: Who asked.
             trial: Only counts.
         """
-        raise NotImplementedError
+        moment = now or datetime.now(UTC)
+        old = Post.received_at < moment - timedelta(days=keep_days)
+        with self._database.read() as connection:
+            ids = list(connection.execute(select(Post.id).where(old)).scalars())
+        photos = self._old_photos(moment, media_days)
+        if trial:
+            return Swept(posts=len(ids), photos=len(photos))
+        swept = self._erasure.posts(ids, actor=actor, reason=f"older than {keep_days:g} days")
+        removed = self._drop_photos(photos, actor)
+        events, sessions = self._database.write(
+            lambda tx: _sweep(tx, moment, moment - timedelta(days=keep_days))
+        )
+        if events or removed:
+            scrub(self._database)
+        return Swept(posts=swept.posts, photos=swept.photos + removed, events=events, sessions=sessions)
+
+    def _old_photos(self, moment: datetime, media_days: float | None) -> list[tuple[int, str]]:
+        if media_days is None:
+            return []
+        wanted = select(Media.id, Media.sha256).join(Post, Post.id == Media.post_id)
+        wanted = wanted.where(
+            Post.received_at < moment - timedelta(days=media_days), Media.sha256.is_not(None)
+        )
+        with self._database.read() as connection:
+            return [(number, str(name)) for number, name in connection.execute(wanted)]
+
+    def _drop_photos(self, photos: Iterable[tuple[int, str]], actor: str) -> int:
+        """Takes photos out and leaves their posts, which say that they had one."""
+        ids, names = [], set()
+        for number, name in photos:
+            ids.append(number)
+            names.add(name)
+        gone = {"state": "gone", "sha256": None, "origin": None, "reason": "its time was over"}
+
+        def mark(tx: Transaction, part: Sequence[int]) -> None:
+            tx.connection.execute(update(Media).where(Media.id.in_(part)).values(gone))
+            tx.audit(actor, "media.retain", "media", after={"photos": len(part)})
+
+        for start in range(0, len(ids), _STEP):
+            self._database.write(lambda tx, part=ids[start : start + _STEP]: mark(tx, part))  # type: ignore[misc]
+        return sum(self._erasure._drop_if_last(name) for name in sorted(names))
+
+
+def scrub(database: Database) -> None:
+    """Has nothing that was deleted stand in the files any longer."""
+
+    def tidy(connection: Any) -> None:
+        if database.sqlite:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            connection.execute("VACUUM post, answer, assessment, rationale, mention, event, signature, band")
+
+    database.outside(tidy)
+
+
+def _erase(tx: Transaction, ids: Sequence[int], actor: str, reason: str) -> tuple[int, list[str]]:
+    """Erases posts; returns how many there were, and the names of their photos."""
+    columns = (Post.id, Post.source_id, Post.external_id, Post.cluster_id)
+    wanted = select(*columns, Post.text).where(Post.id.in_(ids)).order_by(Post.id).with_for_update()
+    rows = tx.connection.execute(wanted).all()
+    if not rows:
+        return 0, []
+    found = [row.id for row in rows]
+    photos = select(Media.sha256).where(Media.post_id.in_(found), Media.sha256.is_not(None)).distinct()
+    names = [str(name) for name in tx.connection.execute(photos).scalars()]
+    take_off_tallies(tx, found)
+    stood = select(Band.post_id).where(Band.post_id.in_(found)).distinct()
+    listed = set(tx.connection.execute(stood).scalars())
+    if tx.sqlite:
+        words = text(
+            f"INSERT INTO {SEARCH_TABLE} ({SEARCH_TABLE}, rowid, text) VALUES ('delete', :id, :text)"
+        )
+        tx.connection.execute(words, [{"id": row.id, "text": row.text} for row in rows])
+    for table in _MADE_OF_A_POST:
+        tx.connection.execute(delete(table).where(table.post_id.in_(found)))
+    tx.connection.execute(delete(Event).where(Event.post_id.in_(found)))
+    graves = [{"source_id": row.source_id, "external_id": row.external_id, "at": tx.now} for row in rows]
+    tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), graves)
+    tx.connection.execute(delete(Post).where(Post.id.in_(found)))
+    clusters = {row.cluster_id for row in rows if row.cluster_id is not None}
+    _take_their_place(tx, [row.cluster_id for row in rows if row.id in listed and row.cluster_id is not None])
+    refresh_clusters(tx, clusters)
+    tx.audit(actor, "post.erase", "post", after={"posts": len(found), "ids": found, "reason": reason[:200]})
+    for number in found:
+        tx.event("post.erased", number)
+    return len(found), names
+
+
+def _take_their_place(tx: Transaction, clusters: Iterable[int]) -> None:
+    """Puts another post of each cluster into the buckets that lost theirs."""
+    for cluster in sorted(set(clusters)):
+        others = select(Post.id).where(Post.cluster_id == cluster).order_by(Post.at, Post.id).limit(2)
+        enlist(tx, list(tx.connection.execute(others).scalars()))
+
+
+def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int]:
+    events = tx.connection.execute(delete(Event).where(Event.at < before)).rowcount
+    sessions = tx.connection.execute(delete(Session).where(Session.expires < now)).rowcount
+    return events, sessions

@@ -1,14 +1,25 @@
 """What people say of posts: append-only, undone and never deleted, one reviewer a post at a time."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from sqlalchemy import delete, exists, func, insert, select, update
+
+from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store.database import Database
+from crisislens.store.listing import page_statement
+from crisislens.store.models import Answer, Claim, Post, Review, User
 from crisislens.store.records import Held, PostFilter, PostRow, ReviewRow, Verdict
+from crisislens.store.rows import post_rows, review_rows
+from crisislens.store.transaction import Transaction, upsert
 
 __all__ = ["HOLD_S", "Reviews"]
 
 HOLD_S = 600
+"""How long a post is held for a reviewer, in seconds."""
+_STEP = 500
+_MOST_NOTE = 2_000
 
 
 class Reviews:
@@ -37,7 +48,42 @@ class Reviews:
             ConflictError: If another reviewer holds it.
             InputError: If the verdict is `right` and no model has answered.
         """
-        raise NotImplementedError
+        if note is not None and len(note) > _MOST_NOTE:
+            raise InputError(f"the note has {len(note)} characters, and {_MOST_NOTE} may be; shorten it")
+
+        def keep(tx: Transaction) -> ReviewRow:
+            post = _post(tx, post_id)
+            _refuse_if_held(tx, post_id, user_id)
+            said = _model_labels(tx, post_id, task)
+            if verdict == "right" and said is None:
+                raise InputError(
+                    f"no model has answered {task!r:.60} of post {post_id}, so it cannot be right"
+                )
+            chosen = {"right": list(said or ()), "label": list(labels), "unsure": []}[verdict]
+            again = [Review.post_id == post_id, Review.user_id == user_id, Review.task == task]
+            _undo(tx, post_id, *again)
+            row = {
+                "post_id": post_id,
+                "user_id": user_id,
+                "verdict": verdict,
+                "task": task,
+                "labels": chosen,
+                "model_labels": list(said or ()),
+                "model_fingerprint": post.model,
+                "note": note,
+                "at": tx.now,
+            }
+            number = tx.connection.execute(insert(Review).returning(Review.id), row).scalar_one()
+            tx.connection.execute(update(Post).where(Post.id == post_id).values(reviews=Post.reviews + 1))
+            held = delete(Claim).where(Claim.post_id == post_id, Claim.user_id == user_id)
+            tx.connection.execute(held)
+            after = {"task": task, "verdict": verdict, "labels": chosen}
+            before = {"task": task, "labels": list(said or ())}
+            tx.audit(_actor(tx, user_id), "review.add", f"post:{post_id}", before=before, after=after)
+            tx.event("post.reviewed", post_id, review=number, task=task, verdict=verdict, labels=chosen)
+            return review_rows(tx.connection, Review.id == number)[0]
+
+        return self._database.write(keep)
 
     def undo(self, review_id: int, user_id: int) -> ReviewRow:
         """Takes back one's own review; it stays readable with the time.
@@ -45,19 +91,40 @@ class Reviews:
         Raises:
             NotFoundError: If there is no such review of this person.
         """
-        raise NotImplementedError
+
+        def take_back(tx: Transaction) -> ReviewRow:
+            mine = (Review.id == review_id, Review.user_id == user_id)
+            rows = review_rows(tx.connection, *mine)
+            if not rows:
+                raise NotFoundError(f"you have no review {review_id}; only one's own are undone")
+            row = rows[0]
+            if row.undone_at is None:
+                _undo(tx, row.post_id, *mine)
+                before = {"task": row.task, "verdict": row.verdict, "labels": list(row.labels)}
+                tx.audit(_actor(tx, user_id), "review.undo", f"post:{row.post_id}", before=before)
+                tx.event("post.reviewed", row.post_id, review=review_id, task=row.task, undone=True)
+            return review_rows(tx.connection, *mine)[0]
+
+        return self._database.write(take_back)
 
     def last_of(self, user_id: int) -> ReviewRow | None:
         """A person's newest standing review, which `z` undoes."""
-        raise NotImplementedError
+        mine = (Review.user_id == user_id, Review.undone_at.is_(None))
+        with self._database.read() as connection:
+            return next(iter(review_rows(connection, *mine, newest_first=True, most=1)), None)
 
     def of(self, post_id: int) -> tuple[ReviewRow, ...]:
         """All reviews of a post, the oldest first, also those that were undone."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return tuple(review_rows(connection, Review.post_id == post_id))
 
     def newest(self, most: int, *, task: str | None = None) -> tuple[ReviewRow, ...]:
         """The newest standing reviews."""
-        raise NotImplementedError
+        terms: list[Any] = [Review.undone_at.is_(None)]
+        if task is not None:
+            terms.append(Review.task == task)
+        with self._database.read() as connection:
+            return tuple(review_rows(connection, *terms, newest_first=True, most=most))
 
     def hold(self, post_id: int, user_id: int, *, seconds: int = HOLD_S) -> Held:
         """Holds a post against other reviewers, or prolongs it. A person may hold several.
@@ -66,25 +133,136 @@ class Reviews:
             NotFoundError: If there is no such post.
             ConflictError: If another one holds it; the message names them.
         """
-        raise NotImplementedError
+
+        def take(tx: Transaction) -> Held:
+            _post(tx, post_id)
+            return _hold(tx, post_id, user_id, seconds)
+
+        return self._database.write(take)
 
     def hold_next(self, user_id: int, wanted: PostFilter, *, seconds: int = HOLD_S) -> PostRow | None:
         """Finds the first post of a filter that nobody else holds and holds it, in one step, so that two
         reviewers never get one post. None where nothing is left.
         """
-        raise NotImplementedError
+        wanted = wanted.model_copy(update={"free_for": user_id})
+
+        def take(tx: Transaction) -> PostRow | None:
+            mine = exists().where(Claim.post_id == Post.id, Claim.user_id == user_id, Claim.until > tx.now)
+            statement = page_statement(tx.connection, wanted).where(~mine).limit(1)
+            # of two writers of PostgreSQL one takes the row, and the other the next
+            row = tx.connection.execute(statement.with_for_update(of=Post, skip_locked=True)).first()
+            if row is None:
+                return None
+            _hold(tx, row.number, user_id, seconds)
+            return post_rows(tx.connection, [row.number])[0]
+
+        return self._database.write(take)
 
     def let_go(self, user_id: int, post_id: int | None = None) -> int:
         """Lets go of one post or of all that a person holds; how many."""
-        raise NotImplementedError
+        gone = delete(Claim).where(Claim.user_id == user_id)
+        if post_id is not None:
+            gone = gone.where(Claim.post_id == post_id)
+
+        def release(tx: Transaction) -> int:
+            posts = list(tx.connection.execute(gone.returning(Claim.post_id)).scalars())
+            for number in posts:
+                tx.event("post.held", number, held=False)
+            return len(posts)
+
+        return self._database.write(release)
 
     def held(self) -> tuple[Held, ...]:
         """Who holds what just now."""
-        raise NotImplementedError
+        wanted = select(Claim.post_id, Claim.user_id, User.name.label("user"), Claim.until)
+        wanted = wanted.join(User, User.id == Claim.user_id).where(Claim.until > datetime.now(UTC))
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.order_by(Claim.post_id)).mappings()
+            return tuple(Held(**row) for row in rows)
 
     def export(self, task: str, *, since: datetime | None = None) -> Iterator[dict[str, str]]:
         """Rows for `crisislens train`: id, text, image (among the blobs), label, created_at, model_label.
 
-        Of several people's reviews of a post the newest counts; `unsure` is left out.
+        Of several people's reviews of a post the newest counts; `unsure` is left out. The id is the source's
+        and its own joined by `:`, since two sources may use one id.
         """
-        raise NotImplementedError
+        last = 0
+        newest = select(func.max(Review.id).label("id")).where(Review.task == task)
+        newest = newest.where(Review.undone_at.is_(None))
+        if since is not None:
+            newest = newest.where(Review.at >= since)
+        while True:
+            part = newest.where(Review.post_id > last).group_by(Review.post_id)
+            part = part.order_by(Review.post_id).limit(_STEP)
+            with self._database.read() as connection:
+                chosen = list(connection.execute(part).scalars())
+                rows = review_rows(connection, Review.id.in_(chosen))
+                posts = {row.id: row for row in post_rows(connection, [row.post_id for row in rows])}
+            for row in sorted(rows, key=lambda row: row.post_id):
+                last = row.post_id
+                if row.verdict != "unsure":
+                    yield _training_row(row, posts[row.post_id])
+            if len(chosen) < _STEP:
+                return
+
+
+def _training_row(review: ReviewRow, post: PostRow) -> dict[str, str]:
+    stored = [photo.sha256 for photo in post.photos if photo.sha256 and photo.state == "stored"]
+    return {
+        "id": f"{post.source}:{post.external_id}",
+        "text": post.text,
+        "image": f"{stored[0][:2]}/{stored[0]}.jpg" if stored else "",
+        "label": ";".join(review.labels),
+        "created_at": post.created_at.isoformat() if post.created_at else "",
+        "model_label": ";".join(review.model_labels),
+    }
+
+
+def _post(tx: Transaction, post_id: int) -> Any:
+    row = tx.connection.execute(
+        select(Post.id, Post.model).where(Post.id == post_id).with_for_update()
+    ).first()
+    if row is None:
+        raise NotFoundError(f"there is no post {post_id}; it may have been erased")
+    return row
+
+
+def _actor(tx: Transaction, user_id: int) -> str:
+    name = tx.connection.execute(select(User.name).where(User.id == user_id)).scalar()
+    if name is None:
+        raise NotFoundError(f"there is no user {user_id}")
+    return f"user:{name}"
+
+
+def _refuse_if_held(tx: Transaction, post_id: int, user_id: int) -> None:
+    holder = select(User.name).join(Claim, Claim.user_id == User.id)
+    holder = holder.where(Claim.post_id == post_id, Claim.user_id != user_id, Claim.until > tx.now)
+    name = tx.connection.execute(holder).scalar()
+    if name is not None:
+        raise ConflictError(f"{name} is reviewing post {post_id} just now; take another one")
+
+
+def _hold(tx: Transaction, post_id: int, user_id: int, seconds: int) -> Held:
+    _refuse_if_held(tx, post_id, user_id)
+    name = _actor(tx, user_id).partition(":")[2]
+    row = {"post_id": post_id, "user_id": user_id, "until": tx.now + timedelta(seconds=seconds)}
+    statement = upsert(tx.connection, Claim).values(row)
+    new = {"user_id": user_id, "until": row["until"]}
+    tx.connection.execute(statement.on_conflict_do_update(index_elements=[Claim.post_id], set_=new))
+    tx.event("post.held", post_id, held=True, user=name)
+    return Held(**row, user=name)
+
+
+def _model_labels(tx: Transaction, post_id: int, task: str) -> list[str] | None:
+    """What the model says of a task, none where several may hold; None where it was not asked."""
+    wanted = select(Answer.label).where(Answer.post_id == post_id, Answer.task == task)
+    found = list(tx.connection.execute(wanted.order_by(Answer.confidence.desc(), Answer.label)).scalars())
+    return [label for label in found if label] if found else None
+
+
+def _undo(tx: Transaction, post_id: int, *terms: Any) -> None:
+    standing = update(Review).where(*terms, Review.undone_at.is_(None)).values(undone_at=tx.now)
+    undone = tx.connection.execute(standing).rowcount
+    if undone:
+        fewer = update(Post).where(Post.id == post_id).values(reviews=Post.reviews - undone)
+        tx.connection.execute(fewer)

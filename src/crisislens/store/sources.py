@@ -3,8 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import Connection, delete, func, select, update
+
+from crisislens.core.errors import NotFoundError
 from crisislens.store.database import Database
-from crisislens.store.records import DeadLetterRow, SourceRow
+from crisislens.store.dead import insert_dead
+from crisislens.store.inserting import source_id
+from crisislens.store.models import DeadLetter, Source
+from crisislens.store.reading import pairs
+from crisislens.store.records import DeadLetterRow, SourceRow, Unread
+from crisislens.store.transaction import Transaction
+from crisislens.store.types import without_nul
 
 __all__ = ["DeadLetters", "Sources"]
 
@@ -17,15 +26,24 @@ class Sources:
 
     def ensure(self, name: str, kind: str, config: Mapping[str, Any] | None = None) -> SourceRow:
         """The source of a name, made where there is none; a given configuration is kept."""
-        raise NotImplementedError
+
+        def make(tx: Transaction) -> SourceRow:
+            number = source_id(tx, without_nul(name), kind)
+            if config is not None:
+                tx.connection.execute(update(Source).where(Source.id == number).values(config=dict(config)))
+            return _rows(tx.connection, name)[0]
+
+        return self._database.write(make)
 
     def all(self) -> tuple[SourceRow, ...]:
         """All of them, by name; `last_at` tells the lag."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return tuple(_rows(connection))
 
     def by_name(self, name: str) -> SourceRow | None:
         """The source of a name."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return next(iter(_rows(connection, name)), None)
 
     def change(
         self, name: str, *, enabled: bool | None = None, config: Mapping[str, Any] | None = None, actor: str
@@ -35,7 +53,23 @@ class Sources:
         Raises:
             NotFoundError: If there is none.
         """
-        raise NotImplementedError
+
+        def set_values(tx: Transaction) -> SourceRow:
+            before = _rows(tx.connection, name)
+            if not before:
+                raise NotFoundError(f"there is no source {name!r:.80}; the sources page lists them")
+            values: dict[str, Any] = {} if enabled is None else {"enabled": enabled}
+            values |= {} if config is None else {"config": dict(config)}
+            if values:
+                tx.connection.execute(update(Source).where(Source.id == before[0].id).values(values))
+                # a configuration may hold a secret, so only that it changed is noted
+                noted = {"enabled": enabled, "config": "changed" if config is not None else "as it was"}
+                was = {"enabled": before[0].enabled}
+                tx.audit(actor, "source.change", f"source:{name}", before=was, after=noted)
+                tx.event("source.changed", name=name)
+            return _rows(tx.connection, name)[0]
+
+        return self._database.write(set_values)
 
 
 class DeadLetters:
@@ -46,13 +80,24 @@ class DeadLetters:
 
     def add(self, source: str, raw: str, reason: str) -> None:
         """Keeps what could not become a post, its first 64 kB."""
-        raise NotImplementedError
+
+        def keep(tx: Transaction) -> None:
+            number = source_id(tx, without_nul(source), "api")
+            insert_dead(tx, number, source, [Unread(raw=raw, reason=reason)])
+
+        self._database.write(keep)
 
     def list(
         self, *, source: str | None = None, before_id: int | None = None, most: int = 100
     ) -> tuple[DeadLetterRow, ...]:
         """The newest first."""
-        raise NotImplementedError
+        wanted = _letters().order_by(DeadLetter.id.desc()).limit(most)
+        if source is not None:
+            wanted = wanted.where(Source.name == source)
+        if before_id is not None:
+            wanted = wanted.where(DeadLetter.id < before_id)
+        with self._database.read() as connection:
+            return tuple(DeadLetterRow(**row) for row in connection.execute(wanted).mappings())
 
     def get(self, letter_id: int) -> DeadLetterRow:
         """One of them.
@@ -60,7 +105,11 @@ class DeadLetters:
         Raises:
             NotFoundError: If there is none.
         """
-        raise NotImplementedError
+        with self._database.read() as connection:
+            row = connection.execute(_letters().where(DeadLetter.id == letter_id)).mappings().first()
+        if row is None:
+            raise NotFoundError(f"there is no dead letter {letter_id}; it may have been replayed")
+        return DeadLetterRow(**row)
 
     def remove(self, letter_id: int, *, actor: str) -> None:
         """Takes one out, when it was replayed or thrown away.
@@ -68,4 +117,25 @@ class DeadLetters:
         Raises:
             NotFoundError: If there is none.
         """
-        raise NotImplementedError
+
+        def take_out(tx: Transaction) -> None:
+            gone = tx.connection.execute(delete(DeadLetter).where(DeadLetter.id == letter_id)).rowcount
+            if not gone:
+                raise NotFoundError(f"there is no dead letter {letter_id}; it may have been replayed")
+            tx.audit(actor, "dead_letter.remove", f"dead_letter:{letter_id}")
+
+        self._database.write(take_out)
+
+
+def _letters() -> Any:
+    columns = (DeadLetter.id, Source.name.label("source"), DeadLetter.raw, DeadLetter.reason, DeadLetter.at)
+    return select(*columns).join(Source, Source.id == DeadLetter.source_id)
+
+
+def _rows(connection: Connection, name: str | None = None) -> list[SourceRow]:
+    wanted = select(Source.__table__).order_by(Source.name)
+    if name is not None:
+        wanted = wanted.where(Source.name == without_nul(name))
+    dead = select(DeadLetter.source_id, func.count()).group_by(DeadLetter.source_id)
+    counts = pairs(connection, dead)
+    return [SourceRow(**row, dead=counts.get(row["id"], 0)) for row in connection.execute(wanted).mappings()]

@@ -1,19 +1,44 @@
 """Counts for the situation page, and what days looked like, for drift."""
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from pydantic_core import from_json
+from sqlalchemy import Connection, func, select, text
+
+from crisislens.core.errors import InputError
+from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
-from crisislens.store.records import Counts, DayRow, PlaceCount
+from crisislens.store.models import Assessment, Base, Place, Post, Tally
+from crisislens.store.reading import pairs
+from crisislens.store.records import Counts, DayRow, HourCount, LabelCount, PlaceCount
+from crisislens.store.tallies import (
+    BINS,
+    CONFIDENCE,
+    DAY,
+    EVERY,
+    EVERYWHERE,
+    LANGUAGE,
+    PHOTO,
+    UNREAD,
+    is_task,
+)
+from crisislens.store.transaction import hour_of
 
 __all__ = ["Statistics"]
+
+_HOURLY = timedelta(days=2)
+_LABELED = 20
+_COMPARED = 20_000
 
 
 class Statistics:
     """Made by the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, blobs: Blobs) -> None:
+        self._database, self._blobs = database, blobs
 
     def counts(
         self, since: datetime, until: datetime, *, place: str | None = None, places: int = 20
@@ -26,28 +51,196 @@ class Statistics:
             place: Only posts of this place.
             places: How many places are named.
         """
-        raise NotImplementedError
+        where = [Tally.place == (place or EVERYWHERE), Tally.hour >= hour_of(since), Tally.hour < until]
+        wanted = select(Tally.hour, Tally.task, Tally.label, Tally.posts).where(*where)
+        with self._database.read() as connection:
+            rows = connection.execute(wanted.order_by(Tally.hour, Tally.task, Tally.label)).all()
+            named = _places(connection, since, until, places, only=place)
+        hours = [row for row in rows if is_task(row.task)]
+        labels: dict[tuple[str, str], int] = defaultdict(int)
+        for _, task, label, posts in hours:
+            labels[task, label] += int(posts)
+        total = labels.pop((EVERY, EVERY), 0)
+        return Counts(
+            since=hour_of(since),
+            until=until,
+            posts=total,
+            labels=_label_counts(labels),
+            places=named,
+            hours=_hour_counts(hours),
+        )
 
     def places(self, since: datetime, until: datetime, *, most: int = 2_000) -> tuple[PlaceCount, ...]:
         """Places with coordinates and counts, for the map, those with most posts first."""
-        raise NotImplementedError
+        with self._database.read() as connection:
+            return _places(connection, since, until, most)
 
     def days(self, days: int = 30, *, until: datetime | None = None) -> tuple[DayRow, ...]:
-        """What each of the last days looked like, the oldest first."""
-        raise NotImplementedError
+        """What each of the last days looked like, the oldest first. A day without posts is left out."""
+        end = until or datetime.now(UTC)
+        first = (end - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
+        wanted = select(Tally.hour, Tally.task, Tally.label, Tally.posts).where(
+            Tally.place == EVERYWHERE, Tally.hour >= first, Tally.hour < end, Tally.posts != 0
+        )
+        found: dict[datetime, _Day] = defaultdict(_Day)
+        with self._database.read() as connection:
+            for hour, task, label, posts in connection.execute(wanted):
+                found[hour.replace(hour=0)].add(task, label, int(posts))
+        return tuple(day.row(when) for when, day in sorted(found.items()) if day.posts)
 
     def models(self) -> dict[str, int]:
         """How many posts each model's answer is current for, by fingerprint."""
-        raise NotImplementedError
+        counted = select(Post.model, func.count()).where(Post.model.is_not(None)).group_by(Post.model)
+        with self._database.read() as connection:
+            return pairs(connection, counted)
 
     def agreement(self, models: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Of posts that two models answered: by task how many they say the same of, and how many both did.
 
+        Of more than 20,000 such posts the newest are compared.
+
         Arguments:
             models: Two fingerprints.
+
+        Raises:
+            InputError: If they are not two.
         """
-        raise NotImplementedError
+        if len(set(models)) != 2:
+            raise InputError(f"two models are compared, {len(set(models))} were given")
+        one, other = Assessment.__table__.alias(), Assessment.__table__.alias()
+        both = select(one.c.doc, other.c.doc).join(other, other.c.post_id == one.c.post_id)
+        both = both.where(one.c.model_fingerprint == models[0], other.c.model_fingerprint == models[1])
+        both = both.order_by(one.c.post_id.desc()).limit(_COMPARED)
+        same: dict[str, int] = defaultdict(int)
+        asked: dict[str, int] = defaultdict(int)
+        with self._database.read() as connection:
+            for left, right in connection.execute(both):
+                a, b = from_json(left)["tasks"], from_json(right)["tasks"]
+                for task in a.keys() & b.keys():
+                    asked[task] += 1
+                    same[task] += _said(a[task]) == _said(b[task])
+        return {task: (same[task], asked[task]) for task in sorted(asked)}
 
     def sizes(self) -> dict[str, int]:
-        """Rows by table and bytes of database and blobs, for metrics; tables as the database estimates."""
-        raise NotImplementedError
+        """Rows by table and bytes of database and blobs, for metrics; rows as the database estimates them."""
+        with self._database.read() as connection:
+            found = _estimates(connection)
+        if self._database.file is not None:
+            parts = (self._database.file, self._database.file.with_name(self._database.file.name + "-wal"))
+            found["database_bytes"] = sum(part.stat().st_size for part in parts if part.exists())
+        found["free_bytes"] = self._blobs.free_bytes()
+        return found
+
+
+def _said(answer: Any) -> tuple[bool, tuple[str, ...]]:
+    return answer["abstained"], tuple(answer["labels"])
+
+
+class _Day:
+    """A day while it is added up."""
+
+    def __init__(self) -> None:
+        self.posts = self.unread = self.photos = 0
+        self.languages: Counter[str] = Counter()
+        self.labels: dict[str, Counter[str]] = defaultdict(Counter)
+        self.confidence: dict[str, list[int]] = defaultdict(lambda: [0] * BINS)
+
+    def add(self, task: str, label: str, posts: int) -> None:
+        """Adds what an hour, or the day itself, counted."""
+        if task == EVERY:
+            self.posts += posts
+        elif task == LANGUAGE:
+            self.languages[label] += posts
+        elif task == UNREAD:
+            self.unread += posts
+        elif task == PHOTO:
+            self.photos += posts
+        elif task.startswith(CONFIDENCE):
+            self.confidence[task.removeprefix(CONFIDENCE)][int(label)] += posts
+        elif is_task(task):
+            self.labels[task][label] += posts
+
+    def row(self, day: datetime) -> DayRow:
+        """The whole day."""
+        return DayRow(
+            day=day,
+            posts=self.posts,
+            unread=self.unread,
+            photos=self.photos,
+            languages=dict(self.languages),
+            labels={task: dict(labels) for task, labels in self.labels.items()},
+            confidence={task: tuple(bins) for task, bins in self.confidence.items()},
+        )
+
+
+def _hour_counts(rows: Sequence[Any]) -> tuple[HourCount, ...]:
+    """Hours that have posts; what was taken off again is left out."""
+    found = []
+    for hour, task, label, posts in rows:
+        if posts:
+            found.append(HourCount(hour=hour, task=task, label=label, posts=int(posts)))
+    return tuple(found)
+
+
+def _label_counts(labels: dict[tuple[str, str], int]) -> tuple[LabelCount, ...]:
+    ordered = sorted(labels.items(), key=lambda item: (item[0][0], -item[1], item[0][1]))
+    return tuple(LabelCount(task=task, label=label, posts=n) for (task, label), n in ordered if n)
+
+
+def _places(
+    connection: Connection, since: datetime, until: datetime, most: int, *, only: str | None = None
+) -> tuple[PlaceCount, ...]:
+    """Places by their posts; of more than two days by whole days."""
+    long = until - since > _HOURLY
+    start = hour_of(since).replace(hour=0) if long else hour_of(since)
+    between = [Tally.hour >= start, Tally.hour < until]
+    sums = func.sum(Tally.posts).label("posts")
+    task = DAY if long else EVERY
+    top = select(Tally.place, sums).where(*between, Tally.task == task, Tally.label == EVERY)
+    top = top.where(Tally.place != EVERYWHERE if only is None else Tally.place == only)
+    top = top.group_by(Tally.place).having(sums > 0).order_by(sums.desc(), Tally.place).limit(most)
+    totals = {place: int(posts) for place, posts in connection.execute(top)}
+    # of each of many places on a map nobody reads all labels
+    named = list(totals)[:_LABELED]
+    detail = select(Tally.place, Tally.task, Tally.label, sums).where(*between, Tally.place.in_(named))
+    labels: dict[str, dict[tuple[str, str], int]] = defaultdict(dict)
+    for place, task, label, posts in connection.execute(
+        detail.where(Tally.task.not_in((EVERY, DAY))).group_by(Tally.place, Tally.task, Tally.label)
+    ):
+        labels[place][task, label] = int(posts)
+    known = select(Place.__table__).where(Place.id.in_(list(totals)))
+    names = {row["id"]: row for row in connection.execute(known).mappings()}
+    found = []
+    for place, posts in totals.items():
+        at = names.get(place, {"name": None, "lat": None, "lon": None})
+        found.append(
+            PlaceCount(
+                place=place,
+                name=at["name"],
+                lat=at["lat"],
+                lon=at["lon"],
+                posts=posts,
+                labels=_label_counts(labels[place]),
+            )
+        )
+    return tuple(found)
+
+
+def _estimates(connection: Connection) -> dict[str, int]:
+    names = list(Base.metadata.tables)
+    if connection.dialect.name == "sqlite":
+        # rows are numbered without gaps but for what was erased, so the last number is close
+        found = {}
+        for name in ("post", "media", "event", "review", "audit"):
+            column = "seq" if name == "event" else "id"
+            found[f"{name}_rows"] = int(
+                connection.execute(text(f"SELECT max({column}) FROM {name}")).scalar() or 0
+            )
+        return found
+    wanted = text("SELECT relname, reltuples::bigint FROM pg_class WHERE relkind = 'r'")
+    found = {}
+    for name, rows in sorted(connection.execute(wanted).all()):
+        if name in names:
+            found[f"{name}_rows"] = max(0, int(rows))
+    size = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+    return {**found, "database_bytes": int(size)}

@@ -62,6 +62,7 @@ class Batches(Generic[T]):
                 be left.
         """
         rows = self.order(number)
+        # processes wait for each other in every step; one with a batch more would wait forever
         shared = len(rows) // world * world
         for batch in rows[rank:shared:world]:
             yield self.collate(batch)
@@ -82,6 +83,7 @@ def epoch_batches(lengths: Int[np.ndarray, " s"], size: int, *, seed: int, epoch
         seed: Seed of the run.
         epoch: The epoch, counted from 0.
     """
+    # of both numbers and nothing else: epoch 7 of a resumed run is epoch 7
     random = np.random.default_rng((seed, epoch))
     order = random.permutation(len(lengths))
     batches = group_by_length(lengths, order, size, join_single=True)

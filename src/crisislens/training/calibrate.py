@@ -85,6 +85,7 @@ def chosen(
     """
     temperature = _temperature(logits, y, several=several)
     found = judged(logits, y, several=several, temperature=temperature)
+    # on probabilities after the temperature, as the product compares them with the threshold
     risk = run.abstention
     return temperature, threshold_for_risk(found.confidence, found.right, risk.target_risk, delta=risk.delta)
 
@@ -99,10 +100,12 @@ def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], 
     """
     fitted = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
     coldest, hottest = TEMPERATURES
+    # the fit ran into its bound only where every post is right
     if fitted > coldest:
         return fitted
     z = logits.astype(np.float64)
     held = y.astype(np.float64) if several else np.eye(z.shape[1])[y]
+    # the one post more, spread over all
     doubt = 1 / (len(z) + 1)
     target = (1 - doubt) * held + doubt * (0.5 if several else 1 / z.shape[1])
 
@@ -129,6 +132,8 @@ def calibrations(
         several: Whether several classes may hold.
     """
     there = _presence(inputs)
+    # posts with a text are judged from it alone, whatever else they have: so there are enough of
+    # them
     kinds: dict[EvidenceKind, tuple[Bool[np.ndarray, " s"], Modality | None]] = {
         "text": (there["text"], "image"),
         "image": (there["image"], "text"),
@@ -139,6 +144,7 @@ def calibrations(
         if rows.sum() < FEWEST_POSTS or not _varied(y[rows]):
             continue
         shown = inputs if hide is None else _Hidden(inputs, hide)
+        # of all posts, since inputs cannot be cut; those with this evidence are taken below
         logits = predict(network, shown, run)
         temperature, threshold = chosen(logits[rows], y[rows], run, several=several)
         found[kind] = Calibration(
@@ -203,6 +209,8 @@ class _Hidden:
         if self.modality == "image":
             if isinstance(batch, TokenBatch):
                 return replace(batch, image=batch.image.without(gone))
+            # pixels as well, since the image encoder in the graph sees them before the mask is
+            # looked at
             return replace(batch, seen=~gone, pixels=torch.zeros_like(batch.pixels))
         if isinstance(batch, TokenBatch):
             return replace(batch, present=~gone)

@@ -23,9 +23,9 @@ from crisislens.training.batches import Batches, EpochOrder
 from crisislens.training.config import RunConfig
 from crisislens.training.inputs import Inputs, Labeled
 from crisislens.training.loop import train as run_loop
-from crisislens.training.objectives import HiddenModalities, LabelLoss, Objective, SeveralLabelsLoss
+from crisislens.training.objectives import HiddenModalities, LabelLoss, SeveralLabelsLoss
 from crisislens.training.predict import evaluation_batches
-from crisislens.training.recipe import EpochEnd, Judge, Recipe, Trained
+from crisislens.training.recipe import EpochEnd, Judge, Objective, Recipe, Trained
 from crisislens.training.trainer import Machine, build_loggers
 
 __all__ = ["EpochRecord", "LabelJudge", "SeveralLabelsJudge", "train_network"]
@@ -68,6 +68,7 @@ class _DevJudge(Judge[EpochRecord]):
         self.mode: Literal["min", "max"] = "min" if run.stopping.monitor == "loss" else "max"
 
     def judge(self, network: nn.Module, end: EpochEnd) -> EpochRecord:
+        # scores are computed in single precision, whatever the network was trained in
         parts = [network(self.inputs.batch(rows).to(end.device)).float().cpu() for rows in self.rows]
         logits = torch.cat(parts)
         if not logits.isfinite().all():
@@ -151,6 +152,7 @@ def train_network(
     # the published forms mix the posts of a batch, so theirs are drawn blindly, as the authors' were
     lengths = train[0].lengths * (not run.as_published)
     order = EpochOrder(lengths, run.batch_posts, seed, fixed=run.fixed_batches)
+    # one loop for both kinds of task; what differs is the loss and what counts as right
     judge = (SeveralLabelsJudge if several else LabelJudge)(*dev, run)
     folder = Path() if checkpoint is None else checkpoint.parent
     return run_loop(

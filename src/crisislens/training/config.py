@@ -25,7 +25,17 @@ from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import Modality
 from crisislens.encoders.base import EncoderSpec
 from crisislens.models.base import ModelSpec
-from crisislens.nn.losses import Balance
+from crisislens.training.sections import (
+    AbstentionConfig,
+    KnowledgeConfig,
+    LoggerName,
+    LoraConfig,
+    LossConfig,
+    OptimizerConfig,
+    Published,
+    RowConfig,
+    StoppingConfig,
+)
 
 __all__ = [
     "AbstentionConfig",
@@ -42,151 +52,6 @@ __all__ = [
 ]
 
 _BEFORE: dict[str, Any] = {"modality_dropout": 0.0, "devices": 1, "accumulate": 1, "compile": False}
-
-LoggerName = Literal["csv", "tensorboard", "wandb", "mlflow"]
-"""Names of loggers in run files."""
-
-
-class KnowledgeConfig(Config):
-    """Texts beside the posts, such as captions of their photos or encyclopedia summaries; see
-    `data.sidecar`.
-    """
-
-    name: str
-    """What they are, for tables: `llava`, `wiki`, `weak`, …"""
-    table: Path
-    """The file: JSONL, CSV or TSV with `id` (or `image`) and `text`, as `crisislens caption` and
-    `crisislens knowledge` write it.
-    """
-    join: Literal["apart", "concat", "replace"] = "apart"
-    """`apart`: a third sequence, encoded by itself, for models that read captions; `concat`: tweet,
-    separator and text in one sequence (Eq. 2 of arXiv 2507.05165); `replace`: the text without the
-    tweet (the authors' code of June 2025).
-    """
-    separator: str = " | "
-    """Between tweet and text in `concat`; the paper names none, the code has none."""
-    max_characters: int = Field(default=1000, gt=0)
-    """Length after which a text is cut."""
-
-
-class LoraConfig(Config):
-    """Low-rank adaptation of the text encoder, see `encoders.lora`."""
-
-    rank: int = Field(default=16, gt=0)
-    """The rank of every weight's difference."""
-    alpha: float = Field(default=32.0, gt=0)
-    """Numerator of the scaling alpha / rank."""
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    """On the way into the low-rank maps."""
-    targets: tuple[str, ...] = (
-        "*encoder.layer*.query",
-        "*encoder.layer*.key",
-        "*encoder.layer*.value",
-        "*encoder.layer*.dense",
-    )
-    """Patterns of names of linear maps that are adapted."""
-
-
-class OptimizerConfig(Config):
-    """How weights move."""
-
-    name: Literal["sgd", "adamw"] = "adamw"
-    """The optimizer."""
-    learning_rate: float = Field(default=1e-3, gt=0)
-    """Peak rate of the model."""
-    encoder_learning_rate: float = Field(default=5e-5, gt=0)
-    """Peak rate of the text encoder, in mode `finetune`."""
-    momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Of SGD."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Decoupled for AdamW, L2 for SGD."""
-    schedule: Literal["constant", "linear", "slope", "cosine", "plateau"] = "constant"
-    """`linear` falls to zero over all epochs from the end of the warm-up, `slope` from the first
-    step, `cosine` along a half wave; `plateau` divides by ten when the development loss stalls.
-    """
-    warm_up: float = Field(default=0.0, ge=0, lt=1)
-    """Share of all steps over which the rate rises to its peak."""
-    plateau_patience: int = Field(default=5, ge=0)
-    """Bad epochs that `plateau` waits."""
-    gradient_clip: float | None = Field(default=1.0, gt=0)
-    """Largest norm of the gradient; null does not clip."""
-
-
-class LossConfig(Config):
-    """What is minimized, see `nn.losses`."""
-
-    balance: Balance = "none"
-    """Class weights."""
-    smoothing: float = Field(default=0.0, ge=0, lt=1)
-    """Label smoothing."""
-
-
-class StoppingConfig(Config):
-    """Which epoch is kept, and when to stop looking for a better one."""
-
-    monitor: Literal["loss", "accuracy", "macro_f1", "weighted_f1"] = "loss"
-    """What is watched on the development posts."""
-    patience: int | None = Field(default=5, ge=1)
-    """Epochs without improvement before training stops; null trains all epochs."""
-
-
-class AbstentionConfig(Config):
-    """How sure the model must be, see `evaluation.abstention`."""
-
-    target_risk: float = Field(default=0.1, gt=0, lt=1)
-    """Share of wrong answers that is accepted among those given."""
-    delta: float = Field(default=0.1, gt=0, lt=1)
-    """Probability with which that promise may fail on posts like the development posts."""
-
-
-class Published(Config):
-    """A published result on the same setting."""
-
-    system: str
-    """What was run."""
-    source: str
-    """Where the numbers stand."""
-    accuracy: float | None = Field(default=None, ge=0, le=100)
-    """In percent."""
-    macro_f1: float | None = Field(default=None, ge=0, le=100)
-    """In percent."""
-    weighted_f1: float | None = Field(default=None, ge=0, le=100)
-    """In percent."""
-
-
-class RowConfig(Config):
-    """What a run file says of itself as a row of a table; see `bench`. Nothing of it changes the
-    run.
-    """
-
-    title: str
-    """How the row is called in tables."""
-    table: str
-    """The table that it belongs to."""
-    group: str
-    """Rows of one group stand together."""
-    form: Literal["published", "designed", "ours"]
-    """`published`: the authors' code; `designed`: what the paper says, where their code does
-    something else; `ours`: no row of the paper."""
-    knowledge: str = "none"
-    """What stands beside the tweet: `none`, `wiki`, `llava`, `weak`, …"""
-    baseline: str | None = None
-    """The row, by its run's name, that this one is compared with."""
-    settings: tuple[Literal["A1", "A2", "A3", "B2", "A3-photos"], ...] = ("A1", "A2", "A3")
-    """The settings in which the row is run; `A3-photos` is A3 with the posts whose photo is there.
-    """
-    published: dict[Literal["A1", "A2", "A3", "B2"], tuple[float, float, float]] = Field(default_factory=dict)
-    """Accuracy, macro-F1 and weighted F1 of the row by setting, in percent."""
-    source: str = ""
-    """Where the published numbers stand."""
-    unsaid: tuple[str, ...] = ()
-    """What the source leaves open or does otherwise than it says, and what is done here."""
-
-    @model_validator(mode="after")
-    def _numbers_have_a_source(self) -> "RowConfig":
-        if self.published and not self.source:
-            raise ValueError("published numbers need a source; say where they stand")
-        return self
 
 
 class RunConfig(Config):
@@ -266,37 +131,46 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunConfig":
-        published = self.model.name.endswith("_published")
-        if published != self.as_published:
-            raise ValueError(
-                f"model {self.model.name!r} reproduces published code, quirks included; say as_published: "
-                f"true to run it"
-                if published
-                else f"as_published is true, but model {self.model.name!r} is our own form; leave it out"
-            )
+        self._check_form()
+        if self.mode == "finetune":
+            self._check_finetune()
         if self.lora is not None and self.mode == "frozen":
             raise ValueError(
                 "lora trains the encoder, which mode 'frozen' does not; set mode: finetune or leave lora out"
-            )
-        if self.mode == "finetune" and (not self.tune or not set(self.tune) <= set(self.modalities)):
-            raise ValueError(
-                f"mode 'finetune' trains the encoders of {self.tune}, but modalities are {self.modalities}; "
-                f"make tune a part of them"
-            )
-        if self.mode == "finetune" and self.knowledge is not None and self.knowledge.join == "apart":
-            raise ValueError(
-                "mode 'finetune' reads one text a post; set knowledge.join to concat or replace, or mode to "
-                "frozen"
-            )
-        if self.mode == "finetune" and self.encoder.options.get("adapter") is not None:
-            raise ValueError(
-                "mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out"
             )
         if len(set(self.loggers)) != len(self.loggers):
             raise ValueError("loggers name one twice; name each once")
         if not self.modalities or len(set(self.seeds)) != len(self.seeds):
             raise ValueError("modalities must not be empty and seeds must differ")
         return self
+
+    def _check_form(self) -> None:
+        published = self.model.name.endswith("_published")
+        if published and not self.as_published:
+            raise ValueError(
+                f"model {self.model.name!r} reproduces published code, quirks included; say as_published: "
+                f"true to run it"
+            )
+        if self.as_published and not published:
+            raise ValueError(
+                f"as_published is true, but model {self.model.name!r} is our own form; leave it out"
+            )
+
+    def _check_finetune(self) -> None:
+        if not self.tune or not set(self.tune) <= set(self.modalities):
+            raise ValueError(
+                f"mode 'finetune' trains the encoders of {self.tune}, but modalities are {self.modalities}; "
+                f"make tune a part of them"
+            )
+        if self.knowledge is not None and self.knowledge.join == "apart":
+            raise ValueError(
+                "mode 'finetune' reads one text a post; set knowledge.join to concat or replace, or mode to "
+                "frozen"
+            )
+        if self.encoder.options.get("adapter") is not None:
+            raise ValueError(
+                "mode 'finetune' starts from the plain encoder; leave encoder.options.adapter out"
+            )
 
     @classmethod
     def adapt_files(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -321,6 +195,7 @@ class RunConfig(Config):
         """
         from crisislens.core.fingerprint import fingerprint
 
+        # where it runs, which of its seeds, and what it is compared with
         left_out: Any = {
             "data": {"root", "images"},
             "knowledge": {"table"},
@@ -352,6 +227,7 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
     for key, always in since.items():
         if values["data"][key] == always:
             del values["data"][key]
+    # a result from before the key existed is one of a run with this value
     for key, before in _BEFORE.items():
         if values[key] == before:
             del values[key]

@@ -2,8 +2,8 @@ r"""Labeled crisis posts of many sources, read into one set of questions.
 
 Every source asked its own question. `docs/label-mappings.md` says, label by label, what each
 becomes here and what is lost; a label that answers none of our questions without guessing leaves
-the question open (the key is absent), which is not the same as "no". The tables of this module are
-that page in code, and a test holds the two together.
+the question open (the key is absent), which is not the same as "no". `training.crisis_labels` is
+that page in code.
 
 Questions:
 
@@ -21,7 +21,22 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.data.text import clean_text
-from crisislens.domain.tasks import TASKS
+from crisislens.training.crisis_labels import (
+    COLUMNS,
+    CRESCI,
+    CRISISNLP,
+    FIRE,
+    HUMAID,
+    HUMANITARIAN_10,
+    KEYWORDS,
+    MESSAGE_NEEDS,
+    NEEDS,
+    NOTHING,
+    SWDM13,
+    T26_INFORMATIVENESS,
+    T26_TYPE,
+    ten,
+)
 
 __all__ = [
     "COLUMNS",
@@ -32,13 +47,6 @@ __all__ = [
     "read_source",
     "wording",
 ]
-
-HUMANITARIAN_10 = TASKS["humanitarian_10"].classes
-NEEDS = TASKS["needs"].classes
-COLUMNS = ("informative", "request", "offer", "warning", *NEEDS)
-"""The questions with yes or no."""
-_NOTHING = dict.fromkeys(COLUMNS, 0)
-_QUIET = {"request": 0, "offer": 0, "warning": 0, **dict.fromkeys(NEEDS, 0)}
 
 
 @dataclass(frozen=True)
@@ -69,137 +77,11 @@ def wording(text: str) -> str:
     return re.sub(r"\W+", " ", re.sub(r"@\w+", " ", text).casefold()).strip()
 
 
-def _ten(name: str) -> dict[str, int]:
-    return {"humanitarian_10": HUMANITARIAN_10.index(name)}
-
-
-HUMAID: dict[str, dict[str, int]] = {
-    "caution_and_advice": {**_QUIET, "informative": 1, "warning": 1},
-    "displaced_people_and_evacuations": {"informative": 1, "request": 0, "warning": 0},
-    "infrastructure_and_utility_damage": {**_QUIET, "informative": 1},
-    "injured_or_dead_people": {**_QUIET, "informative": 1},
-    "missing_or_found_people": {"informative": 1, "warning": 0, "offer": 0, "missing_people": 1},
-    "not_humanitarian": _NOTHING,
-    "other_relevant_information": {**_QUIET, "informative": 1},
-    "requests_or_urgent_needs": {"informative": 1, "request": 1, "warning": 0, "offer": 0},
-    "rescue_volunteering_or_donation_effort": {"informative": 1, "request": 0, "warning": 0},
-    "sympathy_and_support": {**_QUIET, "informative": 1},
-}
-T26_INFORMATIVENESS = {
-    "Related and informative": {"informative": 1},
-    "Related - but not informative": {"informative": 0},
-    "Not related": _NOTHING,
-    "Not applicable": {},
-}
-T26_TYPE: dict[str, dict[str, int]] = {
-    "Caution and advice": {"warning": 1, "request": 0, **_ten("caution_and_advice")},
-    "Infrastructure and utilities": {**_QUIET, **_ten("infrastructure_and_utility_damage")},
-    "Sympathy and support": {**_QUIET, **_ten("sympathy_and_support")},
-    "Donations and volunteering": {"warning": 0},
-    "Affected individuals": {"warning": 0},
-    "Other Useful Information": {"warning": 0},
-    "Not labeled": {},
-    "Not applicable": {},
-}
-CRISISNLP: dict[str, dict[str, int]] = {
-    "injured_or_dead_people": {**_QUIET, "informative": 1, **_ten("injured_or_dead_people")},
-    "deaths_reports": {**_QUIET, "informative": 1, **_ten("injured_or_dead_people")},
-    "Injured or dead people": {**_QUIET, "informative": 1, **_ten("injured_or_dead_people")},
-    "Injured and dead": {**_QUIET, "informative": 1, **_ten("injured_or_dead_people")},
-    "missing_trapped_or_found_people": {
-        "informative": 1,
-        "missing_people": 1,
-        "warning": 0,
-        **_ten("missing_or_found_people"),
-    },
-    "Missing, trapped, or found people": {
-        "informative": 1,
-        "missing_people": 1,
-        "warning": 0,
-        **_ten("missing_or_found_people"),
-    },
-    "People missing or found": {"informative": 1, "missing_people": 1, **_ten("missing_or_found_people")},
-    "displaced_people_and_evacuations": {"informative": 1, **_ten("displaced_people_and_evacuations")},
-    "Displaced people": {"informative": 1, **_ten("displaced_people_and_evacuations")},
-    "infrastructure_and_utilities_damage": {
-        **_QUIET,
-        "informative": 1,
-        **_ten("infrastructure_and_utility_damage"),
-    },
-    "Infrastructure Damage": {**_QUIET, "informative": 1, **_ten("infrastructure_and_utility_damage")},
-    "Infrastructure and utilities": {**_QUIET, "informative": 1, **_ten("infrastructure_and_utility_damage")},
-    "caution_and_advice": {"informative": 1, "warning": 1, "request": 0, **_ten("caution_and_advice")},
-    "Caution and advice": {"informative": 1, "warning": 1, "request": 0, **_ten("caution_and_advice")},
-    "sympathy_and_emotional_support": {**_QUIET, **_ten("sympathy_and_support")},
-    "Sympathy and emotional support": {**_QUIET, **_ten("sympathy_and_support")},
-    "Urgent Needs": {"informative": 1, "request": 1, "offer": 0, **_ten("requests_or_urgent_needs")},
-    "Needs of those affected": {"informative": 1, "request": 1, **_ten("requests_or_urgent_needs")},
-    "Requests for Help/Needs": {"informative": 1, "request": 1, **_ten("requests_or_urgent_needs")},
-    "not_related_or_irrelevant": {**_NOTHING, **_ten("not_humanitarian")},
-    "Not related to crisis": {**_NOTHING, **_ten("not_humanitarian")},
-    "Not Relevant": {"request": 0, "offer": 0},
-    "donation_needs_or_offers_or_volunteering_services": {"informative": 1, "warning": 0},
-}
-SWDM13: dict[str, dict[str, int]] = {
-    "Informative: damage (building, road, lines, etc.)": {
-        **_QUIET,
-        "informative": 1,
-        **_ten("infrastructure_and_utility_damage"),
-    },
-    "Informative: caution or advice": {
-        "informative": 1,
-        "warning": 1,
-        "request": 0,
-        **_ten("caution_and_advice"),
-    },
-    "Informative: offers/gives donations of money, goods, or free services": {
-        "informative": 1,
-        "offer": 1,
-        "request": 0,
-    },
-    "Informative: requests donations of money, goods, or free services": {"informative": 1, "warning": 0},
-    "Informative: casualties (people injured or dead)": {
-        **_QUIET,
-        "informative": 1,
-        **_ten("injured_or_dead_people"),
-    },
-    "Not informative: personal only": _NOTHING,
-    "Not informative: unrelated to the disaster": {**_NOTHING, **_ten("not_humanitarian")},
-}
-FIRE = {
-    "need": {"informative": 1, "request": 1, "offer": 0, "warning": 0},
-    "availability": {"informative": 1, "request": 0, "offer": 1, "warning": 0},
-    "other": {"request": 0, "offer": 0},
-}
-CRESCI = {
-    "damage": {"informative": 1, "request": 0, "offer": 0},
-    "no damage": {"request": 0},
-    "not relevant": _NOTHING,
-}
-KEYWORDS: dict[str, dict[str, int]] = {
-    "0": {**_NOTHING, **_ten("not_humanitarian")},
-    "1": {"informative": 1},
-}
-MESSAGE_NEEDS = {
-    "rescue": ("search_and_rescue",),
-    "medical": ("medical_help", "medical_products"),
-    "water": ("water",),
-    "food": ("food",),
-    "shelter": ("shelter",),
-    "clothing_and_blankets": ("clothing",),
-    "missing_people": ("missing_people",),
-    "electricity_and_communication": ("electricity",),
-    "transport": ("transport",),
-    "security": ("security",),
-}
-"""Columns of disaster_response_messages that make a need, where `request` is 1 as well."""
-
-
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     csv.field_size_limit(2**24)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path} cannot be read ({error}); give the folder crisis_text, see docs/label-mappings.md"
@@ -209,13 +91,13 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
 def _humaid(root: Path) -> Iterator[CrisisText]:
     for split in ("train", "dev", "test"):
         for row in _rows(root / "humaid" / f"{split}.tsv"):
-            labels = {**HUMAID[row["label"]], **_ten(row["label"])}
+            labels = {**HUMAID[row["label"]], **ten(row["label"])}
             yield CrisisText(clean_text(row["text"]), "humaid", row["event"], split, "en", labels)
 
 
 def _idrisi(root: Path) -> Iterator[CrisisText]:
     for row in _rows(root / "idrisi_en" / "gold.tsv"):
-        labels = {**HUMAID[row["label"]], **_ten(row["label"])}
+        labels = {**HUMAID[row["label"]], **ten(row["label"])}
         yield CrisisText(clean_text(row["text"]), "idrisi_en", row["event"], "train", "en", labels)
 
 
@@ -232,12 +114,13 @@ def _messages(root: Path, *, originals: bool) -> Iterator[CrisisText]:
 
 def _message_labels(row: Mapping[str, str]) -> dict[str, int]:
     asks = row["request"] == "1"
-    needs = {
-        need: int(asks and any(row[column] == "1" for column in columns))
-        for need, columns in MESSAGE_NEEDS.items()
-    }
-    # 2 means that the annotators were unsure
-    related = {"informative": int(row["related"])} if row["related"] in "01" else {}
+    needs = {}
+    for need, columns in MESSAGE_NEEDS.items():
+        named = any(row[column] == "1" for column in columns)
+        # a message that tells of flooded wells without asking for water is no request for it
+        needs[need] = int(asks and named)
+    # 2 means that the annotators were unsure, and an empty cell that nobody said
+    related = {"informative": int(row["related"])} if row["related"] in ("0", "1") else {}
     return {**related, "request": int(asks), **needs}
 
 
@@ -253,7 +136,7 @@ def _t26(root: Path) -> Iterator[CrisisText]:
 def _t6(root: Path) -> Iterator[CrisisText]:
     for row in _rows(root / "crisislex_t6" / "ontopic.tsv"):
         # on topic is not informative: a joke about the storm is on topic
-        labels = _NOTHING if row["label"] == "off-topic" else {}
+        labels = NOTHING if row["label"] == "off-topic" else {}
         yield CrisisText(clean_text(row["text"]), "crisislex_t6", row["event"], "train", "en", labels)
 
 
@@ -299,4 +182,11 @@ def read_source(root: Path, name: str, *, splits: Sequence[str] = ("train",)) ->
     Raises:
         DataError: If a file is missing or not what it should be.
     """
-    return [row for row in SOURCES[name](root) if row.labels and row.text and row.split in splits]
+    try:
+        return [row for row in SOURCES[name](root) if row.labels and row.text and row.split in splits]
+    except KeyError as error:
+        # a column or a label that is not there: another version of the source, or another file
+        raise DataError(
+            f"{name} in {root} has no column or label {error}; give the folder crisis_text, see "
+            f"docs/label-mappings.md"
+        ) from error

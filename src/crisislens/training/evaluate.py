@@ -23,7 +23,8 @@ from crisislens.evaluation.calibration import CalibrationScores, calibration_sco
 from crisislens.evaluation.classification import ClassificationReport, evaluate
 from crisislens.evaluation.several import evaluate_several, several_calibration
 from crisislens.features.encode import PostEncoder, collate
-from crisislens.models.artifact import ArtifactMeta, artifact_encoder, load_artifact
+from crisislens.models.artifact import ArtifactMeta, LoadedModel, artifact_encoder, load_artifact
+from crisislens.nn.batch import FeatureBatch
 from crisislens.training.calibrate import judged
 from crisislens.training.config import KnowledgeConfig, Published
 from crisislens.training.features import informed_text, read_knowledge
@@ -66,46 +67,61 @@ class Evaluation(BaseModel):
 
     def markdown(self, published: Sequence[Published] = ()) -> str:
         """Tables: scores beside published ones, classes, events, calibration and abstention."""
-        r, s = self.report, self.selective
-        rows = [
-            f"| ours | {r.accuracy.percent()} | {r.macro_f1.percent()} | {r.weighted_f1.percent()} | "
-            f"measured |"
-        ]
-        rows += [
-            f"| {p.system} | {_given(p.accuracy)} | {_given(p.macro_f1)} | {_given(p.weighted_f1)} | "
-            f"{p.source} |"
-            for p in published
-        ]
-        classes = [
-            f"| {n} | {100 * c.precision:.2f} | {100 * c.recall:.2f} | {100 * c.f1:.2f} | {c.support} |"
-            for n, c in r.per_class.items()
-        ]
-        events = [
-            f"| {n} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |"
-            for n, g in r.groups.items()
-            # a table in which no post names its event says nothing
-            if set(r.groups) != {"unknown"}
-        ]
+        r = self.report
         spread = f"{r.clusters} tweets" if r.clusters else "posts"
-        risk = "none is answered" if s.risk is None else f"{100 * s.risk:.2f} % of the answers are wrong"
         parts = [
             f"### {self.setting}, {self.split}: {r.posts} posts",
             f"Percent with 95 % intervals (bootstrap over {spread}, {r.resamples} resamples).",
-            _table("system | accuracy | macro-F1 | weighted F1 | source", rows),
-            _table("class | precision | recall | F1 | posts", classes),
-            _table("event | posts | accuracy | weighted F1", events) if events else "",
-            f"Calibration error {100 * self.before.ece:.2f} → {100 * self.after.ece:.2f} with temperature "
-            f"{self.temperature:.2f}; "
-            f"below a confidence of {s.threshold:.2f} it abstains: {100 * s.coverage:.1f} % are answered, "
-            f"{risk}.",
+            _table("system | accuracy | macro-F1 | weighted F1 | source", _score_rows(r, published)),
+            _table("class | precision | recall | F1 | posts", _class_rows(r)),
         ]
+        # a table in which no post names its event says nothing
+        if r.groups and set(r.groups) != {"unknown"}:
+            parts.append(_table("event | posts | accuracy | weighted F1", _event_rows(r)))
+        parts.append(self._honesty())
         if r.ordinal:
             kappa, mae = r.ordinal.quadratic_kappa, r.ordinal.mean_absolute_error
             parts.append(
                 f"Quadratic kappa {kappa.percent()}, mean error {mae.value:.3f} [{mae.low:.3f}, "
                 f"{mae.high:.3f}] steps."
             )
-        return "\n\n".join(part for part in parts if part) + "\n"
+        return "\n\n".join(parts) + "\n"
+
+    def _honesty(self) -> str:
+        """Calibration and abstention in a sentence."""
+        s = self.selective
+        # no answer, no risk: 0 % wrong would read as praise
+        risk = "none is answered" if s.risk is None else f"{100 * s.risk:.2f} % of the answers are wrong"
+        return (
+            f"Calibration error {100 * self.before.ece:.2f} → {100 * self.after.ece:.2f} with temperature "
+            f"{self.temperature:.2f}; "
+            f"below a confidence of {s.threshold:.2f} it abstains: {100 * s.coverage:.1f} % are answered, "
+            f"{risk}."
+        )
+
+
+def _score_rows(r: ClassificationReport, published: Sequence[Published]) -> list[str]:
+    scores = f"{r.accuracy.percent()} | {r.macro_f1.percent()} | {r.weighted_f1.percent()}"
+    rows = [f"| ours | {scores} | measured |"]
+    for p in published:
+        theirs = " | ".join(map(_given, (p.accuracy, p.macro_f1, p.weighted_f1)))
+        rows.append(f"| {p.system} | {theirs} | {p.source} |")
+    return rows
+
+
+def _class_rows(r: ClassificationReport) -> list[str]:
+    rows = []
+    for name, c in r.per_class.items():
+        scores = f"{100 * c.precision:.2f} | {100 * c.recall:.2f} | {100 * c.f1:.2f}"
+        rows.append(f"| {name} | {scores} | {c.support} |")
+    return rows
+
+
+def _event_rows(r: ClassificationReport) -> list[str]:
+    rows = []
+    for name, g in r.groups.items():
+        rows.append(f"| {name} | {g.posts} | {g.accuracy.percent()} | {g.weighted_f1.percent()} |")
+    return rows
 
 
 def evaluate_logits(
@@ -134,8 +150,10 @@ def evaluate_logits(
     keep = np.ones(len(logits), bool) if rows is None else rows
     y, kept = data.labels(split)[keep], logits[keep]
     several = data.space.several
+    # the same answers at both temperatures; only how sure they are differs
     plain = judged(kept, y, several=several, temperature=1.0)
     found = judged(kept, y, several=several, temperature=temperature)
+    # photos of one tweet are no independent witnesses, so tweets are what is drawn
     spread: dict[str, Any] = {
         "groups": data.events(split)[keep],
         "clusters": data.tweets(split)[keep],
@@ -146,6 +164,7 @@ def evaluate_logits(
     else:
         ordered = data.space.ordered
         report = evaluate(y, found.probabilities, data.space.classes, ordered=ordered, **spread)
+    # the two say the same of their kind, so the record is one
     honesty = several_calibration if several else calibration_scores
     return Evaluation(
         setting=data.space.setting,
@@ -185,6 +204,35 @@ def evaluate_artifact(
     """
     loaded = load_artifact(folder)
     _check_space(folder, loaded.meta, data.space)
+    encoder = _encoder(folder, loaded, data, rules, limits)
+    posts = [labeled.post for labeled in data.splits[split]]
+    beside = [""] * len(posts)
+    if knowledge is not None:
+        posts, beside = _informed(posts, knowledge, rules)
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(posts), _BATCH):
+            rows = slice(start, start + _BATCH)
+            batch = _batch(encoder, loaded, posts[rows], beside[rows])
+            parts.append(loaded.model(batch).float().numpy())
+    return evaluate_logits(
+        np.concatenate(parts),
+        data,
+        split,
+        temperature=loaded.meta.temperature,
+        abstain_below=loaded.meta.abstain_below,
+        resamples=resamples,
+    )
+
+
+def _encoder(
+    folder: Path, loaded: LoadedModel, data: LabeledData, rules: CleaningRules, limits: ImageLimits
+) -> PostEncoder:
+    """What made the features that the model was trained on.
+
+    Raises:
+        ModelError: If it makes others here.
+    """
     encoder = PostEncoder(
         load_encoders(artifact_encoder(folder, loaded.meta)),
         rules=rules,
@@ -196,33 +244,33 @@ def evaluate_artifact(
             f"{folder} was trained on features {loaded.meta.features_fingerprint}, here are others; give its "
             f"rules and limits"
         )
-    posts = [p.post for p in data.splits[split]]
-    beside = [""] * len(posts)
-    if knowledge is not None:
-        table = read_knowledge(knowledge)
-        beside = [table.of(post) for post in posts]
-        if knowledge.join != "apart":
-            texts = [informed_text(p.text, x, knowledge, rules) for p, x in zip(posts, beside, strict=True)]
-            posts = [p.model_copy(update={"text": text}) for p, text in zip(posts, texts, strict=True)]
-    parts = []
-    with torch.inference_mode():
-        for i in range(0, len(posts), _BATCH):
-            batch = collate(encoder.encode(posts[i : i + _BATCH]).features, loaded.meta.widths)
-            if loaded.model.reads_captions:
-                captions = [
-                    Post(id=p.id, text=x)
-                    for p, x in zip(posts[i : i + _BATCH], beside[i : i + _BATCH], strict=True)
-                ]
-                batch = batch.map(caption=collate(encoder.encode(captions).features, loaded.meta.widths).text)
-            parts.append(loaded.model(batch).float().numpy())
-    return evaluate_logits(
-        np.concatenate(parts),
-        data,
-        split,
-        temperature=loaded.meta.temperature,
-        abstain_below=loaded.meta.abstain_below,
-        resamples=resamples,
-    )
+    return encoder
+
+
+def _informed(
+    posts: Sequence[Post], knowledge: KnowledgeConfig, rules: CleaningRules
+) -> tuple[list[Post], list[str]]:
+    """The posts as the model was trained to read them, and the texts beside them."""
+    table = read_knowledge(knowledge)
+    beside = [table.of(post) for post in posts]
+    if knowledge.join == "apart":
+        return list(posts), beside
+    informed = []
+    for post, text in zip(posts, beside, strict=True):
+        joined = informed_text(post.text, text, knowledge, rules)
+        informed.append(post.model_copy(update={"text": joined}))
+    return informed, beside
+
+
+def _batch(
+    encoder: PostEncoder, loaded: LoadedModel, posts: Sequence[Post], beside: Sequence[str]
+) -> FeatureBatch:
+    batch = collate(encoder.encode(posts).features, loaded.meta.widths)
+    if not loaded.model.reads_captions:
+        return batch
+    # a caption goes through the encoder as a post of its own, so that neither cuts the other short
+    captions = [Post(id=post.id, text=text) for post, text in zip(posts, beside, strict=True)]
+    return batch.map(caption=collate(encoder.encode(captions).features, loaded.meta.widths).text)
 
 
 def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:

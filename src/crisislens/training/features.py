@@ -61,9 +61,11 @@ def prepare(
         cache: The root of feature caches.
         progress: Called with the posts that are done and all posts.
     """
+    # read once for all splits: it is a file of every post
     beside = None if run.knowledge is None else read_knowledge(run.knowledge)
     encoder = _encoder(run, encoders, data.image_root if "image" in run.modalities else None)
     apart = run.knowledge is not None and run.knowledge.join == "apart"
+    # captions are texts without a photo, so their encoder has no folder of photos
     reader = _encoder(run, encoders, None)
     total = sum(len(posts) for posts in data.splits.values()) * (2 if apart else 1)
     done, inputs = 0, dict[str, Inputs]()
@@ -86,12 +88,15 @@ def prepare(
         features = cached([_given(post, run) for post in posts], encoder)
         captions = None
         if apart and beside is not None:
-            captions = cached(
-                [Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]], reader
-            )
+            captions = cached(_captions(data, split, beside), reader)
         inputs[split] = _inputs(run, encoders, posts, CachedInputs(features, captions), data.image_root)
     mark = "" if beside is None else beside.fingerprint()
     return Prepared(inputs, encoders.widths(), encoders.fingerprint(), encoder.fingerprint(), mark)
+
+
+def _captions(data: LabeledData, split: str, beside: Sidecar) -> list[Post]:
+    """What stands beside each post as a post of its own, so that neither cuts the other short."""
+    return [Post(id=p.post.id, text=beside.of(p.post)) for p in data.splits[split]]
 
 
 def read_knowledge(config: KnowledgeConfig) -> Sidecar:
@@ -120,6 +125,7 @@ def informed_text(text: str, beside: str, config: KnowledgeConfig, rules: Cleani
         config: How they are joined.
         rules: How both are cleaned.
     """
+    # the encoder cleans it, as it does the text of every post
     if config.join == "replace":
         return beside
     parts = [clean_text(text, rules), clean_text(beside, rules)]
@@ -144,6 +150,8 @@ def _informed(post: Post, run: RunConfig, beside: Sidecar | None) -> Post:
 
 def _given(post: Post, run: RunConfig) -> Post:
     """The post without what the run does not read from the cache."""
+    # what is trained is read anew in every step; cached features of it would be of the untrained
+    # encoder
     tuned = run.tune if run.mode == "finetune" else ()
     text = post.text if "text" in run.modalities and "text" not in tuned else ""
     return post.model_copy(

@@ -12,7 +12,6 @@ Test posts are looked at once, after everything has been chosen on development p
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
 from crisislens.data.catalog import load_labeled
 from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
-from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.models.base import FusionModel
 from crisislens.nn.losses import class_weights
 from crisislens.training.calibrate import chosen
@@ -36,64 +33,12 @@ from crisislens.training.features import Prepared, prepare
 from crisislens.training.objectives import positive_weights
 from crisislens.training.predict import predict
 from crisislens.training.recipe import Trained
-from crisislens.training.records import read_predictions, write_artifact, write_predictions
+from crisislens.training.records import write_artifact, write_predictions
+from crisislens.training.result import RunResult, read_result
 from crisislens.training.starting import check_free, check_run, open_folder, run_folder
 from crisislens.training.tuning import open_network
 
 __all__ = ["RunResult", "fit", "run_folder"]
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """What came of one seed of a run.
-
-    Attributes:
-        run: The run file.
-        seed: The seed.
-        data: The fingerprint of the labeled posts.
-        folder: Where everything lies.
-        best_epoch: The epoch that was kept, counted from 1.
-        history: All epochs.
-        abstention: The threshold with what it promises on posts like the development posts.
-        test: The numbers.
-        clean_test: The same on test posts that leak in no way, where the run file asks for it.
-        logits: Of development (`dev`) and test posts, in the order of the data.
-        seconds: Training and evaluation, without features.
-        photos: How many posts of each split have a photo that is really there; empty in results of
-            before they were counted.
-    """
-
-    run: RunConfig
-    seed: int
-    data: str
-    folder: Path
-    best_epoch: int
-    history: list[EpochRecord]
-    abstention: RiskThreshold
-    test: Evaluation
-    clean_test: Evaluation | None
-    logits: Mapping[str, Float[np.ndarray, "s c"]]
-    seconds: float
-    photos: Mapping[str, int] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"RunResult({self.run.name}, seed {self.seed}: {self.test.headline()}; model in {self.folder})"
-
-    def metrics(self) -> dict[str, object]:
-        """The content of `metrics.json`."""
-        return {
-            "run": self.run.as_dict(),
-            "fingerprint": self.run.fingerprint(),
-            "seed": self.seed,
-            "data": self.data,
-            "best_epoch": self.best_epoch,
-            "history": [record.model_dump() for record in self.history],
-            "abstention": self.abstention.model_dump(),
-            "test": self.test.as_dict(),
-            "clean_test": None if self.clean_test is None else self.clean_test.as_dict(),
-            "photos": dict(self.photos),
-            "seconds": self.seconds,
-        }
 
 
 def fit(
@@ -138,76 +83,64 @@ def fit(
     check_free(folder, resume=resume, overwrite=overwrite)
     # the caller's random numbers are none of our business
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        encoders = None
-        if prepared is not None and run.mode == "frozen":
-            widths = prepared.widths
-        else:
-            encoders = load_encoders(run.encoder)
-            widths = encoders.widths()
-        check_run(run, data, widths)
-        open_folder(folder, run, data.fingerprint, resume=resume)
-        if encoders is not None:
-            prepared = prepare(run, data, encoders, cache, progress=on_features)
-        assert prepared is not None
-        started = time.perf_counter()
-        network, trained = _train(
-            run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch
-        )
-        logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
-        result = _judge(run, seed, folder, data, logits, trained, started)
-        write_artifact(
-            folder / "artifact", run, network, prepared, data, result.test, result.abstention.threshold
+        result = _fitted(
+            run,
+            seed,
+            data,
+            folder,
+            cache,
+            prepared,
+            resume=resume,
+            on_features=on_features,
+            on_epoch=on_epoch,
         )
     write_predictions(
-        folder / "predictions.parquet", data, logits, result.test.temperature, result.abstention.threshold
+        folder / "predictions.parquet",
+        data,
+        result.logits,
+        result.test.temperature,
+        result.abstention.threshold,
     )
+    # last: where it stands, the run is finished
     atomic_write(folder / "metrics.json", json.dumps(result.metrics(), indent=1, ensure_ascii=False) + "\n")
+    # a run that is killed before this has its result, and a checkpoint that nobody reads
     (folder / "checkpoint.ckpt").unlink(missing_ok=True)
     return result
 
 
-def read_result(folder: Path, run: RunConfig, *, data: str) -> RunResult:
-    """The result of a finished run.
-
-    Arguments:
-        folder: Its folder.
-        run: The run file that it is expected to come from.
-        data: The fingerprint of the data that it is expected to come from.
-
-    Raises:
-        CacheError: If the folder holds another run, comes from other data or is damaged.
-    """
-    try:
-        values = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        if values["fingerprint"] != run.fingerprint():
-            raise CacheError(
-                f"{folder} holds another run of this name; give another --out or name, or replace it with "
-                f"--overwrite instead of --resume"
-            )
-        if values["data"] != data:
-            raise CacheError(
-                f"{folder} was made from other data; give another --out or name, or replace it with "
-                f"--overwrite instead of --resume"
-            )
-        clean = values["clean_test"]
-        return RunResult(
-            run=run,
-            seed=values["seed"],
-            data=data,
-            folder=folder,
-            best_epoch=values["best_epoch"],
-            history=[EpochRecord.model_validate(record) for record in values["history"]],
-            abstention=RiskThreshold.model_validate(values["abstention"]),
-            test=Evaluation.model_validate(values["test"]),
-            clean_test=None if clean is None else Evaluation.model_validate(clean),
-            logits=read_predictions(folder / "predictions.parquet"),
-            seconds=values["seconds"],
-            photos=values.get("photos", {}),
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise CacheError(
-            f"{folder} holds no readable result ({error}); replace it with --overwrite instead of --resume"
-        ) from error
+def _fitted(
+    run: RunConfig,
+    seed: int,
+    data: LabeledData,
+    folder: Path,
+    cache: Path,
+    prepared: Prepared | None,
+    *,
+    resume: bool,
+    on_features: Callable[[int, int], None] | None,
+    on_epoch: Callable[[EpochRecord], None] | None,
+) -> RunResult:
+    """Everything but the last files: the model is written, the folder not yet finished."""
+    encoders = None
+    if prepared is not None and run.mode == "frozen":
+        widths = prepared.widths
+    else:
+        encoders = load_encoders(run.encoder)
+        widths = encoders.widths()
+    # before the folder is touched: a mistake in the run file must not cost what lies there
+    check_run(run, data, widths)
+    open_folder(folder, run, data.fingerprint, resume=resume)
+    if encoders is not None:
+        prepared = prepare(run, data, encoders, cache, progress=on_features)
+    assert prepared is not None
+    started = time.perf_counter()
+    network, trained = _train(run, seed, data, encoders, prepared, folder, resume=resume, on_epoch=on_epoch)
+    # after training has chosen its epoch: the first time that test posts meet this network
+    logits = {split: predict(network, prepared.inputs[split], run) for split in ("dev", "test")}
+    result = _judge(run, seed, folder, data, logits, trained, started)
+    threshold = result.abstention.threshold
+    write_artifact(folder / "artifact", run, network, prepared, data, result.test, threshold)
+    return result
 
 
 def _train(
@@ -221,6 +154,7 @@ def _train(
     resume: bool,
     on_epoch: Callable[[EpochRecord], None] | None,
 ) -> tuple[nn.Module, Trained[EpochRecord]]:
+    # before the model is built, so that initial weights are the seed's as well
     torch.manual_seed(seed)
     model: FusionModel = run.model.build(prepared.widths, len(data.space))
     network: nn.Module = model

@@ -48,14 +48,19 @@ def fit_floor(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline, make_union
 
-    texts = {split: [clean_text(p.post.text, rules) for p in posts] for split, posts in data.splits.items()}
+    texts = {}
+    for split, posts in data.splits.items():
+        texts[split] = [clean_text(labeled.post.text, rules) for labeled in posts]
     model = make_pipeline(
         make_union(
             TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True),
+            # letters beside words: crisis posts are full of hashtags and misspellings that no word
+            # list has
             TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), min_df=2, sublinear_tf=True),
         ),
         LogisticRegression(C=inverse_penalty, class_weight="balanced", max_iter=2000),
     )
+    # the solver is deterministic, so the floor has no seeds
     y = data.labels("train")
     model.fit(texts["train"], y)
     logits = {
@@ -72,6 +77,7 @@ def fit_floor(
 
 def _logits(known: Float[np.ndarray, "s k"], classes: np.ndarray, c: int) -> Float[np.ndarray, "s c"]:
     """Log-probabilities over all classes; one that the training posts lack is all but impossible."""
+    # the classifier numbers only the classes that it saw
     logits = np.full((len(known), c), np.log(1e-12))
     logits[:, classes] = np.maximum(known, np.log(1e-12))
     return logits

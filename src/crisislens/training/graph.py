@@ -46,10 +46,13 @@ class PixelSource:
         self, refs: Sequence[ImageRef | None], root: Path, limits: ImageLimits, encoder: ImageEncoder
     ) -> None:
         self.refs, self.root, self.limits, self.encoder = list(refs), root, limits, encoder
+        # asked for, since a batch without a single photo needs it, too
         self.shape = tuple(encoder.preprocess(np.zeros((16, 16, 3), np.uint8)).shape)
 
     def batch(self, rows: Sequence[int]) -> tuple[Float[Tensor, "b 3 s s"], Bool[Tensor, " b"]]:
         """The photos at these positions and which of them there are."""
+        # decoding lets other threads run, so threads do it and no processes, which would copy the
+        # encoder
         with ThreadPoolExecutor(_THREADS) as pool:
             found = list(pool.map(self._one, rows))
         pixels = torch.stack([torch.zeros(self.shape) if x is None else x for x in found])
@@ -114,6 +117,8 @@ class GraphNetwork(nn.Module):
             text = ModalityBatch(states, batch.mask, pooled, torch.ones_like(batch.worded)).without(
                 ~batch.worded
             )
+        # zeros go through the encoder as well, and are taken away behind it: one shape for every
+        # batch
         cells, pooled = self.encoder["image"](batch.pixels)
         everywhere = torch.ones(cells.shape[:2], dtype=torch.bool, device=cells.device)
         image = ModalityBatch(cells, everywhere, pooled, torch.ones_like(batch.seen)).without(~batch.seen)

@@ -111,6 +111,7 @@ class CachedInputs:
     """
 
     def __init__(self, cache: FeatureCache, captions: FeatureCache | None = None) -> None:
+        # in parts: one batch of everything would pad each post to the longest
         parts = [cache.batch(range(i, min(i + _CHUNK, len(cache)))) for i in range(0, len(cache), _CHUNK)]
         dtype = torch.float16 if cache.manifest.identity.token_dtype == "float16" else torch.float32
         self.text = _Modality([p.text for p in parts], dtype)
@@ -164,6 +165,7 @@ class _Modality:
         else:
             place = torch.arange(n)
             mask = place < lengths[:, None]
+            # positions in the flat tokens, padding all at the row of zeros
             flat = torch.where(mask, self.starts[index][:, None] + place, len(self.tokens) - 1)
             tokens = rearrange(self.tokens[rearrange(flat, "b n -> (b n)")].float(), "(b n) d -> b n d", n=n)
         return ModalityBatch(tokens, mask, self.pooled[index], self.present[index])
@@ -223,6 +225,8 @@ class TunedNetwork(nn.Module):
         """Logits."""
         states, pooled = self.encoder(batch.ids, batch.mask)
         everyone = torch.ones_like(batch.present)
+        # the encoder gives states to special tokens too, so posts without words are taken away
+        # behind it
         text = ModalityBatch(states, batch.mask, pooled, everyone)
         if not bool(batch.present.all()):
             text = text.without(~batch.present)

@@ -135,6 +135,7 @@ def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTrai
 
     def collate(rows: Int[np.ndarray, " b"]) -> Batch:
         chosen = [pairs[i] for i in rows]
+        # another wording of the photo in each epoch, so that none is learned by heart
         texts = [pair.texts[random.integers(len(pair.texts))] for pair in chosen]
         image = photos.batch(np.array([pair.photo for pair in chosen])).image
         text = pad_sequence(texts, batch_first=True)

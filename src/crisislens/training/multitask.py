@@ -118,6 +118,7 @@ class TextClassifier:
     ) -> Float[Tensor, "s c"]:
         """Logits of one task for texts, in their order."""
         tokens = [_cut(x, max_tokens) for x in self.encoder.tokenize(texts)]
+        # by length, so that a batch has little padding; results go back by position
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i].ids))
         out: list[Tensor] = [torch.empty(0)] * len(tokens)
         with torch.inference_mode():
@@ -189,9 +190,13 @@ def train_text_classifier(
 def _batches(
     encoder: TextEncoder, texts: Sequence[LabeledText], tasks: Mapping[str, int], config: AdapterConfig
 ) -> Batches[Batch]:
-    tokens = [_cut(x, config.max_tokens) for x in encoder.tokenize([t.text for t in texts])]
+    whole = encoder.tokenize([t.text for t in texts])
+    tokens = [_cut(x, config.max_tokens) for x in whole]
     lengths = np.array([len(x.ids) for x in tokens])
-    labels = {name: torch.tensor([t.labels.get(name, -1) for t in texts]) for name in tasks}
+    labels = {}
+    for name in tasks:
+        # -1 is left out of the loss: a text without this task's label still teaches the others
+        labels[name] = torch.tensor([t.labels.get(name, -1) for t in texts])
     pad_id = encoder.pad_id
 
     def collate(rows: Int[np.ndarray, " b"]) -> Batch:
@@ -230,6 +235,7 @@ def _weights(
     weights = {}
     for name, classes in tasks.items():
         y = torch.tensor([t.labels[name] for t in texts if name in t.labels], dtype=torch.long)
+        # a class without a text would weigh infinitely
         counts = torch.bincount(y, minlength=classes).clamp(min=1).float()
         raw = counts**-balance
         weights[name] = raw * counts.sum() / (raw * counts).sum()

@@ -5,8 +5,8 @@ r"""What is minimized: one objective for each kind of training, all of them unde
 - `WeightedPostsLoss`: cross-entropy in which each post has a weight.
 - `TextTasksLoss`: cross-entropies of several tasks over the same texts.
 - `JointSpaceLoss`: texts and photos that belong together, in one space.
-- `EvidenceLoss`: which words are evidence, and which class a text has.
-- `ExtractionLoss`: entities and relations, and the alignment of contexts.
+
+Those over single words, `EvidenceLoss` and `ExtractionLoss`, stand in `word_objectives`.
 
 `HiddenModalities` is put around an objective over posts with two modalities and hides some of them.
 
@@ -17,7 +17,6 @@ $$L = -\frac{1}{bc} \sum_{ik} w_k\, \tilde y_{ik} \log \sigma(\ell_{ik})
 + (1 - \tilde y_{ik}) \log \sigma(-\ell_{ik}), \qquad \tilde y = (1 - \epsilon)\, y + \epsilon / 2.$$
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,21 +25,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crisislens.models.extraction import Extractor
 from crisislens.nn.joint import JointEncoder, JointStates, alignment_loss, alignment_scores
 from crisislens.nn.losses import Balance
-from crisislens.nn.rationale_head import rationale_loss
-from crisislens.nn.word_owners import WindowBatch
-from crisislens.nn.words import WordBatch
 from crisislens.training.inputs import hide_modalities
+from crisislens.training.recipe import Objective
 
 __all__ = [
-    "EvidenceLoss",
-    "ExtractionLoss",
     "HiddenModalities",
     "JointSpaceLoss",
     "LabelLoss",
-    "Objective",
     "SeveralLabelsLoss",
     "TextTasksLoss",
     "WeightedPostsLoss",
@@ -48,31 +41,6 @@ __all__ = [
 ]
 
 _EXPONENT: dict[Balance, float] = {"none": 0.0, "sqrt": 0.5, "balanced": 1.0}
-
-
-class Objective(nn.Module, ABC):
-    """What a training minimizes. It is a module, since it may hold weights of classes, which move
-    to a device, and layers that only training needs, which are trained along.
-
-    Attributes:
-        parts: Names of the losses that are added up, as records call them.
-    """
-
-    parts: tuple[str, ...] = ("train_loss",)
-
-    @abstractmethod
-    def loss(self, network: Any, batch: Any) -> Float[Tensor, "*k"]:
-        """The loss of a batch: a number, or one number for each of `parts`, which are added up.
-
-        Arguments:
-            network: What is trained.
-            batch: What the training's batches hold, on the network's device.
-        """
-
-    def reseed(self, seed: int) -> None:
-        """Called at the start of each epoch; an objective with random numbers of its own seeds them
-        here.
-        """
 
 
 class LabelLoss(Objective):
@@ -114,6 +82,7 @@ class SeveralLabelsLoss(Objective):
         inputs, y = batch
         assert self.positive is None or isinstance(self.positive, Tensor)
         logits = network(inputs)
+        # towards one half, since each label is a question of its own
         target = y.to(logits.dtype) * (1 - self.smoothing) + self.smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self.positive)
 
@@ -147,6 +116,7 @@ class WeightedPostsLoss(Objective):
     def loss(self, network: nn.Module, batch: tuple[object, Tensor, Tensor]) -> Float[Tensor, ""]:
         features, y, weight = batch
         assert isinstance(self.weights, Tensor)
+        # by hand and not by cross_entropy(weight=), which divides by the classes' weights alone
         weight = weight * self.weights[y]
         rows = functional.cross_entropy(
             network(features), y, label_smoothing=self.smoothing, reduction="none"
@@ -188,6 +158,7 @@ class TextTasksLoss(Objective):
         rows = functional.cross_entropy(
             logits, y, ignore_index=-1, label_smoothing=self.smoothing, reduction="none"
         )
+        # rows without a label are 0 already; the clamp only keeps -1 from being an index
         return (rows * weights[y.clamp(min=0)]).sum()
 
 
@@ -251,77 +222,6 @@ class JointSpaceLoss(Objective):
         p = logits.softmax(1) * allowed + 1e-9 * allowed
         usable = allowed.any(1)
         return torch.multinomial(torch.where(usable[:, None], p, 1.0), 1)[:, 0], usable
-
-
-class EvidenceLoss(Objective):
-    """Which words and which stretches of words are evidence, and which class a text has; see
-    `training.rationale`.
-
-    Arguments:
-        words: α, the weight of the words' loss.
-        stretches: α_s, the weight of the stretches' loss.
-        balance: The exponent γ of the class weights of words.
-        smoothing: Label smoothing of the class.
-    """
-
-    def __init__(self, *, words: float, stretches: float, balance: float, smoothing: float) -> None:
-        super().__init__()
-        self.words, self.stretches, self.balance, self.smoothing = words, stretches, balance, smoothing
-
-    def loss(
-        self, network: nn.Module, batch: tuple[WindowBatch, Tensor, Tensor, Tensor]
-    ) -> Float[Tensor, ""]:
-        words, y, stretches, label = batch
-        found = network(words)
-        of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=self.balance)
-        loss: Tensor = self.words * of_words + self.stretches * of_stretches
-        if (label >= 0).any():
-            loss = loss + functional.cross_entropy(
-                found.classes, label, ignore_index=-1, label_smoothing=self.smoothing
-            )
-        return loss
-
-
-class ExtractionLoss(Objective):
-    """The task's loss and λ times the alignment's. Word pieces are hidden at random, and contexts
-    with pictures of whole posts, so that the extractor does not lean on either.
-
-    Arguments:
-        mask_id: The piece that stands for a hidden one.
-        word_dropout: Probability of hiding a word piece of the text.
-        image_dropout: Probability of hiding a post's context and picture.
-    """
-
-    parts = ("task_loss", "align_loss")
-
-    def __init__(self, *, mask_id: int, word_dropout: float, image_dropout: float) -> None:
-        super().__init__()
-        self.mask_id, self.word_dropout, self.image_dropout = mask_id, word_dropout, image_dropout
-        # of the alignment's permutations
-        self.generator = torch.Generator()
-
-    def reseed(self, seed: int) -> None:
-        self.generator.manual_seed(seed)
-
-    def loss(self, network: Extractor, batch: tuple[WordBatch, Tensor]) -> Float[Tensor, "2"]:
-        inputs, y = batch
-        task, align = network.loss(self._hide(inputs), y, self.generator)
-        return torch.stack([task, align])
-
-    def _hide(self, batch: WordBatch) -> WordBatch:
-        device = batch.ids.device
-        changes: dict[str, Tensor] = {}
-        if self.word_dropout:
-            chosen = torch.rand(batch.ids.shape, device=device) < self.word_dropout
-            # special pieces and markers carry no spelling and stay
-            changes["ids"] = batch.ids.masked_fill(chosen & (batch.shapes > 0), self.mask_id)
-        if self.image_dropout:
-            keep = torch.rand(len(batch), 1, device=device) >= self.image_dropout
-            changes["context_mask"] = batch.context_mask & keep
-            changes["image_mask"] = batch.image_mask & keep
-            # a context that stands behind the text is hidden there
-            changes["mask"] = batch.mask & (keep | batch.text_mask)
-        return batch.replace(**changes)
 
 
 class HiddenModalities(Objective):

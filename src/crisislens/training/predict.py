@@ -17,6 +17,7 @@ def evaluation_batches(lengths: Int[np.ndarray, " s"], run: RunConfig) -> list[n
     neighbors matter (`*_published`).
     """
     order = np.arange(len(lengths)) if run.as_published else np.argsort(lengths, kind="stable")
+    # a published form answers by its batch, so it gets batches of the size that it was trained with
     size = run.batch_posts if run.as_published else max(run.batch_posts, 64)
     return [order[i : i + size] for i in range(0, len(order), size)]
 
@@ -30,6 +31,8 @@ def predict(network: nn.Module, inputs: Inputs, run: RunConfig) -> Float[np.ndar
     with torch.inference_mode():
         for batch in rows:
             parts.append(network(inputs.batch(batch).to(device)).float().cpu())
+    # whoever saves it expects the weights there
     network.cpu()
     logits = torch.cat(parts).numpy()
+    # back into the order of the file: position i of the batches is row rows[i]
     return logits[np.argsort(np.concatenate(rows), kind="stable")]

@@ -30,10 +30,10 @@ from crisislens.nn.word_owners import WindowBatch
 from crisislens.training.batches import Batches, batch_count
 from crisislens.training.devices import Device
 from crisislens.training.loop import train
-from crisislens.training.objectives import EvidenceLoss
 from crisislens.training.optimizer import adapter_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
+from crisislens.training.word_objectives import EvidenceLoss
 
 __all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]
 
@@ -112,6 +112,7 @@ def train_rationalizer(
     Raises:
         DataError: If no text has a marked word.
     """
+    # before the adapter, whose initial weights are drawn as well
     torch.manual_seed(config.seed)
     examples = _examples(texts, classes, WordCutter(encoder))
     if not any(any(x.labels) for x in examples):
@@ -120,27 +121,8 @@ def train_rationalizer(
             "exports"
         )
     if config.rank:
-        add_lora(
-            encoder,
-            rank=config.rank,
-            alpha=config.lora_alpha,
-            targets=config.targets,
-            dropout=config.lora_dropout,
-        )
-        _free_norms(encoder)
-    model = TextRationalizer(
-        encoder,
-        classes=max(1, len(classes)),
-        hidden=config.hidden,
-        pair_width=config.pair_width,
-        dropout=config.dropout,
-    )
-    objective = EvidenceLoss(
-        words=config.alpha,
-        stretches=config.alpha_stretch,
-        balance=config.balance,
-        smoothing=config.smoothing,
-    )
+        _adapt(encoder, config)
+    model = _model(encoder, len(classes), config)
     optimizer = adapter_recipe(
         learning_rate=config.learning_rate,
         head_learning_rate=config.head_learning_rate,
@@ -148,13 +130,44 @@ def train_rationalizer(
     )
     train(
         model,
-        objective,
+        _objective(config),
         _batches(examples, config, encoder.pad_id),
         Recipe(epochs=config.epochs, optimizer=optimizer),
         machine=Machine(device=config.device),
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
     return model
+
+
+def _model(encoder: TextEncoder, classes: int, config: RationaleConfig) -> TextRationalizer:
+    return TextRationalizer(
+        encoder,
+        # without any label the classifier is there and learns nothing, so that all models have one form
+        classes=max(1, classes),
+        hidden=config.hidden,
+        pair_width=config.pair_width,
+        dropout=config.dropout,
+    )
+
+
+def _objective(config: RationaleConfig) -> EvidenceLoss:
+    return EvidenceLoss(
+        words=config.alpha,
+        stretches=config.alpha_stretch,
+        balance=config.balance,
+        smoothing=config.smoothing,
+    )
+
+
+def _adapt(encoder: TextEncoder, config: RationaleConfig) -> None:
+    add_lora(
+        encoder,
+        rank=config.rank,
+        alpha=config.lora_alpha,
+        targets=config.targets,
+        dropout=config.lora_dropout,
+    )
+    _free_norms(encoder)
 
 
 def _free_norms(encoder: TextEncoder) -> None:
@@ -198,12 +211,14 @@ def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int)
 
 def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
     batch = collate_windows([x.window for x in examples], pad_id)
-    y = torch.zeros(batch.words.shape)
-    stretches = torch.zeros(len(examples), batch.words.shape[1], batch.words.shape[1])
+    posts, words = batch.words.shape
+    y = torch.zeros(posts, words)
+    stretches = torch.zeros(posts, words, words)
     for row, x in enumerate(examples):
         y[row, : len(x.labels)] = torch.tensor(x.labels, dtype=torch.float32)
         runs = merge_spans([(i, i + 1) for i in range(len(x.labels))], x.labels)
         for start, end in runs:
+            # of a text with several stretches each is the target with an equal share
             stretches[row, start, end - 1] = 1 / len(runs)
     return batch, y, stretches, torch.tensor([x.label for x in examples])
 
@@ -223,7 +238,8 @@ def predict_words(
     windows.sort(key=lambda item: len(item[1].ids))
     words = [text.words() for text in texts]
     found = [([False] * len(spans), [0.0] * len(spans)) for spans in words]
-    places = [{span: k for k, span in enumerate(spans)} for spans in words]
+    # windows leave out words that are not read, so a word's place in the text is found by its span
+    places = [dict(zip(spans, range(len(spans)), strict=True)) for spans in words]
     for start in range(0, len(windows), batch_texts):
         part = windows[start : start + batch_texts]
         batch = collate_windows([window for _, window in part], model.encoder.pad_id)

@@ -103,6 +103,7 @@ def fit_rationales(
     model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
     seconds = time.monotonic() - start
 
+    # the fold that nothing was learned from, then events that nothing was learned of
     tests = {"held out": held_out}
     tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
     scores: dict[str, object] = {
@@ -163,6 +164,7 @@ def _save(
     )
     adapter = None
     if recipe.rank:
+        # an adapter must never be merged into other weights than it was trained on
         base = MINILM_WEIGHTS.sha256 if run.encoder.name == "compact" else ""
         adapter = lora_state(model.encoder, base=base)
     save_rationalizer(folder, model, adapter, config, card=card)

@@ -1,4 +1,6 @@
-"""What every training has in common: a recipe, a judge of its epochs, and what it leaves behind."""
+"""What every training has in common: an objective, a recipe, a judge of its epochs, and what it
+leaves behind.
+"""
 
 import time
 from abc import ABC, abstractmethod
@@ -7,13 +9,40 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
 
 from crisislens.training.config import OptimizerConfig
 
-__all__ = ["EpochEnd", "Judge", "LossRecord", "LossesOnly", "Recipe", "Trained"]
+__all__ = ["EpochEnd", "Judge", "LossRecord", "LossesOnly", "Objective", "Recipe", "Trained"]
 
 R = TypeVar("R", bound=BaseModel)
+
+
+class Objective(nn.Module, ABC):
+    """What a training minimizes. It is a module, since it may hold weights of classes, which move
+    to a device, and layers that only training needs, which are trained along.
+
+    Attributes:
+        parts: Names of the losses that are added up, as records call them.
+    """
+
+    parts: tuple[str, ...] = ("train_loss",)
+
+    @abstractmethod
+    def loss(self, network: Any, batch: Any) -> Float[Tensor, "*k"]:
+        """The loss of a batch: a number, or one number for each of `parts`, which are added up.
+
+        Arguments:
+            network: What is trained.
+            batch: What the training's batches hold, on the network's device.
+        """
+
+    def reseed(self, seed: int) -> None:
+        """Called at the start of each epoch; an objective with random numbers of its own seeds them
+        here.
+        """
 
 
 @dataclass(frozen=True)

@@ -40,14 +40,11 @@ def write_artifact(
     several = data.space.several
     y = data.labels("dev")
     kinds = {} if run.as_published else calibrations(network, prepared.inputs["dev"], y, run, several=several)
-    spec, encoder_mark, features_mark = (
-        run.encoder,
-        prepared.encoder_fingerprint,
-        prepared.features_fingerprint,
-    )
-    model = network
+    spec, model = run.encoder, network
+    encoder_mark, features_mark = prepared.encoder_fingerprint, prepared.features_fingerprint
     if isinstance(network, TunedNetwork | GraphNetwork):
         model = network.model
+        # fingerprints of what is read back: that, and not what stands in memory, is what will make features
         spec, loaded = store_encoders(folder, network, run.encoder)
         encoder_mark = loaded.fingerprint()
         features_mark = PostEncoder(loaded, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
@@ -79,13 +76,14 @@ def _ships(task: Task) -> bool:
 
 
 def _card(run: RunConfig, data: LabeledData, test: Evaluation) -> Card:
-    facts = ", ".join(
-        f"{key}: {value}" for key, value in data.description.items() if isinstance(value, str | int)
-    )
+    # what is nested there (counts by class, file by file) is for programs
+    plain = {key: value for key, value in data.description.items() if isinstance(value, str | int)}
+    facts = ", ".join(f"{key}: {value}" for key, value in plain.items())
     photos = data.photos()
-    counts = ", ".join(
-        f"{split} {len(posts)} ({photos[split]} with their photo)" for split, posts in data.splits.items()
-    )
+    splits = []
+    for split, posts in data.splits.items():
+        splits.append(f"{split} {len(posts)} ({photos[split]} with their photo)")
+    counts = ", ".join(splits)
     events = sorted({str(event) for event in data.events("train")})
     source = "source" if events == ["unknown"] else f"events ({', '.join(events)})"
     quirk = (

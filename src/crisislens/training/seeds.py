@@ -119,6 +119,7 @@ def summarize(results: Sequence[RunResult]) -> SeedSummary:
     Raises:
         InputError: If there are no results, or of several runs.
     """
+    # by fingerprint and not by name: a run file may be edited between two seeds
     if len({r.run.fingerprint() for r in results}) != 1:
         raise InputError(
             f"{len(results)} results of {len({r.run.name for r in results})} runs were given; give all seeds "
@@ -175,6 +176,7 @@ def compare_runs(
     found: dict[str, PairedDifference] = {}
     for name in others:
         found[name] = paired_bootstrap(y, p[name], p_base, metric, clusters=tweets, resamples=resamples)
+    # over all runs that were compared at once: the best of ten would look clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})
     return [
         RunComparison(

@@ -14,6 +14,7 @@ from crisislens.core.yaml_files import dump_yaml
 from crisislens.data.labeled import LabeledData, check_parts
 from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import RunConfig
+from crisislens.training.devices import resolve_device
 
 __all__ = ["check_free", "check_run", "check_seeds", "open_folder", "run_folder"]
 
@@ -58,6 +59,7 @@ def check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     """
     if resume or overwrite or not (folder / "run.yaml").is_file():
         return
+    # written last, so it tells a finished run from one that was interrupted
     finished = (folder / "metrics.json").is_file()
     what = "a finished run" if finished else "a run that was interrupted"
     keep = "--resume keeps it" if finished else "--resume goes on with it"
@@ -75,8 +77,9 @@ def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
     Raises:
         CrisisLensError: In one sentence.
     """
-    _check_device(run)
+    resolve_device(run.device)
     check_parts(data)
+    # options are checked without memory and without drawing random numbers
     with torch.device("meta"):
         model = run.model.build(widths, len(data.space))
     if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
@@ -84,14 +87,6 @@ def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
             f"model {run.model.name!r} reads captions, but none stand beside the posts; set knowledge with "
             f"join: apart, or captions: false"
         )
-
-
-def _check_device(run: RunConfig) -> None:
-    kind = run.device.partition(":")[0]
-    if (kind == "cuda" and not torch.cuda.is_available()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    ):
-        raise ConfigError(f"device {run.device} is not available here; leave device out (auto), or say cpu")
 
 
 def open_folder(folder: Path, run: RunConfig, data: str, *, resume: bool) -> None:

@@ -17,6 +17,7 @@ from crisislens.models.extraction import AlignmentSpec, Extractor, ExtractorSpec
 from crisislens.models.extractor_artifact import ExtractorMeta, load_extractor, save_extractor
 from crisislens.nn.words import WordBatch
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
+from crisislens.training.extraction.checks import AUTO, with_labels_of
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
 from crisislens.training.extraction.data import collate_examples, encode_posts, length_batches
 from crisislens.training.extraction.evaluate import (
@@ -27,7 +28,7 @@ from crisislens.training.extraction.evaluate import (
 )
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, word_reader
 from crisislens.training.extraction.mie import compare_systems, run_mie, show_mie
-from crisislens.training.extraction.run import AUTO, result_path, run_extraction, with_labels_of
+from crisislens.training.extraction.run import result_path, run_extraction
 from crisislens.training.extraction.score import read_marked, score_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.extraction.systems import SYSTEMS, mie_run

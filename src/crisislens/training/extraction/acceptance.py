@@ -65,7 +65,8 @@ def report_above(
     kept = [p.above(above, above_links) for p in found]
     if items == "entities":
         return entity_report([p.mentions for p in posts], [p.mentions for p in kept], resamples=resamples)
-    marked, told = ([quintuples(p.mentions, p.links) for p in rows] for rows in (posts, kept))
+    marked = [quintuples(p.mentions, p.links) for p in posts]
+    told = [quintuples(p.mentions, p.links) for p in kept]
     return quintuple_report(marked, told, resamples=resamples)
 
 
@@ -91,11 +92,13 @@ def best_thresholds(
     # intervals are not looked at here
     if task != "joint":
         return _best(lambda t: report_above(examples, found, task, t, resamples=2)), None
+    # entities first: relations can only stand between those that are told
     entities = _best(lambda t: report_above(examples, found, "entities", t, resamples=2))
     return entities, _best(lambda t: report_above(examples, found, "quintuples", entities, t, resamples=2))
 
 
 def _best(report: Callable[[float], ExtractionReport]) -> float:
+    # max keeps the first of equals, which is the smallest
     return max((round(0.05 * i, 2) for i in range(_STEPS)), key=lambda t: report(t).micro.f1)
 
 

@@ -103,6 +103,7 @@ def _example(post: AnnotatedPost, extractor: Extractor, reader: WordReader, cont
     encoded = reader.read(post.words, context=context)
     n = len(encoded.starts)
     if spec.task == "joint":
+        # a relation that training never saw has no label; it counts as missed where scores are made
         known = [link for link in post.links if link.type in spec.relations]
         grid = extractor.pairs.encode(post.mentions, known, words=len(post.words))
         return Example(encoded, torch.from_numpy(grid[:n, :n]), post)
@@ -135,10 +136,13 @@ def collate_examples(examples: Sequence[Example], extractor: Extractor) -> tuple
     encoder = extractor.trunk.image_encoder
     if isinstance(encoder, ImageEncoder):
         pixels, there = pixel_batch([e.photo for e in examples], encoder)
+        # patches of the image encoder come out of the graph; the batch only says how many there
+        # will be
         mask = torch.tensor(there)[:, None].expand(-1, encoder.patches)
         batch = batch.replace(
             pixels=pixels, image=torch.zeros(len(examples), encoder.patches, encoder.width), image_mask=mask
         )
+    # one task a batch, so the first example tells the shape of all
     if examples[0].y.ndim == 0:
         return batch, torch.stack([e.y for e in examples])
     w = batch.starts.shape[1]

@@ -14,6 +14,7 @@ from crisislens.core.errors import InputError
 from crisislens.domain.extraction import NO_RELATION, AnnotatedPost, Link
 from crisislens.evaluation.extraction import (
     ExtractionReport,
+    as_items,
     entity_report,
     post_counts,
     quintuple_report,
@@ -65,9 +66,9 @@ def predict_examples(
     Of a pair out of reach it says that there is no relation.
     """
     extractor.eval()
-    order = sorted(
-        (i for i, e in enumerate(examples) if not e.out_of_reach), key=lambda i: len(examples[i].words)
-    )
+    in_reach = [i for i, e in enumerate(examples) if not e.out_of_reach]
+    order = sorted(in_reach, key=lambda i: len(examples[i].words))
+    # the product does not ask about such a pair, which is to say that it has no relation
     found: list[Prediction] = [_NOTHING if e.out_of_reach else Prediction() for e in examples]
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
@@ -90,11 +91,9 @@ def evaluate_extractor(
     found, posts = predict_examples(extractor, examples), [e.post for e in examples]
     if extractor.spec.task == "relations":
         gold, said = [p.links[0].type for p in posts], [x.links[0].type for x in found]
-        a, b = ([[t] if t != NO_RELATION else [] for t in names] for names in (gold, said))
         of = [post_of_pair(p) for p in posts]
-        return Measured(
-            relation_report(gold, said, posts=of, resamples=resamples), post_counts(a, b, of), None, found
-        )
+        report = relation_report(gold, said, posts=of, resamples=resamples)
+        return Measured(report, post_counts(as_items(gold), as_items(said), of), None, found)
     entities = entity_report([p.mentions for p in posts], [x.mentions for x in found], resamples=resamples)
     if extractor.spec.task == "entities":
         return Measured(
@@ -147,13 +146,12 @@ def retrieval(
     for start in range(0, len(usable) - batch_posts + 1, batch_posts):
         batch = usable[start : start + batch_posts]
         fused = extractor.trunk(_batch(extractor, batch))
-        kinds = {ids: i for i, ids in enumerate(dict.fromkeys(e.words.context_ids for e in batch))}
-        kind = torch.tensor([kinds[e.words.context_ids] for e in batch], device=fused.context.device)
+        kind = torch.tensor(_kinds([e.words.context_ids for e in batch]), device=fused.context.device)
         align = extractor.trunk.alignment
         context = align.context(fused.context) if align else fused.context
-        places["text"].append(
-            _rank(align.text(fused.text) if align else fused.text, context, kind)[fused.has_context]
-        )
+        text = align.text(fused.text) if align else fused.text
+        places["text"].append(_rank(text, context, kind)[fused.has_context])
+        # without an alignment, patches and contexts share no space
         if align is not None and bool(fused.has_image.any()):
             places["image"].append(_rank(align.image(fused.image), context, kind)[fused.has_image])
     found = {side: torch.cat(rows) for side, rows in places.items() if rows}
@@ -186,11 +184,11 @@ def retrieval_chance(
     """
     if len(contexts) < batch_posts:
         raise InputError(f"{len(contexts)} posts have a context, {batch_posts} are needed; lower batch_posts")
+    # similarities are drawn for distinct contexts, since equal ones are as similar as each other
     random, hits = np.random.default_rng(seed), []
     for start in range(0, len(contexts) - batch_posts + 1, batch_posts):
         batch = contexts[start : start + batch_posts]
-        numbers = {context: i for i, context in enumerate(dict.fromkeys(batch))}
-        kind = np.array([numbers[context] for context in batch])
+        kind = np.array(_kinds(batch))
         count = np.bincount(kind)
         order = np.argsort(random.random((draws, len(count))), axis=1)
         sizes = count[order]
@@ -199,6 +197,14 @@ def retrieval_chance(
         np.put_along_axis(before, order, sizes.cumsum(1) - sizes, axis=1)
         hits.append([(before[:, kind] < k).mean() for k in ranks])
     return {f"chance_r@{k}": float(p) for k, p in zip(ranks, np.mean(hits, axis=0), strict=True)}
+
+
+def _kinds(contexts: Sequence[Hashable]) -> list[int]:
+    """A number for each context, equal where contexts are, counted in the order of their first
+    posts.
+    """
+    numbers = {context: i for i, context in enumerate(dict.fromkeys(contexts))}
+    return [numbers[context] for context in contexts]
 
 
 def _rank(

@@ -29,9 +29,9 @@ from crisislens.training.extraction.data import Example, encode_posts, length_ba
 from crisislens.training.extraction.evaluate import evaluate_extractor
 from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.loop import train
-from crisislens.training.objectives import ExtractionLoss
 from crisislens.training.recipe import EpochEnd, Judge, Recipe
 from crisislens.training.trainer import Machine
+from crisislens.training.word_objectives import ExtractionLoss
 
 __all__ = ["ExtractionEpoch", "fit_extractor", "run_mark", "word_reader"]
 
@@ -69,6 +69,7 @@ def run_mark(run: ExtractionRun, splits: ExtractionSplits) -> str:
     Results and checkpoints carry it, so that none is taken for one of other data or settings. What
     is in photos is not looked at: only whether there are any.
     """
+    # where the data lies is no part of the experiment; whether photos were read is
     photos = "photos" if run.data.image_root else None
     anywhere = {
         "data": run.data.model_copy(update={"root": ".", "context_file": None, "image_root": photos}),
@@ -88,10 +89,12 @@ class _DevJudge(Judge[ExtractionEpoch]):
         self.dev = dev
 
     def judge(self, network: Extractor, end: EpochEnd) -> ExtractionEpoch:
+        # before the evaluation, which would decode NaN and score it as an answer
         if not math.isfinite(sum(end.losses.values())):
             raise ModelError(
                 f"training diverged in epoch {end.epoch}: the loss is not finite; lower recipe.learning_rate"
             )
+        # nobody reads the interval of an epoch
         f1 = evaluate_extractor(network, self.dev, resamples=1).report.micro.f1
         return ExtractionEpoch(epoch=end.epoch, **end.losses, dev_f1=f1, seconds=end.seconds)
 

@@ -61,17 +61,19 @@ def _jmere(root: Path, joint: bool) -> MarkedPosts:
 @MARKED_POSTS.register("stand-in")
 def _stand_in(root: Path, joint: bool) -> MarkedPosts:
     """MNRE v1 joined with the entities of Twitter-2015 and Twitter-2017."""
-    splits = ("train", "dev", "test")
-    pairs = [p for split in splits for p in MNRE(root / "mnre", "v1").load(split)]
-    tagged = [
-        p
-        for name in ("twitter2015", "twitter2017")
-        for split in splits
-        for p in TwitterMNER(root / "mner", name).load(split)
-    ]
+    pairs: list[AnnotatedPost] = []
+    tagged: list[AnnotatedPost] = []
+    for split in ("train", "dev", "test"):
+        pairs += MNRE(root / "mnre", "v1").load(split)
+    for name in ("twitter2015", "twitter2017"):
+        for split in ("train", "dev", "test"):
+            tagged += TwitterMNER(root / "mner", name).load(split)
     joined = joined_stand_in(tagged, pairs)
-    train, dev, test = ([p for p in joined if p.split == split] for split in splits)
-    return train, dev, test
+    # by the tagged posts' splits: the two data sets split the same tweets differently
+    parts: dict[str, list[AnnotatedPost]] = {"train": [], "dev": [], "test": []}
+    for post in joined:
+        parts[post.split].append(post)
+    return parts["train"], parts["dev"], parts["test"]
 
 
 @MARKED_POSTS.register("conll")

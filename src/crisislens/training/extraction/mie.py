@@ -144,6 +144,7 @@ def _seeds_by_run(out: Path) -> dict[str, list[SeedResult]]:
 
 def _names_of(data: str, runs: Mapping[str, object]) -> list[str]:
     """The runs on one data set, in the order of their systems."""
+    # with the hyphen: no data set's name is the beginning of another's run
     names = [name for name in runs if name == data or name.startswith(f"{data}-")]
     return sorted(names, key=lambda name: (SYSTEMS.index(_system(name, data)), name))
 
@@ -193,11 +194,13 @@ def _counts(results: Sequence[SeedResult], seeds: Sequence[int]) -> list[Int[np.
 
 def _terms(results: Sequence[SeedResult]) -> set[tuple[object, ...]]:
     """All that two runs must share to be compared."""
+    # not the contexts, which differ between systems by design
     return {(r.run.data.name, r.posts_fingerprint, r.run.recipe, r.run.extractor.encoder) for r in results}
 
 
 def _system(name: str, data: str) -> str:
     rest = name.removeprefix(f"{data}-")
+    # the longest, or shap_ca_margin would be shap_ca
     return max((s for s in SYSTEMS if rest == s or rest.startswith(f"{s}-")), key=len, default="text")
 
 

@@ -15,21 +15,19 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write, sole_writer
-from crisislens.domain.extraction import NO_RELATION
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
-from crisislens.models.extractor_artifact import ExtractorMeta, describe_extractor, save_extractor
+from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
 from crisislens.training.extraction.acceptance import Items, best_thresholds, in_words, report_above
+from crisislens.training.extraction.checks import check_inputs, check_kept, with_labels_of
 from crisislens.training.extraction.config import ExtractionRun
 from crisislens.training.extraction.data import Example, encode_posts
 from crisislens.training.extraction.evaluate import evaluate_extractor, predict_examples, retrieval
 from crisislens.training.extraction.fit import ExtractionEpoch, fit_extractor, run_mark, word_reader
 from crisislens.training.extraction.splits import ExtractionSplits, load_splits
 
-__all__ = ["AUTO", "SeedResult", "read_results", "result_path", "run_extraction", "with_labels_of"]
+__all__ = ["SeedResult", "read_results", "result_path", "run_extraction"]
 
-AUTO = ("auto",)
-"""In place of an extractor's relations, or of its types: those of the data."""
 _RETRIEVAL_POSTS = 64
 
 
@@ -72,117 +70,6 @@ def result_path(folder: Path, run: ExtractionRun, seed: int) -> Path:
     return folder / f"{run.name}-seed{seed}.json"
 
 
-def with_labels_of(run: ExtractionRun, splits: ExtractionSplits) -> ExtractionRun:
-    """The run with the relations and types of its data, where its extractor needs them and the run
-    file does not name any.
-
-    Raises:
-        ConfigError: If the task is none for these data, or they have types that the run file does
-            not name.
-    """
-    task, given = run.extractor.task, run.extractor.relations
-    if run.data.name == "table-pairs" and task != "relations":
-        raise ConfigError(
-            f"data.name=table-pairs has a row for each pair, for extractor.task=relations; {task} takes "
-            f"data.name=table"
-        )
-    if task != "entities" and not splits.relations:
-        raise ConfigError(
-            f"{run.data.name} has no relations; set extractor.task to entities, or take MNRE, JMERE or the "
-            f"stand-in"
-        )
-    if task == "relations" and not all(
-        len(p.links) == 1 for part in (splits.train, splits.dev, splits.test) for p in part
-    ):
-        raise ConfigError(f"{run.data.name} is not a set of given pairs; set extractor.task to joint")
-    changes: dict[str, object] = {}
-    if task != "entities" and given == AUTO:
-        changes["relations"] = splits.relations
-    if run.extractor.types == AUTO:
-        changes["types"] = splits.types
-    elif (
-        task != "relations"
-        and splits.types
-        and (unnamed := sorted(set(splits.types) - set(run.extractor.types)))
-    ):
-        if "types" in run.extractor.model_fields_set:
-            raise ConfigError(
-                f"the data have entities of the types {', '.join(unnamed[:8])}, which extractor.types does "
-                f"not name; "
-                "mend them, name them too, or set extractor.types=[auto]"
-            )
-        changes["types"] = splits.types
-    run = run.model_copy(update={"extractor": run.extractor.model_copy(update=changes)}) if changes else run
-    if task == "joint":
-        _check_joint(run, splits)
-    return run
-
-
-def _check_joint(run: ExtractionRun, splits: ExtractionSplits) -> None:
-    """Entities and relations share one list of labels there."""
-    if any(not m.type for part in (splits.train, splits.dev, splits.test) for p in part for m in p.mentions):
-        raise ConfigError(
-            f"{run.data.name} does not say the type of every entity; set extractor.task to relations"
-        )
-    spec = run.extractor
-    if twice := sorted({*spec.types, NO_RELATION} & set(spec.relations[1:])) or [
-        kind for kind in spec.types if kind == NO_RELATION
-    ]:
-        raise ConfigError(
-            f"{twice[0]} is the name of a type and of a relation (or of none); call one of them otherwise in "
-            f"the data"
-        )
-
-
-def _check_inputs(run: ExtractionRun, splits: ExtractionSplits) -> None:
-    """What an extractor reads must be there, and what is given must be read: absent inputs are
-    masked, and nobody would notice.
-    """
-    spec, data = run.extractor, run.data
-    if spec.context_pieces and data.contexts == "none" and not splits.contexts:
-        raise ConfigError(
-            "extractor.context_pieces asks for contexts and data.contexts is none; name them in "
-            "data.contexts, or set context_pieces to 0 "
-            "and leave extractor.alignment out"
-        )
-    if data.contexts != "none" and not spec.context_pieces:
-        raise ConfigError(
-            f"data.contexts is {data.contexts} and extractor.context_pieces 0 reads none; set it to 32, or "
-            f"contexts to none"
-        )
-    if spec.context_pieces and not (spec.fusion or spec.alignment or spec.joint_sequence):
-        raise ConfigError(
-            "contexts would be read and reach nothing; set extractor.fusion, alignment or joint_sequence, or "
-            "context_pieces to 0"
-        )
-    if (spec.image_encoder or spec.image_width > 1) and not data.image_root:
-        raise ConfigError(
-            "the extractor reads pictures (image_encoder, image_width) and data.image_root names no folder "
-            "of photos"
-        )
-    if data.image_root and not (spec.fusion or spec.alignment):
-        raise ConfigError(
-            "photos would be read and reach nothing; set extractor.fusion or extractor.alignment, or leave "
-            "data.image_root out"
-        )
-
-
-def _check_kept(folder: Path, keep: ExtractorMeta | None) -> None:
-    """An extractor of a training that was finished before is the one that is asked for now."""
-    if keep is None:
-        return
-    if not folder.is_dir():
-        raise ConfigError(
-            f"{folder.name} was trained before and its extractor was not kept; give another folder, or "
-            f"remove its result"
-        )
-    if (known := describe_extractor(folder)[1].languages) != keep.languages:
-        raise ConfigError(
-            f"{folder} was kept for the languages {known or 'any'}; give another name, or remove it and its "
-            f"result"
-        )
-
-
 def run_extraction(
     run: ExtractionRun,
     out: Path,
@@ -212,7 +99,7 @@ def run_extraction(
     """
     splits = load_splits(run.data, joint=run.extractor.task == "joint") if splits is None else splits
     run = with_labels_of(run, splits)
-    _check_inputs(run, splits)
+    check_inputs(run, splits)
     mark = run_mark(run, splits)
     results = []
     for seed in run.seeds:
@@ -226,7 +113,7 @@ def run_extraction(
                         f"{path} holds the result of another run of that name, or of other data; give "
                         f"another name, or another folder"
                     )
-                _check_kept(out / path.stem, keep)
+                check_kept(out / path.stem, keep)
                 results.append(known)
                 continue
             results.append(_one_seed(run, splits, seed, out, mark, keep, report))
@@ -254,16 +141,10 @@ def _one_seed(
     extractor, history = fit_extractor(
         run, splits, seed=seed, checkpoint=path.with_suffix(".ckpt"), after_epoch=after
     )
-    reader = word_reader(extractor)
-    root = Path(run.data.image_root) if run.data.image_root else None
-    dev, test = (
-        encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
-        for split in ("dev", "test")
-    )
+    dev, test = _encoded(run, splits, extractor, "dev"), _encoded(run, splits, extractor, "test")
     measured = evaluate_extractor(extractor, test)
     if keep is not None:
         save_extractor(out / path.stem, extractor, _meta(keep, run, extractor, dev, test))
-    with_context = [e for e in test if e.words.context_ids and not e.out_of_reach]
     return SeedResult(
         run=run,
         fingerprint=mark,
@@ -274,17 +155,34 @@ def _one_seed(
         test=measured.report,
         test_entities=measured.entities,
         counts=[tuple(row) for row in measured.counts.tolist()],
-        retrieval=retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS)
-        if len(with_context) >= _RETRIEVAL_POSTS
-        else {},
+        retrieval=_retrieval(extractor, test),
         parameters_trained=_trained(extractor),
         seconds=time.perf_counter() - started,
-        versions={
-            "crisislens": version("crisislens"),
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
+        versions=_versions(),
     )
+
+
+def _encoded(run: ExtractionRun, splits: ExtractionSplits, extractor: Extractor, split: str) -> list[Example]:
+    root = Path(run.data.image_root) if run.data.image_root else None
+    reader = word_reader(extractor)
+    return encode_posts(splits.part(split), extractor, reader, splits.contexts, image_root=root)
+
+
+def _retrieval(extractor: Extractor, test: list[Example]) -> dict[str, float]:
+    # contexts in one sequence with the text have no vector of their own to be found
+    with_context = [e for e in test if e.words.context_ids and not e.out_of_reach]
+    if len(with_context) < _RETRIEVAL_POSTS:
+        return {}
+    return retrieval(extractor, with_context, batch_posts=_RETRIEVAL_POSTS)
+
+
+def _versions() -> dict[str, str]:
+    """What a number may depend on beside the run."""
+    return {
+        "crisislens": version("crisislens"),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
 
 
 def _meta(
@@ -294,25 +192,20 @@ def _meta(
     test scores of what is above them.
     """
     task = extractor.spec.task
-    on_dev, on_test = (predict_examples(extractor, examples, with_scores=True) for examples in (dev, test))
+    on_dev = predict_examples(extractor, dev, with_scores=True)
+    on_test = predict_examples(extractor, test, with_scores=True)
+    # on development posts: the test posts are read at thresholds that they did not choose
     least, least_links = best_thresholds(task, dev, on_dev)
     counted: tuple[Items, ...] = ("entities", "quintuples") if task == "joint" else (task,)
     rows = f"{len(test)} {'pairs' if task == 'relations' else 'posts'}"
-    lines = [
-        in_words(
-            report_above(test, on_test, items, least, least_links),
-            f"test, {rows}, {items} above the threshold",
-        )
-        for items in counted
-    ]
-    limits = (
-        ("thresholds and scores were made with photos, which `extract` does not read",)
-        if run.data.image_root
-        else ()
-    )
-    card = meta.card.model_copy(
-        update={"numbers": (*meta.card.numbers, *lines), "limits": (*meta.card.limits, *limits)}
-    )
+    lines = []
+    for items in counted:
+        report = report_above(test, on_test, items, least, least_links)
+        lines.append(in_words(report, f"test, {rows}, {items} above the threshold"))
+    limits = meta.card.limits
+    if run.data.image_root:
+        limits += ("thresholds and scores were made with photos, which `extract` does not read",)
+    card = meta.card.model_copy(update={"numbers": (*meta.card.numbers, *lines), "limits": limits})
     return meta.model_copy(
         update={"accept_above": least, "accept_relations_above": least_links, "card": card}
     )

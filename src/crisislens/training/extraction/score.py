@@ -18,9 +18,10 @@ from crisislens.data.contexts import Contexts, context_of
 from crisislens.data.post_words import cut_anew
 from crisislens.domain.extraction import AnnotatedPost
 from crisislens.evaluation.extraction import ExtractionReport
+from crisislens.models.extraction import Extractor, ExtractorSpec
 from crisislens.models.extractor_artifact import LoadedExtractor
 from crisislens.training.extraction.acceptance import Items, report_above
-from crisislens.training.extraction.data import encode_posts
+from crisislens.training.extraction.data import Example, encode_posts
 from crisislens.training.extraction.evaluate import predict_examples
 from crisislens.training.extraction.fit import word_reader
 from crisislens.training.extraction.marked_sets import relations_read
@@ -28,6 +29,13 @@ from crisislens.training.extraction.marked_sets import relations_read
 __all__ = ["Scored", "read_marked", "score_extractor"]
 
 _TABLES = (".jsonl", ".ndjson", ".csv", ".tsv")
+
+
+_COUNTED: dict[str, tuple[Items, ...]] = {
+    "entities": ("entities",),
+    "relations": ("relations",),
+    "joint": ("entities", "quintuples"),
+}
 
 
 @dataclass(frozen=True)
@@ -89,42 +97,50 @@ def score_extractor(
         InputError: If there are no posts, or the contexts belong to none of them, or to an
             extractor that reads none.
     """
-    reads = loaded.extractor.spec.context_pieces > 0
-    if contexts is not None and not (reads and any(context_of(contexts, p.image) for p in posts)):
-        reason = (
-            "none of them belongs to a marked post's image" if reads else f"{loaded.meta.name} reads none"
-        )
-        raise InputError(
-            f"{len(contexts)} contexts were given, and {reason}; leave them out, or give those of the posts"
-        )
+    if contexts is not None:
+        _check_contexts(loaded, posts, contexts)
     extractor, meta = loaded.extractor, loaded.meta
-    spec = extractor.spec
-    rows = one_row_a_pair([*posts]) if spec.task == "relations" else [*posts]
-    # labels are not learned from, and those that the extractor does not know would have no number
-    bare = rows if spec.task == "relations" else [replace(p, mentions=(), links=()) for p in rows]
-    examples = [
-        replace(e, post=post)
-        for e, post in zip(
-            encode_posts(bare, extractor, word_reader(extractor), contexts or {}), rows, strict=True
-        )
-    ]
+    # an extractor of relations is asked about one pair at a time
+    rows = one_row_a_pair([*posts]) if extractor.spec.task == "relations" else [*posts]
+    examples = _examples(extractor, rows, contexts or {})
     found = predict_examples(extractor, examples, with_scores=True)
-    counted: dict[str, tuple[Items, ...]] = {
-        "entities": ("entities",),
-        "relations": ("relations",),
-        "joint": ("entities", "quintuples"),
-    }
-    types = {m.type for p in posts for m in p.mentions} - {*spec.types} if spec.task != "relations" else set()
-    kinds = (
-        {link.type for p in rows for link in p.links} - {*spec.relations}
-        if spec.task != "entities"
-        else set()
-    )
+    reports = {}
+    for items in _COUNTED[extractor.spec.task]:
+        reports[items] = report_above(examples, found, items, meta.accept_above, meta.accept_relations_above)
     return Scored(
-        reports={
-            x: report_above(examples, found, x, meta.accept_above, meta.accept_relations_above)
-            for x in counted[spec.task]
-        },
-        unknown=tuple(sorted(types | kinds)),
+        reports=reports,
+        unknown=tuple(sorted(_unknown(extractor.spec, rows))),
         out_of_reach=sum(e.out_of_reach for e in examples),
     )
+
+
+def _check_contexts(loaded: LoadedExtractor, posts: Sequence[AnnotatedPost], contexts: Contexts) -> None:
+    reads = loaded.extractor.spec.context_pieces > 0
+    if reads and any(context_of(contexts, post.image) for post in posts):
+        return
+    reason = f"{loaded.meta.name} reads none"
+    if reads:
+        reason = "none of them belongs to a marked post's image"
+    raise InputError(
+        f"{len(contexts)} contexts were given, and {reason}; leave them out, or give those of the posts"
+    )
+
+
+def _examples(extractor: Extractor, rows: Sequence[AnnotatedPost], contexts: Contexts) -> list[Example]:
+    """What the extractor reads of each row, and beside it what people marked."""
+    read = list(rows)
+    if extractor.spec.task != "relations":
+        # labels are not learned from, and those that the extractor does not know would have no number
+        read = [replace(post, mentions=(), links=()) for post in rows]
+    encoded = encode_posts(read, extractor, word_reader(extractor), contexts)
+    return [replace(e, post=post) for e, post in zip(encoded, rows, strict=True)]
+
+
+def _unknown(spec: ExtractorSpec, rows: Sequence[AnnotatedPost]) -> set[str]:
+    """Marked types and relations that the extractor cannot find: they count as missed."""
+    unknown: set[str] = set()
+    if spec.task != "relations":
+        unknown |= {m.type for post in rows for m in post.mentions} - {*spec.types}
+    if spec.task != "entities":
+        unknown |= {link.type for post in rows for link in post.links} - {*spec.relations}
+    return unknown

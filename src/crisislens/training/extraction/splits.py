@@ -1,5 +1,6 @@
 """A data set with what people marked in it, in its three parts, and the contexts of its pictures."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,11 +45,16 @@ class ExtractionSplits:
         """The posts of `train`, `dev` or `test`."""
         return {"train": self.train, "dev": self.dev, "test": self.test}[split]
 
+    def posts(self) -> Iterator[AnnotatedPost]:
+        """The posts of all parts, one after the other."""
+        yield from (*self.train, *self.dev, *self.test)
+
     def described(self, split: str) -> str:
         """How many posts a part has, and how many of them a context: contexts that belong to one
         part only are easily not noticed.
         """
         posts = self.part(split)
+        # a part without contexts trains or measures something else than its name says
         beside = sum(1 for post in posts if context_of(self.contexts, post.image))
         return f"{len(posts)} rows" + (f", {beside} with a context" if self.contexts else "")
 
@@ -56,7 +62,7 @@ class ExtractionSplits:
         """16 hex digits over the posts of all parts with what people marked in them; contexts and
         photos are not in it.
         """
-        return fingerprint_lines(repr(post) for part in (self.train, self.dev, self.test) for post in part)
+        return fingerprint_lines(repr(post) for post in self.posts())
 
     def fingerprint(self) -> str:
         """16 hex digits over posts, contexts and labels; photos are not in it."""
@@ -80,45 +86,61 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
     """
     posts, contexts = MARKED_POSTS[data.name](Path(data.root), joint), _contexts(data)
     if data.cut_anew:
-        posts = tuple([cut for p in part if (cut := cut_anew(p)).words] for part in posts)  # type: ignore[assignment]
+        train, dev, test = (_cut_anew(part) for part in posts)
+        posts = train, dev, test
     if empty := [split for split, part in zip(SPLITS, posts, strict=True) if not part]:
         raise DataError(
             f"no post with words for {', '.join(empty)} of {data.name} in {data.root}; {', '.join(SPLITS)} "
             f"need some each"
         )
-    found = {link.type for part in posts for p in part for link in p.links}
-    relations = (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
-    if data.name == "mnre-v2":
-        relations = MNRE(Path(data.root), "v2").relations()
+    everyone = [post for part in posts for post in part]
     # labels are those of the whole data set, so that a sample has the same
-    types = tuple(sorted({m.type for part in posts for p in part for m in p.mentions if m.type}))
+    types = tuple(sorted({m.type for post in everyone for m in post.mentions if m.type}))
     if data.name in {"conll", "table", "table-pairs"} and not types:
         raise DataError(
             f"no entity is marked in the files in {data.root}; a line of CoNLL ends in its tag (B-PER, O), a "
             f"row has entities"
         )
-    pictures = {p.image for part in posts for p in part if p.image}
+    _check_pictures(data, everyone, contexts)
+    if data.train_posts is not None:
+        posts = (_sample(posts[0], data.train_posts), *posts[1:])
+    return ExtractionSplits(*posts, contexts=contexts, relations=_relations(data, everyone), types=types)
+
+
+def _cut_anew(part: list[AnnotatedPost]) -> list[AnnotatedPost]:
+    """The posts with words cut as the product cuts them; one that was all links has none left."""
+    cut = [cut_anew(post) for post in part]
+    return [post for post in cut if post.words]
+
+
+def _relations(data: ExtractionData, posts: list[AnnotatedPost]) -> tuple[str, ...]:
+    if data.name == "mnre-v2":
+        # the published list and order, whichever of them the files at hand have
+        return MNRE(Path(data.root), "v2").relations()
+    found = {link.type for post in posts for link in post.links}
+    return (NO_RELATION, *sorted(found - {NO_RELATION})) if found else ()
+
+
+def _check_pictures(data: ExtractionData, posts: list[AnnotatedPost], contexts: Contexts) -> None:
+    """Contexts and photos must belong to somebody: without any, a run would train on text alone and
+    call itself otherwise.
+    """
+    pictures = {post.image for post in posts if post.image}
     if data.contexts != "none" and not any(context_of(contexts, image) for image in pictures):
         raise DataError(
             f"none of the {len(contexts)} contexts belongs to one of the {len(pictures)} pictures of "
             f"{data.name}; "
             "both go by the name of the picture's file (IMGID:name before a post of CoNLL files)"
         )
-    if data.image_root is not None and not any(
-        photo_of(p, Path(data.image_root)) for part in posts for p in part
-    ):
-        what = (
-            f"none of the {len(pictures)} pictures that posts of {data.name} name is"
-            if pictures
-            else "no post names a picture that could be"
-        )
-        raise DataError(
-            f"{what} in {data.image_root}; name pictures by file (image, IMGID:name) and give the folder "
-            f"that holds them"
-        )
-    if data.train_posts is not None:
-        posts = (_sample(posts[0], data.train_posts), *posts[1:])
-    return ExtractionSplits(*posts, contexts=contexts, relations=relations, types=types)
+    if data.image_root is None or any(photo_of(post, Path(data.image_root)) for post in posts):
+        return
+    what = "no post names a picture that could be"
+    if pictures:
+        what = f"none of the {len(pictures)} pictures that posts of {data.name} name is"
+    raise DataError(
+        f"{what} in {data.image_root}; name pictures by file (image, IMGID:name) and give the folder "
+        f"that holds them"
+    )
 
 
 def _sample(posts: list[AnnotatedPost], count: int) -> list[AnnotatedPost]:

@@ -13,8 +13,8 @@ from typing import Literal, get_args
 from crisislens.core.errors import InputError
 from crisislens.encoders.language import LanguageSpec
 from crisislens.models.extraction import AlignmentSpec, ExtractorSpec
+from crisislens.training.extraction.checks import AUTO
 from crisislens.training.extraction.config import ExtractionData, ExtractionRecipe, ExtractionRun
-from crisislens.training.extraction.run import AUTO
 
 __all__ = ["DATA_SETS", "PUBLISHED", "SYSTEMS", "WITHOUT_CONTEXTS", "default_recipe", "mie_run"]
 

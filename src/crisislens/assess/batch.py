@@ -1,0 +1,64 @@
+"""What a worker process does to a batch: the steps of `analyze`, so that a post gets the answer that it would
+get there.
+
+A batch goes through `runs.step.answers`: asked for as a whole, and post by post where that fails, so that a
+post that cannot be assessed costs itself alone. A text that the first model cannot read is given to the next
+one; the first that reads it is believed, and where none does the first one's answer stands.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from crisislens.domain.assessment import FailedPost
+from crisislens.domain.post import Post
+from crisislens.runs.step import Chunk, answers
+
+if TYPE_CHECKING:
+    from crisislens.pipeline.analyst import Analyst, Finding
+
+__all__ = ["Answered", "assess_batch", "explain_post"]
+
+Answered = tuple[str | None, bytes | None, int | None, str | None]
+"""The assessment as JSON, the text's signature and the photo's hash; or, last, why there is none."""
+
+
+def assess_batch(analysts: "Sequence[Analyst]", posts: Sequence[Post]) -> list[Answered]:
+    """What is said of each post, in their order.
+
+    Raises:
+        CrisisLensError: A fault of the machine, as are MemoryError and OSError.
+    """
+    from crisislens.pipeline.batch import AnalyzeStep, run_time
+
+    analyzed_at = run_time()
+    first, *others = analysts
+    found = answers(AnalyzeStep(first, analyzed_at), Chunk(0, 0, tuple(posts)))
+    for analyst in others:
+        open_ones = [i for i, record in enumerate(found) if _unread(record)]
+        if not open_ones:
+            break
+        chunk = Chunk(0, 0, tuple(posts[i] for i in open_ones))
+        for i, record in zip(open_ones, answers(AnalyzeStep(analyst, analyzed_at), chunk), strict=True):
+            if not isinstance(record, FailedPost) and not _unread(record):
+                found[i] = record
+    return [_answered(record) for record in found]
+
+
+def explain_post(analyst: "Analyst", post: Post) -> str | None:
+    """The evidence of one post as JSON; None where the analyst makes none."""
+    from crisislens.pipeline.batch import run_time
+
+    [finding] = analyst.find([post], analyzed_at=run_time())
+    rationale = finding.assessment.rationale
+    return None if rationale is None else rationale.model_dump_json()
+
+
+def _unread(record: "Finding | FailedPost") -> bool:
+    return not isinstance(record, FailedPost) and record.assessment.unread is not None
+
+
+def _answered(record: "Finding | FailedPost") -> Answered:
+    if isinstance(record, FailedPost):
+        return None, None, None, record.reason
+    signature = None if record.signature is None else record.signature.astype("<u4").tobytes()
+    return record.assessment.model_dump_json(), signature, record.image_hash, None

@@ -1,0 +1,162 @@
+"""`crisislens serve`: the service, its processes, and the first way in."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crisislens.cli.console import end_stopped, say, say_error
+from crisislens.cli.store import DB_HELP
+from crisislens.core.errors import CrisisLensError
+from crisislens.pipeline.default import DEFAULT_BUNDLE
+
+if TYPE_CHECKING:
+    from crisislens.assess import AssessPool
+    from crisislens.serve.service import ServeSettings
+    from crisislens.store import Store
+
+__all__ = ["add_to"]
+
+_DATABASE = "crisislens-store/store.db"
+_DEMO_DATABASE = "crisislens-demo/store.db"
+_LOOPBACK = "127.0.0.1"
+_LINK_MIN = 60
+_PATIENCE_S = 1.5
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("serve")(serve)
+
+
+def serve(
+    db: Annotated[str | None, typer.Option(help=DB_HELP)] = None,
+    blobs: Annotated[
+        Path | None, typer.Option(help="Folder of the photos. Default: beside the file of SQLite.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to serve at. Default: this computer only.")] = _LOOPBACK,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    public_name: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that others reach it by, such as a proxy's; may be given again."),
+    ] = None,
+    https: Annotated[
+        bool, typer.Option("--https", help="A proxy in front speaks https: cookies are sent by https only.")
+    ] = False,
+    assess: Annotated[
+        int, typer.Option(min=0, max=64, help="Processes that assess, one core each; 0 where workers do it.")
+    ] = 1,
+    model: Annotated[list[str] | None, typer.Option(help="As for analyze, and with its default.")] = None,
+    fallback: Annotated[
+        list[str] | None,
+        typer.Option(help="A model for texts that the others cannot read."),
+    ] = None,
+    calls: Annotated[
+        float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
+    ] = 60.0,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
+    ] = False,
+    log_requests: Annotated[
+        bool, typer.Option("--log-requests", help="Log every request, not only those that failed.")
+    ] = False,
+) -> None:
+    """Take posts in by HTTP, assess them, and show them on pages where people review them."""
+    from crisislens.serve.limits import Limits
+    from crisislens.serve.server import log_to_stderr
+    from crisislens.serve.service import ServeSettings
+    from crisislens.store import open_store
+
+    url = db or (_DEMO_DATABASE if demo else _DATABASE)
+    if "://" not in url:
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+    if host not in (_LOOPBACK, "::1", "localhost") and not https:
+        say("note      pages are not encrypted; put a proxy with https in front, and give --https")
+    settings = ServeSettings(
+        host=host, names=tuple(public_name or ()), secure=https, demo=demo, limits=Limits(calls_s=calls)
+    )
+    end_log = log_to_stderr(verbose=log_requests)
+    with open_store(url, blobs=blobs) as store:
+        spec = _Models(tuple(model or (DEFAULT_BUNDLE,)), tuple(fallback or ()))
+        ended_by = _run(store, settings, port=port, processes=assess, spec=spec, url=url)
+    end_log()
+    say("stopped; every post that was accepted is kept, and what waits goes on at the next start")
+    if ended_by:
+        # as the shell counts it: 130 for Ctrl+C, 143 for SIGTERM; said already
+        end_stopped(128 + ended_by)
+
+
+def _run(
+    store: "Store",
+    settings: "ServeSettings",
+    *,
+    port: int,
+    processes: int,
+    spec: "_Models",
+    url: str,
+) -> int:
+    """Serves until a signal arrives; returns its number."""
+    from crisislens.serve.app import create_app
+    from crisislens.serve.demo_feed import DemoFeed
+    from crisislens.serve.server import ServiceServer
+
+    pool = _pool(store, processes, spec)
+    feed = DemoFeed(store) if settings.demo else None
+    app = create_app(store, settings, explain=pool.explain if pool is not None else None)
+    server = ServiceServer(app, host=settings.host, port=port)
+    say(f"page      {server.url}")
+    say(f"store     {url}")
+    _say_first_link(store, server.url)
+    say("Ctrl+C ends it; every post that was accepted is kept.")
+    if pool is not None:
+        # models take seconds to load, and posts can come in meanwhile
+        threading.Thread(target=_start, args=(pool,), name="models", daemon=True).start()
+    if feed is not None:
+        feed.start()
+    try:
+        return server.serve_until_stopped()
+    finally:
+        if feed is not None:
+            feed.stop()
+        if pool is not None:
+            pool.stop(patience_s=_PATIENCE_S)
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models that were named: the first choice, and those for texts that it cannot read."""
+
+    models: tuple[str, ...]
+    fallbacks: tuple[str, ...]
+
+
+def _pool(store: "Store", processes: int, spec: _Models) -> "AssessPool | None":
+    if not processes:
+        return None
+    from crisislens.assess import AnalystSpec, AssessPool
+
+    return AssessPool(store, AnalystSpec(spec.models, spec.fallbacks), processes=processes)
+
+
+def _start(pool: "AssessPool") -> None:
+    try:
+        pool.start()
+        say("the models are loaded; posts are assessed as they come")
+    except CrisisLensError as error:
+        say_error(f"{error}; posts are taken in, and wait until a service with a model is started")
+
+
+def _say_first_link(store: "Store", url: str) -> None:
+    """A link for the first administrator, as long as none has a password: there is no default one."""
+    users = store.users.all()
+    if any(user.role == "admin" and user.active and user.has_password for user in users):
+        return
+    admin = next((user for user in users if user.role == "admin" and user.active), None)
+    if admin is None:
+        name = "admin" if store.users.by_name("admin") is None else "admin-2"
+        admin = store.users.add(name, "admin", actor="cli")
+    token = store.sessions.link(admin.id, minutes=_LINK_MIN)
+    say(f"sign in   {url}/welcome/{token}")
+    say(f"          as {admin.name}, once, within {_LINK_MIN} minutes; set a password then")

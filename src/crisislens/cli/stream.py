@@ -1,0 +1,123 @@
+"""`crisislens stream`: posts from a pipe, a growing file, a folder or a feed into the service."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from crisislens.cli.console import say, say_progress, stoppable
+from crisislens.cli.reading import MAP_HELP, columns_of
+from crisislens.cli.store import DB_HELP, store_of
+from crisislens.core.errors import InputError, StoreBusyError
+
+__all__ = ["app"]
+
+_STATE = Path("crisislens-streams")
+
+
+class _FromIsMeant(TyperGroup):
+    """`stream posts.jsonl` is `stream from posts.jsonl`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the command that is meant before the arguments."""
+        if args and args[0] not in {*self.commands, "--help", "-h"}:
+            args = ["from", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_FromIsMeant,
+    help="Take in posts on and on: crisislens stream SOURCE. SOURCE is - (JSON lines on standard input), "
+    "FILE (JSON lines that grow), DIR/ (files that appear) or rss:URL.",
+    no_args_is_help=True,
+)
+Db = Annotated[str | None, typer.Option(help=DB_HELP)]
+Blobs = Annotated[Path | None, typer.Option(help="Folder of the photos, for PostgreSQL.")]
+Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
+
+
+@app.command("from")
+def run(
+    source: Annotated[str, typer.Argument(help="-, FILE, DIR/ or rss:URL.")],
+    db: Db = None,
+    to: Annotated[
+        str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What the service calls the source.")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="Take posts with this word (flood*).")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="Leave out posts with this word.")] = None,
+    lang: Annotated[list[str] | None, typer.Option(help="Take this language, as es.")] = None,
+    columns: Mapped = None,
+    every: Annotated[float, typer.Option(min=30, help="Seconds between looks at a feed.")] = 300,
+    once: Annotated[bool, typer.Option("--once", help="End when all that is there was taken.")] = False,
+    batch: Annotated[int, typer.Option(min=1, max=500, help="Posts a transaction, at most.")] = 200,
+    silent: Annotated[
+        float, typer.Option(min=0, help="Minutes without a new post after which that is told; 0: never.")
+    ] = 15,
+    allow_private: Annotated[
+        list[str] | None, typer.Option(help="A host, as feeds.lan:8080, that may lie in a private network.")
+    ] = None,
+    state: Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")] = _STATE,
+    blobs: Blobs = None,
+) -> None:
+    """Take posts in until stopped, each once.
+
+    A start after a stop, a crash or a kill goes on where it was.
+    """
+    from crisislens.core.guarded import Guard
+    from crisislens.streams import Filters, Pump, ServiceTarget, StoreTarget, StreamOptions, open_source
+
+    if to is not None and (db is not None or not key):
+        raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
+    guard = Guard(allow_private=frozenset(allow_private or ()))
+    options = StreamOptions(name, columns_of(columns or ()), every, once, batch, guard)
+    words = (tuple(keep or ()), tuple(drop or ()), tuple(code.lower() for code in lang or ()))
+    filters = Filters(keep=words[0], drop=words[1], languages=words[2]) if any(words) else None
+    service = None if to is None else ServiceTarget(to, key or "", state)
+    opened = open_source(source, options)
+    # a reading of the signals of its own: typer would make an exit of them that says nothing
+    with stoppable("nothing had come yet"), ExitStack() as stack:
+        target = service or StoreTarget(stack.enter_context(_store(db, blobs)))
+        pump = Pump(opened, target, filters=filters, tell=say_progress, silent_s=silent * 60)
+        say_progress(f"{opened.name}: taking posts in; Ctrl+C ends it, and nothing is lost")
+        try:
+            pump.run()
+        except KeyboardInterrupt as stop:
+            stop.add_note(pump.tally.said())
+            raise
+    say(pump.tally.said())
+
+
+def _store(db: str | None, blobs: Path | None) -> Any:
+    # photos are not looked at here
+    folder = blobs or (Path("blobs") if "://" in (db or "") and not (db or "").startswith("sqlite") else None)
+    try:
+        return store_of(db, folder)
+    except StoreBusyError as error:
+        raise StoreBusyError(
+            f"{error}; beside crisislens serve, give --to http://127.0.0.1:8765 and --key instead of --db"
+        ) from None
+
+
+@app.command("replay")
+def replay_letters(
+    db: Db = None,
+    source: Annotated[str | None, typer.Option(help="Only those of one source, by its name.")] = None,
+    columns: Mapped = None,
+    trial: Annotated[bool, typer.Option("--trial", help="Only count.")] = False,
+    blobs: Blobs = None,
+) -> None:
+    """Read dead letters again; what is a post now is taken in, the rest stays."""
+    from crisislens.streams import replay
+    from crisislens.streams.rows import RowMaker
+
+    with _store(db, blobs) as store:
+        done = replay(store, RowMaker(columns_of(columns or ())), source=source, trial=trial)
+    would = "would be taken in" if trial else "taken in"
+    say(f"{done.taken} posts {would}, {done.there} were there, {done.left} dead letters stay")

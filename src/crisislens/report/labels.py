@@ -1,0 +1,124 @@
+"""What is counted for each answer: how many posts, where, when, and the most urgent of them. From these come
+the lanes of what to read now, the table of needs and the summary.
+
+Which answers these are follows from the tasks: every one that says more than "nothing to act on". In which
+lane an answer stands follows from its tone, or, where it has none, from its weight in urgency.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from crisislens.domain.assessment import Assessment
+from crisislens.domain.tasks import Label, Task
+from crisislens.report.geography import spot_name
+from crisislens.report.groups import Groups
+from crisislens.report.lines import Best
+from crisislens.report.model import ReportTask
+from crisislens.report.tally import answers_of, lane_of, only_relevance
+from crisislens.report.timeline import TimeHistogram
+
+__all__ = ["LabelCount", "LabelTallies", "Trend", "trend_of"]
+
+_MOST_PLACES = 2_000
+_KEPT = 12
+_FEWEST = 8
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Whether posts get more: counted in the last quarter of the time and in the quarter before.
+
+    `word` is `rising`, `falling` or `steady`; empty where there are too few to say.
+    """
+
+    word: str
+    last: int
+    before: int
+
+
+class LabelCount:
+    """One answer to one question.
+
+    Attributes:
+        task: The question.
+        label: The answer.
+        posts: How many posts have it.
+        places: Posts by the name of the place where they are.
+        times: Posts by time.
+        best: The most urgent posts, each message once.
+    """
+
+    def __init__(self, task: Task, label: Label, best: Best) -> None:
+        self.task, self.label = task, label
+        self.posts = 0
+        self.places: Counter[str] = Counter()
+        self.times = TimeHistogram()
+        self.best = best
+
+    def add(self, assessment: Assessment, position: int, place: str) -> None:
+        """Takes a post into account that has this answer."""
+        self.posts += 1
+        if place in self.places or len(self.places) < _MOST_PLACES:
+            self.places[place] += 1
+        if assessment.post.created_at is not None:
+            self.times.add(assessment.post.created_at, informative=False)
+        self.best.add(assessment, position)
+
+
+class LabelTallies:
+    """Every answer that says more than nothing, in the order of the tasks and their labels.
+
+    Arguments:
+        tasks: The questions.
+        groups: Near-duplicates of the run.
+    """
+
+    def __init__(self, tasks: Sequence[ReportTask], groups: Groups) -> None:
+        self._counts: dict[tuple[str, str], LabelCount] = {}
+        self._tasks = [task.task for task in tasks]
+        for task in self._tasks:
+            if only_relevance(task):
+                # that something is worth reading is no answer to what it is
+                continue
+            for label in task.labels:
+                if not label.nothing:
+                    best = Best(self._tasks, groups, size=_KEPT)
+                    self._counts[task.question, label.name] = LabelCount(task, label, best)
+
+    def add(self, assessment: Assessment, position: int) -> None:
+        """Takes a post into account."""
+        place = spot_name(assessment.location) if assessment.location else ""
+        for task in self._tasks:
+            for name in answers_of(task, assessment.tasks.get(task.question)):
+                found = self._counts.get((task.question, name))
+                if found is not None:
+                    found.add(assessment, position, place)
+
+    def __iter__(self) -> Iterator[LabelCount]:
+        return iter(self._counts.values())
+
+    def of_tone(self, *tones: str) -> list[LabelCount]:
+        """The answers of some tones that any post has, those that weigh most in urgency first."""
+        found = [count for count in self if lane_of(count.label) in tones and count.posts]
+        return sorted(found, key=lambda count: -count.label.urgency)
+
+
+def trend_of(counts: Sequence[int]) -> Trend:
+    """Compares the last quarter of a row of counts with the quarter before.
+
+    Two counts of a Poisson process differ by more than 1.96 of their standard error in one case of twenty
+    where nothing has changed; only beyond that is something called rising or falling.
+
+    >>> trend_of([2, 2, 2, 2, 2, 2, 9, 9])
+    Trend(word='rising', last=18, before=4)
+    """
+    quarter = max(1, len(counts) // 4)
+    last = sum(counts[-quarter:])
+    before = sum(counts[-2 * quarter : -quarter])
+    if last + before < _FEWEST or len(counts) < 2:
+        return Trend("", last, before)
+    beyond = abs(last - before) > 1.96 * math.sqrt(last + before)
+    word = "steady" if not beyond else "rising" if last > before else "falling"
+    return Trend(word, last, before)

@@ -1,0 +1,84 @@
+// From the state of the filters to the posts that fit, for all posts of the run.
+
+function secondsOf(field) {
+  const parsed = Date.parse(field + "Z");
+  return Number.isNaN(parsed) ? null : parsed / 1000;
+}
+
+// `"near the school" boat` looks for the words in quotes as they stand and for the other word anywhere.
+function wordsOf(query) {
+  const found = [];
+  fold(query || "").replace(/"([^"]+)"|(\S+)/g, (_, phrase, word) => { found.push(phrase || word); return ""; });
+  return found.filter((word) => word !== '"');
+}
+
+function answerFits(task, answer, wanted) {
+  if (wanted === "not_sure") return answer.unsure;
+  if (wanted === "none") return !answer.unsure && answer.labels.length === 0;
+  const position = task.labels.findIndex((label) => label[0] === wanted);
+  return position >= 0 && answer.labels.indexOf(position) >= 0;
+}
+
+// One test for each filter that is set, so that a filter that is not set costs nothing.
+function testsOf(wanted, schema) {
+  const tests = [];
+  const chosen = [];
+  schema.forEach((task, i) => {
+    if (!wanted[task.name]) return;
+    chosen.push(i);
+    tests.push((post) => answerFits(task, post.answers[i], wanted[task.name]));
+  });
+  if (wanted.confidence) {
+    const asked = chosen.length ? chosen : schema.map((_, i) => i);
+    tests.push((post) => asked.every((i) => post.answers[i].percent >= +wanted.confidence));
+  }
+  if (wanted.unsure === "unread") tests.push((post) => post.unread);
+  if (wanted.unsure === "hide") tests.push((post) => !post.answers.some((answer) => answer.unsure));
+  if (wanted.unsure === "only") tests.push((post) => post.answers.some((answer) => answer.unsure));
+  if (wanted.fresh) tests.push((post) => post.fresh);
+  if (wanted.photo) tests.push((post) => post.photo === wanted.photo);
+  if (wanted.language) tests.push((post) => (post.language || "unknown") === wanted.language);
+  if (wanted.event) tests.push((post) => post.event === wanted.event);
+  if (wanted.like) tests.push((post) => post.message === +wanted.like);
+  if (wanted.picture) tests.push((post) => post.picture === +wanted.picture);
+  if (wanted.place) {
+    const place = fold(wanted.place);
+    tests.push((post) => post.place !== "" && fold(post.place).indexOf(place) >= 0);
+  }
+  if (wanted.box) {
+    const [west, south, east, north] = wanted.box.split(",").map(Number);
+    tests.push((post) => post.lat !== null && !post.doubtful &&
+      post.lon >= west && post.lon <= east && post.lat >= south && post.lat <= north);
+  }
+  const from = wanted.from ? secondsOf(wanted.from) : null;
+  const until = wanted.until ? secondsOf(wanted.until) : null;
+  if (from !== null) tests.push((post) => post.seconds !== null && post.seconds >= from);
+  if (until !== null) tests.push((post) => post.seconds !== null && post.seconds < until);
+  wordsOf(wanted.q).forEach((word) => tests.push((post) => post.folded.indexOf(word) >= 0));
+  return tests;
+}
+
+function inOrder(posts, sort) {
+  if (sort !== "newest" && sort !== "oldest") return posts;
+  const sign = sort === "newest" ? -1 : 1;
+  return posts.slice().sort((a, b) => {
+    if (a.seconds === b.seconds) return a.index - b.index;
+    if (a.seconds === null || b.seconds === null) return a.seconds === null ? 1 : -1;
+    return sign * (a.seconds - b.seconds);
+  });
+}
+
+// All posts that fit, and of those that say the same the most urgent one.
+function query(archive, wanted) {
+  const tests = testsOf(wanted, archive.schema);
+  const found = archive.posts.filter((post) => tests.every((test) => test(post)));
+  const one_by_one = wanted.copies === "all" || wanted.like !== undefined;
+  const seen = new Set();
+  const messages = found.filter((post) => {
+    if (post.message < 0 || one_by_one) return true;
+    const first = !seen.has(post.message);
+    seen.add(post.message);
+    return first;
+  });
+  return { found, messages: inOrder(messages, wanted.sort) };
+}

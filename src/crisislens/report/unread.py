@@ -1,0 +1,40 @@
+"""Posts whose text no model reads, by language, so that somebody who speaks it can."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from crisislens.domain.assessment import Assessment
+from crisislens.domain.tasks import Task
+from crisislens.report.groups import Groups
+from crisislens.report.lines import Best, Line
+
+__all__ = ["Unread"]
+
+_MOST_LANGUAGES = 60
+_KEPT = 6
+
+
+class Unread:
+    """Counts them as they pass and keeps a few of each language.
+
+    Attributes:
+        counts: Posts by language; None where nobody can tell which it is.
+    """
+
+    def __init__(self, tasks: Sequence[Task], groups: Groups) -> None:
+        self._tasks, self._groups = tasks, groups
+        self.counts: Counter[str | None] = Counter()
+        self._best: dict[str | None, Best] = {}
+
+    def add(self, assessment: Assessment, position: int) -> None:
+        """Takes a post into account."""
+        code = assessment.language
+        if assessment.unread is None or (code not in self.counts and len(self.counts) >= _MOST_LANGUAGES):
+            return
+        self.counts[code] += 1
+        best = self._best.setdefault(code, Best(self._tasks, self._groups, size=_KEPT))
+        best.add(assessment, position)
+
+    def lines(self, code: str | None) -> list[Line]:
+        """The most urgent posts of one language."""
+        return self._best[code].lines() if code in self._best else []

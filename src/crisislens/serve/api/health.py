@@ -1,0 +1,62 @@
+"""Whether the service lives, whether it can work, and its counters."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from crisislens.core.version import __version__
+from crisislens.serve.access import Anyone
+from crisislens.serve.problems import ProblemError
+from crisislens.serve.service import service_of
+
+__all__ = ["router"]
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    ok: bool
+    version: str
+
+
+class Ready(BaseModel):
+    """Whether posts can be taken."""
+
+    ok: bool
+    reason: str | None
+    database: str
+
+
+@router.get("/healthz", summary="Whether the process answers")
+async def healthz(visitor: Anyone) -> Alive:
+    """Looks at nothing else."""
+    return Alive(ok=True, version=__version__)
+
+
+@router.get("/readyz", summary="Whether posts can be taken", responses={503: {"model": Ready}})
+async def readyz(request: Request, visitor: Anyone) -> Response:
+    """Writes a row to find out; 503 with the reason where it cannot."""
+    health = await run_in_threadpool(service_of(request).store.health)
+    ready = Ready(ok=health.ok, reason=health.reason, database=health.database)
+    return JSONResponse(ready.model_dump(), 200 if health.ok else 503)
+
+
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+async def metrics(
+    request: Request, visitor: Anyone, x_forwarded_for: Annotated[str | None, Header()] = None
+) -> Response:
+    """Without a key on this computer only, since the numbers tell how much is going on."""
+    service = service_of(request)
+    here = request.client is not None and request.client.host in ("127.0.0.1", "::1", "testclient")
+    if visitor is None and (not here or x_forwarded_for is not None):
+        raise ProblemError(
+            401, "from another computer the counters need a key", {"WWW-Authenticate": "Bearer"}
+        )
+    text = await run_in_threadpool(service.metrics.text)
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,107 @@
+"""One post on its own page, its evidence and its near-duplicates, all posts as a list, and photos."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+from starlette.responses import Response
+
+from crisislens.report.display import moment, shorten
+from crisislens.serve.access import Viewer
+from crisislens.serve.api.posts import PostId
+from crisislens.serve.filters import Wanted
+from crisislens.serve.pages.items import item_of
+from crisislens.serve.pages.queue import filter_form
+from crisislens.serve.pages.render import page, part
+from crisislens.serve.service import service_of
+from crisislens.serve.tables import FORMATS
+from crisislens.store.records import PostDetail
+
+__all__ = ["router"]
+
+router = APIRouter()
+_NO_EVIDENCE = "No evidence could be made for this post."
+
+
+@router.get("/posts")
+def posts(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
+    """All posts of a filter, a page at a time, with the exports of the same filter."""
+    service = service_of(request)
+    base = {} if "order" in wanted.values else {"order": "time"}
+    found = service.store.posts.find(wanted.filter.model_copy(update=base))
+    items = [item_of(row, service.store.posts.assessment(row.id), visitor) for row in found.rows]
+    query = wanted.but(after=None, limit=None)
+    return page(
+        request,
+        "posts.html",
+        visitor,
+        items=items,
+        after=f"/posts?{wanted.but(after=found.next)}" if found.next else "",
+        query=query,
+        formats=FORMATS,
+        **filter_form(service, wanted, "/posts", "time"),
+    )
+
+
+@router.get("/posts/{post_id}")
+def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
+    """Everything that is known of a post: words, answers, what people say, twins, and who changed what."""
+    service = service_of(request)
+    detail = service.store.posts.detail(post_id)
+    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale)
+    return page(
+        request,
+        "post.html",
+        visitor,
+        title=f"Post {post_id}",
+        item=item,
+        row=detail.row,
+        detail=detail,
+        twins=_twins(detail),
+        no_evidence=_NO_EVIDENCE,
+        waits=item.evidence is None and service.explain is not None and bool(item.answers),
+        others=[each for each in detail.assessments if not each.current],
+    )
+
+
+@router.get("/posts/{post_id}/evidence")
+def evidence(request: Request, visitor: Viewer, post_id: PostId, make: bool = False) -> Response:
+    """Why the model says so, as a piece of a page: at once what there is; then, with `make`, what a worker
+    has to look for.
+    """
+    service = service_of(request)
+    detail = service.store.posts.detail(post_id)
+    rationale = service.evidence(detail) if make else detail.rationale
+    item = item_of(detail.row, _document(detail), visitor, rationale=rationale)
+    waits = not make and item.evidence is None and service.explain is not None and bool(item.answers)
+    return part("_evidence.html", visitor, item=item, no_evidence=_NO_EVIDENCE, waits=waits)
+
+
+@router.get("/posts/{post_id}/twins")
+def twins(request: Request, visitor: Viewer, post_id: PostId) -> Response:
+    """The near-duplicates of a post, as a piece of the queue."""
+    detail = service_of(request).store.posts.detail(post_id)
+    return part("_twins.html", visitor, post_id=post_id, twins=_twins(detail))
+
+
+@router.get("/media/{name}")
+def photo(
+    request: Request, visitor: Viewer, name: Annotated[str, Path(pattern=r"^[0-9a-f]{64}\.jpg$")]
+) -> Response:
+    """A photo, which was decoded and encoded anew when it came."""
+    data = service_of(request).store.blobs.read(name.removesuffix(".jpg"))
+    headers = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
+    return Response(data, media_type="image/jpeg", headers=headers)
+
+
+def _document(detail: PostDetail) -> str | None:
+    return next((each.doc for each in detail.assessments if each.current), None)
+
+
+def _twins(detail: PostDetail) -> list[dict[str, object]]:
+    found = []
+    for row in detail.twins:
+        start, rest = shorten(row.text.replace("\n", " "), 200)
+        text = start + (" …" if rest else "")
+        found.append({"id": row.id, "text": text, "source": row.source, "when": moment(row.at)})
+    return found

@@ -1,0 +1,298 @@
+"""The queue: posts in the order of their urgency, a few in hand at a time, reviewed by keys.
+
+A reviewer takes some posts and holds them for ten minutes; nobody else is given them meanwhile. Every answer
+of a person stands beside the model's and can be taken back. Without scripts the same forms work, a page at a
+time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from crisislens.core.errors import ConflictError, CrisisLensError, NotFoundError
+from crisislens.report.languages import language_name
+from crisislens.report.model import ReportTask
+from crisislens.serve.access import Reviewer, Viewer, Visitor
+from crisislens.serve.api.posts import PostId, person
+from crisislens.serve.filters import FilterQuery, Wanted, query_of
+from crisislens.serve.pages.items import Done, Item, chosen, item_of, title_of
+from crisislens.serve.pages.render import is_fragment, page, part
+from crisislens.serve.service import Service, service_of
+from crisislens.serve.task_views import NOT_SURE, asked_tasks
+from crisislens.store import Store
+from crisislens.store.records import PostFilter, PostRow
+
+__all__ = ["filter_form", "router"]
+
+router = APIRouter()
+_ORDERS = {
+    "urgency": "Most urgent first",
+    "time": "Newest first",
+    "uncertainty": "Where the model is least sure",
+    "diverse": "Unlike each other",
+}
+_COUNTED = 10_000
+
+
+@dataclass(frozen=True)
+class _Chip:
+    name: str
+    count: int
+    link: str
+    chosen: bool
+
+
+def queue_filter(wanted: FilterQuery, lane: str) -> PostFilter:
+    """What waits for a person: assessed, not judged yet, of near-duplicates the first."""
+    base: dict[str, Any] = {"states": ("done",), "reviewed": False, "folded": True}
+    if "order" not in wanted.values:
+        base["order"] = "urgency"
+    if lane == "unread":
+        base["unread"] = True
+    return wanted.filter.model_copy(update=base)
+
+
+def filter_form(service: Service, wanted: FilterQuery, here: str, order: str) -> dict[str, Any]:
+    """What the form of filters shows."""
+    given = wanted.values
+    shown = {
+        "q": given.get("q"),
+        "source": given.get("source"),
+        "labels": given.get("label") or [],
+        "language": given.get("language"),
+        "place": given.get("place"),
+        "since": str(given.get("since") or "")[:16],
+        "until": str(given.get("until") or "")[:16],
+        "order": given.get("order", order),
+    }
+    return {
+        "wanted": shown,
+        "filters_set": wanted.set,
+        "here": here,
+        "orders": _ORDERS,
+        "sources": [source.name for source in service.store.sources.all()],
+        "tasks": [ReportTask(task) for task in asked_tasks().values()],
+    }
+
+
+def in_hand(store: Store, user_id: int) -> tuple[PostRow, ...]:
+    """What a person holds, the most urgent first."""
+    ids = tuple(held.post_id for held in store.reviews.held() if held.user_id == user_id)
+    if not ids:
+        return ()
+    return store.posts.find(PostFilter(ids=ids, order="urgency", reviewed=False, limit=200)).rows
+
+
+def take_some(
+    store: Store, user_id: int, wanted: PostFilter, *, most: int, seconds: int, without: Sequence[int] = ()
+) -> list[PostRow]:
+    """Holds the first posts of a filter that nobody holds.
+
+    Arguments:
+        store: Where they are.
+        user_id: Who will review them.
+        wanted: Which posts.
+        most: How many.
+        seconds: How long they are held.
+        without: Posts that are not given, since this person put them off.
+    """
+    rows: list[PostRow] = []
+    put_off: list[int] = []
+    while len(rows) < most:
+        row = store.reviews.hold_next(user_id, wanted, seconds=seconds)
+        if row is None:
+            break
+        if row.id in without:
+            put_off.append(row.id)
+        else:
+            rows.append(row)
+    for number in put_off:
+        store.reviews.let_go(user_id, number)
+    return rows
+
+
+@router.get("/queue")
+def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> Response:
+    """The page; a reviewer sees what is in hand, a viewer what waits."""
+    service = service_of(request)
+    lane = "unread" if lane == "unread" else ""
+    chosen_filter = queue_filter(wanted, lane)
+    posts = service.store.posts
+    after = ""
+    if visitor.may_review:
+        items = [_item(service, row, visitor) for row in in_hand(service.store, person(visitor))]
+    else:
+        found = posts.find(chosen_filter)
+        items = [_item(service, row, visitor) for row in found.rows]
+        after = f"/queue?{wanted.but(after=found.next, lane=lane)}" if found.next else ""
+    unread = posts.count(queue_filter(FilterQuery({}), "unread"), most=_COUNTED)
+    query = wanted.but(after=None, lane=lane)
+    return page(
+        request,
+        "queue.html",
+        visitor,
+        items=items,
+        told_empty="" if visitor.may_review else _nothing(service, lane),
+        waiting=posts.count(chosen_filter, most=_COUNTED),
+        unread=unread,
+        lane=lane,
+        languages=_languages(service, wanted) if lane else [],
+        hold_min=service.settings.hold_s // 60,
+        hand=service.settings.hand,
+        more=f"/queue/take?{query}" if query else "/queue/take",
+        query=query,
+        after=after,
+        **filter_form(service, wanted, "/queue", "urgency"),
+    )
+
+
+@router.post("/queue/take")
+def take(request: Request, visitor: Reviewer, wanted: Wanted, lane: str = "") -> Response:
+    """Gives a reviewer some more posts, which nobody else is given meanwhile."""
+    service = service_of(request)
+    settings = service.settings
+    user = person(visitor)
+    rows = take_some(
+        service.store,
+        user,
+        queue_filter(wanted, lane),
+        most=settings.hand,
+        seconds=settings.hold_s,
+        without=service.later.of(user),
+    )
+    if not is_fragment(request):
+        query = wanted.but(lane=lane)
+        return RedirectResponse(f"/queue?{query}" if query else "/queue", 303)
+    items = [_item(service, row, visitor) for row in rows]
+    return part("_hand.html", visitor, items=items, told_empty=_nothing(service, lane))
+
+
+@router.post("/queue/{post_id}/review")
+def review(
+    request: Request,
+    visitor: Reviewer,
+    post_id: PostId,
+    choice: Annotated[str, Form(max_length=200)],
+    note: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Keeps one answer: `right`, `later`, or TASK=LABEL."""
+    service = service_of(request)
+    user = person(visitor)
+    row = service.store.posts.get(post_id)
+    if choice == "later":
+        service.store.reviews.let_go(user, post_id)
+        service.later.add(user, post_id)
+        done = Done("Later: the post went back to the queue.", "")
+        return _answer(request, service, visitor, row, done, state="later")
+    said = _verdicts(row, choice)
+    ids = []
+    for task, verdict, labels in said:
+        found = service.store.reviews.add(
+            post_id, user, verdict=verdict, task=task, labels=labels, note=note.strip() or None
+        )
+        ids.append(str(found.id))
+    service.metrics.reviews.inc(len(ids))
+    return _answer(request, service, visitor, row, Done(_told(said), ",".join(ids)), state="reviewed")
+
+
+@router.post("/queue/{post_id}/undo")
+def undo(
+    request: Request,
+    visitor: Reviewer,
+    post_id: PostId,
+    reviews: Annotated[str, Form(max_length=200, pattern=r"^[0-9,]*$")] = "",
+) -> Response:
+    """Takes back what was just said of a post, and holds it again."""
+    service = service_of(request)
+    user = person(visitor)
+    for number in filter(None, reviews.split(",")):
+        service.store.reviews.undo(int(number), user)
+    service.later.remove(user, post_id)
+    try:
+        service.store.reviews.hold(post_id, user, seconds=service.settings.hold_s)
+    except ConflictError as error:
+        row = service.store.posts.get(post_id)
+        return _answer(request, service, visitor, row, Done(f"Undone. {error}", ""), state="later")
+    return _answer(request, service, visitor, service.store.posts.get(post_id), None, state="")
+
+
+def _item(service: Service, row: PostRow, visitor: Visitor, done: Done | None = None) -> Item:
+    document = service.store.posts.assessment(row.id)
+    return item_of(row, document, visitor, act=visitor.may_review, done=done)
+
+
+def _answer(
+    request: Request, service: Service, visitor: Visitor, row: PostRow, done: Done | None, *, state: str
+) -> Response:
+    if not is_fragment(request):
+        return RedirectResponse("/queue", 303)
+    # read again: the person's answer now stands beside the model's
+    item = _item(service, service.store.posts.get(row.id), visitor, done)
+    return part("_item.html", visitor, item=item, shown_state=state)
+
+
+def _verdicts(row: PostRow, choice: str) -> list[tuple[str, Any, list[str]]]:
+    """What a choice says: of which task, with which verdict and labels.
+
+    Raises:
+        NotFoundError: If the model is called right and has said nothing.
+    """
+    if choice == "right":
+        said: list[tuple[str, Any, list[str]]] = [
+            (task, "right", list(answer.labels))
+            for task, answer in row.answers.items()
+            if not answer.abstained
+        ]
+        if not said:
+            raise NotFoundError("the model is not sure of anything here; choose an answer")
+        return said
+    task, label = chosen(choice)
+    if label == NOT_SURE:
+        return [(task, "unsure", [])]
+    known = asked_tasks().get(task)
+    if task not in row.answers and (known is None or label not in known.classes):
+        raise NotFoundError("there is no such question or answer")
+    return [(task, "label", [label])]
+
+
+def _told(said: list[tuple[str, Any, list[str]]]) -> str:
+    if said[0][1] == "right":
+        return "The model is right, you said."
+    task, verdict, labels = said[0]
+    words = "not sure" if verdict == "unsure" else ", ".join(title_of(task, label) for label in labels)
+    return f"You said: {words}."
+
+
+def _nothing(service: Service, lane: str) -> str:
+    """What an empty queue says, and what to do first where the whole store is empty."""
+    try:
+        depth = service.store.queue.depth()
+        empty = not service.store.posts.find(PostFilter(limit=1)).rows
+    except CrisisLensError:
+        return "Nothing waits here."
+    if empty:
+        return "No post has come in yet. Send one to /v1/posts with a key from the page Admin."
+    if depth.queued:
+        return f"{depth.queued} posts wait to be assessed; they appear here when they are."
+    return (
+        "Nothing waits here. Well done." if not lane else "No post waits in a language that no model reads."
+    )
+
+
+def _languages(service: Service, wanted: FilterQuery) -> list[_Chip]:
+    """The languages of the unread lane, those with most posts of the newest 200 first."""
+    lane = queue_filter(FilterQuery({}), "unread").model_copy(update={"limit": 200, "order": "time"})
+    counts: dict[str, int] = {}
+    for row in service.store.posts.find(lane).rows:
+        code = row.language or ""
+        counts[code] = counts.get(code, 0) + 1
+    chips = []
+    for code, count in sorted(counts.items(), key=lambda pair: -pair[1]):
+        name = language_name(code or None)
+        link = "/queue?" + query_of({"lane": "unread", "language": code})
+        chips.append(_Chip(name, count, link, bool(code) and wanted.get("language") == code))
+    return chips

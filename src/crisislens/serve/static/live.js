@@ -1,0 +1,78 @@
+"use strict";
+// What every page does: proof against forged requests, news from the server, and the keys that lead elsewhere.
+(function () {
+  var csrf = document.querySelector("meta[name='csrf']").content;
+  var aloud = document.getElementById("aloud");
+  var places = { q: "/queue", m: "/map", t: "/timeline", s: "/", d: "/model", a: "/admin" };
+  var leading = 0;
+  var news = 0;
+
+  document.addEventListener("htmx:config:request", function (event) {
+    event.detail.ctx.request.headers["X-CSRF-Token"] = csrf;
+  });
+
+  // a request that failed must not replace what a person is reading
+  document.addEventListener("htmx:before:swap", function (event) {
+    var response = event.detail.ctx.response;
+    if (!response || response.status < 400) return;
+    event.preventDefault();
+    say(response.status === 401 ? "You are no longer signed in; load the page again." : (event.detail.ctx.text || "").slice(0, 300));
+  });
+  document.addEventListener("htmx:error", function () { say("The server did not answer. Nothing was changed; try again."); });
+
+  function say(words) {
+    aloud.textContent = words;
+    aloud.classList.add("shown");
+    window.setTimeout(function () { aloud.classList.remove("shown"); }, 8000);
+  }
+  window.crisislens = { say: say, csrf: csrf };
+
+  function listen() {
+    var source = new EventSource("/v1/events?kind=accepted&kind=assessed&kind=reviewed");
+    var waiting = 0;
+    function arrived() {
+      news += 1;
+      var fresh = document.getElementById("fresh");
+      if (fresh) {
+        fresh.hidden = false;
+        fresh.querySelector("span").textContent = news + " new";
+      }
+      // at most one refresh every two seconds, however fast posts arrive
+      if (waiting) return;
+      waiting = window.setTimeout(function () {
+        waiting = 0;
+        document.querySelectorAll("[data-live]").forEach(function (part) {
+          if (!part.contains(document.activeElement) || document.activeElement === document.body) window.htmx.trigger(part, "refresh");
+        });
+      }, 2000);
+    }
+    ["accepted", "assessed", "reviewed"].forEach(function (kind) { source.addEventListener(kind, arrived); });
+    window.addEventListener("pagehide", function () { source.close(); });
+  }
+  if (document.querySelector("[data-live], #fresh")) listen();
+
+  document.addEventListener("click", function (event) {
+    if (event.target.closest("[data-reload]")) location.reload();
+  });
+
+  document.addEventListener("submit", function (event) {
+    var sentence = event.target.dataset.confirm;
+    if (sentence && !window.confirm(sentence)) { event.preventDefault(); event.stopImmediatePropagation(); }
+  }, true);
+
+  function typing(target) {
+    return target.closest && target.closest("input:not([type='checkbox']):not([type='radio']), select, textarea, dialog[open]");
+  }
+  window.crisislens.typing = typing;
+  document.addEventListener("keydown", function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (leading && Date.now() - leading < 1500 && places[event.key]) {
+      leading = 0;
+      event.stopImmediatePropagation();
+      event.preventDefault();
+      location.assign(places[event.key]);
+      return;
+    }
+    leading = event.key === "g" ? Date.now() : 0;
+  });
+})();

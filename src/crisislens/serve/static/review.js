@@ -1,0 +1,153 @@
+"use strict";
+// The keyboard of a reviewer. Every key presses a button that is there for mouse and touch too, so that nothing can be done
+// by key alone. The server answers with the post's new state; the next post is in hand before it has answered.
+(function () {
+  var hand = document.getElementById("hand");
+  var take = document.getElementById("take");
+  var keys = document.getElementById("keys");
+  var switched = document.getElementById("keys-on");
+  var tally = document.getElementById("tally");
+  var done = [];
+  var asked = false;
+  var began = 0;
+  if (!hand || !take) return;
+
+  try { switched.checked = localStorage.getItem("keys") !== "off"; } catch (error) { /* stays on */ }
+  switched.addEventListener("change", function () {
+    try { localStorage.setItem("keys", switched.checked ? "on" : "off"); } catch (error) { /* for this page only */ }
+  });
+
+  function items() { return Array.prototype.slice.call(hand.querySelectorAll(".item")); }
+  function current() { return hand.querySelector(".item.current"); }
+  function open(item) { return item.dataset.state !== "reviewed" && item.dataset.state !== "later"; }
+
+  function choose(item, quiet) {
+    if (!item) return;
+    var before = current();
+    if (before && before !== item) { before.classList.remove("current"); before.removeAttribute("aria-current"); }
+    item.classList.add("current");
+    item.setAttribute("aria-current", "true");
+    if (!quiet) item.focus({ preventScroll: true });
+    item.scrollIntoView({ block: "nearest" });
+    if (item.querySelector(".task:not([hidden]) ~ .task:not([hidden])")) showTask(item, 0);
+  }
+
+  function showTask(item, step) {
+    var tasks = Array.prototype.slice.call(item.querySelectorAll(".task"));
+    if (!tasks.length) return;
+    var at = tasks.findIndex(function (task) { return !task.hidden && task.classList.contains("asked"); });
+    at = at < 0 ? 0 : (at + step) % tasks.length;
+    tasks.forEach(function (task, index) {
+      task.hidden = index !== at;
+      task.classList.toggle("asked", index === at);
+    });
+  }
+
+  function move(step) {
+    var list = items();
+    var at = list.indexOf(current());
+    var next = list[Math.max(0, Math.min(list.length - 1, at + step))];
+    choose(next);
+    if (list.length - list.indexOf(next) < 4) more();
+  }
+
+  function onward(item) {
+    var list = items();
+    var at = list.indexOf(item);
+    var next = list.slice(at + 1).find(open) || list.slice(0, at).find(open);
+    if (next) choose(next);
+    if (list.filter(open).length < 5) more();
+  }
+
+  function more() {
+    if (asked) return;
+    asked = true;
+    take.requestSubmit();
+    window.setTimeout(function () { asked = false; }, 1500);
+  }
+
+  function count() {
+    if (!began) return;
+    var minutes = Math.max((Date.now() - began) / 60000, 1 / 60);
+    tally.textContent = done.length + " reviewed, " + (done.length / minutes).toFixed(0) + " a minute";
+  }
+
+  function press(item, key) {
+    var inTask = item.querySelector(".task:not([hidden]) [data-key='" + key + "']");
+    var button = inTask || item.querySelector("[data-key='" + key + "']");
+    if (button) button.click();
+    return !!button;
+  }
+
+  function undo() {
+    var id = done.pop();
+    var item = id && document.getElementById("item-" + id);
+    var button = item && item.querySelector("[data-key='z']");
+    if (!button) { window.crisislens.say("There is nothing to undo here."); return; }
+    choose(item);
+    button.click();
+    count();
+  }
+
+  // a choice: the person goes on at once
+  hand.addEventListener("submit", function (event) {
+    var item = event.target.closest(".item");
+    if (!item || !event.target.classList.contains("choose")) return;
+    began = began || Date.now();
+    var later = event.submitter && event.submitter.value === "later";
+    item.dataset.state = later ? "later" : "reviewed";
+    if (!later) done.push(item.dataset.id);
+    onward(item);
+    count();
+  });
+
+  // what the server sends takes the item's place; keep what the person was at
+  document.addEventListener("htmx:after:swap", function () {
+    if (!current()) {
+      var list = items();
+      var back = list.find(function (item) { return item.dataset.id === (done[done.length - 1] || ""); });
+      choose(list.find(open) || back || list[0], true);
+    }
+    items().forEach(function (item) { if (!item.querySelector(".task.asked")) showTask(item, 0); });
+    document.querySelectorAll("#hand .nothing").forEach(function (line, index) { if (index || items().length) line.remove(); });
+  });
+
+  hand.addEventListener("click", function (event) {
+    var item = event.target.closest(".item");
+    if (item && !event.target.closest("a, summary")) choose(item, true);
+    var nextTask = event.target.closest("[data-next-task]");
+    if (nextTask) showTask(item, 1);
+    var shown = event.target.closest("[aria-expanded]");
+    if (shown) {
+      var place = document.getElementById(shown.getAttribute("aria-controls"));
+      if (shown.getAttribute("aria-expanded") === "true") {
+        event.stopImmediatePropagation();
+        place.textContent = "";
+        shown.setAttribute("aria-expanded", "false");
+      } else shown.setAttribute("aria-expanded", "true");
+    }
+  }, true);
+
+  document.addEventListener("keydown", function (event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || !switched.checked) return;
+    if (window.crisislens.typing(event.target)) {
+      if (event.key === "Escape" && !keys.open) { event.target.blur(); choose(current() || items()[0]); }
+      return;
+    }
+    // a focused button or link keeps its own Enter
+    if (event.key === "Enter" && event.target.closest("button, a, summary")) return;
+    var item = current();
+    if (event.key === "j" || event.key === "ArrowDown" && event.target.closest(".item")) move(1);
+    else if (event.key === "k" || event.key === "ArrowUp" && event.target.closest(".item")) move(-1);
+    else if (event.key === "?") keys.showModal();
+    else if (event.key === "/") { document.querySelector(".filters").open = true; document.getElementById("search").focus(); }
+    else if (event.key === "z") undo();
+    else if (item && open(item) && /^([1-9]|c|u|s|t|d|Enter)$/.test(event.key)) { if (!press(item, event.key)) window.crisislens.say(event.key === "c" ? "The model is not sure here; choose an answer." : "This key does nothing here."); }
+    else return;
+    event.preventDefault();
+  });
+
+  items().forEach(function (item) { showTask(item, 0); });
+  if (items().length) choose(items()[0], true); else more();
+  document.documentElement.classList.add("keys-ready");
+})();

@@ -1,0 +1,281 @@
+"""Backups, and whether everything in a store fits together."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from crisislens.core.errors import InputError, StoreError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import sha256_of_file
+from crisislens.store.audit import broken_entry
+from crisislens.store.base import Store
+from crisislens.store.engines import sqlite_module
+from crisislens.store.finish import counted_posts
+from crisislens.store.joining import refresh_clusters
+from crisislens.store.models import Cluster, Media, Post, Tally
+from crisislens.store.schema import SEARCH_TABLE, drift, version
+from crisislens.store.tallies import count_post
+from crisislens.store.transaction import Transaction, hour_of
+
+__all__ = ["Finding", "backup", "check", "restore"]
+
+MANIFEST = "backup.json"
+_DATABASE, _BLOBS = "store.db", "blobs"
+_ORPHAN_AGE = timedelta(hours=1)
+Key = tuple[datetime, str, str, str]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that does not fit.
+
+    Attributes:
+        said: What, in one sentence.
+        mended: Whether it was mended.
+    """
+
+    said: str
+    mended: bool = False
+
+
+def backup(store: Store, folder: Path) -> dict[str, Any]:
+    """Copies a store that may be in use: one snapshot of the database, and all photos that it names.
+
+    Arguments:
+        store: Open for reading at least.
+        folder: Where to; it must not be there, or be empty.
+
+    Returns:
+        What the copy holds, as its `backup.json` says.
+
+    Raises:
+        InputError: If the folder holds something, or the database is PostgreSQL, which has tools of its own.
+    """
+    if store.database.file is None:
+        raise InputError(
+            "PostgreSQL has its own backups: run pg_dump --format=custom, and copy the folder of the photos "
+            "after it"
+        )
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty; give a new folder for each backup")
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / _DATABASE
+    # a connection of its own: those for reading refuse what writes, even elsewhere
+    source = sqlite_module().connect(store.database.file)
+    try:
+        source.execute("VACUUM INTO ?", (str(copy),))
+    except Exception as error:
+        raise StoreError(f"the backup could not be written to {copy} ({error}); is the disk full?") from error
+    finally:
+        source.close()
+    photos = missing = 0
+    for name in _named_photos(copy):
+        target = folder / _BLOBS / name[:2] / f"{name}.jpg"
+        if _copied(store.blobs.folder / store.blobs.name(name), target):
+            photos += 1
+        else:
+            missing += 1
+    held = {
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "version": _version_of(copy),
+        "sha256": sha256_of_file(copy),
+        "posts": _count(copy, "post"),
+        "photos": photos,
+        "missing_photos": missing,
+    }
+    atomic_write(folder / MANIFEST, json.dumps(held, indent=1) + "\n")
+    return held
+
+
+def restore(folder: Path, file: Path, blobs: Path | None = None) -> dict[str, Any]:
+    """Makes a store from a backup.
+
+    Arguments:
+        folder: The backup.
+        file: The SQLite file to make; it must not be there.
+        blobs: The folder of its photos; by default `FILE.blobs`.
+
+    Raises:
+        InputError: If the folder is no whole backup, or the file is there already.
+    """
+    try:
+        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        wanted = str(held["sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} is no backup of crisislens (its {MANIFEST} cannot be read)") from error
+    if not (folder / _DATABASE).is_file() or sha256_of_file(folder / _DATABASE) != wanted:
+        raise InputError(f"{folder / _DATABASE} is not what was backed up; take another backup")
+    if file.exists():
+        raise InputError(f"{file} is there already; move it away first, nothing is overwritten")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    target = blobs or Path(f"{file}.blobs")
+    for name in _named_photos(folder / _DATABASE):
+        _copied(folder / _BLOBS / name[:2] / f"{name}.jpg", target / name[:2] / f"{name}.jpg")
+    part = file.with_name(f".{file.name}.part")
+    shutil.copyfile(folder / _DATABASE, part)
+    with part.open("rb") as stream:
+        os.fsync(stream.fileno())
+    part.replace(file)
+    return dict(held)
+
+
+def _copied(source: Path, target: Path) -> bool:
+    """Links a photo, or copies it where links cannot be; photos never change, so a link is as good."""
+    if target.is_file():
+        return True
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        try:
+            shutil.copyfile(source, target)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def _asked(file: Path, statement: str) -> list[Any]:
+    connection = sqlite_module().connect(f"file:{file}?mode=ro", uri=True)
+    try:
+        return list(connection.execute(statement).fetchall())
+    finally:
+        connection.close()
+
+
+def _named_photos(file: Path) -> Iterator[str]:
+    for (name,) in _asked(file, "SELECT DISTINCT sha256 FROM media WHERE sha256 IS NOT NULL"):
+        yield str(name)
+
+
+def _version_of(file: Path) -> str:
+    return str(_asked(file, "SELECT version_num FROM alembic_version")[0][0])
+
+
+def _count(file: Path, table: str) -> int:
+    return int(_asked(file, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def check(store: Store, *, mend: bool = False) -> list[Finding]:
+    """Looks whether everything fits together; nothing, where it does.
+
+    Arguments:
+        store: Open for writing where it is to be mended.
+        mend: Whether to count tallies and clusters anew, and remove photos of no post.
+    """
+    found: list[Finding] = []
+    with store.database.read() as connection:
+        found += _database_faults(connection)
+        broken = broken_entry(connection)
+        if broken is not None:
+            found.append(Finding(f"the audit trail does not hold from entry {broken} on"))
+    found += _photos(store, mend=mend)
+    found += _recounted(store, "tallies", _tallies_differ, _write_tallies, mend=mend)
+    found += _recounted(store, "clusters", _clusters_differ, _write_clusters, mend=mend)
+    return found
+
+
+def _database_faults(connection: Connection) -> list[Finding]:
+    found = [
+        Finding(f"the tables are not those of version {version(connection)}: {d}") for d in drift(connection)
+    ]
+    if connection.dialect.name != "sqlite":
+        return found
+    said = [row[0] for row in connection.execute(text("PRAGMA integrity_check"))]
+    found += [Finding(f"SQLite finds damage: {line}") for line in said if line != "ok"]
+    loose = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if loose:
+        found.append(Finding(f"{len(loose)} rows point to what is not there, the first in {loose[0][0]}"))
+    posts = connection.execute(select(func.count()).select_from(Post)).scalar_one()
+    words = connection.execute(text(f"SELECT count(*) FROM {SEARCH_TABLE}_docsize")).scalar_one()
+    if posts != words:
+        found.append(Finding(f"{words} posts can be searched, and there are {posts}"))
+    return found
+
+
+def _photos(store: Store, *, mend: bool) -> list[Finding]:
+    with store.database.read() as connection:
+        wanted = select(Media.sha256).where(Media.sha256.is_not(None)).distinct()
+        named = {str(name) for name in connection.execute(wanted).scalars()}
+    kept = store.blobs.names()
+    found = []
+    if named - kept:
+        found.append(Finding(f"{len(named - kept)} photos that posts name are not there"))
+    limit = (datetime.now(UTC) - _ORPHAN_AGE).timestamp()
+    # one that was just kept may be of a post that is on its way
+    loose = [
+        name for name in kept - named if (store.blobs.folder / store.blobs.name(name)).stat().st_mtime < limit
+    ]
+    if loose:
+        for name in loose if mend else ():
+            store.blobs.remove(name)
+        found.append(Finding(f"{len(loose)} photos belong to no post", mended=mend))
+    return found
+
+
+def _recounted(
+    store: Store,
+    what: str,
+    differ: Callable[[Connection], int],
+    write: Callable[[Transaction], None],
+    *,
+    mend: bool,
+) -> list[Finding]:
+    with store.database.read() as connection:
+        wrong = differ(connection)
+    if not wrong:
+        return []
+    if mend:
+        store.database.write(write)
+    return [Finding(f"{wrong} {what} are not what a new count gives", mended=mend)]
+
+
+def _counted_tallies(connection: Connection) -> Counter[Key]:
+    """The tallies as posts and answers give them."""
+    counts: Counter[Key] = Counter()
+
+    def add(at: datetime, task: str, label: str, place: str, by: int) -> None:
+        counts[hour_of(at), task, label, place] += by
+
+    for counted in counted_posts(connection):
+        count_post(add, counted, 1)
+    return counts
+
+
+def _tallies_differ(connection: Connection) -> int:
+    counts = _counted_tallies(connection)
+    columns = (Tally.hour, Tally.task, Tally.label, Tally.place, Tally.posts)
+    kept: dict[Key, int] = {}
+    for hour, task, label, place, posts in connection.execute(select(*columns)):
+        kept[hour, task, label, place] = posts
+    return sum(counts.get(key, 0) != kept.get(key, 0) for key in counts.keys() | kept.keys())
+
+
+def _write_tallies(tx: Transaction) -> None:
+    tx.connection.execute(delete(Tally))
+    for (hour, task, label, place), posts in _counted_tallies(tx.connection).items():
+        tx.tally(hour, task, label, place, posts)
+
+
+def _sizes(connection: Connection) -> list[tuple[int, int]]:
+    """Clusters with the size that a new count gives, where it is another."""
+    counted = select(Post.cluster_id, func.count().label("n")).where(Post.cluster_id.is_not(None))
+    counts = counted.group_by(Post.cluster_id).subquery()
+    size = func.coalesce(counts.c.n, 0)
+    wanted = select(Cluster.id, size).outerjoin(counts, counts.c.cluster_id == Cluster.id)
+    return [(number, n) for number, n in connection.execute(wanted.where(Cluster.size != size))]
+
+
+def _clusters_differ(connection: Connection) -> int:
+    return len(_sizes(connection))
+
+
+def _write_clusters(tx: Transaction) -> None:
+    refresh_clusters(tx, [number for number, _ in _sizes(tx.connection)])

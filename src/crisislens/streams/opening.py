@@ -1,0 +1,100 @@
+"""From what a user writes as SOURCE to the source."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from crisislens.core.errors import InputError
+from crisislens.core.guarded import Guard
+from crisislens.streams.batch import Source
+from crisislens.streams.feed import FeedSource, check_feed
+from crisislens.streams.folder import FolderSource
+from crisislens.streams.pipe import PipeSource
+from crisislens.streams.rows import RowMaker
+from crisislens.streams.tail import FileSource
+
+__all__ = ["StreamOptions", "open_source"]
+
+_LINES = frozenset({".jsonl", ".ndjson", ".log", ".json", ".txt", ""})
+_MOST_NAME = 80
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a source is read.
+
+    Attributes:
+        name: By which the service knows it; None makes one of what it is.
+        columns: As of `--map`.
+        every_s: How often a feed is asked, in seconds.
+        once: Whether to end when all that is there was taken.
+        batch: Posts that are taken in together, at most.
+        guard: What may be fetched.
+    """
+
+    name: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    every_s: float = 300.0
+    once: bool = False
+    batch: int = 200
+    guard: Guard = field(default_factory=Guard)
+
+
+def open_source(given: str, options: StreamOptions) -> Source:
+    """The source of `-`, FILE, DIR/ or rss:URL.
+
+    Raises:
+        InputError: If it is none of these.
+        MissingExtraError: If a package is missing.
+    """
+    kind, colon, rest = given.partition(":")
+    if given == "-":
+        name = options.name or "pipe"
+        return PipeSource(sys.stdin.buffer.readline, name, RowMaker(options.columns), batch=options.batch)
+    if colon and kind in _BY_KIND:
+        return _BY_KIND[kind](rest, options)
+    if "://" in given:
+        raise InputError(f"{given!r:.80} is an address; say what it is, as in rss:{given:.60}")
+    path = Path(given)
+    if colon and not path.exists() and kind.isalpha() and len(kind) > 1:
+        raise InputError(f"no source is called {kind!r:.40}; there are -, FILE, DIR/ and rss:URL")
+    if given.endswith(("/", "\\")) or path.is_dir():
+        return _folder(path, options)
+    return _file(path, options)
+
+
+def _folder(path: Path, options: StreamOptions) -> Source:
+    if not path.is_dir():
+        raise InputError(f"there is no folder {path}; make it, or give another one")
+    name = options.name or f"folder {_safe(path.resolve().name)}"
+    columns = dict(options.columns) or None
+    return FolderSource(path, name[:_MOST_NAME], columns, batch=options.batch, once=options.once)
+
+
+def _file(path: Path, options: StreamOptions) -> Source:
+    if path.suffix.lower() not in _LINES:
+        raise InputError(
+            f"{path.name} is not followed line by line: only JSON lines are; put it into a folder and give "
+            "DIR/, or use crisislens analyze"
+        )
+    if not path.parent.is_dir() or (options.once and not path.is_file()):
+        raise InputError(f"there is no file {path}; check the path")
+    name = options.name or f"file {_safe(path.name)}"
+    rows = RowMaker(options.columns)
+    return FileSource(path, name[:_MOST_NAME], rows, batch=options.batch, once=options.once)
+
+
+def _feed(url: str, options: StreamOptions) -> Source:
+    parts = urlsplit(check_feed(url))
+    name = options.name or "rss " + _safe(f"{parts.hostname}{parts.path}")
+    return FeedSource(url, name[:_MOST_NAME], guard=options.guard, every_s=options.every_s, once=options.once)
+
+
+def _safe(text: str) -> str:
+    """A name as the service takes them."""
+    return "".join(c if c.isalnum() or c in "._/-" else "_" for c in text)
+
+
+_BY_KIND: dict[str, Callable[[str, StreamOptions], Source]] = {"rss": _feed}

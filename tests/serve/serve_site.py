@@ -1,0 +1,140 @@
+"""A running service for tests, and a worker that answers without a model."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from crisislens.domain.assessment import Assessment, Provenance, TaskAssessment
+from crisislens.domain.tasks import ASKED, Task
+from crisislens.serve.access import COOKIE
+from crisislens.serve.app import create_app
+from crisislens.serve.service import ServeSettings
+from crisislens.store import Store, open_store
+from crisislens.store.records import Done, Job, Role, UserRow
+
+__all__ = ["ROLES", "Person", "Site", "assessed", "open_site"]
+
+ROLES: tuple[Role, ...] = get_args(Role)
+PROVENANCE = Provenance(
+    model="hand-made",
+    model_version="1",
+    model_fingerprint="a" * 16,
+    encoder_fingerprint="b" * 16,
+    crisislens_version="0",
+    analyzed_at="2026-03-06T14:00:00+00:00",
+)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who is signed in."""
+
+    user: UserRow
+    token: str
+    csrf: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The cookie and the proof, as a page sends them."""
+        return {"Cookie": f"{COOKIE}={self.token}", "X-CSRF-Token": self.csrf}
+
+
+@dataclass
+class Site:
+    """The service under test."""
+
+    app: FastAPI
+    client: TestClient
+    store: Store
+    people: dict[Role, Person]
+    keys: dict[Role, str]
+    more: dict[str, Person] = field(default_factory=dict)
+
+    def key(self, role: Role) -> dict[str, str]:
+        """The header of a program."""
+        return {"Authorization": f"Bearer {self.keys[role]}"}
+
+    def person(self, name: str, role: Role = "reviewer") -> Person:
+        """One more person."""
+        if name not in self.more:
+            self.more[name] = _person(self.store, name, role)
+        return self.more[name]
+
+    def send(self, *posts: dict[str, Any], source: str = "radio") -> list[int]:
+        """Sends posts and gives their numbers."""
+        answer = self.client.post(
+            f"/v1/posts?source={source}", json=list(posts), headers=self.key("reviewer")
+        )
+        assert answer.status_code in (200, 202), answer.text
+        return [row["id"] for row in answer.json()["results"]]
+
+    def work(self, **more: Any) -> int:
+        """Assesses what waits, as a worker would; how many posts that were."""
+        whole = 0
+        while jobs := self.store.queue.claim("worker", 64):
+            found = [
+                Done(post_id=job.post_id, doc=assessed(job, **more), partial=job.partial) for job in jobs
+            ]
+            whole += self.store.queue.finish("worker", found)
+        return whole
+
+
+def assessed(job: Job, **more: Any) -> str:
+    """What a model might say: damage where the text says so, with the urgency of its length."""
+    severe = "destroyed" in job.post.text
+    tasks = {
+        "informativeness": answer(ASKED[0], "informative", 0.9),
+        "humanitarian": answer(ASKED[1], "infrastructure_and_utility_damage" if severe else "affected", 0.8),
+        "damage": answer(ASKED[2], "severe_damage" if severe else "little_or_no_damage", 0.5, sure=severe),
+    }
+    values: dict[str, Any] = {
+        "post": job.post,
+        "modalities": ("text",),
+        "language": "en",
+        "tasks": tasks,
+        "urgency": min(1.0, len(job.post.text) / 200),
+        "provenance": PROVENANCE,
+    }
+    return Assessment(**{**values, **more}).model_dump_json()
+
+
+def answer(task: Task, label: str, confidence: float, *, sure: bool = True) -> TaskAssessment:
+    """One answer."""
+    rest = (1 - confidence) / (len(task.classes) - 1)
+    chances = {name: confidence if name == label else rest for name in task.classes}
+    return TaskAssessment(
+        label=label,
+        labels=(label,) if sure else (),
+        confidence=confidence,
+        probabilities=chances,
+        abstained=not sure,
+        reason=None if sure else "the best guess is below the threshold",
+    )
+
+
+@contextmanager
+def open_site(folder: Path, settings: ServeSettings, **more: Any) -> Iterator[Site]:
+    """A service in a folder.
+
+    Arguments:
+        folder: Where the store is.
+        settings: How it runs.
+        **more: For the store.
+    """
+    with open_store(str(folder / "store.db"), **{"least_free_bytes": 0, **more}) as store:
+        people = {role: _person(store, role, role) for role in ROLES}
+        keys = {role: store.keys.add(f"{role} key", role, actor="cli")[0] for role in ROLES}
+        app = create_app(store, settings)
+        with TestClient(app, base_url="http://testserver", follow_redirects=False) as client:
+            yield Site(app, client, store, people, keys)
+
+
+def _person(store: Store, name: str, role: Role) -> Person:
+    user = store.users.add(name, role, actor="cli")
+    token, session = store.sessions.start(user.id)
+    return Person(user, token, session.csrf)

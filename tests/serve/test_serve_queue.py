@@ -1,0 +1,189 @@
+"""Review: what a person says stands beside the model, can be taken back, and no two hold one post."""
+
+import re
+from typing import Any
+
+import pytest
+from serve_site import Person, Site
+
+from crisislens.store.records import PostFilter
+
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture(autouse=True)
+def posts(fresh: Site) -> list[int]:
+    """Thirty posts that were assessed."""
+    ids = fresh.send(*({"id": f"p{i}", "text": f"bridge {i} is destroyed " * (i + 1)} for i in range(30)))
+    assert fresh.work() == 30
+    # near-duplicates are folded, so keep each by itself
+    for number in ids:
+        row = fresh.store.posts.get(number)
+        if row.cluster_size > 1:
+            fresh.store.clusters.split(number, actor="cli")
+    return ids
+
+
+def take(site: Site, person: Person, query: str = "") -> list[int]:
+    answer = site.client.post(f"/queue/take{query}", headers={**person.headers, **HTMX})
+    assert answer.status_code == 200, answer.text
+    return [int(number) for number in re.findall(r'data-id="(\d+)"', answer.text)]
+
+
+def say(site: Site, person: Person, number: int, choice: str, **more: str) -> Any:
+    form = {"choice": choice, **more}
+    return site.client.post(f"/queue/{number}/review", data=form, headers={**person.headers, **HTMX})
+
+
+def test_two_reviewers_never_hold_one_post(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    hands = [take(fresh, ann), take(fresh, ben), take(fresh, ann), take(fresh, ben)]
+    given = [number for hand in hands for number in hand]
+    assert len(given) == len(set(given)) == 30
+    assert [len(hand) for hand in hands] == [10, 10, 10, 0]
+
+
+def test_the_most_urgent_come_first(fresh: Site) -> None:
+    hand = take(fresh, fresh.person("ann"))
+    urgency = [fresh.store.posts.get(number).urgency or 0 for number in hand]
+    assert urgency == sorted(urgency, reverse=True)
+    every = [row.urgency or 0 for row in fresh.store.posts.find(PostFilter(limit=200)).rows]
+    assert urgency[0] == max(every)
+
+
+def test_what_is_in_hand_is_there_after_a_reload(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    hand = take(fresh, ann)
+    page = fresh.client.get("/queue", headers=ann.headers).text
+    assert {int(n) for n in re.findall(r'data-id="(\d+)"', page)} == set(hand)
+    assert not re.findall(r'data-id="(\d+)"', fresh.client.get("/queue", headers=ben.headers).text)
+
+
+def test_a_correction_stands_beside_the_model(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    answer = say(fresh, ann, number, "humanitarian=affected", note="two people <b>")
+    assert answer.status_code == 200
+    assert "You said: Affected, injured or missing people." in answer.text
+    # the model's own answer is still there, and the note is text
+    assert "Infrastructure and utility damage" in answer.text
+    assert "two people &lt;b&gt;" in answer.text
+    row = fresh.store.posts.get(number)
+    assert row.answers["humanitarian"].labels == ("infrastructure_and_utility_damage",)
+    [review] = row.reviews
+    assert (review.user, review.labels, review.note) == ("ann", ("affected",), "two people <b>")
+    # a reviewed post comes to nobody again
+    assert number not in take(fresh, fresh.person("ben")) + take(fresh, ann)
+
+
+def test_right_says_so_of_every_answer(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    assert "The model is right" in say(fresh, ann, number, "right").text
+    reviews = fresh.store.posts.get(number).reviews
+    assert {review.task for review in reviews} == {"informativeness", "humanitarian", "damage"}
+    assert all(review.verdict == "right" for review in reviews)
+
+
+def test_undo_takes_all_of_it_back_and_the_post_in_hand(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    answer = say(fresh, ann, number, "right")
+    ids = re.search(r'name="reviews" value="([\d,]+)"', answer.text)
+    assert ids is not None
+    undone = fresh.client.post(
+        f"/queue/{number}/undo", data={"reviews": ids[1]}, headers={**ann.headers, **HTMX}
+    )
+    assert undone.status_code == 200
+    assert 'value="right"' in undone.text
+    assert fresh.store.posts.get(number).reviews == ()
+    assert len(fresh.store.reviews.of(number)) == 3
+    held = {each.post_id for each in fresh.store.reviews.held() if each.user == "ann"}
+    assert number in held
+
+
+def test_nobody_undoes_for_another(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    [number, *_] = take(fresh, ann)
+    say(fresh, ann, number, "humanitarian=affected")
+    [review] = fresh.store.posts.get(number).reviews
+    answer = fresh.client.post(
+        f"/queue/{number}/undo", data={"reviews": str(review.id)}, headers={**ben.headers, **HTMX}
+    )
+    assert answer.status_code == 404
+    assert len(fresh.store.posts.get(number).reviews) == 1
+
+
+def test_a_post_that_another_holds_cannot_be_judged(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    [number, *_] = take(fresh, ann)
+    answer = say(fresh, ben, number, "humanitarian=affected")
+    assert answer.status_code == 409
+    assert "ann is reviewing" in answer.json()["detail"]
+
+
+def test_later_gives_the_post_to_others_but_not_back_at_once(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    [number, *_] = take(fresh, ann)
+    assert "went back to the queue" in say(fresh, ann, number, "later").text
+    assert number not in take(fresh, ann)
+    assert number in take(fresh, ben)
+
+
+def test_not_sure_is_an_answer(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    say(fresh, ann, number, "humanitarian=not_sure")
+    [review] = fresh.store.posts.get(number).reviews
+    assert (review.verdict, review.labels) == ("unsure", ())
+
+
+@pytest.mark.parametrize("choice", ["", "x", "=", "no_such_task=yes", "humanitarian=", "right=right"])
+def test_a_choice_that_is_none_is_refused(fresh: Site, choice: str) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    assert say(fresh, ann, number, choice).status_code in (404, 422)
+    assert fresh.store.posts.get(number).reviews == ()
+
+
+def test_without_scripts_the_forms_lead_back(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    answer = fresh.client.post("/queue/take?q=bridge", headers=ann.headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue?q=bridge")
+    [number, *_] = [each.post_id for each in fresh.store.reviews.held()]
+    answer = fresh.client.post(f"/queue/{number}/review", data={"choice": "right"}, headers=ann.headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue")
+
+
+def test_what_no_model_reads_has_a_lane_of_its_own(fresh: Site) -> None:
+    fresh.send({"id": "hi", "text": "मदद"}, source="radio")
+    fresh.work(unread="no model reads Hindi", language="hi")
+    ann = fresh.person("ann")
+    page = fresh.client.get("/queue?lane=unread", headers=ann.headers).text
+    assert "Hindi" in page
+    assert "1 of them" in fresh.client.get("/queue", headers=ann.headers).text
+    hand = take(fresh, ann, "?lane=unread")
+    assert [fresh.store.posts.get(number).external_id for number in hand] == ["hi"]
+
+
+def test_the_queue_keeps_to_its_filter(fresh: Site) -> None:
+    fresh.send({"id": "other", "text": "school is open"}, source="volunteers")
+    fresh.work()
+    hand = take(fresh, fresh.person("ann"), "?source=volunteers")
+    assert [fresh.store.posts.get(number).source for number in hand] == ["volunteers"]
+
+
+def test_reviews_by_api_are_peoples(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    number = fresh.store.posts.by_key("radio", "p1")
+    assert number is not None
+    body = {"task": "humanitarian", "labels": ["affected"]}
+    by_key = fresh.client.post(f"/v1/posts/{number.id}/reviews", json=body, headers=fresh.key("admin"))
+    assert by_key.status_code == 403
+    made = fresh.client.post(f"/v1/posts/{number.id}/reviews", json=body, headers=ann.headers)
+    assert made.status_code == 201
+    assert made.json()["by"] == "ann"
+    undone = fresh.client.delete(f"/v1/reviews/{made.json()['id']}", headers=ann.headers)
+    assert undone.json()["undone_at"] is not None
+    listed = fresh.client.get(f"/v1/posts/{number.id}/reviews", headers=fresh.key("viewer")).json()
+    assert [row["undone_at"] is not None for row in listed] == [True]

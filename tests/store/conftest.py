@@ -1,0 +1,114 @@
+"""Stores to test on: every test that takes `store` runs on SQLite and on PostgreSQL."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
+
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+from crisislens.store import Store, open_store
+from crisislens.store.models import Base
+from postgres_server import PostgresServer, missing_programs
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test run alone."""
+    missing = missing_programs()
+    if missing:
+        if os.environ.get("CRISISLENS_REQUIRE_POSTGRES") == "1":
+            pytest.fail(f"PostgreSQL should be here, and is not: {missing}")
+        pytest.skip(f"PostgreSQL's server is not here: {missing}")
+    server = PostgresServer.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store; to copy it is quicker than to make one."""
+    file = tmp_path_factory.mktemp("template") / "empty.db"
+    open_store(str(file)).close()
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_store(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same on PostgreSQL: its address. All tests share it, and it is emptied before each."""
+    address = postgres.database("crisis")
+    open_store(address, blobs=tmp_path_factory.mktemp("blobs")).close()
+    return address
+
+
+def _emptied(address: str) -> str:
+    """A store of PostgreSQL without a row."""
+    names = ", ".join(f'"{name}"' for name in Base.metadata.tables)
+    engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    return address
+
+
+Opened = Callable[..., Store]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty store."""
+    if request.param == "sqlite":
+        file = tmp_path / "crisis.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), file)
+        return f"sqlite:///{file}"
+    return _emptied(request.getfixturevalue("postgres_store"))
+
+
+@pytest.fixture
+def opened(address: str, tmp_path: Path) -> Iterator[Opened]:
+    """Opens stores of one database; they are closed after the test."""
+    stores: list[Store] = []
+
+    def open_it(**given: Any) -> Store:
+        given.setdefault("least_free_bytes", 0)
+        store = open_store(address, blobs=tmp_path / "blobs", **given)
+        stores.append(store)
+        return store
+
+    yield open_it
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Opened]:
+    """Makes empty stores of SQLite, as many as are asked for; for what no database answers another way."""
+    stores: list[Store] = []
+
+    def make(**given: Any) -> Store:
+        file = tmp_path / f"new-{len(stores)}.db"
+        shutil.copy(sqlite_template, file)
+        stores.append(open_store(str(file), **{"least_free_bytes": 0, **given}))
+        return stores[-1]
+
+    yield make
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def quick(new_sqlite: Opened) -> Store:
+    """One of them."""
+    return new_sqlite()
+
+
+@pytest.fixture
+def store(opened: Opened) -> Store:
+    """An empty store."""
+    return opened()

@@ -1,0 +1,111 @@
+"""Which index each page walks: a page of a million posts is read from one, and nothing is sorted.
+
+`benchmarks/store_queries.py` tells what that takes in milliseconds.
+"""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Select, select, text
+
+from crisislens.store import Store
+from crisislens.store.listing import page_statement
+from crisislens.store.models import Post, Tally
+from crisislens.store.records import Box, PostFilter
+from crisislens.store.tallies import EVERYWHERE
+
+SEVERE = ("damage", "severe_damage")
+QUEUE: dict[str, Any] = {"reviewed": False, "folded": True, "free_for": 1}
+PLANS = [
+    (PostFilter(), "ix_post_at"),
+    (PostFilter(order="urgency"), "ix_post_urgency"),
+    (PostFilter(order="uncertainty"), "ix_post_uncertainty"),
+    (PostFilter(order="urgency", **QUEUE), "ix_post_urgency"),
+    (PostFilter(order="urgency", labels=(SEVERE,)), "ix_answer_urgency"),
+    (PostFilter(order="uncertainty", labels=(SEVERE,)), "ix_answer_uncertainty"),
+    (PostFilter(order="time", labels=(SEVERE,)), "ix_answer_at"),
+    (PostFilter(order="urgency", labels=(SEVERE, ("needs", "water")), **QUEUE), "ix_answer_urgency"),
+    (PostFilter(order="time", place="city:1"), "ix_post_place"),
+    (PostFilter(order="urgency", place="city:1"), "ix_post_place_urgency"),
+    (PostFilter(order="time", source="api"), "ix_post_source"),
+]
+
+
+def plan(connection: Connection, statement: Select[Any]) -> str:
+    """How the database goes about a statement."""
+    if connection.dialect.name == "sqlite":
+        word = "EXPLAIN QUERY PLAN"
+    else:
+        word = "EXPLAIN"
+        # a table of three rows is quickest read whole; a large one is what is asked for
+        for setting in ("enable_seqscan", "enable_sort", "enable_bitmapscan", "enable_incremental_sort"):
+            connection.execute(text(f"SET LOCAL {setting} = off"))
+    compiled = statement.compile(connection.engine, compile_kwargs={"literal_binds": True})
+    return "\n".join(
+        str(row[-1]) for row in connection.exec_driver_sql(f"{word} {compiled}".replace("%", "%%"))
+    )
+
+
+def test_every_page_walks_its_index_and_sorts_nothing(store: Store) -> None:
+    store.sources.ensure("api", "api")
+    for wanted, index in PLANS:
+        for after in (None, "page"):
+            if after:
+                order = wanted.order
+                value = "2026-01-01T00:00:00+00:00" if order == "time" else 0.5
+                from crisislens.store.listing import Cursor
+
+                wanted = wanted.model_copy(update={"after": Cursor(order, value, 7).written()})
+            with store.database.read() as connection:
+                found = plan(connection, page_statement(connection, wanted).limit(50))
+            assert index in found, (wanted, found)
+            assert "TEMP B-TREE" not in found, (wanted, found)
+            assert "Sort" not in found, (wanted, found)
+
+
+def test_words_are_looked_up_in_their_index(store: Store) -> None:
+    with store.database.read() as connection:
+        if connection.dialect.name != "sqlite":
+            connection.execute(text("SET LOCAL enable_indexscan = off"))
+            statement = page_statement(connection, PostFilter(words="water"), capped=False)
+            compiled = statement.compile(connection.engine, compile_kwargs={"literal_binds": True})
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            found = "\n".join(str(row[0]) for row in connection.exec_driver_sql(f"EXPLAIN {compiled}"))
+            assert "ix_post_words" in found
+            return
+        found = plan(connection, page_statement(connection, PostFilter(words="water")).limit(50))
+    assert "VIRTUAL TABLE" in found
+    assert "SCAN post\n" not in found
+
+
+OTHERS = [
+    (select(Tally).where(Tally.place == EVERYWHERE, Tally.hour >= text("'2026-01-01'")), "pk_tally"),
+    (select(Post.id).where(Post.cluster_id == 7).order_by(Post.at, Post.id), "ix_post_cluster"),
+]
+
+
+def test_the_other_pages_read_an_index_too(store: Store) -> None:
+    with store.database.read() as connection:
+        for statement, index in OTHERS:
+            found = plan(connection, statement)
+            # SQLite names the index of a primary key after the table
+            assert index in found or "sqlite_autoindex_tally" in found, found
+
+
+def test_the_queue_is_read_from_what_waits_alone(store: Store) -> None:
+    """The index holds only posts that wait, so a million that are done cost nothing."""
+    waiting = text("post.state IN ('queued','leased','failed')")
+    statement = select(Post.id).where(waiting, Post.state == "queued").order_by(Post.stage, Post.id).limit(64)
+    with store.database.read() as connection:
+        found = plan(connection, statement)
+    assert "ix_post_queue" in found
+    assert "TEMP B-TREE" not in found
+
+
+@pytest.mark.parametrize(
+    "box", [Box(west=-1, south=-1, east=1, north=1), Box(west=170, south=-9, east=-170, north=9)]
+)
+def test_a_box_is_looked_up_on_the_map_or_walked_in_order(store: Store, box: Box) -> None:
+    with store.database.read() as connection:
+        found = plan(connection, page_statement(connection, PostFilter(box=box, order="urgency")).limit(50))
+    assert "ix_post_map" in found or "ix_post_urgency" in found

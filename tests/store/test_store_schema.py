@@ -1,0 +1,146 @@
+"""Migrations build what the models say, on both databases, up and down."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from crisislens.core.errors import MissingExtraError, StoreError
+from crisislens.store import Store, open_store
+from crisislens.store import engines as engines_module
+from crisislens.store.engines import engine_for, parsed_url, sqlite_module
+from crisislens.store.schema import check_version, downgrade, drift, head, upgrade, version
+from store_posts import fill, new
+
+
+@pytest.fixture
+def connection(request: pytest.FixtureRequest, address: str, tmp_path: Path) -> Iterator[Connection]:
+    """A database without any tables."""
+    if address.startswith("postgresql"):
+        server = request.getfixturevalue("postgres")
+        address = server.database("m" + tmp_path.name.replace("-", "_").lower()[:40])
+    else:
+        address = f"sqlite:///{tmp_path / 'bare.db'}"
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    with engine.connect() as opened:
+        yield opened
+    engine.dispose()
+
+
+def test_up_down_and_up_again(connection: Connection) -> None:
+    assert version(connection) is None
+    with pytest.raises(StoreError, match="the database is empty"):
+        check_version(connection)
+    upgrade(connection)
+    assert version(connection) == head()
+    assert drift(connection) == []
+    check_version(connection)
+    downgrade(connection, "0001")
+    with pytest.raises(StoreError, match="run: crisislens store upgrade"):
+        check_version(connection)
+    downgrade(connection, "base")
+    upgrade(connection)
+    assert drift(connection) == []
+
+
+def test_drift_is_seen(connection: Connection) -> None:
+    upgrade(connection)
+    connection.execute(text("ALTER TABLE cluster ADD COLUMN odd integer"))
+    connection.execute(text("DROP INDEX ix_post_at"))
+    assert len(drift(connection)) == 2
+
+
+def test_a_store_of_a_newer_crisislens_is_not_touched(opened: object, address: str) -> None:
+    store: Store = opened()  # type: ignore[operator]
+    store.database.write(
+        lambda tx: tx.connection.execute(text("UPDATE alembic_version SET version_num='9'")).rowcount
+    )
+    store.close()
+    with pytest.raises(StoreError, match="version 9, which this crisislens does not know"):
+        opened()  # type: ignore[operator]
+    with pytest.raises(StoreError, match="version 9"):
+        opened(write=False)  # type: ignore[operator]
+    # mended, for the other tests of this database
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": head()})
+    engine.dispose()
+
+
+def test_a_store_keeps_its_posts_over_a_restart(opened: object) -> None:
+    store: Store = opened()  # type: ignore[operator]
+    [number] = fill(store, new(1, "Bridge is down"))
+    store.close()
+    again: Store = opened()  # type: ignore[operator]
+    assert again.posts.get(number).text == "Bridge is down"
+    reading: Store = opened(write=False)  # type: ignore[operator]
+    assert reading.posts.get(number).state == "done"
+    with pytest.raises(StoreError, match="for reading only"):
+        reading.posts.accept("api", [new(2)])
+    assert reading.health().ok
+
+
+ADDRESSES = [
+    ("mysql://x/y", "cannot hold a store"),
+    ("sqlite://", "cannot hold a store"),
+    ("sqlite:///:memory:", "cannot hold a store"),
+    ("post gres://x:secret@y", "no address of a database"),
+    ("postgresql://localhost/x", "give the folder for them"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), ADDRESSES)
+def test_addresses_that_cannot_be(url: str, said: str) -> None:
+    with pytest.raises(StoreError, match=said) as refused:
+        open_store(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_nothing_to_read(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store at"):
+        open_store(str(tmp_path / "none.db"), write=False)
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "letter.db"
+    file.write_text("Dear Ann, " * 500)
+    with pytest.raises(StoreError, match="damaged or no store"):
+        open_store(str(file))
+    assert file.read_text() == "Dear Ann, " * 500
+
+
+def test_one_process_writes_a_sqlite_store(tmp_path: Path) -> None:
+    url = str(tmp_path / "a.db")
+    with open_store(url) as first:
+        with pytest.raises(StoreError, match="written by another process"):
+            open_store(url)
+        with open_store(url, write=False) as reader:
+            first.posts.accept("api", [new(1)], kind="api") if first.blobs.free_bytes() > 10**9 else None
+            assert reader.health().ok
+    open_store(url).close()
+
+
+def test_a_sqlite_that_can_damage_a_store_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sqlite_module().sqlite_version_info >= (3, 51, 3)
+
+    def absent(name: str, *, extra: str) -> object:
+        raise MissingExtraError(f"{name} of {extra}")
+
+    monkeypatch.setattr(engines_module, "require", absent)
+    import sqlite3
+
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 40, 1))
+    with pytest.raises(MissingExtraError, match="can damage a store"):
+        sqlite_module()
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 51, 3))
+    assert sqlite_module() is sqlite3
+
+
+def test_postgres_that_is_not_there_says_where_and_hides_the_password(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    url = f"postgresql://ann:secret@/crisis?host={tmp_path}"
+    with pytest.raises(StoreError, match="cannot be used") as refused:
+        open_store(url, blobs=tmp_path)
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,200 @@
+"""Backups are whole and restorable, faults are one sentence, and nothing is half-written."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from test_store_erasure import jpeg
+
+from crisislens.core.errors import InputError, StoreError, StoreFullError
+from crisislens.store import Store, open_store
+from crisislens.store.records import PostFilter
+from crisislens.store.upkeep import backup, check, restore
+from store_posts import PONCE, fill, new
+
+
+def test_a_backup_is_restored_as_it_was(store: Store, tmp_path: Path) -> None:
+    if not store.database.sqlite:
+        with pytest.raises(InputError, match="pg_dump"):
+            backup(store, tmp_path / "copy")
+        return
+    photo = store.blobs.keep(jpeg())
+    fill(store, new(1, photos=(photo,)), new(2), place=PONCE)
+    held = backup(store, tmp_path / "copy")
+    assert (held["posts"], held["photos"], held["missing_photos"]) == (2, 1, 0)
+    with pytest.raises(InputError, match="is not empty"):
+        backup(store, tmp_path / "copy")
+    file = tmp_path / "again" / "crisis.db"
+    restore(tmp_path / "copy", file)
+    with open_store(str(file)) as again:
+        assert list(again.posts.stream(PostFilter())) == list(store.posts.stream(PostFilter()))
+        assert again.blobs.read(photo.sha256 or "") == store.blobs.read(photo.sha256 or "")
+        assert check(again) == []
+    with pytest.raises(InputError, match="is there already"):
+        restore(tmp_path / "copy", file)
+    with (tmp_path / "copy" / "store.db").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(InputError, match="not what was backed up"):
+        restore(tmp_path / "copy", tmp_path / "third.db")
+    with pytest.raises(InputError, match="is no backup"):
+        restore(tmp_path, tmp_path / "third.db")
+    assert not (tmp_path / "third.db").exists()
+
+
+def test_check_finds_and_mends(store: Store) -> None:
+    photo = store.blobs.keep(jpeg())
+    loose = store.blobs.keep(jpeg((10, 200, 10)))
+    fill(store, new(1, "same words here please", photos=(photo,)), new(2, "same words here please"))
+    old = store.blobs.folder / store.blobs.name(loose.sha256 or "")
+    os.utime(old, (0, 0))
+    statements = ("UPDATE tally SET posts = posts + 5 WHERE task = 'damage'", "UPDATE cluster SET size = 9")
+
+    def damage(tx: object) -> None:
+        for statement in statements:
+            tx.connection.execute(text(statement))  # type: ignore[attr-defined]
+
+    store.database.write(damage)
+    said = [finding.said for finding in check(store)]
+    assert said == [
+        "1 photos belong to no post",
+        "1 tallies are not what a new count gives",
+        "1 clusters are not what a new count gives",
+    ]
+    assert all(finding.mended for finding in check(store, mend=True))
+    assert check(store) == []
+    store.blobs.remove(photo.sha256 or "")
+    [lost] = check(store, mend=True)
+    assert (lost.said, lost.mended) == ("1 photos that posts name are not there", False)
+
+
+# a process of its own: its limit on the size of files is a full disk to SQLite
+FULL = """
+    import resource, signal, sys
+    from crisislens.core.errors import StoreError, StoreFullError
+    from crisislens.store import open_store
+    from crisislens.store.records import NewPost
+
+    store = open_store(sys.argv[1], least_free_bytes=0)
+    accepted = 0
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))
+    for i in range(400):
+        posts = [NewPost(external_id=f"{i}-{j}", text="water " * 60) for j in range(20)]
+        try:
+            accepted += len(store.posts.accept("api", posts))
+        except StoreError as error:
+            print(type(error).__name__, error)
+            break
+    print(accepted)
+"""
+
+
+def run(script: str, *arguments: object) -> str:
+    """What a script prints."""
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_a_file_that_may_not_grow_is_one_sentence_and_leaves_the_store_whole(tmp_path: Path) -> None:
+    file = tmp_path / "crisis.db"
+    said, accepted = run(FULL, file).strip().split("\n")
+    assert said.startswith(("StoreFullError the disk", "StoreError the store"))
+    assert int(accepted) > 0
+    with open_store(str(file), least_free_bytes=0) as store:
+        assert store.posts.count(PostFilter()) == int(accepted)
+        assert check(store) == []
+        store.posts.accept("api", [new("after")])
+
+
+def test_a_full_database_is_told_as_such_and_goes_on_when_there_is_room(store: Store) -> None:
+    if not store.database.sqlite:
+        pytest.skip("of SQLite's files")
+    fill(store, new(1))
+    store.database.outside(lambda raw: raw.execute("PRAGMA max_page_count=10"))
+    posts = [new(i, "water " * 200) for i in range(500)]
+    with pytest.raises(StoreFullError, match="is full; free some room") as refused:
+        store.posts.accept("api", posts)
+    assert refused.value.status == 507
+    store.database.outside(lambda raw: raw.execute("PRAGMA max_page_count=100000"))
+    assert store.posts.accept("api", [new("after")])[0].outcome == "created"
+    assert check(store) == []
+
+
+def test_a_store_that_became_read_only_says_so(store: Store) -> None:
+    """SQLite's own word for it, as a file system that was remounted read-only gives it."""
+    if not store.database.sqlite:
+        pytest.skip("of SQLite's files")
+    fill(store, new(1))
+    store.database.outside(lambda raw: raw.execute("PRAGMA query_only=ON"))
+    with pytest.raises(StoreError, match="read-only") as refused:
+        store.posts.accept("api", [new(2)])
+    assert not isinstance(refused.value, StoreFullError)
+    assert not store.health().ok
+    store.database.outside(lambda raw: raw.execute("PRAGMA query_only=OFF"))
+    assert store.health().ok
+    assert store.posts.accept("api", [new(2)])[0].outcome == "created"
+
+
+KILLED = """
+    import os, sys
+    from crisislens.store import open_store
+    from crisislens.store.records import NewPost
+
+    store = open_store(sys.argv[1], least_free_bytes=0)
+    for i in range(1000):
+        posts = [NewPost(external_id=f"{i}-{j}", text="water") for j in range(3)]
+        for answer in store.posts.accept("api", posts, cursor=str(i)):
+            print(answer.external_id, flush=True)
+"""
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    file = tmp_path / "crisis.db"
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        acknowledged = [process.stdout.readline().strip() for _ in range(40)]
+        process.kill()
+        rest = process.stdout.read().split("\n")
+    acknowledged += [line for line in rest if line]
+    with open_store(str(file), least_free_bytes=0) as store:
+        kept = [row.external_id for row in store.posts.stream(PostFilter())]
+        assert len(kept) == len(set(kept))
+        # a last answer may have been cut off on its way
+        assert set(acknowledged[:-1]) <= set(kept)
+        assert len(kept) % 3 == 0
+        source = store.sources.by_name("api")
+        assert source is not None
+        assert source.cursor == str(len(kept) // 3 - 1)
+        assert check(store) == []
+
+
+def test_a_job_that_fails_takes_no_other_with_it(store: Store) -> None:
+    def wrong(tx: object) -> None:
+        tx.connection.execute(text("INSERT INTO setting (name, value, at) VALUES ('x', '1', '2026-01-01')"))  # type: ignore[attr-defined]
+        raise KeyError("mine")
+
+    def broken(tx: object) -> None:
+        tx.connection.execute(text("SELECT * FROM nowhere"))  # type: ignore[attr-defined]
+
+    jobs = [
+        store.posts.accept_soon("api", [new(1)]),
+        store.database.write_soon(wrong),
+        store.database.write_soon(broken),
+        store.posts.accept_soon("api", [new(2)]),
+    ]
+    assert jobs[0].result()[0].outcome == "created"
+    with pytest.raises(KeyError):
+        jobs[1].result()
+    with pytest.raises(StoreError):
+        jobs[2].result()
+    assert jobs[3].result()[0].outcome == "created"
+    assert store.settings.get("x") is None
+    assert json.dumps(store.settings.all()) == "{}"

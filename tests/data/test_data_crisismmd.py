@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from crisislens.core.errors import DataError
-from crisislens.data.crisismmd import EXPECTED_ROWS, SPLITS, CrisisMMD
+from crisislens.data.crisismmd import EXPECTED_ROWS, NOT_IN_THE_PAPER, SPLITS, CrisisMMD
 
 HEADER = "event_name\ttweet_id\timage_id\ttweet_text\timage\tlabel\tlabel_text\tlabel_image\tlabel_text_image"
 TEST_CLASSES = {  # test rows by class, as counted in the tables
@@ -24,6 +24,14 @@ TEST_CLASSES = {  # test rows by class, as counted in the tables
     },
     ("settingA", "A3"): {"severe_damage": 332, "mild_damage": 126, "little_or_no_damage": 71},
     ("agreed", "A1"): {"informative": 1030, "not_informative": 504},
+    ("agreed", "A2"): {
+        "other_relevant_information": 235,
+        "rescue_volunteering_or_donation_effort": 126,
+        "infrastructure_and_utility_damage": 78,
+        "affected": 9,
+        "vehicle_damage": 3,
+    },
+    ("agreed", "A3"): {"severe_damage": 332, "mild_damage": 126, "little_or_no_damage": 71},
     ("agreed", "B2"): {
         "not_humanitarian": 504,
         "other_relevant_information": 235,
@@ -57,7 +65,7 @@ def test_the_check_counts_the_real_photos(shared_data: Path) -> None:
 
 @pytest.mark.real
 def test_a_real_row_is_read_as_it_stands(shared_data: Path) -> None:
-    first = CrisisMMD(shared_data / "crisismmd", setting="A1").load("train")[0]
+    first = CrisisMMD(shared_data / "crisismmd", setting="A1", variant="settingA").load("train")[0]
     assert first.post.id == "917791291823591425_0"
     assert "Weâ€™re" in first.post.text
     assert first.post.created_at == datetime(2017, 10, 10, tzinfo=UTC)
@@ -65,6 +73,22 @@ def test_a_real_row_is_read_as_it_stands(shared_data: Path) -> None:
     assert first.post.image is not None
     assert first.post.image.path == "data_image/california_wildfires/10_10_2017/917791291823591425_0.jpg"
     assert (first.label, first.split) == ("informative", "train")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("setting", ["A1", "A2"])
+def test_the_papers_rows_are_made_from_the_official_ones(
+    shared_data: Path, tmp_path: Path, setting: str
+) -> None:
+    (tmp_path / "agreed").symlink_to(shared_data / "crisismmd" / "agreed")
+    made = CrisisMMD(tmp_path, setting=setting, variant="settingA")
+    authors = CrisisMMD(shared_data / "crisismmd", setting=setting, variant="settingA")
+    assert authors.note is None
+    assert made.note is not None
+    for split in SPLITS:
+        rows = [[(p.post.id, p.label) for p in source.load(split)] for source in (made, authors)]
+        assert rows[0] == rows[1]
+    assert made.fingerprint() != authors.fingerprint()
 
 
 def row(image_id: str, label: str, text: str = 'a "quoted" text', folder: str = "2_9_2017") -> str:
@@ -140,17 +164,43 @@ def test_it_says_what_it_is(release: Path) -> None:
     assert source.fingerprint() not in others
 
 
+@pytest.mark.parametrize("folder", ["agreed", "crisismmd_datasplit_agreed_label"])
+def test_the_papers_rows_from_the_official_files(release: Path, folder: str) -> None:
+    tables = release / folder
+    tables.mkdir()
+    left_out = min(NOT_IN_THE_PAPER)
+    for split in SPLITS:
+        rows = [row("1_0", "informative"), row(left_out, "informative")]
+        table = "\n".join([HEADER, *rows]) + "\n"
+        (tables / f"task_informative_text_img_agreed_lab_{split}.tsv").write_text(table, encoding="utf-8")
+    agreed = CrisisMMD(release, setting="A1")
+    paper = CrisisMMD(release, setting="A1", variant="settingA")
+    assert [p.post.id for p in agreed.load("train")] == ["1_0", left_out]
+    assert [p.post.id for p in paper.load("train")] == ["1_0"]
+    assert agreed.note is None
+    assert paper.note == (
+        f"the paper's rows, made from the official tables in {folder}, 2 training rows fewer"
+    )
+    assert paper.describe()["note"] == paper.note
+    assert "note" not in agreed.describe()
+    # damage has one label, so its table is that of all rows
+    assert [p.label for p in CrisisMMD(release, setting="A3").load("dev")] == ["severe_damage", "mild_damage"]
+
+
 @pytest.mark.parametrize(
     ("setting", "variant", "message"),
     [
         (
             "B2",
             "settingA",
-            "has no setting 'B2'; there are settingA: A1, A2, A3; agreed: A1, B2; full: A1, A2, A3, B2",
+            "has no setting 'B2'; there are agreed: A1, A2, A3, B2; settingA: A1, A2, A3; full: ",
         ),
-        ("A3", "agreed", "has no setting 'A3'"),
         ("A1", "nonsense", "variant 'nonsense' has no setting"),
-        ("A1", "settingA", "lacks task_informative_text_img_train.tsv, .*; get CrisisMMD v2.0"),
+        (
+            "A1",
+            "settingA",
+            "agreed lacks task_informative_text_img_agreed_lab_train.tsv, .*; get CrisisMMD v2.0 with",
+        ),
     ],
 )
 def test_what_is_not_there_is_one_sentence(release: Path, setting: str, variant: str, message: str) -> None:

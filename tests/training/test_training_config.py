@@ -164,6 +164,14 @@ def test_run_files_of_before_keep_their_fingerprint() -> None:
     """The value from before `devices`, `accumulate`, `compile`, `loggers` and `modality_dropout`."""
     run = small_run(Path("here"))
     assert run.fingerprint() == "79991fcb2c953893"
+    # only of CrisisMMD the variant decides which rows are read
+    data = small_values(Path("here"))["data"]
+    for source, different in (("synthetic", 1), ("table", 1), ("crisismmd", 2)):
+        runs = [
+            small_run(Path("here"), data={**data, "source": source, "variant": variant})
+            for variant in ("settingA", "agreed")
+        ]
+        assert len({run.fingerprint() for run in runs}) == different
     # where the numbers go decides nothing
     assert small_run(Path("here"), loggers=["csv"]).fingerprint() == run.fingerprint()
     for changes in ({"devices": 2}, {"accumulate": 2}, {"compile": True}, {"modality_dropout": 0.1}):

@@ -26,11 +26,6 @@ DATASETS = (
     "table",
 )
 _SPLITS = ("train", "dev", "test")
-SETTINGS = {
-    "settingA": ("A1", "A2", "A3"),
-    "agreed": ("A1", "B2"),
-    "full": ("A1", "A2", "A3", "B2"),
-}
 
 
 data_fetch.add_to(app)
@@ -45,7 +40,7 @@ def _group() -> None:
 def check(
     root: Annotated[
         Path,
-        typer.Argument(help="Folder of the data set; of CrisisMMD v2.0 the tables' folder and data_image."),
+        typer.Argument(help="Folder of the data set, as `data fetch` made it."),
     ],
     dataset: Annotated[
         str,
@@ -54,9 +49,15 @@ def check(
             "v1); conll or table, your own."
         ),
     ] = "crisismmd",
-    variant: Annotated[str, typer.Option(help="Layout: settingA, agreed or full.")] = "settingA",
+    variant: Annotated[
+        str,
+        typer.Option(
+            help="Rows of CrisisMMD: agreed (text and photo labels agree), settingA (of arXiv "
+            "2507.05165) or full."
+        ),
+    ] = "agreed",
     setting: Annotated[
-        str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the layout has.")
+        str | None, typer.Option(help="One of A1, A2, A3, B2. Default: all that the rows have.")
     ] = None,
     photos: Annotated[
         bool, typer.Option(help="Decode the photos too and compare them across splits.")
@@ -77,15 +78,15 @@ def check(
     if dataset != "crisismmd":
         _check_extraction(root, dataset, images, as_json)
         return
-    from crisislens.data.crisismmd import SPLITS, CrisisMMD
+    from crisislens.data.crisismmd import SPLITS, VARIANTS, CrisisMMD
     from crisislens.data.splits import check_splits
 
-    if variant not in SETTINGS:
-        raise InputError(f"--variant {variant} is not known; expected one of {', '.join(SETTINGS)}")
+    if variant not in VARIANTS:
+        raise InputError(f"--variant {variant} is not known; expected one of {', '.join(VARIANTS)}")
     results: dict[str, object] = {}
     broken: list[str] = []
     # each by itself: of a data set that is half there the whole settings can be used
-    for name in [setting] if setting else SETTINGS[variant]:
+    for name in [setting] if setting else VARIANTS[variant]:
         try:
             source = CrisisMMD(root, setting=name, variant=variant)  # type: ignore[arg-type]
             found = source.check()
@@ -101,6 +102,8 @@ def check(
         if not as_json:
             _show_counts(name, found)
             say(f"{name}: {_verdict(found)}")
+            if source.note:
+                say(f"{name}: {source.note}")
             _show_leaks(name, leaks)
     if as_json and len(broken) < len(results):
         say(json.dumps(results, indent=1))

@@ -58,7 +58,7 @@ def fetch(
     that grow beyond limits are refused.
     """
     from crisislens.core.errors import InputError
-    from crisislens.data.crisismmd import SPLITS, CrisisMMD
+    from crisislens.data.crisismmd import SPLITS, VARIANTS, CrisisMMD
     from crisislens.data.fetch import OFFICIAL, fetch_crisismmd
 
     if dataset != "crisismmd":
@@ -88,11 +88,14 @@ def fetch(
             "published; it was recorded, and later uses are compared with it. Compare it with a "
             "colleague's"
         )
-    for variant, settings in (("full", ("A1", "A2", "A3", "B2")), ("agreed", ("A1", "B2"))):
+    for variant, settings in VARIANTS.items():
         for setting in settings:
-            if variant == "agreed" and not (found.root / "agreed").is_dir():
+            # tables that were not asked for are no fault
+            if not agreed and variant != "full":
                 continue
-            counts = CrisisMMD(found.root, setting=setting, variant=variant).check()
+            source = CrisisMMD(found.root, setting=setting, variant=variant)
+            counts = source.check()
             rows = ", ".join(f"{counts.rows[s]} {s}" for s in SPLITS)
             say(f"{variant} {setting}: {rows}; {sum(counts.photos_missing.values())} without their photo")
-    say(f"next: crisislens data check {found.root} --variant full")
+    without = "" if agreed else " --variant full"
+    say(f"next: crisislens data check {found.root}{without}")

@@ -53,8 +53,10 @@ class DataConfig(Config):
     """
     setting: Literal["A1", "A2", "A3", "B2"] | None = None
     """The task and its classes, see `domain.tasks`; data of one's own has none."""
-    variant: Literal["settingA", "agreed", "full"] = "settingA"
-    """The layout of CrisisMMD's tables, see `data.crisismmd`."""
+    variant: Literal["agreed", "settingA", "full"] = "agreed"
+    """Which rows of CrisisMMD: those whose labels agree, those of arXiv 2507.05165, or all;
+    see `data.crisismmd`.
+    """
     posts: int = Field(default=60, ge=10)
     """Posts of the synthetic crisis."""
     clean_test: bool = False

@@ -1,17 +1,21 @@
 """CrisisMMD v2.0: seven disasters of 2017, tweets with photos, three tasks
 (Alam et al., ICWSM 2018).
 
-Three layouts are read, all tab-separated without quoting:
+The official files, as `data fetch` or unpacking by hand lays them, hold the tables of all rows
+(`crisismmd_datasplit_all`), those of the rows whose text and photo labels agree (`agreed`, or
+`crisismmd_datasplit_agreed_label` as it is packed) and the photos (`data_image`). Tables are
+tab-separated without quoting. Three variants are read from them:
 
-- `settingA`: `settingA/task_{task}_text_img_{split}.tsv`, the tables of Munia et al. 2025
-  (https://arxiv.org/abs/2507.05165, Table 1). A row is one photo; its text label and photo label
-  agree, and no row is `not_humanitarian`. Damage is judged from the photo alone.
-- `agreed`: `agreed/task_{task}_text_img_agreed_lab_{split}.tsv`, the release's own split of the
-  rows whose labels agree; read for B2 it gives the humanitarian task with `not_humanitarian` (Ofli
-  et al. 2020, https://arxiv.org/abs/2004.11838). It has no damage table.
-- `full`: `crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv` in the folder of the release.
-  Text and photo labels may differ there; the column `label` counts. This layout is written from how
-  public code reads the release and was tested on a made-up folder only.
+- `agreed`, the default: the rows whose labels agree. Read for B2 the humanitarian task has
+  `not_humanitarian` (Ofli et al. 2020, https://arxiv.org/abs/2004.11838), for A2 it has not.
+  Damage (A3) is judged from the photo alone, so it has one label and the table of all rows counts.
+- `settingA`: the rows of Munia et al. 2025 (https://arxiv.org/abs/2507.05165, Table 1). Where the
+  folder `settingA` with the authors' own tables is there, it is read; else the setting is made from
+  the official files: A1 without the two training rows that their tables lack (`NOT_IN_THE_PAPER`),
+  A2 and A3 with the same rows as `agreed`. Their labels are the official ones, row by row; the
+  characters of some texts differ (343 of 12,706 in A1), since the authors decoded them otherwise.
+- `full`: all rows. Text and photo labels may differ there; the column `label` counts. This is
+  written from how public code reads the release and was tested on a made-up folder only.
 
 Facts of the tables, counted: 13 % of the different texts are mojibake (`data.text` repairs it;
 posts carry it as it stands), every text has a link, and the damage split shares tweets between
@@ -37,7 +41,7 @@ from crisislens.data.source import LabeledPost
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import SETTINGS, Task
 
-__all__ = ["EXPECTED_ROWS", "SPLITS", "CrisisMMD", "CrisisMMDCheck"]
+__all__ = ["EXPECTED_ROWS", "NOT_IN_THE_PAPER", "SPLITS", "VARIANTS", "CrisisMMD", "CrisisMMDCheck"]
 
 SPLITS: tuple[str, ...] = ("train", "dev", "test")
 EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
@@ -45,17 +49,44 @@ EXPECTED_ROWS: dict[tuple[str, str], dict[str, int]] = {
     ("settingA", "A2"): {"train": 2874, "dev": 477, "test": 451},
     ("settingA", "A3"): {"train": 2468, "dev": 529, "test": 529},
     ("agreed", "A1"): {"train": 9601, "dev": 1573, "test": 1534},
+    ("agreed", "A2"): {"train": 2874, "dev": 477, "test": 451},
+    ("agreed", "A3"): {"train": 2468, "dev": 529, "test": 529},
     ("agreed", "B2"): {"train": 6126, "dev": 998, "test": 955},
 }
 """Rows by variant and setting: Munia et al. 2025, Table 1, and the release's agreed-label split.
 Nothing is claimed for `full`.
 """
 
-_LAYOUTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "settingA": ("settingA/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3")),
-    "agreed": ("agreed/task_{task}_text_img_agreed_lab_{split}.tsv", ("A1", "B2")),
-    "full": ("crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv", ("A1", "A2", "A3", "B2")),
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "agreed": ("A1", "A2", "A3", "B2"),
+    "settingA": ("A1", "A2", "A3"),
+    "full": ("A1", "A2", "A3", "B2"),
 }
+"""The settings of each variant, the default one first."""
+NOT_IN_THE_PAPER = frozenset({"910700764808564736_0", "912341945430798336_0"})
+"""Training rows of A1 with agreed labels that the tables of Munia et al. 2025 lack; found by
+comparing both.
+"""
+
+_ALL_ROWS = "crisismmd_datasplit_all/task_{task}_text_img_{split}.tsv"
+_AGREED = (
+    "agreed/task_{task}_text_img_agreed_lab_{split}.tsv",
+    "crisismmd_datasplit_agreed_label/task_{task}_text_img_agreed_lab_{split}.tsv",
+)
+_AUTHORS = "settingA/task_{task}_text_img_{split}.tsv"
+
+
+def _layouts(variant: str, setting: str) -> tuple[str, ...]:
+    """Where the tables of a setting may lie, the best first."""
+    if variant == "full":
+        return (_ALL_ROWS,)
+    official = (_ALL_ROWS,) if setting == "A3" else _AGREED
+    if variant == "settingA":
+        return (_AUTHORS, *official)
+    # the damage tables of the authors are the official ones
+    return (*official, _AUTHORS) if setting == "A3" else official
+
+
 _COLUMNS = ("event_name", "image_id", "tweet_text", "image", "label")
 # the day is all that the tables say of the time of a post: data_image/EVENT/DAY_MONTH_YEAR/
 _FOLDER_DATE = re.compile(r"/(\d{1,2})_(\d{1,2})_(\d{4})/")
@@ -94,29 +125,28 @@ class CrisisMMD:
     Arguments:
         root: The folder that holds the tables' folder and `data_image`.
         setting: The task and its classes, as `domain.tasks` names them: `A1`, `A2`, `A3` or `B2`.
-        variant: Which of the three layouts: `settingA`, `agreed` or `full`.
+        variant: Which rows: `agreed`, `settingA` or `full`.
 
     Raises:
-        DataError: If the layout does not have the setting, or the folder not the tables.
+        DataError: If the variant does not have the setting, or the folder not the tables.
     """
 
     root: Path
     setting: str
-    variant: str = "settingA"
+    variant: str = "agreed"
 
     def __post_init__(self) -> None:
-        if self.variant not in _LAYOUTS or self.setting not in _LAYOUTS[self.variant][1]:
-            offers = "; ".join(f"{name}: {', '.join(settings)}" for name, (_, settings) in _LAYOUTS.items())
+        if self.variant not in VARIANTS or self.setting not in VARIANTS[self.variant]:
+            offers = "; ".join(f"{name}: {', '.join(settings)}" for name, settings in VARIANTS.items())
             raise DataError(
                 f"CrisisMMD variant {self.variant!r} has no setting {self.setting!r}; there are {offers}"
             )
         # at the start, so that nothing is encoded before a missing table is seen
-        missing = [path.name for split in SPLITS if not (path := self._table(split)).is_file()]
+        missing = [path for split in SPLITS if not (path := self._table(split)).is_file()]
         if missing:
-            folder = self._table("train").parent
             raise DataError(
-                f"{folder} lacks {', '.join(missing)}; get CrisisMMD v2.0 from crisisnlp.qcri.org and give "
-                f"its folder"
+                f"{missing[0].parent} lacks {', '.join(path.name for path in missing)}; get CrisisMMD v2.0 "
+                f"with: crisislens data fetch crisismmd --to FOLDER, and give that folder"
             )
 
     @property
@@ -128,6 +158,20 @@ class CrisisMMD:
     def image_root(self) -> Path:
         """The folder that the posts' image paths start from."""
         return self.root
+
+    @property
+    def note(self) -> str | None:
+        """What a person should know of how the rows came about; None where there is nothing."""
+        if not self._made:
+            return None
+        table = self._table("train").relative_to(self.root)
+        fewer = f", {len(NOT_IN_THE_PAPER)} training rows fewer" if self.setting == "A1" else ""
+        return f"the paper's rows, made from the official tables in {table.parent}{fewer}"
+
+    @property
+    def _made(self) -> bool:
+        """Whether the paper's setting is made from the official files."""
+        return self.variant == "settingA" and self._layout != _AUTHORS
 
     def load(self, split: str) -> list[LabeledPost]:
         """The rows of a split (`train`, `dev` or `test`) in the order of its table; rows whose
@@ -141,11 +185,8 @@ class CrisisMMD:
         """
         if split not in SPLITS:
             raise DataError(f"CrisisMMD has no split {split!r}; there are {', '.join(SPLITS)}")
-        return [
-            LabeledPost(self._post(row, split), row["label"], split)
-            for row in self._rows(split)
-            if self._belongs(row, split)
-        ]
+        rows = (row for row in self._rows(split) if self._belongs(row, split))
+        return [LabeledPost(self._post(row, split), row["label"], split) for row in rows]
 
     def check(self) -> CrisisMMDCheck:
         """Counts rows, classes and missing photos of all splits; looks at files, decodes none."""
@@ -174,12 +215,22 @@ class CrisisMMD:
             "variant": self.variant,
             "classes": list(self.space.classes),
             "fingerprint": self.fingerprint(),
+            **({"note": self.note} if self.note else {}),
         }
 
+    @property
+    def _layout(self) -> str:
+        """The first layout of which a table is there; the official one where none is."""
+        layouts = _layouts(self.variant, self.setting)
+        there = [name for name in layouts if any(self._path(name, split).is_file() for split in SPLITS)]
+        official = [layout for layout in layouts if layout != _AUTHORS]
+        return (there or official)[0]
+
+    def _path(self, layout: str, split: str) -> Path:
+        return Path(self.root) / layout.format(task=self.space.settings[self.setting], split=split)
+
     def _table(self, split: str) -> Path:
-        return Path(self.root) / _LAYOUTS[self.variant][0].format(
-            task=self.space.settings[self.setting], split=split
-        )
+        return self._path(self._layout, split)
 
     def _rows(self, split: str) -> Iterator[dict[str, str]]:
         path = self._table(split)
@@ -197,6 +248,8 @@ class CrisisMMD:
             yield dict(zip(names, record, strict=True))
 
     def _belongs(self, row: dict[str, str], split: str) -> bool:
+        if self._made and self.setting == "A1" and row["image_id"] in NOT_IN_THE_PAPER:
+            return False
         try:
             return self.space.resolve(row["label"]) is not None
         except DataError as error:
@@ -235,9 +288,7 @@ def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
             not as expected.
     """
     if config.setting is None:
-        raise DataError(
-            f"CrisisMMD has the settings {', '.join(_LAYOUTS['full'][1])}; name one in data.setting"
-        )
+        raise DataError(f"CrisisMMD has the settings {', '.join(VARIANTS['full'])}; name one in data.setting")
     if task != OwnTask():
         raise DataError("CrisisMMD brings its own labels; leave task out, or set data.source to table")
     source = CrisisMMD(config.root, setting=config.setting, variant=config.variant)

@@ -34,6 +34,9 @@ _VERSION = 3
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
 
+# how JPEG, PNG, GIF and PDF begin
+_NO_TABLES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"%PDF-")
+
 
 def read_posts(
     path: Path, columns: Mapping[str, str] | None = None, *, encoding: str | None = None
@@ -57,6 +60,7 @@ def read_posts(
     try:
         if path.stat().st_size == 0:
             raise InputError(f"{path} is empty; give a file with at least one post")
+        _refuse_picture(path)
         how = find_encoding(path, given) if table.is_text else Encoding()
         names = table.columns(path, how)
         chosen, notes = _choose(path, table, how, names, columns)
@@ -68,6 +72,21 @@ def read_posts(
         return _TablePosts(path, chosen, table, how, seen, tuple(notes))
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _refuse_picture(path: Path) -> None:
+    """Stops before a picture or a PDF that is named as a table: its bytes would be taken for rows.
+
+    Raises:
+        InputError: If the file begins as one.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(_NO_TABLES):
+        raise InputError(
+            f"{path} is a picture or a PDF, no table; give the file of posts, and the folder of their photos "
+            f"with --images"
+        )
 
 
 def _open(path: Path) -> tuple[Path, TableFormat]:

@@ -217,6 +217,9 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
     """Leaves out keys that run files of before did not have where they say what was always so: old
     results keep their fingerprint.
     """
+    if values["data"]["source"] != "crisismmd":
+        # of other data the variant says nothing; this was its default
+        values["data"]["variant"] = "settingA"
     if values["knowledge"] is None:
         del values["knowledge"]
     if values["tune"] == ["text"]:

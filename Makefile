@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo serve-demo test fuzz check format docs lock clean
+.PHONY: demo serve-demo test fuzz check format docs lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -16,7 +16,7 @@ serve-demo: .venv/.serve  ## Serve the made-up crisis, posts still arriving; pri
 test: .venv/.dev  ## Run the tests
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
-fuzz: .venv/.dev  ## Read 50,000 drawn hostile tables: rows in are rows out
+fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files
 	OMP_NUM_THREADS=1 CRISISLENS_FUZZ=50000 .venv/bin/python -m pytest -q -n 2 tests/hostile
 
 check: .venv/.dev  ## Format, lint, types, import contract, doctests
@@ -35,6 +35,10 @@ docs: .venv/.dev  ## Generate docs/reference from the code
 
 lock: .venv/.dev  ## Renew constraints.txt from what is installed
 	.venv/bin/python scripts/make_lock.py > constraints.txt.new && mv constraints.txt.new constraints.txt
+
+sbom: .venv/.dev  ## Write what is installed as an SBOM (CycloneDX) and a table of licences
+	.venv/bin/python scripts/make_sbom.py > sbom.cdx.json
+	.venv/bin/python scripts/make_sbom.py --licences > licences.md
 
 clean:
 	rm -rf .venv crisislens-out

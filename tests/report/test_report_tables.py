@@ -11,6 +11,7 @@ from made_up_posts import assessment, crisis, hostile, naming
 
 from crisislens.core.errors import DataError
 from crisislens.domain.post import Post
+from crisislens.report.flat import spreadsheet_cell
 from crisislens.report.tables import write_csv, write_parquet
 
 
@@ -115,3 +116,19 @@ def test_a_record_that_cannot_be_written_costs_its_row_only(
         assert [row["id"] for row in rows_of(tmp_path / "table")][::2] == ["1", "3"]
     else:
         assert pq.read_table(tmp_path / "table")["id"].to_pylist() == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a\t@SUM(1)", "a\t'@SUM(1)"),
+        ('a, "+1', "a, \"'+1"),
+        ("a|-cmd", "a|'-cmd"),
+        ("a\n=1", "a\n'=1"),
+        ("x; - y", "x; - y"),
+        ("2 + 2 = 4; fine", "2 + 2 = 4; fine"),
+    ],
+)
+def test_no_cell_begins_as_a_formula_behind_a_delimiter_either(text: str, cell: str) -> None:
+    assert spreadsheet_cell(text) == cell

@@ -92,6 +92,8 @@ class AnnotationStore:
 
     def _read(self) -> dict[str, dict[str, Any]]:
         if not self.path.is_file():
+            if self.path.exists():
+                raise DataError(f"{self.path} is a folder, a pipe or a device; give another --out")
             return {}
         try:
             content = self.path.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ the tweet.
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class WeakCaptioner(Captioner):
         self._mark = f"{self.encoder.fingerprint()}-{fingerprint_file(path)}"
         self._reader: Any = None
         if options.read_text:
-            self._reader = require("rapidocr_onnxruntime", extra="ocr").RapidOCR()
+            self._reader = _text_reader()
 
     def identity(self, post: Post) -> object:
         """Encoder, labels and options."""
@@ -108,11 +109,23 @@ class WeakCaptioner(Captioner):
         if self._reader is None:
             return ""
         # the reader takes BGR
-        lines = self._reader(np.ascontiguousarray(pixels[..., ::-1]))[0] or []
-        sure = [
-            str(text) for _, text, confidence in lines if float(confidence) >= self.options.least_confidence
-        ]
+        lines = _lines_of(self._reader(np.ascontiguousarray(pixels[..., ::-1])))
+        sure = [text for text, confidence in lines if confidence >= self.options.least_confidence]
         return re.sub(r'[\s"]+', " ", " ".join(sure)).strip()[: self.options.max_read_characters]
+
+
+def _text_reader() -> Any:
+    """RapidOCR by either of its packages: the older one has no wheels for Python 3.13 and newer."""
+    if find_spec("rapidocr") is not None:
+        return require("rapidocr", extra="ocr").RapidOCR()
+    return require("rapidocr_onnxruntime", extra="ocr").RapidOCR()
+
+
+def _lines_of(answer: Any) -> list[tuple[str, float]]:
+    """Texts with their confidence: `rapidocr` gives an object, the older package a list of boxes."""
+    if hasattr(answer, "txts"):
+        return [(str(text), float(c)) for text, c in zip(answer.txts or (), answer.scores or (), strict=True)]
+    return [(str(text), float(confidence)) for _, text, confidence in answer[0] or []]
 
 
 @CAPTIONERS.register("weak")

@@ -1,5 +1,5 @@
 """Freed memory kept by the process: training takes and gives back the same
-large blocks at every step.
+large blocks at every step; or given back to the system, where a thread keeps what it will not need.
 
 glibc asks the kernel for every block above a threshold and gives it back at once; each time the
 kernel fills it with zeros again, which is a good part of the time where small networks train on
@@ -9,7 +9,7 @@ cached features.
 import ctypes
 import sys
 
-__all__ = ["keep_freed_memory"]
+__all__ = ["keep_freed_memory", "release_freed_memory"]
 
 # malloc.h
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -33,3 +33,22 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)) and bool(mallopt(_M_TRIM_THRESHOLD, _MOST_KEPT))
+
+
+def release_freed_memory() -> bool:
+    """Gives the memory that malloc holds for nothing back to the system, of all threads; takes
+    milliseconds.
+
+    glibc keeps freed blocks for each thread apart: eight threads that decoded one large picture after
+    the other held 2.7 GiB, all of it free.
+
+    Returns:
+        Whether any was given back; False where the C library is not glibc.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):
+        return False
+    return bool(trim(0))

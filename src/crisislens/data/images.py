@@ -41,18 +41,25 @@ from PIL import (
 )
 from pydantic import Field
 
+from crisislens.core.allocator import release_freed_memory
 from crisislens.core.config import Config
 from crisislens.core.errors import ImageError, MissingExtraError
 from crisislens.core.optional import require
 from crisislens.data.image_claims import ImageHeader
 from crisislens.data.image_headers import read_header
 from crisislens.data.image_paths import EXTENSIONS, resolve_image
+from crisislens.data.pixel_budget import PixelBudget
 
 __all__ = ["EXTENSIONS", "DecodedImage", "ImageLimits", "decode_image", "resolve_image"]
 
 _TINY_PX = 8
 _LONG_SIDES = 8
 _FILLING_BYTES = 4_096
+
+
+# of all threads: what a picture takes while it is decoded does not show in its file
+_BUDGET = PixelBudget()
+_LARGE_PIXELS = 16_000_000
 
 
 def _avif(data: BytesIO) -> Any:
@@ -154,8 +161,10 @@ def decode_image(path: Path, limits: ImageLimits = ImageLimits()) -> DecodedImag
             f"the picture is {longest} by {shortest} pixels; most of its detail was lost in scaling it down"
         )
     try:
-        picture = _decode(header, limits)
-        pixels = np.array(picture, dtype=np.uint8)
+        with _BUDGET.take(header.width * header.height):
+            pixels = np.array(_decode(header, limits), dtype=np.uint8)
+            if header.width * header.height > _LARGE_PIXELS:
+                release_freed_memory()
     except ImageError:
         raise
     except MemoryError as error:

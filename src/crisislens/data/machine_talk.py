@@ -98,6 +98,8 @@ _TURN = re.compile(
     r"<[|｜][^<>|｜\n]{1,40}[|｜]>|\[/?INST\]|<<\s*/?\s*SYS\s*>>|</?(?:start_of_turn|end_of_turn|im_start|im_end)>",
     re.IGNORECASE,
 )
+# ends of a sentence, and what disguises leave
+_BEHIND = " \t\u3000.,;:!…．，；：！。।\u200b\u202c"
 _ROLE = re.compile(r"[\"']?\b(?:system|assistant|user|developer)[\"']?\s*[:,]\s*", re.IGNORECASE)
 _JSON = re.compile(r"[\"'}\],\s]*\"role\"\s*:\s*\"\w+\"\s*,\s*(?:\"content\"\s*:\s*\"?)?")
 _PAIRS = "аaсcеeоoрpхxуyіiјjѕsԁdԛqԝwАaВbСcЕeНhІiЈjКkМmОoРpЅsТtХxУyΑaΒbΕeΖzΗhΙiΚkΜmΝnΟoΡpΤtΥyΧxοo"
@@ -150,7 +152,7 @@ def machine_talk(text: str) -> MachineTalk:
     for start, end in _joined(spans):
         a, b = places[start], places[end - 1] + 1
         a -= len(text[:a]) - len(text[:a].rstrip("#\"'"))
-        b += len(text[b:]) - len(text[b:].lstrip(" \t.,;:!\u200b\u202c"))
+        b += len(text[b:]) - len(text[b:].lstrip(_BEHIND))
         kept.append(text[at:a])
         found.append(text[a:b].strip())
         at = b

@@ -6,6 +6,7 @@ task `T_label`, `T_labels` (those that hold; empty where it is not sure), `T_con
 assessment: all of a run have the same tasks and classes.
 """
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from crisislens.report.named import entity_texts, relation_texts
 
 __all__ = ["columns_of", "row_of", "spreadsheet_cell"]
 
+_INNER_FORMULA = re.compile("([;,|\t\r\n][ \"']*)([=+@＝＋＠]|[-－](?=[^\\W_]))")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _POST = {
     "id": "string",
@@ -157,5 +159,7 @@ def spreadsheet_cell(value: object) -> object:
         value = " | ".join(value)
     if isinstance(value, str):
         value = value.replace("\0", "\ufffd")
+        # a spreadsheet of another country splits at another delimiter, and then a new cell starts there
+        value = _INNER_FORMULA.sub(r"\1'\2", value)
         return f"'{value}" if value.startswith(_FORMULA) else value
     return value

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,11 @@ def test_a_signal_ends_it_soon_with_a_sentence(db: Path, tmp_path: Path, number:
     place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "crisislens", "stream", "-", "--db", str(db)]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=place, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    # a shell that starts tests in the background has Ctrl+C ignored, and that is handed down
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(
+        command, env=place, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=heard
+    ) as process:
         assert process.stdin is not None
         process.stdin.write(json.dumps({"id": 1, "text": "water"}).encode() + b"\n")
         process.stdin.flush()

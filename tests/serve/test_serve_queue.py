@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from serve_site import Person, Site
 
+from crisislens.serve.task_views import usual_title
 from crisislens.store.records import PostFilter
 
 HTMX = {"HX-Request": "true"}
@@ -187,3 +188,16 @@ def test_reviews_by_api_are_peoples(fresh: Site) -> None:
     assert undone.json()["undone_at"] is not None
     listed = fresh.client.get(f"/v1/posts/{number.id}/reviews", headers=fresh.key("viewer")).json()
     assert [row["undone_at"] is not None for row in listed] == [True]
+
+
+@pytest.mark.parametrize(
+    ("question", "label", "words"),
+    [
+        ("humanitarian", "requests_or_urgent_needs", "Call for help"),
+        # a class of a coarser task with the same question
+        ("humanitarian", "affected", "Affected, injured or missing people"),
+        ("somebody's own", "roof_gone", "Roof gone"),
+    ],
+)
+def test_answers_have_words_whichever_task_they_are_of(question: str, label: str, words: str) -> None:
+    assert usual_title(question, label) == words

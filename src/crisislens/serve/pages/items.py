@@ -15,7 +15,7 @@ from crisislens.report.named import Named
 from crisislens.report.rationale_view import RationaleView, Segment
 from crisislens.report.selection import Listed
 from crisislens.serve.access import Visitor
-from crisislens.serve.task_views import NOT_SURE, asked_tasks, tasks_of
+from crisislens.serve.task_views import NOT_SURE, asked_tasks, tasks_of, usual_title
 from crisislens.store.records import PostRow, ReviewRow
 
 __all__ = ["Done", "Item", "LabelButton", "Picture", "ReviewLine", "TaskChoice", "item_of", "title_of"]
@@ -170,8 +170,7 @@ def title_of(task: str, label: str, tasks: Sequence[ReportTask] = ()) -> str:
     for each in tasks:
         if each.name == task:
             return each.label(label)
-    usual = asked_tasks().get(task)
-    return usual.title(label) if usual is not None else label
+    return usual_title(task, label)
 
 
 def _card(assessment: Assessment | None, tasks: tuple[ReportTask, ...]) -> PostCard | None:

@@ -22,7 +22,14 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
-from crisislens.data.clusters import photo_chains, text_chains
+from crisislens.data.clusters import (
+    PHOTO_DISTANCE,
+    TEXT_JACCARD,
+    check_thresholds,
+    photo_chains,
+    spread,
+    text_chains,
+)
 
 __all__ = ["Alike", "AlikeKind", "alike"]
 
@@ -54,8 +61,8 @@ def alike(
     hashes: UInt64[np.ndarray, " b"],
     has_photo: Bool[np.ndarray, " b"],
     *,
-    jaccard: float = 0.8,
-    max_distance: int = 4,
+    jaccard: float = TEXT_JACCARD,
+    max_distance: int = PHOTO_DISTANCE,
 ) -> list[Alike]:
     """Groups b posts. A post is in one group at most of `text` and `both`, and in one at most of `photo`.
 
@@ -73,12 +80,9 @@ def alike(
     Raises:
         ValueError: If a threshold is out of its range.
     """
-    if not 0 < jaccard <= 1 or not 0 <= max_distance <= 16:
-        raise ValueError(
-            f"jaccard must be in (0, 1] and max_distance in 0..16, got {jaccard} and {max_distance}"
-        )
-    texts = _spread(_texts(signatures[has_text], jaccard), has_text)
-    photos = _spread(_photos(hashes[has_photo], max_distance), has_photo)
+    check_thresholds(jaccard, max_distance)
+    texts = spread(_texts(signatures[has_text], jaccard), has_text)
+    photos = spread(_photos(hashes[has_photo], max_distance), has_photo)
     messages = _messages(texts, photos)
     same_words = [Alike(group, _kind(group, photos)) for group in _members(messages)]
     same_photo = [
@@ -173,13 +177,6 @@ def _cliques(
         left[members] = False
         crowd -= near[:, members] @ copies[members]
     return first_of
-
-
-def _spread(numbers: Int[np.ndarray, " m"], where: Bool[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
-    """The numbers at their posts, -1 elsewhere."""
-    spread = np.full(len(where), -1)
-    spread[where] = numbers
-    return spread
 
 
 def _members(numbers: Int[np.ndarray, " b"]) -> list[tuple[int, ...]]:

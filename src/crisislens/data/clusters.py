@@ -33,9 +33,11 @@ __all__ = [
     "PHOTO_DISTANCE",
     "TEXT_JACCARD",
     "Cluster",
+    "check_thresholds",
     "cluster",
     "photo_bands",
     "photo_chains",
+    "spread",
     "text_bands",
     "text_chains",
 ]
@@ -94,12 +96,9 @@ def cluster(
     Raises:
         ValueError: If a threshold is out of its range.
     """
-    if not 0 < jaccard <= 1 or not 0 <= max_distance <= 16:
-        raise ValueError(
-            f"jaccard must be in (0, 1] and max_distance in 0..16, got {jaccard} and {max_distance}"
-        )
-    texts = _spread(_text_labels(signatures[has_text], jaccard), has_text)
-    photos = _spread(_photo_labels(hashes[has_photo], max_distance), has_photo)
+    check_thresholds(jaccard, max_distance)
+    texts = spread(_text_labels(signatures[has_text], jaccard), has_text)
+    photos = spread(_photo_labels(hashes[has_photo], max_distance), has_photo)
     # each post by itself, then joined by text, then by photo
     labels = np.arange(len(signatures))
     labels = _join(labels, *_edges(texts))
@@ -203,11 +202,32 @@ def _join(
     return merged
 
 
-def _spread(labels: Int[np.ndarray, " m"], where: Bool[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
-    """The labels at their posts, -1 elsewhere."""
-    spread = np.full(len(where), -1)
-    spread[where] = labels
-    return spread
+def check_thresholds(jaccard: float, max_distance: int) -> None:
+    """Refuses thresholds that no two posts, or any two, would pass.
+
+    Arguments:
+        jaccard: Share of equal signature entries, in (0, 1].
+        max_distance: Hamming distance of photos in bits, 0 to 16.
+
+    Raises:
+        ValueError: If one is out of its range.
+    """
+    if not 0 < jaccard <= 1 or not 0 <= max_distance <= 16:
+        raise ValueError(
+            f"jaccard must be in (0, 1] and max_distance in 0..16, got {jaccard} and {max_distance}"
+        )
+
+
+def spread(labels: Int[np.ndarray, " m"], where: Bool[np.ndarray, " b"]) -> Int[np.ndarray, " b"]:
+    """The labels at their posts, -1 elsewhere.
+
+    Arguments:
+        labels: One for each post where `where` is true.
+        where: The posts that have one.
+    """
+    full = np.full(len(where), -1)
+    full[where] = labels
+    return full
 
 
 def _edges(labels: Int[np.ndarray, " b"]) -> tuple[Int[np.ndarray, " e"], Int[np.ndarray, " e"]]:

@@ -24,9 +24,7 @@ def tweets(tmp_path: Path) -> Path:
     return path
 
 
-def test_pairs_are_drawn_without_what_the_program_thinks(
-    tweets: Path, tmp_path: Path
-) -> None:
+def test_pairs_are_drawn_without_what_the_program_thinks(tweets: Path, tmp_path: Path) -> None:
     posts = script.read(tweets)
     # equal signatures are one: a retweet is no pair to judge
     assert len(posts.texts) == 4
@@ -51,7 +49,12 @@ def test_labels_are_joined_and_bands_are_weighted(
     many = np.array([[False, True], [False, False]])
     assert script.shares([(10, few), (90, many)]) == (1.0, pytest.approx(0.1))
     script.said("recall", 0.1234, 0.1, 0.2)
-    assert json.loads(capsys.readouterr().out) == {"measure": "recall", "value": 0.123, "from": 0.1, "to": 0.2}
+    assert json.loads(capsys.readouterr().out) == {
+        "measure": "recall",
+        "value": 0.123,
+        "from": 0.1,
+        "to": 0.2,
+    }
 
 
 def test_an_interval_of_all_right_is_not_a_point() -> None:

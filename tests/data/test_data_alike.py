@@ -140,21 +140,21 @@ def test_the_order_of_the_posts_changes_nothing(seed: int, random: object) -> No
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "one_message"),
+    ("one", "other", "is_one"),
     [
-        ("'Apocalyptic' storm floods Sardinia, 16 dead", "'Apocalyptic' storm floods Sardinia, 17 dead", False),
+        ("Storm floods Sardinia in one night, 16 dead", "Storm floods Sardinia in one night, 17 dead", False),
         ("Flood update as of 4:33 pm: all roads open", "Flood update as of 5:02 pm: all roads open", False),
-        ("Toll after the quake in Guatemala rises to 48", "Toll after the quake in Guatemala rises to", False),
+        ("Toll of the Guatemala quake rises to 48", "Toll of the Guatemala quake rises to", False),
         ("3,200 homes without water in Lower Quay", "3200 homes without water in lower quay!", True),
         ("٣ بيوت تحت الماء في الحي القديم", "3 بيوت تحت الماء في الحي القديم", True),
         # what stands in links and mentions is no number of the message
         ("Boats to the school in Lower Quay http://t.co/7", "Boats to the school in Lower Quay @ann99", True),
     ],
 )
-def test_texts_with_other_numbers_are_other_messages(one: str, other: str, one_message: bool) -> None:
+def test_texts_with_other_numbers_are_other_messages(one: str, other: str, is_one: bool) -> None:
     numbers = np.array([numbers_said(one), numbers_said(other)], np.uint64)
     posts = posts_of([(one, None), (other, None)])
-    assert bool(alike(*posts, numbers=numbers)) is one_message
+    assert bool(alike(*posts, numbers=numbers)) is is_one
     # they are near enough to be one, were it not for the numbers
     assert alike(*posts, jaccard=0.6)
 

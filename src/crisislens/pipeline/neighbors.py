@@ -107,7 +107,5 @@ class NeighborStore:
 
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""
-        found = alike(
-            self.signatures, self.has_text, self.hashes, self.has_photo, numbers=self.numbers
-        )
+        found = alike(self.signatures, self.has_text, self.hashes, self.has_photo, numbers=self.numbers)
         return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

@@ -15,8 +15,9 @@ cannot see what the program thinks. Each pair gets one of three labels:
 
 The labels of `benchmarks/near_duplicates.tsv` (hashes of both texts, the label) were given by one reader,
 a language model. `score` joins them with the texts and prints JSON lines: each band, then precision and
-recall of "in one group" against `same`, every band weighted by how many pairs it has. Intervals of 95 %: of recall from 10,000 stratified
-resamples, of precision by Clopper and Pearson over the judged pairs that are folded.
+recall of "in one group" against `same`, every band weighted by how many pairs it has. Intervals of 95 %:
+of recall from 10,000 stratified resamples, of precision by Clopper and Pearson over the judged pairs that
+are folded.
 
 Recall counts only pairs that share at least a quarter of their entries: below, a million pairs of
 unrelated posts would drown the rest. What was found there is told by its own bands.

@@ -1,8 +1,8 @@
 """Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search
 finds.
 
-256 bytes of text signature, 8 of its numbers, 8 of photo hash and the id a post: 100,000 posts are 27 MB and their
-ids, whatever their texts and photos weigh.
+256 bytes of text signature, 8 of its numbers, 8 of photo hash and the id a post: 100,000 posts are
+27 MB and their ids, whatever their texts and photos weigh.
 """
 
 import json

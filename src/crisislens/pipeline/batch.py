@@ -65,7 +65,7 @@ __all__ = [
 # most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 4
+_RECORD = 5
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from crisislens.store.models.posts import (
     Rationale,
     Signature,
     Tally,
+    Witness,
 )
 from crisislens.store.models.record import (
     Audit,
@@ -62,5 +63,6 @@ __all__ = [
     "Tally",
     "Tombstone",
     "User",
+    "Witness",
     "table_of",
 ]

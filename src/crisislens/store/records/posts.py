@@ -177,6 +177,9 @@ class PostDetail(Record):
     assessments: tuple[AssessmentRow, ...]
     rationale: str | None = Field(description="JSON of `domain.rationale.Rationale` of the current model")
     twins: tuple[PostRow, ...] = Field(description="The others of its cluster, at most 50")
+    same_photo: tuple[PostRow, ...] = Field(
+        default=(), description="Others that show the same photo and say something else, at most 50"
+    )
     reviews: tuple[ReviewRow, ...] = Field(description="All, also those that were undone")
     history: tuple[AuditRow, ...]
 

@@ -44,6 +44,7 @@ def _root(
 def _gather() -> None:
     from crisislens.cli import (
         accounts,
+        alerts,
         analyze,
         annotate,
         bench,
@@ -90,6 +91,7 @@ def _gather() -> None:
     worker.add_to(app)
     app.add_typer(stream.app, name="stream")
     app.add_typer(store.app, name="store")
+    app.add_typer(alerts.app, name="alerts")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")
 

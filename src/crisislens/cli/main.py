@@ -43,6 +43,7 @@ def _root(
 def _gather() -> None:
     from crisislens.cli import (
         accounts,
+        alerts,
         analyze,
         annotate,
         bench,
@@ -93,6 +94,7 @@ def _gather() -> None:
     app.add_typer(stream.app, name="stream")
     recalibrate.add_to(store.app)
     app.add_typer(store.app, name="store")
+    app.add_typer(alerts.app, name="alerts")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")
 

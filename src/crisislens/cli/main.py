@@ -44,6 +44,7 @@ def _root(
 def _gather() -> None:
     from crisislens.cli import (
         accounts,
+        alerts,
         analyze,
         annotate,
         bench,
@@ -59,6 +60,7 @@ def _gather() -> None:
         knowledge,
         models,
         places,
+        recalibrate,
         serve,
         store,
         stream,
@@ -89,7 +91,9 @@ def _gather() -> None:
     serve.add_to(app)
     worker.add_to(app)
     app.add_typer(stream.app, name="stream")
+    recalibrate.add_to(store.app)
     app.add_typer(store.app, name="store")
+    app.add_typer(alerts.app, name="alerts")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from crisislens.core.errors import InputError
-from crisislens.report.basemap import BaseMap, Shape, read_base_map
+from crisislens.report.basemap import BaseMap, read_base_map
 from crisislens.report.mapdata import map_data
+from crisislens.report.shapes import Shape
 
 
 def feature(form: str, coordinates: Any, **properties: Any) -> dict[str, Any]:

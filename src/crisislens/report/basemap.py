@@ -7,7 +7,6 @@ is no GeoJSON is refused with a sentence.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,53 +14,13 @@ from typing import Any, Protocol, runtime_checkable
 
 from crisislens.core.errors import InputError
 from crisislens.report.outline import Frame
+from crisislens.report.shapes import Shape, shape_of
+from crisislens.report.tilemap import TileMap
 
-__all__ = ["BaseMap", "MapSource", "Shape", "read_base_map", "shape_of"]
+__all__ = ["BaseMap", "MapSource", "read_base_map"]
 
 _MOST_BYTES = 50_000_000
 _MOST_POINTS = 250_000
-_NAME_CHARACTERS = 80
-# from words that OpenStreetMap, Natural Earth and others use to what is drawn alike
-_KINDS = {
-    "water": {"water", "lake", "river", "stream", "canal", "coastline", "ocean", "sea", "bay", "riverbank",
-              "lakes", "rivers", "waterway", "waterways", "swimming_pool"},
-    "road": {"road", "highway", "motorway", "trunk", "primary", "secondary", "tertiary", "residential",
-             "street", "railway", "rail", "path", "service", "roads", "transportation", "transit",
-             "major_road", "minor_road", "medium_road"},
-    "building": {"building", "school", "hospital", "house", "shelter", "yes", "buildings"},
-    "green": {"park", "forest", "wood", "grass", "farmland", "meadow"},
-    "border": {"border", "boundary", "administrative", "country", "state", "county", "district", "quarter",
-               "boundaries", "borders", "states", "region"},
-}  # fmt: skip
-_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
-# tags whose mere presence says what a thing is
-_TAGS = {
-    "waterway": "water",
-    "highway": "road",
-    "railway": "road",
-    "building": "building",
-    "boundary": "border",
-}
-_WHERE_KINDS_STAND = (
-    "kind", "class", "type", "featurecla", "natural", "landuse", "leisure", "place", "layer",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shape:
-    """One thing on the map.
-
-    Attributes:
-        form: `area`, `line` or `point`.
-        kind: `water`, `road`, `building`, `green`, `border` or `other`.
-        name: Its name; empty for none.
-        points: Longitude and latitude in degrees; of an area the outer ring.
-    """
-
-    form: str
-    kind: str
-    name: str
-    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -99,9 +58,6 @@ def read_base_map(path: Path) -> MapSource:
             points; of PMTiles see `report.tilemap`.
     """
     if path.suffix.lower() == ".pmtiles":
-        # it stands on this module
-        from crisislens.report.tilemap import TileMap
-
         return TileMap(path)
     return _read_geojson(path)
 
@@ -152,23 +108,6 @@ def _shapes(feature: Mapping[str, Any]) -> Iterator[Shape]:
             yield shape
 
 
-def shape_of(form: str, properties: Mapping[str, Any], points: Any) -> Shape | None:
-    """A shape, or None where too few of its points lie on the globe, or a point has no name.
-
-    Arguments:
-        form: `area`, `line` or `point`.
-        properties: What the file says of it.
-        points: Its longitudes and latitudes in degrees, as the file has them.
-    """
-    name = properties.get("name")
-    title = name.strip()[:_NAME_CHARACTERS] if isinstance(name, str) else ""
-    line = _points(points)
-    fewest = {"area": 3, "line": 2, "point": 1}.get(form)
-    if fewest is None or len(line) < fewest or (form == "point" and not title):
-        return None
-    return Shape(form, _kind(properties), title, line)
-
-
 def _parts(geometry: Any) -> Iterator[tuple[str, Any]]:
     """The outer rings, lines and points of a geometry; holes are left out, as they are drawn over."""
     if not isinstance(geometry, dict):
@@ -185,27 +124,3 @@ def _parts(geometry: Any) -> Iterator[tuple[str, Any]]:
         yield from (("line", line) for line in parts)
     elif kind == "Point":
         yield "point", [parts]
-
-
-def _points(given: Any) -> tuple[tuple[float, float], ...]:
-    """The points that lie on the globe; others are left out."""
-    found = []
-    for point in given if isinstance(given, list) else []:
-        if not isinstance(point, list | tuple) or len(point) < 2:
-            continue
-        lon, lat = point[0], point[1]
-        if _is_number(lon) and _is_number(lat) and abs(lon) <= 180 and abs(lat) <= 90:
-            found.append((float(lon), float(lat)))
-    return tuple(found)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _kind(properties: Mapping[str, Any]) -> str:
-    for key in _WHERE_KINDS_STAND:
-        word = properties.get(key)
-        if isinstance(word, str) and word.lower() in _KIND_OF:
-            return _KIND_OF[word.lower()]
-    return next((kind for tag, kind in _TAGS.items() if properties.get(tag)), "other")

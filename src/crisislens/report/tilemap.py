@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 from crisislens.core.errors import DataError, InputError
 from crisislens.core.optional import require
-from crisislens.report.basemap import Shape, shape_of
 from crisislens.report.outline import Frame
+from crisislens.report.shapes import Shape, shape_of
 from crisislens.report.vector_tile import TileFeature, read_tile
 
 __all__ = ["TileMap"]

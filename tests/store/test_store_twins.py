@@ -125,6 +125,13 @@ def signed(store: Store, rows: Sequence[Any]) -> None:
         store.queue.finish("w", [done(job).model_copy(update={"minhash": minhash})])
 
 
+def test_other_numbers_are_another_message(store: Store) -> None:
+    text = "the toll of the storm has risen to {} people in the province, says the governor of {}"
+    posts = [(16, "Ponce"), (17, "Ponce"), (16, "Ponce!"), (0, "Ponce")]
+    fill(store, *(new(i, text.format(*said)) for i, said in enumerate(posts)))
+    assert families(store) == {frozenset("02")}
+
+
 def version(changed: Sequence[int]) -> list[int]:
     """A signature that differs from that of nothing in some of its numbers."""
     return [1_000 + i if i in changed else i for i in range(64)]

@@ -16,9 +16,11 @@ from sqlalchemy import delete, func, insert, select, update
 from crisislens.store.models import Cluster, Post, Signature, Witness, table_of
 from crisislens.store.transaction import Transaction, upsert
 
-__all__ = ["Groups", "Seen", "read_seen", "refresh_clusters"]
+__all__ = ["ENTRY_BYTES", "Groups", "Seen", "read_seen", "refresh_clusters"]
 
 _MOST_VERSIONS = 64
+ENTRY_BYTES = 256
+"""How long the signature of a text is."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,24 @@ class Seen:
 
     Attributes:
         post_id: The post.
-        minhash: Signature of its text, 256 bytes; None where there is too little text.
+        minhash: Signature of its text, 256 bytes, and 8 of the numbers that it says; None where there is too
+            little text.
         phash: Hash of its photo, 64 bits; None without one.
     """
 
     post_id: int
     minhash: bytes | None
     phash: int | None
+
+    @property
+    def entries(self) -> bytes:
+        """The signature of its text; nothing where there is none."""
+        return (self.minhash or b"")[:ENTRY_BYTES]
+
+    @property
+    def numbers(self) -> bytes:
+        """The numbers that its text says; nothing in rows of before they were kept."""
+        return (self.minhash or b"")[ENTRY_BYTES:]
 
 
 Nearest = Callable[[Seen, Sequence[Seen]], list[Seen]]

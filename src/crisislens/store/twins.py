@@ -40,7 +40,7 @@ class Twin:
     Attributes:
         post_id: The post.
         at: When it was posted.
-        minhash: Signature of its text, 256 bytes; None where there is too little text.
+        minhash: Signature of its text and its numbers, 264 bytes; None where there is too little text.
         phash: Hash of its photo; None without one.
     """
 
@@ -149,12 +149,12 @@ def _photo(post: Seen) -> object:
 
 
 def _same_words(post: Seen, others: Sequence[Seen]) -> list[Seen]:
-    """Those that say nearly the same, the nearest first; of equally near ones the first."""
-    texts = [other for other in others if other.minhash]
+    """Those that say nearly the same, numbers and all, the nearest first; of equally near ones the first."""
+    texts = [other for other in others if other.minhash and other.numbers == post.numbers]
     if not texts or not post.minhash:
         return []
-    table = np.frombuffer(b"".join(other.minhash or b"" for other in texts), "<u4")
-    same = (table.reshape(-1, _LENGTH) == np.frombuffer(post.minhash, "<u4")).mean(axis=1)
+    table = np.frombuffer(b"".join(other.entries for other in texts), "<u4")
+    same = (table.reshape(-1, _LENGTH) == np.frombuffer(post.entries, "<u4")).mean(axis=1)
     order = np.argsort(-same, kind="stable")
     return [texts[i] for i in order if same[i] >= TEXT_JACCARD]
 
@@ -173,7 +173,7 @@ def _bands(twins: Sequence[Seen]) -> dict[int, list[Key]]:
     found: dict[int, list[Key]] = {twin.post_id: [] for twin in twins}
     texts = [twin for twin in twins if twin.minhash is not None]
     if texts:
-        table = np.frombuffer(b"".join(twin.minhash or b"" for twin in texts), "<u4").astype(np.uint32)
+        table = np.frombuffer(b"".join(twin.entries for twin in texts), "<u4").astype(np.uint32)
         for i, keys in enumerate(text_bands(table.reshape(-1, _LENGTH))):
             for twin, key in zip(texts, keys.astype(np.int64).tolist(), strict=True):
                 found[twin.post_id].append((i, key))

@@ -199,5 +199,9 @@ class Done(Record):
     post_id: int
     doc: str = Field(description="The assessment as JSON")
     partial: bool = False
-    minhash: bytes | None = Field(default=None, description="256 bytes, little-endian uint32")
+    minhash: bytes | None = Field(
+        default=None,
+        description="256 bytes, little-endian uint32, and 8 of the numbers that the text says, see "
+        "`data.duplicates`",
+    )
     phash: int | None = Field(default=None, description="64 bits")

@@ -59,6 +59,20 @@ def serve(
     calls: Annotated[
         float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
     ] = 60.0,
+    allow_private: Annotated[
+        list[str] | None,
+        typer.Option(help="A host, as hooks.lan:8080, that webhooks may reach in a private network."),
+    ] = None,
+    smtp: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CRISISLENS_SMTP",
+            help="Mail server, as smtps://USER:PASSWORD@HOST; better given as CRISISLENS_SMTP.",
+        ),
+    ] = None,
+    mail_from: Annotated[
+        str, typer.Option(help="Mailbox that mail and public messages are from.")
+    ] = "crisislens@example.invalid",
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
     ] = False,
@@ -67,6 +81,8 @@ def serve(
     ] = False,
 ) -> None:
     """Take posts in by HTTP, assess them, and show them on pages where people review them."""
+    from crisislens.alerts.mail import MailServer
+    from crisislens.core.guarded_rules import Guard
     from crisislens.serve.limits import Limits
     from crisislens.serve.server import log_to_stderr
     from crisislens.serve.service import ServeSettings
@@ -78,7 +94,14 @@ def serve(
     if host not in (_LOOPBACK, "::1", "localhost") and not https:
         say("note      pages are not encrypted; put a proxy with https in front, and give --https")
     settings = ServeSettings(
-        host=host, names=tuple(public_name or ()), secure=https, demo=demo, limits=Limits(calls_s=calls)
+        host=host,
+        names=tuple(public_name or ()),
+        secure=https,
+        demo=demo,
+        limits=Limits(calls_s=calls),
+        guard=Guard(allow_private=frozenset(allow_private or ())),
+        mail=MailServer.read(smtp, mail_from) if smtp else None,
+        cap_sender=mail_from,
     )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
@@ -101,6 +124,7 @@ def _run(
     url: str,
 ) -> int:
     """Serves until a signal arrives; returns its number."""
+    from crisislens.alerts.postman import Ways
     from crisislens.alerts.runner import AlertRunner
     from crisislens.serve.app import create_app
     from crisislens.serve.demo_feed import DemoFeed
@@ -110,7 +134,7 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
-    alerts = AlertRunner(store)
+    alerts = AlertRunner(store, Ways(settings.guard, settings.mail, settings.public_url or server.url))
     alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")

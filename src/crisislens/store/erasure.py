@@ -25,6 +25,7 @@ from crisislens.store.models import (
     Assessment,
     Band,
     Claim,
+    Delivery,
     Event,
     Media,
     Mention,
@@ -224,5 +225,6 @@ def _take_their_place(tx: Transaction, clusters: Iterable[int]) -> None:
 
 def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int]:
     events = tx.connection.execute(delete(Event).where(Event.at < before)).rowcount
+    tx.connection.execute(delete(Delivery).where(Delivery.made_at < before, Delivery.state != "leased"))
     sessions = tx.connection.execute(delete(Session).where(Session.expires < now)).rowcount
     return events, sessions

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from crisislens.core.errors import ImageError
 from crisislens.core.lines import cut_lines
 from crisislens.serve.access import Reviewer
-from crisislens.serve.api.schemas import EXAMPLE, IncomingPost, Outcome, Results, Taken
+from crisislens.serve.api.schemas import EXAMPLE, IncomingPost, Outcome, Results, SourceName, Taken
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service, service_of
 from crisislens.store.records import Accepted, NewPost, Photo
@@ -52,7 +52,6 @@ _BODY = {
         "multipart/form-data": {"schema": _MULTIPART},
     },
 }
-_SOURCE = r"^[\w][\w .:/#@+-]{0,79}$"
 _TAKEN = {"model": Taken, "description": "Taken, and on disk"}
 _REASONS = {
     "conflict": "this id is here with other content; nothing was changed",
@@ -73,7 +72,7 @@ _FINISHED = frozenset({"done", "failed"})
 async def accept(
     request: Request,
     visitor: Reviewer,
-    source: Annotated[str, Query(pattern=_SOURCE, description="Where they come from")] = "api",
+    source: SourceName = "api",
     wait: Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the assessment")] = 0,
 ) -> Response:
     """Takes one post, up to 500 as a JSON array, NDJSON, or one with up to four photos."""
@@ -123,7 +122,7 @@ async def _one(
         id=found.id,
         external_id=post.id,
         state=state,
-        created=found.outcome == "created",
+        created=found.outcome in ("created", "replaced"),
         notes=[photo.reason for photo in photos if photo.reason],
         assessment=assessment,
     )
@@ -152,7 +151,7 @@ async def _many(service: Service, source: str, rows: Sequence[Any], wait: float)
             outcomes[number] = _outcome(number, found, states)
     results = [outcome for outcome in outcomes if outcome is not None]
     kinds = [outcome.outcome for outcome in results]
-    created, same = kinds.count("created"), kinds.count("same")
+    created, same = kinds.count("created") + kinds.count("replaced"), kinds.count("same")
     body = Results(created=created, same=same, refused=len(kinds) - created - same, results=results)
     status = 202 if created else 200 if same else 422
     if status == 422 and all(kind == "conflict" for kind in kinds):
@@ -164,6 +163,8 @@ async def _store(service: Service, source: str, posts: list[NewPost]) -> list[Ac
     taken = await asyncio.wrap_future(service.store.posts.accept_soon(source, posts))
     for found in taken:
         service.metrics.accepted.labels(found.outcome).inc()
+    if any(found.outcome == "replaced" for found in taken):
+        await run_in_threadpool(service.store.posts.tidy)
     return taken
 
 

@@ -1,8 +1,9 @@
 """What the API takes and gives, in the words of its document."""
 
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from crisislens.domain.tasks import CATEGORY
@@ -18,9 +19,11 @@ __all__ = [
     "Results",
     "ReviewIn",
     "ReviewOut",
+    "SourceName",
     "Taken",
 ]
 
+SourceName = Annotated[str, Query(pattern=r"^[\w][\w .:/#@+-]{0,79}$", description="Where they come from")]
 EXAMPLE: dict[str, Any] = {
     "id": "1571",
     "text": "Water is up to the first floor in Rue Capois, two people on the roof #flood",
@@ -47,6 +50,9 @@ class IncomingPost(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180)
     event: str | None = Field(default=None, max_length=500, description="What the source files it under")
+    edited_at: datetime | None = Field(
+        default=None, description="When its source changed it; a later version replaces an earlier one"
+    )
 
     @field_validator("id", mode="before")
     @classmethod
@@ -54,7 +60,7 @@ class IncomingPost(BaseModel):
         """Platforms write ids as numbers too."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("created_at", mode="after")
+    @field_validator("created_at", "edited_at", mode="after")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
@@ -86,7 +92,7 @@ class Outcome(BaseModel):
     row: int = Field(description="From 0")
     external_id: str | None
     id: int | None
-    outcome: Literal["created", "same", "conflict", "erased", "refused"]
+    outcome: Literal["created", "same", "replaced", "conflict", "erased", "refused"]
     reason: str | None = Field(default=None, description="Why, where it was not taken")
     state: str | None = None
 

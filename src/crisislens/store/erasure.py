@@ -21,6 +21,7 @@ from crisislens.store.finish import take_off_tallies
 from crisislens.store.inserting import source_id
 from crisislens.store.joining import refresh_clusters
 from crisislens.store.models import (
+    AlertPost,
     Answer,
     Assessment,
     Band,
@@ -45,7 +46,7 @@ __all__ = ["Erasure", "Retention", "erase_posts"]
 
 _STEP = 200
 _SCRUB_EVERY_S = 30.0
-_MADE_OF_A_POST = (Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
+_MADE_OF_A_POST = (AlertPost, Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
 
 
 class Erasure:

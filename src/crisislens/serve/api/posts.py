@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from crisislens.core.errors import NotFoundError
 from crisislens.serve.access import Admin, Reviewer, Viewer, Visitor
-from crisislens.serve.api.schemas import PostOut, PostPage, ReviewIn, ReviewOut, SourceName
+from crisislens.serve.api.schemas import PostOut, PostPage, ReviewIn, ReviewOut
+from crisislens.serve.api.taking import SOURCE
 from crisislens.serve.filters import Wanted
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import service_of
@@ -54,7 +55,9 @@ class Erased(BaseModel):
 
 
 @router.post("/v1/deletions", summary="Obey a source that took posts back")
-def take_back(request: Request, visitor: Admin, source: SourceName, gone: TakenBack) -> Erased:
+def take_back(
+    request: Request, visitor: Admin, source: Annotated[str, Query(pattern=SOURCE)], gone: TakenBack
+) -> Erased:
     """Erases what the source no longer shows; it is not taken in again."""
     erasure = service_of(request).store.erasure
     count = erasure.at_source(source, gone.ids, authors=gone.authors, remember=gone.remember)

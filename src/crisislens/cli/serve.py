@@ -126,6 +126,7 @@ def _run(
     url: str,
 ) -> int:
     """Serves until a signal arrives; returns its number."""
+    from crisislens.alerts.runner import AlertRunner
     from crisislens.serve.app import create_app
     from crisislens.serve.demo_feed import DemoFeed
     from crisislens.serve.server import ServiceServer
@@ -134,6 +135,8 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
+    alerts = AlertRunner(store)
+    alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")
     _say_first_link(store, server.url)
@@ -146,6 +149,7 @@ def _run(
     try:
         return server.serve_until_stopped()
     finally:
+        alerts.stop()
         if feed is not None:
             feed.stop()
         if pool is not None:

@@ -19,6 +19,7 @@ from crisislens.core.version import __version__
 from crisislens.serve.access import Needs
 from crisislens.serve.api import (
     admin,
+    alerts,
     clusters,
     events,
     exports,
@@ -31,6 +32,7 @@ from crisislens.serve.api.quick import QuickWay
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
+from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, overview, queue
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
@@ -47,6 +49,7 @@ _API: Final = (
     api_situation.router,
     exports.router,
     events.router,
+    alerts.router,
     admin.router,
     health.router,
 )
@@ -55,6 +58,7 @@ _PAGES: Final = (
     atlas.router,
     queue.router,
     post_pages.router,
+    alert_pages.router,
     model.router,
     admin_pages.router,
     entry.router,

@@ -4,6 +4,17 @@ Ids are the store's own numbers and never used again; `external_id` is the id th
 exports keep. Times are in UTC. Every list has a cursor, `Page.next`, that stays right while posts arrive.
 """
 
+from crisislens.store.records.alerts import (
+    AlertRow,
+    AlertState,
+    BulletinRow,
+    DeliveryRow,
+    Finding,
+    Hit,
+    OutletRow,
+    RuleRow,
+    RuleSpec,
+)
 from crisislens.store.records.base import Order, Page, Record, Role, State, Verdict
 from crisislens.store.records.counts import (
     ClusterRow,
@@ -45,19 +56,25 @@ from crisislens.store.records.posts import (
 
 __all__ = [
     "Accepted",
+    "AlertRow",
+    "AlertState",
     "AnswerRow",
     "AssessmentRow",
     "AuditRow",
     "Box",
+    "BulletinRow",
     "ClusterRow",
     "Counts",
     "DayRow",
     "DeadLetterRow",
+    "DeliveryRow",
     "Depth",
     "Done",
     "EventRow",
+    "Finding",
     "Health",
     "Held",
+    "Hit",
     "HourCount",
     "Job",
     "JudgedPost",
@@ -65,6 +82,7 @@ __all__ = [
     "LabelCount",
     "NewPost",
     "Order",
+    "OutletRow",
     "Page",
     "Photo",
     "PlaceCount",
@@ -74,6 +92,8 @@ __all__ = [
     "Record",
     "ReviewRow",
     "Role",
+    "RuleRow",
+    "RuleSpec",
     "SessionRow",
     "SourceRow",
     "State",

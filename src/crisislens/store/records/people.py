@@ -143,7 +143,8 @@ class EventRow(Record):
     """Something that happened.
 
     Kinds: `post.accepted`, `post.assessed`, `post.failed`, `post.reviewed`, `post.held`, `post.erased`,
-    `cluster.changed`, `source.changed`.
+    `cluster.changed`, `source.changed`, `rule.changed`, `alert.opened`, `alert.escalated`, `alert.closed`,
+    `bulletin.released`.
     """
 
     seq: int

@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo serve-demo test fuzz check check-deploy format docs lock sbom clean
+.PHONY: demo serve-demo test fuzz check check-deploy format docs dist lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -36,8 +36,18 @@ format: .venv/.dev
 	.venv/bin/ruff format src tests benchmarks scripts
 	.venv/bin/ruff check --fix src tests benchmarks scripts
 
-docs: .venv/.dev  ## Generate docs/reference from the code
+# a broken link or anchor ends the build, but not with --quiet; the variable silences an advertisement
+docs: .venv/.dev  ## Generate docs/reference from the code and build all pages as a site, site/index.html
 	.venv/bin/python scripts/make_reference.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
+	@echo "open site/index.html in a browser; it needs no server and no network"
+
+dist: .venv/.dev  ## Build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	.venv/bin/python -m hatchling build -t sdist
+	mkdir -p dist/tree && tar -xzf dist/*.tar.gz -C dist/tree --strip-components 1
+	cd dist/tree && ../../.venv/bin/python -m hatchling build -t wheel -d ..
+	rm -rf dist/tree
 
 lock: .venv/.dev  ## Renew constraints.txt from what is installed
 	.venv/bin/python scripts/make_lock.py > constraints.txt.new && mv constraints.txt.new constraints.txt

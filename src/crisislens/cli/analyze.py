@@ -116,7 +116,7 @@ def analyze(
     ] = None,
     basemap: Annotated[
         Path | None,
-        typer.Option(help="GeoJSON of the region (roads, rivers, quarters), drawn under the posts."),
+        typer.Option(help="GeoJSON or PMTiles of the region (roads, rivers …), drawn under the posts."),
     ] = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Write one page to send on: summary.html and summary.md.")

@@ -16,7 +16,6 @@ app = typer.Typer(
     help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how "
     "severe, and how sure.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,6 +50,7 @@ def _gather() -> None:
         bundle,
         caption,
         compare,
+        configs,
         data,
         demo,
         evaluate_extractor,
@@ -87,6 +87,7 @@ def _gather() -> None:
     knowledge.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
+    app.add_typer(configs.app, name="configs")
     app.add_typer(study.app, name="study")
     serve.add_to(app)
     worker.add_to(app)

@@ -10,7 +10,7 @@ import typer
 
 from crisislens.cli.console import end_stopped, say, say_error
 from crisislens.cli.store import DB_HELP
-from crisislens.core.errors import ConflictError, CrisisLensError
+from crisislens.core.errors import ConflictError, CrisisLensError, InputError
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
+_TILES = b"PMTiles\x03"
 _FIRST_TRIES = 3
 
 
@@ -73,6 +74,9 @@ def serve(
     mail_from: Annotated[
         str, typer.Option(help="Mailbox that mail and public messages are from.")
     ] = "crisislens@example.invalid",
+    basemap: Annotated[
+        Path | None, typer.Option(help="Base map of the page Map, .pmtiles. Default: one without streets.")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
     ] = False,
@@ -102,6 +106,7 @@ def serve(
         guard=Guard(allow_private=frozenset(allow_private or ())),
         mail=MailServer.read(smtp, mail_from) if smtp else None,
         cap_sender=mail_from,
+        base_map=None if basemap is None else _base_map(basemap),
     )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
@@ -112,6 +117,22 @@ def serve(
     if ended_by:
         # as the shell counts it: 130 for Ctrl+C, 143 for SIGTERM; said already
         end_stopped(128 + ended_by)
+
+
+def _base_map(path: Path) -> Path:
+    """A file of tiles.
+
+    Raises:
+        InputError: If it is none.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_TILES))
+    except OSError as error:
+        raise InputError(f"--basemap {path} cannot be read: {error.strerror or error}") from error
+    if start != _TILES:
+        raise InputError(f"--basemap {path} is no file of tiles; expected .pmtiles of version 3")
+    return path.resolve()
 
 
 def _run(

@@ -11,6 +11,7 @@ wider than the screen; then how many pages the print has. Needs Chromium.
 import argparse
 import base64
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -64,8 +65,12 @@ def printed(browser: Browser, report: Path, out: Path) -> int:
     opened(browser, report, "now", "dark", "desktop")
     pdf = base64.b64decode(browser.call("Page.printToPDF", {"preferCSSPageSize": True})["data"])
     out.write_bytes(pdf)
-    # as a printer's driver counts them
-    return pdf.count(b"/Type /Page\n") or pdf.count(b"/Type /Page ")
+    return page_count(pdf)
+
+
+def page_count(pdf: bytes) -> int:
+    """The pages of a PDF as Chromium writes it."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
 
 
 def checked(browser: Browser, axe: str | None) -> list[dict[str, Any]] | None:

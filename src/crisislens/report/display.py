@@ -48,7 +48,7 @@ def visible(text: str) -> str:
 
 
 def lines_of(text: str) -> str:
-    r"""A text in which a written `\n` is a line break, and `&amp;`, `&lt;` and `&gt;` are what they stand for.
+    r"""A text in which a written `\n` is a line break, and `&amp;`, `&lt;`, `&gt;` what they stand for.
 
     What shows the text must escape it, as for every text.
 

@@ -14,6 +14,7 @@ from crisislens.serve.later import Later
 from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
 from crisislens.serve.news import News
+from crisislens.serve.oidc import OidcSettings, Provider
 from crisislens.store import Store
 from crisislens.store.records import KeyRow, PostDetail, SessionRow
 
@@ -39,6 +40,7 @@ class ServeSettings:
         hold_s: How long a reviewer holds a post, in seconds.
         hand: How many posts a reviewer is given at once.
         session_h: How long somebody stays signed in, in hours.
+        oidc: The provider of identities at which people may sign in too; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -50,6 +52,7 @@ class ServeSettings:
     hold_s: int = 600
     hand: int = 10
     session_h: float = 12.0
+    oidc: OidcSettings | None = None
 
 
 class Recent(Generic[T]):
@@ -105,6 +108,7 @@ class Service:
         self.keys: Recent[KeyRow] = Recent()
         self.sessions: Recent[SessionRow] = Recent()
         self.later = Later()
+        self.provider = None if settings.oidc is None else Provider(settings.oidc)
 
     def forget(self) -> None:
         """Has keys and sessions looked up anew."""

@@ -63,6 +63,20 @@ def serve(
     calls: Annotated[
         float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
     ] = 60.0,
+    allow_private: Annotated[
+        list[str] | None,
+        typer.Option(help="A host, as hooks.lan:8080, that webhooks may reach in a private network."),
+    ] = None,
+    smtp: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CRISISLENS_SMTP",
+            help="Mail server, as smtps://USER:PASSWORD@HOST; better given as CRISISLENS_SMTP.",
+        ),
+    ] = None,
+    mail_from: Annotated[
+        str, typer.Option(help="Mailbox that mail and public messages are from.")
+    ] = "crisislens@example.invalid",
     basemap: Annotated[
         Path | None, typer.Option(help="Base map of the page Map, .pmtiles. Default: one without streets.")
     ] = None,
@@ -83,6 +97,8 @@ def serve(
     ] = False,
 ) -> None:
     """Take posts in by HTTP, assess them, and show them on pages where people review them."""
+    from crisislens.alerts.mail import MailServer
+    from crisislens.core.guarded_rules import Guard
     from crisislens.serve.limits import Limits
     from crisislens.serve.server import log_to_stderr
     from crisislens.serve.service import ServeSettings
@@ -98,9 +114,12 @@ def serve(
         names=tuple(public_name or ()),
         secure=https,
         demo=demo,
-        base_map=None if basemap is None else _base_map(basemap),
         oidc=None if oidc_issuer is None else _oidc(oidc_issuer, oidc_client, oidc_role),
         limits=Limits(calls_s=calls),
+        guard=Guard(allow_private=frozenset(allow_private or ())),
+        mail=MailServer.read(smtp, mail_from) if smtp else None,
+        cap_sender=mail_from,
+        base_map=None if basemap is None else _base_map(basemap),
     )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
@@ -154,6 +173,7 @@ def _run(
     url: str,
 ) -> int:
     """Serves until a signal arrives; returns its number."""
+    from crisislens.alerts.postman import Ways
     from crisislens.alerts.runner import AlertRunner
     from crisislens.serve.app import create_app
     from crisislens.serve.demo_feed import DemoFeed
@@ -163,7 +183,7 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
-    alerts = AlertRunner(store)
+    alerts = AlertRunner(store, Ways(settings.guard, settings.mail, settings.public_url or server.url))
     alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar, cast
 
 from starlette.requests import Request
 
+from crisislens.alerts.mail import MailServer
+from crisislens.core.guarded_rules import Guard
 from crisislens.serve.later import Later
 from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
@@ -39,6 +41,9 @@ class ServeSettings:
         limits: Its bounds.
         hold_s: How long a reviewer holds a post, in seconds.
         hand: How many posts a reviewer is given at once.
+        guard: Which servers messages may be sent to.
+        mail: Where mail is handed over.
+        cap_sender: Who messages of the Common Alerting Protocol are from.
         session_h: How long somebody stays signed in, in hours.
         oidc: The provider of identities at which people may sign in too; None for none.
     """
@@ -51,8 +56,17 @@ class ServeSettings:
     limits: Limits = field(default_factory=Limits)
     hold_s: int = 600
     hand: int = 10
+    guard: Guard = field(default_factory=Guard)
+    mail: MailServer | None = None
+    cap_sender: str = "crisislens@example.invalid"
     session_h: float = 12.0
     oidc: OidcSettings | None = None
+
+    @property
+    def public_url(self) -> str:
+        """Where others reach the service by its first public name; empty without one."""
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{self.names[0]}" if self.names else ""
 
 
 class Recent(Generic[T]):

@@ -2,6 +2,7 @@
 hostile posts.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from made_up_posts import crisis, hostile, meta, thumbnails
+from report_questions import played
+from report_views import page_count
 
 from annotate.browsers import Browser
 from crisislens.domain.assessment import Assessment
@@ -227,6 +230,22 @@ def test_the_printer_gets_the_summary_and_twenty_posts(opened: Callable[[str], B
     browser.call("Emulation.setEmulatedMedia", {"media": ""})
     browser.run("window.dispatchEvent(new Event('afterprint'))")
     assert len(shown(browser)) == 25
+
+
+def test_the_print_has_two_pages(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#view=map")
+    pdf = base64.b64decode(browser.call("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert page_count(pdf) == 2
+
+
+def test_five_questions_find_an_answer_within_three_clicks(browser: Browser, report: Path) -> None:
+    found = {line["question"]: line for line in played(browser, report)}
+    assert max(line["clicks"] for line in found.values()) <= 3
+    assert found["Who needs help, and where?"]["places"][0] == "Ponce, PR"
+    assert found["What can I send?"]["what"] == ["25 selected:"]
+    # this run was compared with none, and all of it was read
+    assert "changes" in found["What changed?"]["missing"] or "fresh" in found["What changed?"]["missing"]
+    assert "unread" in found["What could no model read?"]["missing"]
 
 
 def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[..., Browser]) -> None:

@@ -14,6 +14,7 @@ from crisislens.store.audit import audit_rows
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
 from crisislens.store.diverse import diverse_ids
+from crisislens.store.erasure import Erasure
 from crisislens.store.listing import Cursor, page_statement
 from crisislens.store.models import Assessment, Post, Rationale, Review, Source
 from crisislens.store.reading import pairs
@@ -52,6 +53,7 @@ class Posts:
     def __init__(self, database: Database, blobs: Blobs, *, most_queued: int, least_free_bytes: int) -> None:
         self._database, self._blobs = database, blobs
         self._least_free_bytes = least_free_bytes
+        self._erasure = Erasure(database, blobs)
         self._inbox = Inbox(database, most_queued=most_queued)
         self._looked_at, self._free = 0.0, 0
 
@@ -68,7 +70,9 @@ class Posts:
         """Takes posts in, in one transaction with the source's cursor; on disk when this returns.
 
         The same key with the same content is `same`, with other content `conflict` (nothing is changed), of
-        an erased post `erased`.
+        an erased post `erased`. One whose `edited_at` is later than that of the post that is there takes its
+        place (`replaced`): that one is erased with all that was made of it, and the new one has a number
+        of its own.
 
         Arguments:
             source: The source's name; made with `kind` where there is none.
@@ -88,7 +92,16 @@ class Posts:
         waiting = self.accept_soon(
             source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
         )
-        return waiting.result()
+        found = waiting.result()
+        self.tidy()
+        return found
+
+    def tidy(self) -> None:
+        """After posts were replaced: drops what the earlier versions left behind. `accept` does it itself."""
+        if self._inbox.edited:
+            self._inbox.edited, loose = False, self._inbox.loose
+            self._inbox.loose = []
+            self._erasure.tidy(loose)
 
     def accept_soon(
         self,
@@ -205,16 +218,22 @@ class Posts:
             Rationale.post_id == post_id, Rationale.model_fingerprint == (row.model or "")
         )
         twins = select(Post.id).where(Post.cluster_id == row.cluster_id, Post.id != post_id)
+        shown = select(Post.shown_id).where(Post.id == post_id).scalar_subquery()
+        # those of its own cluster are told already
+        elsewhere = Post.cluster_id.is_distinct_from(row.cluster_id) | Post.cluster_id.is_(None)
+        same_photo = select(Post.id).where(Post.shown_id == shown, Post.id != post_id, elsewhere)
         with self._database.read() as connection:
             assessments = tuple(_assessment(found) for found in connection.execute(docs).mappings())
             ids: list[int] = []
             if row.cluster_id is not None:
                 ids = list(connection.execute(twins.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
+            linked = list(connection.execute(same_photo.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
             return PostDetail(
                 row=row,
                 assessments=assessments,
                 rationale=connection.execute(why).scalar(),
                 twins=tuple(post_rows(connection, ids)),
+                same_photo=tuple(post_rows(connection, linked)),
                 reviews=tuple(review_rows(connection, Review.post_id == post_id)),
                 history=tuple(audit_rows(connection, thing=f"post:{post_id}", most=_HISTORY)),
             )

@@ -166,9 +166,7 @@ class Reviews:
         return self._database.write(take)
 
     def let_go(self, user_id: int, post_id: int | None = None) -> int:
-        """Lets go of one post or of all that a person holds; how many. A hold that ran out is no hold any more
-        and is not counted.
-        """
+        """Lets go of one post or of all that a person holds; how many. Holds that ran out are not counted."""
         gone = delete(Claim).where(Claim.user_id == user_id)
         if post_id is not None:
             gone = gone.where(Claim.post_id == post_id)

@@ -5,7 +5,8 @@
 Starts a service of its own on SQLite in a temporary folder (or `--db postgresql://…`), makes a key, and has
 wrk (from the system's packages) send one post a request, each with an id of its own. Prints accepted posts a
 second, p50, p95 and p99 in milliseconds, CPU milliseconds of the service a request, its memory, and how many
-posts the store holds. `--queued 100000` fills the queue afterwards and tells the memory then. The load of the machine stands beside it.
+posts the store holds. `--queued 100000` fills the queue afterwards and tells the memory then. The load of the
+machine stands beside it.
 """
 
 import argparse

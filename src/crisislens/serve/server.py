@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from crisislens.core.errors import InputError
 from crisislens.serve.headers import JsonFormatter
+from crisislens.serve.protocol import http_protocol
 from crisislens.serve.service import Service
 
 __all__ = ["ServiceServer", "log_to_stderr"]
@@ -49,6 +50,7 @@ class ServiceServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=http_protocol(),
                 ws="none",
                 lifespan="on",
                 # what is logged, and how, is ours

@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar, cast
 
@@ -33,6 +34,7 @@ class ServeSettings:
         names: Further names that it answers to.
         secure: Whether browsers reach it by https, so that cookies are sent by https only.
         demo: Whether the posts are made up; pages say so.
+        base_map: The file of the base map (PMTiles); None takes the one that ships.
         limits: Its bounds.
         hold_s: How long a reviewer holds a post, in seconds.
         hand: How many posts a reviewer is given at once.
@@ -43,6 +45,7 @@ class ServeSettings:
     names: tuple[str, ...] = ()
     secure: bool = False
     demo: bool = False
+    base_map: Path | None = None
     limits: Limits = field(default_factory=Limits)
     hold_s: int = 600
     hand: int = 10

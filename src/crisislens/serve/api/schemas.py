@@ -47,6 +47,9 @@ class IncomingPost(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180)
     event: str | None = Field(default=None, max_length=500, description="What the source files it under")
+    edited_at: datetime | None = Field(
+        default=None, description="When its source changed it; a later version replaces an earlier one"
+    )
 
     @field_validator("id", mode="before")
     @classmethod
@@ -54,7 +57,7 @@ class IncomingPost(BaseModel):
         """Platforms write ids as numbers too."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("created_at", mode="after")
+    @field_validator("created_at", "edited_at", mode="after")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
@@ -86,7 +89,7 @@ class Outcome(BaseModel):
     row: int = Field(description="From 0")
     external_id: str | None
     id: int | None
-    outcome: Literal["created", "same", "conflict", "erased", "refused"]
+    outcome: Literal["created", "same", "replaced", "conflict", "erased", "refused"]
     reason: str | None = Field(default=None, description="Why, where it was not taken")
     state: str | None = None
 
@@ -109,14 +112,17 @@ class Answer(BaseModel):
 
 
 class ReviewOut(BaseModel):
-    """What a person says of one task."""
+    """What a person says of one task, or of a whole post."""
 
     id: int
     by: str
-    task: str
+    task: str = Field(description="Empty where the whole post was judged")
     verdict: Literal["right", "label", "unsure"]
     labels: list[str]
     model_labels: list[str] = Field(description="What the model had said then")
+    answers: dict[str, list[str]] = Field(
+        default_factory=dict, description="Of a whole post: the labels that were called right, by task"
+    )
     note: str | None
     at: datetime
     undone_at: datetime | None
@@ -198,7 +204,7 @@ class PostPage(BaseModel):
 
 
 class ReviewIn(BaseModel):
-    """What a person says of one task."""
+    """What a person says of one task; without one, `right` judges the whole post."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -214,7 +220,7 @@ class ReviewIn(BaseModel):
         },
     )
 
-    task: str = Field(min_length=1, max_length=100)
+    task: str = Field(default="", max_length=100, description="Empty for the whole post")
     verdict: Literal["right", "label", "unsure"] = "label"
     labels: list[str] = Field(default_factory=list, max_length=50)
     note: str | None = Field(default=None, max_length=500)

@@ -42,7 +42,8 @@ def made_up_run() -> list[Assessment]:
             where = GeoLocation(lat=18.01, lon=-66.61, source="text", place=PONCE, confidence=0.9)
         elif i % 5 == 1:
             where = GeoLocation(lat=18.2 + i / 1000, lon=-66.1, source="post", confidence=1.0)
-        found.append(a.model_copy(update={"location": where}))
+        post = a.post.model_copy(update={"url": f"https://example.org/{i}"})
+        found.append(a.model_copy(update={"location": where, "post": post}))
     return found
 
 
@@ -190,6 +191,10 @@ def test_chosen_posts_become_text_csv_and_geojson(opened: Callable[[str], Browse
     assert {f["properties"]["id"] for f in features} == {a.post.id for a in sent}
     assert all(f["geometry"]["coordinates"] == [-66.61, 18.01] for f in features)
     assert made["csv"].count("\r\n") == len(sent) + 1
+    # with where each stands on the web
+    addresses = {a.post.url for a in sent}
+    assert {f["properties"]["url"] for f in features} == addresses
+    assert {line.rsplit(",", 1)[1] for line in made["csv"].split("\r\n")[1:-1]} == addresses
     # two are selected, and then only these are sent
     browser.run("[...document.querySelectorAll('.choose')].slice(0, 2).forEach(box => box.click())")
     assert browser.run("document.getElementById('send-what').textContent") == "2 selected:"
@@ -198,6 +203,7 @@ def test_chosen_posts_become_text_csv_and_geojson(opened: Callable[[str], Browse
     text = browser.run("window.copied")
     assert text.count("urgency ") == 2
     assert all(f"id {identity}" in text for identity in shown(browser)[:2])
+    assert text.count("https://example.org/") == 2
 
 
 def test_the_map_is_moved_by_keys_and_its_circles_open_posts(opened: Callable[[str], Browser]) -> None:

@@ -51,7 +51,8 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
     """Everything that is known of a post: words, answers, what people say, twins, and who changed what."""
     service = service_of(request)
     detail = service.store.posts.detail(post_id)
-    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale)
+    may_act = visitor.may_review and detail.row.held_by in (None, visitor.name)
+    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale, act=may_act)
     return page(
         request,
         "post.html",

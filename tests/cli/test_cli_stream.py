@@ -64,6 +64,7 @@ WRONG: list[tuple[list[str], str, int]] = [
     (["posts.csv"], "only JSON lines", 2),
     (["-", "--to", "http://127.0.0.1:8765"], "--to needs a --key", 2),
     (["-", "--to", "nowhere", "--key", "k"], "no address", 2),
+    (["replay", "--to", "http://127.0.0.1:8765"], "--to needs a --key", 2),
 ]
 
 

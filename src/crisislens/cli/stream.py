@@ -37,19 +37,22 @@ app = typer.Typer(
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
 Blobs = Annotated[Path | None, typer.Option(help="Folder of the photos, for PostgreSQL.")]
 Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
+To = Annotated[
+    str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
+]
+Key = Annotated[
+    str | None,
+    typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY."),
+]
+State = Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")]
 
 
 @app.command("from")
 def run(
     source: Annotated[str, typer.Argument(help="-, FILE, DIR/, rss:URL, mastodon:HOST/#tag or jetstream:.")],
     db: Db = None,
-    to: Annotated[
-        str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY."),
-    ] = None,
+    to: To = None,
+    key: Key = None,
     name: Annotated[str | None, typer.Option(help="What the service calls the source.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Take posts with this word (flood*).")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave out posts with this word.")] = None,
@@ -70,7 +73,7 @@ def run(
         Path | None,
         typer.Option(help="File with the token of an account at the source; or CRISISLENS_STREAM_TOKEN."),
     ] = None,
-    state: Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")] = _STATE,
+    state: State = _STATE,
     blobs: Blobs = None,
 ) -> None:
     """Take posts in until stopped, each once.
@@ -81,8 +84,7 @@ def run(
     from crisislens.streams import Filters, Pump, ServiceTarget, StoreTarget, StreamOptions, open_source
     from crisislens.streams.tokens import read_token
 
-    if to is not None and (db is not None or not key):
-        raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
+    _check_to(to, key, db)
     guard = Guard(allow_private=frozenset(allow_private or ()))
     token = read_token(token_file)
     options = StreamOptions(name, columns_of(columns or ()), every, once, batch, guard, token)
@@ -103,6 +105,11 @@ def run(
     say(pump.tally.said())
 
 
+def _check_to(to: str | None, key: str | None, db: str | None) -> None:
+    if to is not None and (db is not None or not key):
+        raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
+
+
 def _store(db: str | None, blobs: Path | None) -> Any:
     # photos are not looked at here
     folder = blobs or (Path("blobs") if "://" in (db or "") and not (db or "").startswith("sqlite") else None)
@@ -117,16 +124,27 @@ def _store(db: str | None, blobs: Path | None) -> Any:
 @app.command("replay")
 def replay_letters(
     db: Db = None,
+    to: To = None,
+    key: Key = None,
     source: Annotated[str | None, typer.Option(help="Only those of one source, by its name.")] = None,
     columns: Mapped = None,
     trial: Annotated[bool, typer.Option("--trial", help="Only count.")] = False,
+    state: State = _STATE,
     blobs: Blobs = None,
 ) -> None:
-    """Read dead letters again; what is a post now is taken in, the rest stays."""
-    from crisislens.streams import replay
+    """Read dead letters again; what is a post now is taken in, the rest stays.
+
+    Those of a store lie in it; those of posts that went to a service lie in the folder --state.
+    """
+    from crisislens.streams import ServiceTarget, replay, replay_to
     from crisislens.streams.rows import RowMaker
 
-    with _store(db, blobs) as store:
-        done = replay(store, RowMaker(columns_of(columns or ())), source=source, trial=trial)
+    _check_to(to, key, db)
+    rows = RowMaker(columns_of(columns or ()))
+    if to is not None:
+        done = replay_to(ServiceTarget(to, key or "", state), rows, source=source, trial=trial)
+    else:
+        with _store(db, blobs) as store:
+            done = replay(store, rows, source=source, trial=trial)
     would = "would be taken in" if trial else "taken in"
     say(f"{done.taken} posts {would}, {done.there} were there, {done.left} dead letters stay")

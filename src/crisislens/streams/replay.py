@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from crisislens.core.errors import InputError
 from crisislens.store.records import NewPost, Unread
+from crisislens.streams.letterbox import Letterbox
 from crisislens.streams.rows import RowMaker, content_id
+from crisislens.streams.targets import ServiceTarget
 
 if TYPE_CHECKING:
     from crisislens.store import Store
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "replay", "replay_to"]
 
 _STEP = 100
 
@@ -61,6 +63,46 @@ def replay(
             # a crash before this has it replayed once more, and then it is there
             store.dead_letters.remove(letter.id, actor=actor)
     return done
+
+
+def replay_to(
+    target: ServiceTarget, rows: RowMaker, *, source: str | None = None, trial: bool = False
+) -> Replayed:
+    """The same for what was sent to a service, whose dead letters lie in a file here.
+
+    Arguments:
+        target: The service, with the folder of its letters.
+        rows: How lines become posts.
+        source: Only those of one source.
+        trial: Only count.
+    """
+    boxes = target.letterboxes()
+    if source is not None and source not in [box.source for box in boxes]:
+        names = ", ".join(box.source for box in boxes) or "none"
+        raise InputError(f"there are no dead letters of {source!r:.80} here; there are of {names}")
+    done = Replayed()
+    for box in boxes:
+        if source in (None, box.source):
+            _replay_box(target, rows, box, done, trial=trial)
+    return done
+
+
+def _replay_box(
+    target: ServiceTarget, rows: RowMaker, box: Letterbox, done: Replayed, *, trial: bool
+) -> None:
+    left: list[Unread] = []
+    for letter in box.read() if trial else box.take():
+        posts = _posts(rows, letter.raw)
+        if posts and trial:
+            done.taken += len(posts)
+            continue
+        counts, dead = target.send(box.source, posts) if posts else ({}, [letter])
+        done.taken += counts.get("created", 0)
+        done.there += counts.get("same", 0) + counts.get("erased", 0)
+        done.left += len(dead)
+        left += dead
+    if not trial:
+        box.done(left)
 
 
 def _posts(rows: RowMaker, raw: str) -> list[NewPost]:

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import quote
@@ -17,6 +16,7 @@ from crisislens.core.http_answers import RequestError
 from crisislens.store.accept import TAKEN
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch, Source
+from crisislens.streams.letterbox import Letterbox, source_in
 
 if TYPE_CHECKING:
     from crisislens.store import Store
@@ -25,6 +25,7 @@ __all__ = ["ServiceTarget", "StoreTarget", "Taken", "Target"]
 
 _SENT = 200
 _MOST_AUTHORS = 100
+_DEAD = ".dead.jsonl"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class ServiceTarget:
     def cursor(self, source: Source) -> dict[str, Any] | None:
         """See `Target`."""
         try:
-            return _read(self._file(source, ".cursor.json").read_text(encoding="utf-8"))
+            return _read(self._file(source.name, ".cursor.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
@@ -144,28 +145,58 @@ class ServiceTarget:
         if batch.gone or batch.gone_authors:
             counts["gone"] = self._take_back(source, batch)
         for start in range(0, len(batch.posts), _SENT):
-            self._send(source, batch.posts[start : start + _SENT], counts, dead)
-        self._bury(source, dead)
+            part = batch.posts[start : start + _SENT]
+            self._send(source.name, source.edits, part, counts, dead)
+        self.letters(source.name).put(dead)
         if batch.cursor is not None:
-            atomic_write(self._file(source, ".cursor.json"), json.dumps(batch.cursor))
+            atomic_write(self._file(source.name, ".cursor.json"), json.dumps(batch.cursor))
         return Taken(**counts)
 
-    def _file(self, source: Source, ending: str) -> Path:
-        safe = "".join(c if c.isalnum() else "-" for c in source.name)[:60]
-        return self._folder / f"{safe}-{fingerprint([self._url, source.name])[:8]}{ending}"
+    def letters(self, name: str) -> Letterbox:
+        """The dead letters of a source."""
+        return Letterbox(self._file(name, _DEAD), name)
+
+    def letterboxes(self) -> list[Letterbox]:
+        """Those of all sources that went to this service."""
+        files = sorted({*self._folder.glob(f"*{_DEAD}"), *self._folder.glob(f"*{_DEAD}.taken")})
+        names = {name for file in files if (name := source_in(file)) is not None}
+        # the folder may hold those of other services
+        return [box for name in sorted(names) if (box := self.letters(name)).read()]
+
+    def send(self, name: str, posts: Sequence[NewPost]) -> tuple[dict[str, int], list[Unread]]:
+        """Sends posts of a source by its name; what became of them, and those that were refused.
+
+        Raises:
+            InputError: If the key is not taken.
+            StoreFullError: If the service is full or gone.
+        """
+        counts: dict[str, int] = {}
+        dead: list[Unread] = []
+        for start in range(0, len(posts), _SENT):
+            self._send(name, False, posts[start : start + _SENT], counts, dead)
+        return counts, dead
+
+    def _file(self, name: str, ending: str) -> Path:
+        safe = "".join(c if c.isalnum() else "-" for c in name)[:60]
+        return self._folder / f"{safe}-{fingerprint([self._url, name])[:8]}{ending}"
 
     def _send(
-        self, source: Source, posts: Sequence[NewPost], counts: dict[str, int], dead: list[Unread]
+        self,
+        name: str,
+        edits: bool,
+        posts: Sequence[NewPost],
+        counts: dict[str, int],
+        dead: list[Unread],
     ) -> None:
         """Sends posts; where all of a call were refused, one by one, to learn why."""
         try:
-            value = self._post(source, [_sent(post) for post in posts])
+            value = self._post(name, [_sent(post) for post in posts])
         except RequestError as error:
             if error.status not in (409, 410, 422):
                 raise
             if len(posts) > 1:
                 for post in posts:
-                    self._send(source, [post], counts, dead)
+                    self._send(name, edits, [post], counts, dead)
                 return
             outcome = {409: "conflict", 410: "erased"}.get(error.status, "refused")
             results: list[Any] = [{"row": 0, "outcome": outcome, "reason": str(error)}]
@@ -176,7 +207,7 @@ class ServiceTarget:
         for result, post in zip(results, posts, strict=True):
             outcome = str(result.get("outcome", "refused"))
             counts[outcome] = counts.get(outcome, 0) + 1
-            if outcome == "refused" or (outcome == "conflict" and not source.edits):
+            if outcome == "refused" or (outcome == "conflict" and not edits):
                 reason = TAKEN if outcome == "conflict" else str(result.get("reason"))
                 dead.append(Unread(raw=json.dumps(_sent(post)), reason=reason))
 
@@ -194,8 +225,8 @@ class ServiceTarget:
             count += int(answer.get("erased", 0)) if isinstance(answer, dict) else 0
         return count
 
-    def _post(self, source: Source, posts: list[dict[str, Any]]) -> Any:
-        where = f"{self._url}/v1/posts?source={quote(source.name, safe='')}"
+    def _post(self, name: str, posts: list[dict[str, Any]]) -> Any:
+        where = f"{self._url}/v1/posts?source={quote(name, safe='')}"
         body: Any = posts if len(posts) > 1 else posts[0]
         value = self._asked(where, body)
         if len(posts) == 1 and isinstance(value, dict) and "results" not in value:
@@ -214,15 +245,6 @@ class ServiceTarget:
                 wait = int(error.wait_s) if error.wait_s is not None else 5
                 raise StoreFullError(str(error), retry_after_s=max(1, wait)) from None
             raise
-
-    def _bury(self, source: Source, dead: Sequence[Unread]) -> None:
-        if not dead:
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with self._file(source, ".dead.jsonl").open("a", encoding="utf-8") as file:
-            for letter in dead:
-                line = {"at": datetime.now(UTC).isoformat(), **letter.model_dump()}
-                file.write(json.dumps(line) + "\n")
 
 
 def _sent(post: NewPost) -> dict[str, Any]:

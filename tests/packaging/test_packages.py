@@ -6,7 +6,6 @@ lie. A path named so is searched last, and a `.pth` in it (the editable install 
 """
 
 import os
-import re
 import subprocess
 import sys
 import sysconfig
@@ -40,10 +39,10 @@ class Installed:
     bin: Path
     folder: Path
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         # nothing of the checkout: neither its sources by PYTHONPATH nor its folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        environment = kept | {"NO_COLOR": "1", "COLUMNS": "120", "SOURCE_DATE_EPOCH": "1790000000"}
+        environment = kept | more | {"NO_COLOR": "1", "COLUMNS": "120", "SOURCE_DATE_EPOCH": "1790000000"}
         command = [str(self.bin / "crisislens"), *arguments]
         return subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=self.folder, timeout=600
@@ -104,12 +103,13 @@ def test_the_sdist_holds_what_a_clone_holds(packages: Packages) -> None:
     assert ".git" not in members
 
 
-def test_the_version_is_that_of_the_changelog(installed: Installed) -> None:
-    first = re.search(r"^## (\S+) \(([^)]+)\)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert first is not None
-    assert first[1] == __version__
-    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}|unreleased", first[2])
+def test_it_says_its_version(installed: Installed) -> None:
     assert installed("--version").stdout == f"crisislens {__version__}\n"
+
+
+def test_the_shell_completes_its_commands(installed: Installed) -> None:
+    asked = {"_CRISISLENS_COMPLETE": "complete_bash", "COMP_WORDS": "crisislens con", "COMP_CWORD": "1"}
+    assert installed(**asked).stdout.split() == ["configs"]
 
 
 def test_a_run_file_is_found_without_the_checkout(installed: Installed) -> None:

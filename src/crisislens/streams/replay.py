@@ -8,7 +8,7 @@ from crisislens.core.errors import InputError
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams.letterbox import Letterbox
 from crisislens.streams.rows import RowMaker, content_id
-from crisislens.streams.targets import ServiceTarget
+from crisislens.streams.service_target import ServiceTarget
 
 if TYPE_CHECKING:
     from crisislens.store import Store

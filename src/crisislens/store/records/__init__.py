@@ -53,6 +53,7 @@ from crisislens.store.records.posts import (
     PostRow,
     Unread,
 )
+from crisislens.store.records.sources import SourceFilters, filters_of, silent_minutes
 
 __all__ = [
     "Accepted",
@@ -95,10 +96,13 @@ __all__ = [
     "RuleRow",
     "RuleSpec",
     "SessionRow",
+    "SourceFilters",
     "SourceRow",
     "State",
     "Swept",
     "Unread",
     "UserRow",
     "Verdict",
+    "filters_of",
+    "silent_minutes",
 ]

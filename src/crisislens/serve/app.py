@@ -26,6 +26,7 @@ from crisislens.serve.api import (
     exports,
     health,
     intake,
+    live,
     outlets,
     posts,
 )
@@ -38,6 +39,7 @@ from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, overview, queue
 from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
+from crisislens.serve.pages import rising as rising_pages
 from crisislens.serve.pages.render import page
 from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
 from crisislens.serve.service import Explain, ServeSettings, Service
@@ -55,6 +57,7 @@ _API: Final = (
     alerts.router,
     outlets.router,
     bulletins.router,
+    live.router,
     admin.router,
     health.router,
 )
@@ -66,6 +69,7 @@ _PAGES: Final = (
     # `/alerts/outlets` before `/alerts/{alert_id}`
     outlet_pages.router,
     alert_pages.router,
+    rising_pages.router,
     model.router,
     admin_pages.router,
     entry.router,

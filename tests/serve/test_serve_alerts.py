@@ -305,3 +305,30 @@ def test_the_slider_of_time_works_without_scripts(fresh: Site) -> None:
     assert "<h1" not in part
     for bad in ("1", "-2000", "x"):
         assert fresh.client.get(f"/?at={bad}", headers=head).status_code == 422
+
+
+def test_names_of_one_event_are_joined_by_a_person(fresh: Site) -> None:
+    now = datetime.now(UTC).isoformat()
+    names = ("2026 Velmora flood", "inundacion velmora", "Velmora fire")
+    posts = [{"id": str(i), "text": name, "event": name, "created_at": now} for i, name in enumerate(names)]
+    ids = fresh.send(*posts)
+    head = {**fresh.people["reviewer"].headers, "Accept": "text/html"}
+    found = fresh.client.get("/v1/event-names", headers=fresh.key("viewer")).json()
+    [pair] = found["suggested"]
+    assert {pair["one"]["name"], pair["other"]["name"]} == set(names[:2])
+    assert "both names hold velmora" in pair["reasons"]
+    page = fresh.client.get("/events", headers=head).text
+    assert "May be one event" in page
+    form = {"one": names[0], "other": names[1], "said": "same"}
+    assert fresh.client.post("/events", data=form, headers=head).status_code == 303
+    both = fresh.client.get("/v1/posts", params={"event": names[1]}, headers=fresh.key("viewer")).json()
+    assert sorted(row["id"] for row in both["posts"]) == ids[:2]
+    page = fresh.client.get("/events", headers=head).text
+    assert "May be one event" not in page
+    assert "one event, says user:reviewer" in page
+    body = {"one": names[0], "other": names[1], "same": None}
+    assert fresh.client.put("/v1/event-names", json=body, headers=fresh.key("reviewer")).status_code == 204
+    assert fresh.client.put("/v1/event-names", json=body, headers=fresh.key("reviewer")).status_code == 404
+    apart = {**form, "said": "apart"}
+    assert fresh.client.post("/events", data=apart, headers=head).status_code == 303
+    assert "different events, says" in fresh.client.get("/events", headers=head).text

@@ -35,6 +35,7 @@ PAGES = (
     "/alerts/outlets",
     "/alerts/bulletins/1",
     "/rising",
+    "/events",
     "/admin",
     "/account",
     "/about",

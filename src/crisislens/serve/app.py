@@ -22,6 +22,7 @@ from crisislens.serve.api import (
     alerts,
     bulletins,
     clusters,
+    event_names,
     events,
     exports,
     health,
@@ -37,6 +38,7 @@ from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, oidc, overview, queue
+from crisislens.serve.pages import events as event_pages
 from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages import rising as rising_pages
@@ -58,6 +60,7 @@ _API: Final = (
     outlets.router,
     bulletins.router,
     live.router,
+    event_names.router,
     admin.router,
     health.router,
 )
@@ -70,6 +73,7 @@ _PAGES: Final = (
     outlet_pages.router,
     alert_pages.router,
     rising_pages.router,
+    event_pages.router,
     model.router,
     admin_pages.router,
     entry.router,

@@ -22,10 +22,12 @@ from crisislens.serve.api import (
     alerts,
     bulletins,
     clusters,
+    event_names,
     events,
     exports,
     health,
     intake,
+    live,
     outlets,
     posts,
 )
@@ -37,8 +39,10 @@ from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, oidc, overview, queue
+from crisislens.serve.pages import events as event_pages
 from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
+from crisislens.serve.pages import rising as rising_pages
 from crisislens.serve.pages.render import page
 from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
 from crisislens.serve.service import Explain, ServeSettings, Service
@@ -56,6 +60,8 @@ _API: Final = (
     alerts.router,
     outlets.router,
     bulletins.router,
+    live.router,
+    event_names.router,
     admin.router,
     health.router,
 )
@@ -67,6 +73,8 @@ _PAGES: Final = (
     # `/alerts/outlets` before `/alerts/{alert_id}`
     outlet_pages.router,
     alert_pages.router,
+    rising_pages.router,
+    event_pages.router,
     model.router,
     admin_pages.router,
     entry.router,

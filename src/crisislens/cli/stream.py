@@ -37,15 +37,14 @@ app = typer.Typer(
 )
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
 Blobs = Annotated[Path | None, typer.Option(help="Folder of the photos, for PostgreSQL.")]
-Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 To = Annotated[
     str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
 ]
 Key = Annotated[
-    str | None,
-    typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY."),
+    str | None, typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY.")
 ]
 State = Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")]
+Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 
 
 @app.command("from")
@@ -98,7 +97,8 @@ def run(
     from crisislens.streams.kafka_topic import read_properties
     from crisislens.streams.tokens import read_token
 
-    _check_to(to, key, db)
+    if to is not None and (db is not None or not key):
+        raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
     guard = Guard(allow_private=frozenset(allow_private or ()))
     options = StreamOptions(
         name=name,
@@ -134,11 +134,6 @@ def run(
     say(pump.tally.said())
 
 
-def _check_to(to: str | None, key: str | None, db: str | None) -> None:
-    if to is not None and (db is not None or not key):
-        raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
-
-
 def _store(db: str | None, blobs: Path | None) -> Any:
     # photos are not looked at here
     folder = blobs or (Path("blobs") if "://" in (db or "") and not (db or "").startswith("sqlite") else None)
@@ -163,15 +158,16 @@ def replay_letters(
 ) -> None:
     """Read dead letters again; what is a post now is taken in, the rest stays.
 
-    Those of a store lie in it; those of posts that went to a service lie in the folder --state.
+    With --to, the letters that a stream with --to left in its folder are read, and --source is needed.
     """
     from crisislens.streams import ServiceTarget, replay, replay_to
     from crisislens.streams.rows import RowMaker
 
-    _check_to(to, key, db)
     rows = RowMaker(columns_of(columns or ()))
     if to is not None:
-        done = replay_to(ServiceTarget(to, key or "", state), rows, source=source, trial=trial)
+        if db is not None or not key or source is None:
+            raise InputError("--to needs --source and a --key (or CRISISLENS_KEY), and no --db")
+        done = replay_to(ServiceTarget(to, key, state), rows, source=source, trial=trial)
     else:
         with _store(db, blobs) as store:
             done = replay(store, rows, source=source, trial=trial)

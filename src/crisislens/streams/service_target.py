@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from crisislens.core.http_answers import RequestError
 from crisislens.store.accept import TAKEN
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch, OwnServer, Source
-from crisislens.streams.letterbox import Letterbox, source_in
 from crisislens.streams.media_fetch import get_picture, host_of
 from crisislens.streams.targets import Taken, read_cursor
 
@@ -27,15 +26,6 @@ __all__ = ["ServiceTarget"]
 
 _SENT = 200
 _MOST_AUTHORS = 100
-_DEAD = ".dead.jsonl"
-
-
-@dataclass(frozen=True)
-class _Again:
-    """A source as far as sending its letters once more needs it."""
-
-    name: str
-    edits: bool = False
 
 
 class ServiceTarget:
@@ -81,7 +71,7 @@ class ServiceTarget:
     def cursor(self, source: Source) -> dict[str, Any] | None:
         """See `Target`."""
         try:
-            return read_cursor(self._file(source.name, ".cursor.json").read_text(encoding="utf-8"))
+            return read_cursor(self._file(source, ".cursor.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
 
@@ -97,41 +87,31 @@ class ServiceTarget:
                 self._send_with(source, part[0], pictures, counts, dead)
             else:
                 self._send(source, part, counts, dead)
-        self.letters(source.name).put(dead)
+        self._bury(source, dead)
         if batch.cursor is not None:
-            atomic_write(self._file(source.name, ".cursor.json"), json.dumps(batch.cursor))
+            atomic_write(self._file(source, ".cursor.json"), json.dumps(batch.cursor))
         return Taken(**counts)
 
-    def letters(self, name: str) -> Letterbox:
-        """The dead letters of a source."""
-        return Letterbox(self._file(name, _DEAD), name)
+    def letters(self, source: Source) -> Path:
+        """The file of a source's dead letters, JSON lines; it need not be there."""
+        return self._file(source, ".dead.jsonl")
 
-    def letterboxes(self) -> list[Letterbox]:
-        """Those of all sources that went to this service."""
-        files = sorted({*self._folder.glob(f"*{_DEAD}"), *self._folder.glob(f"*{_DEAD}.taken")})
-        names = {name for file in files if (name := source_in(file)) is not None}
-        # the folder may hold those of other services
-        return [box for name in sorted(names) if (box := self.letters(name)).read()]
-
-    def send(self, name: str, posts: Sequence[NewPost]) -> tuple[dict[str, int], list[Unread]]:
-        """Sends posts of a source by its name; what became of them, and those that were refused.
-
-        Raises:
-            InputError: If the key is not taken.
-            StoreFullError: If the service is full or gone.
-        """
+    def resend(self, source: Source, posts: Sequence[NewPost]) -> Taken:
+        """Sends posts of letters, and buries none again."""
         counts: dict[str, int] = {}
-        dead: list[Unread] = []
-        for start in range(0, len(posts), _SENT):
-            self._send(_Again(name), posts[start : start + _SENT], counts, dead)
-        return counts, dead
+        self._send(source, posts, counts, [])
+        return Taken(**counts)
 
-    def _file(self, name: str, ending: str) -> Path:
-        safe = "".join(c if c.isalnum() else "-" for c in name)[:60]
-        return self._folder / f"{safe}-{fingerprint([self._url, name])[:8]}{ending}"
+    def bury(self, source: Source, dead: Sequence[Unread]) -> None:
+        """Puts letters back."""
+        self._bury(source, dead)
+
+    def _file(self, source: Source, ending: str) -> Path:
+        safe = "".join(c if c.isalnum() else "-" for c in source.name)[:60]
+        return self._folder / f"{safe}-{fingerprint([self._url, source.name])[:8]}{ending}"
 
     def _send(
-        self, source: Source | _Again, posts: Sequence[NewPost], counts: dict[str, int], dead: list[Unread]
+        self, source: Source, posts: Sequence[NewPost], counts: dict[str, int], dead: list[Unread]
     ) -> None:
         """Sends posts; where all of a call were refused, one by one, to learn why."""
         try:
@@ -200,7 +180,7 @@ class ServiceTarget:
             count += int(answer.get("erased", 0)) if isinstance(answer, dict) else 0
         return count
 
-    def _post(self, source: Source | _Again, posts: list[dict[str, Any]]) -> Any:
+    def _post(self, source: Source, posts: list[dict[str, Any]]) -> Any:
         where = f"{self._url}/v1/posts?source={quote(source.name, safe='')}"
         body: Any = posts if len(posts) > 1 else posts[0]
         value = self._asked(where, body)
@@ -221,6 +201,15 @@ class ServiceTarget:
                 wait = int(error.wait_s) if error.wait_s is not None else 5
                 raise StoreFullError(str(error), retry_after_s=max(1, wait)) from None
             raise
+
+    def _bury(self, source: Source, dead: Sequence[Unread]) -> None:
+        if not dead:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._file(source, ".dead.jsonl").open("a", encoding="utf-8") as file:
+            for letter in dead:
+                line = {"at": datetime.now(UTC).isoformat(), **letter.model_dump()}
+                file.write(json.dumps(line) + "\n")
 
 
 def _parted(batch: Batch) -> Iterator[list[NewPost]]:

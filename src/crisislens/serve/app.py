@@ -32,6 +32,7 @@ from crisislens.serve.api import (
     posts,
 )
 from crisislens.serve.api import situation as api_situation
+from crisislens.serve.api.examples import add_examples
 from crisislens.serve.api.quick import QuickWay
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
@@ -196,5 +197,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         parts.setdefault("schemas", {})["IncomingPost"] = body
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"key": []}]
+        add_examples(schema)
         app.openapi_schema = schema
     return app.openapi_schema

@@ -55,6 +55,7 @@ from crisislens.store.records.posts import (
     PostRow,
     Unread,
 )
+from crisislens.store.records.sources import SourceFilters, filters_of, silent_minutes
 
 __all__ = [
     "Accepted",
@@ -99,10 +100,13 @@ __all__ = [
     "RuleRow",
     "RuleSpec",
     "SessionRow",
+    "SourceFilters",
     "SourceRow",
     "State",
     "Swept",
     "Unread",
     "UserRow",
     "Verdict",
+    "filters_of",
+    "silent_minutes",
 ]

@@ -30,7 +30,12 @@ LEFT_OUT = {
 TORCH_NEEDS = ("filelock", "fsspec", "jinja2", "networkx", "setuptools", "sympy", "typing-extensions")
 # what builds crisislens itself, and seqeval, which has no wheel
 BUILDERS = ("editables", "setuptools", "setuptools-scm")
-LAYERS: dict[str, tuple[str, ...]] = {"build": (), "runtime": (), "serve": ("serve",), "dev": ("dev", "serve")}
+LAYERS: dict[str, tuple[str, ...]] = {
+    "build": (),
+    "runtime": (),
+    "serve": ("serve",),
+    "dev": ("dev", "serve"),
+}
 """From lock to the extras that it serves; each holds what the ones before it do not."""
 _HEAD = "# {what}\n# Made by 'make lock' from constraints.txt; change that and make it again.\n"
 _NAME = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", re.IGNORECASE)

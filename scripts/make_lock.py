@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--upgrade", action="store_true", help="the newest versions, torch's left alone")
     upgrade = parser.parse_args().upgrade
     torch = pinned(CONSTRAINTS.read_text(encoding="utf-8"))["torch"]
-    every = blocks(resolve(needs("dev", "build"), ("dev", "serve"), {"torch"}, pin=not upgrade))
+    every = blocks(resolve(needs("dev", "build"), ("*",), {"torch"}, pin=not upgrade))
     versions = {name: match[2] for name, text in every.items() if (match := _NAME.match(text))}
     write_constraints({**versions, "torch": torch})
     LOCKS.mkdir(exist_ok=True)
@@ -74,7 +74,7 @@ def resolve(
 
     Arguments:
         wanted: Requirements beside the project's own.
-        extras: Of the project.
+        extras: Of the project; `*` for all.
         without: Packages that are left out with all that only they ask for.
         pin: Whether versions are those of `constraints.txt`.
         project: Whether the project's requirements are among them.
@@ -88,7 +88,8 @@ def resolve(
         command += ["--no-annotate", "--generate-hashes", "--python-version", "3.11"]
         command += ["--overrides", str(absent), *(["-c", str(CONSTRAINTS)] if pin else []), str(more)]
         if project:
-            command += ["pyproject.toml", *(part for extra in extras for part in ("--extra", extra))]
+            named = [part for extra in extras for part in ("--extra", extra)]
+            command += ["pyproject.toml", *(["--all-extras"] if "*" in extras else named)]
         return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
 
 
@@ -127,7 +128,7 @@ def pinned(text: str) -> dict[str, str]:
 def write_constraints(versions: dict[str, str]) -> None:
     """Writes `constraints.txt`, sorted."""
     head = (
-        "# The versions that are tested, of every package on every platform: pip install -c constraints.txt.\n"
+        "# The versions that are tested, of every package on every platform: pip install -c this.\n"
         "# 'make' installs locks/*.txt, which 'make lock' makes from these.\n"
     )
     lines = [f"{name}=={versions[name]}" for name in sorted(versions)]

@@ -65,6 +65,8 @@ def _redirected_user_folders(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    # what can be made again is made once for all workers; tests of the cache name a folder of their own
+    monkeypatch.setenv("CRISISLENS_CACHE", str(tmp_path_factory.getbasetemp().parent / "cache"))
 
 
 @pytest.fixture(autouse=True)

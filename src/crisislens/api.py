@@ -10,6 +10,7 @@ from typing import Any
 
 from crisislens.bench.answers import answers_of_analysis, answers_of_run
 from crisislens.core.errors import InputError, ModelError
+from crisislens.core.run_files import find_run_file
 from crisislens.data.catalog import DataConfig, OwnTask, load_labeled
 from crisislens.data.labeled import PARTS, LabeledData
 from crisislens.evaluation.compare import Compared, compare_answers
@@ -51,7 +52,7 @@ def train(
     ('A1', 0)
 
     Arguments:
-        run: A run file, or its values.
+        run: A run file, the name of one that ships, or its values.
         settings: `KEY=VALUE` pairs that win over the file, such as `data.root=posts.csv`.
         out: Results go to `OUT/NAME/seed-N`.
         cache: The root of feature caches.
@@ -67,7 +68,7 @@ def train(
     elif isinstance(run, Mapping):
         config = RunConfig.parse(dict(run), where="run")
     else:
-        config = RunConfig.load(Path(run), list(settings))
+        config = RunConfig.load(find_run_file(run), list(settings))
     tasks = [(one, load_labeled(one.data, one.task)) for one in config.one_a_task()]
     for one, data in tasks:
         check_seeds(one, data, seeds or one.seeds, Path(out), resume=resume, overwrite=overwrite)

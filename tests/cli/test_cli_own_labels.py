@@ -55,3 +55,27 @@ def test_from_a_table_to_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     alone = run("compare", "runs/own-need", "runs/own-need/seed-0", "--resamples", "100", "--json")
     assert json.loads(alone)["posts"] == 39
     assert "need, test: 39 posts" in run("evaluate", "runs/own-need")
+
+
+def test_from_reviews_to_a_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people said in the service is exported, trained on, and answers."""
+    pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
+    from crisislens.store import open_store
+    from store_posts import fill, new
+
+    monkeypatch.chdir(tmp_path)
+    posts = own_rows()
+    with open_store("store.db", least_free_bytes=0) as store:
+        ann = store.users.add("ann", "reviewer", actor="cli")
+        numbers = fill(store, *(new(row["id"], row["text"]) for row in posts), source="radio")
+        for number, row in zip(numbers, posts, strict=True):
+            store.reviews.add(number, ann.id, verdict="label", task="need", labels=row["label"].split(";"))
+    said = run("store", "export-reviews", "need", "--out", "reviews.csv", "--db", "store.db")
+    told = dict(part.strip().split(": ", 1) for part in said.split("to train: ")[1].split(" (")[0].split(","))
+    quick = ["--set", "encoder.name=hashing", "--set", "epochs=1"]
+    settings = [word for name, value in told.items() for word in ("--set", f"{name}={value}")]
+    trained = run("train", CONFIGS / "own.yaml", *quick, *settings)
+    assert "need: food, shelter, water" in trained
+    write_table(tmp_path / "new.csv", [{k: row[k] for k in ("id", "text")} for row in own_rows(6)])
+    assert "6 posts assessed" in run("analyze", "new.csv", "--model", "runs/own", "--out", "out", *PLAIN)
+    assert [list(tasks) for tasks in records(tmp_path / "out")] == [["need"]] * 6

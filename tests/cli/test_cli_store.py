@@ -119,6 +119,53 @@ def test_reviews_become_a_table_that_train_reads(run: Command, tmp_path: Path) -
         run("store", "export-reviews", "roads", "--out", out)
 
 
+def words_of(number: int) -> str:
+    """A text unlike the others."""
+    return " ".join(f"word{number * 7 + i}" for i in range(7))
+
+
+def test_a_model_is_calibrated_anew_from_reviews_alone(
+    run: Command, db: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from crisislens.pipeline.bundle import Bundle
+    from tiny_bundles import write_bundle
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()
+    old = Bundle.read(write_bundle(tmp_path / "tiny"))
+    with pytest.raises(InputError, match="0 reviewed posts that this model answered are too few"):
+        run("store", "recalibrate", "--model", "tiny")
+    with open_store(str(db), least_free_bytes=0) as store:
+        ann = store.users.by_name("ann")
+        assert ann is not None
+        posts = [new(100 + i, words_of(i)) for i in range(60)]
+        for i, number in enumerate(fill(store, *posts, model=old.fingerprint(), confidence=0.99)):
+            label = "mild_damage" if i % 3 == 0 else "severe_damage"
+            store.reviews.add(number, ann.id, verdict="label", task="damage", labels=[label])
+    trial = run("store", "recalibrate", "--model", "tiny", "--risk", "0.3", "--trial")
+    assert "damage, text: 60 posts, people agree with the best guess in 40" in trial
+    assert "nothing was changed: this was a trial" in trial
+    assert not (tmp_path / "tiny-reviews-1").exists()
+    said = run("store", "recalibrate", "--model", "tiny", "--risk", "0.3")
+    # it was sure at 99 % and is right in two of three, so it is to be less sure
+    assert re.search(r"temperature 0\.200 -> \d\.\d+, not sure below 50% -> \d+%", said)
+    assert "held out, as it is: log loss 3." in said
+    assert "too few to look at: " in said
+    assert "version 1+reviews.1" in said
+    made = Bundle.read(tmp_path / "tiny-reviews-1")
+    assert made.config.tasks["damage"].calibration["text"].temperature > 0.5
+    with open_store(str(db), write=False) as store:
+        [entry] = [row for row in store.audit.list() if row.action == "model.recalibrate"]
+        assert entry.object == f"model:{made.fingerprint()}"
+        assert entry.after is not None
+        assert entry.after["base"]["fingerprint"] == old.fingerprint()
+    # beside a running service reviews are read, and the folder alone holds what was changed
+    with open_store(str(db), least_free_bytes=0):
+        said = run("store", "recalibrate", "--model", "tiny", "--risk", "0.3")
+        assert "a service writes the store" in said
+    assert (tmp_path / "tiny-reviews-2").is_dir()
+
+
 def test_people(run: Command, db: Path) -> None:
     assert "one-time link for bob, good for 24 hours" in run("user", "add", "bob", "--role", "admin")
     secret = "a long enough one\n"

@@ -14,10 +14,11 @@ from crisislens.data import language
 def moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder in the place of what ships; the model is read anew before and after."""
     (tmp_path / "language").mkdir()
+    # the sums are those of the package, read before its folder moves
+    sums = assets._sums()
+    monkeypatch.setattr(assets, "_sums", lambda: sums)
     monkeypatch.setattr(language, "asset", tmp_path.joinpath)
     monkeypatch.setattr(assets, "asset", tmp_path.joinpath)
-    # the sums are those of the package, which were read before
-    monkeypatch.setattr(assets, "_sums", lambda sums=assets._sums(): sums)
     language._detector.cache_clear()
     yield tmp_path / "language" / "lid.176.ftz"
     language._detector.cache_clear()

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from crisislens.core.errors import InputError
-from crisislens.report.basemap import BaseMap, Shape, read_base_map
+from crisislens.report.basemap import BaseMap, read_base_map
 from crisislens.report.mapdata import map_data
+from crisislens.report.shapes import Shape
 
 
 def feature(form: str, coordinates: Any, **properties: Any) -> dict[str, Any]:
@@ -98,5 +99,5 @@ def test_the_page_gets_areas_below_lines_below_names() -> None:
 
 def test_a_frame_as_wide_as_the_world_has_no_fine_outline() -> None:
     whole = json.loads(zlib.decompress(base64.b64decode(map_data((-180.0, -60.0, 180.0, 80.0), None))))
-    assert whole["fine"] == []
+    assert whole["fine"] == {}
     assert whole["base"] == []

@@ -1,14 +1,17 @@
 """The pages: nothing of a post runs, every page is whole, and forms do what they say."""
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 from serve_site import Site
 
-from crisislens.domain.place import GeoLocation
+from crisislens.alerts.evaluate import evaluate
+from crisislens.domain.place import GeoLocation, Place
 from crisislens.serve.headers import POLICY
+from crisislens.store.records import RuleSpec
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>{{7*7}}${7*7}'
 PAGES = (
@@ -23,6 +26,9 @@ PAGES = (
     "/timeline",
     "/model",
     "/sources",
+    "/alerts",
+    "/alerts?state=",
+    "/alerts/1",
     "/admin",
     "/account",
     "/about",
@@ -65,6 +71,18 @@ def full(site: Site) -> None:
     site.store.keys.add(EVIL[:60].strip(), "viewer", actor=EVIL)
     site.store.dead_letters.add("radio", EVIL, EVIL)
     site.store.reviews.hold(2, person.user.id)
+    raise_an_alert(site)
+
+
+def raise_an_alert(site: Site) -> None:
+    """By a rule and at a place whose names are hostile too."""
+    placed = Place(id=EVIL, name=EVIL, kind="city", country="FR", lat=1, lon=1)
+    site.send({"id": "placed-1", "text": EVIL + " destroyed", "created_at": "2026-03-06T14:05:00Z"})
+    site.work(location=GeoLocation(lat=1, lon=1, source="text", place=placed, confidence=1.0))
+    spec = RuleSpec(task="damage", label="severe_damage", least=1, window_min=30)
+    site.store.alert_rules.add(EVIL[:60].strip(), spec, actor=EVIL)
+    assert evaluate(site.store, now=datetime(2026, 3, 6, 15, tzinfo=UTC)) == [1]
+    site.store.alerts.close(1, "answered", note=EVIL, actor=EVIL)
 
 
 def fetch(site: Site, path: str, role: Any = "admin") -> str:

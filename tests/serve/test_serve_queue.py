@@ -80,25 +80,30 @@ def test_a_correction_stands_beside_the_model(fresh: Site) -> None:
 def test_right_says_so_of_every_answer(fresh: Site) -> None:
     ann = fresh.person("ann")
     [number, *_] = take(fresh, ann)
-    assert "The model is right" in say(fresh, ann, number, "right").text
-    reviews = fresh.store.posts.get(number).reviews
-    assert {review.task for review in reviews} == {"informativeness", "humanitarian", "damage"}
-    assert all(review.verdict == "right" for review in reviews)
+    answer = say(fresh, ann, number, "right")
+    assert "The model is right" in answer.text
+    [review] = fresh.store.posts.get(number).reviews
+    assert (review.verdict, review.task) == ("right", "")
+    assert set(review.said) == {"informativeness", "humanitarian", "damage"}
+    # beside every answer, and on the page of the post as one line
+    assert answer.text.count("✓") == 3
+    page = fresh.client.get(f"/posts/{number}", headers=ann.headers).text
+    assert page.count("<strong>the model is right</strong>") == 1
 
 
 def test_undo_takes_all_of_it_back_and_the_post_in_hand(fresh: Site) -> None:
     ann = fresh.person("ann")
     [number, *_] = take(fresh, ann)
     answer = say(fresh, ann, number, "right")
-    ids = re.search(r'name="reviews" value="([\d,]+)"', answer.text)
-    assert ids is not None
+    kept = re.search(r'name="review" value="(\d+)"', answer.text)
+    assert kept is not None
     undone = fresh.client.post(
-        f"/queue/{number}/undo", data={"reviews": ids[1]}, headers={**ann.headers, **HTMX}
+        f"/queue/{number}/undo", data={"review": kept[1]}, headers={**ann.headers, **HTMX}
     )
     assert undone.status_code == 200
     assert 'value="right"' in undone.text
     assert fresh.store.posts.get(number).reviews == ()
-    assert len(fresh.store.reviews.of(number)) == 3
+    assert [review.undone_at is not None for review in fresh.store.reviews.of(number)] == [True]
     held = {each.post_id for each in fresh.store.reviews.held() if each.user == "ann"}
     assert number in held
 
@@ -109,7 +114,7 @@ def test_nobody_undoes_for_another(fresh: Site) -> None:
     say(fresh, ann, number, "humanitarian=affected")
     [review] = fresh.store.posts.get(number).reviews
     answer = fresh.client.post(
-        f"/queue/{number}/undo", data={"reviews": str(review.id)}, headers={**ben.headers, **HTMX}
+        f"/queue/{number}/undo", data={"review": str(review.id)}, headers={**ben.headers, **HTMX}
     )
     assert answer.status_code == 404
     assert len(fresh.store.posts.get(number).reviews) == 1
@@ -129,6 +134,34 @@ def test_later_gives_the_post_to_others_but_not_back_at_once(fresh: Site) -> Non
     assert "went back to the queue" in say(fresh, ann, number, "later").text
     assert number not in take(fresh, ann)
     assert number in take(fresh, ben)
+
+
+def test_posts_unlike_each_other_are_given_on_request(fresh: Site) -> None:
+    for number in range(20):
+        fresh.send({"id": f"same{number}", "text": f"the old road is closed {number}"}, source="copies")
+    fresh.send(
+        {"id": "odd", "text": "my cat slept all afternoon on the warm roof of the bakery"}, source="copies"
+    )
+    fresh.work()
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    hand = take(fresh, ann, "?source=copies&order=diverse")
+    posts = [fresh.store.posts.get(number) for number in hand]
+    # near-duplicates are folded; of those that are left the odd one is among the first two
+    assert "odd" in [post.external_id for post in posts[:2]]
+    assert not set(hand) & set(take(fresh, ben, "?source=copies&order=diverse"))
+    assert not set(hand) & set(take(fresh, ann, "?source=copies&order=diverse"))
+
+
+def test_what_is_held_beside_a_filter_is_said_and_given_back(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    hand = take(fresh, ann)
+    page = fresh.client.get("/queue?source=nowhere", headers=ann.headers).text
+    assert 'data-id="' not in page
+    assert "You hold 10 more posts that do not fit this filter" in page
+    answer = fresh.client.post("/queue/give-back?source=nowhere", headers=ann.headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/queue?source=nowhere")
+    assert fresh.store.reviews.held() == ()
+    assert set(take(fresh, fresh.person("ben"))) == set(hand)
 
 
 def test_not_sure_is_an_answer(fresh: Site) -> None:

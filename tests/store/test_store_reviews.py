@@ -51,7 +51,35 @@ def test_a_model_that_is_right_and_a_person_who_is_unsure(store: Store, ann: Use
     standing = store.posts.get(number).reviews
     assert sorted((r.task, r.labels) for r in standing) == [("damage", ()), ("needs", ("food",))]
     assert len(store.reviews.of(number)) == 3
-    assert [r.task for r in store.reviews.newest(5, task="needs")] == ["needs"]
+    assert [r.task for r in store.reviews.newest(1)] == ["needs"]
+
+
+def test_one_review_of_a_whole_post(store: Store, ann: UserRow, bob: UserRow) -> None:
+    [number] = fill(store, new(1), needs=["water"], not_sure=True)
+    store.reviews.add(number, ann.id, verdict="label", task="needs", labels=["food"])
+    whole = store.reviews.add(number, ann.id, verdict="right")
+    # what the model was not sure of is not called right, and the person's earlier word is taken back
+    assert whole.said == {"informativeness": ("informative",), "needs": ("water",)}
+    assert store.posts.get(number).reviews == (whole,)
+    assert whole.model_said("needs") == ("water",)
+    [entry, *_] = store.audit.list(thing=f"post:{number}")
+    assert entry.after == {
+        "verdict": "right",
+        "answers": {"informativeness": ["informative"], "needs": ["water"]},
+    }
+    # somebody else's newer word on one task counts for that task alone
+    store.reviews.add(number, bob.id, verdict="label", task="needs", labels=["food", "water"])
+    assert [row["label"] for row in store.reviews.export("needs")] == ["food;water"]
+    assert [row["label"] for row in store.reviews.export("informativeness")] == ["informative"]
+    assert list(store.reviews.export("damage")) == []
+    [judged] = store.reviews.judged(10, model=MODEL)
+    assert judged.said == {"informativeness": ("informative",), "needs": ("food", "water")}
+    assert list(store.reviews.judged(10, model="f" * 16)) == []
+    undone = store.reviews.undo(whole.id, ann.id)
+    assert undone.answers == whole.answers
+    assert len(store.posts.get(number).reviews) == 1
+    with pytest.raises(InputError, match="of which task"):
+        store.reviews.add(number, ann.id, verdict="unsure")
 
 
 def test_undo_takes_back_ones_own_and_keeps_it_readable(store: Store, ann: UserRow, bob: UserRow) -> None:
@@ -107,6 +135,8 @@ def test_what_cannot_be_reviewed(store: Store, ann: UserRow) -> None:
     assert waiting is not None
     with pytest.raises(InputError, match="no model has answered 'damage'"):
         store.reviews.add(waiting, ann.id, verdict="right", task="damage")
+    with pytest.raises(InputError, match="not sure of anything"):
+        store.reviews.add(waiting, ann.id, verdict="right")
     with pytest.raises(InputError, match="2000 may be"):
         store.reviews.add(waiting, ann.id, verdict="unsure", task="damage", note="x" * 2001)
     with pytest.raises(NotFoundError, match="no post 99"):

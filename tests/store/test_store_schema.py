@@ -44,6 +44,22 @@ def test_up_down_and_up_again(connection: Connection) -> None:
     assert drift(connection) == []
 
 
+def test_a_review_of_a_post_becomes_one_of_each_task_again(opened: object, address: str) -> None:
+    store: Store = opened()  # type: ignore[operator]
+    ann = store.users.add("ann", "reviewer", actor="cli")
+    [number] = fill(store, new(1))
+    store.reviews.add(number, ann.id, verdict="right")
+    store.close()
+    engine = engine_for(parsed_url(address), write=True, connections=1)
+    with engine.begin() as older:
+        downgrade(older, "0002")
+        tasks = older.execute(text("SELECT task FROM review ORDER BY task")).scalars().all()
+        assert tasks == ["damage", "informativeness", "needs"]
+        assert older.execute(text("SELECT reviews FROM post")).scalar() == 3
+        upgrade(older)
+    engine.dispose()
+
+
 def test_drift_is_seen(connection: Connection) -> None:
     upgrade(connection)
     connection.execute(text("ALTER TABLE cluster ADD COLUMN odd integer"))

@@ -9,8 +9,9 @@ import torch
 from tiny_training import tiny_run
 from torch import Tensor, nn
 
+from crisislens.evaluation.judged import judged
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
-from crisislens.training.calibrate import FEWEST_POSTS, calibrations, chosen, judged
+from crisislens.training.calibrate import FEWEST_POSTS, calibrations, chosen
 
 POSTS = 80
 

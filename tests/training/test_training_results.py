@@ -13,9 +13,9 @@ import torch
 from training_cases import small_run, telling_posts
 
 from crisislens.core.errors import CacheError, ConfigError, DataError
+from crisislens.evaluation.judged import judged
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.widths import FeatureWidths
-from crisislens.training.calibrate import judged
 from crisislens.training.features import informed_text
 from crisislens.training.predict import evaluation_batches, predict
 from crisislens.training.rationale_run import (

@@ -20,7 +20,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crisislens.annotate.connections import BoundedProtocol, ConnectionBounds
+from crisislens.annotate.connections import BoundedH11, ConnectionBounds
 
 __all__ = ["BODY_S", "BOUNDS", "MOST_BODY_BYTES", "BoundedServer", "Guard", "answers_to"]
 
@@ -107,7 +107,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-class _PageProtocol(BoundedProtocol):
+class _PageProtocol(BoundedH11):
     """A connection of the annotation page."""
 
     bounds = BOUNDS

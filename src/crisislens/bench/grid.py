@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from crisislens.core.errors import ConfigError, InputError
+from crisislens.core.run_files import shipped_run_folder
 from crisislens.core.yaml_files import read_yaml
 from crisislens.training.config import RowConfig, RunConfig
 
@@ -58,15 +59,15 @@ class Grid:
 
 
 def find_configs(given: Path | None) -> Path:
-    """The folder with `runs/` and `settings/`: the one given, `configs` here, or that of the source
-    checkout.
+    """The folder with `runs/` and `settings/`: the one given, `configs` here, or the one that
+    ships.
 
     Raises:
         InputError: If there is none.
     """
-    # where the package is installed editable; elsewhere there is no such folder, and it is skipped
-    checkout = Path(__file__).resolve().parents[3] / "configs"
-    tried = [given] if given is not None else [Path("configs"), checkout]
+    shipped = shipped_run_folder()
+    others = [Path("configs"), *([shipped] if shipped is not None else [])]
+    tried = [given] if given is not None else others
     found = next((path for path in tried if (path / "runs").is_dir() and (path / "settings").is_dir()), None)
     if found is None:
         raise InputError(

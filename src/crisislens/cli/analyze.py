@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
+from crisislens.cli.engines import (
+    Engine,
+    EngineOption,
+    GpusOption,
+    ProcessesOption,
+    RayAddressOption,
+    chosen_engine,
+    hosts,
+)
 from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
@@ -17,8 +26,8 @@ from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
 if TYPE_CHECKING:
     from crisislens.data.source import PostSource
     from crisislens.domain.assessment import Assessment
-    from crisislens.pipeline.annotators import Annotator
     from crisislens.pipeline.batch import RunOutcome
+    from crisislens.pipeline.recipes import AnnotatorRecipe
     from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
@@ -107,7 +116,7 @@ def analyze(
     ] = None,
     basemap: Annotated[
         Path | None,
-        typer.Option(help="GeoJSON of the region (roads, rivers, quarters), drawn under the posts."),
+        typer.Option(help="GeoJSON or PMTiles of the region (roads, rivers …), drawn under the posts."),
     ] = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Write one page to send on: summary.html and summary.md.")
@@ -119,9 +128,14 @@ def analyze(
             "--entities finds itself."
         ),
     ] = None,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    ray_address: RayAddressOption = None,
+    gpus: GpusOption = 0.0,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
     columns = columns_of(column or [])
+    where = chosen_engine(engine, processes, ray_address, gpus)
     with stoppable(f"what was finished is kept in {out}"):
         run(
             posts,
@@ -138,6 +152,7 @@ def analyze(
             blur_locations=blur_locations,
             extractors=(entities, relations),
             options=(since, compare_with, basemap, summary),
+            engine=where,
         )
 
 
@@ -157,6 +172,7 @@ def run(
     blur_locations: bool = False,
     extractors: tuple[str | None, str | None] = (None, None),
     options: tuple[str | None, Path | None, Path | None, bool] = (None, None, None, False),
+    engine: Engine = Engine(),  # noqa: B008 - a named tuple
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
     from crisislens.core.threads import limit_threads
@@ -166,7 +182,8 @@ def run(
     from crisislens.data.tabular import read_posts
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
-    from crisislens.pipeline.batch import clear_work, run_analysis
+    from crisislens.pipeline.batch import AnalyzeStep, clear_work, run_analysis
+    from crisislens.pipeline.recipes import AnalystRecipe
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
@@ -182,7 +199,13 @@ def run(
     # before the run, as the run's own identity is: a file that changes meanwhile is not told as the one read
     described = _described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
-    analyst = Analyst.load(model, image_root=images or posts.resolve().parent, annotators=annotators)
+    root = images or posts.resolve().parent
+    analyst = Analyst.load(model, image_root=root, annotators=annotators())
+
+    def recipe() -> AnalystRecipe:
+        must_be = AnalyzeStep(analyst, device=engine.device).fingerprint()
+        return AnalystRecipe(tuple(model), root, annotators, must_be, engine.device)
+
     command = _command(
         posts,
         single={
@@ -196,6 +219,7 @@ def run(
             "--basemap": options[2],
             "--entities": extractors[0],
             "--relations": extractors[1],
+            **engine.options(),
         },
         several={
             "--model": model,
@@ -221,8 +245,17 @@ def run(
 
     total = total_rows(source)
     with sole_writer(out):
-        with progress("analyzing", total) as advance:
-            outcome = run_analysis(source, analyst, out, progress=advance, total=total, outputs=outputs)
+        with hosts(engine, recipe) as held, progress("analyzing", total) as advance:
+            outcome = run_analysis(
+                source,
+                analyst,
+                out,
+                hosts=held,
+                device=engine.device,
+                progress=advance,
+                total=total,
+                outputs=outputs,
+            )
         clear_work(out)
     _tell(outcome, out, source, model, summary=shown.summary)
     reasons = f"{out / 'failed.jsonl'} says why of each"
@@ -326,29 +359,29 @@ def _known(formats: list[str]) -> list[str]:
 
 def _annotators(
     add: list[str], leave_out: list[str], entities: str | None, relations: str | None
-) -> "tuple[Annotator, ...]":
+) -> "AnnotatorRecipe":
     """What is added beside the tasks; names by the extractors that are asked for."""
     from crisislens.cli.extractors import chosen_finder
-    from crisislens.pipeline.annotators import load_annotators, selected
+    from crisislens.pipeline.annotators import selected
     from crisislens.pipeline.extraction import EntityAnnotator
+    from crisislens.pipeline.recipes import AnnotatorRecipe, FinderRecipe
 
+    names = selected(add=add, leave_out=leave_out)
     if entities is None and relations is None:
-        return load_annotators(selected(add=add, leave_out=leave_out))
+        return AnnotatorRecipe(names)
     if EntityAnnotator.name in leave_out:
         raise InputError(
             "--entities and --relations say what finds names, and --without entities leaves them out; give "
             "one of the two"
         )
-    others = load_annotators(
-        [name for name in selected(add=add, leave_out=leave_out) if name != EntityAnnotator.name]
-    )
     finder = chosen_finder(entities, relations)
     if finder.reads_contexts:
         say(
             "analyze gives extractors the text alone, also those trained with contexts of pictures; extract "
             "--contexts reads both"
         )
-    return (*others, EntityAnnotator(finder))
+    others = tuple(name for name in names if name != EntityAnnotator.name)
+    return AnnotatorRecipe(others, FinderRecipe(entities, relations))
 
 
 def _described(source: dict[str, object]) -> dict[str, str]:

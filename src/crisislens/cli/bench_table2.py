@@ -45,7 +45,7 @@ def table2(
     cache: Annotated[Path, typer.Option(help="Root of the feature caches.")] = Path(".cache") / "features",
     configs: Annotated[
         Path | None,
-        typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout."),
+        typer.Option(help="Folder of run files. Default: ./configs, or those that ship."),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
 ) -> None:
@@ -86,7 +86,7 @@ def show_table2(
     out: Annotated[Path, typer.Option(help="The folder that `bench run` wrote into.")] = OUT,
     configs: Annotated[
         Path | None,
-        typer.Option(help="Folder of run files. Default: ./configs, or that of the checkout."),
+        typer.Option(help="Folder of run files. Default: ./configs, or those that ship."),
     ] = None,
     write: Annotated[
         list[str] | None,

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable, total_rows
+from crisislens.cli.engines import (
+    EngineOption,
+    ProcessesOption,
+    RayAddressOption,
+    chosen_engine,
+    hosts,
+)
 from crisislens.cli.options import EncodingOption, ImagesOption, MapOption, PostsArgument
 from crisislens.cli.reading import open_posts, photo_folder, say_notes
 from crisislens.core.files import sole_writer
@@ -67,6 +74,9 @@ def caption(
         float | None, typer.Option(help="Time after which nothing more is asked, in seconds.")
     ] = None,
     retries: Annotated[int, typer.Option(min=0, help="How often a transient failure is tried again.")] = 5,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """Caption the photos of posts; an interrupted or limited run goes on where it stopped, and no
     photo is captioned twice.
@@ -75,11 +85,13 @@ def caption(
 
     if max_seconds is not None and max_seconds <= 0:
         raise InputError(f"--max-seconds {max_seconds:g} leaves no time; give a number above 0")
+    where = chosen_engine(engine, processes, ray_address)
     from crisislens.core.threads import limit_threads
 
     limit_threads()
     import crisislens.captioning  # noqa: F401 - registers the captioners
     from crisislens.captioning.base import CAPTIONERS, CaptionerSpec, load_captioner
+    from crisislens.captioning.elsewhere import CaptionerRecipe, Elsewhere
     from crisislens.captioning.prompts import find_prompt
     from crisislens.captioning.records import Limits
     from crisislens.captioning.run import caption_posts
@@ -91,7 +103,8 @@ def caption(
     words = find_prompt(prompt)
     rows = open_posts(posts, column, encoding=encoding)
     root = photo_folder(images, posts)
-    captioner = load_captioner(CaptionerSpec(name=backend, options=options_of(option or [])))
+    spec = CaptionerSpec(name=backend, options=options_of(option or []))
+    captioner = load_captioner(spec)
     limits = Limits(
         max_requests=max_requests, max_tokens=max_tokens, max_seconds=max_seconds, retries=retries
     )
@@ -106,11 +119,12 @@ def caption(
                 busy=f"another run is filling {store}; wait until it is done, or give another --store",
             ),
             Store(store) as answers,
+            hosts(where, lambda: CaptionerRecipe(spec)) as held,
             progress("captioning", total) as advance,
         ):
             run = caption_posts(
                 rows,
-                captioner,
+                captioner if held is None else Elsewhere(captioner, held),
                 words,
                 answers,
                 image_root=root,

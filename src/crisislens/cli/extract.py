@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, stoppable, table, total_rows
+from crisislens.cli.engines import (
+    EngineOption,
+    ProcessesOption,
+    RayAddressOption,
+    chosen_engine,
+    hosts,
+)
 from crisislens.cli.extractors import chosen_finder
 from crisislens.cli.options import (
     ContextsOption,
@@ -63,6 +70,9 @@ def extract(
         ),
     ] = False,
     threads: ThreadsOption = None,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    ray_address: RayAddressOption = None,
 ) -> None:
     """Find people, places, organizations and other names in posts, and how they relate."""
     from crisislens.core.threads import limit_threads
@@ -71,8 +81,10 @@ def extract(
     from crisislens.data.contexts import MOST_CHARACTERS
     from crisislens.data.sidecar import Sidecar
     from crisislens.nn.device import set_threads
-    from crisislens.pipeline.extraction import extract_posts
+    from crisislens.pipeline.extraction import ExtractStep, extract_posts
+    from crisislens.pipeline.recipes import ExtractRecipe, FinderRecipe
 
+    where = chosen_engine(engine, processes, ray_address)
     set_threads(threads)
     _keep_apart(out, posts, contexts)
     # after the paths are checked: opening may unpack a large file
@@ -80,11 +92,17 @@ def extract(
     finder = chosen_finder(entities, relations, all_relations=all_relations, any_language=any_language)
     beside = Sidecar.read(contexts, max_characters=MOST_CHARACTERS) if contexts else None
     total = total_rows(source)
+
+    def recipe() -> ExtractRecipe:
+        wanted = FinderRecipe(entities, relations, all_relations, any_language)
+        return ExtractRecipe(wanted, contexts, ExtractStep(finder, beside).fingerprint())
+
     with (
         stoppable(f"what was finished is kept beside {out}"),
+        hosts(where, recipe) as held,
         progress("extracting", total) as advance,
     ):
-        done = extract_posts(source, finder, out, contexts=beside, progress=advance, total=total)
+        done = extract_posts(source, finder, out, contexts=beside, hosts=held, progress=advance, total=total)
     _say(done, finder.seeks_relations)
     say_notes(source)
     if beside is not None:

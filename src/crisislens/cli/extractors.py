@@ -31,19 +31,9 @@ def chosen_finder(
         NotRegisteredError: If there is no such extractor, with the names that exist.
         ModelError: If one is damaged or of another task.
     """
-    from crisislens.pipeline.extractors import DEFAULT_ENTITIES, DEFAULT_RELATIONS, find_extractor
-    from crisislens.pipeline.finder import Finder
+    from crisislens.pipeline.recipes import FinderRecipe
 
-    found = find_extractor(entities or DEFAULT_ENTITIES)
-    if relations is None and found.extractor.spec.task != "joint":
-        relations = DEFAULT_RELATIONS
-    finder = Finder(
-        found,
-        find_extractor(relations) if relations and relations != "none" else None,
-        languages=() if any_language else None,
-        all_relations=all_relations,
-        no_relations=relations == "none",
-    )
+    finder = FinderRecipe(entities, relations, all_relations, any_language)()
     if idle := finder.idle_relations:
         some = f"{', '.join(idle[:3])}{' …' if len(idle) > 3 else ''}"
         say(

@@ -7,6 +7,14 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import progress, refuse_empty, say, say_error, stoppable
+from crisislens.cli.engines import (
+    EngineOption,
+    GpusOption,
+    ProcessesOption,
+    RayAddressOption,
+    chosen_engine,
+    hosts,
+)
 from crisislens.cli.options import EncodingOption, ImagesOption, MapOption, PostsArgument
 from crisislens.cli.reading import open_posts, photo_folder, say_notes
 
@@ -34,6 +42,10 @@ def features(
     ] = None,
     column: MapOption = None,
     encoding: EncodingOption = None,
+    engine: EngineOption = "local",
+    processes: ProcessesOption = None,
+    ray_address: RayAddressOption = None,
+    gpus: GpusOption = 0.0,
 ) -> None:
     """Encode posts into a memory-mapped cache; an interrupted run goes on, a changed encoder or
     text rule starts another cache.
@@ -46,9 +58,10 @@ def features(
     from crisislens.domain.post import Post
     from crisislens.encoders.base import EncoderSpec, load_encoders
     from crisislens.features.encode import PostEncoder
-    from crisislens.features.extract import extract
+    from crisislens.features.extract import EncodeRecipe, extract
     from crisislens.nn.device import set_threads
 
+    where = chosen_engine(engine, processes, ray_address, gpus)
     set_threads()
     root = photo_folder(images, posts)
     source = open_posts(posts, column, encoding=encoding)
@@ -60,11 +73,16 @@ def features(
     good = [row for row in rows if isinstance(row, Post)]
     spec = EncoderSpec(name=encoder, options={"checkpoint": checkpoint} if checkpoint else {})
     maker = PostEncoder(load_encoders(spec), rules=CleaningRules(), limits=ImageLimits(), image_root=root)
+
+    def recipe() -> EncodeRecipe:
+        return EncodeRecipe(spec, maker.rules, maker.limits, root, maker.fingerprint(), where.device)
+
     with (
         stoppable(f"what was finished is kept in {out}"),
+        hosts(where, recipe) as held,
         progress("encoding", len(good)) as advance,
     ):
-        cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance)
+        cache = extract(good, maker, out, source_fingerprint=of_source, progress=advance, hosts=held)
     unread = len(rows) - len(good)
     if unread:
         say_error(

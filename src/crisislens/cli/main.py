@@ -16,7 +16,6 @@ app = typer.Typer(
     help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how "
     "severe, and how sure.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -44,12 +43,14 @@ def _root(
 def _gather() -> None:
     from crisislens.cli import (
         accounts,
+        alerts,
         analyze,
         annotate,
         bench,
         bundle,
         caption,
         compare,
+        configs,
         data,
         demo,
         evaluate_extractor,
@@ -59,6 +60,7 @@ def _gather() -> None:
         knowledge,
         models,
         places,
+        recalibrate,
         serve,
         store,
         stream,
@@ -85,11 +87,14 @@ def _gather() -> None:
     knowledge.add_to(app)
     app.add_typer(data.app, name="data")
     app.add_typer(models.app, name="models")
+    app.add_typer(configs.app, name="configs")
     app.add_typer(study.app, name="study")
     serve.add_to(app)
     worker.add_to(app)
     app.add_typer(stream.app, name="stream")
+    recalibrate.add_to(store.app)
     app.add_typer(store.app, name="store")
+    app.add_typer(alerts.app, name="alerts")
     app.add_typer(accounts.users, name="user")
     app.add_typer(accounts.keys, name="key")
 

@@ -1,6 +1,7 @@
 """`crisislens serve`: the service, its processes, and the first way in."""
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +10,14 @@ import typer
 
 from crisislens.cli.console import end_stopped, say, say_error
 from crisislens.cli.store import DB_HELP
-from crisislens.core.errors import CrisisLensError
+from crisislens.core.errors import ConflictError, CrisisLensError
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from crisislens.assess import AssessPool
     from crisislens.serve.service import ServeSettings
     from crisislens.store import Store
+    from crisislens.store.records import UserRow
 
 __all__ = ["add_to"]
 
@@ -24,6 +26,7 @@ _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
+_FIRST_TRIES = 3
 
 
 def add_to(app: typer.Typer) -> None:
@@ -98,6 +101,7 @@ def _run(
     url: str,
 ) -> int:
     """Serves until a signal arrives; returns its number."""
+    from crisislens.alerts.runner import AlertRunner
     from crisislens.serve.app import create_app
     from crisislens.serve.demo_feed import DemoFeed
     from crisislens.serve.server import ServiceServer
@@ -106,6 +110,8 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
+    alerts = AlertRunner(store)
+    alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")
     _say_first_link(store, server.url)
@@ -118,6 +124,7 @@ def _run(
     try:
         return server.serve_until_stopped()
     finally:
+        alerts.stop()
         if feed is not None:
             feed.stop()
         if pool is not None:
@@ -150,13 +157,26 @@ def _start(pool: "AssessPool") -> None:
 
 def _say_first_link(store: "Store", url: str) -> None:
     """A link for the first administrator, as long as none has a password: there is no default one."""
-    users = store.users.all()
-    if any(user.role == "admin" and user.active and user.has_password for user in users):
-        return
-    admin = next((user for user in users if user.role == "admin" and user.active), None)
+    admin = _first_admin(store)
     if admin is None:
-        name = "admin" if store.users.by_name("admin") is None else "admin-2"
-        admin = store.users.add(name, "admin", actor="cli")
+        return
     token = store.sessions.link(admin.id, minutes=_LINK_MIN)
     say(f"sign in   {url}/welcome/{token}")
     say(f"          as {admin.name}, once, within {_LINK_MIN} minutes; set a password then")
+
+
+def _first_admin(store: "Store") -> "UserRow | None":
+    """The administrator who has no password yet, made where there is none; None where one has a password.
+
+    Several `serve` of one PostgreSQL may start at once, and all but the first find the name taken.
+    """
+    for _ in range(_FIRST_TRIES):
+        admins = [user for user in store.users.all() if user.role == "admin" and user.active]
+        if any(user.has_password for user in admins):
+            return None
+        if admins:
+            return admins[0]
+        name = "admin" if store.users.by_name("admin") is None else "admin-2"
+        with suppress(ConflictError):
+            return store.users.add(name, "admin", actor="cli")
+    return None

@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 def train(
     run: Annotated[
         Path,
-        typer.Argument(help="Run file (YAML); examples stand in configs/runs and configs/rationales."),
+        typer.Argument(help="Run file (YAML), or the name of one that ships: `crisislens configs list`."),
     ],
     override: Annotated[
         list[str] | None,
@@ -51,6 +51,7 @@ def train(
     ] = "",
 ) -> None:
     """Train the seeds of a run file and print its test numbers beside the published ones."""
+    from crisislens.core.run_files import find_run_file
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -59,6 +60,7 @@ def train(
     from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
+    run = find_run_file(run)
     if is_rationale_run(run):
         _train_rationales(run, override, seeds, out)
         return

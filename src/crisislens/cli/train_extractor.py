@@ -21,7 +21,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train_extractor(
-    run: Annotated[Path, typer.Argument(help="Run file (YAML); examples stand in configs/extraction.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="Run file (YAML), or the name of one that ships, as in extraction/own_posts."),
+    ],
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE, as in recipe.epochs=3; may be given again."),
@@ -41,6 +44,7 @@ def train_extractor(
     """Train the seeds of a run file on posts with entities or relations, print test scores, and
     keep the extractors.
     """
+    from crisislens.core.run_files import find_run_file
     from crisislens.core.threads import limit_threads
 
     limit_threads()
@@ -60,7 +64,7 @@ def train_extractor(
         raise InputError(
             f"--language {wrong[0]} is no code of a language; expected two or three letters, as in en or es"
         )
-    config = ExtractionRun.load(run, override)
+    config = ExtractionRun.load(find_run_file(run), override)
     card = Card(
         summary=f"Trained by the run file {config.name} on {config.data.name}.",
         data=(f"{config.data.name}: see its provider's terms",),

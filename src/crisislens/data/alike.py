@@ -5,7 +5,8 @@ thousand different texts hang together so. Here every two members of a group are
 joins them ("complete link"), so any of them stands for all. Two things join, and are kept apart:
 
 - `text` and `both`: the same words, and at `both` the same photo too. Posts without a word say the same
-  where they show the same photo. A report shows such a group once.
+  where they show the same photo. A report shows such a group once. Texts that say different numbers are never
+  the same words: "16 dead" does not stand for "17 dead".
 - `photo`: the same photo with other words. These are different messages: a report links them and folds none.
 
 Within a chain, the row that most posts are alike to comes first and takes, the nearest first, what is alike
@@ -61,6 +62,7 @@ def alike(
     hashes: UInt64[np.ndarray, " b"],
     has_photo: Bool[np.ndarray, " b"],
     *,
+    numbers: UInt64[np.ndarray, " b"] | None = None,
     jaccard: float = TEXT_JACCARD,
     max_distance: int = PHOTO_DISTANCE,
 ) -> list[Alike]:
@@ -71,6 +73,7 @@ def alike(
         has_text: True where the row is a signature.
         hashes: From `image_hash`; likewise with `has_photo`.
         has_photo: True where the hash is one.
+        numbers: From `numbers_said`; texts with different ones are not alike. None tells none apart.
         jaccard: Share of equal signature entries from which two texts are alike, in (0, 1].
         max_distance: Hamming distance up to which two photos are, in bits, 0 to 16.
 
@@ -81,7 +84,8 @@ def alike(
         ValueError: If a threshold is out of its range.
     """
     check_thresholds(jaccard, max_distance)
-    texts = spread(_texts(signatures[has_text], jaccard), has_text)
+    said = np.zeros(len(signatures), np.uint64) if numbers is None else numbers
+    texts = spread(_texts(signatures[has_text], said[has_text], jaccard), has_text)
     photos = spread(_photos(hashes[has_photo], max_distance), has_photo)
     messages = _messages(texts, photos)
     same_words = [Alike(group, _kind(group, photos)) for group in _members(messages)]
@@ -109,10 +113,15 @@ def _kind(group: tuple[int, ...], photos: Int[np.ndarray, " b"]) -> AlikeKind:
     return "both" if len(shown) == 1 and shown[0] >= 0 else "text"
 
 
-def _texts(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
+def _texts(
+    signatures: UInt32[np.ndarray, "m s"], numbers: UInt64[np.ndarray, " m"], jaccard: float
+) -> Int[np.ndarray, " m"]:
     """A group number for every text."""
-    found = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True, return_counts=True)
-    rows, inverse, copies = found
+    # the numbers as two more columns, so that equal rows are equal in both
+    halves = np.ascontiguousarray(numbers).view(np.uint32).reshape(-1, 2)
+    whole = np.concatenate([signatures, halves], axis=1)
+    found = np.unique(whole, axis=0, return_inverse=True, return_counts=True)
+    rows, said, inverse, copies = found[0][:, :-2], found[0][:, -2:], found[1], found[2]
 
     def near(some: Int[np.ndarray, " k"]) -> tuple[Int[np.ndarray, "k k"], int]:
         apart = np.zeros((len(some), len(some)), np.int64)
@@ -120,6 +129,8 @@ def _texts(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndar
         for column in rows[some].T:
             apart += column[:, None] != column[None, :]
         length = rows.shape[1]
+        for column in said[some].T:
+            apart[column[:, None] != column[None, :]] = length + 1
         most = max(k for k in range(length + 1) if 1 - k / length >= jaccard)
         return apart, most
 

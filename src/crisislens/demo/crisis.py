@@ -25,7 +25,7 @@ from crisislens.demo.stories import PLACES, REACTIONS, SLOTS, Story, stories
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import SETTINGS
 
-__all__ = ["EVENT", "read_labeled", "synthetic_labeled", "write_synthetic_crisis"]
+__all__ = ["EVENT", "Told", "read_labeled", "synthetic_labeled", "told_posts", "write_synthetic_crisis"]
 
 EVENT = "storm_ilva"
 _START = datetime(2026, 3, 6, 4, 0, tzinfo=UTC)
@@ -53,6 +53,35 @@ class _Entry:
     post: Post
     labels: dict[str, str]
     seed: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """A made-up post whose picture is drawn when it is asked for.
+
+    Attributes:
+        post: The post.
+        entry: Where it comes from.
+    """
+
+    post: Post
+    entry: _Entry
+
+    def picture(self) -> bytes | None:
+        """The file of its picture; None where it has none, or it is missing."""
+        return _picture(self.entry.story, self.entry.seed)
+
+
+def told_posts(posts: int, *, start: int = 0, seed: int = 0) -> Iterator[Told]:
+    """The posts of `write_synthetic_crisis` without a folder: words at once, pictures when asked for.
+
+    Arguments:
+        posts: How many.
+        start: How many are passed over.
+        seed: As there.
+    """
+    for entry in _entries(posts, seed, start=start):
+        yield Told(entry.post, entry)
 
 
 def write_synthetic_crisis(folder: Path, *, posts: int = 60, seed: int = 0) -> Path:
@@ -144,10 +173,10 @@ def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:
     return LabeledData(space, splits, config.root, fingerprint(identity), identity)
 
 
-def _entries(posts: int, seed: int) -> Iterator[_Entry]:
+def _entries(posts: int, seed: int, *, start: int = 0) -> Iterator[_Entry]:
     told = stories()
     first = {story.scene: place for place, story in reversed(list(enumerate(told)))}
-    for i in range(posts):
+    for i in range(start, start + posts):
         turn, place = divmod(i, len(told))
         story = told[place]
         # a photo that is seen again must be drawn from the same chance as the first one of its

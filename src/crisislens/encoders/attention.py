@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import TextEncoder
+from crisislens.encoders.bert import Bert
 
 __all__ = ["text_attentions"]
 
@@ -28,6 +29,12 @@ def text_attentions(
     Raises:
         ModelError: If the encoder has no attention that could be read.
     """
+    own = [module for module in encoder.modules() if isinstance(module, Bert)]
+    if own:
+        with own[0].listening() as kept, torch.inference_mode():
+            encoder(ids, mask)
+        return kept
+    # only a checkpoint of the user's own, which has loaded it already
     from transformers import PreTrainedModel
 
     models = [m for m in encoder.modules() if isinstance(m, PreTrainedModel)]

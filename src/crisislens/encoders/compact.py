@@ -22,7 +22,7 @@ counts as well (`fit: crop` crops).
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -45,6 +45,7 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
+from crisislens.encoders.bert import Bert, BertShape, load_bert
 from crisislens.encoders.efficientnet import EfficientNetLite, fold_batch_norm
 from crisislens.encoders.lora import merge_lora, read_lora
 from crisislens.encoders.weights import PackagedFile, read_safetensors, read_torch_archive
@@ -246,28 +247,20 @@ def find_adapter(name_or_path: str) -> Path:
     )
 
 
-def _minilm() -> Any:
-    from transformers import BertConfig, BertModel
-
+def _minilm() -> Bert:
     # the package's config.json, written out so that no file steers what is built
-    config = BertConfig(
+    shape = BertShape(
         vocab_size=30522,
         hidden_size=384,
         num_hidden_layers=6,
         num_attention_heads=12,
         intermediate_size=1536,
-        hidden_act="gelu",
         max_position_embeddings=512,
-        type_vocab_size=2,
-        layer_norm_eps=1e-12,
     )
-    config._attn_implementation = "sdpa"
     state = read_safetensors(MINILM_WEIGHTS.locate())
-    bert = BertModel(config, add_pooling_layer=False)
     # the pooler serves next-sentence prediction, and position_ids are counted anew
     spare = [name for name in state if name.startswith("pooler.") or name == "embeddings.position_ids"]
-    bert.load_state_dict({name: tensor for name, tensor in state.items() if name not in spare})
-    return bert
+    return load_bert(shape, {name: tensor for name, tensor in state.items() if name not in spare})
 
 
 def _tokenizer(max_tokens: int) -> "Tokenizer":

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from einops import reduce
@@ -41,6 +41,7 @@ from crisislens.encoders.base import (
     TokenizedText,
     freeze,
 )
+from crisislens.encoders.bert import Bert, BertShape, load_bert
 from crisislens.encoders.compact import EfficientNetImage, find_adapter
 from crisislens.encoders.e5_file import E5File, E5Shape, read_e5_file, unpack
 from crisislens.encoders.lora import merge_lora, read_lora
@@ -321,33 +322,21 @@ def _unigram(pieces: Sequence[tuple[str, float]], special: Mapping[str, int]) ->
     return tokenizer
 
 
-def _bert(content: E5File) -> Any:
-    from transformers import BertConfig, BertModel
-
+def _bert(content: E5File) -> Bert:
     shape = content.shape
-    config = BertConfig(
-        # the vocabulary stays packed; BERT gets one row, which is taken out again
+    sizes = BertShape(
+        # the vocabulary stays packed
         vocab_size=1,
         hidden_size=shape.width,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
         intermediate_size=shape.feed_forward,
-        hidden_act="gelu",
         max_position_embeddings=shape.positions,
         type_vocab_size=shape.types,
         layer_norm_eps=shape.epsilon,
-        pad_token_id=0,
     )
-    config._attn_implementation = "sdpa"
-    # without memory: drawing random weights that are replaced at once would cost more than all else
-    with torch.device("meta"):
-        bert = BertModel(config, add_pooling_layer=False)
-    bert.set_input_embeddings(PackedEmbedding(content.tensors["emb.word"]))  # type: ignore[arg-type, no-untyped-call]
-    bert.load_state_dict(_state(content.tensors, shape), strict=True, assign=True)
-    positions = torch.arange(shape.positions)[None]
-    bert.embeddings.register_buffer("position_ids", positions, persistent=False)
-    bert.embeddings.register_buffer("token_type_ids", torch.zeros_like(positions), persistent=False)
-    return bert
+    words = PackedEmbedding(content.tensors["emb.word"])
+    return load_bert(sizes, _state(content.tensors, shape), words=words)
 
 
 def _state(tensors: Mapping[str, Tensor], shape: E5Shape) -> dict[str, Tensor]:

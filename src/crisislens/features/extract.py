@@ -10,23 +10,28 @@ says so in its notes.
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from crisislens.core.errors import CacheError, ImageError
+from crisislens.core.errors import CacheError, ImageError, ModelError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint_lines, sha256_of_file
-from crisislens.data.images import resolve_image
+from crisislens.data.images import ImageLimits, resolve_image
+from crisislens.data.text import CleaningRules
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
+from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.cache import CacheIdentity, CacheManifest, FeatureCache, shard_path
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.features.shards import Shard, TokenDtype, pack_shard, read_shard
 from crisislens.runs.engine import Progress, run_step
-from crisislens.runs.executor import Here
+from crisislens.runs.executor import Executor, Here
 from crisislens.runs.files import writing
-from crisislens.runs.step import Chunk
+from crisislens.runs.hosts import Hosts, RemoteStep, beside
+from crisislens.runs.step import Chunk, Step
 
-__all__ = ["SHARD_POSTS", "EncodeStep", "cache_identity", "extract"]
+__all__ = ["SHARD_POSTS", "EncodeRecipe", "EncodeStep", "cache_identity", "extract"]
 
 SHARD_POSTS = 256
 # no shard is written for an hour, so what is older belongs to nobody
@@ -56,6 +61,42 @@ class EncodeStep:
         return [encoded.only(i) for i in range(len(posts))]
 
 
+@dataclass(frozen=True)
+class EncodeRecipe:
+    """How a process of its own makes an `EncodeStep`, see `runs.hosts`.
+
+    Attributes:
+        encoders: Which encoders.
+        rules: How texts are cleaned.
+        limits: Within which pictures are decoded.
+        image_root: The folder of the photos, which every machine must see under this path.
+        fingerprint: Of the encoder that it must be.
+        device: Where the encoders run, as torch names it.
+    """
+
+    encoders: EncoderSpec
+    rules: CleaningRules
+    limits: ImageLimits
+    image_root: Path
+    fingerprint: str
+    device: str = "cpu"
+
+    def __call__(self) -> EncodeStep:
+        """Loads it.
+
+        Raises:
+            ModelError: If it is another one on this machine.
+        """
+        pair = load_encoders(self.encoders).to(self.device)
+        step = EncodeStep(PostEncoder(pair, rules=self.rules, limits=self.limits, image_root=self.image_root))
+        if (found := step.fingerprint()) != self.fingerprint:
+            raise ModelError(
+                f"a worker made encoders with fingerprint {found}, and this command has {self.fingerprint}: "
+                "packages or weights differ between the machines; install the same versions on all"
+            )
+        return step
+
+
 def extract(
     posts: Sequence[Post],
     encoder: PostEncoder,
@@ -65,6 +106,7 @@ def extract(
     progress: Progress | None = None,
     shard_posts: int = SHARD_POSTS,
     token_dtype: TokenDtype = "float16",
+    hosts: Hosts | None = None,
 ) -> FeatureCache:
     """Encodes posts into a cache under a folder, or opens the one that is there.
 
@@ -76,6 +118,7 @@ def extract(
         progress: Called after each shard with the posts that are done and all posts.
         shard_posts: Posts a shard.
         token_dtype: How token states are stored; float16 halves the disk and keeps three digits.
+        hosts: Hold an `EncodeStep` of such an encoder each (`EncodeRecipe`), and encode in its place.
 
     Returns:
         The cache, complete.
@@ -94,7 +137,11 @@ def extract(
     ledger = _Shards(folder / identity.fingerprint(), identity)
     step = EncodeStep(encoder)
     # one shard after the other, all threads on each operation: the sums are those of earlier caches
-    run_step(posts, step, ledger, executor=Here(), chunk_posts=shard_posts, progress=progress)
+    asked: Step[EncodedPosts] = step
+    executor: Executor = Here()
+    if hosts is not None:
+        asked, executor = RemoteStep(step, partial(hosts.call, "map")), beside(hosts)
+    run_step(posts, asked, ledger, executor=executor, chunk_posts=shard_posts, progress=progress)
     # also where there are no posts, so that an empty cache opens
     ledger.write_manifest()
     return FeatureCache.open(ledger.place, verify=False)

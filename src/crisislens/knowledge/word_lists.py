@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from crisislens.knowledge.name_keys import name_key
 
-__all__ = ["affixes", "agencies", "asset_rows", "cue_words", "cues_of", "word_list"]
+__all__ = ["affixes", "agencies", "asset_rows", "asset_text", "cue_words", "cues_of", "word_list"]
 
 
 def asset_rows(name: str) -> Iterator[list[str]]:
@@ -17,7 +17,7 @@ def asset_rows(name: str) -> Iterator[list[str]]:
     Arguments:
         name: Its file name.
     """
-    for line in _asset(name).split("\n"):
+    for line in asset_text(name).split("\n"):
         if line and not line.startswith("#"):
             yield line.split("\t")
 
@@ -30,13 +30,13 @@ def word_list(name: str) -> frozenset[str]:
         name: The file's name without `.txt`.
     """
     # comments may stand behind words
-    lines = (line.partition("#")[0] for line in _asset(f"{name}.txt").split("\n"))
+    lines = (line.partition("#")[0] for line in asset_text(f"{name}.txt").split("\n"))
     return frozenset(name_key(word) for line in lines for word in line.split())
 
 
 @lru_cache(maxsize=1)
 def _cues() -> dict[str, frozenset[str]]:
-    lines = [line for line in _asset("cues.txt").split("\n") if line and not line.startswith("#")]
+    lines = [line for line in asset_text("cues.txt").split("\n") if line and not line.startswith("#")]
     rows = (line.partition(":") for line in lines)
     return {name: frozenset(words.split()) for name, _, words in rows}
 
@@ -76,6 +76,11 @@ def affixes(name: str) -> tuple[str, ...]:
     return tuple(sorted(cue_words(name), key=lambda word: (-len(word), word)))
 
 
-def _asset(name: str) -> str:
+def asset_text(name: str) -> str:
+    """A file among the gazetteer's assets.
+
+    Arguments:
+        name: Its file name.
+    """
     folder = importlib.resources.files("crisislens").joinpath("assets", "gazetteer")
     return folder.joinpath(name).read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """A trained classifier on disk, in the form of `models.saved`.
 
-Loading builds the model without memory, compares names and shapes, and only then takes the weights:
+Loading builds the model without drawing weights, compares names and shapes, and only then takes the weights:
 a damaged or foreign file costs one sentence, and torch's random numbers are left alone.
 
 The fingerprint of an artifact is over the configuration and the weight file's bytes; the card may
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pydantic import Field, JsonValue
 from torch import Tensor
 
@@ -27,6 +26,7 @@ from crisislens.encoders.base import EncoderSpec, rooted
 from crisislens.models.base import FusionModel, ModelSpec
 from crisislens.models.card import Card, card_text
 from crisislens.models.saved import Form, Saved, read_config, read_saved, short, write_saved
+from crisislens.nn.hollow import hollow
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = [
@@ -184,7 +184,7 @@ def load_artifact(folder: Path) -> LoadedModel:
         raise ModelError(
             f"the weights in {folder} do not fit its configuration ({fault}); train the model again"
         )
-    # assigned, since the hollow model has no memory to copy into
+    # assigned, which spares a copy
     model.load_state_dict(weights, assign=True)
     model.eval()
     return LoadedModel(model, spec, meta, _fingerprint(saved))
@@ -215,8 +215,8 @@ def _fingerprint(saved: Saved[_Classifier]) -> str:
 
 
 def _hollow(spec: ModelSpec, meta: ArtifactMeta) -> FusionModel:
-    """The model with names and shapes but no memory."""
-    with torch.device("meta"):
+    """The model with names and shapes, its weights not drawn."""
+    with hollow():
         return spec.build(meta.widths, len(meta.classes))
 
 

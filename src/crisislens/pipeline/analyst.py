@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from crisislens.core.errors import ModelError
 from crisislens.core.version import __version__
-from crisislens.data.duplicates import text_signature
+from crisislens.data.duplicates import numbers_said, text_signature
 from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
@@ -48,11 +48,13 @@ class Finding:
         assessment: What is said of the post.
         signature: MinHash signature of the text, or None where there is too little text.
         image_hash: Perceptual hash of the photo, 64 bits, or None.
+        numbers: Which numbers the text says, 64 bits; 0 for none.
     """
 
     assessment: Assessment
     signature: NDArray[np.uint32] | None
     image_hash: int | None
+    numbers: int = 0
 
 
 class Analyst:
@@ -223,6 +225,7 @@ class Analyst:
                     assessment.model_copy(update=fields) if fields else assessment,
                     signature,
                     encoded.features[i].image_hash,
+                    numbers_said(encoded.texts[i]),
                 )
             )
         return found

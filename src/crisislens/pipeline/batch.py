@@ -25,6 +25,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,10 @@ from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
 from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
+from crisislens.runs.hosts import Hosts, RemoteStep, beside
 from crisislens.runs.pictures import picture_marks
 from crisislens.runs.sinks import JsonLines, Record, Sink, pour
+from crisislens.runs.step import Step
 from crisislens.runs.work import WorkFolder
 
 __all__ = [
@@ -62,7 +65,7 @@ __all__ = [
 # most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 4
+_RECORD = 5
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,14 @@ class AnalyzeStep:
     Arguments:
         analyst: The models.
         analyzed_at: The time that the records carry.
+        device: Where the encoders run, as torch names it.
     """
 
     name = "analyze"
     failure = "could not be assessed"
 
-    def __init__(self, analyst: Analyst, analyzed_at: str = "") -> None:
-        self.analyst, self.analyzed_at = analyst, analyzed_at
+    def __init__(self, analyst: Analyst, analyzed_at: str = "", *, device: str = "cpu") -> None:
+        self.analyst, self.analyzed_at, self.device = analyst, analyzed_at, device
 
     def identity(self) -> dict[str, object]:
         """Everything but the posts that decides the records, and the pictures' folder."""
@@ -121,6 +125,8 @@ class AnalyzeStep:
             "features": analyst.encoder.fingerprint(),
             "images": str(root.resolve()) if root else None,
             "annotators": {a.name: a.fingerprint() for a in analyst.annotators},
+            # another device adds in another order: its last bits are not joined with a processor's
+            **({} if self.device == "cpu" else {"device": self.device}),
         }
 
     def fingerprint(self) -> str:
@@ -140,6 +146,8 @@ def run_analysis(
     chunk_posts: int = CHUNK_POSTS,
     workers: int | None = None,
     executor: Executor | None = None,
+    hosts: Hosts | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
     total: int | None = None,
     outputs: Outputs | None = None,
@@ -155,7 +163,10 @@ def run_analysis(
         chunk_posts: Rows a chunk. Part of the run's identity.
         workers: Chunks that are in work at a time; None takes torch's number of threads. Changes
             speed and memory, never a result.
-        executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
+        executor: Where the chunks are worked on; None takes threads, as many as `workers` says, or
+            as there are hosts.
+        hosts: Hold an analyst like this one each, and find in its place, see `pipeline.recipes`.
+        device: Where the encoders of the hosts run.
         progress: Called after each chunk with the rows done so far and all rows, None where nobody
             knows.
         total: All rows, where the caller knows.
@@ -166,7 +177,7 @@ def run_analysis(
         InputError: If the folder holds files that no run of crisislens made.
         RunError: If the disk is full.
     """
-    step = AnalyzeStep(analyst)
+    step = AnalyzeStep(analyst, device=device)
     # the time is known only here: that of the first start, where an interrupted run is resumed
     work, step.analyzed_at = _open(folder, source, step, chunk_posts)
     root = analyst.encoder.image_root
@@ -176,9 +187,13 @@ def run_analysis(
         side=_neighbors,
         marks=lambda chunk: picture_marks(chunk, root),
     )
+    asked: Step[Finding] = step
+    if hosts is not None:
+        find = partial(hosts.call, "find", analyzed_at=step.analyzed_at)
+        asked, executor = RemoteStep(step, find), executor or beside(hosts)
     count = run_step(
         source,
-        step,
+        asked,
         ledger,
         executor=executor or Threads(workers, each=one_thread_each),
         chunk_posts=chunk_posts,

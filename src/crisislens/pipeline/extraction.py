@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.finder import Finder, Found
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
+from crisislens.runs.hosts import Hosts, RemoteStep, beside
 from crisislens.runs.ledger import Lines
+from crisislens.runs.step import Step
 
 __all__ = ["EntityAnnotator", "ExtractStep", "ExtractionOutcome", "extract_posts"]
 
@@ -193,6 +196,7 @@ def extract_posts(
     chunk: int = 256,
     workers: int | None = None,
     executor: Executor | None = None,
+    hosts: Hosts | None = None,
     progress: Progress | None = None,
     total: int | None = None,
 ) -> ExtractionOutcome:
@@ -212,7 +216,9 @@ def extract_posts(
         chunk: Posts that are read together; changes speed and memory, never a result.
         workers: Chunks in work at a time; None takes torch's number of threads. Changes speed and
             memory, never a result.
-        executor: Where the chunks are worked on; None takes threads, as many as `workers` says.
+        executor: Where the chunks are worked on; None takes threads, as many as `workers` says, or
+            as there are hosts.
+        hosts: Hold this step each, see `pipeline.recipes`.
         progress: Called with the rows done and all rows, None where nobody knows.
         total: All rows, where the caller knows.
 
@@ -231,12 +237,15 @@ def extract_posts(
         )
     with_context = _with_context(source, contexts, finder) if contexts is not None else 0
     step, tally = ExtractStep(finder, contexts), _Tally()
+    asked: Step[dict[str, object]] = step
+    if hosts is not None:
+        asked, executor = RemoteStep(step, partial(hosts.call, "map")), executor or beside(hosts)
     lines: Lines[dict[str, object]] = Lines(out, _key(source, step), record=_line, seen=tally.add)
     with sole_writer(out.parent, lock=f".{out.name}.lock"):
         with closing(lines):
             count = run_step(
                 source,
-                step,
+                asked,
                 lines,
                 # on one thread each sums are made in one order, whoever stands beside a post
                 executor=executor or Threads(workers, each=one_thread_each),

@@ -1,8 +1,8 @@
 """Near-duplicates of a run: what each chunk keeps for the search, and the clusters that the search
 finds.
 
-256 bytes of text signature, 8 of photo hash and the id a post: 100,000 posts are 26 MB and their
-ids, whatever their texts and photos weigh.
+256 bytes of text signature, 8 of its numbers, 8 of photo hash and the id a post: 100,000 posts are
+27 MB and their ids, whatever their texts and photos weigh.
 """
 
 import json
@@ -42,6 +42,7 @@ class NeighborStore:
     Attributes:
         signatures: MinHash signatures, shape (b, SIGNATURE_LENGTH).
         has_text: True where the signature is one, shape (b,).
+        numbers: Which numbers the texts say, shape (b,).
         hashes: Perceptual hashes of the photos, shape (b,).
         has_photo: True where the hash is one, shape (b,).
         ids: The posts' ids.
@@ -49,6 +50,7 @@ class NeighborStore:
 
     signatures: NDArray[np.uint32]
     has_text: NDArray[np.bool_]
+    numbers: NDArray[np.uint64]
     hashes: NDArray[np.uint64]
     has_photo: NDArray[np.bool_]
     ids: tuple[str, ...]
@@ -61,6 +63,7 @@ class NeighborStore:
         return cls(
             np.stack(rows) if rows else np.zeros((0, SIGNATURE_LENGTH), np.uint32),
             np.array([f.signature is not None for f in findings], bool),
+            np.array([f.numbers for f in findings], np.uint64),
             np.array([f.image_hash or 0 for f in findings], np.uint64),
             np.array([f.image_hash is not None for f in findings], bool),
             tuple(f.assessment.post.id for f in findings),
@@ -73,6 +76,7 @@ class NeighborStore:
         return {
             "signatures": self.signatures,
             "has_text": self.has_text,
+            "numbers": self.numbers,
             "hashes": self.hashes,
             "has_photo": self.has_photo,
             "ids": np.frombuffer(json.dumps(self.ids).encode(), np.uint8),
@@ -87,6 +91,7 @@ class NeighborStore:
                 arrays = (
                     stored["signatures"],
                     stored["has_text"],
+                    stored["numbers"],
                     stored["hashes"],
                     stored["has_photo"],
                 )
@@ -94,6 +99,7 @@ class NeighborStore:
         return cls(
             np.concatenate([part.signatures for part in parts]),
             np.concatenate([part.has_text for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
             np.concatenate([part.hashes for part in parts]),
             np.concatenate([part.has_photo for part in parts]),
             tuple(post_id for part in parts for post_id in part.ids),
@@ -101,5 +107,5 @@ class NeighborStore:
 
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""
-        found = alike(self.signatures, self.has_text, self.hashes, self.has_photo)
+        found = alike(self.signatures, self.has_text, self.hashes, self.has_photo, numbers=self.numbers)
         return tuple(DuplicateCluster(c.kind, tuple(map(self.ids.__getitem__, c.members))) for c in found)

@@ -7,55 +7,20 @@ is no GeoJSON is refused with a sentence.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from crisislens.core.errors import InputError
+from crisislens.report.outline import Frame
+from crisislens.report.shapes import Shape, shape_of
+from crisislens.report.tilemap import TileMap
 
-__all__ = ["BaseMap", "Shape", "read_base_map"]
+__all__ = ["BaseMap", "MapSource", "read_base_map"]
 
 _MOST_BYTES = 50_000_000
 _MOST_POINTS = 250_000
-_NAME_CHARACTERS = 80
-# from words that OpenStreetMap, Natural Earth and others use to what is drawn alike
-_KINDS = {
-    "water": {"water", "lake", "river", "stream", "canal", "coastline", "ocean", "sea", "bay", "riverbank"},
-    "road": {"road", "highway", "motorway", "trunk", "primary", "secondary", "tertiary", "residential",
-             "street", "railway", "rail", "path", "service"},
-    "building": {"building", "school", "hospital", "house", "shelter", "yes"},
-    "green": {"park", "forest", "wood", "grass", "farmland", "meadow"},
-    "border": {"border", "boundary", "administrative", "country", "state", "county", "district", "quarter"},
-}  # fmt: skip
-_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
-# tags whose mere presence says what a thing is
-_TAGS = {
-    "waterway": "water",
-    "highway": "road",
-    "railway": "road",
-    "building": "building",
-    "boundary": "border",
-}
-_WHERE_KINDS_STAND = ("kind", "class", "type", "featurecla", "natural", "landuse", "leisure", "place")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """One thing on the map.
-
-    Attributes:
-        form: `area`, `line` or `point`.
-        kind: `water`, `road`, `building`, `green`, `border` or `other`.
-        name: Its name; empty for none.
-        points: Longitude and latitude in degrees; of an area the outer ring.
-    """
-
-    form: str
-    kind: str
-    name: str
-    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -65,14 +30,39 @@ class BaseMap:
     name: str
     shapes: tuple[Shape, ...]
 
+    def shapes_in(self, frame: Frame) -> tuple[Shape, ...]:
+        """All shapes: a map of a region is drawn whole, wherever the posts are."""
+        del frame
+        return self.shapes
 
-def read_base_map(path: Path) -> BaseMap:
-    """Reads a file of GeoJSON.
+
+@runtime_checkable
+class MapSource(Protocol):
+    """A base map: what to draw under a frame."""
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        ...
+
+    def shapes_in(self, frame: Frame) -> tuple[Shape, ...]:
+        """The shapes under a frame, or all of a region."""
+        ...
+
+
+def read_base_map(path: Path) -> MapSource:
+    """Reads a file of GeoJSON, or opens one of PMTiles (by its name, `.pmtiles`).
 
     Raises:
         InputError: If it cannot be read, is larger than 50 MB, is no GeoJSON, or holds no shape or too many
-            points.
+            points; of PMTiles see `report.tilemap`.
     """
+    if path.suffix.lower() == ".pmtiles":
+        return TileMap(path)
+    return _read_geojson(path)
+
+
+def _read_geojson(path: Path) -> BaseMap:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InputError(f"--basemap {path} is larger than 50 MB; cut it to the region that you need")
@@ -112,13 +102,10 @@ def _features(given: Any) -> Iterator[Mapping[str, Any]]:
 def _shapes(feature: Mapping[str, Any]) -> Iterator[Shape]:
     properties = feature.get("properties")
     known = properties if isinstance(properties, dict) else {}
-    name = known.get("name")
-    title = name.strip()[:_NAME_CHARACTERS] if isinstance(name, str) else ""
     for form, points in _parts(feature.get("geometry")):
-        line = _points(points)
-        fewest = {"area": 3, "line": 2, "point": 1}[form]
-        if len(line) >= fewest and (form != "point" or title):
-            yield Shape(form, _kind(known), title, line)
+        shape = shape_of(form, known, points)
+        if shape is not None:
+            yield shape
 
 
 def _parts(geometry: Any) -> Iterator[tuple[str, Any]]:
@@ -137,27 +124,3 @@ def _parts(geometry: Any) -> Iterator[tuple[str, Any]]:
         yield from (("line", line) for line in parts)
     elif kind == "Point":
         yield "point", [parts]
-
-
-def _points(given: Any) -> tuple[tuple[float, float], ...]:
-    """The points that lie on the globe; others are left out."""
-    found = []
-    for point in given if isinstance(given, list) else []:
-        if not isinstance(point, list) or len(point) < 2:
-            continue
-        lon, lat = point[0], point[1]
-        if _is_number(lon) and _is_number(lat) and abs(lon) <= 180 and abs(lat) <= 90:
-            found.append((float(lon), float(lat)))
-    return tuple(found)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _kind(properties: Mapping[str, Any]) -> str:
-    for key in _WHERE_KINDS_STAND:
-        word = properties.get(key)
-        if isinstance(word, str) and word.lower() in _KIND_OF:
-            return _KIND_OF[word.lower()]
-    return next((kind for tag, kind in _TAGS.items() if properties.get(tag)), "other")

@@ -199,7 +199,8 @@ class CardMaker:
             label=_answer_words(task, labels),
             tone="unsure" if found.abstained else lane_of(task.task.label(labels[0])),
             confidence=sure,
-            percent=percent(sure),
+            # how sure a model is of a language that it cannot read means nothing
+            percent="" if found.abstained and assessment.unread is not None else percent(sure),
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from crisislens.domain.tasks import Task
-from crisislens.report.basemap import BaseMap
+from crisislens.report.basemap import MapSource
 
 __all__ = ["ReportCluster", "ReportMeta", "ReportTask"]
 
@@ -137,4 +137,4 @@ class ReportMeta:
     data: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ("assessments.jsonl",)
     serve: str = "crisislens serve"
-    base_map: BaseMap | None = None
+    base_map: MapSource | None = None

@@ -7,8 +7,11 @@ inside are kept and the crossings added. That is exact for a convex frame and an
 
 import gzip
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Bool, Float
 
 from crisislens.core.assets import asset
 
@@ -71,34 +74,27 @@ def clip_ring(points: Sequence[Point], frame: Frame) -> list[Point]:
     """A ring cut to a frame; empty where it lies outside.
 
     >>> clip_ring([(-1, -1), (1, -1), (1, 1), (-1, 1)], (0, 0, 2, 2))
-    [(1.0, 0), (1, 1), (0, 1.0), (0.0, 0)]
+    [(1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)]
     """
     west, south, east, north = frame
-    sides: tuple[tuple[int, float, Callable[[float, float], bool]], ...] = (
-        (0, west, float.__ge__),
-        (0, east, float.__le__),
-        (1, south, float.__ge__),
-        (1, north, float.__le__),
-    )
-    ring = list(points)
-    for axis, at, inside in sides:
-        ring = _half(ring, axis, at, inside)
-    return ring
+    ring = np.array(points, float).reshape(-1, 2)
+    for axis, at, side in ((0, west, 1), (0, east, -1), (1, south, 1), (1, north, -1)):
+        beyond = side * (ring[:, axis] - at) >= 0
+        if not beyond.all():
+            ring = _half(ring, beyond, axis, at)
+    return [(x, y) for x, y in ring.tolist()]
 
 
-def _half(ring: Sequence[Point], axis: int, at: float, beyond: Callable[[float, float], bool]) -> list[Point]:
-    """The part of a ring whose coordinate on an axis is on the right side of a border."""
-
-    def inside(point: Point) -> bool:
-        return beyond(float(point[axis]), float(at))
-
-    kept: list[Point] = []
-    for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True):
-        if inside(a):
-            kept.append(a)
-        if inside(a) != inside(b):
-            # where the line from a to b crosses the border
-            share = (at - a[axis]) / (b[axis] - a[axis])
-            other = a[1 - axis] + share * (b[1 - axis] - a[1 - axis])
-            kept.append((at, other) if axis == 0 else (other, at))
-    return kept
+def _half(
+    ring: Float[np.ndarray, "n 2"], beyond: Bool[np.ndarray, " n"], axis: int, at: float
+) -> Float[np.ndarray, "m 2"]:
+    """The part of a ring beyond a border: the points that are, and the crossings of the lines between."""
+    ahead = np.roll(ring, -1, axis=0)
+    crosses = beyond != np.roll(beyond, -1)
+    along = ahead[:, axis] - ring[:, axis]
+    # a line that does not cross may run along the border
+    share = (at - ring[:, axis]) / np.where(crosses, along, 1.0)
+    crossing = ring + share[:, None] * (ahead - ring)
+    crossing[:, axis] = at
+    both = np.stack([ring, crossing], axis=1)
+    return np.asarray(both[np.stack([beyond, crosses], axis=1)])

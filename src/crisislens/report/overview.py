@@ -87,7 +87,8 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
     found = [Tile("Posts analyzed", number(tally.posts), different, "")]
     for name, task in tally.tasks.items():
         for label in task.labels:
-            if not label.counted:
+            # "0 posts" of what the model can hardly ever say would read as good news
+            if not label.counted or mostly_unsure(tally, name):
                 continue
             count = tally.answers[name][label.name]
             where = link(**{name: label.name}) if count else ""
@@ -128,8 +129,10 @@ def _photo_tile(tally: Tally) -> Tile:
         return Tile(
             "Photos seen", "none", f"{number(tally.photos)} posts name one; no file was there or read", ""
         )
-    where = link(photo="unusable") if tally.photos_unusable else ""
-    return Tile("Photos seen", number(seen), f"{number(tally.photos_unusable)} more could not be used", where)
+    if not tally.photos_unusable:
+        return Tile("Photos seen", number(seen), "all that posts came with", "")
+    lost = f"{number(tally.photos_unusable)} more could not be used"
+    return Tile("Photos seen", number(seen), lost, link(photo="unusable"))
 
 
 def _unread_tile(tally: Tally) -> Tile:

@@ -24,6 +24,7 @@ from crisislens.report.languages import language_name
 
 __all__ = ["asset", "digest", "environment", "policy", "script", "style"]
 
+_INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _MARKS_OF_MARKDOWN = re.compile(r"([\\`*_\[\]#|~])")
 
 TEMPLATES = (
@@ -46,7 +47,7 @@ def _finalize(value: object) -> object:
 def environment() -> Environment:
     """The templates; Markdown is escaped as HTML too, because its readers take HTML for what it is."""
     made = Environment(
-        loader=DictLoader({name: asset(name) for name in TEMPLATES}),
+        loader=DictLoader({name: _flush(name) for name in TEMPLATES}),
         autoescape=True,
         finalize=_finalize,
         undefined=StrictUndefined,
@@ -55,6 +56,14 @@ def environment() -> Environment:
     )
     made.filters.update(number=number, percent=percent, instant=instant, language=language_name, line=_line)
     return made
+
+
+def _flush(name: str) -> str:
+    """A template without the indentation of its own lines, which is a tenth of a report. What it prints, such
+    as the lines of a post, is not touched.
+    """
+    source = asset(name)
+    return _INDENTATION.sub("", source) if name.endswith(".html") else source
 
 
 def _line(text: str) -> str:

@@ -37,7 +37,7 @@ class ReportOptions:
     Attributes:
         since: Posts from this time on are called new.
         compare_with: The folder of an earlier run; posts that it does not have are called new.
-        base_map: A file of GeoJSON that the map draws under the posts.
+        base_map: A file of GeoJSON or PMTiles that the map draws under the posts.
         summary: Whether `summary.html` and `summary.md` are written too.
     """
 

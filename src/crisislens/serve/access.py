@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service, service_of
-from crisislens.store.records import Role
+from crisislens.store.records import KeyRow, Role
 
 __all__ = [
     "COOKIE",
@@ -27,6 +27,8 @@ __all__ = [
     "Reviewer",
     "Viewer",
     "Visitor",
+    "may",
+    "recent_key",
     "sign_in_cookie",
     "sign_out_cookie",
 ]
@@ -58,7 +60,7 @@ class Visitor:
     @property
     def may_review(self) -> bool:
         """Whether this is a person with the role for it; a program has no opinion."""
-        return self.user_id is not None and _RANKS[self.role] >= _RANKS["reviewer"]
+        return self.user_id is not None and may(self.role, "reviewer")
 
     @property
     def is_admin(self) -> bool:
@@ -96,11 +98,16 @@ class Needs:
         request.scope["who"] = visitor.actor
         service.calls.check(visitor.actor, "calls of this key or person")
         if self.role is not None:
-            if _RANKS[visitor.role] < _RANKS[self.role]:
+            if not may(visitor.role, self.role):
                 raise ProblemError(403, f"this needs the role {self.role}, and yours is {visitor.role}")
             if visitor.csrf and request.method not in _READING:
                 await _check_proof(request, visitor)
         return visitor
+
+
+def may(role: Role, need: Role) -> bool:
+    """Whether a role reaches what is needed."""
+    return _RANKS[role] >= _RANKS[need]
 
 
 Anyone = Annotated[Visitor | None, Depends(Needs(None))]
@@ -117,6 +124,13 @@ async def _visitor(request: Request, service: Service) -> Visitor | None:
     return await _by_session(cookie, service) if cookie else None
 
 
+def recent_key(authorization: bytes, service: Service) -> Visitor | None:
+    """The program whose key was good in the last seconds; None where the store has to be asked."""
+    kind, _, token = authorization.decode("latin-1").partition(" ")
+    row = service.keys.get(token.strip()) if kind.lower() == "bearer" else None
+    return None if row is None else _program(row)
+
+
 async def _by_key(token: str, service: Service) -> Visitor | None:
     row = service.keys.get(token)
     if row is None:
@@ -124,6 +138,10 @@ async def _by_key(token: str, service: Service) -> Visitor | None:
         if row is None:
             return None
         service.keys.put(token, row)
+    return _program(row)
+
+
+def _program(row: KeyRow) -> Visitor:
     return Visitor(row.name, row.role, f"key:{row.prefix}", None)
 
 

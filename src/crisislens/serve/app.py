@@ -19,6 +19,7 @@ from crisislens.core.version import __version__
 from crisislens.serve.access import Needs
 from crisislens.serve.api import (
     admin,
+    alerts,
     clusters,
     events,
     exports,
@@ -27,9 +28,11 @@ from crisislens.serve.api import (
     posts,
 )
 from crisislens.serve.api import situation as api_situation
+from crisislens.serve.api.quick import QuickWay
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
+from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, overview, queue
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
@@ -46,6 +49,7 @@ _API: Final = (
     api_situation.router,
     exports.router,
     events.router,
+    alerts.router,
     admin.router,
     health.router,
 )
@@ -54,6 +58,7 @@ _PAGES: Final = (
     atlas.router,
     queue.router,
     post_pages.router,
+    alert_pages.router,
     model.router,
     admin_pages.router,
     entry.router,
@@ -96,6 +101,7 @@ def create_app(
             Middleware(RequestLog, metrics=service.metrics),
             Middleware(SafeHeaders),
             Middleware(HostGuard, host=settings.host, names=settings.names),
+            Middleware(QuickWay, service=service, route=_route_of("POST", "/v1/posts")),
         ],
     )
     app.state.service = service
@@ -129,6 +135,10 @@ def roles_of() -> dict[tuple[str, str], str]:
 def routes_of() -> list[APIRoute]:
     """All routes."""
     return [route for router in (*_API, *_PAGES) for route in router.routes if isinstance(route, APIRoute)]
+
+
+def _route_of(method: str, path: str) -> APIRoute:
+    return next(route for route in routes_of() if route.path == path and method in (route.methods or ()))
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -9,13 +9,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from itertools import islice
 from typing import Final
 
 from crisislens.core.errors import CrisisLensError, ImageError
-from crisislens.data.tabular import read_posts
-from crisislens.demo.crisis import write_synthetic_crisis
+from crisislens.demo.crisis import Told, told_posts
 from crisislens.domain.post import Post
 from crisislens.store import Store
 from crisislens.store.records import NewPost, Photo
@@ -23,7 +21,8 @@ from crisislens.store.records import NewPost, Photo
 __all__ = ["DemoFeed"]
 
 _SOURCES: Final = ("radio", "volunteers", "social")
-_MOST: Final = 400
+_MOST: Final = 2_000
+"""Posts of one start: a demonstration that somebody forgot must not fill a disk."""
 
 
 class DemoFeed:
@@ -50,51 +49,45 @@ class DemoFeed:
         self._stop.set()
         self._thread.join(timeout=3)
 
-    def fill(self, folder: Path) -> Iterator[Post]:
-        """Sends the first posts, and gives those that are left.
-
-        Arguments:
-            folder: Where the pictures are drawn.
-        """
-        path = write_synthetic_crisis(folder, posts=_MOST, seed=self._seed)
-        posts = [row for row in read_posts(path) if isinstance(row, Post)]
-        first, rest = posts[: self._first], posts[self._first :]
-        latest = max(_when(post) for post in first)
-        shift = datetime.now(UTC) - latest
-        for post in first:
+    def fill(self) -> Iterator[Told]:
+        """Sends the first posts, and gives those that are left. A store that was filled before goes on."""
+        here = sum(source.posts for source in self._store.sources.all())
+        rest = told_posts(_MOST, start=here, seed=self._seed)
+        first = list(islice(rest, self._first))
+        shift = datetime.now(UTC) - max(_when(one.post) for one in first)
+        # what a reviewer reads first is there first; drawing a picture takes longer than sending a post
+        for one in sorted(first, key=lambda one: one.post.image is not None):
             if self._stop.is_set():
                 return
-            self._send(post, folder, _when(post) + shift)
+            self._send(one, _when(one.post) + shift)
         yield from rest
 
     def _run(self) -> None:
         chance = random.Random(self._seed)
-        with TemporaryDirectory(prefix="crisislens-demo-") as name:
-            folder = Path(name)
-            for post in self.fill(folder):
-                if self._stop.wait(chance.uniform(0.3, 1.7) * self._every_s):
-                    return
-                self._send(post, folder, datetime.now(UTC) - timedelta(seconds=chance.uniform(5, 90)))
+        for one in self.fill():
+            if self._stop.wait(chance.uniform(0.3, 1.7) * self._every_s):
+                return
+            self._send(one, datetime.now(UTC) - timedelta(seconds=chance.uniform(5, 90)))
 
-    def _send(self, post: Post, folder: Path, when: datetime) -> None:
+    def _send(self, told: Told, when: datetime) -> None:
+        post = told.post
         # what a full or closing store refuses is lost, as it is made up anyway
         with suppress(CrisisLensError):
             source = _SOURCES[sum(map(ord, post.id)) % len(_SOURCES)]
             new = NewPost(
                 external_id=post.id,
-                photos=self._photos(post, folder),
+                photos=self._photos(told),
                 created_at=when,
                 author=f"@resident_{sum(map(ord, post.text)) % 97}",
                 **post.model_dump(include={"text", "lang", "lat", "lon", "event"}),
             )
             self._store.posts.accept(source, [new], kind="demo")
 
-    def _photos(self, post: Post, folder: Path) -> tuple[Photo, ...]:
-        if post.image is None:
+    def _photos(self, told: Told) -> tuple[Photo, ...]:
+        if told.post.image is None:
             return ()
-        path = folder / post.image.path
         try:
-            return (self._store.blobs.keep(path.read_bytes()),)
+            return (self._store.blobs.keep(told.picture() or b""),)
         except (ImageError, OSError) as error:
             reason = str(error) if isinstance(error, ImageError) else "it could not be read"
             return (Photo(state="refused", reason=f"the photo was not used: {reason}"[:300]),)

@@ -88,12 +88,13 @@ def agreement(reviews: Sequence[ReviewRow]) -> list[Agreement]:
     """
     counts: dict[str, list[int]] = {}
     for review in reviews:
-        if review.verdict == "unsure" or not review.model_labels:
-            continue
-        right = review.verdict == "right" or set(review.labels) == set(review.model_labels)
-        row = counts.setdefault(review.task, [0, 0])
-        row[0] += 1
-        row[1] += right
+        for task, labels in review.said.items():
+            model_labels = review.model_said(task)
+            if review.verdict == "unsure" or not model_labels:
+                continue
+            row = counts.setdefault(task, [0, 0])
+            row[0] += 1
+            row[1] += review.verdict == "right" or set(labels) == set(model_labels)
     return [Agreement(task, n, right, *wilson(right, n)) for task, (n, right) in sorted(counts.items())]
 
 

@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -101,6 +102,8 @@ class RequestLog:
     ) -> None:
         self.app, self.metrics, self.clock = app, metrics, clock
         self.log = logging.getLogger("crisislens.serve")
+        # to ask the system for random bytes lets go of the interpreter, which a busy thread then keeps
+        self._names = (f"{secrets.token_hex(6)}-{number:x}" for number in count(1))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -109,7 +112,7 @@ class RequestLog:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         # a foreign id is taken where it is plain, so that a proxy's log and ours can be joined
-        name = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        name = given if _REQUEST_ID.fullmatch(given) else next(self._names)
         scope["request_id"] = name
         status, began = 500, self.clock()
 

@@ -13,26 +13,16 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
-from crisislens.annotate.connections import BoundedProtocol, ConnectionBounds
 from crisislens.core.errors import InputError
 from crisislens.serve.headers import JsonFormatter
+from crisislens.serve.protocol import MOST_CONNECTIONS, http_protocol
 from crisislens.serve.service import Service
 
-__all__ = ["BOUNDS", "ServiceServer", "log_to_stderr"]
+__all__ = ["ServiceServer", "log_to_stderr"]
 
 _GRACE_S: Final = 3
-_MOST_CONNECTIONS: Final = 1_000
-# between the two numbers a visitor is told to come back, beyond there is no answer; a body of 20 MB
-# needs 1.4 Mbit/s
-BOUNDS: Final = ConnectionBounds(most=_MOST_CONNECTIONS + 200, head_s=20.0, body_s=120.0, stall_s=30.0)
 _BACKLOG: Final = 2_048
 _IDLE_S: Final = 30
-
-
-class _ServiceProtocol(BoundedProtocol):
-    """A connection of the service; a stream of events may last."""
-
-    bounds = BOUNDS
 
 
 class ServiceServer(uvicorn.Server):
@@ -59,7 +49,7 @@ class ServiceServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_ServiceProtocol,
+                http=http_protocol(),
                 ws="none",
                 lifespan="on",
                 # what is logged, and how, is ours
@@ -69,7 +59,7 @@ class ServiceServer(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                limit_concurrency=_MOST_CONNECTIONS,
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=_IDLE_S,
                 timeout_graceful_shutdown=_GRACE_S,
             )

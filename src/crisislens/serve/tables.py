@@ -115,8 +115,9 @@ def flat(row: PostRow) -> dict[str, Any]:
         values[f"{task}_confidence"] = answer.confidence
         values[f"{task}_not_sure"] = answer.abstained
     for review in row.reviews:
-        said = list(review.labels) if review.verdict != "unsure" else ["not_sure"]
-        values[f"{review.task}_people_say"] = said
+        for task, labels in review.said.items():
+            said = list(labels) if review.verdict != "unsure" else ["not_sure"]
+            values[f"{task}_people_say"] = said
     return values
 
 

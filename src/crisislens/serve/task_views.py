@@ -2,37 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
+from crisislens.domain.asked import asked_tasks, usual_title
 from crisislens.domain.assessment import Assessment, TaskAssessment
-from crisislens.domain.tasks import ASKED, CATEGORY, NEEDED, TASKS, Task, own_task, readable
+from crisislens.domain.tasks import TASKS, Task, own_task
 from crisislens.report.model import ReportTask
 
 __all__ = ["NOT_SURE", "asked_tasks", "task_for", "tasks_of", "usual_title"]
 
 NOT_SURE = "not_sure"
 _SUMS_TO_ONE = 0.02
-
-
-def asked_tasks() -> dict[str, Task]:
-    """By question, what the default bundle is asked, and what people need."""
-    # the category takes the place of the coarser one in `ASKED`, which has the same question
-    return {task.question: task for task in (*ASKED, CATEGORY, NEEDED)}
-
-
-def usual_title(question: str, label: str) -> str:
-    """An answer as a person reads it, where the task is known by its question alone.
-
-    Several tasks that ship ask one question: bundles differ in how finely they divide posts.
-
-    Arguments:
-        question: The key in `Assessment.tasks`.
-        label: The class.
-    """
-    asked = asked_tasks().get(question)
-    same = [task for task in TASKS.values() if task.question == question]
-    for task in ([asked] if asked is not None else []) + same:
-        if label in task.classes:
-            return task.title(label)
-    return readable(label)
 
 
 def task_for(question: str, answer: TaskAssessment | None = None) -> Task:

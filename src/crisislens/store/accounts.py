@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.core.optional import require
 from crisislens.store.database import Database
 from crisislens.store.models import Session, User
 from crisislens.store.records import Role, UserRow
-from crisislens.store.transaction import Transaction
+from crisislens.store.transaction import Transaction, upsert
 
 __all__ = ["LEAST_PASSWORD", "ROLES", "Users", "role_of", "user_row"]
 
@@ -40,10 +40,12 @@ class Users:
         hashed = None if password is None else _hashed(password)
 
         def insert_user(tx: Transaction) -> UserRow:
-            if tx.connection.execute(select(User.id).where(User.name == name)).scalar() is not None:
-                raise ConflictError(f"there is a user {name!r:.80} already; choose another name")
             row = {"name": name, "role": role, "password": hashed, "active": True, "made_at": tx.now}
-            number = tx.connection.execute(insert(User).returning(User.id), row).scalar_one()
+            # the database decides: two processes may add the same name at once
+            statement = upsert(tx.connection, User).on_conflict_do_nothing().returning(User.id)
+            number = tx.connection.execute(statement, row).scalar()
+            if number is None:
+                raise ConflictError(f"there is a user {name!r:.80} already; choose another name")
             tx.audit(actor, "user.add", f"user:{name}", after={"role": role})
             return _get(tx.connection, number)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from crisislens.core.errors import CrisisLensError, StoreError
 from crisislens.store.accounts import Users
+from crisislens.store.alert_rules import AlertRules
+from crisislens.store.alerts import Alerts
 from crisislens.store.audit import AuditTrail
 from crisislens.store.blobs import Blobs
 from crisislens.store.clusters import Clusters
@@ -49,6 +51,8 @@ class Store:
         erasure: Takes posts out for good.
         retention: Takes out what is old.
         settings: Values that people set.
+        alert_rules: What alerts are raised at.
+        alerts: What rules saw.
     """
 
     def __init__(self, database: Database, blobs: Path, *, most_queued: int, least_free_bytes: int) -> None:
@@ -67,6 +71,8 @@ class Store:
         self.keys = Keys(database)
         self.sessions = Sessions(database)
         self.settings = Settings(database)
+        self.alert_rules = AlertRules(database)
+        self.alerts = Alerts(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)
 

@@ -20,6 +20,7 @@ from crisislens.store.finish import take_off_tallies
 from crisislens.store.inserting import source_id
 from crisislens.store.joining import refresh_clusters
 from crisislens.store.models import (
+    AlertPost,
     Answer,
     Assessment,
     Band,
@@ -43,7 +44,7 @@ from crisislens.store.types import without_nul
 __all__ = ["Erasure", "Retention"]
 
 _STEP = 200
-_MADE_OF_A_POST = (Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
+_MADE_OF_A_POST = (AlertPost, Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
 
 
 class Erasure:

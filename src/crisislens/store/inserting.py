@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from crisislens.store.models import Media, Post, Source, Tombstone, table_of
 from crisislens.store.records import NewPost, Photo
@@ -16,6 +16,28 @@ __all__ = ["Key", "erased_keys", "insert_posts", "known_posts", "mark_source", "
 
 _INSERTED = 250
 _POST = table_of(Post)
+_SOURCE = table_of(Source)
+_TOMBSTONE = table_of(Tombstone)
+# statements that every transaction needs are made once: to make one costs ten times what SQLite takes for it
+_SOURCE_ID = select(_SOURCE.c.id).where(_SOURCE.c.name == bindparam("name"))
+_KNOWN = select(_POST.c.external_id, _POST.c.id, _POST.c.digest, _POST.c.state).where(
+    _POST.c.source_id == bindparam("source"), _POST.c.external_id.in_(bindparam("names", expanding=True))
+)
+_ERASED = select(_TOMBSTONE.c.external_id).where(
+    _TOMBSTONE.c.source_id == bindparam("source"),
+    _TOMBSTONE.c.external_id.in_(bindparam("names", expanding=True)),
+)
+_WORDS = text(f"INSERT INTO {SEARCH_TABLE} (rowid, text) VALUES (:id, :text)")
+_MARKED = (
+    update(_SOURCE)
+    .where(_SOURCE.c.id == bindparam("source"))
+    .values(last_at=bindparam("at"), posts=_SOURCE.c.posts + bindparam("created"))
+)
+_CURSOR = (
+    update(_SOURCE)
+    .where(_SOURCE.c.id == bindparam("source"))
+    .values(cursor=bindparam("place"), cursor_at=bindparam("at"))
+)
 _RETURNED = (_POST.c.id, _POST.c.source_id, _POST.c.external_id, _POST.c.digest)
 
 Key = tuple[int, str]
@@ -24,23 +46,21 @@ Key = tuple[int, str]
 
 def source_id(tx: Transaction, name: str, kind: str) -> int:
     """The number of a source, made where there is none."""
-    found = tx.connection.execute(select(Source.id).where(Source.name == name)).scalar()
+    found = tx.connection.execute(_SOURCE_ID, {"name": name}).scalar()
     if found is not None:
         return int(found)
     row = {"name": name, "kind": kind, "config": {}, "made_at": tx.now, "enabled": True, "posts": 0}
     tx.connection.execute(upsert(tx.connection, Source).on_conflict_do_nothing(), [row])
     tx.event("source.changed", name=name)
-    return int(tx.connection.execute(select(Source.id).where(Source.name == name)).scalar_one())
+    return int(tx.connection.execute(_SOURCE_ID, {"name": name}).scalar_one())
 
 
 def known_posts(tx: Transaction, keys: Sequence[Key]) -> dict[Key, tuple[int, str, str]]:
     """The number, digest and state of each key that is there."""
     found: dict[Key, tuple[int, str, str]] = {}
     for source, names in _by_source(keys).items():
-        wanted = select(Post.external_id, Post.id, Post.digest, Post.state).where(
-            Post.source_id == source, Post.external_id.in_(names)
-        )
-        for name, number, digest, state in tx.connection.execute(wanted):
+        given = {"source": source, "names": names}
+        for name, number, digest, state in tx.connection.execute(_KNOWN, given):
             found[source, name] = (number, digest, state)
     return found
 
@@ -49,10 +69,8 @@ def erased_keys(tx: Transaction, keys: Sequence[Key]) -> set[Key]:
     """Those of the keys whose posts were erased."""
     found: set[Key] = set()
     for source, names in _by_source(keys).items():
-        wanted = select(Tombstone.external_id).where(
-            Tombstone.source_id == source, Tombstone.external_id.in_(names)
-        )
-        found.update((source, name) for name in tx.connection.execute(wanted).scalars())
+        gone = tx.connection.execute(_ERASED, {"source": source, "names": names})
+        found.update((source, name) for name in gone.scalars())
     return found
 
 
@@ -75,7 +93,7 @@ def insert_posts(tx: Transaction, fresh: Mapping[Key, tuple[NewPost, str]]) -> d
             made[source, name] = (number, digest)
     if made and tx.sqlite:
         words = [{"id": made[key][0], "text": without_nul(fresh[key][0].text)} for key in made]
-        tx.connection.execute(text(f"INSERT INTO {SEARCH_TABLE} (rowid, text) VALUES (:id, :text)"), words)
+        tx.connection.execute(_WORDS, words)
     photos = [_media(made[key][0], photo) for key in made for photo in fresh[key][0].photos]
     if photos:
         tx.connection.execute(insert(table_of(Media)), photos)
@@ -117,10 +135,7 @@ def _media(post_id: int, photo: Photo) -> dict[str, Any]:
 
 def mark_source(tx: Transaction, source: int, created: int, cursor: str | None) -> None:
     """Notes how many posts a source sent, and where it goes on."""
-    values: dict[str, Any] = {}
     if created:
-        values = {"last_at": tx.now, "posts": Source.posts + created}
+        tx.connection.execute(_MARKED, {"source": source, "at": tx.now, "created": created})
     if cursor is not None:
-        values |= {"cursor": cursor, "cursor_at": tx.now}
-    if values:
-        tx.connection.execute(update(Source).where(Source.id == source).values(values))
+        tx.connection.execute(_CURSOR, {"source": source, "at": tx.now, "place": cursor})

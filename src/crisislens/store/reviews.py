@@ -1,16 +1,17 @@
 """What people say of posts: append-only, undone and never deleted, one reviewer a post at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store.database import Database
 from crisislens.store.listing import page_statement
 from crisislens.store.models import Answer, Claim, Post, Review, User
-from crisislens.store.records import Held, PostFilter, PostRow, ReviewRow, Verdict
+from crisislens.store.records import Held, JudgedPost, PostFilter, PostRow, ReviewRow, Verdict
+from crisislens.store.reviewed import judged_posts, training_rows
 from crisislens.store.rows import post_rows, review_rows
 from crisislens.store.transaction import Transaction, upsert
 
@@ -18,7 +19,6 @@ __all__ = ["HOLD_S", "Reviews"]
 
 HOLD_S = 600
 """How long a post is held for a reviewer, in seconds."""
-_STEP = 500
 _MOST_NOTE = 2_000
 
 
@@ -34,34 +34,38 @@ class Reviews:
         user_id: int,
         *,
         verdict: Verdict,
-        task: str,
+        task: str = "",
         labels: Sequence[str] = (),
         note: str | None = None,
     ) -> ReviewRow:
-        """Keeps what a person says of one task of a post, and lets go of the post.
+        """Keeps what a person says of one task of a post, or of the whole post, and lets go of the post.
 
         `right` takes the model's labels; `label` the given ones (none is an answer where several may hold);
-        `unsure` has none. An earlier review of the same person and task is undone by it.
+        `unsure` has none. Without a task, `right` is one review of everything that the model is sure of. An
+        earlier review of the same person and task is undone by it, by one of the whole post all of them.
 
         Raises:
             NotFoundError: If there is no such post.
             ConflictError: If another reviewer holds it.
-            InputError: If the verdict is `right` and no model has answered.
+            InputError: If the verdict is `right` and no model has answered, or another one has no task.
         """
+        if not task and verdict != "right":
+            raise InputError(f"of which task is this said? A verdict {verdict!r} needs one, as `damage`")
         if note is not None and len(note) > _MOST_NOTE:
             raise InputError(f"the note has {len(note)} characters, and {_MOST_NOTE} may be; shorten it")
 
         def keep(tx: Transaction) -> ReviewRow:
             post = _post(tx, post_id)
             _refuse_if_held(tx, post_id, user_id)
-            said = _model_labels(tx, post_id, task)
+            whole = None if task else _sure_answers(tx, post_id)
+            said = _model_labels(tx, post_id, task) if task else []
             if verdict == "right" and said is None:
                 raise InputError(
                     f"no model has answered {task!r:.60} of post {post_id}, so it cannot be right"
                 )
             chosen = {"right": list(said or ()), "label": list(labels), "unsure": []}[verdict]
-            again = [Review.post_id == post_id, Review.user_id == user_id, Review.task == task]
-            _undo(tx, post_id, *again)
+            again = [Review.post_id == post_id, Review.user_id == user_id]
+            _undo(tx, post_id, *again, *([Review.task == task] if task else []))
             row = {
                 "post_id": post_id,
                 "user_id": user_id,
@@ -70,6 +74,7 @@ class Reviews:
                 "labels": chosen,
                 "model_labels": list(said or ()),
                 "model_fingerprint": post.model,
+                "answers": whole,
                 "note": note,
                 "at": tx.now,
             }
@@ -77,10 +82,12 @@ class Reviews:
             tx.connection.execute(update(Post).where(Post.id == post_id).values(reviews=Post.reviews + 1))
             held = delete(Claim).where(Claim.post_id == post_id, Claim.user_id == user_id)
             tx.connection.execute(held)
-            after = {"task": task, "verdict": verdict, "labels": chosen}
-            before = {"task": task, "labels": list(said or ())}
+            after: dict[str, Any] = {"task": task, "verdict": verdict, "labels": chosen}
+            before: dict[str, Any] = {"task": task, "labels": list(said or ())}
+            if whole is not None:
+                before, after = {"answers": whole}, {"verdict": verdict, "answers": whole}
             tx.audit(_actor(tx, user_id), "review.add", f"post:{post_id}", before=before, after=after)
-            tx.event("post.reviewed", post_id, review=number, task=task, verdict=verdict, labels=chosen)
+            tx.event("post.reviewed", post_id, **{"review": number, "task": task, **after})
             return review_rows(tx.connection, Review.id == number)[0]
 
         return self._database.write(keep)
@@ -100,7 +107,10 @@ class Reviews:
             row = rows[0]
             if row.undone_at is None:
                 _undo(tx, row.post_id, *mine)
-                before = {"task": row.task, "verdict": row.verdict, "labels": list(row.labels)}
+                before: dict[str, Any] = {"task": row.task, "verdict": row.verdict}
+                before["labels"] = list(row.labels)
+                if row.answers:
+                    before = {"verdict": row.verdict, "answers": _lists(row.answers)}
                 tx.audit(_actor(tx, user_id), "review.undo", f"post:{row.post_id}", before=before)
                 tx.event("post.reviewed", row.post_id, review=review_id, task=row.task, undone=True)
             return review_rows(tx.connection, *mine)[0]
@@ -118,13 +128,10 @@ class Reviews:
         with self._database.read() as connection:
             return tuple(review_rows(connection, Review.post_id == post_id))
 
-    def newest(self, most: int, *, task: str | None = None) -> tuple[ReviewRow, ...]:
+    def newest(self, most: int) -> tuple[ReviewRow, ...]:
         """The newest standing reviews."""
-        terms: list[Any] = [Review.undone_at.is_(None)]
-        if task is not None:
-            terms.append(Review.task == task)
         with self._database.read() as connection:
-            return tuple(review_rows(connection, *terms, newest_first=True, most=most))
+            return tuple(review_rows(connection, Review.undone_at.is_(None), newest_first=True, most=most))
 
     def hold(self, post_id: int, user_id: int, *, seconds: int = HOLD_S) -> Held:
         """Holds a post against other reviewers, or prolongs it. A person may hold several.
@@ -186,36 +193,16 @@ class Reviews:
         Of several people's reviews of a post the newest counts; `unsure` is left out. The id is the source's
         and its own joined by `:`, since two sources may use one id.
         """
-        last = 0
-        newest = select(func.max(Review.id).label("id")).where(Review.task == task)
-        newest = newest.where(Review.undone_at.is_(None))
-        if since is not None:
-            newest = newest.where(Review.at >= since)
-        while True:
-            part = newest.where(Review.post_id > last).group_by(Review.post_id)
-            part = part.order_by(Review.post_id).limit(_STEP)
-            with self._database.read() as connection:
-                chosen = list(connection.execute(part).scalars())
-                rows = review_rows(connection, Review.id.in_(chosen))
-                posts = {row.id: row for row in post_rows(connection, [row.post_id for row in rows])}
-            for row in sorted(rows, key=lambda row: row.post_id):
-                last = row.post_id
-                if row.verdict != "unsure":
-                    yield _training_row(row, posts[row.post_id])
-            if len(chosen) < _STEP:
-                return
+        return training_rows(self._database, task, since=since)
 
+    def judged(self, most: int, *, model: str) -> Iterator[JudgedPost]:
+        """The posts that were reviewed last, with what one model says of them; the newest first.
 
-def _training_row(review: ReviewRow, post: PostRow) -> dict[str, str]:
-    stored = [photo.sha256 for photo in post.photos if photo.sha256 and photo.state == "stored"]
-    return {
-        "id": f"{post.source}:{post.external_id}",
-        "text": post.text,
-        "image": f"{stored[0][:2]}/{stored[0]}.jpg" if stored else "",
-        "label": ";".join(review.labels),
-        "created_at": post.created_at.isoformat() if post.created_at else "",
-        "model_label": ";".join(review.model_labels),
-    }
+        Arguments:
+            most: How many reviewed posts are looked at.
+            model: The fingerprint of the model; posts that it never answered are left out.
+        """
+        return judged_posts(self._database, most, model)
 
 
 def _post(tx: Transaction, post_id: int) -> Any:
@@ -258,6 +245,25 @@ def _model_labels(tx: Transaction, post_id: int, task: str) -> list[str] | None:
     wanted = select(Answer.label).where(Answer.post_id == post_id, Answer.task == task)
     found = list(tx.connection.execute(wanted.order_by(Answer.confidence.desc(), Answer.label)).scalars())
     return [label for label in found if label] if found else None
+
+
+def _sure_answers(tx: Transaction, post_id: int) -> dict[str, list[str]]:
+    """What the model says of each task that it is sure of.
+
+    Raises:
+        InputError: If it is sure of nothing.
+    """
+    wanted = select(Answer.task, Answer.label).where(Answer.post_id == post_id, Answer.abstained.is_(False))
+    found: dict[str, list[str]] = {}
+    for task, label in tx.connection.execute(wanted.order_by(Answer.confidence.desc(), Answer.label)):
+        found.setdefault(task, []).extend([label] if label else [])
+    if not found:
+        raise InputError("the model is not sure of anything here; choose an answer")
+    return dict(sorted(found.items()))
+
+
+def _lists(answers: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    return {task: list(labels) for task, labels in answers.items()}
 
 
 def _undo(tx: Transaction, post_id: int, *terms: Any) -> None:

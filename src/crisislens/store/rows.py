@@ -129,6 +129,7 @@ def _review(row: Any) -> ReviewRow:
     values = {name: row[name] for name in ReviewRow.model_fields}
     for name in ("labels", "model_labels"):
         values[name] = tuple(values[name])
+    values["answers"] = {task: tuple(labels) for task, labels in (values["answers"] or {}).items()}
     return ReviewRow.model_construct(**values)
 
 

@@ -18,6 +18,8 @@ def without_nul(value: str) -> str:
     >>> without_nul("a" + chr(0) + "b") == "a" + chr(0xFFFD) + "b"
     True
     """
+    if value.isascii() and "\0" not in value:
+        return value
     if "\0" in value:
         value = value.replace("\0", "\ufffd")
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

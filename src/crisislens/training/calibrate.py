@@ -8,68 +8,27 @@ posts offer is left out: the product says "not sure" there (`pipeline.judgment`)
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import brentq
 from torch import nn
 
 from crisislens.domain.assessment import Modality
 from crisislens.domain.calibration import Calibration, EvidenceKind
-from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
-from crisislens.evaluation.calibration import TEMPERATURES, fit_temperature, softmax
-from crisislens.evaluation.several import (
-    HOLDS,
-    fit_several_temperature,
-    set_confidence,
-    several_probabilities,
-)
+from crisislens.evaluation.abstention import RiskThreshold
+from crisislens.evaluation.judged import read_off
 from crisislens.nn.batch import FeatureBatch
 from crisislens.training.config import RunConfig
 from crisislens.training.inputs import Batch, GraphBatch, Inputs, TokenBatch
 from crisislens.training.predict import predict
 
-__all__ = ["FEWEST_POSTS", "Judged", "calibrations", "chosen", "judged"]
+__all__ = ["FEWEST_POSTS", "calibrations", "chosen"]
 
 FEWEST_POSTS = 30
 """Development posts of a kind below which nothing is promised for it."""
 _CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Logits read as answers.
-
-    Attributes:
-        probabilities: For each post the calibrated probability of each class.
-        confidence: How sure each answer is.
-        right: Whether it is right.
-    """
-
-    probabilities: Float[np.ndarray, "s c"]
-    confidence: Float[np.ndarray, " s"]
-    right: Bool[np.ndarray, " s"]
-
-
-def judged(
-    logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool, temperature: float
-) -> Judged:
-    """Answers with how sure they are, against the labels.
-
-    Arguments:
-        logits: For each post the logit of each class.
-        y: The class of each post, or a row of zeros and ones where several may hold.
-        several: Which of the two.
-        temperature: Divides the logits.
-    """
-    if several:
-        p = several_probabilities(logits, temperature)
-        right = ((p >= HOLDS) == (y == 1)).all(1)
-        return Judged(p, set_confidence(p), right)
-    p = softmax(logits, temperature)
-    return Judged(p, p.max(1), p.argmax(1) == y)
 
 
 def chosen(
@@ -83,39 +42,8 @@ def chosen(
         run: With the risk that is accepted.
         several: Whether several classes may hold.
     """
-    temperature = _temperature(logits, y, several=several)
-    found = judged(logits, y, several=several, temperature=temperature)
-    # on probabilities after the temperature, as the product compares them with the threshold
     risk = run.abstention
-    return temperature, threshold_for_risk(found.confidence, found.right, risk.target_risk, delta=risk.delta)
-
-
-def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool) -> float:
-    r"""The temperature of development posts, also where every one of them is told apart.
-
-    Then the likelihood has no maximum, and a few dozen posts would make every answer certain. As
-    Platt's targets do (Probabilistic Outputs for Support Vector Machines, 1999, sec. 2.2), one post
-    more is thought of that the logits say nothing of: n answers are right to n / (n + 1), and the
-    rest is spread evenly.
-    """
-    fitted = fit_several_temperature(logits, y) if several else fit_temperature(logits, y)
-    coldest, hottest = TEMPERATURES
-    # the fit ran into its bound only where every post is right
-    if fitted > coldest:
-        return fitted
-    z = logits.astype(np.float64)
-    held = y.astype(np.float64) if several else np.eye(z.shape[1])[y]
-    # the one post more, spread over all
-    doubt = 1 / (len(z) + 1)
-    target = (1 - doubt) * held + doubt * (0.5 if several else 1 / z.shape[1])
-
-    def slope(beta: float) -> float:
-        p = several_probabilities(z, 1 / beta) if several else softmax(z, 1 / beta)
-        return float(((p - target) * z).mean())
-
-    if slope(1 / hottest) >= 0 or slope(1 / coldest) <= 0:
-        return fitted
-    return float(1 / brentq(slope, 1 / hottest, 1 / coldest, xtol=1e-12))
+    return read_off(logits, y, risk.target_risk, delta=risk.delta, several=several)
 
 
 def calibrations(

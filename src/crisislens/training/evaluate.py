@@ -21,11 +21,11 @@ from crisislens.encoders.base import load_encoders
 from crisislens.evaluation.abstention import SelectiveScores, selective_scores
 from crisislens.evaluation.calibration import CalibrationScores, calibration_scores
 from crisislens.evaluation.classification import ClassificationReport, evaluate
+from crisislens.evaluation.judged import judged
 from crisislens.evaluation.several import evaluate_several, several_calibration
 from crisislens.features.encode import PostEncoder, collate
 from crisislens.models.artifact import ArtifactMeta, LoadedModel, artifact_encoder, load_artifact
 from crisislens.nn.batch import FeatureBatch
-from crisislens.training.calibrate import judged
 from crisislens.training.config import KnowledgeConfig, Published
 from crisislens.training.features import informed_text, read_knowledge
 

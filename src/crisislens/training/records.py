@@ -12,11 +12,12 @@ from crisislens.core.files import atomic_write
 from crisislens.data.labeled import LabeledData
 from crisislens.data.language import training_languages
 from crisislens.domain.tasks import TASKS, Task
+from crisislens.evaluation.judged import judged
 from crisislens.evaluation.several import HOLDS
 from crisislens.features.encode import PostEncoder
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
 from crisislens.models.base import FusionModel
-from crisislens.training.calibrate import calibrations, judged
+from crisislens.training.calibrate import calibrations
 from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation
 from crisislens.training.features import Prepared

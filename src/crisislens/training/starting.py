@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from crisislens.core.errors import CacheError, ConfigError
 from crisislens.core.files import atomic_write
 from crisislens.core.yaml_files import dump_yaml
 from crisislens.data.labeled import LabeledData, check_parts
+from crisislens.nn.hollow import hollow
 from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import RunConfig
 from crisislens.training.devices import resolve_device
@@ -79,8 +78,8 @@ def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:
     """
     resolve_device(run.device)
     check_parts(data)
-    # options are checked without memory and without drawing random numbers
-    with torch.device("meta"):
+    # options are checked without drawing random numbers
+    with hollow():
         model = run.model.build(widths, len(data.space))
     if model.reads_captions and (run.knowledge is None or run.knowledge.join != "apart"):
         raise ConfigError(

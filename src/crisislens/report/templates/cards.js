@@ -71,7 +71,8 @@ function textOf(post) {
 function lightCard(post, archive) {
   const notes = post.notes ? element("ul", { class: "notes" }, ...post.notes.split("\n").map((note) => element("li", {}, note))) : null;
   const photo = post.photo === "yes" ? element("p", { class: "notes" }, "It has a photo, which this file leaves out.") : null;
-  const answers = archive.schema.map((task, i) => answerOf(task, post.answers[i]));
+  // how sure a model is of a language that it cannot read means nothing
+  const answers = archive.schema.map((task, i) => answerOf(task, post.unread ? Object.assign({}, post.answers[i], { percent: 0 }) : post.answers[i]));
   const article = element("article", { "aria-label": `Post ${post.index + 1}`, class: "light" },
     element("div", { class: "body" }, lineOf(post, archive), ...textOf(post), photo, notes),
     element("div", { class: "answers" }, element("dl", {}, ...answers)));

@@ -5,6 +5,8 @@ const NEAR_PX = 44;
 const KM_PER_DEGREE = 111.32;
 const SCALES_KM = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const CLOSEST_DEGREES = 0.002;
+const AREAS = ["land", "lakes"];
+const MOST_NAMES = 40;
 
 let ground = null;
 let camera = null;
@@ -16,6 +18,23 @@ function drawn(tag, attributes, ...children) {
   Object.entries(attributes).forEach(([name, value]) => made.setAttribute(name, value));
   made.append(...children);
   return made;
+}
+
+// Lines are stored as steps in whole units from point to point; here they become coordinates.
+function coordinatesOf(steps, units) {
+  let [x, y] = [0, 0];
+  return steps.map((step, i) => {
+    if (i % 2) { y += step; return y / units; }
+    x += step;
+    return x / units;
+  });
+}
+
+function unrolled(stored) {
+  const [coarse, fine] = stored.units;
+  stored.coarse = stored.coarse.map((ring) => coordinatesOf(ring, coarse));
+  Object.keys(stored.fine).forEach((layer) => { stored.fine[layer] = stored.fine[layer].map((line) => coordinatesOf(line, fine)); });
+  return stored;
 }
 
 // What is seen: the middle in degrees, and how many degrees of latitude a pixel is.
@@ -70,10 +89,11 @@ function touches(flat, frame) {
 
 function drawGround(box, frame) {
   const near = ground.near;
-  const inside = ground.fine.length && frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3];
-  const rings = inside ? ground.fine : ground.coarse;
-  const land = rings.filter((ring) => touches(ring, frame)).map((ring) => pathOf(ring, box, true)).join("");
-  const parts = [drawn("rect", { class: "sea", width: "100%", height: "100%" }), drawn("path", { class: "land", d: land })];
+  const inside = ground.fine.land && frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3];
+  const pathOfAll = (lines, closed) => lines.filter((line) => touches(line, frame)).map((line) => pathOf(line, box, closed)).join("");
+  const parts = [drawn("rect", { class: "sea", width: "100%", height: "100%" })];
+  if (inside) Object.entries(ground.fine).forEach(([layer, lines]) => parts.push(drawn("path", { class: layer, d: pathOfAll(lines, AREAS.indexOf(layer) >= 0) })));
+  else parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
   ground.base.filter(([, , , flat]) => touches(flat, frame)).forEach(([shape, kind, name, flat]) => {
     if (shape === "point") {
       const [x, y] = placeOn(flat[0], flat[1], box);
@@ -83,6 +103,23 @@ function drawGround(box, frame) {
     const path = drawn("path", { class: `base ${shape} ${kind}`, d: pathOf(flat, box, shape === "area") });
     if (name) path.append(drawn("title", {}, name));
     parts.push(path);
+  });
+  return parts;
+}
+
+// Names of cities, the largest first, where there is room for them.
+function drawCities(box, frame, circles) {
+  const [west, south, east, north] = frame;
+  const taken = circles.map(({ x, y }) => [x - NEAR_PX / 2, y - NEAR_PX / 2, x + NEAR_PX / 2, y + NEAR_PX / 2]);
+  const parts = [];
+  ground.cities.forEach(([name, lon, lat]) => {
+    if (lon < west || lon > east || lat < south || lat > north || parts.length > MOST_NAMES) return;
+    const [x, y] = placeOn(lon, lat, box);
+    const wide = 7 * name.length + 8;
+    const label = x + wide > box.clientWidth ? [x - wide, y - 9, x, y + 9] : [x, y - 9, x + wide, y + 9];
+    if (taken.some((other) => label[0] < other[2] && label[2] > other[0] && label[1] < other[3] && label[3] > other[1])) return;
+    taken.push(label);
+    parts.push(drawn("g", { class: "city" }, drawn("circle", { cx: x, cy: y, r: 2 }), drawn("text", { x: label[0] === x ? x + 5 : x - 5, y, dy: ".35em", "text-anchor": label[0] === x ? "start" : "end" }, name)));
   });
   return parts;
 }
@@ -163,7 +200,7 @@ function drawMap() {
   const posts = only_found ? result.found : archive.posts;
   const cells = circlesOf(posts, frame, box);
   const circles = cells.map((cell) => circle(cell));
-  const svg = drawn("svg", { viewBox: `0 0 ${box.clientWidth} ${box.clientHeight}`, width: "100%", height: "100%" }, ...drawGround(box, frame), ...circles, scaleBar(box));
+  const svg = drawn("svg", { viewBox: `0 0 ${box.clientWidth} ${box.clientHeight}`, width: "100%", height: "100%" }, ...drawGround(box, frame), ...drawCities(box, frame, cells), ...circles, scaleBar(box));
   box.replaceChildren(svg);
   const seen = cells.reduce((sum, cell) => sum + cell.count, 0);
   document.getElementById("map-count").textContent = `${seen.toLocaleString("en")} of ${posts.length.toLocaleString("en")} posts in this frame.`;
@@ -235,7 +272,7 @@ async function openMap() {
   if (!live || !archive) return;
   if (!opening) {
     opening = unpack("packed-map").then((unpacked) => {
-      ground = unpacked;
+      ground = unrolled(unpacked);
       live.hidden = false;
       document.getElementById("still-maps").hidden = true;
       listenToMap(document.getElementById("map-box"));

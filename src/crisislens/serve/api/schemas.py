@@ -109,14 +109,17 @@ class Answer(BaseModel):
 
 
 class ReviewOut(BaseModel):
-    """What a person says of one task."""
+    """What a person says of one task, or of a whole post."""
 
     id: int
     by: str
-    task: str
+    task: str = Field(description="Empty where the whole post was judged")
     verdict: Literal["right", "label", "unsure"]
     labels: list[str]
     model_labels: list[str] = Field(description="What the model had said then")
+    answers: dict[str, list[str]] = Field(
+        default_factory=dict, description="Of a whole post: the labels that were called right, by task"
+    )
     note: str | None
     at: datetime
     undone_at: datetime | None
@@ -198,7 +201,7 @@ class PostPage(BaseModel):
 
 
 class ReviewIn(BaseModel):
-    """What a person says of one task."""
+    """What a person says of one task; without one, `right` judges the whole post."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -214,7 +217,7 @@ class ReviewIn(BaseModel):
         },
     )
 
-    task: str = Field(min_length=1, max_length=100)
+    task: str = Field(default="", max_length=100, description="Empty for the whole post")
     verdict: Literal["right", "label", "unsure"] = "label"
     labels: list[str] = Field(default_factory=list, max_length=50)
     note: str | None = Field(default=None, max_length=500)

@@ -65,10 +65,10 @@ class TaskChoice:
 
 @dataclass(frozen=True)
 class Done:
-    """What was just said of a post; `ids` are the reviews that an undo takes back."""
+    """What was just said of a post; `review` is what an undo takes back, None where nothing was kept."""
 
     said: str
-    ids: str
+    review: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def item_of(
         photos=_pictures(row, card),
         no_photo=_no_photo(row),
         answers=card.answers if card is not None else (),
-        reviews=tuple(_line(review, tasks) for review in row.reviews),
+        reviews=tuple(line for review in row.reviews for line in _lines(review, tasks)),
         evidence=card.evidence if card is not None else None,
         named=card.named if card is not None else (),
         act=act,
@@ -215,15 +215,17 @@ def _no_photo(row: PostRow) -> str:
     return "Photo on its way" if "pending" in states else "Photo could not be used"
 
 
-def _line(review: ReviewRow, tasks: Sequence[ReportTask]) -> ReviewLine:
-    agrees = review.verdict == "right" or (
-        review.verdict == "label" and set(review.labels) == set(review.model_labels)
-    )
-    if review.verdict == "unsure":
-        title = "not sure"
-    else:
-        title = ", ".join(title_of(review.task, label, tasks) for label in review.labels) or "none"
-    return ReviewLine(review.task, review.user, title, review.note or "", moment(review.at), agrees)
+def _lines(review: ReviewRow, tasks: Sequence[ReportTask]) -> list[ReviewLine]:
+    """What a review says, a line a task."""
+    lines = []
+    for task, labels in review.said.items():
+        same = set(labels) == set(review.model_said(task))
+        agrees = review.verdict == "right" or (review.verdict == "label" and same)
+        title = ", ".join(title_of(task, label, tasks) for label in labels) or "none"
+        if review.verdict == "unsure":
+            title = "not sure"
+        lines.append(ReviewLine(task, review.user, title, review.note or "", moment(review.at), agrees))
+    return lines
 
 
 def _choices(row: PostRow, tasks: tuple[ReportTask, ...]) -> tuple[TaskChoice, ...]:

@@ -1,5 +1,7 @@
 """One post on its own page, its evidence and its near-duplicates, all posts as a list, and photos."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,12 +12,13 @@ from crisislens.report.display import moment, shorten
 from crisislens.serve.access import Viewer
 from crisislens.serve.api.posts import PostId
 from crisislens.serve.filters import Wanted
-from crisislens.serve.pages.items import item_of
+from crisislens.serve.pages.items import item_of, title_of
 from crisislens.serve.pages.queue import filter_form
 from crisislens.serve.pages.render import page, part
 from crisislens.serve.service import service_of
 from crisislens.serve.tables import FORMATS
-from crisislens.store.records import PostDetail
+from crisislens.serve.task_views import asked_tasks
+from crisislens.store.records import PostDetail, ReviewRow
 
 __all__ = ["router"]
 
@@ -58,6 +61,7 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
         row=detail.row,
         detail=detail,
         twins=_twins(detail),
+        told=[_told(review) for review in detail.reviews],
         no_evidence=_NO_EVIDENCE,
         waits=item.evidence is None and service.explain is not None and bool(item.answers),
         others=[each for each in detail.assessments if not each.current],
@@ -92,6 +96,38 @@ def photo(
     data = service_of(request).store.blobs.read(name.removesuffix(".jpg"))
     headers = {"Cache-Control": "private, max-age=3600", "Content-Disposition": "inline"}
     return Response(data, media_type="image/jpeg", headers=headers)
+
+
+@dataclass(frozen=True)
+class ReviewTold:
+    """A review in words; `undone` is when it was taken back, empty where it stands."""
+
+    by: str
+    when: str
+    said: str
+    model: str
+    note: str
+    undone: str
+
+
+def _told(review: ReviewRow) -> ReviewTold:
+    headings = {name: task.heading for name, task in asked_tasks().items()}
+    model = [
+        f"{headings.get(task, task)}: {_titles(task, review.model_said(task)) or 'nothing'}"
+        for task in review.said
+    ]
+    said = "the model is right"
+    if review.verdict != "right":
+        labels = _titles(review.task, review.labels) or "none"
+        words = "not sure" if review.verdict == "unsure" else labels
+        said = f"{headings.get(review.task, review.task)}: {words}"
+    undone = moment(review.undone_at) if review.undone_at else ""
+    told = f"(the model – {'; '.join(model)})"
+    return ReviewTold(review.user, moment(review.at), said, told, review.note or "", undone)
+
+
+def _titles(task: str, labels: Sequence[str]) -> str:
+    return ", ".join(title_of(task, label) for label in labels)
 
 
 def _document(detail: PostDetail) -> str | None:

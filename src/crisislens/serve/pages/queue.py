@@ -19,12 +19,12 @@ from crisislens.report.model import ReportTask
 from crisislens.serve.access import Reviewer, Viewer, Visitor
 from crisislens.serve.api.posts import PostId, person
 from crisislens.serve.filters import FilterQuery, Wanted, query_of
+from crisislens.serve.pages.hand import in_hand, queue_filter, take_some
 from crisislens.serve.pages.items import Done, Item, chosen, item_of, title_of
 from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import Service, service_of
 from crisislens.serve.task_views import NOT_SURE, asked_tasks
-from crisislens.store import Store
-from crisislens.store.records import PostFilter, PostRow
+from crisislens.store.records import PostFilter, PostRow, Verdict
 
 __all__ = ["filter_form", "router"]
 
@@ -44,16 +44,6 @@ class _Chip:
     count: int
     link: str
     chosen: bool
-
-
-def queue_filter(wanted: FilterQuery, lane: str) -> PostFilter:
-    """What waits for a person: assessed, not judged yet, of near-duplicates the first."""
-    base: dict[str, Any] = {"states": ("done",), "reviewed": False, "folded": True}
-    if "order" not in wanted.values:
-        base["order"] = "urgency"
-    if lane == "unread":
-        base["unread"] = True
-    return wanted.filter.model_copy(update=base)
 
 
 def filter_form(service: Service, wanted: FilterQuery, here: str, order: str) -> dict[str, Any]:
@@ -79,42 +69,6 @@ def filter_form(service: Service, wanted: FilterQuery, here: str, order: str) ->
     }
 
 
-def in_hand(store: Store, user_id: int) -> tuple[PostRow, ...]:
-    """What a person holds, the most urgent first."""
-    ids = tuple(held.post_id for held in store.reviews.held() if held.user_id == user_id)
-    if not ids:
-        return ()
-    return store.posts.find(PostFilter(ids=ids, order="urgency", reviewed=False, limit=200)).rows
-
-
-def take_some(
-    store: Store, user_id: int, wanted: PostFilter, *, most: int, seconds: int, without: Sequence[int] = ()
-) -> list[PostRow]:
-    """Holds the first posts of a filter that nobody holds.
-
-    Arguments:
-        store: Where they are.
-        user_id: Who will review them.
-        wanted: Which posts.
-        most: How many.
-        seconds: How long they are held.
-        without: Posts that are not given, since this person put them off.
-    """
-    rows: list[PostRow] = []
-    put_off: list[int] = []
-    while len(rows) < most:
-        row = store.reviews.hold_next(user_id, wanted, seconds=seconds)
-        if row is None:
-            break
-        if row.id in without:
-            put_off.append(row.id)
-        else:
-            rows.append(row)
-    for number in put_off:
-        store.reviews.let_go(user_id, number)
-    return rows
-
-
 @router.get("/queue")
 def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> Response:
     """The page; a reviewer sees what is in hand, a viewer what waits."""
@@ -122,9 +76,10 @@ def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> 
     lane = "unread" if lane == "unread" else ""
     chosen_filter = queue_filter(wanted, lane)
     posts = service.store.posts
-    after = ""
+    after, beside = "", 0
     if visitor.may_review:
-        items = [_item(service, row, visitor) for row in in_hand(service.store, person(visitor))]
+        rows, beside = in_hand(service.store, person(visitor), chosen_filter)
+        items = [_item(service, row, visitor) for row in rows]
     else:
         found = posts.find(chosen_filter)
         items = [_item(service, row, visitor) for row in found.rows]
@@ -136,6 +91,7 @@ def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> 
         "queue.html",
         visitor,
         items=items,
+        beside=beside,
         told_empty="" if visitor.may_review else _nothing(service, lane),
         waiting=posts.count(chosen_filter, most=_COUNTED),
         unread=unread,
@@ -171,6 +127,14 @@ def take(request: Request, visitor: Reviewer, wanted: Wanted, lane: str = "") ->
     return part("_hand.html", visitor, items=items, told_empty=_nothing(service, lane))
 
 
+@router.post("/queue/give-back")
+def give_back(request: Request, visitor: Reviewer) -> Response:
+    """Lets go of everything that this person holds, so that others are given it."""
+    service_of(request).store.reviews.let_go(person(visitor))
+    query = request.url.query
+    return RedirectResponse(f"/queue?{query}" if query else "/queue", 303)
+
+
 @router.post("/queue/{post_id}/review")
 def review(
     request: Request,
@@ -186,17 +150,15 @@ def review(
     if choice == "later":
         service.store.reviews.let_go(user, post_id)
         service.later.add(user, post_id)
-        done = Done("Later: the post went back to the queue.", "")
+        done = Done("Later: the post went back to the queue.")
         return _answer(request, service, visitor, row, done, state="later")
-    said = _verdicts(row, choice)
-    ids = []
-    for task, verdict, labels in said:
-        found = service.store.reviews.add(
-            post_id, user, verdict=verdict, task=task, labels=labels, note=note.strip() or None
-        )
-        ids.append(str(found.id))
-    service.metrics.reviews.inc(len(ids))
-    return _answer(request, service, visitor, row, Done(_told(said), ",".join(ids)), state="reviewed")
+    verdict, task, labels = _verdict(row, choice)
+    found = service.store.reviews.add(
+        post_id, user, verdict=verdict, task=task, labels=labels, note=note.strip() or None
+    )
+    service.metrics.reviews.inc()
+    done = Done(_told(verdict, task, labels), found.id)
+    return _answer(request, service, visitor, row, done, state="reviewed")
 
 
 @router.post("/queue/{post_id}/undo")
@@ -204,19 +166,19 @@ def undo(
     request: Request,
     visitor: Reviewer,
     post_id: PostId,
-    reviews: Annotated[str, Form(max_length=200, pattern=r"^[0-9,]*$")] = "",
+    review: Annotated[str, Form(max_length=15, pattern=r"^[0-9]*$")] = "",
 ) -> Response:
     """Takes back what was just said of a post, and holds it again."""
     service = service_of(request)
     user = person(visitor)
-    for number in filter(None, reviews.split(",")):
-        service.store.reviews.undo(int(number), user)
+    if review:
+        service.store.reviews.undo(int(review), user)
     service.later.remove(user, post_id)
     try:
         service.store.reviews.hold(post_id, user, seconds=service.settings.hold_s)
     except ConflictError as error:
         row = service.store.posts.get(post_id)
-        return _answer(request, service, visitor, row, Done(f"Undone. {error}", ""), state="later")
+        return _answer(request, service, visitor, row, Done(f"Undone. {error}"), state="later")
     return _answer(request, service, visitor, service.store.posts.get(post_id), None, state="")
 
 
@@ -235,36 +197,27 @@ def _answer(
     return part("_item.html", visitor, item=item, shown_state=state)
 
 
-def _verdicts(row: PostRow, choice: str) -> list[tuple[str, Any, list[str]]]:
-    """What a choice says: of which task, with which verdict and labels.
+def _verdict(row: PostRow, choice: str) -> tuple[Verdict, str, list[str]]:
+    """What a choice says: the verdict, of which task (empty for the whole post), and the labels.
 
     Raises:
-        NotFoundError: If the model is called right and has said nothing.
+        NotFoundError: If the question or the answer is none of this post.
     """
     if choice == "right":
-        said: list[tuple[str, Any, list[str]]] = [
-            (task, "right", list(answer.labels))
-            for task, answer in row.answers.items()
-            if not answer.abstained
-        ]
-        if not said:
-            raise NotFoundError("the model is not sure of anything here; choose an answer")
-        return said
+        return "right", "", []
     task, label = chosen(choice)
-    if label == NOT_SURE:
-        return [(task, "unsure", [])]
     known = asked_tasks().get(task)
-    if task not in row.answers and (known is None or label not in known.classes):
+    unsure = label == NOT_SURE
+    if task not in row.answers and (known is None or not (unsure or label in known.classes)):
         raise NotFoundError("there is no such question or answer")
-    return [(task, "label", [label])]
+    return ("unsure", task, []) if unsure else ("label", task, [label])
 
 
-def _told(said: list[tuple[str, Any, list[str]]]) -> str:
-    if said[0][1] == "right":
+def _told(verdict: Verdict, task: str, labels: Sequence[str]) -> str:
+    if verdict == "right":
         return "The model is right, you said."
-    task, verdict, labels = said[0]
-    words = "not sure" if verdict == "unsure" else ", ".join(title_of(task, label) for label in labels)
-    return f"You said: {words}."
+    words = ", ".join(title_of(task, label) for label in labels)
+    return f"You said: {words or 'not sure'}."
 
 
 def _nothing(service: Service, lane: str) -> str:

@@ -40,6 +40,7 @@ class _Link:
 _NAV = (
     _Link("/", "Situation"),
     _Link("/queue", "Queue"),
+    _Link("/alerts", "Alerts"),
     _Link("/map", "Map"),
     _Link("/timeline", "Timeline"),
     _Link("/posts", "Posts"),

@@ -3,7 +3,7 @@
 (function () {
   var csrf = document.querySelector("meta[name='csrf']").content;
   var aloud = document.getElementById("aloud");
-  var places = { q: "/queue", m: "/map", t: "/timeline", s: "/", d: "/model", a: "/admin" };
+  var places = { q: "/queue", l: "/alerts", m: "/map", t: "/timeline", s: "/", d: "/model", a: "/admin" };
   var leading = 0;
   var news = 0;
 

@@ -8,6 +8,7 @@ them by hour and place, kept up in the transaction that changes an answer, so th
 read in milliseconds.
 """
 
+from crisislens.store.models.alerts import Alert, AlertPost, AlertRule, Bulletin, Delivery, Outlet
 from crisislens.store.models.base import Base, table_of
 from crisislens.store.models.people import (
     ApiKey,
@@ -39,18 +40,24 @@ from crisislens.store.models.record import (
 )
 
 __all__ = [
+    "Alert",
+    "AlertPost",
+    "AlertRule",
     "Answer",
     "ApiKey",
     "Assessment",
     "Audit",
     "Band",
     "Base",
+    "Bulletin",
     "Claim",
     "Cluster",
     "DeadLetter",
+    "Delivery",
     "Event",
     "Media",
     "Mention",
+    "Outlet",
     "Place",
     "Post",
     "Rationale",

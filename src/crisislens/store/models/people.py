@@ -65,10 +65,12 @@ class Review(Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("user.id"))
     verdict: Mapped[str]
     task: Mapped[str]
+    """Empty where the whole post was judged; then `answers` says what of which task."""
     labels: Mapped[list[str]] = mapped_column(JSON)
     model_labels: Mapped[list[str]] = mapped_column(JSON)
     """What the model had said when the person spoke."""
     model_fingerprint: Mapped[str | None]
+    answers: Mapped[dict[str, list[str]] | None] = mapped_column(JSON(none_as_null=True))
     note: Mapped[str | None]
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]

@@ -4,6 +4,17 @@ Ids are the store's own numbers and never used again; `external_id` is the id th
 exports keep. Times are in UTC. Every list has a cursor, `Page.next`, that stays right while posts arrive.
 """
 
+from crisislens.store.records.alerts import (
+    AlertRow,
+    AlertState,
+    BulletinRow,
+    DeliveryRow,
+    Finding,
+    Hit,
+    OutletRow,
+    RuleRow,
+    RuleSpec,
+)
 from crisislens.store.records.base import Order, Page, Record, Role, State, Verdict
 from crisislens.store.records.counts import (
     ClusterRow,
@@ -21,6 +32,7 @@ from crisislens.store.records.people import (
     DeadLetterRow,
     EventRow,
     Held,
+    JudgedPost,
     KeyRow,
     ReviewRow,
     SessionRow,
@@ -44,25 +56,33 @@ from crisislens.store.records.posts import (
 
 __all__ = [
     "Accepted",
+    "AlertRow",
+    "AlertState",
     "AnswerRow",
     "AssessmentRow",
     "AuditRow",
     "Box",
+    "BulletinRow",
     "ClusterRow",
     "Counts",
     "DayRow",
     "DeadLetterRow",
+    "DeliveryRow",
     "Depth",
     "Done",
     "EventRow",
+    "Finding",
     "Health",
     "Held",
+    "Hit",
     "HourCount",
     "Job",
+    "JudgedPost",
     "KeyRow",
     "LabelCount",
     "NewPost",
     "Order",
+    "OutletRow",
     "Page",
     "Photo",
     "PlaceCount",
@@ -72,6 +92,8 @@ __all__ = [
     "Record",
     "ReviewRow",
     "Role",
+    "RuleRow",
+    "RuleSpec",
     "SessionRow",
     "SourceRow",
     "State",

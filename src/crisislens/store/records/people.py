@@ -12,6 +12,7 @@ __all__ = [
     "DeadLetterRow",
     "EventRow",
     "Held",
+    "JudgedPost",
     "KeyRow",
     "ReviewRow",
     "SessionRow",
@@ -53,20 +54,41 @@ class SessionRow(Record):
 
 
 class ReviewRow(Record):
-    """What a person says of one task."""
+    """What a person says of one task, or of a whole post."""
 
     id: int
     post_id: int
     user_id: int
     user: str
     verdict: Verdict
-    task: str
+    task: str = Field(description="Empty where the whole post was judged")
     labels: tuple[str, ...]
     model_labels: tuple[str, ...] = Field(description="What the model had said then")
     model_fingerprint: str | None = Field(default=None, description="Which model that was")
+    answers: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Of a whole post: the labels that were called right, by task"
+    )
     note: str | None
     at: datetime
     undone_at: datetime | None
+
+    @property
+    def said(self) -> dict[str, tuple[str, ...]]:
+        """By task the labels that a person gave; none where they were not sure."""
+        return dict(self.answers) if not self.task else {self.task: self.labels}
+
+    def model_said(self, task: str) -> tuple[str, ...]:
+        """What the model had said of a task then."""
+        return self.model_labels if self.task else self.answers.get(task, ())
+
+
+class JudgedPost(Record):
+    """A reviewed post beside what a model says of it."""
+
+    post_id: int
+    cluster_id: int | None = Field(description="Near-duplicates share it")
+    said: dict[str, tuple[str, ...]] = Field(description="By task the labels that people gave")
+    doc: str = Field(description="The model's assessment as JSON")
 
 
 class Held(Record):
@@ -121,7 +143,8 @@ class EventRow(Record):
     """Something that happened.
 
     Kinds: `post.accepted`, `post.assessed`, `post.failed`, `post.reviewed`, `post.held`, `post.erased`,
-    `cluster.changed`, `source.changed`.
+    `cluster.changed`, `source.changed`, `rule.changed`, `alert.opened`, `alert.escalated`, `alert.closed`,
+    `bulletin.released`.
     """
 
     seq: int

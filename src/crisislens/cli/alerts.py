@@ -1,0 +1,161 @@
+"""`crisislens alerts`: rules, what they raised, and what they would have raised."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crisislens.cli.console import say, table
+from crisislens.cli.store import DB_HELP, store_of
+from crisislens.core.errors import InputError
+from crisislens.report.display import moment, visible
+
+if TYPE_CHECKING:
+    from crisislens.store.records import RuleSpec
+
+__all__ = ["app"]
+
+Db = Annotated[str | None, typer.Option(help=DB_HELP)]
+Hours = Annotated[float, typer.Option(min=0.1, help="How far back, in hours.")]
+# photos are not looked at here
+_NO_PHOTOS = Path("blobs")
+_LISTED = 8
+
+app = typer.Typer(
+    help="Rules that raise alerts; the alerts; what a rule would have raised.", no_args_is_help=True
+)
+
+
+@app.command("rules")
+def list_rules(db: Db = None) -> None:
+    """List the rules, as sentences."""
+    from crisislens.alerts.rules import rule_in_words
+
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        rules = store.alert_rules.all()
+    for rule in rules:
+        say(f"{rule.name}{'' if rule.enabled else ' (off)'}: {rule_in_words(rule.spec)}")
+    if not rules:
+        say("no rule yet; add one: crisislens alerts add rescue")
+
+
+@app.command("add")
+def add_rule(
+    name: Annotated[str, typer.Argument(help="Its name; rescue, water and 'severe damage' bring values.")],
+    task: Annotated[str | None, typer.Option(help="The question, as needs.")] = None,
+    label: Annotated[str | None, typer.Option(help="The answer that is counted, as rescue.")] = None,
+    least: Annotated[int | None, typer.Option(min=1, max=1000, help="How many different posts.")] = None,
+    window: Annotated[int | None, typer.Option(min=1, max=10080, help="Within how many minutes.")] = None,
+    place: Annotated[str | None, typer.Option(help="Only this place, by its id, as city:1283240.")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="Only posts of this source.")] = None,
+    sure: Annotated[float, typer.Option(min=0, max=1, help="The model is at least this sure.")] = 0.0,
+    answered: Annotated[
+        bool, typer.Option("--count-answered", help="Count posts that a person has judged, too.")
+    ] = False,
+    db: Db = None,
+) -> None:
+    """Add a rule; crisislens alerts test NAME shows first what it would have raised."""
+    from crisislens.alerts.rules import rule_in_words
+
+    given = {"task": task, "label": label, "least": least, "window_min": window, "place": place}
+    more = {"sources": tuple(source or ()), "min_confidence": sure, "unanswered": not answered}
+    spec = _spec(name, {key: value for key, value in given.items() if value is not None} | more)
+    with store_of(db, _NO_PHOTOS) as store:
+        rule = store.alert_rules.add(name, spec, actor="cli")
+    say(f"{rule.name}: {rule_in_words(rule.spec)}")
+
+
+def _spec(name: str, given: "dict[str, object]") -> "RuleSpec":
+    from pydantic import ValidationError
+
+    from crisislens.alerts.rules import EXAMPLES
+    from crisislens.store.records import RuleSpec
+
+    usual = EXAMPLES.get(name)
+    values = {} if usual is None else usual.model_dump()
+    try:
+        return RuleSpec.model_validate(values | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = {"window_min": "window"}.get(str(first["loc"][0]), str(first["loc"][0]))
+        raise InputError(
+            f"--{where}: {first['msg']}; a rule needs --task, --label, --least, --window"
+        ) from None
+
+
+@app.command("remove")
+def remove_rule(name: Annotated[str, typer.Argument(help="Its name.")], db: Db = None) -> None:
+    """Remove a rule; its alerts stay."""
+    with store_of(db, _NO_PHOTOS) as store:
+        store.alert_rules.remove(store.alert_rules.by_name(name).id, actor="cli")
+    say(f"the rule {name} is removed; its alerts stay")
+
+
+@app.command("test")
+def try_a_rule(
+    name: Annotated[str, typer.Argument(help="The rule's name, or that of an example.")],
+    hours: Hours = 168,
+    db: Db = None,
+) -> None:
+    """Show what a rule would have raised in the past; nothing is written or sent."""
+    from crisislens.alerts.evaluate import try_rule
+    from crisislens.alerts.rules import EXAMPLES, rule_in_words
+
+    until = datetime.now(UTC)
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        known = {rule.name: rule.spec for rule in store.alert_rules.all()}
+        spec = known.get(name) or EXAMPLES.get(name) or store.alert_rules.by_name(name).spec
+        trial = try_rule(store, spec, until - timedelta(hours=hours), until)
+    say(rule_in_words(spec))
+    rows = [
+        [
+            moment(one.began_at),
+            moment(one.full_at),
+            visible(one.name),
+            str(one.level),
+            str(one.most),
+            _numbers(one.post_ids),
+        ]
+        for one in trial.raised
+    ]
+    if rows:
+        columns = ["first post (UTC)", "last full", "place", "level", "different", "posts"]
+        table("would have been raised", columns, rows, words=True)
+    cut = "; older ones were left out, as there are too many" if trial.cut else ""
+    say(f"{len(rows)} alerts from {trial.posts} posts of the last {hours:g} hours{cut}")
+
+
+@app.command("list")
+def list_alerts(
+    state: Annotated[str | None, typer.Option(help="open, answered or dismissed.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    db: Db = None,
+) -> None:
+    """List the alerts that were raised, the newest first, with the posts that each rests on."""
+    if state not in (None, "open", "answered", "dismissed"):
+        raise InputError(f"an alert is open, answered or dismissed, not {state!r:.40}")
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        found = store.alerts.list(state=state, most=most)  # type: ignore[arg-type]
+    rows = [
+        [
+            str(one.id),
+            moment(one.opened_at),
+            visible(one.rule),
+            visible(one.place_name or one.place),
+            one.state,
+            str(one.level),
+            str(one.most),
+            _numbers(one.post_ids),
+        ]
+        for one in found
+    ]
+    if rows:
+        columns = ["alert", "raised (UTC)", "rule", "place", "state", "level", "different", "posts"]
+        table("alerts", columns, rows, words=True)
+    say(f"{len(rows)} alerts" if rows else "no alert")
+
+
+def _numbers(ids: "tuple[int, ...]") -> str:
+    shown = " ".join(str(number) for number in ids[:_LISTED])
+    return f"{shown} and {len(ids) - _LISTED} more" if len(ids) > _LISTED else shown

@@ -41,8 +41,11 @@ format: .venv/.dev
 	.venv/bin/ruff format src tests benchmarks scripts
 	.venv/bin/ruff check --fix src tests benchmarks scripts
 
-docs: .venv/.dev  ## Generate docs/reference from the code
+# a broken link or anchor ends the build, but not with --quiet; the variable silences an advertisement
+docs: .venv/.dev  ## Generate docs/reference from the code and build all pages as a site, site/index.html
 	.venv/bin/python scripts/make_reference.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build
+	@echo "open site/index.html in a browser; it needs no server and no network"
 
 dist: .venv/.dev  ## Build the sdist, and the wheel from it, into dist/
 	rm -rf dist

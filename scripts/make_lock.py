@@ -37,6 +37,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "dev": ("dev", "serve"),
 }
 """From lock to the extras that it serves; each holds what the ones before it do not."""
+PINNED = ("dev", "serve", "docs", "cluster", "maps", "postgres", "streams")
+"""The extras whose versions stand in `constraints.txt`."""
+# what pymdown-extensions, which the site of the docs needs, asks for; the rest runs on any 3.11
+OLDEST = "3.11.5"
 _HEAD = "# {what}\n# Made by 'make lock' from constraints.txt; change that and make it again.\n"
 _NAME = re.compile(r"^([a-z0-9][a-z0-9._-]*)==([^\s;\\]+)", re.IGNORECASE)
 
@@ -47,7 +51,7 @@ def main() -> None:
     parser.add_argument("--upgrade", action="store_true", help="the newest versions, torch's left alone")
     upgrade = parser.parse_args().upgrade
     torch = pinned(CONSTRAINTS.read_text(encoding="utf-8"))["torch"]
-    every = blocks(resolve(needs("dev", "build"), ("*",), {"torch"}, pin=not upgrade))
+    every = blocks(resolve(needs("dev", "build"), PINNED, {"torch"}, pin=not upgrade))
     versions = {name: match[2] for name, text in every.items() if (match := _NAME.match(text))}
     write_constraints({**versions, "torch": torch})
     LOCKS.mkdir(exist_ok=True)
@@ -74,7 +78,7 @@ def resolve(
 
     Arguments:
         wanted: Requirements beside the project's own.
-        extras: Of the project; `*` for all.
+        extras: Of the project.
         without: Packages that are left out with all that only they ask for.
         pin: Whether versions are those of `constraints.txt`.
         project: Whether the project's requirements are among them.
@@ -85,12 +89,11 @@ def resolve(
         # a requirement that holds on no Python
         absent.write_text("".join(f"{name} ; python_version < '3'\n" for name in without), encoding="utf-8")
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--no-header"]
-        command += ["--no-annotate", "--generate-hashes", "--python-version", "3.11"]
+        command += ["--no-annotate", "--generate-hashes", "--python-version", OLDEST]
         command += ["--overrides", str(absent), *(["-c", str(CONSTRAINTS)] if pin else []), str(more)]
         if project:
-            named = [part for extra in extras for part in ("--extra", extra)]
-            command += ["pyproject.toml", *(["--all-extras"] if "*" in extras else named)]
-        return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+            command += ["pyproject.toml", *(part for extra in extras for part in ("--extra", extra))]
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
 
 
 def blocks(text: str) -> dict[str, str]:

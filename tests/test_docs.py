@@ -65,6 +65,12 @@ def test_links_and_named_files_exist(page: str) -> None:
         assert (ROOT / run).exists(), f"{page} names {run}"
 
 
+def test_every_page_stands_in_the_contents_of_the_site() -> None:
+    contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+    assert {page for page in pages if f": {page}\n" not in contents} == set(), "add it to mkdocs.yml"
+
+
 def test_nothing_names_a_private_place() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
     for name in tracked:

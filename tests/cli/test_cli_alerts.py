@@ -78,3 +78,22 @@ def test_what_is_refused(run: Command) -> None:
         run("remove", "fire")
     with pytest.raises(InputError, match="open, answered or dismissed"):
         run("list", "--state", "gone")
+
+
+def test_ways_out_and_what_was_sent(run: Command, db: Path) -> None:
+    assert "no way out yet" in run("ways")
+    assert run("deliveries").strip() == "no message"
+    with open_store(str(db)) as store:
+        one = store.outlets.add("hook", "webhook", "https://hooks.example.org", actor="cli")[1]
+        store.outlets.ping(one.id, actor="cli")
+        [message] = store.deliveries.claim("a")
+        store.deliveries.missed("a", message.row.id, "busy\u202e", final=True)
+    assert "hook (webhook, on): 0 waiting, 1 given up, failing since" in run("ways")
+    listed = run("deliveries", "--state", "failed")
+    assert "failed   ping to hook, 1 tries; busy" in listed
+    assert "\u202e" not in listed
+    assert f"is sent again as {message.row.uid}" in run("redeliver", message.row.id)
+    with pytest.raises(ConflictError, match="still on its way"):
+        run("redeliver", message.row.id)
+    with pytest.raises(InputError, match="waiting, sent or failed"):
+        run("deliveries", "--state", "lost")

@@ -10,6 +10,7 @@ import httpcore2
 import pytest
 
 from crisislens.core.guarded import Fetched, Guard, RefusedError, fetch
+from crisislens.core.guarded_streams import connected, lines_of
 from crisislens.core.http_answers import RequestError
 
 PUBLIC = "93.184.215.14"
@@ -304,3 +305,32 @@ def test_one_deadline_holds_for_all() -> None:
         ask(Wire(said()), resolve=_slow_name, seconds=0.1)
     with pytest.raises(RequestError, match="did not answer within"):
         ask(Drip(), seconds=0.2)
+
+
+@pytest.mark.parametrize("ask_for", [lambda *a, **k: list(lines_of(*a, types=XML, **k)), connected])
+def test_what_listens_keeps_the_same_rules(ask_for: Callable[..., object]) -> None:
+    """No hostile address is dialled."""
+    wire = Wire(said())
+    guard = Guard(resolve=looked_up, dial=wire)
+    for url in HOSTILE_URLS:
+        with pytest.raises(RefusedError):
+            ask_for(url, guard=guard)
+    assert wire.asked == []
+
+
+def listened(answer: bytes) -> list[bytes]:
+    guard = Guard(resolve=looked_up, dial=Wire(answer))
+    return list(lines_of("http://example.org/events", types=XML, guard=guard))
+
+
+def test_lines_of_an_answer_that_goes_on() -> None:
+    assert listened(said(body=b"a\r\nb\n\nhalf")) == [b"", b"a", b"b", b""]
+    for answer, message in (
+        (said(302, location="http://example.org/other"), "answered 302"),
+        (said(429, retry_after="7"), "answered 429"),
+        (said(body=b"x" * (1 << 21)), "a line of more than"),
+        (said(content_type="text/html"), "expected text/xml"),
+        (said(content_length="99"), "cut its answer off"),
+    ):
+        with pytest.raises(RequestError, match=message):
+            listened(answer)

@@ -119,3 +119,135 @@ def test_an_alert_is_closed_on_its_page(fresh: Site) -> None:
     assert "Ponce" in fresh.client.get("/alerts?state=dismissed", headers=viewer).text
     fresh.store.erasure.posts(fresh.store.alerts.get(1).post_ids, actor="cli")
     assert "All of them were erased" in fresh.client.get("/alerts/1", headers=viewer).text
+
+
+def alerted(site: Site) -> int:
+    """One alert; its number."""
+    destroy(site)
+    site.client.post("/v1/alert-rules", json={"name": "d", "spec": SPEC}, headers=site.key("admin"))
+    [number] = evaluate(site.store)
+    return number
+
+
+def test_ways_out_by_api(fresh: Site) -> None:
+    admin = fresh.key("admin")
+    hook = {"name": "hook", "kind": "webhook", "target": "https://hooks.example.org/in"}
+    made = fresh.client.post("/v1/outlets", json=hook, headers=admin)
+    assert made.status_code == 201
+    secret, row = made.json()["secret"], made.json()["row"]
+    assert secret.startswith("whsec_")
+    assert fresh.client.post("/v1/outlets", json=hook, headers=admin).status_code == 409
+    bad = {"name": "x", "kind": "webhook", "target": "https://169.254.169.254/"}
+    assert fresh.client.post("/v1/outlets", json=bad, headers=admin).status_code == 422
+    plain = {**bad, "target": "http://hooks.example.org/in"}
+    assert fresh.client.post("/v1/outlets", json=plain, headers=admin).status_code == 422
+    mail = {"name": "duty", "kind": "mail", "target": "no mailbox"}
+    assert fresh.client.post("/v1/outlets", json=mail, headers=admin).status_code == 422
+    path = f"/v1/outlets/{row['id']}"
+    assert fresh.client.post(f"{path}/ping", headers=admin).json()["waiting"] == 1
+    new = fresh.client.post(f"{path}/rotate", headers=admin).json()["secret"]
+    assert new != secret
+    off = fresh.client.patch(path, json={"enabled": False}, headers=admin)
+    assert off.json()["enabled"] is False
+    [sent] = fresh.client.get("/v1/deliveries?state=waiting", headers=admin).json()
+    again = fresh.client.post(f"/v1/deliveries/{sent['id']}/redeliver", headers=fresh.key("reviewer"))
+    assert again.status_code == 409
+    listed = fresh.client.get("/v1/outlets", headers=admin).text
+    assert secret not in listed
+    assert new not in listed
+    assert fresh.client.delete(path, headers=admin).status_code == 204
+    assert fresh.client.get("/v1/outlets", headers=admin).json() == []
+
+
+def test_ways_out_by_page(fresh: Site) -> None:
+    head = {**fresh.people["admin"].headers, "Accept": "text/html"}
+    form = {
+        "name": "hook",
+        "kind": "webhook",
+        "target": "https://hooks.example.org/in",
+        "kinds": "alert.opened",
+    }
+    made = fresh.client.post("/alerts/outlets", data=form, headers=head)
+    assert "whsec_" in made.text
+    page = fresh.client.get("/alerts/outlets", headers=head).text
+    assert "whsec_" not in page
+    refused = fresh.client.post("/alerts/outlets", data={**form, "target": "https://10.0.0.1/"}, headers=head)
+    assert (refused.status_code, "private" in refused.text) == (422, True)
+    [one] = fresh.store.outlets.all()
+    assert "on its way" in fresh.client.post(f"/alerts/outlets/{one.id}/ping", headers=head).text
+    assert "whsec_" in fresh.client.post(f"/alerts/outlets/{one.id}/rotate", headers=head).text
+    [message] = fresh.store.deliveries.claim("a")
+    fresh.store.deliveries.missed("a", message.row.id, "<b>busy</b>", final=True)
+    page = fresh.client.get("/alerts/outlets", headers=head).text
+    assert "&lt;b&gt;busy&lt;/b&gt;" in page
+    assert "<b>busy" not in page
+    assert "failing since" in page
+    for path in (
+        f"deliveries/{message.row.id}/redeliver",
+        f"outlets/{one.id}/switch",
+        f"outlets/{one.id}/remove",
+    ):
+        assert fresh.client.post(f"/alerts/{path}", headers=head).status_code == 303, path
+    assert "No way out yet" in fresh.client.get("/alerts/outlets", headers=head).text
+
+
+def test_a_person_decides_and_releases_a_message(fresh: Site) -> None:
+    number = alerted(fresh)
+    head = {**fresh.people["reviewer"].headers, "Accept": "text/html"}
+    drafted = fresh.client.post(f"/alerts/{number}/bulletins", headers=head)
+    where = drafted.headers["location"]
+    page = fresh.client.get(where, headers=head).text
+    assert "nobody has decided anything yet" in page
+    assert "<option selected>Unknown" not in page
+    undecided = fresh.client.post(f"{where}/release", data={"status": "Exercise"}, headers=head)
+    assert (undecided.status_code, "a person decides this" in undecided.text) == (422, True)
+    chosen = {"status": "Exercise", "urgency": "Expected", "severity": "Severe", "certainty": "Possible"}
+    bad = fresh.client.post(f"{where}/release", data={**chosen, "area": "x", "radius_km": "-3"}, headers=head)
+    assert bad.status_code == 422
+    done = fresh.client.post(f"{where}/release", data={**chosen, "headline": "Bridge down <b>"}, headers=head)
+    assert done.status_code == 303
+    page = fresh.client.get(where, headers=head).text
+    assert "Released by user:reviewer" in page
+    [row] = fresh.store.bulletins.list()
+    xml = fresh.client.get(f"/v1/bulletins/{row.id}.xml", headers=fresh.key("viewer"))
+    assert xml.headers["content-type"].startswith("application/cap+xml")
+    assert "<headline>Bridge down &lt;b&gt;</headline>" in xml.text
+    assert "<status>Exercise</status>" in xml.text
+    cancel = fresh.client.post(
+        f"/alerts/{number}/bulletins", data={"changes": row.id, "cancel": "true"}, headers=head
+    )
+    newest = fresh.store.bulletins.list()[0]
+    assert cancel.headers["location"].endswith(f"/{newest.id}")
+    assert (newest.fields["msg_type"], newest.fields["status"]) == ("Cancel", "Draft")
+    sent = xml.text.partition("<sent>")[2].partition("</sent>")[0]
+    assert newest.fields["references"][-1] == f"crisislens@example.invalid,{row.identifier},{sent}"
+
+
+def test_a_program_drafts_and_releases_nothing(fresh: Site) -> None:
+    number = alerted(fresh)
+    key = fresh.key("reviewer")
+    draft = fresh.client.post(f"/v1/alerts/{number}/bulletins", json={}, headers=key)
+    assert (draft.status_code, draft.json()["fields"]["severity"]) == (201, "Unknown")
+    where = f"/v1/bulletins/{draft.json()['id']}"
+    chosen = {"status": "Actual", "urgency": "Expected", "severity": "Severe", "certainty": "Possible"}
+    refused = fresh.client.post(f"{where}/release", json={"fields": chosen}, headers=key)
+    assert (refused.status_code, "a key cannot" in refused.json()["detail"]) == (403, True)
+    person = fresh.people["reviewer"].headers
+    done = fresh.client.post(f"{where}/release", json={"fields": chosen}, headers=person)
+    assert (done.status_code, done.json()["state"]) == (200, "released")
+    assert fresh.client.post(f"{where}/withdraw", headers=person).status_code == 409
+    [listed] = fresh.client.get(f"/v1/alerts/{number}/bulletins", headers=key).json()
+    assert listed["xml"] == done.json()["xml"]
+    wrong = fresh.client.post(f"/v1/alerts/{number}/bulletins", json={"changes": 99}, headers=key)
+    assert wrong.status_code == 404
+
+
+def test_alerts_as_feed_and_table(fresh: Site) -> None:
+    number = alerted(fresh)
+    feed = fresh.client.get("/v1/alerts.atom", headers=fresh.key("viewer"))
+    assert feed.headers["content-type"] == "application/atom+xml; charset=utf-8"
+    assert f"http://testserver/alerts/{number}" in feed.text
+    table = fresh.client.get("/v1/alerts.hxl.csv", headers=fresh.key("viewer"))
+    assert "#severity+code+label" in table.text
+    assert "severe_damage" in table.text
+    assert fresh.store.audit.list()[0].action == "export"

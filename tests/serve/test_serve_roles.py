@@ -61,7 +61,9 @@ def test_a_role_reaches_what_it_may_and_nothing_else(site: Site, route: tuple[st
             assert answer.status_code == (401 if role == "anyone" else 403), role
             assert answer.headers["content-type"] == "application/problem+json"
         elif (method, path) not in PUBLIC_CHANGES and need != "anyone":
-            reviews = need == "reviewer" and ("review" in path or path.startswith("/queue"))
+            reviews = need == "reviewer" and (
+                "review" in path or "release" in path or path.startswith("/queue")
+            )
             account = path == "/account"
             # reviews and passwords are people's, so a key is turned away there
             assert answer.status_code not in (401, 403) or reviews or account, role

@@ -194,7 +194,7 @@ def test_a_file_that_still_changes_waits(tmp_path: Path) -> None:
 WRONG = {
     "https://example.org/feed": "say what it is, as in rss:https",
     "rss:example.org": "starts with https://",
-    "kafka:topic": "no source is called 'kafka'",
+    "telex:topic": "no source is called 'telex'",
     "nowhere/": "no folder",
     "nowhere/posts.jsonl": "no file",
     "posts.csv": "only JSON lines",

@@ -1,12 +1,12 @@
-"""The thread that evaluates rules and sends what they raise, beside the pages or by itself."""
+"""The threads that evaluate rules and send what they raise, beside the pages or by themselves."""
 
 import logging
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from crisislens.alerts.evaluate import evaluate
+from crisislens.alerts.postman import Postman, Ways
 from crisislens.core.errors import CrisisLensError
 from crisislens.store import Store
 
@@ -16,11 +16,41 @@ _EVERY_S = 1.0
 _LOG = logging.getLogger("crisislens.alerts")
 
 
+class _Loop:
+    """Does a step whenever it is woken or some time is over, until it is stopped."""
+
+    def __init__(self, name: str, step: Callable[[], object], every_s: float) -> None:
+        self._step, self._every_s = step, every_s
+        self.woken, self._stopped = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def stop(self) -> None:
+        """Asks it to end."""
+        self._stopped.set()
+        self.woken.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self.woken.wait(self._every_s)
+            self.woken.clear()
+            if self._stopped.is_set():
+                return
+            try:
+                self._step()
+            except CrisisLensError as error:
+                # a store that cannot be written now is tried again; its sentence holds no post
+                _LOG.warning("alerts wait: %s", error)
+                self._stopped.wait(self._every_s)
+
+
 class AlertRunner:
     """Works through what happened, until it is stopped; any number of them may share a store of PostgreSQL.
 
+    Two threads, so that a receiver that does not answer delays no alert.
+
     Arguments:
         store: Open for writing.
+        ways: How messages leave.
         every_s: The longest it waits before it looks again, in seconds.
         now: The time it is.
     """
@@ -28,42 +58,35 @@ class AlertRunner:
     def __init__(
         self,
         store: Store,
+        ways: Ways | None = None,
         *,
         every_s: float = _EVERY_S,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._store, self._every_s, self._now = store, every_s, now
-        self._woken, self._stopped = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._store = store
+        postman = Postman(store, ways or Ways())
+        self._loops = (
+            _Loop("alerts", lambda: evaluate(store, now=now()), every_s),
+            _Loop("postman", postman.step, every_s),
+        )
         self._forget: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begins."""
-        self._forget = self._store.events.on_change(self._woken.set)
-        self._thread.start()
+
+        def wake() -> None:
+            for loop in self._loops:
+                loop.woken.set()
+
+        self._forget = self._store.events.on_change(wake)
+        for loop in self._loops:
+            loop.thread.start()
 
     def stop(self) -> None:
         """Ends; what is half done is done again by the next one."""
         if self._forget is not None:
             self._forget()
-        self._stopped.set()
-        self._woken.set()
-        self._thread.join(timeout=5)
-
-    def step(self) -> None:
-        """One look at everything that is to do."""
-        evaluate(self._store, now=self._now())
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._woken.wait(self._every_s)
-            self._woken.clear()
-            if self._stopped.is_set():
-                return
-            try:
-                self.step()
-            except CrisisLensError as error:
-                # a store that cannot be written now is tried again; its sentence holds no post
-                _LOG.warning("alerts wait: %s", error)
-                with suppress(RuntimeError):
-                    self._stopped.wait(self._every_s)
+        for loop in self._loops:
+            loop.stop()
+        for loop in self._loops:
+            loop.thread.join(timeout=5)

@@ -156,6 +156,49 @@ def list_alerts(
     say(f"{len(rows)} alerts" if rows else "no alert")
 
 
+@app.command("ways")
+def list_ways(db: Db = None) -> None:
+    """List the ways out, and what failed last; the page Alerts adds them."""
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        ways = store.outlets.all()
+    for way in ways:
+        state = "on" if way.enabled else "off"
+        failing = f", failing since {moment(way.failing_since)}: {way.said}" if way.failing_since else ""
+        counts = f"{way.waiting} waiting, {way.failed} given up"
+        say(visible(f"{way.id:3} {way.name} ({way.kind}, {state}): {counts}{failing}"))
+    if not ways:
+        say("no way out yet; an administrator adds one on the page Alerts")
+
+
+@app.command("deliveries")
+def list_deliveries(
+    state: Annotated[str | None, typer.Option(help="waiting, sent or failed.")] = None,
+    most: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    db: Db = None,
+) -> None:
+    """List what was sent and what was not, the newest first, with the last answer."""
+    if state not in (None, "waiting", "leased", "sent", "failed"):
+        raise InputError(f"a message is waiting, sent or failed, not {state!r:.40}")
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        found = store.deliveries.list(state=state, most=most)
+    for one in found:
+        said = " ".join((one.said or "").split())[:120]
+        alert = "" if one.alert_id is None else f" alert {one.alert_id}"
+        say(visible(f"{one.id:5} {one.state:8} {one.kind}{alert} to {one.outlet}, {one.tries} tries; {said}"))
+    if not found:
+        say("no message")
+
+
+@app.command("redeliver")
+def redeliver(
+    number: Annotated[int, typer.Argument(help="Of the message, as deliveries shows it.")], db: Db = None
+) -> None:
+    """Send a message again, with its id and its body, when the service runs next."""
+    with store_of(db, _NO_PHOTOS) as store:
+        row = store.deliveries.redeliver(number, actor="cli")
+    say(f"message {row.id} to {row.outlet} is sent again as {row.uid}")
+
+
 def _numbers(ids: "tuple[int, ...]") -> str:
     shown = " ".join(str(number) for number in ids[:_LISTED])
     return f"{shown} and {len(ids) - _LISTED} more" if len(ids) > _LISTED else shown

@@ -10,7 +10,7 @@ import typer
 
 from crisislens.cli.console import end_stopped, say, say_error
 from crisislens.cli.store import DB_HELP
-from crisislens.core.errors import ConflictError, CrisisLensError
+from crisislens.core.errors import ConflictError, CrisisLensError, InputError
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
+_TILES = b"PMTiles\x03"
 _FIRST_TRIES = 3
 
 
@@ -59,6 +60,23 @@ def serve(
     calls: Annotated[
         float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
     ] = 60.0,
+    allow_private: Annotated[
+        list[str] | None,
+        typer.Option(help="A host, as hooks.lan:8080, that webhooks may reach in a private network."),
+    ] = None,
+    smtp: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CRISISLENS_SMTP",
+            help="Mail server, as smtps://USER:PASSWORD@HOST; better given as CRISISLENS_SMTP.",
+        ),
+    ] = None,
+    mail_from: Annotated[
+        str, typer.Option(help="Mailbox that mail and public messages are from.")
+    ] = "crisislens@example.invalid",
+    basemap: Annotated[
+        Path | None, typer.Option(help="Base map of the page Map, .pmtiles. Default: one without streets.")
+    ] = None,
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
     ] = False,
@@ -67,6 +85,8 @@ def serve(
     ] = False,
 ) -> None:
     """Take posts in by HTTP, assess them, and show them on pages where people review them."""
+    from crisislens.alerts.mail import MailServer
+    from crisislens.core.guarded_rules import Guard
     from crisislens.serve.limits import Limits
     from crisislens.serve.server import log_to_stderr
     from crisislens.serve.service import ServeSettings
@@ -78,7 +98,15 @@ def serve(
     if host not in (_LOOPBACK, "::1", "localhost") and not https:
         say("note      pages are not encrypted; put a proxy with https in front, and give --https")
     settings = ServeSettings(
-        host=host, names=tuple(public_name or ()), secure=https, demo=demo, limits=Limits(calls_s=calls)
+        host=host,
+        names=tuple(public_name or ()),
+        secure=https,
+        demo=demo,
+        limits=Limits(calls_s=calls),
+        guard=Guard(allow_private=frozenset(allow_private or ())),
+        mail=MailServer.read(smtp, mail_from) if smtp else None,
+        cap_sender=mail_from,
+        base_map=None if basemap is None else _base_map(basemap),
     )
     end_log = log_to_stderr(verbose=log_requests)
     with open_store(url, blobs=blobs) as store:
@@ -91,6 +119,22 @@ def serve(
         end_stopped(128 + ended_by)
 
 
+def _base_map(path: Path) -> Path:
+    """A file of tiles.
+
+    Raises:
+        InputError: If it is none.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_TILES))
+    except OSError as error:
+        raise InputError(f"--basemap {path} cannot be read: {error.strerror or error}") from error
+    if start != _TILES:
+        raise InputError(f"--basemap {path} is no file of tiles; expected .pmtiles of version 3")
+    return path.resolve()
+
+
 def _run(
     store: "Store",
     settings: "ServeSettings",
@@ -101,6 +145,7 @@ def _run(
     url: str,
 ) -> int:
     """Serves until a signal arrives; returns its number."""
+    from crisislens.alerts.postman import Ways
     from crisislens.alerts.runner import AlertRunner
     from crisislens.serve.app import create_app
     from crisislens.serve.demo_feed import DemoFeed
@@ -110,7 +155,7 @@ def _run(
     feed = DemoFeed(store) if settings.demo else None
     app = create_app(store, settings, explain=pool.explain if pool is not None else None)
     server = ServiceServer(app, host=settings.host, port=port)
-    alerts = AlertRunner(store)
+    alerts = AlertRunner(store, Ways(settings.guard, settings.mail, settings.public_url or server.url))
     alerts.start()
     say(f"page      {server.url}")
     say(f"store     {url}")

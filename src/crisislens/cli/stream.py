@@ -1,4 +1,4 @@
-"""`crisislens stream`: posts from a pipe, a growing file, a folder or a feed into the service."""
+"""`crisislens stream`: posts from pipes, files, folders, feeds and networks into the service."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,7 +30,8 @@ class _FromIsMeant(TyperGroup):
 app = typer.Typer(
     cls=_FromIsMeant,
     help="Take in posts on and on: crisislens stream SOURCE. SOURCE is - (JSON lines on standard input), "
-    "FILE (JSON lines that grow), DIR/ (files that appear) or rss:URL.",
+    "FILE (JSON lines that grow), DIR/ (files that appear), rss:URL, mastodon:HOST/#tag or jetstream: "
+    "(Bluesky).",
     no_args_is_help=True,
 )
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
@@ -40,7 +41,7 @@ Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 
 @app.command("from")
 def run(
-    source: Annotated[str, typer.Argument(help="-, FILE, DIR/ or rss:URL.")],
+    source: Annotated[str, typer.Argument(help="-, FILE, DIR/, rss:URL, mastodon:HOST/#tag or jetstream:.")],
     db: Db = None,
     to: Annotated[
         str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
@@ -54,7 +55,9 @@ def run(
     drop: Annotated[list[str] | None, typer.Option(help="Leave out posts with this word.")] = None,
     lang: Annotated[list[str] | None, typer.Option(help="Take this language, as es.")] = None,
     columns: Mapped = None,
-    every: Annotated[float, typer.Option(min=30, help="Seconds between looks at a feed.")] = 300,
+    every: Annotated[
+        float, typer.Option(min=30, help="Seconds between looks at a feed or a timeline.")
+    ] = 300,
     once: Annotated[bool, typer.Option("--once", help="End when all that is there was taken.")] = False,
     batch: Annotated[int, typer.Option(min=1, max=500, help="Posts a transaction, at most.")] = 200,
     silent: Annotated[
@@ -62,6 +65,10 @@ def run(
     ] = 15,
     allow_private: Annotated[
         list[str] | None, typer.Option(help="A host, as feeds.lan:8080, that may lie in a private network.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token of an account at the source; or CRISISLENS_STREAM_TOKEN."),
     ] = None,
     state: Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")] = _STATE,
     blobs: Blobs = None,
@@ -72,11 +79,13 @@ def run(
     """
     from crisislens.core.guarded import Guard
     from crisislens.streams import Filters, Pump, ServiceTarget, StoreTarget, StreamOptions, open_source
+    from crisislens.streams.tokens import read_token
 
     if to is not None and (db is not None or not key):
         raise InputError("--to needs a --key (or CRISISLENS_KEY) and no --db; make one: crisislens key add")
     guard = Guard(allow_private=frozenset(allow_private or ()))
-    options = StreamOptions(name, columns_of(columns or ()), every, once, batch, guard)
+    token = read_token(token_file)
+    options = StreamOptions(name, columns_of(columns or ()), every, once, batch, guard, token)
     words = (tuple(keep or ()), tuple(drop or ()), tuple(code.lower() for code in lang or ()))
     filters = Filters(keep=words[0], drop=words[1], languages=words[2]) if any(words) else None
     service = None if to is None else ServiceTarget(to, key or "", state)

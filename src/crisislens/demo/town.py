@@ -4,10 +4,11 @@ anything.
 
 import json
 from pathlib import Path
+from typing import Any
 
 from crisislens.demo.stories import PLACES
 
-__all__ = ["write_town"]
+__all__ = ["town", "write_town"]
 
 _RIVER = ("Old Mill", "Harrow Bridge", "Lower Quay", "Saltmarsh")
 _ROADS = {
@@ -19,25 +20,34 @@ _ROADS = {
 _COAST_DEGREES = 0.012
 
 
-def write_town(path: Path) -> Path:
-    """Writes the town as GeoJSON: coast, river, roads and the names of its districts.
+def town() -> dict[str, Any]:
+    """The town as GeoJSON: coast, river, roads and the names of its districts.
 
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     town = json.loads(write_town(Path(folder) / "town.geojson").read_text(encoding="utf-8"))
-    >>> sorted({feature["properties"]["kind"] for feature in town["features"]})
+    >>> sorted({feature["properties"]["kind"] for feature in town()["features"]})
     ['district', 'park', 'river', 'road']
-
-    Arguments:
-        path: The file.
     """
     features = [_feature("Polygon", [_around()], "park", "Velmora")]
     features.append(_feature("LineString", [_point(name) for name in _RIVER], "river", "the Harrow"))
     for road, places in _ROADS.items():
         features.append(_feature("LineString", [_point(name) for name in places], "road", road))
     features += [_feature("Point", _point(name), "district", name) for name in PLACES]
+    return {"type": "FeatureCollection", "features": features}
+
+
+def write_town(path: Path) -> Path:
+    """Writes `town` into a file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     text = write_town(Path(folder) / "town.geojson").read_text(encoding="utf-8")
+    >>> json.loads(text) == town()
+    True
+
+    Arguments:
+        path: The file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+    path.write_text(json.dumps(town()), encoding="utf-8")
     return path
 
 

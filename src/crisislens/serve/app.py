@@ -20,11 +20,13 @@ from crisislens.serve.access import Needs
 from crisislens.serve.api import (
     admin,
     alerts,
+    bulletins,
     clusters,
     events,
     exports,
     health,
     intake,
+    outlets,
     posts,
 )
 from crisislens.serve.api import situation as api_situation
@@ -34,6 +36,7 @@ from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, overview, queue
+from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
 from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
@@ -50,6 +53,8 @@ _API: Final = (
     exports.router,
     events.router,
     alerts.router,
+    outlets.router,
+    bulletins.router,
     admin.router,
     health.router,
 )
@@ -58,6 +63,8 @@ _PAGES: Final = (
     atlas.router,
     queue.router,
     post_pages.router,
+    # `/alerts/outlets` before `/alerts/{alert_id}`
+    outlet_pages.router,
     alert_pages.router,
     model.router,
     admin_pages.router,

@@ -4,11 +4,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar, cast
 
 from starlette.requests import Request
 
+from crisislens.alerts.mail import MailServer
+from crisislens.core.guarded_rules import Guard
 from crisislens.serve.later import Later
 from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
@@ -33,9 +36,13 @@ class ServeSettings:
         names: Further names that it answers to.
         secure: Whether browsers reach it by https, so that cookies are sent by https only.
         demo: Whether the posts are made up; pages say so.
+        base_map: The file of the base map (PMTiles); None takes the one that ships.
         limits: Its bounds.
         hold_s: How long a reviewer holds a post, in seconds.
         hand: How many posts a reviewer is given at once.
+        guard: Which servers messages may be sent to.
+        mail: Where mail is handed over.
+        cap_sender: Who messages of the Common Alerting Protocol are from.
         session_h: How long somebody stays signed in, in hours.
     """
 
@@ -43,10 +50,20 @@ class ServeSettings:
     names: tuple[str, ...] = ()
     secure: bool = False
     demo: bool = False
+    base_map: Path | None = None
     limits: Limits = field(default_factory=Limits)
     hold_s: int = 600
     hand: int = 10
+    guard: Guard = field(default_factory=Guard)
+    mail: MailServer | None = None
+    cap_sender: str = "crisislens@example.invalid"
     session_h: float = 12.0
+
+    @property
+    def public_url(self) -> str:
+        """Where others reach the service by its first public name; empty without one."""
+        scheme = "https" if self.secure else "http"
+        return f"{scheme}://{self.names[0]}" if self.names else ""
 
 
 class Recent(Generic[T]):

@@ -18,7 +18,17 @@ from crisislens.core.errors import StoreFullError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.store.database import Database
 from crisislens.store.dead import insert_dead
-from crisislens.store.inserting import Key, erased_keys, insert_posts, known_posts, mark_source, source_id
+from crisislens.store.erasure import erase_posts
+from crisislens.store.inserting import (
+    Key,
+    erased_keys,
+    insert_posts,
+    known_posts,
+    mark_source,
+    source_id,
+    version_of,
+    versions_of,
+)
 from crisislens.store.models import Post
 from crisislens.store.records import Accepted, NewPost, Unread
 from crisislens.store.transaction import Transaction
@@ -77,6 +87,9 @@ class Inbox:
         self._lock = threading.Lock()
         self._waiting: list[_Letter] = []
         self._queued, self._since_count = 0, _COUNT_EVERY
+        self.loose: list[str] = []
+        """Photos of posts whose later version took their place; dropped when no other post has them."""
+        self.edited = False
 
     def send(
         self,
@@ -149,10 +162,14 @@ class Inbox:
         known, erased = known_posts(tx, keys), erased_keys(tx, keys)
         fresh: dict[Key, tuple[NewPost, str]] = {}
         digests = []
+        replaced = self._take_out_older(tx, sent, known)
         for source, post in sent:
             key = (source, without_nul(post.external_id))
             digests.append(post_digest(post))
-            if key not in known and key not in erased and key not in fresh:
+            if key in known or key in erased:
+                continue
+            # of several versions in one call the latest is the post
+            if key not in fresh or version_of(fresh[key][0]) < version_of(post):
                 fresh[key] = (post, digests[-1])
         made = insert_posts(tx, fresh)
         # another process may have been faster
@@ -160,7 +177,7 @@ class Inbox:
         known.update(known_posts(tx, lost))
         self._since_count += len(made)
         self._queued += len(made)
-        answers = _Answers(made, known, erased)
+        answers = _Answers(made, known, erased, replaced)
         results, i = [], 0
         created: Counter[str] = Counter()
         cursors = {letter.source: letter.cursor for letter in letters if letter.cursor is not None}
@@ -171,11 +188,32 @@ class Inbox:
                 part.append(answers.of((source, without_nul(post.external_id)), digests[i]))
                 i += 1
             results.append(part)
-            created[letter.source] += sum(answer.outcome == "created" for answer in part)
+            created[letter.source] += sum(answer.outcome in ("created", "replaced") for answer in part)
             insert_dead(tx, source, letter.source, [*letter.dead, *_conflicts(letter, part)])
         for name, number in sources.items():
             mark_source(tx, number, created[name], cursors.get(name))
         return results
+
+    def _take_out_older(
+        self, tx: Transaction, sent: Sequence[tuple[int, NewPost]], known: dict[Key, tuple[int, str, str]]
+    ) -> set[Key]:
+        """Erases posts of which a later version came, takes them out of `known`, and returns their keys. An
+        earlier version that comes late, from a page that was old, changes nothing.
+        """
+        latest: dict[Key, str] = {}
+        for source, post in sent:
+            key = (source, without_nul(post.external_id))
+            if post.edited_at is not None and key in known and known[key][1] != post_digest(post):
+                latest[key] = max(latest.get(key, ""), version_of(post))
+        if not latest:
+            return set()
+        there = versions_of(tx, [known[key][0] for key in latest])
+        older = {key for key, version in latest.items() if there.get(known[key][0], "") < version}
+        ids = [known.pop(key)[0] for key in sorted(older)]
+        _, photos = erase_posts(tx, ids, "system", "changed at its source", graves=False)
+        self.loose += photos
+        self.edited = self.edited or bool(ids)
+        return older
 
     def _refuse_when_full(self, tx: Transaction, coming: int) -> None:
         """Counting what waits is not free, so it is done once in a while."""
@@ -203,8 +241,9 @@ class _Answers:
         made: Mapping[Key, tuple[int, str]],
         known: Mapping[Key, tuple[int, str, str]],
         erased: set[Key],
+        replaced: set[Key],
     ) -> None:
-        self._made, self._known, self._erased = made, known, erased
+        self._made, self._known, self._erased, self._replaced = made, known, erased, replaced
         self._told: set[Key] = set()
 
     def of(self, key: Key, digest: str) -> Accepted:
@@ -216,7 +255,8 @@ class _Answers:
             number, made = self._made[key]
             first = key not in self._told
             self._told.add(key)
-            outcome: Any = "created" if first else "same" if made == digest else "conflict"
+            new = "replaced" if key in self._replaced else "created"
+            outcome: Any = new if first else "same" if made == digest else "conflict"
             return Accepted(external_id=name, id=number, outcome=outcome, state="queued")
         number, there, state = self._known[key]
         outcome = "same" if there == digest else "conflict"

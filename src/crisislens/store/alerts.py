@@ -17,6 +17,7 @@ from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store.alert_hits import hits
 from crisislens.store.database import Database
 from crisislens.store.models import Alert, AlertPost, AlertRule, Setting
+from crisislens.store.outbox import enqueue
 from crisislens.store.records import AlertRow, AlertState, Finding, Hit, RuleRow, RuleSpec
 from crisislens.store.transaction import Transaction, upsert
 
@@ -90,6 +91,7 @@ class Alerts:
             row = _get(tx.connection, alert_id)
             tx.audit(actor, f"alert.{state}", f"alert:{alert_id}", after={"posts": list(row.post_ids)})
             tx.event("alert.closed", alert=alert_id, state=state)
+            enqueue(tx, "alert.closed", row)
             return row
 
         return self._database.write(end)
@@ -178,6 +180,7 @@ def _raise(tx: Transaction, finding: Finding) -> int | None:
     kind = "alert.opened" if there is None else "alert.escalated"
     level = rule.spec.level(finding.most)
     tx.event(kind, alert=number, rule=rule.name, place=finding.place, level=level)
+    enqueue(tx, kind, _get(tx.connection, number))
     return number
 
 

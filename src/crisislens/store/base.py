@@ -8,12 +8,15 @@ from crisislens.store.alert_rules import AlertRules
 from crisislens.store.alerts import Alerts
 from crisislens.store.audit import AuditTrail
 from crisislens.store.blobs import Blobs
+from crisislens.store.bulletins import Bulletins
 from crisislens.store.clusters import Clusters
 from crisislens.store.database import Database, database_name
+from crisislens.store.deliveries import Deliveries
 from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
 from crisislens.store.events import Events
 from crisislens.store.models import Setting
+from crisislens.store.outlets import Outlets
 from crisislens.store.posts import Posts
 from crisislens.store.queue import Queue, release_everything
 from crisislens.store.records import Health
@@ -53,6 +56,9 @@ class Store:
         settings: Values that people set.
         alert_rules: What alerts are raised at.
         alerts: What rules saw.
+        outlets: The ways out.
+        deliveries: What is sent by them.
+        bulletins: Messages for the public, drafted and released.
     """
 
     def __init__(self, database: Database, blobs: Path, *, most_queued: int, least_free_bytes: int) -> None:
@@ -73,6 +79,9 @@ class Store:
         self.settings = Settings(database)
         self.alert_rules = AlertRules(database)
         self.alerts = Alerts(database)
+        self.outlets = Outlets(database)
+        self.deliveries = Deliveries(database)
+        self.bulletins = Bulletins(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)
 

@@ -8,6 +8,7 @@ room, and its write-ahead log and backups keep what they hold until they are rec
 key, so that a source that sends the post again is refused, and the audit trail who asked for it.
 """
 
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from crisislens.store.models import (
     Assessment,
     Band,
     Claim,
+    Delivery,
     Event,
     Media,
     Mention,
@@ -41,9 +43,10 @@ from crisislens.store.transaction import Transaction, upsert
 from crisislens.store.twins import enlist
 from crisislens.store.types import without_nul
 
-__all__ = ["Erasure", "Retention"]
+__all__ = ["Erasure", "Retention", "erase_posts"]
 
 _STEP = 200
+_SCRUB_EVERY_S = 30.0
 _MADE_OF_A_POST = (AlertPost, Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
 
 
@@ -52,6 +55,7 @@ class Erasure:
 
     def __init__(self, database: Database, blobs: Blobs) -> None:
         self._database, self._blobs = database, blobs
+        self._scrubbed_at, self._dirty = 0.0, False
 
     def posts(self, post_ids: Sequence[int], *, actor: str, reason: str = "") -> Swept:
         """Erases posts from tables, search, events, write-ahead log and blobs; a tombstone with the key stays
@@ -62,7 +66,7 @@ class Erasure:
         # in steps: posts that arrive meanwhile are not to wait for thousands that go
         for start in range(0, len(ids), _STEP):
             part = ids[start : start + _STEP]
-            posts, photos = self._database.write(lambda tx, part=part: _erase(tx, part, actor, reason))  # type: ignore[misc]
+            posts, photos = self._database.write(lambda tx, part=part: erase_posts(tx, part, actor, reason))  # type: ignore[misc]
             removed = sum(self._drop_if_last(name) for name in photos)
             total = Swept(posts=total.posts + posts, photos=total.photos + removed)
         if total.posts:
@@ -89,6 +93,54 @@ class Erasure:
             wanted = select(Post.id).where(Post.author == author)
             ids = list(connection.execute(wanted).scalars())
         return self.posts(ids, actor=actor, reason=reason)
+
+    def at_source(
+        self,
+        source: str,
+        external_ids: Sequence[str],
+        *,
+        authors: Sequence[str] = (),
+        remember: bool = True,
+    ) -> int:
+        """Obeys a source that took posts back: erases those that are here, and remembers the others.
+
+        Arguments:
+            source: Its name.
+            external_ids: The ids of the posts.
+            authors: Of whom everything that came from this source goes.
+            remember: Whether posts that are not here are to be refused if they come later; a source whose
+                order can be trusted, and that takes back a million posts nobody kept, needs no such memory.
+
+        Returns:
+            How many posts were erased.
+        """
+        names = [without_nul(name) for name in dict.fromkeys(external_ids)]
+        actor, reason = f"source:{source}", "taken back at its source"
+
+        def bury(tx: Transaction) -> tuple[int, list[str]]:
+            number = source_id(tx, without_nul(source), "api")
+            if remember and names:
+                graves = [{"source_id": number, "external_id": name, "at": tx.now} for name in names]
+                tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), graves)
+            return erase_posts(tx, _ids_of(tx, number, names, authors), actor, reason)
+
+        if not names and not authors:
+            return 0
+        count, photos = self._database.write(bury)
+        self.tidy(photos, changed=bool(count))
+        return count
+
+    def tidy(self, photos: Iterable[str] = (), *, changed: bool = True) -> None:
+        """Drops photos that no post has any more, and now and then has what was deleted overwritten in the
+        files: a source may take back a post a second, and each time would cost a flush of the disk.
+        """
+        for name in photos:
+            self._drop_if_last(name)
+        self._dirty = self._dirty or changed
+        now = time.monotonic()
+        if self._dirty and (not self._scrubbed_at or now - self._scrubbed_at > _SCRUB_EVERY_S):
+            self._scrubbed_at, self._dirty = now, False
+            scrub(self._database)
 
     def _drop_if_last(self, sha256: str) -> bool:
         """Removes a photo that no post has any more."""
@@ -182,8 +234,30 @@ def scrub(database: Database) -> None:
     database.outside(tidy)
 
 
-def _erase(tx: Transaction, ids: Sequence[int], actor: str, reason: str) -> tuple[int, list[str]]:
-    """Erases posts; returns how many there were, and the names of their photos."""
+def _ids_of(tx: Transaction, source: int, names: Sequence[str], authors: Sequence[str]) -> list[int]:
+    """The posts of a source by its ids or by their authors."""
+    found: list[int] = []
+    mine = select(Post.id).where(Post.source_id == source)
+    for start in range(0, len(names), _STEP):
+        wanted = mine.where(Post.external_id.in_(names[start : start + _STEP]))
+        found += tx.connection.execute(wanted).scalars()
+    if authors:
+        found += tx.connection.execute(mine.where(Post.author.in_(authors))).scalars()
+    return sorted(set(found))
+
+
+def erase_posts(
+    tx: Transaction, ids: Sequence[int], actor: str, reason: str, *, graves: bool = True
+) -> tuple[int, list[str]]:
+    """Erases posts; returns how many there were, and the names of their photos.
+
+    Arguments:
+        tx: The transaction.
+        ids: Numbers of posts; those that are not there are left out.
+        actor: Who asked.
+        reason: Why, for the audit trail.
+        graves: Whether the keys are refused from now on; not where another version of the post follows.
+    """
     columns = (Post.id, Post.source_id, Post.external_id, Post.cluster_id)
     wanted = select(*columns, Post.text).where(Post.id.in_(ids)).order_by(Post.id).with_for_update()
     rows = tx.connection.execute(wanted).all()
@@ -203,8 +277,9 @@ def _erase(tx: Transaction, ids: Sequence[int], actor: str, reason: str) -> tupl
     for table in _MADE_OF_A_POST:
         tx.connection.execute(delete(table).where(table.post_id.in_(found)))
     tx.connection.execute(delete(Event).where(Event.post_id.in_(found)))
-    graves = [{"source_id": row.source_id, "external_id": row.external_id, "at": tx.now} for row in rows]
-    tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), graves)
+    if graves:
+        keys = [{"source_id": row.source_id, "external_id": row.external_id, "at": tx.now} for row in rows]
+        tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), keys)
     tx.connection.execute(delete(Post).where(Post.id.in_(found)))
     clusters = {row.cluster_id for row in rows if row.cluster_id is not None}
     _take_their_place(tx, [row.cluster_id for row in rows if row.id in listed and row.cluster_id is not None])
@@ -224,5 +299,6 @@ def _take_their_place(tx: Transaction, clusters: Iterable[int]) -> None:
 
 def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int]:
     events = tx.connection.execute(delete(Event).where(Event.at < before)).rowcount
+    tx.connection.execute(delete(Delivery).where(Delivery.made_at < before, Delivery.state != "leased"))
     sessions = tx.connection.execute(delete(Session).where(Session.expires < now)).rowcount
     return events, sessions

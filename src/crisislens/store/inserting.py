@@ -1,7 +1,7 @@
 """What taking posts in reads and writes: which keys are there, new rows, and the sources' counts."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, text, update
@@ -12,7 +12,16 @@ from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.transaction import Transaction, upsert
 from crisislens.store.types import without_nul
 
-__all__ = ["Key", "erased_keys", "insert_posts", "known_posts", "mark_source", "source_id"]
+__all__ = [
+    "Key",
+    "erased_keys",
+    "insert_posts",
+    "known_posts",
+    "mark_source",
+    "source_id",
+    "version_of",
+    "versions_of",
+]
 
 _INSERTED = 250
 _POST = table_of(Post)
@@ -104,7 +113,11 @@ def insert_posts(tx: Transaction, fresh: Mapping[Key, tuple[NewPost, str]]) -> d
 
 def _row(tx: Transaction, key: Key, post: NewPost, digest: str) -> dict[str, Any]:
     created: datetime | None = post.created_at
-    reading = {"remarks": list(post.remarks), "doubt": post.doubt} if post.remarks or post.doubt else None
+    reading: dict[str, Any] | None = None
+    if post.remarks or post.doubt or post.edited_at:
+        reading = {"remarks": list(post.remarks), "doubt": post.doubt}
+    if reading is not None and post.edited_at is not None:
+        reading["edited_at"] = version_of(post)
     return {
         "source_id": key[0],
         "external_id": key[1],
@@ -131,6 +144,21 @@ def _row(tx: Transaction, key: Key, post: NewPost, digest: str) -> dict[str, Any
 def _media(post_id: int, photo: Photo) -> dict[str, Any]:
     mime = "image/jpeg" if photo.sha256 else None
     return {"post_id": post_id, "mime": mime, **photo.model_dump()}
+
+
+def version_of(post: NewPost) -> str:
+    """When a post was last changed at its source, a later one being greater; empty where it never was."""
+    moment = post.edited_at
+    if moment is None:
+        return ""
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def versions_of(tx: Transaction, ids: Sequence[int]) -> dict[int, str]:
+    """The versions of posts that are there, as `version_of` gives them."""
+    found = tx.connection.execute(select(Post.id, Post.remarks).where(Post.id.in_(ids)))
+    return {number: (reading or {}).get("edited_at") or "" for number, reading in found}
 
 
 def mark_source(tx: Transaction, source: int, created: int, cursor: str | None) -> None:

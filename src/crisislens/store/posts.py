@@ -14,6 +14,7 @@ from crisislens.store.audit import audit_rows
 from crisislens.store.blobs import Blobs
 from crisislens.store.database import Database
 from crisislens.store.diverse import diverse_ids
+from crisislens.store.erasure import Erasure
 from crisislens.store.listing import Cursor, page_statement
 from crisislens.store.models import Assessment, Post, Rationale, Review, Source
 from crisislens.store.reading import pairs
@@ -52,6 +53,7 @@ class Posts:
     def __init__(self, database: Database, blobs: Blobs, *, most_queued: int, least_free_bytes: int) -> None:
         self._database, self._blobs = database, blobs
         self._least_free_bytes = least_free_bytes
+        self._erasure = Erasure(database, blobs)
         self._inbox = Inbox(database, most_queued=most_queued)
         self._looked_at, self._free = 0.0, 0
 
@@ -68,7 +70,9 @@ class Posts:
         """Takes posts in, in one transaction with the source's cursor; on disk when this returns.
 
         The same key with the same content is `same`, with other content `conflict` (nothing is changed), of
-        an erased post `erased`.
+        an erased post `erased`. One whose `edited_at` is later than that of the post that is there takes its
+        place (`replaced`): that one is erased with all that was made of it, and the new one has a number
+        of its own.
 
         Arguments:
             source: The source's name; made with `kind` where there is none.
@@ -88,7 +92,16 @@ class Posts:
         waiting = self.accept_soon(
             source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
         )
-        return waiting.result()
+        found = waiting.result()
+        self.tidy()
+        return found
+
+    def tidy(self) -> None:
+        """After posts were replaced: drops what the earlier versions left behind. `accept` does it itself."""
+        if self._inbox.edited:
+            self._inbox.edited, loose = False, self._inbox.loose
+            self._inbox.loose = []
+            self._erasure.tidy(loose)
 
     def accept_soon(
         self,

@@ -75,6 +75,13 @@ class Statistics:
         with self._database.read() as connection:
             return _places(connection, since, until, most)
 
+    def point_of(self, place: str) -> tuple[float, float] | None:
+        """Latitude and longitude of a place that some post is at, in degrees; None where nobody knows."""
+        wanted = select(Place.lat, Place.lon).where(Place.id == place)
+        with self._database.read() as connection:
+            row = connection.execute(wanted).first()
+        return None if row is None or row.lat is None or row.lon is None else (row.lat, row.lon)
+
     def days(self, days: int = 30, *, until: datetime | None = None) -> tuple[DayRow, ...]:
         """What each of the last days looked like, the oldest first. A day without posts is left out."""
         end = until or datetime.now(UTC)

@@ -1,12 +1,12 @@
 """What a source gives, and what a source is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from crisislens.store.records import NewPost, Unread
 
-__all__ = ["Batch", "Source"]
+__all__ = ["Batch", "Closes", "Source"]
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,21 @@ class Batch:
         dead: What could not become a post.
         cursor: Where to go on behind them, as plain values for JSON; None of a source that has none.
         note: What the person who watches should know.
+        gone: Ids of posts that the source took back; also of posts that come later or never came.
+        gone_authors: Of whom everything of this source goes.
+        remember: Whether posts of `gone` that are not here are to be refused later; not where a source keeps
+            its order and takes back millions that nobody kept.
+        taken: Called when all of it is durable, to acknowledge it.
     """
 
     posts: tuple[NewPost, ...] = ()
     dead: tuple[Unread, ...] = ()
     cursor: dict[str, Any] | None = None
     note: str | None = None
+    gone: tuple[str, ...] = ()
+    gone_authors: tuple[str, ...] = ()
+    remember: bool = True
+    taken: Callable[[], None] | None = None
 
 
 @runtime_checkable
@@ -53,4 +62,13 @@ class Source(Protocol):
 
     def ended(self) -> bool:
         """Whether nothing will ever come any more."""
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A source that holds a connection."""
+
+    def close(self) -> None:
+        """Lets go of it."""
         ...

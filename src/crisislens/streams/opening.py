@@ -11,14 +11,19 @@ from crisislens.core.guarded import Guard
 from crisislens.streams.batch import Source
 from crisislens.streams.feed import FeedSource, check_feed
 from crisislens.streams.folder import FolderSource
+from crisislens.streams.jetstream import DEFAULT_HOST, JetstreamSource
+from crisislens.streams.mastodon import MastodonSource, Timeline
 from crisislens.streams.pipe import PipeSource
 from crisislens.streams.rows import RowMaker
 from crisislens.streams.tail import FileSource
+from crisislens.streams.tokens import Token
 
-__all__ = ["StreamOptions", "open_source"]
+__all__ = ["KINDS", "StreamOptions", "open_source"]
 
 _LINES = frozenset({".jsonl", ".ndjson", ".log", ".json", ".txt", ""})
 _MOST_NAME = 80
+KINDS = "-, FILE, DIR/, rss:URL, mastodon:HOST/#tag and jetstream:"
+"""What a source may be, for people."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,11 @@ class StreamOptions:
     Attributes:
         name: By which the service knows it; None makes one of what it is.
         columns: As of `--map`.
-        every_s: How often a feed is asked, in seconds.
+        every_s: How often a feed is asked, and a timeline paged, in seconds.
         once: Whether to end when all that is there was taken.
         batch: Posts that are taken in together, at most.
         guard: What may be fetched.
+        token: Of an account at the source, where it needs one.
     """
 
     name: str | None = None
@@ -40,10 +46,11 @@ class StreamOptions:
     once: bool = False
     batch: int = 200
     guard: Guard = field(default_factory=Guard)
+    token: Token | None = None
 
 
 def open_source(given: str, options: StreamOptions) -> Source:
-    """The source of `-`, FILE, DIR/ or rss:URL.
+    """The source of `-`, FILE, DIR/ or one of those that `KINDS` names.
 
     Raises:
         InputError: If it is none of these.
@@ -59,7 +66,7 @@ def open_source(given: str, options: StreamOptions) -> Source:
         raise InputError(f"{given!r:.80} is an address; say what it is, as in rss:{given:.60}")
     path = Path(given)
     if colon and not path.exists() and kind.isalpha() and len(kind) > 1:
-        raise InputError(f"no source is called {kind!r:.40}; there are -, FILE, DIR/ and rss:URL")
+        raise InputError(f"no source is called {kind!r:.40}; there are {KINDS}")
     if given.endswith(("/", "\\")) or path.is_dir():
         return _folder(path, options)
     return _file(path, options)
@@ -92,9 +99,35 @@ def _feed(url: str, options: StreamOptions) -> Source:
     return FeedSource(url, name[:_MOST_NAME], guard=options.guard, every_s=options.every_s, once=options.once)
 
 
+def _mastodon(given: str, options: StreamOptions) -> Source:
+    timeline = Timeline.read(given)
+    what = f"#{timeline.tag}" if timeline.tag else "local" if timeline.local else "public"
+    return MastodonSource(
+        timeline,
+        (options.name or f"mastodon {_safe(timeline.host)}/{what}")[:_MOST_NAME],
+        guard=options.guard,
+        token=options.token,
+        every_s=options.every_s,
+        once=options.once,
+        batch=options.batch,
+    )
+
+
+def _jetstream(host: str, options: StreamOptions) -> Source:
+    if options.once:
+        raise InputError("jetstream: never ends, so --once does not go with it")
+    # without a host in it: another server goes on where the last one was
+    name = options.name or "jetstream"
+    return JetstreamSource(host or DEFAULT_HOST, name, guard=options.guard, batch=options.batch)
+
+
 def _safe(text: str) -> str:
     """A name as the service takes them."""
     return "".join(c if c.isalnum() or c in "._/-" else "_" for c in text)
 
 
-_BY_KIND: dict[str, Callable[[str, StreamOptions], Source]] = {"rss": _feed}
+_BY_KIND: dict[str, Callable[[str, StreamOptions], Source]] = {
+    "rss": _feed,
+    "mastodon": _mastodon,
+    "jetstream": _jetstream,
+}

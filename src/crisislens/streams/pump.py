@@ -4,13 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crisislens.core.errors import RunError, StoreError, StoreFullError
 from crisislens.core.guarded import RefusedError
 from crisislens.core.http_answers import RequestError
-from crisislens.streams.batch import Batch, Source
+from crisislens.streams.batch import Batch, Closes, Source
 from crisislens.streams.filters import Filters
+from crisislens.streams.pictures import without_pictures
 from crisislens.streams.targets import Taken, Target
 
 __all__ = ["Pump", "Tally"]
@@ -26,6 +27,8 @@ class Tally:
     created: int = 0
     same: int = 0
     changed: int = 0
+    replaced: int = 0
+    gone: int = 0
     erased: int = 0
     dead: int = 0
     filtered: int = 0
@@ -35,6 +38,8 @@ class Tally:
         parts = [f"{self.created} posts taken"]
         told = (
             (self.same, "were there before"),
+            (self.replaced, "took the place of an earlier version"),
+            (self.gone, "were taken back at the source"),
             (self.changed, "have an id that is taken by another content"),
             (self.erased, "were erased before"),
             (self.filtered, "were filtered out"),
@@ -84,6 +89,14 @@ class Pump:
         given = self._given
         config = None if given is None else {"filters": given.model_dump(mode="json", exclude_defaults=True)}
         self._filters = Filters.read(self._target.begin(self._source, config))
+        try:
+            self._go_on()
+        finally:
+            if isinstance(self._source, Closes):
+                self._source.close()
+        return self.tally
+
+    def _go_on(self) -> None:
         while not self._stopped.is_set():
             if not self._is_on():
                 self._stopped.wait(_LOOK_AT_CONFIG_S)
@@ -94,7 +107,6 @@ class Pump:
             self._mind_silence()
             if not moved:
                 self._stopped.wait(self._spread(self._source.every_s))
-        return self.tally
 
     def _round(self) -> bool:
         """One look at the source; whether anything came."""
@@ -125,7 +137,8 @@ class Pump:
         if batch.note:
             self._tell(batch.note)
         posts = tuple(post for post in batch.posts if self._filters.take(post))
-        kept = Batch(posts, batch.dead, batch.cursor)
+        kept = replace(batch, posts=posts, gone=batch.gone + self._no_longer_wanted(batch))
+        kept = without_pictures(kept)
         attempt = 0
         while True:
             try:
@@ -139,17 +152,26 @@ class Pump:
             attempt += 1
             if self._stopped.is_set():
                 return
+        if kept.taken is not None:
+            kept.taken()
         self._count(taken, kept, len(batch.posts) - len(posts))
+
+    def _no_longer_wanted(self, batch: Batch) -> tuple[str, ...]:
+        """Posts whose later version does not pass the filters: the earlier one is not what they say now."""
+        edited = (post for post in batch.posts if post.edited_at is not None)
+        return tuple(post.external_id for post in edited if not self._filters.take(post))
 
     def _count(self, taken: Taken, batch: Batch, filtered: int) -> None:
         tally, buried = self.tally, 0 if self._source.edits else taken.conflict
         tally.created += taken.created
         tally.same += taken.same
+        tally.replaced += taken.replaced
+        tally.gone += taken.gone
         tally.changed += taken.conflict
         tally.erased += taken.erased
         tally.filtered += filtered
         tally.dead += len(batch.dead) + taken.refused + buried
-        if taken.created:
+        if taken.created or taken.replaced:
             self._heard_at, self._told_silence = time.monotonic(), False
 
     def _held(self, why: str, wait_s: float, attempt: int) -> None:

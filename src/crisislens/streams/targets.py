@@ -1,6 +1,7 @@
 """Where posts go: into a store, or to a service over HTTP."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,17 +24,22 @@ if TYPE_CHECKING:
 __all__ = ["ServiceTarget", "StoreTarget", "Taken", "Target"]
 
 _SENT = 200
+_MOST_AUTHORS = 100
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of a batch: posts that are new, were there, have an id that is taken, or were erased."""
+    """What became of a batch: posts that are new, were there, took the place of an earlier version, have an
+    id that is taken, were erased before, were refused, or were taken back now.
+    """
 
     created: int = 0
     same: int = 0
+    replaced: int = 0
     conflict: int = 0
     erased: int = 0
     refused: int = 0
+    gone: int = 0
 
 
 @runtime_checkable
@@ -83,7 +89,10 @@ class StoreTarget:
         return row.config if row is not None and row.enabled else None
 
     def take(self, source: Source, batch: Batch) -> Taken:
-        """See `Target`."""
+        """See `Target`. What was taken back is erased first: a crash between has it taken back once more."""
+        gone = self._store.erasure.at_source(
+            source.name, batch.gone, authors=batch.gone_authors, remember=batch.remember
+        )
         found = self._store.posts.accept(
             source.name,
             batch.posts,
@@ -92,8 +101,8 @@ class StoreTarget:
             dead=batch.dead,
             keep_conflicts=not source.edits,
         )
-        outcomes = [answer.outcome for answer in found]
-        return Taken(*(outcomes.count(kind) for kind in ("created", "same", "conflict", "erased")))
+        counts: Counter[str] = Counter(answer.outcome for answer in found)
+        return Taken(**counts, gone=gone)
 
 
 class ServiceTarget:
@@ -132,6 +141,8 @@ class ServiceTarget:
         """See `Target`."""
         counts: dict[str, int] = {}
         dead = list(batch.dead)
+        if batch.gone or batch.gone_authors:
+            counts["gone"] = self._take_back(source, batch)
         for start in range(0, len(batch.posts), _SENT):
             self._send(source, batch.posts[start : start + _SENT], counts, dead)
         self._bury(source, dead)
@@ -169,23 +180,40 @@ class ServiceTarget:
                 reason = TAKEN if outcome == "conflict" else str(result.get("reason"))
                 dead.append(Unread(raw=json.dumps(_sent(post)), reason=reason))
 
+    def _take_back(self, source: Source, batch: Batch) -> int:
+        """Has the service erase what the source took back, which only an administrator's key may."""
+        where = f"{self._url}/v1/deletions?source={quote(source.name, safe='')}"
+        parts = [batch.gone[start : start + _SENT] for start in range(0, len(batch.gone), _SENT)] or [()]
+        count = 0
+        for number, part in enumerate(parts):
+            authors = batch.gone_authors[:_MOST_AUTHORS] if not number else ()
+            body = {"ids": part, "authors": authors, "remember": batch.remember}
+            answer = self._asked(
+                where, body, needs="; this source takes posts back, so it needs --role admin"
+            )
+            count += int(answer.get("erased", 0)) if isinstance(answer, dict) else 0
+        return count
+
     def _post(self, source: Source, posts: list[dict[str, Any]]) -> Any:
         where = f"{self._url}/v1/posts?source={quote(source.name, safe='')}"
         body: Any = posts if len(posts) > 1 else posts[0]
+        value = self._asked(where, body)
+        if len(posts) == 1 and isinstance(value, dict) and "results" not in value:
+            return {"results": [{"row": 0, "outcome": "created" if value.get("created") else "same"}]}
+        return value
+
+    def _asked(self, where: str, body: Any, *, needs: str = "") -> Any:
         try:
-            value = self._ask(where, body=body, headers={"Authorization": f"Bearer {self._key}"}).value
+            return self._ask(where, body=body, headers={"Authorization": f"Bearer {self._key}"}).value
         except RequestError as error:
             if error.status in (401, 403):
                 raise InputError(
-                    f"{self._url} does not take the key ({error.status}); make one: key add"
+                    f"{self._url} does not take the key ({error.status}); make one: crisislens key add{needs}"
                 ) from None
             if error.status in (429, 502, 503, 504, 507) or not error.status:
                 wait = int(error.wait_s) if error.wait_s is not None else 5
                 raise StoreFullError(str(error), retry_after_s=max(1, wait)) from None
             raise
-        if len(posts) == 1 and isinstance(value, dict) and "results" not in value:
-            return {"results": [{"row": 0, "outcome": "created" if value.get("created") else "same"}]}
-        return value
 
     def _bury(self, source: Source, dead: Sequence[Unread]) -> None:
         if not dead:
@@ -198,9 +226,8 @@ class ServiceTarget:
 
 
 def _sent(post: NewPost) -> dict[str, Any]:
-    fields = post.model_dump(
-        mode="json", include={"text", "url", "author", "created_at", "lang", "lat", "lon", "event"}
-    )
+    names = {"text", "url", "author", "created_at", "lang", "lat", "lon", "event", "edited_at"}
+    fields = post.model_dump(mode="json", include=names)
     return {"id": post.external_id, **{name: value for name, value in fields.items() if value is not None}}
 
 

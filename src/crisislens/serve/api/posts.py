@@ -4,12 +4,14 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from crisislens.core.errors import NotFoundError
 from crisislens.serve.access import Admin, Reviewer, Viewer, Visitor
 from crisislens.serve.api.schemas import PostOut, PostPage, ReviewIn, ReviewOut
+from crisislens.serve.api.taking import SOURCE
 from crisislens.serve.filters import Wanted
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import service_of
@@ -31,6 +33,35 @@ def find(request: Request, visitor: Viewer, wanted: Wanted) -> PostPage:
 def get(request: Request, visitor: Viewer, post_id: PostId) -> PostOut:
     """A post with the current answers and the standing reviews."""
     return PostOut.of(service_of(request).store.posts.get(post_id))
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class TakenBack(BaseModel):
+    """Posts that their source took back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[_Word] = Field(default_factory=list, max_length=500, description="The source's own ids")
+    authors: list[_Word] = Field(default_factory=list, max_length=100, description="Of whom all goes")
+    remember: bool = Field(default=True, description="Whether ids that are not here are refused later")
+
+
+class Erased(BaseModel):
+    """How many were here."""
+
+    erased: int
+
+
+@router.post("/v1/deletions", summary="Obey a source that took posts back")
+def take_back(
+    request: Request, visitor: Admin, source: Annotated[str, Query(pattern=SOURCE)], gone: TakenBack
+) -> Erased:
+    """Erases what the source no longer shows; it is not taken in again."""
+    erasure = service_of(request).store.erasure
+    count = erasure.at_source(source, gone.ids, authors=gone.authors, remember=gone.remember)
+    return Erased(erased=count)
 
 
 @router.delete("/v1/posts/{post_id}", status_code=204, summary="Erase a post")

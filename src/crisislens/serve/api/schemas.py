@@ -47,6 +47,9 @@ class IncomingPost(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180)
     event: str | None = Field(default=None, max_length=500, description="What the source files it under")
+    edited_at: datetime | None = Field(
+        default=None, description="When its source changed it; a later version replaces an earlier one"
+    )
 
     @field_validator("id", mode="before")
     @classmethod
@@ -54,7 +57,7 @@ class IncomingPost(BaseModel):
         """Platforms write ids as numbers too."""
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("created_at", mode="after")
+    @field_validator("created_at", "edited_at", mode="after")
     @classmethod
     def _in_utc(cls, value: datetime | None) -> datetime | None:
         if value is None:
@@ -86,7 +89,7 @@ class Outcome(BaseModel):
     row: int = Field(description="From 0")
     external_id: str | None
     id: int | None
-    outcome: Literal["created", "same", "conflict", "erased", "refused"]
+    outcome: Literal["created", "same", "replaced", "conflict", "erased", "refused"]
     reason: str | None = Field(default=None, description="Why, where it was not taken")
     state: str | None = None
 

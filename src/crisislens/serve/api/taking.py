@@ -87,7 +87,7 @@ async def take_one(
         id=found.id,
         external_id=post.id,
         state=state,
-        created=found.outcome == "created",
+        created=found.outcome in ("created", "replaced"),
         notes=[photo.reason for photo in photos if photo.reason],
         assessment=assessment,
     )
@@ -116,7 +116,7 @@ async def _many(service: Service, source: str, rows: Sequence[Any], wait: float)
             outcomes[number] = _outcome(number, found, states)
     results = [outcome for outcome in outcomes if outcome is not None]
     kinds = [outcome.outcome for outcome in results]
-    created, same = kinds.count("created"), kinds.count("same")
+    created, same = kinds.count("created") + kinds.count("replaced"), kinds.count("same")
     body = Results(created=created, same=same, refused=len(kinds) - created - same, results=results)
     status = 202 if created else 200 if same else 422
     if status == 422 and all(kind == "conflict" for kind in kinds):
@@ -133,6 +133,8 @@ async def _store(service: Service, source: str, posts: list[NewPost]) -> list[Ac
     taken = await asyncio.wrap_future(service.store.posts.accept_soon(source, posts))
     for found in taken:
         service.metrics.accepted.labels(found.outcome).inc()
+    if any(found.outcome == "replaced" for found in taken):
+        await run_in_threadpool(service.store.posts.tidy)
     return taken
 
 

@@ -153,6 +153,7 @@ def _alert(request: Request, visitor: Visitor, alert_id: int) -> Response:
         alert=found,
         rule=rule_in_words(found.spec),
         posts=rows,
+        bulletins=store.bulletins.list(alert_id=alert_id),
         left_out=len(found.post_ids) - len(rows),
     )
 

@@ -2,23 +2,29 @@
 table. It needs no network and no script; every marker is a link to its posts.
 """
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, JSONResponse, Response
 
+from crisislens.demo.town import town
 from crisislens.report.display import number
 from crisislens.report.geography import Geography, Spot
 from crisislens.report.worldmap import draw_map
 from crisislens.serve.access import Viewer
 from crisislens.serve.filters import query_of
 from crisislens.serve.pages.overview import WINDOWS, Hours, windows
-from crisislens.serve.pages.render import page
-from crisislens.serve.service import service_of
+from crisislens.serve.pages.render import BASE_MAP, page
+from crisislens.serve.problems import ProblemError
+from crisislens.serve.service import Service, service_of
 from crisislens.serve.task_views import asked_tasks
 from crisislens.store.records import Box, PlaceCount, PostFilter, PostRow
 
@@ -69,25 +75,88 @@ def map_page(request: Request, visitor: Viewer, hours: Hours = 168) -> Response:
         window=WINDOWS.get(hours, f"{hours} hours"),
         maps=[one for one in drawn if one is not None],
         places=lines,
+        since=_short(since),
+        bounds=_bounds(lines),
+        base_version=_base_version(service_of(request)),
         cut=len(rows) == _MOST_POINTS,
         most=_MOST_POINTS,
     )
+
+
+@router.get("/map/points.json")
+def points(request: Request, visitor: Viewer, hours: Hours = 168) -> Response:
+    """Where posts are, for the map of the page: numbers, places and urgency, no words."""
+    store = service_of(request).store
+    since = datetime.now(UTC) - timedelta(hours=hours)
+    placed = PostFilter(since=since, assessed=True, box=_WORLD, order="time")
+    features = [_feature(row) for row in islice(store.posts.stream(placed), _MOST_POINTS)]
+    return JSONResponse({"type": "FeatureCollection", "features": features})
+
+
+@router.get("/map/town.geojson")
+def made_up_town(request: Request, visitor: Viewer) -> Response:
+    """The town of the made-up crisis, which lies in the ocean."""
+    if not service_of(request).settings.demo:
+        raise ProblemError(404, "there is a town where posts are made up, and these are not")
+    return JSONResponse(town(), media_type="application/geo+json")
+
+
+@router.get("/map/base.pmtiles")
+def base_map(request: Request, visitor: Viewer) -> Response:
+    """The base map, of which the page asks for ranges of bytes."""
+    headers = {"Cache-Control": "private, max-age=86400"}
+    return FileResponse(
+        _base_file(service_of(request)), media_type="application/vnd.pmtiles", headers=headers
+    )
+
+
+def _base_file(service: Service) -> Path:
+    given = service.settings.base_map
+    return given if given is not None else Path(str(files("crisislens.serve"))) / "static" / BASE_MAP
+
+
+def _base_version(service: Service) -> str:
+    """Changes with the file, since a browser keeps parts of it."""
+    about = _base_file(service).stat()
+    return f"{about.st_size:x}-{int(about.st_mtime):x}"
+
+
+def _feature(row: PostRow) -> dict[str, Any]:
+    region = (row.place or "").partition(":")[0] in ("country", "state")
+    point = {"type": "Point", "coordinates": [row.map_lon, row.map_lat]}
+    told = {"id": row.id, "urgency": row.urgency or 0.0, "region": region}
+    return {"type": "Feature", "geometry": point, "properties": told}
+
+
+def _bounds(lines: Sequence[PlaceLine]) -> str:
+    """West, south, east, north around what is shown first: points, or regions where there is none."""
+    shown = [line for line in lines if line.lat is not None and not line.region]
+    shown = shown or [line for line in lines if line.lat is not None]
+    if not shown:
+        return ""
+    lats = [line.lat for line in shown if line.lat is not None]
+    lons = [line.lon for line in shown if line.lon is not None]
+    return f"{min(lons):.4f},{min(lats):.4f},{max(lons):.4f},{max(lats):.4f}"
 
 
 def _of_place(place: PlaceCount, since: datetime) -> PlaceLine:
     link = query_of({"place": place.place, "since": _short(since), "order": "urgency"})
     region = place.place.partition(":")[0] in ("country", "state")
     name = place.name or place.place
-    return PlaceLine(name, place.posts, place.lat, place.lon, _gravest(place), f"/posts?{link}", region)
+    said = {(count.task, count.label): count.posts for count in place.labels if count.label}
+    return PlaceLine(name, place.posts, place.lat, place.lon, _gravest(said), f"/posts?{link}", region)
 
 
 def _of_points(rows: Iterable[PostRow], since: datetime) -> list[PlaceLine]:
     """Posts with coordinates of their own and no named place, by cells of 0.01 degrees."""
     cells: dict[tuple[int, int], int] = {}
+    said: dict[tuple[int, int], Counter[tuple[str, str]]] = defaultdict(Counter)
     for row in rows:
         if row.map_lat is not None and row.map_lon is not None:
             cell = (round(row.map_lat / _CELL), round(row.map_lon / _CELL))
             cells[cell] = cells.get(cell, 0) + 1
+            for task, answer in row.answers.items():
+                said[cell].update((task, label) for label in answer.labels if not answer.abstained)
     lines = []
     for (y, x), posts in cells.items():
         lat, lon, half = y * _CELL, x * _CELL, _CELL / 2
@@ -96,7 +165,8 @@ def _of_points(rows: Iterable[PostRow], since: datetime) -> list[PlaceLine]:
         south, north = max(-90.0, lat - half), min(90.0, lat + half)
         box = f"{west:.3f},{south:.3f},{east:.3f},{north:.3f}"
         link = query_of({"bbox": box, "since": _short(since), "order": "urgency"})
-        lines.append(PlaceLine(f"{lat:.2f}, {lon:.2f}", posts, lat, lon, "", f"/posts?{link}", False))
+        name, grave = f"{lat:.2f}, {lon:.2f}", _gravest(said[y, x])
+        lines.append(PlaceLine(name, posts, lat, lon, grave, f"/posts?{link}", False))
     return lines
 
 
@@ -118,16 +188,20 @@ def _geography(lines: list[PlaceLine]) -> Geography:
     return geography
 
 
-def _gravest(place: PlaceCount) -> str:
-    """What the place's posts say most of that calls for somebody."""
+def _gravest(said: Mapping[tuple[str, str], int]) -> str:
+    """What posts say most of that calls for somebody.
+
+    Arguments:
+        said: How many posts say it, by question and label.
+    """
     tasks = asked_tasks()
     told = []
-    for count in place.labels:
-        task = tasks.get(count.task)
-        if task is not None and not task.gate and count.label:
-            label = task.label(count.label)
+    for (question, name), posts in said.items():
+        task = tasks.get(question)
+        if task is not None and not task.gate and name in task.classes:
+            label = task.label(name)
             if label.tone == "grave":
-                told.append((count.posts, label.words))
+                told.append((posts, label.words))
     return ", ".join(f"{words} {number(posts)}" for posts, words in sorted(told, reverse=True)[:2])
 
 

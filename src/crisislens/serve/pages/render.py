@@ -17,7 +17,7 @@ from crisislens.report.languages import language_name
 from crisislens.serve.access import Visitor
 from crisislens.serve.service import service_of
 
-__all__ = ["STATIC", "asset", "is_fragment", "page", "part", "static_version"]
+__all__ = ["BASE_MAP", "STATIC", "asset", "is_fragment", "page", "part", "static_version"]
 
 STATIC: Final = {
     "report.css": "text/css; charset=utf-8",
@@ -26,9 +26,15 @@ STATIC: Final = {
     "live.js": "text/javascript; charset=utf-8",
     "review.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
+    "map.mjs": "text/javascript; charset=utf-8",
+    "maplibre-gl.mjs": "text/javascript; charset=utf-8",
+    "maplibre-gl-worker.mjs": "text/javascript; charset=utf-8",
+    "pmtiles.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
 """The files that pages load, and nothing else: a name that is not here is not looked for on disk."""
+BASE_MAP: Final = "basemap.pmtiles"
+"""The base map that ships, beside them; see `scripts/make_basemap.py`."""
 
 
 @dataclass(frozen=True)

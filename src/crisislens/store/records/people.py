@@ -144,7 +144,7 @@ class EventRow(Record):
 
     Kinds: `post.accepted`, `post.assessed`, `post.failed`, `post.reviewed`, `post.held`, `post.erased`,
     `cluster.changed`, `source.changed`, `rule.changed`, `alert.opened`, `alert.escalated`, `alert.closed`,
-    `bulletin.released`.
+    `bulletin.released`, `outlet.pinged`, `delivery.failed`, `delivery.again`.
     """
 
     seq: int

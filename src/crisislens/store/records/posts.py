@@ -34,8 +34,10 @@ class Photo(Record):
     width: int | None = Field(default=None, description="Pixels")
     height: int | None = Field(default=None, description="Pixels")
     size: int | None = Field(default=None, description="Bytes of the stored JPEG")
-    state: Literal["pending", "stored", "refused", "gone"] = Field(default="stored")
-    reason: str | None = Field(default=None, description="Why it was refused, in one sentence")
+    state: Literal["pending", "stored", "refused", "missing", "gone"] = Field(
+        default="stored", description="`missing`: it could not be had from where it is said to be"
+    )
+    reason: str | None = Field(default=None, description="Why there is none, in one sentence")
 
 
 class NewPost(Record):
@@ -55,6 +57,10 @@ class NewPost(Record):
     )
     remarks: tuple[str, ...] = Field(default=(), description="What reading changed, see `domain.post`")
     doubt: str | None = None
+    edited_at: datetime | None = Field(
+        default=None,
+        description="When its source changed it; a later version takes the place of an earlier one",
+    )
 
 
 class Unread(Record):
@@ -69,9 +75,9 @@ class Accepted(Record):
 
     external_id: str
     id: int | None = Field(description="The store's number; null where it was refused")
-    outcome: Literal["created", "same", "conflict", "erased"] = Field(
-        description="`same`: it was there, word for word; `conflict`: its key is there with other content; "
-        "`erased`: it was erased and is not taken again"
+    outcome: Literal["created", "same", "replaced", "conflict", "erased"] = Field(
+        description="`same`: it was there, word for word; `replaced`: an earlier version was; `conflict`: "
+        "its key is there with other content; `erased`: it was erased and is not taken again"
     )
     state: State | None = None
 

@@ -1,0 +1,302 @@
+"""Bluesky by Jetstream, second version: every public post of the network, filtered here.
+
+The server counts events (`seq`), and one goes on at a number, here a few events earlier. Numbers are
+each server's own, so at another server one goes on at a time in microseconds, some seconds earlier. What
+comes twice is one post in the store. A number that was forgotten there, or that a new server has not
+reached, is answered with a notice that is passed on: then posts are missing.
+
+The first version (`/subscribe`, cursors in microseconds) is another protocol, which is not spoken here.
+
+Deletions of posts are obeyed, and an account that was deleted or taken down takes its posts along. The
+network takes back posts a second that nobody here kept; of those nothing is remembered, since the server
+gives the events of an account in their order.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from crisislens.core.errors import InputError
+from crisislens.core.guarded import Guard
+from crisislens.core.guarded_streams import connected
+from crisislens.core.http_answers import RequestError
+from crisislens.core.optional import require
+from crisislens.store.records import NewPost, Unread
+from crisislens.streams.batch import Batch
+from crisislens.streams.jetstream_posts import (
+    COLLECTION,
+    GONE_ACCOUNTS,
+    address_of,
+    event_moment,
+    record_post,
+)
+
+__all__ = ["DEFAULT_HOST", "JetstreamSource"]
+
+DEFAULT_HOST: Final = "wss://jetstream.us-east.bsky.network"
+_METHOD: Final = "network.bsky.jetstream.subscribeEvents"
+_PROTOCOL: Final = "xrpc.v1.json"
+_MOST_MESSAGE: Final = 1 << 20
+_WAIT_S = 1.0
+_SILENT_S = 90.0
+_BACK_US = 10_000_000
+_BACK_EVENTS = 20
+_MOST_EVENTS = 2_000
+
+
+class JetstreamSource:
+    """Listens to a server of Jetstream.
+
+    Arguments:
+        host: As `wss://jetstream.example`.
+        name: Of the source.
+        guard: What may be asked.
+        batch: Posts that are taken in together, at most.
+        collections: Of which records there are events.
+    """
+
+    kind = "jetstream"
+    edits = True
+
+    def __init__(
+        self,
+        host: str,
+        name: str,
+        *,
+        guard: Guard | None = None,
+        batch: int = 200,
+        collections: tuple[str, ...] = (COLLECTION,),
+    ) -> None:
+        self.name, self.every_s = name, 0.0
+        self._host, self._guard, self._batch = _checked(host), guard or Guard(), batch
+        self._collections = collections
+        self._client = require("websockets.sync.client", extra="streams")
+        self._errors = require("websockets.exceptions", extra="streams")
+        self._socket: Any = None
+        self._spoke_at = 0.0
+
+    def ended(self) -> bool:
+        """Never: the network goes on."""
+        return False
+
+    def close(self) -> None:
+        """Hangs up."""
+        if self._socket is not None:
+            # no handshake of parting: a server that is gone would keep us waiting for it
+            self._socket.close_socket()
+            self._socket = None
+
+    def look(self, cursor: dict[str, Any] | None) -> Iterator[Batch]:
+        """What is heard within a second, or a batch."""
+        if self._socket is None:
+            self._connect(cursor)
+        heard = _Heard(self._host, cursor)
+        failed = self._hear(heard)
+        if heard.any:
+            yield heard.batch()
+        if failed is not None:
+            self.close()
+            raise RequestError(f"{self._host} {failed}", transient=True)
+
+    def _hear(self, heard: "_Heard") -> str | None:
+        """Takes what comes; says what broke, so that what came before it is not lost."""
+        ends, got = time.monotonic() + _WAIT_S, 0
+        try:
+            while heard.posts < self._batch and got < _MOST_EVENTS:
+                message = self._socket.recv(timeout=max(0.0, ends - time.monotonic()), decode=True)
+                self._spoke_at, got = time.monotonic(), got + 1
+                problem = heard.message(message)
+                if problem:
+                    return problem
+        except TimeoutError:
+            if time.monotonic() - self._spoke_at > _SILENT_S:
+                return f"has been silent for {_SILENT_S:.0f} s"
+        except self._errors.WebSocketException as error:
+            return f"hung up ({type(error).__name__})"
+        return None
+
+    def _connect(self, cursor: Mapping[str, Any] | None) -> None:
+        asked = [("kinds", "commit"), ("kinds", "account")]
+        asked += [("collections", name) for name in self._collections]
+        start = _start(self._host, cursor)
+        asked += [("cursor", str(start))] if start is not None else []
+        secure = self._host.startswith("wss:")
+        rest = self._host.partition("://")[2]
+        path = f"{rest}/xrpc/{_METHOD}?{urlencode(asked)}"
+        found, context, host = connected(f"{'https' if secure else 'http'}://{path}", guard=self._guard)
+        try:
+            self._socket = self._client.connect(
+                f"{'wss' if secure else 'ws'}://{path}",
+                sock=found,
+                ssl=context,
+                server_hostname=host if secure else None,
+                subprotocols=[_PROTOCOL],
+                max_size=_MOST_MESSAGE,
+                # few wait here: a service that is full holds the server, which may hang up
+                max_queue=16,
+                open_timeout=self._guard.seconds,
+                compression=None,
+                proxy=None,
+                legacy=True,
+                user_agent_header="crisislens",
+            )
+        except self._errors.InvalidStatus as error:
+            found.close()
+            raise _refused(self._host, error.response) from None
+        # ValueError: a server that sends us elsewhere, which is not followed
+        except (self._errors.WebSocketException, OSError, EOFError, ValueError) as error:
+            found.close()
+            raise RequestError(
+                f"{self._host} cannot be reached ({type(error).__name__})", transient=True
+            ) from None
+        self._spoke_at = time.monotonic()
+
+
+class _Heard:
+    """Events that are taken in together."""
+
+    def __init__(self, host: str, cursor: Mapping[str, Any] | None) -> None:
+        self._host, self._cursor = host, cursor
+        known = cursor.get("seq") if cursor and cursor.get("host") == host else None
+        self._after = known if isinstance(known, int) else -1
+        self._came = False
+        self._last: Mapping[str, Any] | None = None
+        self._posts: dict[str, NewPost] = {}
+        self._dead: list[Unread] = []
+        self._gone: dict[str, None] = {}
+        self._authors: dict[str, None] = {}
+        self._note: str | None = None
+
+    @property
+    def posts(self) -> int:
+        """How many posts there are."""
+        return len(self._posts)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is to be kept, if only how far we are."""
+        return self._came or self._note is not None or bool(self._dead)
+
+    def message(self, message: str) -> str | None:
+        """Takes a frame; returns what is wrong with the connection, if it says so."""
+        try:
+            frame = json.loads(message)
+        except (ValueError, RecursionError):
+            self._dead.append(Unread(raw=message, reason="the frame holds no JSON"))
+            return None
+        kind = frame.get("$type") if isinstance(frame, dict) else None
+        if kind == "error":
+            return f"ended: {frame.get('error')!r:.60}"
+        payload = frame.get("payload") if kind == "message" else None
+        if not isinstance(payload, dict):
+            # a newer server may say more than we know
+            return None
+        name = str(payload.get("$type", "")).rpartition("#")[2]
+        if name == "info":
+            self._note = f"{self._host}: {payload.get('name')!r:.40}; posts may be missing"
+            return None
+        seq = payload.get("seq")
+        if not isinstance(seq, int):
+            return None
+        # where two events changed places, the cursor stays at the later one; see `_start`
+        self._came = True
+        if seq > self._after:
+            self._after, self._last = seq, payload
+        if name == "commit":
+            self._commit(payload)
+        elif name == "account":
+            self._account(payload)
+        return None
+
+    def _commit(self, event: Mapping[str, Any]) -> None:
+        if event.get("collection") != COLLECTION:
+            return
+        if event.get("operation") == "delete":
+            name = address_of(event)
+            if name is not None:
+                self._posts.pop(name, None)
+                self._gone[name] = None
+            return
+        made = record_post(event)
+        if isinstance(made, Unread):
+            self._dead.append(made)
+        else:
+            self._posts[made.external_id] = made
+            # taken back and written anew under the same key
+            self._gone.pop(made.external_id, None)
+
+    def _account(self, event: Mapping[str, Any]) -> None:
+        account, did = event.get("account"), event.get("did")
+        if not isinstance(account, dict) or account.get("active") is not False or not isinstance(did, str):
+            return
+        if account.get("status") in GONE_ACCOUNTS and 0 < len(did) <= 500:
+            self._authors[did] = None
+            self._posts = {name: post for name, post in self._posts.items() if post.author != did}
+
+    def batch(self) -> Batch:
+        """All of it, and where to go on."""
+        cursor = None if self._last is None else _cursor(self._host, self._last)
+        return Batch(
+            tuple(self._posts.values()),
+            tuple(self._dead),
+            cursor,
+            self._note,
+            gone=tuple(self._gone),
+            gone_authors=tuple(self._authors),
+            remember=False,
+        )
+
+
+def _cursor(host: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    moment = event_moment(event)
+    return {"host": host, "seq": event["seq"], "us": None if moment is None else _microseconds(moment)}
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)
+
+
+def _start(host: str, cursor: Mapping[str, Any] | None) -> int | None:
+    """Where to go on: some events before the number, or at another server some seconds before the time.
+    What comes again is in the store, and what changed its place with the last event is not lost.
+    """
+    if not cursor:
+        return None
+    seq, moment = cursor.get("seq"), cursor.get("us")
+    if cursor.get("host") == host and isinstance(seq, int):
+        return max(0, seq - _BACK_EVENTS)
+    return moment - _BACK_US if isinstance(moment, int) else None
+
+
+def _refused(host: str, response: Any) -> RequestError:
+    """What a server's refusal means; its body names the reason, as `CursorTooOld`."""
+    status = int(response.status_code)
+    after = str(response.headers.get("Retry-After", ""))
+    said = bytes(response.body or b"")[:500].decode("utf-8", "replace")
+    if "CursorTooOld" in said:
+        return RequestError(
+            f"{host} no longer has the events after our last ones; erase the source's cursor by giving it "
+            "another --name to begin at now",
+            status=status,
+        )
+    wait = float(after) if after.isdecimal() and len(after) < 10 else None
+    transient = status in (408, 425, 429) or status >= 500
+    return RequestError(f"{host} answered {status}", status=status, transient=transient, wait_s=wait)
+
+
+def _checked(host: str) -> str:
+    """The server's address without a path.
+
+    Raises:
+        InputError: If it is none.
+    """
+    given = host or DEFAULT_HOST
+    if "://" not in given:
+        given = f"wss://{given}"
+    parts = urlsplit(given)
+    if parts.scheme not in ("wss", "ws") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise InputError(f"jetstream:{host!r:.80} is no server; give jetstream: or jetstream:HOST")
+    return f"{parts.scheme}://{parts.netloc}"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from crisislens.data.duplicates import text_signature
+from crisislens.data.duplicates import numbers_said, text_signature
 from crisislens.domain.assessment import Assessment, Provenance, TaskAssessment
 from crisislens.domain.place import GeoLocation, Place, PlaceMention
 from crisislens.domain.post import Post
@@ -90,11 +90,12 @@ def answered(
 def done(job: Job, phash: int | None = None, **answer: Any) -> Done:
     """What a worker might hand back."""
     signature = text_signature(job.post.text)
+    said = numbers_said(job.post.text).to_bytes(8, "little")
     return Done(
         post_id=job.post_id,
         doc=answered(job.post, **answer).model_dump_json(),
         partial=job.partial,
-        minhash=None if signature is None else signature.astype("<u4").tobytes(),
+        minhash=None if signature is None else signature.astype("<u4").tobytes() + said,
         phash=phash,
     )
 

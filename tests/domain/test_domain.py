@@ -98,3 +98,26 @@ def test_an_assessment_reads_back_as_it_was_written() -> None:
         provenance=made,
     )
     assert Assessment.model_validate_json(record.model_dump_json()) == record
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://example.org/posts/1?x=%20#a", True),
+        ("HTTP://example.org", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("/r/flood/1", False),
+        ("https://example.org/a b", False),
+        ('https://example.org/"><script>', False),
+        ("https://example.org/\u202egpj", False),
+        ("https://example.org/" + "a" * 3_000, False),
+    ],
+)
+def test_a_post_stands_only_at_a_web_address(given: str, kept: bool) -> None:
+    assert Post(id="1", url=given).url == (given if kept else None)
+
+
+def test_a_post_without_an_address_is_written_as_before() -> None:
+    assert "url" not in Post(id="1").model_dump()
+    assert Post(id="1", url="https://example.org/1").model_dump()["url"] == "https://example.org/1"

@@ -2,6 +2,7 @@
 hostile posts.
 """
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from made_up_posts import crisis, hostile, meta, thumbnails
+from report_questions import played
+from report_views import page_count
 
 from annotate.browsers import Browser
 from crisislens.domain.assessment import Assessment
@@ -39,7 +42,8 @@ def made_up_run() -> list[Assessment]:
             where = GeoLocation(lat=18.01, lon=-66.61, source="text", place=PONCE, confidence=0.9)
         elif i % 5 == 1:
             where = GeoLocation(lat=18.2 + i / 1000, lon=-66.1, source="post", confidence=1.0)
-        found.append(a.model_copy(update={"location": where}))
+        post = a.post.model_copy(update={"url": f"https://example.org/{i}"})
+        found.append(a.model_copy(update={"location": where, "post": post}))
     return found
 
 
@@ -187,6 +191,10 @@ def test_chosen_posts_become_text_csv_and_geojson(opened: Callable[[str], Browse
     assert {f["properties"]["id"] for f in features} == {a.post.id for a in sent}
     assert all(f["geometry"]["coordinates"] == [-66.61, 18.01] for f in features)
     assert made["csv"].count("\r\n") == len(sent) + 1
+    # with where each stands on the web
+    addresses = {a.post.url for a in sent}
+    assert {f["properties"]["url"] for f in features} == addresses
+    assert {line.rsplit(",", 1)[1] for line in made["csv"].split("\r\n")[1:-1]} == addresses
     # two are selected, and then only these are sent
     browser.run("[...document.querySelectorAll('.choose')].slice(0, 2).forEach(box => box.click())")
     assert browser.run("document.getElementById('send-what').textContent") == "2 selected:"
@@ -195,6 +203,7 @@ def test_chosen_posts_become_text_csv_and_geojson(opened: Callable[[str], Browse
     text = browser.run("window.copied")
     assert text.count("urgency ") == 2
     assert all(f"id {identity}" in text for identity in shown(browser)[:2])
+    assert text.count("https://example.org/") == 2
 
 
 def test_the_map_is_moved_by_keys_and_its_circles_open_posts(opened: Callable[[str], Browser]) -> None:
@@ -227,6 +236,22 @@ def test_the_printer_gets_the_summary_and_twenty_posts(opened: Callable[[str], B
     browser.call("Emulation.setEmulatedMedia", {"media": ""})
     browser.run("window.dispatchEvent(new Event('afterprint'))")
     assert len(shown(browser)) == 25
+
+
+def test_the_print_has_two_pages(opened: Callable[[str], Browser]) -> None:
+    browser = opened("#view=map")
+    pdf = base64.b64decode(browser.call("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert page_count(pdf) == 2
+
+
+def test_five_questions_find_an_answer_within_three_clicks(browser: Browser, report: Path) -> None:
+    found = {line["question"]: line for line in played(browser, report)}
+    assert max(line["clicks"] for line in found.values()) <= 3
+    assert found["Who needs help, and where?"]["places"][0] == "Ponce, PR"
+    assert found["What can I send?"]["what"] == ["25 selected:"]
+    # this run was compared with none, and all of it was read
+    assert "changes" in found["What changed?"]["missing"] or "fresh" in found["What changed?"]["missing"]
+    assert "unread" in found["What could no model read?"]["missing"]
 
 
 def test_hostile_posts_do_nothing(tmp_path: Path, opened: Callable[..., Browser]) -> None:

@@ -100,9 +100,14 @@ def test_numbers_have_thousands_apart() -> None:
         (r"a\nb", "a\nb"),
         (r"soon)\n\n(now", "soon)\n\n(now"),
         (r"a\r\nb", "a\nb"),
+        (r"century.\rhttps://t.co/x\r#Nepal", "century.\nhttps://t.co/x\n#Nepal"),
         (r"C:\new", r"C:\new"),
+        (r"C:\new\reports", r"C:\new\reports"),
         ("a\nb", "a\nb"),
         (r"no\tab", r"no\tab"),
+        ("2 &amp; a half --&gt; &lt;b&gt;", "2 & a half --> <b>"),
+        # once, as it was escaped once
+        ("&amp;lt;", "&lt;"),
     ],
 )
 def test_a_written_line_break_is_one(written: str, shown: str) -> None:

@@ -7,7 +7,7 @@ from serve_site import Site, open_site
 
 from crisislens.serve.access import COOKIE
 from crisislens.serve.limits import Limits
-from crisislens.serve.pages.entry import _inside
+from crisislens.serve.pages.entry import inside
 from crisislens.serve.service import ServeSettings
 
 PASSWORD = "four plain words together"
@@ -109,7 +109,7 @@ def test_guessing_is_slowed(tmp_path: Path) -> None:
     ],
 )
 def test_nobody_is_led_elsewhere(path: str) -> None:
-    assert _inside(path) == "/"
+    assert inside(path) == "/"
 
 
 def test_forms_of_another_site_are_refused(fresh: Site) -> None:

@@ -29,8 +29,6 @@ class Desk:
     def __init__(self, posts: list[int]) -> None:
         self.posts = posts
         self.holder: dict[int, str] = {}
-        # a hold that ran out stands until somebody takes the post or its holder lets go
-        self.lapsed: dict[int, str] = {}
         self.standing: dict[tuple[int, str, str], int] = {}
 
     def taken(self, post: int, user: str) -> bool:
@@ -73,11 +71,10 @@ def step(
 ) -> None:
     """One step, here and there."""
     if what == "let_go":
-        mine = user in (desk.holder.get(post), desk.lapsed.get(post))
+        mine = desk.holder.get(post) == user
         assert store.reviews.let_go(people[user], post) == mine
         if mine:
-            desk.holder.pop(post, None)
-            desk.lapsed.pop(post, None)
+            del desk.holder[post]
         return
     if what == "undo":
         review = desk.standing.get((post, user, task))
@@ -97,13 +94,12 @@ def step(
         seconds = 60 if what == "hold" else -1
         assert store.reviews.hold(post, people[user], seconds=seconds).user == user
         desk.holder.pop(post, None)
-        desk.lapsed.pop(post, None)
-        (desk.holder if what == "hold" else desk.lapsed)[post] = user
+        # a hold that ran out is no hold
+        if what == "hold":
+            desk.holder[post] = user
         return
     desk.standing[post, user, task] = add(store, post, people[user], what, task)
     desk.holder.pop(post, None)
-    if desk.lapsed.get(post) == user:
-        del desk.lapsed[post]
 
 
 def add(store: Store, post: int, user: int, verdict: str, task: str) -> int:

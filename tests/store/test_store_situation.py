@@ -101,15 +101,17 @@ def test_near_duplicates_are_folded_behind_the_earliest(store: Store) -> None:
     assert store.posts.count(PostFilter(cluster=cluster)) == 3
 
 
-def test_photos_and_texts_join_into_one_cluster(store: Store) -> None:
-    store.posts.accept("api", [new(1, LONG), new(2, "first"), new(3, "second"), new(4, LONG)])
+def test_posts_without_words_fold_by_their_photo(store: Store) -> None:
+    store.posts.accept("api", [new(1, LONG), new(2, ""), new(3, ""), new(4, LONG)])
     jobs = store.queue.claim("w")
     hashes = {"2": 0b1011, "3": 0b1000, "4": 0b1011, "1": 2**64 - 1}
     store.queue.finish("w", [done(job, phash=hashes[job.post.id]) for job in jobs])
-    [cluster] = store.clusters.largest()
-    assert (cluster.size, cluster.kind) == (4, "both")
+    said, shown = sorted(store.clusters.largest(), key=lambda cluster: cluster.lead_post_id)
+    assert (said.size, said.kind, shown.size, shown.kind) == (2, "text", 2, "both")
+    # the same photo under words of its own is linked
+    assert [row.external_id for row in store.posts.detail(4).same_photo] == ["2", "3"]
     # hashes of five different bits are not alike
-    store.posts.accept("api", [new(5, "third")])
+    store.posts.accept("api", [new(5, "")])
     [job] = store.queue.claim("w")
     store.queue.finish("w", [done(job, phash=0b1011 ^ 0b1111100000)])
     assert store.posts.get(job.post_id).cluster_id is None
@@ -140,13 +142,13 @@ def test_a_person_splits_and_merges(store: Store) -> None:
 
 
 def test_a_flood_of_copies_costs_no_more_for_each(store: Store) -> None:
-    """Every bucket holds a few posts, however many there are."""
+    """Of equal posts one stands in the buckets, however many there are."""
     fill(store, *(new(i, LONG) for i in range(60)))
     with store.database.read() as connection:
         largest = connection.execute(
             text("SELECT max(n) FROM (SELECT count(*) AS n FROM band GROUP BY band, key) AS b")
         ).scalar_one()
-    assert largest == 8
+    assert largest == 1
     assert store.clusters.largest()[0].size == 60
     assert SIGNATURE_LENGTH == 64
 

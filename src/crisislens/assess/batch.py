@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Answered", "assess_batch", "explain_post"]
 
 Answered = tuple[str | None, bytes | None, int | None, str | None]
-"""The assessment as JSON, the text's signature and the photo's hash; or, last, why there is none."""
+"""The assessment as JSON, the text's signature with its numbers, the photo's hash; or why there is none."""
 
 
 def assess_batch(analysts: "Sequence[Analyst]", posts: Sequence[Post]) -> list[Answered]:
@@ -60,5 +60,7 @@ def _unread(record: "Finding | FailedPost") -> bool:
 def _answered(record: "Finding | FailedPost") -> Answered:
     if isinstance(record, FailedPost):
         return None, None, None, record.reason
-    signature = None if record.signature is None else record.signature.astype("<u4").tobytes()
+    signature = None
+    if record.signature is not None:
+        signature = record.signature.astype("<u4").tobytes() + record.numbers.to_bytes(8, "little")
     return record.assessment.model_dump_json(), signature, record.image_hash, None

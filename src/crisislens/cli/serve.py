@@ -1,5 +1,6 @@
 """`crisislens serve`: the service, its processes, and the first way in."""
 
+import os
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from crisislens.assess import AssessPool
+    from crisislens.serve.oidc import OidcSettings
     from crisislens.serve.service import ServeSettings
     from crisislens.store import Store
     from crisislens.store.records import UserRow
@@ -26,6 +28,7 @@ _DEMO_DATABASE = "crisislens-demo/store.db"
 _LOOPBACK = "127.0.0.1"
 _LINK_MIN = 60
 _PATIENCE_S = 1.5
+_OIDC_SECRET = "CRISISLENS_OIDC_SECRET"
 _TILES = b"PMTiles\x03"
 _FIRST_TRIES = 3
 
@@ -77,6 +80,15 @@ def serve(
     basemap: Annotated[
         Path | None, typer.Option(help="Base map of the page Map, .pmtiles. Default: one without streets.")
     ] = None,
+    oidc_issuer: Annotated[
+        str | None, typer.Option(help="Provider of identities at which people may sign in too (extra oidc).")
+    ] = None,
+    oidc_client: Annotated[
+        str, typer.Option(help=f"What it calls this service; its secret stands in {_OIDC_SECRET}.")
+    ] = "",
+    oidc_role: Annotated[
+        str, typer.Option(help="Role of who comes from there for the first time.")
+    ] = "viewer",
     demo: Annotated[
         bool, typer.Option("--demo", help="Fill it with the made-up crisis, posts still arriving.")
     ] = False,
@@ -102,6 +114,7 @@ def serve(
         names=tuple(public_name or ()),
         secure=https,
         demo=demo,
+        oidc=None if oidc_issuer is None else _oidc(oidc_issuer, oidc_client, oidc_role),
         limits=Limits(calls_s=calls),
         guard=Guard(allow_private=frozenset(allow_private or ())),
         mail=MailServer.read(smtp, mail_from) if smtp else None,
@@ -117,6 +130,21 @@ def serve(
     if ended_by:
         # as the shell counts it: 130 for Ctrl+C, 143 for SIGTERM; said already
         end_stopped(128 + ended_by)
+
+
+def _oidc(issuer: str, client: str, role: str) -> "OidcSettings":
+    """What was given of a provider of identities.
+
+    Raises:
+        InputError: If something is missing or not safe.
+    """
+    from crisislens.serve.oidc import OidcSettings
+    from crisislens.store.accounts import role_of
+
+    secret = os.environ.get(_OIDC_SECRET, "")
+    if not client or not secret:
+        raise InputError(f"--oidc-issuer needs --oidc-client, and the secret in {_OIDC_SECRET}")
+    return OidcSettings(issuer, client, secret, role_of(role))
 
 
 def _base_map(path: Path) -> Path:

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import httpx2
 
@@ -86,6 +86,7 @@ def ask_json(
     url: str,
     *,
     body: object = None,
+    form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 60.0,
     max_bytes: int = MAX_ANSWER_BYTES,
@@ -95,6 +96,7 @@ def ask_json(
     Arguments:
         url: http or https.
         body: Sent as JSON by POST; None asks by GET.
+        form: Sent as a form by POST instead.
         headers: More headers.
         timeout_s: Deadline of the whole exchange, in seconds.
         max_bytes: The largest answer that is read.
@@ -108,6 +110,9 @@ def ask_json(
     sent = {"Accept": "application/json", **(headers or {})}
     if data is not None:
         sent["Content-Type"] = "application/json"
+    if form is not None:
+        data = urlencode(form).encode()
+        sent["Content-Type"] = "application/x-www-form-urlencoded"
     with _opened(url, headers=sent, data=data, timeout_s=timeout_s) as answer:
         raw = _read(answer, url, started + timeout_s, max_bytes)
     try:

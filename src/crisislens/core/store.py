@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -55,13 +55,17 @@ class Store:
         self._lock = Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._base = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
-            # readers do not wait for a writer, and a killed writer leaves a file that can be read
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s REAL "
-                "NOT NULL)"
-            )
+            # a file that is no store is opened all the same, and must not stay open
+            with ExitStack() as undo:
+                base = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False, isolation_level=None)
+                self._base = undo.enter_context(closing(base))
+                # readers do not wait for a writer, and a killed writer leaves a file that can be read
+                self._base.execute("PRAGMA journal_mode=WAL")
+                self._base.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value TEXT NOT NULL, made_s "
+                    "REAL NOT NULL)"
+                )
+                undo.pop_all()
         except (sqlite3.Error, OSError) as error:
             raise CacheError(
                 f"{path} cannot be used as a store ({error}); name another file, or delete it to start anew"

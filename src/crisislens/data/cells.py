@@ -11,7 +11,7 @@ Values of JSON may be nested as deep as its parser allows; nothing here walks fu
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from crisislens.data.dates import when
@@ -138,6 +138,16 @@ def short_text(value: object) -> str | None:
     """A name of at most 200 characters, or None."""
     text = None if is_nothing(value) else text_of(value)
     return text.strip()[:200] or None if text else None
+
+
+def web_address(values: Iterable[object]) -> str | None:
+    """The first of some values that is a web address, or None; a post takes no other.
+
+    >>> web_address(["/r/flood/1", "https://example.org/1"])
+    'https://example.org/1'
+    """
+    texts = (value.strip() for value in values if isinstance(value, str))
+    return next((text for text in texts if text.lower().startswith(("http://", "https://"))), None)
 
 
 def language(value: object) -> str | None:

@@ -96,6 +96,16 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "location_information.longitude",
     ),
     "event": ("event", "event_name"),
+    "url": (
+        "permalink",
+        "permalink_url",
+        "post_url",
+        "tweet_url",
+        "status_url",
+        "message_url",
+        "source_url",
+        "url",
+    ),
 }
 """From each field of a post to the column names it is found by, the preferred first; a point leads
 into an object of JSON.

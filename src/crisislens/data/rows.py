@@ -149,6 +149,7 @@ class RowReader:
                 lat=lat,
                 lon=lon,
                 event=cells.short_text(self._value(values, "event")),
+                url=cells.web_address(self._values(values, "url")),
                 remarks=(*text_remarks, *image_remarks),
                 doubt=doubt,
             )

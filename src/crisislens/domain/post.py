@@ -2,12 +2,19 @@
 Nothing here is cleaned, decoded or judged.
 """
 
+import re
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
 __all__ = ["ImageRef", "Post"]
+
+# without what ends an address where it is written, and without what deceives who reads it
+_WEB_ADDRESS = re.compile(
+    r"""https?://[^\s"'<>\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]{1,2000}""",
+    re.IGNORECASE,
+)
 
 
 class ImageRef(BaseModel):
@@ -47,6 +54,12 @@ class Post(BaseModel):
     lat: float | None = Field(default=None, ge=-90, le=90, description="Latitude in degrees, WGS 84")
     lon: float | None = Field(default=None, ge=-180, le=180, description="Longitude in degrees, WGS 84")
     event: str | None = Field(default=None, description="The event the source files it under, if any")
+    url: str | None = Field(
+        default=None,
+        # a record of a post without one is written as before there was the field
+        exclude_if=lambda url: url is None,
+        description="Where the post stands on the web (http or https), if the source says so",
+    )
     # of the reading, not of the post: they stand in the assessment's notes and reasons,
     # never in the record
     remarks: SkipJsonSchema[tuple[str, ...]] = Field(
@@ -67,6 +80,12 @@ class Post(BaseModel):
         """
         # utf-16 joins the two halves of one character, which some exports write apart
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    @field_validator("url", mode="after")
+    @classmethod
+    def _only_web_addresses(cls, value: str | None) -> str | None:
+        """What is no web address is none: it is handed on, and somebody may open it."""
+        return value if value is not None and _WEB_ADDRESS.fullmatch(value) else None
 
     @property
     def images(self) -> tuple[ImageRef, ...]:

@@ -34,7 +34,7 @@ _DECIMALS = 4
 
 FIELDS = (
     "id", "text", "seconds", "urgency", "language", "event", "photo", "unread", "fresh", "lat", "lon",
-    "place", "message", "picture", "notes", "answers",
+    "place", "message", "picture", "notes", "answers", "url",
 )  # fmt: skip
 
 
@@ -161,6 +161,7 @@ class Archive:
             self._groups.pictures.get(post.id, -1),
             self._notes.number(visible("\n".join(assessment.notes))),
             list(self._answers(assessment)),
+            visible(post.url or ""),
         ]
 
     def _answers(self, assessment: Assessment) -> Iterable[object]:

@@ -71,6 +71,7 @@ class PostCard:
     rank: int
     id: str
     event: str
+    url: str
     urgency: str
     urgency_value: float
     when: str
@@ -128,6 +129,7 @@ class CardMaker:
             rank=row + 1,
             id=post.id,
             event=post.event or "",
+            url=post.url or "",
             urgency=f"{a.urgency:.2f}",
             urgency_value=a.urgency,
             when=moment(post.created_at) if post.created_at else "",

@@ -26,7 +26,10 @@ _PILES = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
 # a line break that some export wrote as two characters; after a drive's colon it may be a folder (C:\\new)
-_WRITTEN_BREAK = re.compile(r"(?<!:)(?:\\r)?\\n")
+_WRITTEN_BREAK = re.compile(r"(?<!:)(?:(?:\\r)?\\n|\\r(?=https?:|[#@\s]|$))")
+# as some platforms hand out their posts
+_SIGNS = {"amp": "&", "lt": "<", "gt": ">"}
+_WRITTEN_SIGN = re.compile("&(amp|lt|gt);")
 _GAPS = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
 
 
@@ -45,12 +48,14 @@ def visible(text: str) -> str:
 
 
 def lines_of(text: str) -> str:
-    r"""A text in which a written `\n` is a line break.
+    r"""A text in which a written `\n` is a line break, and `&amp;`, `&lt;`, `&gt;` what they stand for.
 
-    >>> lines_of(r"Bridge is down.\n\nTake the north road")
-    'Bridge is down.\n\nTake the north road'
+    What shows the text must escape it, as for every text.
+
+    >>> lines_of(r"Bridge is down.\n\nTake the north road &amp; wait")
+    'Bridge is down.\n\nTake the north road & wait'
     """
-    return _WRITTEN_BREAK.sub("\n", text)
+    return _WRITTEN_SIGN.sub(lambda found: _SIGNS[found[1]], _WRITTEN_BREAK.sub("\n", text))
 
 
 def count_hidden(text: str) -> int:

@@ -68,6 +68,7 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
         "id": post.id,
         "created_at": post.created_at.isoformat() if post.created_at else None,
         "event": post.event,
+        "url": post.url,
         "source": where.source,
         "confidence": where.confidence,
         "place": where.place.name if where.place else None,

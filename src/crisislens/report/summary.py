@@ -108,8 +108,11 @@ def _numbers(run: Counted) -> list[Statement]:
             if only_relevance(task) and not label.nothing:
                 count = tally.answers[name][label.name]
                 found.append(Statement(f"{label.words}: {number(count)} of them."))
-    for grave in run.labels.of_tone("grave"):
-        found.append(Statement(f"{grave.label.words}: {number(grave.posts)}.", _ids(grave.best.lines())))
+    graves = run.labels.of_tone("grave")
+    if graves:
+        # in one line: where and when stands among the needs
+        counts = "; ".join(f"{count.label.words} {number(count.posts)}" for count in graves)
+        found.append(Statement(f"People in danger: {counts}.", _ids(most_urgent(graves, _IDS))))
     return found
 
 
@@ -138,9 +141,8 @@ def _gaps(run: Counted) -> list[Statement]:
     found = []
     for code, posts in run.unread.counts.most_common(_LANGUAGES):
         lines = run.unread.lines(code)
-        found.append(
-            Statement(f"No model reads {number(posts)} posts in {language_name(code)}.", _ids(lines))
-        )
+        language = f"posts in {language_name(code)}" if code else "posts whose language nobody can tell"
+        found.append(Statement(f"No model reads {number(posts)} {language}.", _ids(lines)))
     if statement := _places_without_help(run):
         found.append(statement)
     if nowhere := run.tally.posts - run.geography.located:
@@ -163,7 +165,10 @@ def _places_without_help(run: Counted) -> Statement | None:
         return None
     order = sorted(asking.items(), key=lambda item: (-item[1], item[0]))[:_PLACES]
     places = ", ".join(f"{name} ({number(posts)})" for name, posts in order)
-    return Statement(f"People in danger are spoken of and no help is: {places}.")
+    named = {name for name, _ in order}
+    lines = [line for count in run.labels.of_tone("grave") for line in count.best.lines()]
+    ids = dict.fromkeys(line.id for line in lines if line.place in named)
+    return Statement(f"People in danger are spoken of and no help is: {places}.", tuple(ids)[:_IDS])
 
 
 def _uncertain(run: Counted) -> list[Statement]:

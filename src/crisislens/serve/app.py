@@ -35,7 +35,7 @@ from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
-from crisislens.serve.pages import atlas, document, entry, model, overview, queue
+from crisislens.serve.pages import atlas, document, entry, model, oidc, overview, queue
 from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages.render import page
@@ -69,6 +69,7 @@ _PAGES: Final = (
     model.router,
     admin_pages.router,
     entry.router,
+    oidc.router,
     document.router,
 )
 _ABOUT = """Posts in, answers and people's reviews out. A post is answered with 202 once it is on disk; what a

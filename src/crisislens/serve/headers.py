@@ -8,6 +8,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from itertools import count
 from typing import Final
 
@@ -33,6 +34,10 @@ _HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_ENCODED: Final = tuple((name.lower().encode(), value.encode()) for name, value in _HEADERS.items())
+_NAMES: Final = frozenset(name for name, _ in _ENCODED)
+_NO_STORE: Final = (b"cache-control", b"no-store")
+_KNOWN_NAMES: Final = 256
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -50,9 +55,9 @@ class SafeHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
+                theirs = [pair for pair in message.get("headers", ()) if pair[0].lower() not in _NAMES]
+                kept = any(name.lower() == b"cache-control" for name, _ in theirs)
+                message["headers"] = [*theirs, *_ENCODED] if kept else [*theirs, *_ENCODED, _NO_STORE]
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
@@ -71,6 +76,8 @@ class HostGuard:
     def __init__(self, app: ASGIApp, *, host: str, names: tuple[str, ...] = ()) -> None:
         self.app, self.host = app, host
         self.names = frozenset(name.lower() for name in names)
+        # the same few names come with every request; the bound is for those who make up others
+        self._means_us = lru_cache(maxsize=_KNOWN_NAMES)(self._is_ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -81,7 +88,7 @@ class HostGuard:
         body = {"type": "about:blank", "title": "Misdirected Request", "status": 421, "detail": said}
         await JSONResponse(body, 421, media_type="application/problem+json")(scope, receive, send)
 
-    def _means_us(self, header: str) -> bool:
+    def _is_ours(self, header: str) -> bool:
         return header.rpartition(":")[0].lower() in self.names or (
             header.lower() in self.names or answers_to(header, self.host)
         )
@@ -103,7 +110,7 @@ class RequestLog:
         self.app, self.metrics, self.clock = app, metrics, clock
         self.log = logging.getLogger("crisislens.serve")
         # to ask the system for random bytes lets go of the interpreter, which a busy thread then keeps
-        self._names = (f"{secrets.token_hex(6)}-{number:x}" for number in count(1))
+        self._process, self._numbers = secrets.token_hex(6), count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -112,7 +119,7 @@ class RequestLog:
             return
         given = Headers(scope=scope).get("x-request-id", "")
         # a foreign id is taken where it is plain, so that a proxy's log and ours can be joined
-        name = given if _REQUEST_ID.fullmatch(given) else next(self._names)
+        name = given if _REQUEST_ID.fullmatch(given) else f"{self._process}-{next(self._numbers):x}"
         scope["request_id"] = name
         status, began = 500, self.clock()
 

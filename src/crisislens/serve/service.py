@@ -16,6 +16,7 @@ from crisislens.serve.later import Later
 from crisislens.serve.limits import Limits, RateLimiter
 from crisislens.serve.metrics import Metrics
 from crisislens.serve.news import News
+from crisislens.serve.oidc import OidcSettings, Provider
 from crisislens.store import Store
 from crisislens.store.records import KeyRow, PostDetail, SessionRow
 
@@ -44,6 +45,7 @@ class ServeSettings:
         mail: Where mail is handed over.
         cap_sender: Who messages of the Common Alerting Protocol are from.
         session_h: How long somebody stays signed in, in hours.
+        oidc: The provider of identities at which people may sign in too; None for none.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +60,7 @@ class ServeSettings:
     mail: MailServer | None = None
     cap_sender: str = "crisislens@example.invalid"
     session_h: float = 12.0
+    oidc: OidcSettings | None = None
 
     @property
     def public_url(self) -> str:
@@ -119,6 +122,7 @@ class Service:
         self.keys: Recent[KeyRow] = Recent()
         self.sessions: Recent[SessionRow] = Recent()
         self.later = Later()
+        self.provider = None if settings.oidc is None else Provider(settings.oidc)
 
     def forget(self) -> None:
         """Has keys and sessions looked up anew."""

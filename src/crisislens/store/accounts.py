@@ -62,6 +62,35 @@ class Users:
             return None
         return user_row(row)
 
+    def of_subject(self, subject: str, name: str, role: Role) -> UserRow:
+        """The person whom a provider of identities knows by a subject; added where there is none.
+
+        Arguments:
+            subject: Issuer and subject.
+            name: A name to show; where somebody has it, a number is put behind it.
+            role: The role of somebody new.
+        """
+        role_of(role)
+        found = select(User.id).where(User.subject == subject)
+
+        def find_or_add(tx: Transaction) -> UserRow:
+            number = tx.connection.execute(found).scalar()
+            free, tried = name, 1
+            while number is None:
+                row = {"name": free, "role": role, "password": None, "active": True, "made_at": tx.now}
+                statement = upsert(tx.connection, User).on_conflict_do_nothing().returning(User.id)
+                number = tx.connection.execute(statement, {**row, "subject": subject}).scalar()
+                if number is not None:
+                    tx.audit("oidc", "user.add", f"user:{free}", after={"role": role})
+                    break
+                # either the name is taken, or another process was quicker with this very person
+                number = tx.connection.execute(found).scalar()
+                tried += 1
+                free = f"{name} ({tried})"
+            return _get(tx.connection, number)
+
+        return self._database.write(find_or_add)
+
     def get(self, user_id: int) -> UserRow:
         """One person.
 

@@ -7,9 +7,10 @@ from sqlalchemy import Connection, delete, select, update
 from crisislens.core.errors import InputError, NotFoundError
 from crisislens.store.database import Database
 from crisislens.store.joining import refresh_clusters
-from crisislens.store.models import Band, Cluster, Post, Signature
+from crisislens.store.models import Band, Cluster, Post, Signature, Witness
 from crisislens.store.records import ClusterRow
 from crisislens.store.transaction import Transaction
+from crisislens.store.twins import renew_witnesses
 
 __all__ = ["Clusters"]
 
@@ -32,8 +33,13 @@ class Clusters:
             return _get(connection, cluster_id)
 
     def largest(self, most: int = 50) -> tuple[ClusterRow, ...]:
-        """The largest ones first."""
-        wanted = select(*_COLUMNS).order_by(Cluster.size.desc(), Cluster.id).limit(most)
+        """The largest ones that fold, first."""
+        wanted = (
+            select(*_COLUMNS)
+            .where(Cluster.kind != "photo")
+            .order_by(Cluster.size.desc(), Cluster.id)
+            .limit(most)
+        )
         with self._database.read() as connection:
             return tuple(ClusterRow(**row) for row in connection.execute(wanted).mappings())
 
@@ -42,7 +48,7 @@ class Clusters:
 
         Raises:
             NotFoundError: If one is missing.
-            InputError: If fewer than two are given.
+            InputError: If fewer than two are given, or one only links posts that show the same photo.
         """
         if len(set(cluster_ids)) < 2:
             raise InputError("one cluster cannot be merged; give two or more")
@@ -50,9 +56,15 @@ class Clusters:
 
         def join(tx: Transaction) -> ClusterRow:
             for number in (target, *others):
-                _get(tx.connection, number)
+                if _get(tx.connection, number).kind == "photo":
+                    raise InputError(
+                        f"the posts of {number} show the same photo and say different things: they are "
+                        "linked and not folded, so there is nothing to merge"
+                    )
             moved = update(Post).where(Post.cluster_id.in_(others))
             tx.connection.execute(moved.values(cluster_id=target, lead=False))
+            versions = update(Witness).where(Witness.cluster_id.in_(others))
+            tx.connection.execute(versions.values(cluster_id=target))
             tx.connection.execute(delete(Cluster).where(Cluster.id.in_(others)))
             tx.connection.execute(update(Cluster).where(Cluster.id == target).values(kind="person"))
             refresh_clusters(tx, [target])
@@ -69,15 +81,17 @@ class Clusters:
         """
 
         def take_out(tx: Transaction) -> None:
-            wanted = select(Post.cluster_id).where(Post.id == post_id)
-            cluster = tx.connection.execute(wanted).scalar()
+            wanted = select(Post.cluster_id, Post.shown_id).where(Post.id == post_id)
+            cluster, shown = tx.connection.execute(wanted).one_or_none() or (None, None)
             if cluster is None:
                 raise NotFoundError(f"post {post_id} is in no cluster; nothing is to be split")
             alone = update(Post).where(Post.id == post_id)
-            tx.connection.execute(alone.values(cluster_id=None, lead=True))
+            tx.connection.execute(alone.values(cluster_id=None, shown_id=None, lead=True))
             tx.connection.execute(update(Signature).where(Signature.post_id == post_id).values(apart=True))
             tx.connection.execute(delete(Band).where(Band.post_id == post_id))
-            refresh_clusters(tx, [cluster])
+            groups = [number for number in (shown, cluster) if number is not None]
+            renew_witnesses(tx, groups)
+            refresh_clusters(tx, groups)
             # the cluster may just have been led by it
             tx.connection.execute(alone.values(lead=True))
             tx.audit(actor, "cluster.split", f"post:{post_id}", before={"cluster": cluster})

@@ -27,7 +27,8 @@ def diverse_ids(connection: Connection, wanted: PostFilter) -> tuple[list[int], 
     whole = wanted.model_copy(update={"after": None})
     ids = [row.number for row in connection.execute(page_statement(connection, whole).limit(_CANDIDATES))]
     stored = select(Signature.post_id, Signature.minhash).where(Signature.post_id.in_(ids))
-    hashes = {number: minhash for number, minhash in connection.execute(stored) if minhash}
+    # what stands behind the signature are the numbers that a text says
+    hashes = {number: sketch[: 4 * _LENGTH] for number, sketch in connection.execute(stored) if sketch}
     blank = bytes(4 * _LENGTH)
     table = np.frombuffer(b"".join(hashes.get(number, blank) for number in ids), "<u4")
     order = farthest_first(table.reshape(len(ids), _LENGTH), shown + wanted.limit)

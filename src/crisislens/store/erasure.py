@@ -36,18 +36,20 @@ from crisislens.store.models import (
     Session,
     Signature,
     Tombstone,
+    Witness,
 )
 from crisislens.store.records import Swept
 from crisislens.store.schema import SEARCH_TABLE
 from crisislens.store.transaction import Transaction, upsert
-from crisislens.store.twins import enlist
+from crisislens.store.twins import renew_witnesses
 from crisislens.store.types import without_nul
 
 __all__ = ["Erasure", "Retention", "erase_posts"]
 
 _STEP = 200
 _SCRUB_EVERY_S = 30.0
-_MADE_OF_A_POST = (AlertPost, Answer, Assessment, Band, Claim, Media, Mention, Rationale, Review, Signature)
+_ANSWERED = (AlertPost, Answer, Assessment, Mention, Rationale)
+_MADE_OF_A_POST = (*_ANSWERED, Band, Claim, Media, Review, Signature, Witness)
 
 
 class Erasure:
@@ -258,7 +260,7 @@ def erase_posts(
         reason: Why, for the audit trail.
         graves: Whether the keys are refused from now on; not where another version of the post follows.
     """
-    columns = (Post.id, Post.source_id, Post.external_id, Post.cluster_id)
+    columns = (Post.id, Post.source_id, Post.external_id, Post.cluster_id, Post.shown_id)
     wanted = select(*columns, Post.text).where(Post.id.in_(ids)).order_by(Post.id).with_for_update()
     rows = tx.connection.execute(wanted).all()
     if not rows:
@@ -267,8 +269,8 @@ def erase_posts(
     photos = select(Media.sha256).where(Media.post_id.in_(found), Media.sha256.is_not(None)).distinct()
     names = [str(name) for name in tx.connection.execute(photos).scalars()]
     take_off_tallies(tx, found)
-    stood = select(Band.post_id).where(Band.post_id.in_(found)).distinct()
-    listed = set(tx.connection.execute(stood).scalars())
+    stood_for = select(Witness.cluster_id).where(Witness.post_id.in_(found)).distinct()
+    orphaned = set(tx.connection.execute(stood_for).scalars())
     if tx.sqlite:
         words = text(
             f"INSERT INTO {SEARCH_TABLE} ({SEARCH_TABLE}, rowid, text) VALUES ('delete', :id, :text)"
@@ -281,20 +283,13 @@ def erase_posts(
         keys = [{"source_id": row.source_id, "external_id": row.external_id, "at": tx.now} for row in rows]
         tx.connection.execute(upsert(tx.connection, Tombstone).on_conflict_do_nothing(), keys)
     tx.connection.execute(delete(Post).where(Post.id.in_(found)))
-    clusters = {row.cluster_id for row in rows if row.cluster_id is not None}
-    _take_their_place(tx, [row.cluster_id for row in rows if row.id in listed and row.cluster_id is not None])
-    refresh_clusters(tx, clusters)
+    groups = {number for row in rows for number in (row.shown_id, row.cluster_id) if number is not None}
+    renew_witnesses(tx, orphaned)
+    refresh_clusters(tx, groups)
     tx.audit(actor, "post.erase", "post", after={"posts": len(found), "ids": found, "reason": reason[:200]})
     for number in found:
         tx.event("post.erased", number)
     return len(found), names
-
-
-def _take_their_place(tx: Transaction, clusters: Iterable[int]) -> None:
-    """Puts another post of each cluster into the buckets that lost theirs."""
-    for cluster in sorted(set(clusters)):
-        others = select(Post.id).where(Post.cluster_id == cluster).order_by(Post.at, Post.id).limit(2)
-        enlist(tx, list(tx.connection.execute(others).scalars()))
 
 
 def _sweep(tx: Transaction, now: datetime, before: datetime) -> tuple[int, int]:

@@ -218,16 +218,22 @@ class Posts:
             Rationale.post_id == post_id, Rationale.model_fingerprint == (row.model or "")
         )
         twins = select(Post.id).where(Post.cluster_id == row.cluster_id, Post.id != post_id)
+        shown = select(Post.shown_id).where(Post.id == post_id).scalar_subquery()
+        # those of its own cluster are told already
+        elsewhere = Post.cluster_id.is_distinct_from(row.cluster_id) | Post.cluster_id.is_(None)
+        same_photo = select(Post.id).where(Post.shown_id == shown, Post.id != post_id, elsewhere)
         with self._database.read() as connection:
             assessments = tuple(_assessment(found) for found in connection.execute(docs).mappings())
             ids: list[int] = []
             if row.cluster_id is not None:
                 ids = list(connection.execute(twins.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
+            linked = list(connection.execute(same_photo.order_by(Post.at, Post.id).limit(_TWINS)).scalars())
             return PostDetail(
                 row=row,
                 assessments=assessments,
                 rationale=connection.execute(why).scalar(),
                 twins=tuple(post_rows(connection, ids)),
+                same_photo=tuple(post_rows(connection, linked)),
                 reviews=tuple(review_rows(connection, Review.post_id == post_id)),
                 history=tuple(audit_rows(connection, thing=f"post:{post_id}", most=_HISTORY)),
             )

@@ -166,16 +166,17 @@ class Reviews:
         return self._database.write(take)
 
     def let_go(self, user_id: int, post_id: int | None = None) -> int:
-        """Lets go of one post or of all that a person holds; how many."""
+        """Lets go of one post or of all that a person holds; how many. Holds that ran out are not counted."""
         gone = delete(Claim).where(Claim.user_id == user_id)
         if post_id is not None:
             gone = gone.where(Claim.post_id == post_id)
 
         def release(tx: Transaction) -> int:
-            posts = list(tx.connection.execute(gone.returning(Claim.post_id)).scalars())
-            for number in posts:
+            claims = tx.connection.execute(gone.returning(Claim.post_id, Claim.until)).all()
+            held = [claim.post_id for claim in claims if claim.until > tx.now]
+            for number in held:
                 tx.event("post.held", number, held=False)
-            return len(posts)
+            return len(held)
 
         return self._database.write(release)
 

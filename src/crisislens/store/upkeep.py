@@ -266,11 +266,15 @@ def _write_tallies(tx: Transaction) -> None:
 
 def _sizes(connection: Connection) -> list[tuple[int, int]]:
     """Clusters with the size that a new count gives, where it is another."""
-    counted = select(Post.cluster_id, func.count().label("n")).where(Post.cluster_id.is_not(None))
-    counts = counted.group_by(Post.cluster_id).subquery()
-    size = func.coalesce(counts.c.n, 0)
-    wanted = select(Cluster.id, size).outerjoin(counts, counts.c.cluster_id == Cluster.id)
-    return [(number, n) for number, n in connection.execute(wanted.where(Cluster.size != size))]
+    found: list[tuple[int, int]] = []
+    for column, of_photos in ((Post.cluster_id, False), (Post.shown_id, True)):
+        counted = select(column.label("number"), func.count().label("n")).where(column.is_not(None))
+        counts = counted.group_by(column).subquery()
+        size = func.coalesce(counts.c.n, 0)
+        wanted = select(Cluster.id, size).outerjoin(counts, counts.c.number == Cluster.id)
+        wanted = wanted.where(Cluster.size != size, (Cluster.kind == "photo").is_(of_photos))
+        found += [(number, n) for number, n in connection.execute(wanted)]
+    return found
 
 
 def _clusters_differ(connection: Connection) -> int:

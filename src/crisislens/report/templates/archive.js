@@ -61,6 +61,7 @@ function readArchive(raw, schema) {
       message: row[at.message],
       picture: row[at.picture],
       notes: raw.notes[row[at.notes]],
+      url: row[at.url],
       answers: answersOf(row[at.answers], schema),
       folded: fold([row[at.text], row[at.id], event, place].join("\n")),
     };

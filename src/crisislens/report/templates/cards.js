@@ -53,6 +53,7 @@ function lineOf(post, archive) {
     post.place ? element("span", { class: "place" }, post.doubtful ? "names (doubtful) " : "at ", element("bdi", {}, post.place)) : null,
     post.language ? element("bdi", {}, languageName(post.language)) : null,
     element("span", { class: "id" }, "id ", element("bdi", {}, post.id)),
+    post.url ? element("span", { class: "from" }, "from ", element("bdi", {}, post.url)) : null,
   ];
   return element("p", { class: "line" }, ...parts);
 }

@@ -17,7 +17,7 @@ function asText(posts, schema) {
   return posts.map((post) => {
     const head = [timeOf(post) || "no time", post.place, `urgency ${(post.urgency / 100).toFixed(2)}`, `id ${post.id}`];
     const labels = labelsOf(post, schema).map((said, i) => `${schema[i].title}: ${said}`);
-    return [head.filter(Boolean).join(" · "), post.text, labels.join(" · ")].join("\n");
+    return [head.filter(Boolean).join(" · "), post.text, labels.join(" · "), post.url].filter(Boolean).join("\n");
   }).join("\n\n");
 }
 
@@ -29,13 +29,13 @@ function cellOf(value) {
 }
 
 function asCsv(posts, schema) {
-  const head = ["id", "created_at", "urgency", "language", "event", "place", "lat", "lon", ...schema.map((task) => task.name), "text"];
+  const head = ["id", "created_at", "urgency", "language", "event", "place", "lat", "lon", ...schema.map((task) => task.name), "text", "url"];
   const rows = posts.map((post) => {
     // numbers are written by us, and a negative one is no formula
     const numbers = [post.lat, post.lon].map((x) => (x === null ? "" : String(x)));
     const before = [post.id, timeOf(post)].map(cellOf);
     const middle = [post.language, post.event, post.place].map(cellOf);
-    const after = [...labelsOf(post, schema), post.text].map(cellOf);
+    const after = [...labelsOf(post, schema), post.text, post.url].map(cellOf);
     return [...before, (post.urgency / 100).toFixed(2), ...middle, ...numbers, ...after].join(",");
   });
   return "\ufeff" + [head.map(cellOf).join(","), ...rows].join("\r\n") + "\r\n";
@@ -44,7 +44,7 @@ function asCsv(posts, schema) {
 function asGeoJson(posts, schema) {
   const features = posts.filter((post) => post.lat !== null && !post.doubtful).map((post) => {
     const said = labelsOf(post, schema);
-    const properties = { id: post.id, created_at: timeOf(post) || null, urgency: post.urgency / 100, place: post.place || null, text: post.text };
+    const properties = { id: post.id, created_at: timeOf(post) || null, urgency: post.urgency / 100, place: post.place || null, text: post.text, url: post.url || null };
     schema.forEach((task, i) => { properties[task.name] = said[i]; });
     return { type: "Feature", geometry: { type: "Point", coordinates: [post.lon, post.lat] }, properties };
   });

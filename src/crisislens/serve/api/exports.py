@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -37,8 +38,11 @@ def report(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
         raise ProblemError(422, f"a report takes at most {_MOST_REPORTED} posts; choose fewer by a filter")
     folder = tempfile.TemporaryDirectory(prefix="crisislens-report-")
     page = Path(folder.name) / "report.html"
-    write_selection(service.store, wanted, page)
-    _note(service, visitor, "report.html", wanted, False)
+    with ExitStack() as unless_sent:
+        unless_sent.callback(folder.cleanup)
+        write_selection(service.store, wanted, page)
+        _note(service, visitor, "report.html", wanted, False)
+        unless_sent.pop_all()
     return FileResponse(
         page,
         media_type="text/html; charset=utf-8",

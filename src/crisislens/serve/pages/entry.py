@@ -15,7 +15,7 @@ from crisislens.serve.pages.render import STATIC, asset, page
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import Service, service_of
 
-__all__ = ["router"]
+__all__ = ["inside", "router", "sign_in_form"]
 
 router = APIRouter()
 _Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{8,200}$")]
@@ -24,7 +24,7 @@ _Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{8,200}$")]
 @router.get("/sign-in")
 def sign_in_page(request: Request, visitor: Anyone, next: str = "/") -> Response:
     """The form."""
-    return _sign_in(request, service_of(request), next)
+    return sign_in_form(request, service_of(request), next)
 
 
 @router.post("/sign-in")
@@ -44,11 +44,13 @@ async def sign_in(
         service.sign_ins.check(visitor_name, "attempts to sign in")
     user = await run_in_threadpool(service.store.users.check, name, password)
     if user is None:
-        return _sign_in(request, service, next, "This name and this password do not belong together.", 403)
+        return sign_in_form(
+            request, service, next, "This name and this password do not belong together.", 403
+        )
     token, _ = await run_in_threadpool(
         service.store.sessions.start, user.id, hours=service.settings.session_h
     )
-    answer = RedirectResponse(_inside(next), 303)
+    answer = RedirectResponse(inside(next), 303)
     sign_in_cookie(answer, token, service)
     return answer
 
@@ -152,16 +154,20 @@ def about(request: Request, visitor: Anyone) -> Response:
     return page(request, "about.html", visitor, title="About this service")
 
 
-def _sign_in(request: Request, service: Service, next: str, problem: str = "", status: int = 200) -> Response:
+def sign_in_form(
+    request: Request, service: Service, next: str, problem: str = "", status: int = 200
+) -> Response:
+    """The form, with what went wrong."""
     first = not any(user.has_password for user in service.store.users.all())
-    values = {"next": _inside(next), "problem": problem, "first": first}
+    values = {"next": inside(next), "problem": problem, "first": first}
+    values["provider"] = service.provider.name if service.provider is not None else ""
     return page(request, "sign-in.html", None, status, title="Sign in", **values)
 
 
-def _inside(path: str) -> str:
+def inside(path: str) -> str:
     """An address of this server, wherever the request wants to be led.
 
-    >>> _inside("/queue?lane=unread"), _inside("//evil.example"), _inside("https://evil.example/")
+    >>> inside("/queue?lane=unread"), inside("//evil.example"), inside("https://evil.example/")
     ('/queue?lane=unread', '/', '/')
     """
     try:

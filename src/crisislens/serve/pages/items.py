@@ -56,11 +56,12 @@ class LabelButton:
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """One question with its answers to choose from."""
+    """One question with its answers to choose from; any number of them where `several`."""
 
     name: str
     title: str
     labels: tuple[LabelButton, ...]
+    several: bool = False
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ def _choice(task: Task, row: PostRow) -> TaskChoice:
     for at, label in enumerate(task.labels, start=1):
         key = str(at) if at <= _KEYS else ""
         buttons.append(LabelButton(label.name, label.words, key, label.name in said))
-    return TaskChoice(task.question, task.heading, tuple(buttons))
+    return TaskChoice(task.question, task.heading, tuple(buttons), task.several)
 
 
 def chosen(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from crisislens.serve.pages.render import page, part
 from crisislens.serve.service import service_of
 from crisislens.serve.tables import FORMATS
 from crisislens.serve.task_views import asked_tasks
-from crisislens.store.records import PostDetail, ReviewRow
+from crisislens.store.records import PostDetail, PostRow, ReviewRow
 
 __all__ = ["router"]
 
@@ -51,7 +51,8 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
     """Everything that is known of a post: words, answers, what people say, twins, and who changed what."""
     service = service_of(request)
     detail = service.store.posts.detail(post_id)
-    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale)
+    may_act = visitor.may_review and detail.row.held_by in (None, visitor.name)
+    item = item_of(detail.row, _document(detail), visitor, rationale=detail.rationale, act=may_act)
     return page(
         request,
         "post.html",
@@ -60,7 +61,8 @@ def post(request: Request, visitor: Viewer, post_id: PostId) -> Response:
         item=item,
         row=detail.row,
         detail=detail,
-        twins=_twins(detail),
+        twins=_twins(detail.twins),
+        same_photo=_twins(detail.same_photo),
         told=[_told(review) for review in detail.reviews],
         no_evidence=_NO_EVIDENCE,
         waits=item.evidence is None and service.explain is not None and bool(item.answers),
@@ -85,7 +87,7 @@ def evidence(request: Request, visitor: Viewer, post_id: PostId, make: bool = Fa
 def twins(request: Request, visitor: Viewer, post_id: PostId) -> Response:
     """The near-duplicates of a post, as a piece of the queue."""
     detail = service_of(request).store.posts.detail(post_id)
-    return part("_twins.html", visitor, post_id=post_id, twins=_twins(detail))
+    return part("_twins.html", visitor, post_id=post_id, twins=_twins(detail.twins))
 
 
 @router.get("/media/{name}")
@@ -134,9 +136,10 @@ def _document(detail: PostDetail) -> str | None:
     return next((each.doc for each in detail.assessments if each.current), None)
 
 
-def _twins(detail: PostDetail) -> list[dict[str, object]]:
+def _twins(rows: Sequence[PostRow]) -> list[dict[str, object]]:
+    """Other posts in a line each."""
     found = []
-    for row in detail.twins:
+    for row in rows:
         start, rest = shorten(row.text.replace("\n", " "), 200)
         text = start + (" …" if rest else "")
         found.append({"id": row.id, "text": text, "source": row.source, "when": moment(row.at)})

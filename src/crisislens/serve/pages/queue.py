@@ -7,6 +7,7 @@ time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
@@ -36,6 +37,9 @@ _ORDERS = {
     "diverse": "Unlike each other",
 }
 _COUNTED = 10_000
+_THESE = "these"
+_NONE: list[str] = []
+_UNDO_WITHIN = timedelta(hours=12)
 
 
 @dataclass(frozen=True)
@@ -142,8 +146,9 @@ def review(
     post_id: PostId,
     choice: Annotated[str, Form(max_length=200)],
     note: Annotated[str, Form(max_length=500)] = "",
+    several: Annotated[list[Annotated[str, Form(max_length=200)]], Form(max_length=50)] = _NONE,
 ) -> Response:
-    """Keeps one answer: `right`, `later`, or TASK=LABEL."""
+    """Keeps one answer: `right`, `later`, TASK=LABEL, or TASK=these with the labels in `several`."""
     service = service_of(request)
     user = person(visitor)
     row = service.store.posts.get(post_id)
@@ -152,13 +157,23 @@ def review(
         service.later.add(user, post_id)
         done = Done("Later: the post went back to the queue.")
         return _answer(request, service, visitor, row, done, state="later")
-    verdict, task, labels = _verdict(row, choice)
+    verdict, task, labels = _verdict(row, choice, several)
     found = service.store.reviews.add(
         post_id, user, verdict=verdict, task=task, labels=labels, note=note.strip() or None
     )
     service.metrics.reviews.inc()
     done = Done(_told(verdict, task, labels), found.id)
     return _answer(request, service, visitor, row, done, state="reviewed")
+
+
+@router.post("/queue/undo")
+def undo_last(request: Request, visitor: Reviewer) -> Response:
+    """Takes back what this person said last, wherever that was, and gives the post back into the hand."""
+    service = service_of(request)
+    last = service.store.reviews.last_of(person(visitor))
+    if last is None or datetime.now(UTC) - last.at > _UNDO_WITHIN:
+        raise NotFoundError("there is nothing to undo: you reviewed nothing in the last hours")
+    return undo(request, visitor, last.post_id, str(last.id))
 
 
 @router.post("/queue/{post_id}/undo")
@@ -197,7 +212,7 @@ def _answer(
     return part("_item.html", visitor, item=item, shown_state=state)
 
 
-def _verdict(row: PostRow, choice: str) -> tuple[Verdict, str, list[str]]:
+def _verdict(row: PostRow, choice: str, several: Sequence[str] = ()) -> tuple[Verdict, str, list[str]]:
     """What a choice says: the verdict, of which task (empty for the whole post), and the labels.
 
     Raises:
@@ -207,6 +222,11 @@ def _verdict(row: PostRow, choice: str) -> tuple[Verdict, str, list[str]]:
         return "right", "", []
     task, label = chosen(choice)
     known = asked_tasks().get(task)
+    if label == _THESE and known is not None and known.several:
+        ticked = [name for question, name in map(chosen, several) if question == task]
+        if not set(ticked) <= set(known.classes):
+            raise NotFoundError("there is no such answer")
+        return "label", task, list(dict.fromkeys(ticked))
     unsure = label == NOT_SURE
     if task not in row.answers and (known is None or not (unsure or label in known.classes)):
         raise NotFoundError("there is no such question or answer")
@@ -217,7 +237,7 @@ def _told(verdict: Verdict, task: str, labels: Sequence[str]) -> str:
     if verdict == "right":
         return "The model is right, you said."
     words = ", ".join(title_of(task, label) for label in labels)
-    return f"You said: {words or 'not sure'}."
+    return f"You said: {words or ('not sure' if verdict == 'unsure' else 'none of these')}."
 
 
 def _nothing(service: Service, lane: str) -> str:

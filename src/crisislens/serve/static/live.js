@@ -16,16 +16,23 @@
     var response = event.detail.ctx.response;
     if (!response || response.status < 400) return;
     event.preventDefault();
-    say(response.status === 401 ? "You are no longer signed in; load the page again." : (event.detail.ctx.text || "").slice(0, 300));
+    say(detail(event.detail.ctx));
   });
   document.addEventListener("htmx:error", function () { say("The server did not answer. Nothing was changed; try again."); });
+
+  // what the server says of a refusal, as a sentence
+  function detail(ctx) {
+    if (!ctx || !ctx.response) return "";
+    if (ctx.response.status === 401) return "You are no longer signed in; load the page again.";
+    try { return String(JSON.parse(ctx.text).detail).slice(0, 300); } catch (error) { return (ctx.text || "").slice(0, 300); }
+  }
 
   function say(words) {
     aloud.textContent = words;
     aloud.classList.add("shown");
     window.setTimeout(function () { aloud.classList.remove("shown"); }, 8000);
   }
-  window.crisislens = { say: say, csrf: csrf };
+  window.crisislens = { say: say, csrf: csrf, detail: detail };
 
   function listen() {
     var source = new EventSource("/v1/events?kind=accepted&kind=assessed&kind=reviewed");

@@ -19,7 +19,7 @@
 
   function items() { return Array.prototype.slice.call(hand.querySelectorAll(".item")); }
   function current() { return hand.querySelector(".item.current"); }
-  function open(item) { return item.dataset.state !== "reviewed" && item.dataset.state !== "later"; }
+  function open(item) { return ["reviewed", "later", "refused"].indexOf(item.dataset.state) < 0; }
 
   function choose(item, quiet) {
     if (!item) return;
@@ -83,7 +83,8 @@
     var id = done.pop();
     var item = id && document.getElementById("item-" + id);
     var button = item && item.querySelector("[data-key='z']");
-    if (!button) { window.crisislens.say("There is nothing to undo here."); return; }
+    // nothing of this page: the server knows what this person said last
+    if (!button) { document.getElementById("undo-last").requestSubmit(); return; }
     choose(item);
     button.click();
     count();
@@ -95,11 +96,31 @@
     if (!item || !event.target.classList.contains("choose")) return;
     began = began || Date.now();
     var later = event.submitter && event.submitter.value === "later";
+    item.dataset.was = item.dataset.state;
     item.dataset.state = later ? "later" : "reviewed";
     if (!later) done.push(item.dataset.id);
     onward(item);
     count();
   });
+
+  // what was refused was not kept: it must not look as if it were
+  function refused(event) {
+    var from = event.detail.ctx && event.detail.ctx.sourceElement;
+    var item = from && from.closest && from.closest(".item");
+    if (!item || !item.dataset.was) return;
+    var status = event.detail.ctx.response && event.detail.ctx.response.status;
+    done = done.filter(function (id) { return id !== item.dataset.id; });
+    // held or gone: no longer ours; else it may be tried again
+    item.dataset.state = status === 409 || status === 404 ? "refused" : item.dataset.was;
+    var line = item.querySelector(".refused") || item.querySelector(".act").insertBefore(document.createElement("p"), item.querySelector(".act").firstChild);
+    line.className = "refused";
+    line.textContent = "Not kept: " + (window.crisislens.detail(event.detail.ctx) || "the server did not answer; try again.");
+    count();
+  }
+  document.addEventListener("htmx:before:swap", function (event) {
+    if (event.detail.ctx.response && event.detail.ctx.response.status >= 400) refused(event);
+  });
+  document.addEventListener("htmx:error", refused);
 
   // what the server sends takes the item's place; keep what the person was at
   document.addEventListener("htmx:after:swap", function () {
@@ -142,7 +163,7 @@
     else if (event.key === "?") keys.showModal();
     else if (event.key === "/") { document.querySelector(".filters").open = true; document.getElementById("search").focus(); }
     else if (event.key === "z") undo();
-    else if (item && open(item) && /^([1-9]|c|u|s|t|d|Enter)$/.test(event.key)) { if (!press(item, event.key)) window.crisislens.say(event.key === "c" ? "The model is not sure here; choose an answer." : "This key does nothing here."); }
+    else if (item && open(item) && /^([1-9]|c|u|s|t|d|y|Enter)$/.test(event.key)) { if (!press(item, event.key)) window.crisislens.say(event.key === "c" ? "The model is not sure here; choose an answer." : "This key does nothing here."); }
     else return;
     event.preventDefault();
   });

@@ -29,6 +29,7 @@ from crisislens.store.models.posts import (
     Rationale,
     Signature,
     Tally,
+    Witness,
 )
 from crisislens.store.models.record import (
     Audit,
@@ -69,5 +70,6 @@ __all__ = [
     "Tally",
     "Tombstone",
     "User",
+    "Witness",
     "table_of",
 ]

@@ -26,6 +26,9 @@ class User(Base):
     role: Mapped[str]
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     made_at: Mapped[datetime]
+    subject: Mapped[str | None]
+    """Issuer and subject of who signs in at a provider of identities."""
+    __table_args__ = (Index("ix_user_subject", "subject", unique=True),)
 
 
 class ApiKey(Base):

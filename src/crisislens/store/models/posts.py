@@ -23,6 +23,7 @@ __all__ = [
     "Rationale",
     "Signature",
     "Tally",
+    "Witness",
 ]
 
 
@@ -71,6 +72,8 @@ class Post(Base):
     map_lon: Mapped[float | None] = mapped_column(Float)
     # of its neighbors and of people
     cluster_id: Mapped[int | None] = mapped_column(Id)
+    shown_id: Mapped[int | None] = mapped_column(Id)
+    """The group of those that show the same photo, whatever they say."""
     lead: Mapped[bool] = mapped_column(Boolean, default=True)
     """False for a near-duplicate that stands behind another post of its cluster."""
     reviews: Mapped[int] = mapped_column(Integer, default=0)
@@ -94,6 +97,7 @@ class Post(Base):
         Index("ix_post_source", "source_id", "at", "id"),
         Index("ix_post_map", "map_lat", "map_lon"),
         Index("ix_post_cluster", "cluster_id", "at", "id"),
+        Index("ix_post_shown", "shown_id", "at", "id"),
         Index("ix_post_received", "received_at"),
         {"sqlite_autoincrement": True},
     )
@@ -221,8 +225,21 @@ class Band(Base):
     __table_args__ = (Index("ix_band_post", "post_id"), {"sqlite_with_rowid": False})
 
 
+class Witness(Base):
+    """The versions of a group of near-duplicates: one post of each, which new posts are held against."""
+
+    __tablename__ = "witness"
+    cluster_id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    post_id: Mapped[int] = mapped_column(
+        Id, ForeignKey("post.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    __table_args__ = (Index("ix_witness_post", "post_id"),)
+
+
 class Cluster(Base):
-    """Posts that say or show nearly the same; the earliest leads."""
+    """Posts that say nearly the same (`text`, and `both` where they show the same too), that people joined
+    (`person`), or that show the same with other words (`photo`); the earliest leads.
+    """
 
     __tablename__ = "cluster"
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=True)

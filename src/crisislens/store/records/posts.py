@@ -183,6 +183,9 @@ class PostDetail(Record):
     assessments: tuple[AssessmentRow, ...]
     rationale: str | None = Field(description="JSON of `domain.rationale.Rationale` of the current model")
     twins: tuple[PostRow, ...] = Field(description="The others of its cluster, at most 50")
+    same_photo: tuple[PostRow, ...] = Field(
+        default=(), description="Others that show the same photo and say something else, at most 50"
+    )
     reviews: tuple[ReviewRow, ...] = Field(description="All, also those that were undone")
     history: tuple[AuditRow, ...]
 
@@ -202,5 +205,9 @@ class Done(Record):
     post_id: int
     doc: str = Field(description="The assessment as JSON")
     partial: bool = False
-    minhash: bytes | None = Field(default=None, description="256 bytes, little-endian uint32")
+    minhash: bytes | None = Field(
+        default=None,
+        description="256 bytes, little-endian uint32, and 8 of the numbers that the text says, see "
+        "`data.duplicates`",
+    )
     phash: int | None = Field(default=None, description="64 bits")

@@ -50,10 +50,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--upgrade", action="store_true", help="the newest versions, torch's left alone")
     upgrade = parser.parse_args().upgrade
-    torch = pinned(CONSTRAINTS.read_text(encoding="utf-8"))["torch"]
+    before = CONSTRAINTS.read_text(encoding="utf-8")
+    torch = pinned(before)["torch"]
     every = blocks(resolve(needs("dev", "build"), PINNED, {"torch"}, pin=not upgrade))
     versions = {name: match[2] for name, text in every.items() if (match := _NAME.match(text))}
-    write_constraints({**versions, "torch": torch})
+    write_constraints({**versions, "torch": torch}, before)
     LOCKS.mkdir(exist_ok=True)
     known: set[str] = set()
     for layer, extras in LAYERS.items():
@@ -125,17 +126,32 @@ def pinned(text: str) -> dict[str, str]:
     {'pyyaml': '6.0.3', 'mypy-extensions': '1.2.0'}
     """
     matches = (_NAME.match(line) for line in text.split("\n"))
-    return {re.sub(r"[-_.]+", "-", found[1]).lower(): found[2] for found in matches if found}
+    return {canonical(found[1]): found[2] for found in matches if found}
 
 
-def write_constraints(versions: dict[str, str]) -> None:
-    """Writes `constraints.txt`, sorted."""
+def canonical(name: str) -> str:
+    """A name as indexes spell it.
+
+    >>> canonical("Typing_Extensions")
+    'typing-extensions'
+    """
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def write_constraints(versions: dict[str, str], before: str) -> None:
+    """Writes `constraints.txt`, sorted; a name keeps its spelling.
+
+    Arguments:
+        versions: By name, in the spelling of indexes.
+        before: What the file held.
+    """
     head = (
         "# The versions that are tested, of every package on every platform: pip install -c this.\n"
         "# 'make' installs locks/*.txt, which 'make lock' makes from these.\n"
     )
-    lines = [f"{name}=={versions[name]}" for name in sorted(versions)]
-    CONSTRAINTS.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    spelled = {canonical(found[1]): found[1] for line in before.split("\n") if (found := _NAME.match(line))}
+    lines = [f"{spelled.get(name, name)}=={version}" for name, version in versions.items()]
+    CONSTRAINTS.write_text(head + "\n".join(sorted(lines, key=str.lower)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,144 @@
-"""The run-time type checker of the tests: beartype, with an int allowed where a float is asked for, as PEP
-484 says.
+"""The run-time checks of the tests: beartype on every function and dataclass of the package, and jaxtyping
+where a signature names shapes. An int is allowed where a float is asked for, as PEP 484 says.
+
+jaxtyping's own import hook does the same at a higher price: it binds the arguments of every call to a
+signature and checks them twice, whether or not there is a shape to compare. Most of our functions have none.
+Its hook also marks the bytecode of every library that is imported meanwhile, so that each is compiled again.
 """
 
-from beartype import BeartypeConf, beartype
+import ast
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+from beartype import BeartypeConf, beartype
+from jaxtyping import AbstractArray, jaxtyped
+
+__all__ = ["check_imports_of", "checked"]
+
+_beartype = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))
+# beside the bytecode of users, never in its place; another number where _Decorating changes
+_MARK = ".checked1.pyc"
+
+
+def checked(thing: Any) -> Any:
+    """A function or a class under the checks; a class that is no dataclass stays what it is."""
+    if isinstance(thing, type):
+        # what a dataclass inherits is checked already
+        if is_dataclass(thing) and isinstance(vars(thing).get("__init__"), FunctionType):
+            thing.__init__ = _checked_function(thing.__init__)  # type: ignore[misc]
+        return thing
+    return _checked_function(thing)
+
+
+def _checked_function(function: FunctionType) -> Callable[..., Any]:
+    written = function.__annotations__
+    hints = {name: _hint(hint, function.__globals__) for name, hint in written.items()}
+    if any(_names_a_shape(hint) for hint in hints.values()):
+        return jaxtyped(function, typechecker=_beartype)
+    # what reads signatures (typer, fastapi, pydantic) finds the annotations as they were written
+    function.__annotations__ = hints
+    try:
+        wrapped = _beartype(function)
+    finally:
+        function.__annotations__ = written
+    wrapped.__annotations__ = written
+    return wrapped
+
+
+def _hint(hint: Any, namespace: dict[str, Any]) -> Any:
+    """What an annotation means; anything, where it names what only the static checker imports."""
+    if hint is None or (isinstance(hint, type) and not typing.get_args(hint)):
+        return hint
+    holder = FunctionType((lambda: None).__code__, namespace)
+    holder.__annotations__ = {"hint": hint}
+    try:
+        return typing.get_type_hints(holder, include_extras=True)["hint"]
+    except Exception:
+        return Any
+
+
+def _names_a_shape(hint: Any) -> bool:
+    parts = hint if isinstance(hint, list) else typing.get_args(hint)
+    if not parts:
+        return isinstance(hint, type) and issubclass(hint, AbstractArray)
+    return any(_names_a_shape(part) for part in parts)
+
+
+class _Decorating(ast.NodeTransformer):
+    """Puts `checked` next to every function, below what else decorates it, and above all on every class."""
+
+    def visit_Module(self, node: ast.Module) -> ast.Module:
+        self.generic_visit(node)
+        first = 0
+        for statement in node.body:
+            documents = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+            if not documents and getattr(statement, "module", None) != "__future__":
+                break
+            first += 1
+        name = ast.alias("checked", "__checked__")
+        node.body.insert(first, ast.ImportFrom(module=__name__, names=[name], level=0))
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        self.generic_visit(node)
+        node.decorator_list.append(_decorator(node))
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
+        self.generic_visit(node)
+        node.decorator_list.insert(0, _decorator(node))
+        return node
+
+
+def _decorator(node: ast.stmt) -> ast.expr:
+    return ast.copy_location(ast.Name(id="__checked__", ctx=ast.Load()), node)
+
+
+class _Loader(SourceFileLoader):
+    """Compiles a module with its checks, and keeps the bytecode under a name of its own."""
+
+    def source_to_code(self, data: Any, path: Any, *, _optimize: int = -1) -> CodeType:
+        tree = ast.fix_missing_locations(_Decorating().visit(ast.parse(data, path)))
+        return compile(tree, path, "exec", dont_inherit=True, optimize=_optimize)
+
+    def get_data(self, path: str) -> bytes:
+        return super().get_data(_marked(path))
+
+    def set_data(self, path: str, data: bytes, *, _mode: int = 0o666) -> None:
+        super().set_data(_marked(path), data, _mode=_mode)
+
+
+def _marked(path: str) -> str:
+    return path.removesuffix(".pyc") + _MARK if path.endswith(".pyc") else path
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] != self.package:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(spec.loader.name, spec.loader.path)
+        return spec
+
+
+def check_imports_of(package: str) -> None:
+    """Everything of a package that is imported from now on is checked.
+
+    Raises:
+        RuntimeError: It is imported already, so that some of it would go unchecked.
+    """
+    if package in sys.modules:
+        raise RuntimeError(f"{package} is imported already; its checks come too late")
+    sys.meta_path.insert(0, _Finder(package))

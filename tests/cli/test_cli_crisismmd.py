@@ -4,6 +4,8 @@ import io
 import re
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,8 +84,16 @@ def official(tmp_path: Path) -> list[str]:
 
 
 def test_from_the_official_files_to_a_report(
-    crisislens: Command, tmp_path: Path, official: list[str]
+    crisislens: Command, tmp_path: Path, official: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bars: list[tuple[int, int | None]] = []
+
+    @contextmanager
+    def watched(label: str) -> Iterator[Callable[[int, int | None], None]]:
+        yield lambda done, total: bars.append((done, total))
+
+    monkeypatch.setattr("crisislens.cli.train.progress", watched)
+
     def run(*words: str | Path, code: int = 0) -> str:
         done = crisislens(*words, cwd=tmp_path)
         assert done.returncode == code, done.stderr
@@ -105,6 +115,8 @@ def test_from_the_official_files_to_a_report(
     quick = ["--set", "epochs=1", "--seed", "0"]
     said = run("train", run_file, "--set", "data.root=CRISISMMD", *quick)
     assert "train 12" in said
+    # a bar of all posts, then one of all epochs
+    assert bars[-2:] == [(36, 36), (1, 1)]
     test_table = "CRISISMMD/agreed/task_informative_text_img_agreed_lab_test.tsv"
     said = run(
         "analyze", test_table, "--images", "CRISISMMD", "--model", "runs/a1_text_finetune", "--out", "results"

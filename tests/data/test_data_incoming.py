@@ -1,8 +1,8 @@
 """Posts as a program has them: anything that holds posts, and one sentence for what does not."""
 
+import inspect
 from typing import Any
 
-import jaxtyping
 import pyarrow as pa
 import pytest
 
@@ -92,12 +92,8 @@ def test_what_holds_no_posts_is_told_in_one_sentence(given: Any, sentence: str) 
 @pytest.mark.parametrize("given", [None, 7])
 def test_what_cannot_even_be_gone_through_is_told(given: Any) -> None:
     # as a user's program calls it: the types are checked in tests alone
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        with pytest.raises(InputError, match="was given; give Post, a dict with text or image"):
-            as_posts(given)
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", False)
+    with pytest.raises(InputError, match="was given; give Post, a dict with text or image"):
+        inspect.unwrap(as_posts)(given)
 
 
 def test_many_bad_rows_are_counted_and_the_first_are_named() -> None:

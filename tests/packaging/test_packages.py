@@ -39,10 +39,10 @@ class Installed:
     bin: Path
     folder: Path
 
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         # nothing of the checkout: neither its sources by PYTHONPATH nor its folder
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        environment = kept | {"NO_COLOR": "1", "COLUMNS": "120", "SOURCE_DATE_EPOCH": "1790000000"}
+        environment = kept | more | {"NO_COLOR": "1", "COLUMNS": "120", "SOURCE_DATE_EPOCH": "1790000000"}
         command = [str(self.bin / "crisislens"), *arguments]
         return subprocess.run(
             command, capture_output=True, text=True, env=environment, cwd=self.folder, timeout=600
@@ -105,6 +105,11 @@ def test_the_sdist_holds_what_a_clone_holds(packages: Packages) -> None:
 
 def test_it_says_its_version(installed: Installed) -> None:
     assert installed("--version").stdout == f"crisislens {__version__}\n"
+
+
+def test_the_shell_completes_its_commands(installed: Installed) -> None:
+    asked = {"_CRISISLENS_COMPLETE": "complete_bash", "COMP_WORDS": "crisislens con", "COMP_CWORD": "1"}
+    assert installed(**asked).stdout.split() == ["configs"]
 
 
 def test_a_run_file_is_found_without_the_checkout(installed: Installed) -> None:

@@ -92,12 +92,12 @@ def test_the_page_gets_areas_below_lines_below_names() -> None:
     assert [shape[0] for shape in whole["base"]] == ["area", "line", "point"]
     assert whole["base"][2] == ["point", "other", "Mill", [0.0, 0.0]]
     assert whole["frame"] == [0.0, 0.0, 1.0, 1.0]
-    assert whole["near"] == [-2.0, -2.0, 3.0, 3.0]
+    assert [patch["near"] for patch in whole["patches"]] == [[-2.0, -2.0, 3.0, 3.0]]
     assert len(whole["coarse"]) > 50
     assert len(packed) < 100_000
 
 
 def test_a_frame_as_wide_as_the_world_has_no_fine_outline() -> None:
     whole = json.loads(zlib.decompress(base64.b64decode(map_data((-180.0, -60.0, 180.0, 80.0), None))))
-    assert whole["fine"] == {}
+    assert whole["patches"] == []
     assert whole["base"] == []

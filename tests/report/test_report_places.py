@@ -19,7 +19,7 @@ from crisislens.report.geography import Geography
 from crisislens.report.geojson import feature, write_geojson
 from crisislens.report.outline import clip_ring, outline
 from crisislens.report.tables import write_csv, write_parquet
-from crisislens.report.worldmap import draw_map
+from crisislens.report.worldmap import draw_map, hot_frames
 
 PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61, population=150_000)
 HOSTILE = Place(
@@ -105,6 +105,7 @@ def test_dense_points_are_joined_and_far_ones_are_not() -> None:
 
 def test_no_place_no_map() -> None:
     assert draw_map(Geography()) is None
+    assert hot_frames(Geography()) == ()
 
 
 SQUARE = st.lists(st.tuples(st.floats(-3, 3), st.floats(-3, 3)), min_size=3, max_size=8)

@@ -56,8 +56,17 @@ def test_the_map_holds_fine_lines_near_the_posts_and_coarse_ones_elsewhere() -> 
     near = unpacked(PUERTO_RICO)
     assert {"San Juan", "Ponce", "Utuado"} <= {name for name, _, _ in near["cities"]}
     # the first two numbers of a line are its first point, in hundredths of a degree
-    assert all(-8_000 < line[0] < -5_000 for line in near["fine"]["land"])
+    [patch] = near["patches"]
+    assert all(-8_000 < line[0] < -5_000 for line in patch["fine"]["land"])
     assert len(near["coarse"]) > 100
     world = unpacked((-180.0, -60.0, 180.0, 80.0))
-    assert world["fine"] == {}
+    assert world["patches"] == []
     assert world["cities"] == []
+
+
+def test_a_map_of_half_the_world_is_fine_where_most_posts_are() -> None:
+    packed = map_data((-120.0, -60.0, 120.0, 80.0), None, [PUERTO_RICO, NEPAL])
+    found = json.loads(zlib.decompress(base64.b64decode(packed)))
+    assert [patch["near"] for patch in found["patches"]] == [list(PUERTO_RICO), list(NEPAL)]
+    assert found["patches"][1]["fine"]["borders"]
+    assert {"San Juan", "Kathmandu"} <= {name for name, _, _ in found["cities"]}

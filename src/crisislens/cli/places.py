@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import progress, say
+from crisislens.cli.console import progress, say, total_rows
 from crisislens.cli.options import EncodingOption, ImagesOption, MapOption, PostsArgument
 from crisislens.cli.reading import open_posts, photo_folder, say_notes
 
@@ -57,7 +57,8 @@ def place_types(
     lines: list[str] = []
     chunk: list[Post] = []
     failed = 0
-    with progress("looking") as advance:
+    total = total_rows(source)
+    with progress("looking", total) as advance:
         # in chunks: a table may be longer than memory
         for row in source:
             if isinstance(row, FailedPost):

@@ -11,6 +11,7 @@ from crisislens.cli.console import progress, say, table
 
 if TYPE_CHECKING:
     from crisislens.data.labeled import LabeledData
+    from crisislens.training.classification import EpochRecord
     from crisislens.training.config import RunConfig
     from crisislens.training.fit import RunResult
 
@@ -111,7 +112,8 @@ def _train_task(
             say(f"left out: {count} {what}")
     results = []
     for seed in seeds or config.seeds:
-        with progress(f"features for seed {seed}") as advance:
+        # one bar, first of posts, then of epochs: both take minutes, and both have an end
+        with progress(f"seed {seed}: features, then epochs") as advance:
             found = fit(
                 config,
                 seed=seed,
@@ -121,6 +123,7 @@ def _train_task(
                 overwrite=overwrite,
                 data=posts,
                 on_features=advance,
+                on_epoch=partial(_epoch_done, advance, config.epochs),
             )
         results.append(found)
         say(f"seed {seed}: epoch {found.best_epoch} kept, {found.seconds:.0f} s; {found.test.headline()}")
@@ -183,6 +186,10 @@ def _with_interval(scores: Mapping[str, float], name: str) -> str:
 
 def _epochs(advance: Callable[[int, int | None], None], epochs: int, done: int) -> None:
     advance(done, epochs)
+
+
+def _epoch_done(advance: Callable[[int, int | None], None], epochs: int, record: "EpochRecord") -> None:
+    advance(record.epoch, epochs)
 
 
 def _show_seeds(runs: "list[RunResult]") -> None:

@@ -158,12 +158,12 @@ def _download(
         )
     except RequestError as error:
         by_hand = (
-            f"start again to go on from where it stopped, or get {OFFICIAL}/{name} elsewhere and put it at "
+            f"Start again to go on from where it stopped; or get {OFFICIAL}/{name} elsewhere and put it at "
             f"{path} (or give --archive FILE)"
         )
-        raise RequestError(
-            f"{error}. Without a network: {by_hand}", status=error.status, transient=error.transient
-        ) from error
+        # the reason may end with a question
+        said = str(error) if str(error).endswith("?") else f"{error}."
+        raise RequestError(f"{said} {by_hand}", status=error.status, transient=error.transient) from error
 
 
 def _unpack(places: dict[str, Path], staging: Path, limits: ArchiveLimits, progress: FetchProgress) -> None:

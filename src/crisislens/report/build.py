@@ -29,6 +29,7 @@ from crisislens.report.matrix import matrix
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.needs import needs_table
 from crisislens.report.now import lanes, unread_rows
+from crisislens.report.outline import Frame
 from crisislens.report.overview import (
     asides,
     caveats,
@@ -42,7 +43,7 @@ from crisislens.report.selection import Selection
 from crisislens.report.summary import Counted, Summary, summarize
 from crisislens.report.tally import NONE, NOT_SURE, Tally, lane_of
 from crisislens.report.unread import Unread
-from crisislens.report.worldmap import draw_map
+from crisislens.report.worldmap import draw_map, hot_frames
 from crisislens.runs.files import writing
 from crisislens.runs.sinks import Record, pour
 
@@ -182,6 +183,9 @@ class ReportSink:
             "none": NONE,
         }
 
+    def _map_data(self, frame: Frame) -> str:
+        return map_data(frame, self._meta.base_map, hot_frames(self._geography))
+
     def _lists(self, packed: Packed, cards: Sequence[PostCard]) -> dict[str, object]:
         """The posts, and what the script of the page needs to know of them."""
         row_of = packed.row_of
@@ -192,7 +196,7 @@ class ReportSink:
             "row_of": row_of,
             "schema": Markup(_schema(self._meta)),
             "map": drawn,
-            "map_data": map_data(drawn[0].frame, self._meta.base_map) if drawn else "",
+            "map_data": self._map_data(drawn[0].frame) if drawn else "",
             "named": place_rows(self._geography),
             "clusters": cluster_rows(self._selection.clusters),
             "style": Markup(style()),

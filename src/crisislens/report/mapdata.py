@@ -32,31 +32,47 @@ _BASE_DECIMALS = 5
 _WORLD: Frame = (-180.0, -85.0, 180.0, 85.0)
 
 
-def map_data(frame: Frame, base_map: MapSource | None) -> str:
+def map_data(frame: Frame, base_map: MapSource | None, hot: Sequence[Frame] = ()) -> str:
     """The data for the page's script.
 
     Arguments:
         frame: West, south, east and north of the map when it opens, in degrees.
         base_map: The region's own map, if any.
+        hot: Where somebody will look closer; fine lines are given for these where the frame is too wide.
     """
     west, south, east, north = frame
-    wide, high = (east - west) * _REACH, (north - south) * _REACH
-    near = (max(west - wide, -180), max(south - high, -85), min(east + wide, 180), min(north + high, 85))
-    # nothing is gained by fine lines of the whole world, which would be the most of the file
-    is_near = east - west <= _WIDE_DEGREES
-    step = (east - west) * _FINEST
-    fine = terrain(near, step=step, most_points=_MOST_POINTS) if is_near else {}
+    if east - west <= _WIDE_DEGREES:
+        wide, high = (east - west) * _REACH, (north - south) * _REACH
+        near = (max(west - wide, -180), max(south - high, -85), min(east + wide, 180), min(north + high, 85))
+        patches = [_patch(near, (east - west) * _FINEST, _MOST_POINTS)]
+        named: tuple[Frame, ...] = (near, frame)
+    else:
+        # nothing is gained by fine lines of the whole world, which would be the most of the file
+        patches = [_patch(spot, (spot[2] - spot[0]) * _FINEST, _MOST_POINTS // len(hot)) for spot in hot]
+        named = tuple(hot)
     whole = {
         "frame": [round(x, _BASE_DECIMALS) for x in frame],
-        "near": [round(x, _BASE_DECIMALS) for x in near],
         "units": [_COARSE_UNITS, _FINE_UNITS],
         "coarse": [_steps(ring, _COARSE_UNITS) for ring in outline(_WORLD, step=_COARSE_DEGREES)],
-        "fine": {name: [_steps(line, _FINE_UNITS) for line in lines] for name, lines in fine.items()},
-        "cities": _cities(frame, near) if is_near else [],
+        "patches": patches,
+        "cities": _cities(named),
         "base": _base(frame, base_map),
     }
     packed = zlib.compress(json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode(), 9)
     return base64.b64encode(packed).decode("ascii")
+
+
+def _patch(near: Frame, step: float, most_points: int) -> dict[str, object]:
+    """The fine lines of a part of the world: `near` is where they are to be drawn."""
+    fine = terrain(near, step=step, most_points=most_points)
+    lines = {name: [_steps(line, _FINE_UNITS) for line in found] for name, found in fine.items()}
+    return {"near": [round(x, _BASE_DECIMALS) for x in near], "fine": lines}
+
+
+def _cities(frames: Sequence[Frame]) -> list[list[object]]:
+    """The largest around, and of the places that the map opens with the smaller ones too."""
+    found = cities(frames, _MOST_CITIES) if frames else []
+    return [[visible(c.name), round(c.lon, _DECIMALS), round(c.lat, _DECIMALS)] for c in found]
 
 
 def _steps(points: Sequence[Point], units: int) -> list[int]:
@@ -76,12 +92,6 @@ def _flat(points: Sequence[Point], decimals: int) -> list[float]:
     for lon, lat in points:
         flat += (round(lon, decimals), round(lat, decimals))
     return flat
-
-
-def _cities(frame: Frame, near: Frame) -> list[list[object]]:
-    """The largest around, and of the places that the map opens with the smaller ones too."""
-    found = cities((near, frame), _MOST_CITIES)
-    return [[visible(c.name), round(c.lon, _DECIMALS), round(c.lat, _DECIMALS)] for c in found]
 
 
 def _base(frame: Frame, base_map: MapSource | None) -> list[list[object]]:

@@ -15,12 +15,14 @@ from crisislens.report.geography import Geography, Spot
 from crisislens.report.outline import Frame, outline
 from crisislens.report.overview import link
 
-__all__ = ["Marker", "WorldMap", "draw_map"]
+__all__ = ["Marker", "WorldMap", "draw_map", "hot_frames"]
 
 _WIDTH, _TALLEST, _FLATTEST = 1000.0, 620.0, 340.0
 _LEAST_SPAN = 0.08
 _JOIN = 34.0
 _MOST_MARKERS = 300
+_MOST_HOT = 6
+_HOT_DEGREES = 4.0
 _WORLD: Frame = (-180.0, -60.0, 180.0, 80.0)
 
 
@@ -90,6 +92,26 @@ def draw_map(geography: Geography) -> tuple[WorldMap, WorldMap | None] | None:
     if detailed.outside == 0 and frame[2] - frame[0] > 200:
         return detailed, None
     return detailed, _map(_WORLD, spots, regions, frame)
+
+
+def hot_frames(geography: Geography) -> tuple[Frame, ...]:
+    """Around where most posts are, the most first: what somebody zooms into where a run is about half the
+    world. None has its middle in another.
+
+    Arguments:
+        geography: What was gathered.
+    """
+    spots = sorted((*geography.drawn(), *geography.drawn_regions()), key=lambda spot: -spot.count)
+    frames: list[Frame] = []
+    for spot in spots:
+        lon, lat = spot.middle
+        seen = any(w <= lon <= e and s <= lat <= n for w, s, e, n in frames)
+        if not seen and abs(lat) < 85 - _HOT_DEGREES:
+            wide, high = _HOT_DEGREES, 0.75 * _HOT_DEGREES
+            frames.append((max(lon - wide, -180.0), lat - high, min(lon + wide, 180.0), lat + high))
+        if len(frames) == _MOST_HOT:
+            break
+    return tuple(frames)
 
 
 def _frame(spots: Sequence[Spot]) -> Frame:

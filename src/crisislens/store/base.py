@@ -17,6 +17,7 @@ from crisislens.store.erasure import Erasure, Retention
 from crisislens.store.events import Events
 from crisislens.store.models import Setting
 from crisislens.store.outlets import Outlets
+from crisislens.store.pictures import Pictures
 from crisislens.store.posts import Posts
 from crisislens.store.queue import Queue, release_everything
 from crisislens.store.records import Health
@@ -42,6 +43,7 @@ class Store:
         statistics: Counts for the situation page, days for drift.
         queue: What the workers take and give back.
         blobs: The photos' bytes.
+        pictures: Photos that lie elsewhere and are to be fetched.
         clusters: Near-duplicates.
         reviews: What people say of posts, and who holds which.
         users: People and their passwords.
@@ -67,6 +69,7 @@ class Store:
         self.events = Events(database)
         self.audit = AuditTrail(database)
         self.sources = Sources(database)
+        self.pictures = Pictures(database)
         self.dead_letters = DeadLetters(database)
         self.posts = Posts(database, self.blobs, most_queued=most_queued, least_free_bytes=least_free_bytes)
         self.statistics = Statistics(database, self.blobs)

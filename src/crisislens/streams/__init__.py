@@ -15,7 +15,8 @@ from crisislens.streams.filters import Filters
 from crisislens.streams.opening import StreamOptions, open_source
 from crisislens.streams.pump import Pump
 from crisislens.streams.replay import replay
-from crisislens.streams.targets import ServiceTarget, StoreTarget, Target
+from crisislens.streams.service_target import ServiceTarget
+from crisislens.streams.targets import StoreTarget, Target
 
 __all__ = [
     "Batch",

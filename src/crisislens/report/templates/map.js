@@ -7,6 +7,7 @@ const SCALES_KM = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000
 const CLOSEST_DEGREES = 0.002;
 const AREAS = ["land", "lakes"];
 const MOST_NAMES = 40;
+const SMALLEST_PATCH_PX = 250;
 
 let ground = null;
 let camera = null;
@@ -33,7 +34,9 @@ function coordinatesOf(steps, units) {
 function unrolled(stored) {
   const [coarse, fine] = stored.units;
   stored.coarse = stored.coarse.map((ring) => coordinatesOf(ring, coarse));
-  Object.keys(stored.fine).forEach((layer) => { stored.fine[layer] = stored.fine[layer].map((line) => coordinatesOf(line, fine)); });
+  stored.patches.forEach((patch) => Object.keys(patch.fine).forEach((layer) => {
+    patch.fine[layer] = patch.fine[layer].map((line) => coordinatesOf(line, fine));
+  }));
   return stored;
 }
 
@@ -87,13 +90,21 @@ function touches(flat, frame) {
   return low_x <= east && high_x >= west && low_y <= north && high_y >= south;
 }
 
+// The fine lines of a part of the world, over the coarse ones.
+function drawPatch(patch, box, pathOfAll) {
+  const [west, south, east, north] = patch.near;
+  const [[left, top], [right, bottom]] = [placeOn(west, north, box), placeOn(east, south, box)];
+  const sea = drawn("rect", { class: "sea", x: left, y: top, width: right - left, height: bottom - top });
+  return [sea, ...Object.entries(patch.fine).map(([layer, lines]) => drawn("path", { class: layer, d: pathOfAll(lines, AREAS.indexOf(layer) >= 0) }))];
+}
+
 function drawGround(box, frame) {
-  const near = ground.near;
-  const inside = ground.fine.land && frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3];
   const pathOfAll = (lines, closed) => lines.filter((line) => touches(line, frame)).map((line) => pathOf(line, box, closed)).join("");
+  const inside = ground.patches.find(({ near }) => frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3]);
+  const visible = ground.patches.filter(({ near }) => touches(near, frame) && ((near[2] - near[0]) * camera.shrink) / camera.degrees > SMALLEST_PATCH_PX);
   const parts = [drawn("rect", { class: "sea", width: "100%", height: "100%" })];
-  if (inside) Object.entries(ground.fine).forEach(([layer, lines]) => parts.push(drawn("path", { class: layer, d: pathOfAll(lines, AREAS.indexOf(layer) >= 0) })));
-  else parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
+  if (!inside) parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
+  (inside ? [inside] : visible).forEach((patch) => parts.push(...drawPatch(patch, box, pathOfAll)));
   ground.base.filter(([, , , flat]) => touches(flat, frame)).forEach(([shape, kind, name, flat]) => {
     if (shape === "point") {
       const [x, y] = placeOn(flat[0], flat[1], box);

@@ -37,6 +37,13 @@ app = typer.Typer(
 )
 Db = Annotated[str | None, typer.Option(help=DB_HELP)]
 Blobs = Annotated[Path | None, typer.Option(help="Folder of the photos, for PostgreSQL.")]
+To = Annotated[
+    str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
+]
+Key = Annotated[
+    str | None, typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY.")
+]
+State = Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")]
 Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 
 
@@ -44,13 +51,8 @@ Mapped = Annotated[list[str] | None, typer.Option("--map", help=MAP_HELP)]
 def run(
     source: Annotated[str, typer.Argument(help="-, FILE, DIR/, rss:URL, … as above.")],
     db: Db = None,
-    to: Annotated[
-        str | None, typer.Option(help="A running service instead of a store, as http://127.0.0.1:8765.")
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(envvar="CRISISLENS_KEY", help="Key for --to; better given as CRISISLENS_KEY."),
-    ] = None,
+    to: To = None,
+    key: Key = None,
     name: Annotated[str | None, typer.Option(help="What the service calls the source.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="Take posts with this word (flood*).")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Leave out posts with this word.")] = None,
@@ -83,7 +85,7 @@ def run(
     media_from: Annotated[
         list[str] | None, typer.Option(help="With --fetch-media: only from this host; again for more.")
     ] = None,
-    state: Annotated[Path, typer.Option(help="With --to: folder of cursors and dead letters.")] = _STATE,
+    state: State = _STATE,
     blobs: Blobs = None,
 ) -> None:
     """Take posts in until stopped, each once.
@@ -146,16 +148,28 @@ def _store(db: str | None, blobs: Path | None) -> Any:
 @app.command("replay")
 def replay_letters(
     db: Db = None,
+    to: To = None,
+    key: Key = None,
     source: Annotated[str | None, typer.Option(help="Only those of one source, by its name.")] = None,
     columns: Mapped = None,
     trial: Annotated[bool, typer.Option("--trial", help="Only count.")] = False,
+    state: State = _STATE,
     blobs: Blobs = None,
 ) -> None:
-    """Read dead letters again; what is a post now is taken in, the rest stays."""
-    from crisislens.streams import replay
+    """Read dead letters again; what is a post now is taken in, the rest stays.
+
+    With --to, the letters that a stream with --to left in its folder are read, and --source is needed.
+    """
+    from crisislens.streams import ServiceTarget, replay, replay_to
     from crisislens.streams.rows import RowMaker
 
-    with _store(db, blobs) as store:
-        done = replay(store, RowMaker(columns_of(columns or ())), source=source, trial=trial)
+    rows = RowMaker(columns_of(columns or ()))
+    if to is not None:
+        if db is not None or not key or source is None:
+            raise InputError("--to needs --source and a --key (or CRISISLENS_KEY), and no --db")
+        done = replay_to(ServiceTarget(to, key, state), rows, source=source, trial=trial)
+    else:
+        with _store(db, blobs) as store:
+            done = replay(store, rows, source=source, trial=trial)
     would = "would be taken in" if trial else "taken in"
     say(f"{done.taken} posts {would}, {done.there} were there, {done.left} dead letters stay")

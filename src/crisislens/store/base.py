@@ -14,6 +14,7 @@ from crisislens.store.database import Database, database_name
 from crisislens.store.deliveries import Deliveries
 from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
+from crisislens.store.event_names import EventNames
 from crisislens.store.events import Events
 from crisislens.store.models import Setting
 from crisislens.store.outlets import Outlets
@@ -61,6 +62,7 @@ class Store:
         outlets: The ways out.
         deliveries: What is sent by them.
         bulletins: Messages for the public, drafted and released.
+        event_names: Events by their names, and which of them are one.
     """
 
     def __init__(self, database: Database, blobs: Path, *, most_queued: int, least_free_bytes: int) -> None:
@@ -85,6 +87,7 @@ class Store:
         self.outlets = Outlets(database)
         self.deliveries = Deliveries(database)
         self.bulletins = Bulletins(database)
+        self.event_names = EventNames(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)
 

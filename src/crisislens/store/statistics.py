@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, tuple_
 
 from crisislens.core.errors import InputError
 from crisislens.store.blobs import Blobs
@@ -81,6 +81,38 @@ class Statistics:
         with self._database.read() as connection:
             row = connection.execute(wanted).first()
         return None if row is None or row.lat is None or row.lon is None else (row.lat, row.lon)
+
+    def first_hour(self) -> datetime | None:
+        """The hour of the oldest post that is counted; None where there is none."""
+        wanted = select(func.min(Tally.hour)).where(
+            Tally.place == EVERYWHERE, Tally.task == EVERY, Tally.posts > 0
+        )
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
+
+    def hourly(
+        self,
+        since: datetime,
+        until: datetime,
+        labels: Sequence[tuple[str, str]],
+        *,
+        place: str | None = None,
+    ) -> tuple[tuple[str, datetime, str, str, int], ...]:
+        """Posts by place (`*` for all together), hour, task and label; hours without any are left out.
+
+        Arguments:
+            since: First hour.
+            until: The hour after the last.
+            labels: Tasks and labels.
+            place: Only this one.
+        """
+        wanted = select(Tally.place, Tally.hour, Tally.task, Tally.label, Tally.posts)
+        wanted = wanted.where(tuple_(Tally.task, Tally.label).in_(labels), Tally.posts > 0)
+        wanted = wanted.where(Tally.hour >= hour_of(since), Tally.hour < until)
+        if place is not None:
+            wanted = wanted.where(Tally.place == place)
+        with self._database.read() as connection:
+            return tuple((row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(wanted))
 
     def days(self, days: int = 30, *, until: datetime | None = None) -> tuple[DayRow, ...]:
         """What each of the last days looked like, the oldest first. A day without posts is left out."""

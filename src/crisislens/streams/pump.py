@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from crisislens.core.errors import RunError, StoreError, StoreFullError
 from crisislens.core.guarded import RefusedError
@@ -89,7 +90,9 @@ class Pump:
         """
         self._stopped = stopped or self._stopped
         given = self._given
-        config = None if given is None else {"filters": given.model_dump(mode="json", exclude_defaults=True)}
+        config: dict[str, Any] = {"silent_minutes": self._silent_s / 60}
+        if given is not None:
+            config["filters"] = given.model_dump(mode="json", exclude_defaults=True)
         self._filters = Filters.read(self._target.begin(self._source, config))
         try:
             self._go_on()

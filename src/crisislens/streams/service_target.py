@@ -92,6 +92,20 @@ class ServiceTarget:
             atomic_write(self._file(source, ".cursor.json"), json.dumps(batch.cursor))
         return Taken(**counts)
 
+    def letters(self, source: Source) -> Path:
+        """The file of a source's dead letters, JSON lines; it need not be there."""
+        return self._file(source, ".dead.jsonl")
+
+    def resend(self, source: Source, posts: Sequence[NewPost]) -> Taken:
+        """Sends posts of letters, and buries none again."""
+        counts: dict[str, int] = {}
+        self._send(source, posts, counts, [])
+        return Taken(**counts)
+
+    def bury(self, source: Source, dead: Sequence[Unread]) -> None:
+        """Puts letters back."""
+        self._bury(source, dead)
+
     def _file(self, source: Source, ending: str) -> Path:
         safe = "".join(c if c.isalnum() else "-" for c in source.name)[:60]
         return self._folder / f"{safe}-{fingerprint([self._url, source.name])[:8]}{ending}"

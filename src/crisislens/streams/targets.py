@@ -38,7 +38,7 @@ class Target(Protocol):
     """Takes batches; what it returned from is durable."""
 
     def begin(self, source: Source, config: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Makes the source known; gives its configuration, which `config` replaces."""
+        """Makes the source known; gives its configuration, of which `config` replaces what it names."""
         ...
 
     def cursor(self, source: Source) -> dict[str, Any] | None:
@@ -97,7 +97,10 @@ class StoreTarget:
 
     def begin(self, source: Source, config: Mapping[str, Any] | None) -> dict[str, Any]:
         """See `Target`."""
-        return self._store.sources.ensure(source.name, source.kind, config).config
+        row = self._store.sources.by_name(source.name)
+        # what others keep with the source stays
+        kept = {**(row.config if row is not None else {}), **(config or {})}
+        return self._store.sources.ensure(source.name, source.kind, kept).config
 
     def cursor(self, source: Source) -> dict[str, Any] | None:
         """See `Target`."""

@@ -212,7 +212,10 @@ function drawMap() {
   const cells = circlesOf(posts, frame, box);
   const circles = cells.map((cell) => circle(cell));
   const svg = drawn("svg", { viewBox: `0 0 ${box.clientWidth} ${box.clientHeight}`, width: "100%", height: "100%" }, ...drawGround(box, frame), ...drawCities(box, frame, cells), ...circles, scaleBar(box));
+  // a circle that had the focus is drawn anew: the keys must go on working
+  const was_inside = box !== document.activeElement && box.contains(document.activeElement);
   box.replaceChildren(svg);
+  if (was_inside) box.focus({ preventScroll: true });
   const seen = cells.reduce((sum, cell) => sum + cell.count, 0);
   document.getElementById("map-count").textContent = `${seen.toLocaleString("en")} of ${posts.length.toLocaleString("en")} posts in this frame.`;
 }

@@ -150,8 +150,8 @@ def write_constraints(versions: dict[str, str], before: str) -> None:
         "# 'make' installs locks/*.txt, which 'make lock' makes from these.\n"
     )
     spelled = {canonical(found[1]): found[1] for line in before.split("\n") if (found := _NAME.match(line))}
-    lines = [f"{spelled.get(name, name)}=={version}" for name, version in versions.items()]
-    CONSTRAINTS.write_text(head + "\n".join(sorted(lines, key=str.lower)) + "\n", encoding="utf-8")
+    lines = [f"{spelled.get(name, name)}=={versions[name]}" for name in sorted(versions)]
+    CONSTRAINTS.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

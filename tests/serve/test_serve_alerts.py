@@ -95,6 +95,17 @@ def test_a_rule_by_page_is_tried_and_then_added(fresh: Site) -> None:
     assert "at least 2 different posts" in one
     assert WORDS[0] in one
     [rule] = fresh.store.alert_rules.all()
+    editing = fresh.client.get(f"/alerts?rule={rule.id}", headers=head).text
+    assert f'name="rule_id" value="{rule.id}"' in editing
+    assert "Change the rule" in editing
+    changed = {**form, "rule_id": str(rule.id), "least": "4", "unanswered": "false"}
+    assert fresh.client.post("/alerts/rules", data=changed, headers=head).status_code == 303
+    [rule] = fresh.store.alert_rules.all()
+    assert (rule.spec.least, rule.spec.unanswered, rule.spec.late_h) == (4, False, 24.0)
+    bad = fresh.client.post("/alerts/rules", data={**changed, "least": "0"}, headers=head)
+    assert (bad.status_code, "least" in bad.text) == (422, True)
+    entry = fresh.store.audit.list(thing="rule:damage")[0]
+    assert (entry.action, entry.before["least"], entry.after["least"]) == ("rule.change", 2, 4)
     for path, data in (
         (f"/alerts/rules/{rule.id}", {"enabled": "false"}),
         (f"/alerts/rules/{rule.id}/remove", {}),

@@ -5,7 +5,8 @@
 Starts a service of its own on SQLite in a temporary folder (or `--db postgresql://…`), makes a key, and has
 wrk (from the system's packages) send one post a request, each with an id of its own. Prints accepted posts a
 second, p50, p95 and p99 in milliseconds, CPU milliseconds of the service a request, its memory, and how many
-posts the store holds. The load of the machine stands beside it.
+posts the store holds. `--queued 100000` fills the queue afterwards and tells the memory then. The load of the
+machine stands beside it.
 """
 
 import argparse
@@ -17,10 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+BATCH = 500
+TEXT = "House {} is flooded, people on the roof"
 SCRIPT = """
 local n = 0
 local threads = 0
@@ -92,12 +97,31 @@ def load(address: str, script: Path, clients: int, seconds: int) -> dict[str, An
     }
 
 
+def fill(address: str, key: str, most: int) -> dict[str, Any]:
+    """Sends batches until so many posts wait, and one more call; what was answered then."""
+    answered: Counter[int] = Counter()
+    retry = None
+    for first in range(0, most + BATCH, BATCH):
+        rows = [{"id": f"fill-{first + i}", "text": TEXT.format(first + i)} for i in range(BATCH)]
+        head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        asked = Request(f"{address}/v1/posts?source=fill", json.dumps(rows).encode(), head)
+        try:
+            with urlopen(asked) as answer:
+                answered[answer.status] += 1
+        except HTTPError as error:
+            answered[error.code] += 1
+            retry = error.headers["Retry-After"]
+            break
+    return {"answers": dict(answered), "retry_after": retry}
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
     parser.add_argument("--db")
+    parser.add_argument("--queued", type=int, default=0, help="fill it up to so many, by batches of 500")
     given = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -116,15 +140,17 @@ def main() -> None:
                 rows.append(row)
                 print(row, flush=True)
                 time.sleep(1)
+            filled = fill(address, key, given.queued) if given.queued else {}
             with urlopen(address + "/metrics") as answer:
                 text = answer.read().decode()
+            full = {**filled, "rss_mb": rss_mb(running.pid)}
             created = re.search(r'posts_accepted_total{outcome="created"} ([\d.e+]+)', text)
             queued = re.search(r'crisislens_posts{state="queued"} ([\d.e+]+)', text)
         finally:
             running.send_signal(signal.SIGTERM)
             running.wait(timeout=30)
     held = {"accepted": created and float(created[1]), "in_the_store": queued and float(queued[1])}
-    print(json.dumps({"rows": rows, **held, "cores": os.cpu_count()}, indent=2))
+    print(json.dumps({"rows": rows, **held, "full": full, "cores": os.cpu_count()}, indent=2))
 
 
 if __name__ == "__main__":

@@ -15,60 +15,22 @@ import argparse
 import gzip
 import itertools
 import json
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from make_outline import arcs
+from make_basemap import FILES, records, rivers
 from numpy.typing import NDArray
 
 UNITS = 100
 TOLERANCE = 0.01
 CLOSED = ("land", "lakes")
-FILES = {
-    "land": "ne_10m_land.shp",
-    "lakes": "ne_10m_lakes.shp",
-    "borders": "ne_10m_admin_0_boundary_lines_land.shp",
-    "states": "ne_10m_admin_1_states_provinces_lines.shp",
-}
-
 Line = NDArray[np.float64]
-
-
-def shapes(path: Path) -> Iterator[Line]:
-    """The lines and rings of a shapefile (ESRI 1998), shape (n, 2): longitude and latitude in degrees."""
-    content, at = path.read_bytes(), 100
-    while at < len(content):
-        (words,) = struct.unpack(">i", content[at + 4 : at + 8])
-        record = content[at + 8 : at + 8 + 2 * words]
-        at += 8 + 2 * words
-        # 3 is a line, 5 an area; others have no points to draw
-        if struct.unpack("<i", record[:4])[0] not in (3, 5):
-            continue
-        parts, points = struct.unpack("<2i", record[36:44])
-        starts = [*struct.unpack(f"<{parts}i", record[44 : 44 + 4 * parts]), points]
-        flat = np.frombuffer(record[44 + 4 * parts : 44 + 4 * parts + 16 * points], "<f8").reshape(-1, 2)
-        for start, end in itertools.pairwise(starts):
-            yield flat[start:end]
-
-
-def rivers(topology: dict[str, Any]) -> Iterator[Line]:
-    """The lines of the layer `rivers` of a TopoJSON."""
-    lines = arcs(topology)
-    for geometry in topology["objects"]["rivers"]["geometries"]:
-        parts = geometry["arcs"] if geometry["type"] == "MultiLineString" else [geometry["arcs"]]
-        for part in parts:
-            points: list[tuple[float, float]] = []
-            for index in part:
-                points += lines[index] if index >= 0 else lines[~index][::-1]
-            yield np.array(points)
 
 
 def whole(path: Path, layer: str) -> Iterator[Line]:
     """The lines of a layer; state lines come in pieces of three points."""
-    lines = list(shapes(path))
+    lines = list(itertools.chain.from_iterable(records(path)))
     yield from lines if layer in CLOSED else joined(lines)
 
 

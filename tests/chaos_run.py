@@ -29,6 +29,8 @@ from crisislens.store.records import NewPost, PostFilter
 from crisislens.store.upkeep import check
 
 KEY = b"chaos"
+# senders are held to the pace of the workers, so that these are killed all along and not before they begin
+MOST_QUEUED = 2_000
 _PATIENCE_S = 120
 WORDS = ["bridge", "water", "food", "road", "school", "help", "flood", "boat"]
 
@@ -223,10 +225,10 @@ def _opened(folder: Path, url: str) -> Store:
     """A database that was stopped hard needs a moment."""
     for _ in range(100):
         try:
-            return open_store(url, blobs=folder / "blobs", least_free_bytes=0)
+            return open_store(url, blobs=folder / "blobs", least_free_bytes=0, most_queued=MOST_QUEUED)
         except CrisisLensError:
             time.sleep(0.2)
-    return open_store(url, blobs=folder / "blobs", least_free_bytes=0)
+    return open_store(url, blobs=folder / "blobs", least_free_bytes=0, most_queued=MOST_QUEUED)
 
 
 if __name__ == "__main__":

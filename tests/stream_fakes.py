@@ -279,6 +279,7 @@ class FakeJetstream:
         self.by_account: dict[str, list[str]] = {}
         self.events: list[dict[str, Any]] = []
         self.asked: list[str] = []
+        self._lives = [0] * self.accounts
         self.stopped = threading.Event()
         self._server = serve(
             self._speak,
@@ -297,7 +298,8 @@ class FakeJetstream:
         with self.lock:
             for _ in range(count):
                 draw = self.rng.random()
-                did = f"did:plc:{self.rng.randrange(self.accounts)}"
+                number = self.rng.randrange(self.accounts)
+                did = f"did:plc:{number}x{self._lives[number]}"
                 mine = [name for name in self.by_account.get(did, ()) if name in self.truth]
                 if draw < 0.04 and mine:
                     self._take_back(did, self.rng.choice(mine))
@@ -307,6 +309,8 @@ class FakeJetstream:
                     self._event("account", did, account={"active": False, "status": "deleted"})
                     for name in mine:
                         del self.truth[name]
+                    # somebody else comes in its place; who is gone posts no more
+                    self._lives[number] += 1
                 else:
                     self._write(did, f"3k{len(self.events):08d}", "create")
 

@@ -97,3 +97,14 @@ def test_ways_out_and_what_was_sent(run: Command, db: Path) -> None:
         run("redeliver", message.row.id)
     with pytest.raises(InputError, match="waiting, sent or failed"):
         run("deliveries", "--state", "lost")
+
+
+def test_the_last_hours_and_what_rises(run: Command) -> None:
+    text = run("digest", "--hours", 2, "--address", "https://lens.example.org/")
+    assert text.startswith("**Everywhere, last 2 h: 4 informative, ")
+    assert "(https://lens.example.org/posts/1)" in text
+    assert run("digest", "--form", "html").startswith("<p><strong>")
+    assert '"sentences":[{' in run("digest", "--form", "json")
+    assert "0 series, 0 blocks of 6 h before" in run("rising")
+    with pytest.raises(InputError, match="markdown, html or json"):
+        run("digest", "--form", "pdf")

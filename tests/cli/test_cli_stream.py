@@ -56,7 +56,7 @@ def test_a_file_once_and_a_replay(crisislens: Command, db: Path, tmp_path: Path)
 
 
 WRONG: list[tuple[list[str], str, int]] = [
-    (["kafka:topic"], "no source is called 'kafka'", 2),
+    (["nats:topic"], "no source is called 'nats'", 2),
     (["rss:http://127.0.0.1/feed"], "its address 127.0.0.1 is this computer; --allow-private 127.0.0.1", 2),
     (["rss:http://[64:ff9b::7f00:1]/feed"], "is this computer", 2),
     (["rss:file:///etc/passwd"], "is no feed", 2),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import nbinom
 
-from crisislens.live.bursts import ALPHA, LEAST, Series, burst_p, clumping, find_bursts
+from crisislens.live.bursts import ALPHA, LEAST, Series, burst_p, clumping, clumping_at_most, find_bursts
 
 
 @pytest.mark.parametrize(("now", "past"), [(3, (1, 0, 2)), (5, (0, 0, 0)), (1, (4, 4)), (7, (1,) * 20)])
@@ -23,7 +23,7 @@ def test_with_clumps_it_is_the_conditional_tail_of_negative_binomials(clumps: fl
     """The rate drops out: any q gives the same tail."""
     series = Series(6, (1, 3, 0, 2))
     n, blocks = 12, 4
-    size = n / (blocks + 1) / (clumps - 1)
+    size = np.sqrt(n / (blocks + 1) * min(n / (blocks + 1), 7 / (blocks + 1))) / (clumps - 1)
     for q in (0.2, 0.6):
         joint = [nbinom.pmf(k, size, 1 - q) * nbinom.pmf(n - k, blocks * size, 1 - q) for k in range(n + 1)]
         tail = sum(joint[6:]) / sum(joint)
@@ -51,6 +51,18 @@ def test_clumping(past: list[tuple[int, ...]], said: float) -> None:
     assert clumping(past) == pytest.approx(said)
 
 
+def test_few_blocks_leave_more_room_than_many() -> None:
+    past = (0, 8, 0, 8, 0, 8)
+    one, many = clumping_at_most([past]), clumping_at_most([past] * 200)
+    assert clumping([past]) == pytest.approx(4.8)
+    assert one > 1.5 * many > 1.5 * 4.8
+    assert many == pytest.approx(4.8, rel=0.1)
+    # a loud series counts for more: beside it, two hundred quiet ones leave as much room as few would
+    mixed = [(0, 80, 0, 80, 0, 80), *[(0, 1, 0, 1, 0, 1)] * 200]
+    assert clumping_at_most(mixed) > 1.2 * clumping(mixed)
+    assert clumping_at_most([(), (0, 0)]) == 1.0
+
+
 def test_a_series_without_a_past_is_refused() -> None:
     with pytest.raises(ValueError, match="without a past"):
         burst_p(Series(1, ()))
@@ -70,7 +82,7 @@ def test_what_rises_is_found_and_named() -> None:
 
 def test_kinds_do_not_share_their_clumps() -> None:
     past = (0, 30, 0, 0, 25, 0, 0, 40)
-    series = {"wild": Series(20, past), "calm": Series(9, (1, 1, 1, 1, 1, 1, 1, 1))}
+    series = {"wild": Series(20, past), "calm": Series(14, (1, 1, 1, 1, 1, 1, 1, 1))}
     together = {one.key for one in find_bursts(series)}
     apart = {one.key for one in find_bursts(series, kinds={"wild": 1, "calm": 2})}
     assert "wild" not in together | apart

@@ -217,6 +217,10 @@ def test_the_map_is_moved_by_keys_and_its_circles_open_posts(opened: Callable[[s
     browser.run("document.getElementById('map-box').focus()")
     browser.key("+")
     assert browser.run(path) != before
+    # also where a circle had the focus, which is drawn anew
+    browser.run("document.querySelector('#map-box .marker').focus()")
+    browser.key("ArrowLeft")
+    assert browser.run("document.activeElement.id") == "map-box"
     browser.run("document.querySelector('#map-home').click()")
     assert browser.run(path) == before
     circle = "document.querySelector('#map-box .marker:not(.region)')"

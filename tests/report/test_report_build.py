@@ -223,6 +223,22 @@ def test_pictures_come_only_from_the_decoder_and_within_bounds(tmp_path: Path) -
     assert all("Photo was judged; no preview" in page.card_text(i) for i in (1, 2, 3))
 
 
+def test_a_run_that_is_too_large_says_how_to_see_all_of_it(tmp_path: Path) -> None:
+    found, failed, clusters = crisis(40)
+    path = write_report(
+        tmp_path / "a.html",
+        assessments=found,
+        failed=failed,
+        clusters=clusters,
+        thumbnails=lambda post: None,
+        meta=meta(serve="crisislens serve <x>"),
+        most_posts=10,
+    )
+    said = Page.at(path).text
+    assert "Here are the 10 most urgent of 40 posts" in said
+    assert "crisislens serve <x> shows all of them" in said
+
+
 def test_pictures_are_left_out_when_the_file_would_grow_too_large(tmp_path: Path) -> None:
     found = [
         assessment(

@@ -95,6 +95,17 @@ def test_a_rule_by_page_is_tried_and_then_added(fresh: Site) -> None:
     assert "at least 2 different posts" in one
     assert WORDS[0] in one
     [rule] = fresh.store.alert_rules.all()
+    editing = fresh.client.get(f"/alerts?rule={rule.id}", headers=head).text
+    assert f'name="rule_id" value="{rule.id}"' in editing
+    assert "Change the rule" in editing
+    changed = {**form, "rule_id": str(rule.id), "least": "4", "unanswered": "false"}
+    assert fresh.client.post("/alerts/rules", data=changed, headers=head).status_code == 303
+    [rule] = fresh.store.alert_rules.all()
+    assert (rule.spec.least, rule.spec.unanswered, rule.spec.late_h) == (4, False, 24.0)
+    bad = fresh.client.post("/alerts/rules", data={**changed, "least": "0"}, headers=head)
+    assert (bad.status_code, "least" in bad.text) == (422, True)
+    entry = fresh.store.audit.list(thing="rule:damage")[0]
+    assert (entry.action, entry.before["least"], entry.after["least"]) == ("rule.change", 2, 4)
     for path, data in (
         (f"/alerts/rules/{rule.id}", {"enabled": "false"}),
         (f"/alerts/rules/{rule.id}/remove", {}),
@@ -251,3 +262,84 @@ def test_alerts_as_feed_and_table(fresh: Site) -> None:
     assert "#severity+code+label" in table.text
     assert "severe_damage" in table.text
     assert fresh.store.audit.list()[0].action == "export"
+
+
+def test_the_digest_in_three_forms(fresh: Site) -> None:
+    ids = destroy(fresh)
+    viewer = fresh.key("viewer")
+    found = fresh.client.get("/v1/digest?hours=6", headers=viewer).json()
+    assert found["headline"].startswith("Everywhere, last 6 h: 2 informative, ")
+    assert all(set(one["post_ids"]) == set(ids) for one in found["sentences"])
+    # each query finds exactly the posts that were counted
+    for one in found["sentences"]:
+        page = fresh.client.get(f"/v1/posts?{one['query']}", headers=viewer).json()
+        assert len(page["posts"]) == one["posts"]
+    markdown = fresh.client.get("/v1/digest?form=markdown", headers=viewer)
+    assert markdown.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert f"(http://testserver/posts/{ids[0]})" in markdown.text
+    assert "<li>" in fresh.client.get("/v1/digest?form=html", headers=viewer).text
+    assert fresh.client.get("/v1/digest?hours=0", headers=viewer).status_code == 422
+    assert fresh.client.get("/v1/rising?hours=6", headers=viewer).json()["looked"] == 0
+    page = fresh.client.get("/", headers={**fresh.people["viewer"].headers, "Accept": "text/html"}).text
+    assert "/v1/digest?hours=24&amp;form=markdown" in page
+    assert "2 posts say “informative”" in page
+
+
+def test_the_slider_of_time_works_without_scripts(fresh: Site) -> None:
+    """A form and links; what is shown of the past is linked with its end."""
+    now = datetime.now(UTC)
+    old = now - timedelta(hours=30)
+    texts = ("the old bridge is destroyed", "a quiet day at the river")
+    fresh.send(
+        {"id": "old", "text": texts[0], "created_at": old.isoformat()},
+        {"id": "new", "text": texts[1], "created_at": now.isoformat()},
+    )
+    fresh.work()
+    head = {**fresh.people["viewer"].headers, "Accept": "text/html"}
+    present = fresh.client.get("/?hours=6", headers=head).text
+    assert "data-live" in present
+    assert '<input type="range" id="at" name="at" min="-84" max="0" step="1" value="0">' in present
+    assert '<a href="/?hours=6&amp;at=-1">Earlier</a>' in present
+    assert "As it was" not in present
+    past = fresh.client.get("/?hours=6&at=-28", headers=head).text
+    assert "data-live" not in past
+    assert "As it was" in past
+    assert "1 post says “severe damage”" in past
+    assert '<a href="/?hours=6&amp;at=-27">Later</a>' in past
+    assert '<a href="/?hours=6">Now</a>' in past
+    end = (now - timedelta(hours=27)).strftime("%Y-%m-%dT%H")
+    assert f"until={end}%3A00" in past
+    # what htmx asks for is the part that the form's answer holds too
+    part = fresh.client.get("/?hours=6&at=-28", headers={**head, "HX-Request": "true"}).text
+    assert "As it was" in part
+    assert part.partition("<ul")[0].strip() in past
+    assert "<h1" not in part
+    for bad in ("1", "-2000", "x"):
+        assert fresh.client.get(f"/?at={bad}", headers=head).status_code == 422
+
+
+def test_names_of_one_event_are_joined_by_a_person(fresh: Site) -> None:
+    now = datetime.now(UTC).isoformat()
+    names = ("2026 Velmora flood", "inundacion velmora", "Velmora fire")
+    posts = [{"id": str(i), "text": name, "event": name, "created_at": now} for i, name in enumerate(names)]
+    ids = fresh.send(*posts)
+    head = {**fresh.people["reviewer"].headers, "Accept": "text/html"}
+    found = fresh.client.get("/v1/event-names", headers=fresh.key("viewer")).json()
+    [pair] = found["suggested"]
+    assert {pair["one"]["name"], pair["other"]["name"]} == set(names[:2])
+    assert "both names hold velmora" in pair["reasons"]
+    page = fresh.client.get("/events", headers=head).text
+    assert "May be one event" in page
+    form = {"one": names[0], "other": names[1], "said": "same"}
+    assert fresh.client.post("/events", data=form, headers=head).status_code == 303
+    both = fresh.client.get("/v1/posts", params={"event": names[1]}, headers=fresh.key("viewer")).json()
+    assert sorted(row["id"] for row in both["posts"]) == ids[:2]
+    page = fresh.client.get("/events", headers=head).text
+    assert "May be one event" not in page
+    assert "one event, says user:reviewer" in page
+    body = {"one": names[0], "other": names[1], "same": None}
+    assert fresh.client.put("/v1/event-names", json=body, headers=fresh.key("reviewer")).status_code == 204
+    assert fresh.client.put("/v1/event-names", json=body, headers=fresh.key("reviewer")).status_code == 404
+    apart = {**form, "said": "apart"}
+    assert fresh.client.post("/events", data=apart, headers=head).status_code == 303
+    assert "different events, says" in fresh.client.get("/events", headers=head).text

@@ -18,6 +18,7 @@ from crisislens.store.records import RuleSpec
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script><svg onload=alert(3)>{{7*7}}${7*7}'
 PAGES = (
     "/",
+    "/?hours=6&at=-5",
     "/queue",
     "/queue?lane=unread",
     "/posts",
@@ -33,6 +34,8 @@ PAGES = (
     "/alerts/1",
     "/alerts/outlets",
     "/alerts/bulletins/1",
+    "/rising",
+    "/events",
     "/admin",
     "/account",
     "/about",

@@ -131,6 +131,7 @@ def test_words_are_looked_up_in_their_index(store: Store) -> None:
 OTHERS = [
     (select(Tally).where(Tally.place == EVERYWHERE, Tally.hour >= text("'2026-01-01'")), "pk_tally"),
     (select(Post.id).where(Post.cluster_id == 7).order_by(Post.at, Post.id), "ix_post_cluster"),
+    (select(Post.id).where(Post.shown_id == 7).order_by(Post.at, Post.id), "ix_post_shown"),
 ]
 
 
@@ -159,3 +160,14 @@ def test_a_box_is_looked_up_on_the_map_or_walked_in_order(store: Store, box: Box
     with store.database.read() as connection:
         found = plan(connection, page_statement(connection, PostFilter(box=box, order="urgency")).limit(50))
     assert "ix_post_map" in found or "ix_post_urgency" in found
+
+
+def test_postgres_knows_that_a_label_belongs_to_its_task(store: Store) -> None:
+    """Without that it expects few posts of two labels, and reads all of one before it begins."""
+    if store.database.sqlite:
+        pytest.skip("SQLite reads its indexes in order")
+    kept = text("SELECT count(*) FROM pg_statistic_ext WHERE stxname = 'st_answer_said'")
+    with store.database.read() as connection:
+        assert connection.execute(kept).scalar() == 1
+        for name in ("jit", "max_parallel_workers_per_gather"):
+            assert connection.execute(text(f"SHOW {name}")).scalar() in ("off", "0")

@@ -14,7 +14,8 @@ from crisislens.core.http_answers import RequestError
 from crisislens.store import Store
 from crisislens.store.records import NewPost, Unread
 from crisislens.streams import Filters
-from crisislens.streams.jetstream import JetstreamSource, _Heard, _refused, _start
+from crisislens.streams.jetstream import JetstreamSource, _refused, _start
+from crisislens.streams.jetstream_events import HeardEvents
 from crisislens.streams.jetstream_posts import record_post
 from stream_fakes import FakeJetstream, Faults, stopping
 from stream_oracle import kept, pumping, until
@@ -124,13 +125,13 @@ FRAMES: list[tuple[Any, str | None]] = [
 
 @pytest.mark.parametrize(("frame", "problem"), FRAMES)
 def test_frames(frame: Any, problem: str | None) -> None:
-    heard = _Heard("ws://h", None)
+    heard = HeardEvents("ws://h", None)
     assert heard.message(json.dumps(frame)) == problem
     assert heard.batch().posts == ()
 
 
 def test_a_notice_is_passed_on() -> None:
-    heard = _Heard("ws://h", None)
+    heard = HeardEvents("ws://h", None)
     info = {"$type": "x#info", "name": "OutdatedCursor"}
     assert heard.message(json.dumps({"$type": "message", "payload": info})) is None
     assert "posts may be missing" in (heard.batch().note or "")

@@ -13,7 +13,7 @@ from crisislens.core.http import Response
 from crisislens.core.http_answers import RequestError
 from crisislens.store import Store
 from crisislens.store.records import Box, NewPost, PostFilter, Unread
-from crisislens.streams import Batch, Filters, Pump, ServiceTarget, StoreTarget, replay
+from crisislens.streams import Batch, Filters, Pump, ServiceTarget, StoreTarget, replay, replay_to
 from crisislens.streams.rows import RowMaker
 from crisislens.streams.targets import Taken
 from store_posts import new
@@ -248,3 +248,26 @@ def test_a_key_that_is_not_taken_is_one_sentence(tmp_path: Path, status: int) ->
     with pytest.raises(InputError, match="does not take the key"):
         pumped(Given(Batch((new(1),))), target)
     assert target.cursor(Given()) is None
+
+
+def test_letters_of_a_stream_to_a_service_are_sent_again(tmp_path: Path) -> None:
+    target = ServiceTarget("http://127.0.0.1:1", "k", tmp_path, ask=Service())
+    raws = ['{"id": 1, "said": "boat"}', "nonsense", '{"id": 2, "said": "refuse"}']
+    given = Batch((), tuple(Unread(raw=raw, reason="why") for raw in raws), {"at": 1})
+    pumped(Given(given), target)
+    rows = RowMaker({"text": "said"})
+    assert replay_to(target, rows, source="given", trial=True).taken == 2
+    done = replay_to(target, rows, source="given")
+    assert (done.taken, done.there, done.left) == (1, 0, 2)
+    # a second time, only what was left
+    done = replay_to(target, rows, source="given")
+    assert (done.taken, done.left) == (0, 2)
+    with pytest.raises(InputError, match="no dead letters"):
+        replay_to(target, rows, source="other")
+
+
+def test_what_others_keep_with_a_source_stays(store: Store) -> None:
+    store.sources.ensure("given", "file", {"note": "of the desk"})
+    pumped(Given(Batch((new(1),))), StoreTarget(store), silent_s=600.0)
+    [source] = store.sources.all()
+    assert source.config == {"note": "of the desk", "silent_minutes": 10.0}

@@ -21,6 +21,8 @@ Hours = Annotated[float, typer.Option(min=0.1, help="How far back, in hours.")]
 # photos are not looked at here
 _NO_PHOTOS = Path("blobs")
 _LISTED = 8
+# where `serve` listens unless it is told otherwise
+_ADDRESS = "http://127.0.0.1:8765"
 
 app = typer.Typer(
     help="Rules that raise alerts; the alerts; what a rule would have raised.", no_args_is_help=True
@@ -197,6 +199,58 @@ def redeliver(
     with store_of(db, _NO_PHOTOS) as store:
         row = store.deliveries.redeliver(number, actor="cli")
     say(f"message {row.id} to {row.outlet} is sent again as {row.uid}")
+
+
+@app.command("digest")
+def digest(
+    hours: Annotated[int, typer.Option(min=1, max=8784, help="How many hours.")] = 6,
+    place: Annotated[str | None, typer.Option(help="Id of a place; everywhere without.")] = None,
+    form: Annotated[str, typer.Option(help="markdown, html or json.")] = "markdown",
+    address: Annotated[str, typer.Option(help="Where people reach the service.")] = _ADDRESS,
+    db: Db = None,
+) -> None:
+    """Print the last hours in sentences, each with the posts that say so."""
+    from crisislens.live.digest import digest_of
+    from crisislens.live.forms import html_digest, markdown_digest
+
+    if form not in ("markdown", "html", "json"):
+        raise InputError(f"a digest is markdown, html or json, not {form!r:.40}")
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        found = digest_of(store, hours, place=place)
+    if form == "json":
+        say(found.model_dump_json())
+        return
+    write = markdown_digest if form == "markdown" else html_digest
+    say(write(found, address.rstrip("/")).rstrip("\n"))
+
+
+@app.command("rising")
+def rising_now(
+    hours: Annotated[int, typer.Option(min=1, max=168, help="The length of a block.")] = 6, db: Db = None
+) -> None:
+    """Show what rises against its own past, with the test's figures."""
+    from crisislens.live.bursts import TEST
+    from crisislens.live.rising import rising
+
+    with store_of(db, _NO_PHOTOS, write=False) as store:
+        looked = rising(store, hours)
+    rows = [
+        [
+            visible(one.place_name or ("everywhere" if one.place == "*" else one.place)),
+            visible(one.title),
+            str(one.now),
+            f"{one.usual:.1f}",
+            f"{one.clumps:.1f}",
+            f"{one.p:.1e}",
+            _numbers(one.post_ids),
+        ]
+        for one in looked.found
+    ]
+    if rows:
+        columns = ["where", "what", "now", "usual", "clumps", "p", "posts"]
+        table(f"rising in the last {hours} h", columns, rows, words=True)
+    said = "nothing rises; " if not rows and looked.looked else ""
+    say(f"{said}{looked.looked} series, {looked.blocks} blocks of {hours} h before; {TEST}")
 
 
 def _numbers(ids: "tuple[int, ...]") -> str:

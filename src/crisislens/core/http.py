@@ -95,7 +95,7 @@ def ask_json(
 
     Arguments:
         url: http or https.
-        body: Sent as JSON by POST; None asks by GET.
+        body: Sent as JSON by POST, bytes as they are; None asks by GET.
         form: Sent as a form by POST instead.
         headers: More headers.
         timeout_s: Deadline of the whole exchange, in seconds.
@@ -106,9 +106,10 @@ def ask_json(
         RequestError: If there is no answer in time, it is an error, too large, or not JSON.
     """
     started = time.monotonic()
-    data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
     sent = {"Accept": "application/json", **(headers or {})}
-    if data is not None:
+    data = body if isinstance(body, bytes) else None
+    if body is not None and data is None:
+        data = json.dumps(body, ensure_ascii=False).encode()
         sent["Content-Type"] = "application/json"
     if form is not None:
         data = urlencode(form).encode()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 
 from PIL import Image
 
@@ -176,6 +177,8 @@ def _meta(
     return ReportMeta(
         title=title or f"Situation report: {source_name}",
         source_name=source_name,
+        serve=f"crisislens stream {quote(source_name)} --db store.db --once && "
+        "crisislens serve --db store.db",
         model=config.name,
         model_version=config.version,
         model_fingerprint=analyst.fingerprint,

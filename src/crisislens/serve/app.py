@@ -22,22 +22,27 @@ from crisislens.serve.api import (
     alerts,
     bulletins,
     clusters,
+    event_names,
     events,
     exports,
     health,
     intake,
+    live,
     outlets,
     posts,
 )
 from crisislens.serve.api import situation as api_situation
+from crisislens.serve.api.examples import add_examples
 from crisislens.serve.api.quick import QuickWay
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, oidc, overview, queue
+from crisislens.serve.pages import events as event_pages
 from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
+from crisislens.serve.pages import rising as rising_pages
 from crisislens.serve.pages.render import page
 from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
 from crisislens.serve.service import Explain, ServeSettings, Service
@@ -55,6 +60,8 @@ _API: Final = (
     alerts.router,
     outlets.router,
     bulletins.router,
+    live.router,
+    event_names.router,
     admin.router,
     health.router,
 )
@@ -66,6 +73,8 @@ _PAGES: Final = (
     # `/alerts/outlets` before `/alerts/{alert_id}`
     outlet_pages.router,
     alert_pages.router,
+    rising_pages.router,
+    event_pages.router,
     model.router,
     admin_pages.router,
     entry.router,
@@ -188,5 +197,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
         parts.setdefault("schemas", {})["IncomingPost"] = body
         parts["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         schema["security"] = [{"key": []}]
+        add_examples(schema)
         app.openapi_schema = schema
     return app.openapi_schema

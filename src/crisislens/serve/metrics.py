@@ -13,11 +13,16 @@ __all__ = ["Metrics"]
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
+_Numbers = Callable[[], Mapping[str, float]]
+
+
 class _Gauges(Collector):
     """What is asked of the store at the moment of reading: posts by state, and how old the oldest waits."""
 
-    def __init__(self, read: Callable[[], Mapping[str, float]]) -> None:
-        self._read = read
+    def __init__(
+        self, read: Callable[[], Mapping[str, float]], lags: Callable[[], Mapping[str, float]]
+    ) -> None:
+        self._read, self._lags = read, lags
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges of this moment."""
@@ -25,6 +30,11 @@ class _Gauges(Collector):
         for state, count in self._read().items():
             posts.add_metric([state], count)
         yield posts
+        text = "Seconds since the last new post of a source that is read"
+        lags = GaugeMetricFamily("crisislens_source_lag_seconds", text, labels=["source"])
+        for name, seconds in self._lags().items():
+            lags.add_metric([name], seconds)
+        yield lags
 
 
 class Metrics:
@@ -32,9 +42,14 @@ class Metrics:
 
     Arguments:
         posts_by_state: Asked whenever the counters are read.
+        lags: The same, of sources.
     """
 
-    def __init__(self, posts_by_state: Callable[[], Mapping[str, float]] | None = None) -> None:
+    def __init__(
+        self,
+        posts_by_state: _Numbers | None = None,
+        lags: _Numbers = dict,
+    ) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "crisislens_requests", "Requests answered", ["method", "route", "status"], registry=self.registry
@@ -51,7 +66,7 @@ class Metrics:
         )
         self.reviews = Counter("crisislens_reviews", "Reviews by people", registry=self.registry)
         if posts_by_state is not None:
-            self.registry.register(_Gauges(posts_by_state))
+            self.registry.register(_Gauges(posts_by_state, lags))
 
     def count(self, method: str, route: str, status: int, took_s: float) -> None:
         """Counts one request."""

@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar, cast
@@ -18,7 +19,7 @@ from crisislens.serve.metrics import Metrics
 from crisislens.serve.news import News
 from crisislens.serve.oidc import OidcSettings, Provider
 from crisislens.store import Store
-from crisislens.store.records import KeyRow, PostDetail, SessionRow
+from crisislens.store.records import KeyRow, PostDetail, SessionRow, silent_minutes
 
 __all__ = ["Explain", "Recent", "ServeSettings", "Service", "service_of"]
 
@@ -116,7 +117,7 @@ class Service:
         self.store, self.settings, self.limits = store, settings, settings.limits
         limits = settings.limits
         self.news = News(store.events, most=limits.streams)
-        self.metrics = Metrics(self._depth)
+        self.metrics = Metrics(self._depth, self._lags)
         self.calls = RateLimiter(limits.calls_s, limits.calls_s * 10)
         self.sign_ins = RateLimiter(limits.sign_ins_min / 60, limits.sign_ins_min)
         self.keys: Recent[KeyRow] = Recent()
@@ -134,6 +135,16 @@ class Service:
         if detail.rationale is not None or self.explain is None or detail.row.model is None:
             return detail.rationale
         return self.explain(detail.row.id)
+
+    def silent_sources(self) -> list[str]:
+        """The names of sources that bring nothing for longer than they should."""
+        now = datetime.now(UTC)
+        return [row.name for row in self.store.sources.all() if silent_minutes(row, now) is not None]
+
+    def _lags(self) -> dict[str, float]:
+        now = datetime.now(UTC)
+        rows = [row for row in self.store.sources.all() if row.enabled]
+        return {row.name: (now - (row.last_at or row.made_at)).total_seconds() for row in rows}
 
     def _depth(self) -> dict[str, float]:
         depth = self.store.queue.depth()

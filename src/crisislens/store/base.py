@@ -14,9 +14,11 @@ from crisislens.store.database import Database, database_name
 from crisislens.store.deliveries import Deliveries
 from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
+from crisislens.store.event_names import EventNames
 from crisislens.store.events import Events
 from crisislens.store.models import Setting
 from crisislens.store.outlets import Outlets
+from crisislens.store.pictures import Pictures
 from crisislens.store.posts import Posts
 from crisislens.store.queue import Queue, release_everything
 from crisislens.store.records import Health
@@ -42,6 +44,7 @@ class Store:
         statistics: Counts for the situation page, days for drift.
         queue: What the workers take and give back.
         blobs: The photos' bytes.
+        pictures: Photos that lie elsewhere and are to be fetched.
         clusters: Near-duplicates.
         reviews: What people say of posts, and who holds which.
         users: People and their passwords.
@@ -59,6 +62,7 @@ class Store:
         outlets: The ways out.
         deliveries: What is sent by them.
         bulletins: Messages for the public, drafted and released.
+        event_names: Events by their names, and which of them are one.
     """
 
     def __init__(self, database: Database, blobs: Path, *, most_queued: int, least_free_bytes: int) -> None:
@@ -67,6 +71,7 @@ class Store:
         self.events = Events(database)
         self.audit = AuditTrail(database)
         self.sources = Sources(database)
+        self.pictures = Pictures(database)
         self.dead_letters = DeadLetters(database)
         self.posts = Posts(database, self.blobs, most_queued=most_queued, least_free_bytes=least_free_bytes)
         self.statistics = Statistics(database, self.blobs)
@@ -82,6 +87,7 @@ class Store:
         self.outlets = Outlets(database)
         self.deliveries = Deliveries(database)
         self.bulletins = Bulletins(database)
+        self.event_names = EventNames(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)
 

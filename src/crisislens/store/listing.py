@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from crisislens.core.errors import InputError
+from crisislens.store.event_names import names_of
 from crisislens.store.models import Answer, Claim, Media, Post, Source
 from crisislens.store.records import Box, PostFilter
 from crisislens.store.schema import SEARCH_TABLE
@@ -145,10 +146,12 @@ def conditions(
     simple = (
         (Post.place, wanted.place),
         (Post.language, wanted.language),
-        (Post.event, wanted.event),
         (Post.cluster_id, wanted.cluster),
     )
     found += [column == value for column, value in simple if value is not None]
+    if wanted.event is not None:
+        # people may have called several names one event
+        found.append(Post.event.in_(names_of(connection, wanted.event)))
     if wanted.source is not None:
         # a number that is known before the plan is made
         source = connection.execute(select(Source.id).where(Source.name == wanted.source)).scalar()

@@ -63,8 +63,11 @@ class Sources:
             if values:
                 tx.connection.execute(update(Source).where(Source.id == before[0].id).values(values))
                 # a configuration may hold a secret, so only that it changed is noted
-                noted = {"enabled": enabled, "config": "changed" if config is not None else "as it was"}
-                was = {"enabled": before[0].enabled}
+                noted: dict[str, Any] = {"enabled": enabled, "config": "changed" if config else "as it was"}
+                was: dict[str, Any] = {"enabled": before[0].enabled}
+                if config is not None and config.get("filters") != before[0].config.get("filters"):
+                    # filters hold none, and which posts are taken is what one wants to know later
+                    noted["filters"], was["filters"] = config.get("filters"), before[0].config.get("filters")
                 tx.audit(actor, "source.change", f"source:{name}", before=was, after=noted)
                 tx.event("source.changed", name=name)
             return _rows(tx.connection, name)[0]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, select, text, tuple_
 
 from crisislens.core.errors import InputError
 from crisislens.store.blobs import Blobs
@@ -82,6 +82,38 @@ class Statistics:
             row = connection.execute(wanted).first()
         return None if row is None or row.lat is None or row.lon is None else (row.lat, row.lon)
 
+    def first_hour(self) -> datetime | None:
+        """The hour of the oldest post that is counted; None where there is none."""
+        wanted = select(func.min(Tally.hour)).where(
+            Tally.place == EVERYWHERE, Tally.task == EVERY, Tally.posts > 0
+        )
+        with self._database.read() as connection:
+            return connection.execute(wanted).scalar()
+
+    def hourly(
+        self,
+        since: datetime,
+        until: datetime,
+        labels: Sequence[tuple[str, str]],
+        *,
+        place: str | None = None,
+    ) -> tuple[tuple[str, datetime, str, str, int], ...]:
+        """Posts by place (`*` for all together), hour, task and label; hours without any are left out.
+
+        Arguments:
+            since: First hour.
+            until: The hour after the last.
+            labels: Tasks and labels.
+            place: Only this one.
+        """
+        wanted = select(Tally.place, Tally.hour, Tally.task, Tally.label, Tally.posts)
+        wanted = wanted.where(tuple_(Tally.task, Tally.label).in_(labels), Tally.posts > 0)
+        wanted = wanted.where(Tally.hour >= hour_of(since), Tally.hour < until)
+        if place is not None:
+            wanted = wanted.where(Tally.place == place)
+        with self._database.read() as connection:
+            return tuple((row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(wanted))
+
     def days(self, days: int = 30, *, until: datetime | None = None) -> tuple[DayRow, ...]:
         """What each of the last days looked like, the oldest first. A day without posts is left out."""
         end = until or datetime.now(UTC)
@@ -100,6 +132,20 @@ class Statistics:
         counted = select(Post.model, func.count()).where(Post.model.is_not(None)).group_by(Post.model)
         with self._database.read() as connection:
             return pairs(connection, counted)
+
+    def model_names(self, models: Sequence[str]) -> dict[str, str]:
+        """Name and version of models by fingerprint, where an answer of theirs is current."""
+        found = {}
+        with self._database.read() as connection:
+            for model in models:
+                # by a post that it answers, which has an index; documents have none by model
+                post = select(Post.id).where(Post.model == model).limit(1).scalar_subquery()
+                one = select(Assessment.doc).where(Assessment.post_id == post)
+                doc = connection.execute(one.where(Assessment.model_fingerprint == model)).scalar()
+                if doc is not None:
+                    made_by = from_json(doc)["provenance"]
+                    found[model] = f"{made_by['model']} {made_by['model_version']}"
+        return found
 
     def agreement(self, models: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Of posts that two models answered: by task how many they say the same of, and how many both did.

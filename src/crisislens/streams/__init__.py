@@ -14,8 +14,9 @@ from crisislens.streams.batch import Batch, Source
 from crisislens.streams.filters import Filters
 from crisislens.streams.opening import StreamOptions, open_source
 from crisislens.streams.pump import Pump
-from crisislens.streams.replay import replay
-from crisislens.streams.targets import ServiceTarget, StoreTarget, Target
+from crisislens.streams.replay import replay, replay_to
+from crisislens.streams.service_target import ServiceTarget
+from crisislens.streams.targets import StoreTarget, Target
 
 __all__ = [
     "Batch",
@@ -28,4 +29,5 @@ __all__ = [
     "Target",
     "open_source",
     "replay",
+    "replay_to",
 ]

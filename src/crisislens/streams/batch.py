@@ -1,12 +1,12 @@
 """What a source gives, and what a source is."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from crisislens.store.records import NewPost, Unread
 
-__all__ = ["Batch", "Closes", "Source"]
+__all__ = ["Batch", "Closes", "OwnServer", "Source"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,7 @@ class Batch:
         gone_authors: Of whom everything of this source goes.
         remember: Whether posts of `gone` that are not here are to be refused later; not where a source keeps
             its order and takes back millions that nobody kept.
+        pictures: From ids of posts to what gives the bytes of their pictures, which came with them.
         taken: Called when all of it is durable, to acknowledge it.
     """
 
@@ -32,6 +33,7 @@ class Batch:
     gone: tuple[str, ...] = ()
     gone_authors: tuple[str, ...] = ()
     remember: bool = True
+    pictures: Mapping[str, tuple[Callable[[], bytes], ...]] = field(default_factory=dict)
     taken: Callable[[], None] | None = None
 
 
@@ -71,4 +73,13 @@ class Closes(Protocol):
 
     def close(self) -> None:
         """Lets go of it."""
+        ...
+
+
+@runtime_checkable
+class OwnServer(Protocol):
+    """A source whose pictures lie at its own server and need a token there."""
+
+    def headers_for(self, url: str) -> Mapping[str, str]:
+        """The headers that a picture is fetched with; none for other servers."""
         ...

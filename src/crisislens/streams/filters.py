@@ -5,11 +5,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from crisislens.core.errors import InputError
 from crisislens.data.language import detect_language
-from crisislens.store.records import Box, NewPost
+from crisislens.store.records import NewPost, SourceFilters, filters_of
 
 __all__ = ["Filters"]
 
@@ -17,22 +14,8 @@ __all__ = ["Filters"]
 _NO_SPACES = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 
-class Filters(BaseModel):
-    """What is taken; kept with the source in the store, so that a later start has them too.
-
-    Attributes:
-        keep: At least one of these words stands in the text, in any case; `flood*` also finds `flooding`.
-        drop: None of these does.
-        languages: As `es`; by what the source says, else by the text. A text too short to tell is taken.
-        box: Posts with coordinates outside are not taken; posts without any are.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    keep: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    box: Box | None = None
+class Filters(SourceFilters):
+    """The filters of a source, and whether a post passes them."""
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "Filters":
@@ -41,10 +24,7 @@ class Filters(BaseModel):
         Raises:
             InputError: If somebody wrote there what is none.
         """
-        try:
-            return cls.model_validate(config.get("filters") or {})
-        except ValidationError as error:
-            raise InputError(f"the source's filters cannot be used: {error.errors()[0]['msg']}") from None
+        return cls.model_validate(filters_of(config).model_dump())
 
     def take(self, post: NewPost) -> bool:
         """Whether a post is taken."""

@@ -12,10 +12,8 @@ network takes back posts a second that nobody here kept; of those nothing is rem
 gives the events of an account in their order.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -24,15 +22,9 @@ from crisislens.core.guarded import Guard
 from crisislens.core.guarded_streams import connected
 from crisislens.core.http_answers import RequestError
 from crisislens.core.optional import require
-from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch
-from crisislens.streams.jetstream_posts import (
-    COLLECTION,
-    GONE_ACCOUNTS,
-    address_of,
-    event_moment,
-    record_post,
-)
+from crisislens.streams.jetstream_events import HeardEvents
+from crisislens.streams.jetstream_posts import COLLECTION
 
 __all__ = ["DEFAULT_HOST", "JetstreamSource"]
 
@@ -41,6 +33,7 @@ _METHOD: Final = "network.bsky.jetstream.subscribeEvents"
 _PROTOCOL: Final = "xrpc.v1.json"
 _MOST_MESSAGE: Final = 1 << 20
 _WAIT_S = 1.0
+_LINGER_S = 0.05
 _SILENT_S = 90.0
 _BACK_US = 10_000_000
 _BACK_EVENTS = 20
@@ -93,7 +86,7 @@ class JetstreamSource:
         """What is heard within a second, or a batch."""
         if self._socket is None:
             self._connect(cursor)
-        heard = _Heard(self._host, cursor)
+        heard = HeardEvents(self._host, cursor)
         failed = self._hear(heard)
         if heard.any:
             yield heard.batch()
@@ -101,12 +94,15 @@ class JetstreamSource:
             self.close()
             raise RequestError(f"{self._host} {failed}", transient=True)
 
-    def _hear(self, heard: "_Heard") -> str | None:
+    def _hear(self, heard: HeardEvents) -> str | None:
         """Takes what comes; says what broke, so that what came before it is not lost."""
         ends, got = time.monotonic() + _WAIT_S, 0
         try:
             while heard.posts < self._batch and got < _MOST_EVENTS:
-                message = self._socket.recv(timeout=max(0.0, ends - time.monotonic()), decode=True)
+                left = max(0.0, ends - time.monotonic())
+                # what came is not kept waiting for what may come
+                wait = min(left, _LINGER_S) if got else left
+                message = self._socket.recv(timeout=wait, decode=True)
                 self._spoke_at, got = time.monotonic(), got + 1
                 problem = heard.message(message)
                 if problem:
@@ -153,110 +149,6 @@ class JetstreamSource:
                 f"{self._host} cannot be reached ({type(error).__name__})", transient=True
             ) from None
         self._spoke_at = time.monotonic()
-
-
-class _Heard:
-    """Events that are taken in together."""
-
-    def __init__(self, host: str, cursor: Mapping[str, Any] | None) -> None:
-        self._host, self._cursor = host, cursor
-        known = cursor.get("seq") if cursor and cursor.get("host") == host else None
-        self._after = known if isinstance(known, int) else -1
-        self._came = False
-        self._last: Mapping[str, Any] | None = None
-        self._posts: dict[str, NewPost] = {}
-        self._dead: list[Unread] = []
-        self._gone: dict[str, None] = {}
-        self._authors: dict[str, None] = {}
-        self._note: str | None = None
-
-    @property
-    def posts(self) -> int:
-        """How many posts there are."""
-        return len(self._posts)
-
-    @property
-    def any(self) -> bool:
-        """Whether anything is to be kept, if only how far we are."""
-        return self._came or self._note is not None or bool(self._dead)
-
-    def message(self, message: str) -> str | None:
-        """Takes a frame; returns what is wrong with the connection, if it says so."""
-        try:
-            frame = json.loads(message)
-        except (ValueError, RecursionError):
-            self._dead.append(Unread(raw=message, reason="the frame holds no JSON"))
-            return None
-        kind = frame.get("$type") if isinstance(frame, dict) else None
-        if kind == "error":
-            return f"ended: {frame.get('error')!r:.60}"
-        payload = frame.get("payload") if kind == "message" else None
-        if not isinstance(payload, dict):
-            # a newer server may say more than we know
-            return None
-        name = str(payload.get("$type", "")).rpartition("#")[2]
-        if name == "info":
-            self._note = f"{self._host}: {payload.get('name')!r:.40}; posts may be missing"
-            return None
-        seq = payload.get("seq")
-        if not isinstance(seq, int):
-            return None
-        # where two events changed places, the cursor stays at the later one; see `_start`
-        self._came = True
-        if seq > self._after:
-            self._after, self._last = seq, payload
-        if name == "commit":
-            self._commit(payload)
-        elif name == "account":
-            self._account(payload)
-        return None
-
-    def _commit(self, event: Mapping[str, Any]) -> None:
-        if event.get("collection") != COLLECTION:
-            return
-        if event.get("operation") == "delete":
-            name = address_of(event)
-            if name is not None:
-                self._posts.pop(name, None)
-                self._gone[name] = None
-            return
-        made = record_post(event)
-        if isinstance(made, Unread):
-            self._dead.append(made)
-        else:
-            self._posts[made.external_id] = made
-            # taken back and written anew under the same key
-            self._gone.pop(made.external_id, None)
-
-    def _account(self, event: Mapping[str, Any]) -> None:
-        account, did = event.get("account"), event.get("did")
-        if not isinstance(account, dict) or account.get("active") is not False or not isinstance(did, str):
-            return
-        if account.get("status") in GONE_ACCOUNTS and 0 < len(did) <= 500:
-            self._authors[did] = None
-            self._posts = {name: post for name, post in self._posts.items() if post.author != did}
-
-    def batch(self) -> Batch:
-        """All of it, and where to go on."""
-        cursor = None if self._last is None else _cursor(self._host, self._last)
-        return Batch(
-            tuple(self._posts.values()),
-            tuple(self._dead),
-            cursor,
-            self._note,
-            gone=tuple(self._gone),
-            gone_authors=tuple(self._authors),
-            remember=False,
-        )
-
-
-def _cursor(host: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    moment = event_moment(event)
-    return {"host": host, "seq": event["seq"], "us": None if moment is None else _microseconds(moment)}
-
-
-def _microseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
 
 
 def _start(host: str, cursor: Mapping[str, Any] | None) -> int | None:

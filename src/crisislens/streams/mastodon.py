@@ -12,11 +12,9 @@ The server's own events are listened to before the pages are asked for, so that 
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
-from crisislens.core.errors import InputError
 from crisislens.core.guarded import Guard, fetch
 from crisislens.core.guarded_rules import RefusedError
 from crisislens.core.guarded_streams import lines_of
@@ -25,70 +23,18 @@ from crisislens.store.records import NewPost, Unread
 from crisislens.streams.batch import Batch
 from crisislens.streams.listener import Listener
 from crisislens.streams.mastodon_posts import status_id, status_post
+from crisislens.streams.mastodon_timeline import Timeline
 from crisislens.streams.server_events import events_of
 from crisislens.streams.tokens import Token
 
 __all__ = ["MastodonSource", "Timeline"]
 
 _JSON = ("application/json",)
-_PAGE = 40
 _MOST_PAGES = 500
 _OVERLAP_MS = 10 * 60 * 1000
 _MASTODON_BITS = 16
 _WAIT_S = 1.0
 _NO_LISTENING = frozenset({400, 401, 403, 404, 405, 410, 422})
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """What is read of which server.
-
-    Attributes:
-        origin: As `https://mastodon.example`.
-        tag: A hashtag without its sign; empty for a whole timeline.
-        local: Whether only posts of the server's own people are read.
-    """
-
-    origin: str
-    tag: str = ""
-    local: bool = False
-
-    @classmethod
-    def read(cls, given: str) -> "Timeline":
-        """The timeline of `HOST/#tag`, `HOST/public` or `HOST/local`.
-
-        >>> Timeline.read("mastodon.example/#flood")
-        Timeline(origin='https://mastodon.example', tag='flood', local=False)
-
-        Raises:
-            InputError: If it is none of these.
-        """
-        scheme, _, rest = given.partition("://") if "://" in given else ("https", "", given)
-        host, _, what = rest.partition("/")
-        tag = what[1:] if what.startswith("#") else ""
-        good_tag = tag.replace("_", "").isalnum() and len(tag) <= 100
-        if scheme not in ("http", "https") or not host or not (good_tag or what in ("public", "local")):
-            raise InputError(
-                f"mastodon:{given!r:.80} is no timeline; give mastodon:HOST/#tag, HOST/public or HOST/local"
-            )
-        return cls(f"{scheme}://{host}", tag, what == "local")
-
-    @property
-    def host(self) -> str:
-        """The server's name."""
-        return urlsplit(self.origin).hostname or ""
-
-    def page(self, **asked: str | int) -> str:
-        """The address of a page."""
-        where = f"tag/{quote(self.tag, safe='')}" if self.tag else "public"
-        query = {"limit": _PAGE, **({"local": "true"} if self.local else {}), **asked}
-        return f"{self.origin}/api/v1/timelines/{where}?{urlencode(query)}"
-
-    def events(self, origin: str) -> str:
-        """The address of the server's events."""
-        where = "hashtag" if self.tag else "public"
-        query = f"?{urlencode({'tag': self.tag})}" if self.tag else ""
-        return f"{origin}/api/v1/streaming/{where}{'/local' if self.local else ''}{query}"
 
 
 class MastodonSource:
@@ -123,6 +69,7 @@ class MastodonSource:
         self._page_every_s, self._once, self._batch = every_s, once, batch
         self._listener: Listener[tuple[str, str]] | None = None
         self._deaf, self._paged_at, self._paged = once, 0.0, False
+        self._since: str | None = None
 
     def ended(self) -> bool:
         """Once, when the pages were read."""
@@ -144,7 +91,7 @@ class MastodonSource:
             # until all pages were read, a look after a break begins with them again
             self._paged = False
             yield from self._pages(cursor)
-            self._paged, self._paged_at = True, time.monotonic()
+            self._paged, self._paged_at, self._since = True, time.monotonic(), None
         elif self._listener is not None:
             yield from self._heard(cursor)
         else:
@@ -170,7 +117,7 @@ class MastodonSource:
                 )
             self._paged = False
             raise
-        self._paged = False
+        self._paged, self._since = False, None
         return None
 
     def _events_at(self) -> tuple[str, dict[str, str]]:
@@ -208,7 +155,8 @@ class MastodonSource:
     def _pages(self, cursor: Mapping[str, Any] | None) -> Iterator[Batch]:
         newest = (cursor or {}).get("id")
         known = newest if isinstance(newest, str) and newest.isalnum() else None
-        since = _before(known) if known else None
+        # pages that broke off are gone on with where they did, or a server that often fails is never read
+        since = self._since or (_before(known) if known else None)
         for _ in range(_MOST_PAGES):
             asked = {} if since is None else {"min_id": since}
             found = self._asked(self._timeline.page(**asked))
@@ -223,7 +171,7 @@ class MastodonSource:
             # a server that gives the same page again and again is not asked for ever
             if since is None or not last or _rank(last) <= _rank(since):
                 return
-            since = last
+            since = self._since = last
 
     def _batch_of(self, statuses: list[Any], newest: str | None) -> Batch:
         made = [status_post(status, self._timeline.host) for status in statuses if isinstance(status, dict)]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from crisislens.core.errors import InputError
@@ -11,9 +12,13 @@ from crisislens.core.guarded import Guard
 from crisislens.streams.batch import Source
 from crisislens.streams.feed import FeedSource, check_feed
 from crisislens.streams.folder import FolderSource
+from crisislens.streams.forms import KoboSource, OdkSource
 from crisislens.streams.jetstream import DEFAULT_HOST, JetstreamSource
+from crisislens.streams.kafka_topic import DEFAULT_BROKERS, KafkaSource
+from crisislens.streams.maildir import MaildirSource, is_maildir
 from crisislens.streams.mastodon import MastodonSource, Timeline
 from crisislens.streams.pipe import PipeSource
+from crisislens.streams.redis_stream import DEFAULT_SERVER, RedisSource
 from crisislens.streams.rows import RowMaker
 from crisislens.streams.tail import FileSource
 from crisislens.streams.tokens import Token
@@ -22,7 +27,10 @@ __all__ = ["KINDS", "StreamOptions", "open_source"]
 
 _LINES = frozenset({".jsonl", ".ndjson", ".log", ".json", ".txt", ""})
 _MOST_NAME = 80
-KINDS = "-, FILE, DIR/, rss:URL, mastodon:HOST/#tag and jetstream:"
+KINDS = (
+    "-, FILE, DIR/, maildir:DIR, rss:URL, mastodon:HOST/#tag, jetstream:, redis:STREAM, kafka:TOPIC, "
+    "kobo:HOST/FORM and odk:HOST/PROJECT/FORM"
+)
 """What a source may be, for people."""
 
 
@@ -38,6 +46,8 @@ class StreamOptions:
         batch: Posts that are taken in together, at most.
         guard: What may be fetched.
         token: Of an account at the source, where it needs one.
+        server: Of Redis or Kafka.
+        properties: More of librdkafka's, for Kafka.
     """
 
     name: str | None = None
@@ -47,6 +57,8 @@ class StreamOptions:
     batch: int = 200
     guard: Guard = field(default_factory=Guard)
     token: Token | None = None
+    server: str | None = None
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 def open_source(given: str, options: StreamOptions) -> Source:
@@ -121,6 +133,74 @@ def _jetstream(host: str, options: StreamOptions) -> Source:
     return JetstreamSource(host or DEFAULT_HOST, name, guard=options.guard, batch=options.batch)
 
 
+def _redis(stream: str, options: StreamOptions) -> Source:
+    if not stream:
+        raise InputError("redis: names no stream; give redis:STREAM")
+    return RedisSource(
+        stream,
+        (options.name or f"redis {_safe(stream)}")[:_MOST_NAME],
+        RowMaker(options.columns),
+        server=options.server or DEFAULT_SERVER,
+        password=options.token,
+        batch=options.batch,
+        once=options.once,
+    )
+
+
+def _kafka(topic: str, options: StreamOptions) -> Source:
+    if not topic:
+        raise InputError("kafka: names no topic; give kafka:TOPIC")
+    return KafkaSource(
+        topic,
+        (options.name or f"kafka {_safe(topic)}")[:_MOST_NAME],
+        RowMaker(options.columns),
+        brokers=options.server or DEFAULT_BROKERS,
+        properties=options.properties,
+        batch=options.batch,
+        once=options.once,
+    )
+
+
+def _maildir(given: str, options: StreamOptions) -> Source:
+    folder = Path(given)
+    if not is_maildir(folder):
+        raise InputError(f"{folder} is no Maildir: that has the folders new, cur and tmp in it")
+    name = options.name or f"mail {_safe(folder.resolve().name)}"
+    return MaildirSource(folder, name[:_MOST_NAME], batch=options.batch, once=options.once)
+
+
+def _kobo(given: str, options: StreamOptions) -> Source:
+    origin, parts = _form(given, 1, "kobo:HOST/FORM")
+    name = options.name or _safe(f"kobo {parts[0]}")
+    return KoboSource(origin, parts[0], name[:_MOST_NAME], **_form_options(options))
+
+
+def _odk(given: str, options: StreamOptions) -> Source:
+    origin, parts = _form(given, 2, "odk:HOST/PROJECT/FORM")
+    return OdkSource(
+        origin, parts[0], parts[1], options.name or _safe(f"odk {parts[-1]}"), **_form_options(options)
+    )
+
+
+def _form(given: str, count: int, shown: str) -> tuple[str, list[str]]:
+    """A server's origin and the parts of its address behind it."""
+    scheme, _, rest = given.partition("://") if "://" in given else ("https", "", given)
+    host, *parts = rest.rstrip("/").split("/")
+    if scheme not in ("http", "https") or not host or len(parts) != count:
+        raise InputError(f"{given!r:.80} is no form; give {shown}")
+    return f"{scheme}://{host}", parts
+
+
+def _form_options(options: StreamOptions) -> dict[str, Any]:
+    return {
+        "columns": options.columns,
+        "guard": options.guard,
+        "token": options.token,
+        "every_s": options.every_s,
+        "once": options.once,
+    }
+
+
 def _safe(text: str) -> str:
     """A name as the service takes them."""
     return "".join(c if c.isalnum() or c in "._/-" else "_" for c in text)
@@ -130,4 +210,9 @@ _BY_KIND: dict[str, Callable[[str, StreamOptions], Source]] = {
     "rss": _feed,
     "mastodon": _mastodon,
     "jetstream": _jetstream,
+    "redis": _redis,
+    "kafka": _kafka,
+    "maildir": _maildir,
+    "kobo": _kobo,
+    "odk": _odk,
 }

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from crisislens.core.errors import RunError, StoreError, StoreFullError
 from crisislens.core.guarded import RefusedError
@@ -56,6 +57,7 @@ class Pump:
         target: Where they go.
         filters: Which are taken; None takes those kept with the source.
         tell: Called with sentences for the person who watches.
+        fetch_media: Whether the pictures that posts name are fetched.
         silent_s: After how long without a post that is told, in seconds; 0 never.
         rng: For jitter.
     """
@@ -68,10 +70,11 @@ class Pump:
         filters: Filters | None = None,
         tell: Callable[[str], None] = lambda _: None,
         silent_s: float = 900.0,
+        fetch_media: bool = False,
         rng: random.Random | None = None,
     ) -> None:
         self._source, self._target, self._tell = source, target, tell
-        self._given, self._silent_s = filters, silent_s
+        self._given, self._silent_s, self._fetch_media = filters, silent_s, fetch_media
         self._rng = rng or random.Random()
         self._filters = Filters()
         self._stopped = threading.Event()
@@ -87,8 +90,12 @@ class Pump:
         """
         self._stopped = stopped or self._stopped
         given = self._given
-        config = None if given is None else {"filters": given.model_dump(mode="json", exclude_defaults=True)}
+        config: dict[str, Any] = {"silent_minutes": self._silent_s / 60}
+        if given is not None:
+            config["filters"] = given.model_dump(mode="json", exclude_defaults=True)
         self._filters = Filters.read(self._target.begin(self._source, config))
+        # what has a place has worked: a page of HTML now is a server that is being mended
+        self._heard_once = self._target.cursor(self._source) is not None
         try:
             self._go_on()
         finally:
@@ -114,6 +121,7 @@ class Pump:
         try:
             for batch in self._source.look(self._target.cursor(self._source)):
                 self._hand_over(batch)
+                self._heard_once = True
                 moved = moved or bool(batch.posts or batch.dead)
                 if self._stopped.is_set():
                     return True
@@ -138,7 +146,8 @@ class Pump:
             self._tell(batch.note)
         posts = tuple(post for post in batch.posts if self._filters.take(post))
         kept = replace(batch, posts=posts, gone=batch.gone + self._no_longer_wanted(batch))
-        kept = without_pictures(kept)
+        if not self._fetch_media:
+            kept = without_pictures(kept)
         attempt = 0
         while True:
             try:

@@ -1,17 +1,20 @@
 """Trying dead letters again, after a column was named or a reader mended."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crisislens.core.errors import InputError
 from crisislens.store.records import NewPost, Unread
+from crisislens.streams.batch import Batch
 from crisislens.streams.rows import RowMaker, content_id
+from crisislens.streams.service_target import ServiceTarget
 
 if TYPE_CHECKING:
     from crisislens.store import Store
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "replay", "replay_to"]
 
 _STEP = 100
 
@@ -61,6 +64,73 @@ def replay(
             # a crash before this has it replayed once more, and then it is there
             store.dead_letters.remove(letter.id, actor=actor)
     return done
+
+
+@dataclass
+class _Named:
+    """A source of which only the name counts; its conflicts are no new letters."""
+
+    name: str
+    kind: str = "replay"
+    every_s: float = 0.0
+    edits: bool = True
+
+    def look(self, cursor: dict[str, Any] | None) -> Iterator[Batch]:
+        return iter(())
+
+    def ended(self) -> bool:
+        return True
+
+
+def replay_to(target: ServiceTarget, rows: RowMaker, *, source: str, trial: bool = False) -> Replayed:
+    """The same for the letters that lie beside the place of a stream that sends to a service.
+
+    The file is set aside while it is read, since the stream may add to it; what is left is put back. Stopped
+    between, the next replay takes up the file that was set aside.
+
+    Raises:
+        InputError: If there are none.
+    """
+    named, done = _Named(source), Replayed()
+    file = target.letters(named)
+    aside = file.with_suffix(".replaying")
+    if not aside.exists():
+        if not file.is_file():
+            raise InputError(f"there are no dead letters of {source!r:.80}; check --state and --source")
+        if trial:
+            aside = file
+        else:
+            file.rename(aside)
+    left: list[Unread] = []
+    for line in aside.read_text(encoding="utf-8").split("\n"):
+        letter = _letter(line)
+        if letter is None:
+            continue
+        posts = _posts(rows, letter.raw)
+        if trial or not posts:
+            done.taken, done.left = done.taken + len(posts), done.left + (not posts)
+            left.append(letter)
+            continue
+        taken = target.resend(named, posts)
+        if taken.conflict or taken.refused:
+            done.left += 1
+            left.append(letter)
+            continue
+        done.taken += taken.created
+        done.there += taken.same + taken.erased
+    if not trial:
+        target.bury(named, left)
+        aside.unlink()
+    return done
+
+
+def _letter(line: str) -> Unread | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    raw = value.get("raw") if isinstance(value, dict) else None
+    return Unread(raw=raw, reason=str(value.get("reason"))) if isinstance(raw, str) else None
 
 
 def _posts(rows: RowMaker, raw: str) -> list[NewPost]:

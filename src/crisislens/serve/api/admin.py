@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from crisislens.serve.access import Admin, Viewer
 from crisislens.serve.service import service_of
-from crisislens.store.records import AuditRow, DeadLetterRow, KeyRow, Role, UserRow
+from crisislens.store.records import AuditRow, DeadLetterRow, KeyRow, Role, UserRow, silent_minutes
 
 __all__ = ["router"]
 
@@ -32,6 +32,7 @@ class SourceOut(BaseModel):
     last_at: datetime | None = Field(description="When its last post came")
     lag_s: float | None = Field(description="How long ago that was, in seconds")
     cursor_at: datetime | None
+    silent_minutes: float | None = Field(description="Longer than it should be without a new post")
 
 
 class SourceChange(BaseModel):
@@ -91,8 +92,9 @@ def sources(request: Request, visitor: Viewer) -> list[SourceOut]:
     now = datetime.now(UTC)
     return [
         SourceOut(
+            silent_minutes=silent_minutes(row, now),
             lag_s=(now - row.last_at).total_seconds() if row.last_at else None,
-            **row.model_dump(include=SourceOut.model_fields.keys() - {"lag_s"}),
+            **row.model_dump(include=SourceOut.model_fields.keys() - {"lag_s", "silent_minutes"}),
         )
         for row in service_of(request).store.sources.all()
     ]

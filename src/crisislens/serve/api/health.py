@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Header
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -31,6 +31,7 @@ class Ready(BaseModel):
     ok: bool
     reason: str | None
     database: str
+    silent_sources: int = Field(description="Sources that bring nothing for longer than they should")
 
 
 @router.get("/healthz", summary="Whether the process answers")
@@ -42,8 +43,11 @@ async def healthz(visitor: Anyone) -> Alive:
 @router.get("/readyz", summary="Whether posts can be taken", responses={503: {"model": Ready}})
 async def readyz(request: Request, visitor: Anyone) -> Response:
     """Writes a row to find out; 503 with the reason where it cannot."""
-    health = await run_in_threadpool(service_of(request).store.health)
-    ready = Ready(ok=health.ok, reason=health.reason, database=health.database)
+    service = service_of(request)
+    health = await run_in_threadpool(service.store.health)
+    # how many and not which: this is answered to everybody
+    silent = len(await run_in_threadpool(service.silent_sources)) if health.ok else 0
+    ready = Ready(ok=health.ok, reason=health.reason, database=health.database, silent_sources=silent)
     return JSONResponse(ready.model_dump(), 200 if health.ok else 503)
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from crisislens.core.errors import CrisisLensError, InputError
+from crisislens.core.errors import CrisisLensError, InputError, NotFoundError
 from crisislens.report.display import shorten
 from crisislens.serve.access import Admin, Viewer, Visitor
 from crisislens.serve.api.posts import PostId
@@ -17,7 +17,7 @@ from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.pages.overview import ago
 from crisislens.serve.pages.render import page
 from crisislens.serve.service import Service, service_of
-from crisislens.store.records import Role
+from crisislens.store.records import Role, SourceFilters, SourceRow, filters_of, silent_minutes
 
 __all__ = ["router"]
 
@@ -28,6 +28,7 @@ Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 LetterId = Annotated[int, Path(ge=1, le=2**53)]
 Name = Annotated[str, Form(min_length=1, max_length=80)]
 _RoleField = Annotated[Role, Form()]
+_Words = Annotated[str, Form(max_length=5_000)]
 
 
 @router.get("/sources")
@@ -65,6 +66,40 @@ def switch(
     """Switches a source on or off."""
     service_of(request).store.sources.change(name, enabled=enabled, actor=visitor.actor)
     return RedirectResponse("/sources", 303)
+
+
+@router.post("/sources/filters")
+def set_filters(
+    request: Request,
+    visitor: Admin,
+    name: Name,
+    keep: _Words = "",
+    drop: _Words = "",
+    languages: _Words = "",
+    box: Annotated[str, Form(max_length=200)] = "",
+) -> Response:
+    """Which posts of a source are taken; a stream that runs sees it within ten seconds."""
+    service = service_of(request)
+    source = service.store.sources.by_name(name)
+    if source is None:
+        raise NotFoundError(f"there is no source {name!r:.80}; it may have another name")
+    try:
+        sides = [float(side) for side in box.split(",")] if box.strip() else None
+        corners = dict(zip(("west", "south", "east", "north"), sides or (), strict=sides is not None))
+        given = {"keep": _words(keep), "drop": _words(drop), "box": corners or None}
+        filters = SourceFilters(languages=tuple(word.lower() for word in _words(languages)), **given)
+    except ValueError:
+        said = "The box is four numbers: west, south, east, north, in degrees. Nothing was changed."
+        return _sources(request, service, visitor, problem=said)
+    kept = filters.model_dump(mode="json", exclude_defaults=True)
+    service.store.sources.change(name, config={**source.config, "filters": kept}, actor=visitor.actor)
+    return _sources(request, service, visitor, said=f"Filters of {name} are kept.")
+
+
+def _words(given: str) -> tuple[str, ...]:
+    """Words that stand one a line or with commas between."""
+    words = (word.strip()[:100] for line in given.split("\n") for word in line.split(","))
+    return tuple(word for word in words if word)[:200]
 
 
 @router.post("/posts/{post_id}/erase")
@@ -208,13 +243,29 @@ def _admin(
     return page(request, "admin.html", visitor, status, title="Admin", here="/admin", **values)
 
 
+def _shown(source: SourceRow, now: datetime) -> dict[str, Any]:
+    """What the page says of a source beside its row."""
+    try:
+        filters = filters_of(source.config)
+    except InputError:
+        # written by hand, and wrong: the form begins empty
+        filters = SourceFilters()
+    box = filters.box
+    sides = () if box is None else (box.west, box.south, box.east, box.north)
+    return {
+        "silent": silent_minutes(source, now),
+        "filters": filters,
+        "box": ", ".join(f"{side:g}" for side in sides),
+    }
+
+
 def _sources(
     request: Request, service: Service, visitor: Visitor, *, said: str = "", problem: str = ""
 ) -> Response:
     store = service.store
     now = datetime.now(UTC)
     rows = [
-        (source, ago((now - source.last_at).total_seconds() if source.last_at else None))
+        (source, ago((now - source.last_at).total_seconds() if source.last_at else None), _shown(source, now))
         for source in store.sources.all()
     ]
     letters = store.dead_letters.list(most=50) if visitor.is_admin else ()

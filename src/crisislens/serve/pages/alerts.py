@@ -33,9 +33,19 @@ def alerts(
     visitor: Viewer,
     state: AlertState | Literal[""] = "open",
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    rule: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
 ) -> Response:
-    """Those that wait for a person first, and the rules."""
-    return _alerts(request, visitor, state=state or None, before=before)
+    """Those that wait for a person first, and the rules; one of them in the form, to be changed."""
+    form = None
+    if rule is not None:
+        found = service_of(request).store.alert_rules.get(rule)
+        form = {
+            "rule_id": found.id,
+            "name": found.name,
+            **found.spec.model_dump(),
+            "place": found.spec.place or "",
+        }
+    return _alerts(request, visitor, state=state or None, before=before, form=form)
 
 
 @router.get("/alerts/{alert_id}")
@@ -68,25 +78,33 @@ def add_rule(
     place: Text = "",
     unanswered: Annotated[bool, Form()] = False,
     trial: Annotated[bool, Form()] = False,
+    rule_id: Annotated[int, Form(ge=0, le=2**31 - 1)] = 0,
 ) -> Response:
-    """Adds a rule, or shows what it would have raised."""
+    """Adds a rule or changes one, or shows what it would have raised."""
     task, _, label = said.partition("=")
+    rules = service_of(request).store.alert_rules
     values = {"task": task, "label": label, "least": least, "window_min": window_min}
+    form = {**values, "name": name, "place": place, "unanswered": unanswered, "rule_id": rule_id}
     try:
-        spec = RuleSpec(**values, place=place.strip() or None, unanswered=unanswered)
+        # what the form does not show stays as it was
+        kept = rules.get(rule_id).spec.model_dump() if rule_id else {}
+        spec = RuleSpec(**{**kept, **values, "place": place.strip() or None, "unanswered": unanswered})
         if trial:
             until = datetime.now(UTC)
             tried = try_rule(service_of(request).store, spec, until - timedelta(hours=_TRIAL_H), until)
             return _alerts(
                 request, visitor, tried=(spec, tried), form={**values, "name": name, "place": place}
             )
-        service_of(request).store.alert_rules.add(name, spec, actor=visitor.actor)
+        if rule_id:
+            rules.change(rule_id, spec=spec, actor=visitor.actor)
+        else:
+            rules.add(name, spec, actor=visitor.actor)
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{first['loc'][0]}: {first['msg']}"
-        return _alerts(request, visitor, problem=problem, form={**values, "name": name, "place": place})
+        return _alerts(request, visitor, problem=problem, form=form)
     except CrisisLensError as error:
-        return _alerts(request, visitor, problem=str(error), form={**values, "name": name, "place": place})
+        return _alerts(request, visitor, problem=str(error), form=form)
     return RedirectResponse("/alerts#rules-title", 303)
 
 
@@ -118,7 +136,7 @@ def _alerts(
 ) -> Response:
     store = service_of(request).store
     found = store.alerts.list(state=state, before_id=before, most=_SHOWN)
-    usual = {"name": "rescue", **EXAMPLES["rescue"].model_dump(), "place": ""}
+    usual = {"rule_id": 0, "name": "rescue", **EXAMPLES["rescue"].model_dump(), "place": ""}
     return page(
         request,
         "alerts.html",

@@ -19,6 +19,7 @@ from crisislens.serve.service import service_of
 from crisislens.serve.situation import situation
 from crisislens.serve.task_views import NOT_SURE, asked_tasks
 from crisislens.store.records import Counts, PostFilter, SourceRow
+from crisislens.store.transaction import hour_of
 
 __all__ = ["WINDOWS", "Hours", "ago", "router", "windows"]
 
@@ -26,6 +27,33 @@ router = APIRouter()
 WINDOWS = {1: "1 hour", 6: "6 hours", 24: "24 hours", 168: "7 days", 8760: "1 year"}
 _LATE_S = 3600.0
 Hours = Annotated[int, Query(ge=1, le=8784)]
+_FARTHEST_H = 24 * 60
+_HOUR = "%Y-%m-%dT%H:00"
+At = Annotated[int, Query(ge=-_FARTHEST_H, le=0, description="Hours from now; 0 is now")]
+
+
+@dataclass(frozen=True)
+class Span:
+    """From when, up to when and where; as the fields of a filter take them."""
+
+    since: str
+    until: str | None
+    place: str
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields; without an end where it is now."""
+        return {"since": self.since, "until": self.until or "", "place": self.place}
+
+
+@dataclass(frozen=True)
+class Slider:
+    """Where the slider of time stands, in hours from now; links do the same without scripts."""
+
+    at: int
+    least: int
+    step: int
+    links: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -62,24 +90,31 @@ class SourceLine:
 
 
 @router.get("/")
-def situation_page(request: Request, visitor: Viewer, hours: Hours = 24, place: str = "") -> Response:
-    """The first page."""
+def situation_page(
+    request: Request, visitor: Viewer, hours: Hours = 24, place: str = "", at: At = 0
+) -> Response:
+    """The first page; of now, or as it was some hours ago."""
     store = service_of(request).store
-    found, counts = situation(store, hours, place=place or None)
-    since = found.since.strftime("%Y-%m-%dT%H:%M")
+    then = None if at == 0 else hour_of(datetime.now(UTC)) + timedelta(hours=at + 1)
+    found, counts = situation(store, hours, place=place or None, now=then)
+    until = None if then is None else then.strftime(_HOUR)
+    span = Span(found.since.strftime(_HOUR), until, place)
     values: dict[str, Any] = {
         "found": found,
         "hours": hours,
         "place": place,
-        "windows": windows("/", hours, place),
+        "windows": windows("/", hours, place, at=str(at or "")),
         "window": WINDOWS.get(hours, f"{hours} hours"),
-        "panels": _panels(counts, since, place),
-        "places": _places(counts, since),
+        "panels": _panels(counts, span),
+        "places": _places(counts, span),
         "depth": store.queue.depth(),
         "unread": store.posts.count(PostFilter(unread=True, reviewed=False)),
         "sources": [_source(source) for source in store.sources.all()],
         "chart": _informative(counts, found.since, found.until),
-        "live": f"/?{query_of({'hours': hours, 'place': place})}",
+        "digest": query_of({"hours": min(hours, 168), "place": place}),
+        "live": f"/?{query_of({'hours': hours, 'place': place, 'at': at or ''})}",
+        "slider": _slider(at, hours, place),
+        "then": then,
     }
     if is_fragment(request):
         return part("_situation.html", visitor, **values)
@@ -122,7 +157,20 @@ def windows(path: str, chosen: int, place: str, **more: str) -> list[tuple[str, 
     ]
 
 
-def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
+def _slider(at: int, hours: int, place: str) -> Slider:
+    """As far back as a few spans, in steps that a person can hit."""
+    step = max(1, hours // 6)
+    far = min(_FARTHEST_H, hours * 14)
+    links = []
+    for words, there in (("Earlier", at - step), ("Later", at + step), ("Now", 0)):
+        shown = -far <= there < 0 or (there == 0 and at != 0) or (words == "Later" and at < 0)
+        target = f"/?{query_of({'hours': hours, 'place': place, 'at': min(0, there) or ''})}"
+        if shown:
+            links.append((words, target))
+    return Slider(max(at, -far), -far, step, tuple(links))
+
+
+def _panels(counts: Counts, span: Span) -> list[CountPanel]:
     """A panel for each question that any post answers."""
     posts: dict[str, dict[str, int]] = {}
     for count in counts.labels:
@@ -143,7 +191,7 @@ def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
                 tone,
                 number(here.get(name, 0)),
                 round(100 * here.get(name, 0) / most, 1) if most else 0,
-                _link(question, name, since, place) if here.get(name) else "",
+                _link(question, name, span) if here.get(name) else "",
             )
             for name, (title, tone) in names.items()
         ]
@@ -151,12 +199,12 @@ def _panels(counts: Counts, since: str, place: str) -> list[CountPanel]:
     return panels
 
 
-def _link(question: str, label: str, since: str, place: str) -> str:
+def _link(question: str, label: str, span: Span) -> str:
     chosen = {"not_sure": question} if label == NOT_SURE else {"label": f"{question}:{label}"}
-    return "/posts?" + query_of({**chosen, "since": since, "place": place, "order": "urgency"})
+    return "/posts?" + query_of({**chosen, **span.fields, "order": "urgency"})
 
 
-def _places(counts: Counts, since: str) -> list[CountRow]:
+def _places(counts: Counts, span: Span) -> list[CountRow]:
     most = max((place.posts for place in counts.places), default=0)
     return [
         CountRow(
@@ -164,7 +212,7 @@ def _places(counts: Counts, since: str) -> list[CountRow]:
             "plain",
             number(place.posts),
             round(100 * place.posts / most, 1),
-            "/posts?" + query_of({"place": place.place, "since": since, "order": "urgency"}),
+            "/posts?" + query_of({**span.fields, "place": place.place, "order": "urgency"}),
         )
         for place in counts.places
         if place.place

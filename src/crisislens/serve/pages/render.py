@@ -25,6 +25,7 @@ STATIC: Final = {
     "theme.js": "text/javascript; charset=utf-8",
     "live.js": "text/javascript; charset=utf-8",
     "review.js": "text/javascript; charset=utf-8",
+    "slider.js": "text/javascript; charset=utf-8",
     "htmx.min.js": "text/javascript; charset=utf-8",
     "map.mjs": "text/javascript; charset=utf-8",
     "maplibre-gl.mjs": "text/javascript; charset=utf-8",

@@ -99,6 +99,14 @@ class Post(Base):
         Index("ix_post_cluster", "cluster_id", "at", "id"),
         Index("ix_post_shown", "shown_id", "at", "id"),
         Index("ix_post_received", "received_at"),
+        Index(
+            "ix_post_event",
+            "event",
+            "at",
+            "id",
+            sqlite_where=sql("event IS NOT NULL"),
+            postgresql_where=sql("event IS NOT NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 

@@ -12,6 +12,7 @@ __all__ = [
     "Audit",
     "DeadLetter",
     "Event",
+    "EventPair",
     "Setting",
     "Source",
     "Tombstone",
@@ -93,4 +94,16 @@ class Setting(Base):
     __tablename__ = "setting"
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[dict[str, Any]]
+    at: Mapped[datetime]
+
+
+class EventPair(Base):
+    """Two names of an event, and whether a person calls them one."""
+
+    __tablename__ = "event_pair"
+    one: Mapped[str] = mapped_column(primary_key=True)
+    other: Mapped[str] = mapped_column(primary_key=True)
+    """After `one` in the order of the alphabet."""
+    same: Mapped[bool] = mapped_column(Boolean)
+    by: Mapped[str]
     at: Mapped[datetime]

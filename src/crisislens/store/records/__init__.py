@@ -21,9 +21,11 @@ from crisislens.store.records.counts import (
     Counts,
     DayRow,
     Depth,
+    EventName,
     Health,
     HourCount,
     LabelCount,
+    NamePair,
     PlaceCount,
     Swept,
 )
@@ -53,6 +55,7 @@ from crisislens.store.records.posts import (
     PostRow,
     Unread,
 )
+from crisislens.store.records.sources import SourceFilters, filters_of, silent_minutes
 
 __all__ = [
     "Accepted",
@@ -70,6 +73,7 @@ __all__ = [
     "DeliveryRow",
     "Depth",
     "Done",
+    "EventName",
     "EventRow",
     "Finding",
     "Health",
@@ -80,6 +84,7 @@ __all__ = [
     "JudgedPost",
     "KeyRow",
     "LabelCount",
+    "NamePair",
     "NewPost",
     "Order",
     "OutletRow",
@@ -95,10 +100,13 @@ __all__ = [
     "RuleRow",
     "RuleSpec",
     "SessionRow",
+    "SourceFilters",
     "SourceRow",
     "State",
     "Swept",
     "Unread",
     "UserRow",
     "Verdict",
+    "filters_of",
+    "silent_minutes",
 ]

@@ -12,9 +12,11 @@ __all__ = [
     "Counts",
     "DayRow",
     "Depth",
+    "EventName",
     "Health",
     "HourCount",
     "LabelCount",
+    "NamePair",
     "PlaceCount",
     "Swept",
 ]
@@ -109,3 +111,23 @@ class Swept(Record):
     photos: int = 0
     events: int = 0
     sessions: int = 0
+
+
+class EventName(Record):
+    """A name that sources give an event."""
+
+    name: str
+    posts: int
+    first_at: datetime
+    last_at: datetime
+    places: dict[str, int] = Field(description="Its most frequent places with their posts, at most five")
+
+
+class NamePair(Record):
+    """Two names, and whether a person calls them one event."""
+
+    one: str
+    other: str
+    same: bool
+    by: str
+    at: datetime

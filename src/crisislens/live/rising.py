@@ -1,0 +1,150 @@
+"""What rises just now, of all places and all that calls for somebody: the store read for `bursts`."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from crisislens.domain.asked import asked_tasks, usual_title
+from crisislens.live.bursts import ALPHA, Burst, Series, find_bursts
+from crisislens.store import Store
+from crisislens.store.records import PostFilter
+from crisislens.store.tallies import EVERYWHERE
+from crisislens.store.transaction import hour_of
+
+__all__ = ["LEAST_BLOCKS", "Risen", "Rising", "counted_labels", "rising"]
+
+LEAST_BLOCKS = 4
+"""A shorter past says too little."""
+_NAMED = 5
+_PAST_H = ((2, 72), (12, 168), (24 * 366, 336))
+"""Up to how many hours of a block, how many hours of past: whole days each."""
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Risen:
+    """Something that rises, with the posts that say so.
+
+    Attributes:
+        place: The id of the place; `*` is everywhere.
+        place_name: Its name.
+        task: The question.
+        label: The answer.
+        title: The answer as a person reads it.
+        now: Posts of the last block.
+        usual: The mean of a block before.
+        clumps: A block's variance over its mean, which was allowed for.
+        p: The chance of as many, if nothing rises.
+        bound: What that was compared with.
+        post_ids: The most urgent of them.
+    """
+
+    place: str
+    place_name: str | None
+    task: str
+    label: str
+    title: str
+    now: int
+    usual: float
+    clumps: float
+    p: float
+    bound: float
+    post_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Rising:
+    """One look at everything.
+
+    Attributes:
+        hours: The length of a block.
+        since: When the block that is asked about began.
+        until: The time of the look.
+        blocks: How many blocks of past there are; with fewer than four nothing is looked at.
+        looked: How many series were looked at.
+        alpha: The chance of one false burst or more in such a look.
+        found: What rises, the least likely first.
+    """
+
+    hours: int
+    since: datetime
+    until: datetime
+    blocks: int
+    looked: int
+    alpha: float
+    found: tuple[Risen, ...]
+
+
+def counted_labels() -> tuple[tuple[str, str], ...]:
+    """Questions and answers that are looked at: what is worth reading, and what calls for somebody."""
+    found = []
+    for question, task in asked_tasks().items():
+        for label in task.labels:
+            if (task.gate and not label.nothing) or label.tone in ("grave", "warm"):
+                found.append((question, label.name))
+    return tuple(found)
+
+
+def rising(store: Store, hours: int, *, place: str | None = None, now: datetime | None = None) -> Rising:
+    """What rises against its own past.
+
+    The tallies count by the hour of the clock, so that the last block ends with the hour that has begun and
+    is a little shorter than the others: a burst is seen later, never more often. Near-duplicates are counted.
+
+    Arguments:
+        store: Where the posts are.
+        hours: The length of a block, 1 or more.
+        place: Only series of this place; all places, and everywhere together, without.
+        now: The time it is.
+    """
+    until = now or datetime.now(UTC)
+    end = hour_of(until) + timedelta(hours=1)
+    length = timedelta(hours=hours)
+    past_h = next(past for most, past in _PAST_H if hours <= most)
+    known = store.statistics.first_hour()
+    wanted = max(1, past_h // hours)
+    # blocks from before the first post would say that it was quiet, when nobody listened
+    blocks = 0 if known is None else min(wanted, max(0, (end - length - known) // length))
+    since = end - length
+    if blocks < LEAST_BLOCKS:
+        return Rising(hours, since, until, blocks, 0, ALPHA, ())
+    rows = store.statistics.hourly(end - (blocks + 1) * length, end, counted_labels(), place=place)
+    series = _series(rows, end, length, blocks)
+    kinds = {key: (key[1], key[2], key[0] == EVERYWHERE) for key in series}
+    found = tuple(_risen(store, burst, since) for burst in find_bursts(series, kinds=kinds))
+    return Rising(hours, since, until, blocks, len(series), ALPHA, found)
+
+
+def _series(
+    rows: Iterable[tuple[str, datetime, str, str, int]], end: datetime, length: timedelta, blocks: int
+) -> dict[Key, Series]:
+    """Counts by block, the one that is asked about first."""
+    counts: dict[Key, list[int]] = defaultdict(lambda: [0] * (blocks + 1))
+    for place, hour, task, label, posts in rows:
+        block = (end - hour - timedelta(hours=1)) // length
+        counts[place, task, label][block] += posts
+    return {key: Series(found[0], tuple(found[1:])) for key, found in sorted(counts.items()) if any(found)}
+
+
+def _risen(store: Store, burst: Burst[Key], since: datetime) -> Risen:
+    place, task, label = burst.key
+    only = None if place == EVERYWHERE else place
+    wanted = PostFilter(
+        labels=((task, label),), place=only, since=since, order="urgency", folded=True, limit=_NAMED
+    )
+    posts = store.posts.find(wanted).rows
+    name = next((row.place_name for row in posts if row.place_name), None) if only else None
+    return Risen(
+        place=place,
+        place_name=name,
+        task=task,
+        label=label,
+        title=usual_title(task, label),
+        now=burst.now,
+        usual=burst.usual,
+        clumps=burst.clumps,
+        p=burst.p,
+        bound=burst.bound,
+        post_ids=tuple(row.id for row in posts),
+    )

@@ -1,0 +1,122 @@
+"""Frames of Jetstream, gathered to a batch."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from crisislens.store.records import NewPost, Unread
+from crisislens.streams.batch import Batch
+from crisislens.streams.jetstream_posts import (
+    COLLECTION,
+    GONE_ACCOUNTS,
+    address_of,
+    event_moment,
+    record_post,
+)
+
+__all__ = ["HeardEvents"]
+
+
+class HeardEvents:
+    """Events that are taken in together."""
+
+    def __init__(self, host: str, cursor: Mapping[str, Any] | None) -> None:
+        self._host, self._cursor = host, cursor
+        known = cursor.get("seq") if cursor and cursor.get("host") == host else None
+        self._after = known if isinstance(known, int) else -1
+        self._came = False
+        self._last: Mapping[str, Any] | None = None
+        self._posts: dict[str, NewPost] = {}
+        self._dead: list[Unread] = []
+        self._gone: dict[str, None] = {}
+        self._authors: dict[str, None] = {}
+        self._note: str | None = None
+
+    @property
+    def posts(self) -> int:
+        """How many posts there are."""
+        return len(self._posts)
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is to be kept, if only how far we are."""
+        return self._came or self._note is not None or bool(self._dead)
+
+    def message(self, message: str) -> str | None:
+        """Takes a frame; returns what is wrong with the connection, if it says so."""
+        try:
+            frame = json.loads(message)
+        except (ValueError, RecursionError):
+            self._dead.append(Unread(raw=message, reason="the frame holds no JSON"))
+            return None
+        kind = frame.get("$type") if isinstance(frame, dict) else None
+        if kind == "error":
+            return f"ended: {frame.get('error')!r:.60}"
+        payload = frame.get("payload") if kind == "message" else None
+        if not isinstance(payload, dict):
+            # a newer server may say more than we know
+            return None
+        name = str(payload.get("$type", "")).rpartition("#")[2]
+        if name == "info":
+            self._note = f"{self._host}: {payload.get('name')!r:.40}; posts may be missing"
+            return None
+        seq = payload.get("seq")
+        if not isinstance(seq, int):
+            return None
+        # where two events changed places, the cursor stays at the later one; see `_start`
+        self._came = True
+        if seq > self._after:
+            self._after, self._last = seq, payload
+        if name == "commit":
+            self._commit(payload)
+        elif name == "account":
+            self._account(payload)
+        return None
+
+    def _commit(self, event: Mapping[str, Any]) -> None:
+        if event.get("collection") != COLLECTION:
+            return
+        if event.get("operation") == "delete":
+            name = address_of(event)
+            if name is not None:
+                self._posts.pop(name, None)
+                self._gone[name] = None
+            return
+        made = record_post(event)
+        if isinstance(made, Unread):
+            self._dead.append(made)
+        else:
+            self._posts[made.external_id] = made
+            # taken back and written anew under the same key
+            self._gone.pop(made.external_id, None)
+
+    def _account(self, event: Mapping[str, Any]) -> None:
+        account, did = event.get("account"), event.get("did")
+        if not isinstance(account, dict) or account.get("active") is not False or not isinstance(did, str):
+            return
+        if account.get("status") in GONE_ACCOUNTS and 0 < len(did) <= 500:
+            self._authors[did] = None
+            self._posts = {name: post for name, post in self._posts.items() if post.author != did}
+
+    def batch(self) -> Batch:
+        """All of it, and where to go on."""
+        cursor = None if self._last is None else _cursor(self._host, self._last)
+        return Batch(
+            tuple(self._posts.values()),
+            tuple(self._dead),
+            cursor,
+            self._note,
+            gone=tuple(self._gone),
+            gone_authors=tuple(self._authors),
+            remember=False,
+        )
+
+
+def _cursor(host: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    moment = event_moment(event)
+    return {"host": host, "seq": event["seq"], "us": None if moment is None else _microseconds(moment)}
+
+
+def _microseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1_000_000)

@@ -19,7 +19,19 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-PAGES = ("/", "/queue", "/posts", "/posts/1", "/map", "/timeline", "/model", "/sources", "/admin", "/account")
+PAGES = (
+    "/",
+    "/queue",
+    "/posts",
+    "/posts/1",
+    "/alerts",
+    "/map",
+    "/timeline",
+    "/model",
+    "/sources",
+    "/admin",
+    "/account",
+)
 PUBLIC = ("/sign-in", "/about", "/v1/docs")
 SIZES = {"wide": (1280, 900), "phone": (390, 844)}
 
@@ -61,7 +73,8 @@ class Shift:
                 page.emulate_media(color_scheme=theme)
                 for path in (*PAGES, *PUBLIC):
                     page.goto(self.base + path)
-                    page.wait_for_timeout(250)
+                    # the map draws its tiles, and every part that asks for itself has come
+                    page.wait_for_timeout(3_000 if path == "/map" else 250)
                     name = path.strip("/").replace("/", "-") or "situation"
                     page.screenshot(path=self.out / f"{name}-{size}-{theme}.png", full_page=size == "wide")
                     wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

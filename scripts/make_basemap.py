@@ -23,26 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from make_outline import arcs
-from numpy.typing import NDArray
+from make_terrain import FILES, Line, rivers
 
 from crisislens.knowledge.geonames import city_rows
 
 OUT = Path("src/crisislens/serve/static/basemap.pmtiles")
 DEEPEST = 6
 ATTRIBUTION = "Natural Earth; GeoNames (CC BY 4.0)"
-FILES = {
-    "land": "ne_10m_land.shp",
-    "lakes": "ne_10m_lakes.shp",
-    "borders": "ne_10m_admin_0_boundary_lines_land.shp",
-    "states": "ne_10m_admin_1_states_provinces_lines.shp",
-}
 AREAS = ("land", "lakes")
 NOT_BEFORE = {"states": 4, "rivers": 3, "lakes": 2}
 # inhabitants from which a city is named, and the zoom from which on
 NAMED = ((5_000_000, 2), (1_000_000, 3), (300_000, 4), (100_000, 5), (30_000, 6))
-
-Line = NDArray[np.float64]
 
 
 def records(path: Path) -> Iterator[list[Line]]:
@@ -87,18 +78,6 @@ def _inside(point: Line, ring: Line) -> bool:
     crosses = (a[:, 1] > y) != (b[:, 1] > y)
     at = a[crosses, 0] + (y - a[crosses, 1]) * (b - a)[crosses, 0] / (b - a)[crosses, 1]
     return bool((at > x).sum() % 2)
-
-
-def rivers(topology: dict[str, Any]) -> Iterator[Line]:
-    """The lines of the layer `rivers` of a TopoJSON."""
-    lines = arcs(topology)
-    for geometry in topology["objects"]["rivers"]["geometries"]:
-        parts = geometry["arcs"] if geometry["type"] == "MultiLineString" else [geometry["arcs"]]
-        for part in parts:
-            points: list[tuple[float, float]] = []
-            for index in part:
-                points += lines[index] if index >= 0 else lines[~index][::-1]
-            yield np.array(points)
 
 
 def features(layer: str, folder: Path, topology: dict[str, Any]) -> Iterator[dict[str, Any]]:

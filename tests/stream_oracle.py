@@ -8,9 +8,10 @@ from typing import Any
 
 from crisislens.store import Store
 from crisislens.store.records import PostFilter
-from crisislens.streams import Pump, StoreTarget
+from crisislens.streams import Batch, Pump, StoreTarget
+from crisislens.streams.targets import Taken
 
-__all__ = ["kept", "pumping", "until"]
+__all__ = ["CrashError", "Crashing", "kept", "pumping", "survived", "until"]
 
 
 def kept(store: Store, source: str) -> dict[str, str]:
@@ -56,3 +57,39 @@ def until(true: Callable[[], bool], deadline_s: float = 30.0) -> bool:
             return True
         time.sleep(0.05)
     return true()
+
+
+class CrashError(BaseException):
+    """Stands for `kill -9`: nothing of ours runs after it."""
+
+
+class Crashing(StoreTarget):
+    """Dies at random: before the commit, or between it and the acknowledgement."""
+
+    def __init__(self, store: Store, rng: random.Random, chance: float) -> None:
+        super().__init__(store)
+        self.rng, self.chance = rng, chance
+
+    def take(self, source: Any, batch: Batch) -> Taken:
+        draw = self.rng.random()
+        if draw < self.chance:
+            raise CrashError
+        found = super().take(source, batch)
+        if draw < 2 * self.chance:
+            raise CrashError
+        return found
+
+
+def survived(make: Any, store: Store, seed: int, chance: float = 0.15) -> int:
+    """Starts again after each crash until the source is read; how many crashes there were."""
+    rng, crashes = random.Random(seed), 0
+    while True:
+        source = make()
+        pump = Pump(source, Crashing(store, rng, chance))
+        pump._spread = lambda seconds: min(seconds, 0.01)  # type: ignore[method-assign]
+        try:
+            pump.run()
+        except CrashError:
+            crashes += 1
+        else:
+            return crashes

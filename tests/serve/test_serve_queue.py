@@ -172,7 +172,9 @@ def test_not_sure_is_an_answer(fresh: Site) -> None:
     assert (review.verdict, review.labels) == ("unsure", ())
 
 
-@pytest.mark.parametrize("choice", ["", "x", "=", "no_such_task=yes", "humanitarian=", "right=right"])
+@pytest.mark.parametrize(
+    "choice", ["", "x", "=", "no_such_task=yes", "humanitarian=", "right=right", "damage=gold"]
+)
 def test_a_choice_that_is_none_is_refused(fresh: Site, choice: str) -> None:
     ann = fresh.person("ann")
     [number, *_] = take(fresh, ann)
@@ -234,3 +236,46 @@ def test_reviews_by_api_are_peoples(fresh: Site) -> None:
 )
 def test_answers_have_words_whichever_task_they_are_of(question: str, label: str, words: str) -> None:
     assert usual_title(question, label) == words
+
+
+def test_several_answers_where_several_may_hold(fresh: Site) -> None:
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+
+    def these(*labels: str) -> Any:
+        form = {"choice": "needs=these", "several": list(labels)}
+        return fresh.client.post(f"/queue/{number}/review", data=form, headers={**ann.headers, **HTMX})
+
+    assert "You said: Water, Food." in these("needs=water", "needs=food", "damage=mild_damage").text
+    [review] = fresh.store.posts.get(number).reviews
+    assert (review.task, review.labels) == ("needs", ("water", "food"))
+    assert "You said: none of these." in these().text
+    assert fresh.store.posts.get(number).reviews[0].labels == ()
+    assert these("needs=gold").status_code == 404
+    assert these("water").status_code == 422
+    # one answer alone where one alone may hold
+    assert say(fresh, ann, number, "damage=these").status_code == 404
+
+
+def test_the_last_review_is_undone_also_after_a_reload(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    assert fresh.client.post("/queue/undo", headers={**ann.headers, **HTMX}).status_code == 404
+    first, second, *_ = take(fresh, ann)
+    say(fresh, ann, first, "right")
+    say(fresh, ann, second, "humanitarian=affected")
+    answer = fresh.client.post("/queue/undo", headers={**ann.headers, **HTMX})
+    assert f'id="item-{second}"' in answer.text
+    assert fresh.store.posts.get(second).reviews == ()
+    assert len(fresh.store.posts.get(first).reviews) == 1
+    # somebody else has said nothing that could be undone
+    assert fresh.client.post("/queue/undo", headers={**ben.headers, **HTMX}).status_code == 404
+
+
+def test_a_post_is_reviewed_on_its_own_page_unless_another_holds_it(fresh: Site) -> None:
+    ann, ben = fresh.person("ann"), fresh.person("ben")
+    [number, *_] = take(fresh, ann)
+    mine = fresh.client.get(f"/posts/{number}", headers=ann.headers).text
+    assert f'action="/queue/{number}/review"' in mine
+    theirs = fresh.client.get(f"/posts/{number}", headers=ben.headers).text
+    assert f'action="/queue/{number}/review"' not in theirs
+    assert "held by <bdi>ann</bdi>" in theirs

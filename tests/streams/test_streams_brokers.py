@@ -18,49 +18,14 @@ from crisislens.core.errors import InputError
 from crisislens.core.http_answers import RequestError
 from crisislens.store import Store
 from crisislens.store.records import Unread
-from crisislens.streams import Batch, Pump, StoreTarget
+from crisislens.streams import Pump, StoreTarget
 from crisislens.streams.broker_rows import Gathered
 from crisislens.streams.kafka_topic import KafkaSource, read_properties
 from crisislens.streams.redis_stream import RedisSource
 from crisislens.streams.rows import RowMaker
-from crisislens.streams.targets import Taken
 from crisislens.streams.tokens import Token
 from redis_server import running_redis
-from stream_oracle import kept
-
-
-class CrashError(BaseException):
-    """Stands for `kill -9`: nothing of ours runs after it."""
-
-
-class Crashing(StoreTarget):
-    """Dies at random: before the commit, or between it and the acknowledgement."""
-
-    def __init__(self, store: Store, rng: random.Random, chance: float) -> None:
-        super().__init__(store)
-        self.rng, self.chance = rng, chance
-
-    def take(self, source: Any, batch: Batch) -> Taken:
-        draw = self.rng.random()
-        if draw < self.chance:
-            raise CrashError
-        found = super().take(source, batch)
-        if draw < 2 * self.chance:
-            raise CrashError
-        return found
-
-
-def survived(make: Any, store: Store, seed: int, chance: float = 0.15) -> int:
-    """Starts again after each crash until the source is read; how many crashes there were."""
-    rng, crashes = random.Random(seed), 0
-    while True:
-        source = make()
-        try:
-            Pump(source, Crashing(store, rng, chance)).run()
-        except CrashError:
-            crashes += 1
-        else:
-            return crashes
+from stream_oracle import CrashError, Crashing, kept, survived
 
 
 @pytest.fixture(scope="module")

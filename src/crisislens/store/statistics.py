@@ -133,6 +133,20 @@ class Statistics:
         with self._database.read() as connection:
             return pairs(connection, counted)
 
+    def model_names(self, models: Sequence[str]) -> dict[str, str]:
+        """Name and version of models by fingerprint, where an answer of theirs is current."""
+        found = {}
+        with self._database.read() as connection:
+            for model in models:
+                # by a post that it answers, which has an index; documents have none by model
+                post = select(Post.id).where(Post.model == model).limit(1).scalar_subquery()
+                one = select(Assessment.doc).where(Assessment.post_id == post)
+                doc = connection.execute(one.where(Assessment.model_fingerprint == model)).scalar()
+                if doc is not None:
+                    made_by = from_json(doc)["provenance"]
+                    found[model] = f"{made_by['model']} {made_by['model_version']}"
+        return found
+
     def agreement(self, models: Sequence[str]) -> dict[str, tuple[int, int]]:
         """Of posts that two models answered: by task how many they say the same of, and how many both did.
 

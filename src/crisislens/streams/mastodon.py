@@ -69,6 +69,7 @@ class MastodonSource:
         self._page_every_s, self._once, self._batch = every_s, once, batch
         self._listener: Listener[tuple[str, str]] | None = None
         self._deaf, self._paged_at, self._paged = once, 0.0, False
+        self._since: str | None = None
 
     def ended(self) -> bool:
         """Once, when the pages were read."""
@@ -90,7 +91,7 @@ class MastodonSource:
             # until all pages were read, a look after a break begins with them again
             self._paged = False
             yield from self._pages(cursor)
-            self._paged, self._paged_at = True, time.monotonic()
+            self._paged, self._paged_at, self._since = True, time.monotonic(), None
         elif self._listener is not None:
             yield from self._heard(cursor)
         else:
@@ -116,7 +117,7 @@ class MastodonSource:
                 )
             self._paged = False
             raise
-        self._paged = False
+        self._paged, self._since = False, None
         return None
 
     def _events_at(self) -> tuple[str, dict[str, str]]:
@@ -154,7 +155,8 @@ class MastodonSource:
     def _pages(self, cursor: Mapping[str, Any] | None) -> Iterator[Batch]:
         newest = (cursor or {}).get("id")
         known = newest if isinstance(newest, str) and newest.isalnum() else None
-        since = _before(known) if known else None
+        # pages that broke off are gone on with where they did, or a server that often fails is never read
+        since = self._since or (_before(known) if known else None)
         for _ in range(_MOST_PAGES):
             asked = {} if since is None else {"min_id": since}
             found = self._asked(self._timeline.page(**asked))
@@ -169,7 +171,7 @@ class MastodonSource:
             # a server that gives the same page again and again is not asked for ever
             if since is None or not last or _rank(last) <= _rank(since):
                 return
-            since = last
+            since = self._since = last
 
     def _batch_of(self, statuses: list[Any], newest: str | None) -> Batch:
         made = [status_post(status, self._timeline.host) for status in statuses if isinstance(status, dict)]

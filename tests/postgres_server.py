@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BIN = Path(os.environ.get("CRISISLENS_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
-QUICK = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=60"
+# no autovacuum: it would count rows in the middle of a test, and the next plan would be another one
+QUICK = (
+    "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=60 -c autovacuum=off"
+)
 DURABLE = "-c max_connections=60"
 _ROOM_BYTES = 2_000_000_000
 

@@ -126,7 +126,7 @@ def feeds(folder: Path, seed: int) -> Iterator[list[Any]]:
     rng = random.Random(seed)
     # what is deleted while nobody listens is told by no server of Mastodon: no edits and deletions there
     with ExitStack() as stack:
-        blue = stack.enter_context(stopping(FakeJetstream(seed)))
+        blue = stack.enter_context(stopping(FakeJetstream(seed, Faults(cut=0.01))))
         masto = stack.enter_context(stopping(FakeMastodon(seed, Faults())))
         masto.change = lambda: None  # type: ignore[method-assign]
         server = stack.enter_context(running_redis())
@@ -212,14 +212,16 @@ def run(folder: Path, url: str, *, posts: int, kills: int, seed: int, bundle: st
 
 
 def _begun(kinds: list[Any], processes: Processes, url: str, folder: Path) -> None:
-    """Waits until Jetstream's first place is kept: it gives no past to who has none."""
+    """Waits until the first places are kept: Jetstream gives no past to who has none, and a file that nobody
+    has seen may be rotated away.
+    """
     [blue] = [kind for kind in kinds if kind.name == "jetstream"]
     assert _until(lambda: bool(blue.fake.asked), processes), processes.tail()
     with open_store(url, blobs=folder / "blobs", write=False) as store:
 
         def kept() -> bool:
-            row = store.sources.by_name("jetstream")
-            return row is not None and row.cursor is not None
+            rows = [store.sources.by_name(name) for name in ("jetstream", "file")]
+            return all(row is not None and row.cursor is not None for row in rows)
 
         while not kept():
             blue.publish(1)

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -212,7 +213,7 @@ def test_a_body_that_never_arrives_ends(served: AnnotationServer, monkeypatch: p
 
 
 def test_a_head_that_never_arrives_ends(served: AnnotationServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "CONNECTION_S", 0.2)
+    monkeypatch.setattr(bounds._PageProtocol, "bounds", replace(bounds.BOUNDS, whole_s=0.2))
     started = time.monotonic()
     assert request(served, "GET {at}/setup HT") == ""
     with connect(served) as silent:
@@ -223,7 +224,7 @@ def test_a_head_that_never_arrives_ends(served: AnnotationServer, monkeypatch: p
 def test_many_connections_are_turned_away_and_leave_it_alive(
     served: AnnotationServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(bounds._PageProtocol, "bounds", replace(bounds.BOUNDS, most=4))
     head = "GET {at}/setup HTTP/1.1\r\nHost: localhost\r\n\r\n"
     idle = [connect(served) for _ in range(12)]
     try:

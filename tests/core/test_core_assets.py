@@ -12,7 +12,8 @@ from crisislens.core.fingerprint import sha256_of_file
 
 def test_every_weight_file_that_ships_is_pinned_and_is_the_one() -> None:
     root = assets.asset()
-    found = {p.relative_to(root).as_posix(): sha256_of_file(p) for p in root.rglob("*.safetensors")}
+    files = [p for p in root.rglob("*") if p.suffix in (".safetensors", ".ftz")]
+    found = {p.relative_to(root).as_posix(): sha256_of_file(p) for p in files}
     assert len(found) >= 10
     assert assets._sums() == found
     assets.verify(root)

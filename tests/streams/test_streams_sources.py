@@ -99,6 +99,17 @@ def test_truncation_and_a_file_that_is_gone(store: Store, tmp_path: Path) -> Non
     assert any("rotated" in said for said in told)
 
 
+def test_a_file_that_is_rotated_before_its_first_line_was_read(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "posts.jsonl"
+    path.touch()
+    assert follow(store, path).created == 0
+    append(path, lines(1, 2))
+    path.rename(tmp_path / "posts.jsonl.1")
+    append(path, lines(3))
+    assert follow(store, path).created == 3
+    assert ids(store) == ["1", "2", "3"]
+
+
 def test_an_endless_line_costs_itself(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "posts.jsonl"
     append(path, lines(1) + "x" * (2 * MAX_LINE + 77) + "\n" + lines(2))

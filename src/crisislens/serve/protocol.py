@@ -1,35 +1,52 @@
 """How requests are read from a connection: by httptools where it is installed (a fifth of what h11 takes),
-with the bound on a request's head that it lacks.
+with the bound on a request's head that it lacks, and with bounds on how long a visitor may take.
 """
 
 import asyncio
 from http import HTTPStatus
 from typing import Any, Final
 
+from crisislens.annotate.connections import BoundedH11, BoundedTimes, ConnectionBounds, Part
 from crisislens.core.errors import MissingExtraError
 from crisislens.core.optional import require
 
-__all__ = ["HEAD_BYTES", "http_protocol"]
+__all__ = ["BOUNDS", "HEAD_BYTES", "MOST_CONNECTIONS", "http_protocol"]
 
 HEAD_BYTES: Final = 65_536
 """The longest line and headers of a request; what h11 allows as well."""
+MOST_CONNECTIONS: Final = 1_000
+"""Beyond these a visitor is told to come back."""
+# still more get no answer; a body of 20 MB in this time needs 1.4 Mbit/s; a stream of events may last
+BOUNDS: Final = ConnectionBounds(most=MOST_CONNECTIONS + 200, head_s=20.0, body_s=120.0, stall_s=30.0)
 _STATUS: Final = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
-def http_protocol() -> "type[asyncio.Protocol] | str":
+class _ByH11(BoundedH11):
+    bounds = BOUNDS
+
+
+def http_protocol() -> type[asyncio.Protocol]:
     """What uvicorn is to read requests with."""
     try:
         require("httptools", extra="serve")
     except MissingExtraError:
-        return "h11"
+        return _ByH11
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class BoundedProtocol(HttpToolsProtocol):
+    class BoundedProtocol(BoundedTimes, HttpToolsProtocol):
         """Closes a connection whose request does not come to the end of its head."""
+
+        bounds = BOUNDS
 
         def __init__(self, *given: Any, **named: Any) -> None:
             super().__init__(*given, **named)
             self._head_bytes, self._in_body = 0, False
+
+        def missing(self) -> Part | None:
+            """By what the parser has told."""
+            if self._in_body:
+                return "body"
+            return None if self.cycle is not None and not self.cycle.response_complete else "head"
 
         def data_received(self, data: bytes) -> None:
             """Reads what came."""

@@ -15,13 +15,12 @@ from fastapi import FastAPI
 
 from crisislens.core.errors import InputError
 from crisislens.serve.headers import JsonFormatter
-from crisislens.serve.protocol import http_protocol
+from crisislens.serve.protocol import MOST_CONNECTIONS, http_protocol
 from crisislens.serve.service import Service
 
 __all__ = ["ServiceServer", "log_to_stderr"]
 
 _GRACE_S: Final = 3
-_MOST_CONNECTIONS: Final = 1_000
 _BACKLOG: Final = 2_048
 _IDLE_S: Final = 30
 
@@ -60,7 +59,7 @@ class ServiceServer(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 date_header=False,
-                limit_concurrency=_MOST_CONNECTIONS,
+                limit_concurrency=MOST_CONNECTIONS,
                 timeout_keep_alive=_IDLE_S,
                 timeout_graceful_shutdown=_GRACE_S,
             )

@@ -94,7 +94,8 @@ class FileSource:
                 if lines >= self._batch:
                     yield _batch(found, place.cursor(), note)
                     found, lines, note = [], 0, None
-            if lines or note or place.moved:
+            # a file that was never read has its place kept too, or a rotation before its first line is missed
+            if lines or note or place.moved or not cursor:
                 yield _batch(found, place.cursor(), note)
 
 

@@ -98,13 +98,23 @@ function drawPatch(patch, box, pathOfAll) {
   return [sea, ...Object.entries(patch.fine).map(([layer, lines]) => drawn("path", { class: layer, d: pathOfAll(lines, AREAS.indexOf(layer) >= 0) }))];
 }
 
+function holds({ near }, frame) {
+  return frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3];
+}
+
+// The parts with fine lines that are worth drawing: the one that holds the whole frame, or all that are large enough.
+function patchesIn(frame) {
+  const inside = ground.patches.find((patch) => holds(patch, frame));
+  const wide = ({ near }) => ((near[2] - near[0]) * camera.shrink) / camera.degrees;
+  return inside ? [inside] : ground.patches.filter((patch) => touches(patch.near, frame) && wide(patch) > SMALLEST_PATCH_PX);
+}
+
 function drawGround(box, frame) {
   const pathOfAll = (lines, closed) => lines.filter((line) => touches(line, frame)).map((line) => pathOf(line, box, closed)).join("");
-  const inside = ground.patches.find(({ near }) => frame[0] >= near[0] && frame[1] >= near[1] && frame[2] <= near[2] && frame[3] <= near[3]);
-  const visible = ground.patches.filter(({ near }) => touches(near, frame) && ((near[2] - near[0]) * camera.shrink) / camera.degrees > SMALLEST_PATCH_PX);
+  const patches = patchesIn(frame);
   const parts = [drawn("rect", { class: "sea", width: "100%", height: "100%" })];
-  if (!inside) parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
-  (inside ? [inside] : visible).forEach((patch) => parts.push(...drawPatch(patch, box, pathOfAll)));
+  if (!patches.some((patch) => holds(patch, frame))) parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
+  patches.forEach((patch) => parts.push(...drawPatch(patch, box, pathOfAll)));
   ground.base.filter(([, , , flat]) => touches(flat, frame)).forEach(([shape, kind, name, flat]) => {
     if (shape === "point") {
       const [x, y] = placeOn(flat[0], flat[1], box);
@@ -123,6 +133,8 @@ function drawCities(box, frame, circles) {
   const [west, south, east, north] = frame;
   const taken = circles.map(({ x, y }) => [x - NEAR_PX / 2, y - NEAR_PX / 2, x + NEAR_PX / 2, y + NEAR_PX / 2]);
   const parts = [];
+  // far away, the names of cities near some posts would look like those of the largest
+  if (!patchesIn(frame).length) return parts;
   ground.cities.forEach(([name, lon, lat]) => {
     if (lon < west || lon > east || lat < south || lat > north || parts.length > MOST_NAMES) return;
     const [x, y] = placeOn(lon, lat, box);

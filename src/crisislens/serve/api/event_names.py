@@ -46,7 +46,7 @@ def event_names(request: Request, visitor: Viewer) -> Events:
     return Events(names=list(names), decided=list(decided), suggested=suggestions(names, decided))
 
 
-@router.put("/v1/event-names", summary="Say whether two names are one event")
+@router.put("/v1/event-names", status_code=204, summary="Say whether two names are one event")
 def decide(
     request: Request, visitor: Reviewer, decided: Annotated[Decided, Body(openapi_examples=_EXAMPLE)]
 ) -> Response:

@@ -1,6 +1,6 @@
 """The situation as it moves: a digest in which each sentence names its posts, and what rises."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -16,6 +16,16 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["situation"])
 Place = Annotated[str | None, Query(max_length=200, description="Id of a place; everywhere without")]
+_HEADLINE: Final = "Kathmandu, last 6 h: 214 informative, 31 severe damage, 12 water (rising)"
+_MARKDOWN: Final = (
+    f"**{_HEADLINE}**\n\n- [12 posts say “water”\\.](https://lens.example.org/posts?label=needs%3Awater) "
+    "Posts: [7](https://lens.example.org/posts/7)\n"
+)
+_HTML: Final = (
+    f"<p><strong>{_HEADLINE}</strong></p>\n<ul>\n"
+    '<li><a href="https://lens.example.org/posts?label=needs%3Awater">12 posts say “water”.</a> '
+    'Posts: <a href="https://lens.example.org/posts/7">7</a></li>\n</ul>\n'
+)
 
 
 @router.get(
@@ -25,8 +35,8 @@ Place = Annotated[str | None, Query(max_length=200, description="Id of a place; 
     responses={
         200: {
             "content": {
-                "text/markdown": {"schema": {"type": "string"}},
-                "text/html": {"schema": {"type": "string"}},
+                "text/markdown": {"schema": {"type": "string"}, "example": _MARKDOWN},
+                "text/html": {"schema": {"type": "string"}, "example": _HTML},
             }
         }
     },

@@ -157,12 +157,14 @@ def _quoted(draw: random.Random) -> Hostile:
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=draw.choice(",;\t"), lineterminator=draw.choice(("\n", "\r\n")))
     writer.writerow(["id", "text", "created_at"])
+    # one row that surely says something: a table of blanks alone is refused, which is right
+    writer.writerow(["first", "bridge is down", ""])
     count = draw.randint(1, 20)
     for number in range(count):
         text = _text(draw) + draw.choice(("", "\n", '"', '\n"quoted"\n', ",;\t", "\n\n"))
         odd = str(draw.choice(("", "2/13/2023", "x" * 50, '"', "\n")))
         writer.writerow([f"n{number:04d}", text.replace("\x00", ""), odd])
-    return _encoded("posts.csv", buffer.getvalue(), count, draw)
+    return _encoded("posts.csv", buffer.getvalue(), count + 1, draw)
 
 
 def _tsv(draw: random.Random) -> Hostile:
@@ -193,7 +195,8 @@ def _parquet(draw: random.Random) -> Hostile:
         "image": [[f"{i}.jpg"] * draw.randint(0, 5) for i in range(count)],
         "lat": [draw.choice((1.0, None, 1e300)) for _ in range(count)],
     }
-    columns["text"][0] = b"bridge is down"
+    # one row that is surely a post
+    columns["id"][0], columns["text"][0] = "first", b"bridge is down"
     buffer = io.BytesIO()
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     pq.write_table(

@@ -6,10 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
+
+from command_line import Command
+from crisislens.pipeline.finder import Finder, Found
 
 # a source and a finder that take their time, in the places of those that need the network or weights
 PREPARE = """
@@ -54,24 +58,26 @@ def posts(tmp_path: Path) -> Path:
     return path
 
 
+def arguments(posts: Path, out: Path, command: str) -> list[str]:
+    """What follows the name of the program."""
+    given = [command, str(posts), "--out", str(out)]
+    if command == "extract":
+        return given
+    table = "pages" if command == "knowledge" else "said"
+    given += ["--backend", "table", "--set", f"table={posts.with_name(table)}.jsonl"]
+    if command == "caption":
+        given += ["--store", str(out.with_suffix(".sqlite"))]
+    return given
+
+
 def started(posts: Path, out: Path, command: str, wait: str = "0.05") -> "subprocess.Popen[str]":
     """The command, when it begins."""
-    table = "pages" if command == "knowledge" else "said"
-    options = ["--backend", "table", "--set", f"table={posts.with_name(table)}.jsonl"]
-    if command == "caption":
-        options += ["--store", str(out.with_suffix(".sqlite"))]
-    if command == "extract":
-        options = []
     process = subprocess.Popen(
         [
             sys.executable,
             "-c",
             PREPARE.replace("WAIT", wait),
-            command,
-            str(posts),
-            "--out",
-            str(out),
-            *options,
+            *arguments(posts, out, command),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -85,18 +91,46 @@ def started(posts: Path, out: Path, command: str, wait: str = "0.05") -> "subpro
     return process
 
 
-def undisturbed(posts: Path, command: str) -> bytes:
-    whole = posts.with_name(f"{command}-whole.jsonl")
-    _, said = started(posts, whole, command, "0").communicate(timeout=120)
-    assert whole.is_file(), said
-    return whole.read_bytes()
+class Quick(Finder):
+    """The finder of `PREPARE` without its pauses."""
+
+    def __init__(self) -> None:
+        """No extractor is loaded."""
+
+    @property
+    def reads_contexts(self) -> bool:
+        return False
+
+    @property
+    def seeks_relations(self) -> bool:
+        return False
+
+    def fingerprint(self) -> str:
+        return "0" * 16
+
+    def find(self, texts: Sequence[str], contexts: Sequence[str] = ()) -> list[Found]:
+        return [Found() for _ in texts]
+
+
+@pytest.fixture
+def undisturbed(posts: Path, crisislens: Command, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], bytes]:
+    """Runs a command to its end, in this process: only what is killed needs one of its own."""
+    monkeypatch.setattr("crisislens.cli.extract.chosen_finder", lambda *_, **__: Quick())
+
+    def run(command: str) -> bytes:
+        whole = posts.with_name(f"{command}-whole.jsonl")
+        done = crisislens(*arguments(posts, whole, command))
+        assert whole.is_file(), done.stderr
+        return whole.read_bytes()
+
+    return run
 
 
 @pytest.mark.parametrize("command", ["knowledge", "caption", "extract"])
 def test_killed_it_ends_with_the_bytes_of_an_undisturbed_run(
-    command: str, posts: Path, tmp_path: Path
+    command: str, posts: Path, tmp_path: Path, undisturbed: Callable[[str], bytes]
 ) -> None:
-    expected = undisturbed(posts, command)
+    expected = undisturbed(command)
     assert expected.count(b"\n") == (61 if command == "extract" else 60)
     out = tmp_path / "killed" / "out.jsonl"
     process = started(posts, out, command)
@@ -134,12 +168,13 @@ def test_stopped_it_ends_at_once_with_a_sentence(
     assert not list(tmp_path.glob(".*lock"))
 
 
-def test_a_run_in_which_every_row_fails_does_not_end_well(posts: Path, tmp_path: Path) -> None:
+def test_a_run_in_which_every_row_fails_does_not_end_well(
+    posts: Path, tmp_path: Path, crisislens: Command
+) -> None:
     (tmp_path / "said.jsonl").write_text('{"id": "nobody", "text": "water"}\n')
-    process = started(posts, tmp_path / "out.jsonl", "caption", "0")
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 7, said
-    assert "error: none of the 61 rows could be captioned" in said
+    done = crisislens(*arguments(posts, tmp_path / "out.jsonl", "caption"))
+    assert done.returncode == 7, done.stderr
+    assert "error: none of the 61 rows could be captioned" in done.stderr
     assert (tmp_path / "out.jsonl").read_text().count("the table has no caption") == 60
 
 

@@ -91,4 +91,4 @@ def test_without_httptools_the_slower_way_serves(monkeypatch: pytest.MonkeyPatch
         raise protocol.MissingExtraError("httptools is not installed")
 
     monkeypatch.setattr(protocol, "require", missing)
-    assert http_protocol() == "h11"
+    assert http_protocol() is protocol._ByH11

@@ -3,15 +3,12 @@
 from typing import Final
 
 from crisislens.domain.asked import asked_tasks, usual_title
+from crisislens.domain.samples import RULES
 from crisislens.store.records import RuleSpec
 
 __all__ = ["EXAMPLES", "minutes", "rule_in_words", "what_is_counted"]
 
-EXAMPLES: Final[dict[str, RuleSpec]] = {
-    "rescue": RuleSpec(task="needs", label="rescue", least=5, window_min=30),
-    "water": RuleSpec(task="needs", label="water", least=10, window_min=180),
-    "severe damage": RuleSpec(task="damage", label="severe_damage", least=10, window_min=120),
-}
+EXAMPLES: Final[dict[str, RuleSpec]] = {name: RuleSpec(**rule._asdict()) for name, rule in RULES.items()}
 """Offered on the page and by `crisislens alerts add`; none is switched on by itself."""
 
 

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from crisislens.alerts.evaluate import Trial, try_rule
+from crisislens.domain.samples import RULES
 from crisislens.serve.access import Admin, Reviewer, Viewer
 from crisislens.serve.service import service_of
 from crisislens.store.records import AlertRow, AlertState, RuleRow, RuleSpec
@@ -18,7 +19,7 @@ __all__ = ["AlertId", "RuleId", "router"]
 router = APIRouter(tags=["alerts"])
 AlertId = Annotated[int, Path(ge=1, le=2**53)]
 RuleId = Annotated[int, Path(ge=1, le=2**31 - 1)]
-_RESCUE: Final = {"task": "needs", "label": "rescue", "least": 5, "window_min": 30}
+_RESCUE: Final = RULES["rescue"]._asdict()
 _EXAMPLES: Final[dict[str, Any]] = {
     "rescue": {
         "summary": "Five calls for rescue in half an hour",

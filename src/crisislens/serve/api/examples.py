@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from crisislens.domain.samples import CALL, QUESTION
+
 __all__ = ["add_examples", "example_of"]
 
 _DEPTH = 8
@@ -29,12 +31,12 @@ _BY_NAME: dict[str, tuple[Any, ...]] = {
     "lon": (-72.34,),
     "map_lat": (18.54,),
     "map_lon": (-72.34,),
-    "task": ("humanitarian",),
-    "label": ("requests_or_urgent_needs",),
-    "labels": (["requests_or_urgent_needs"],),
-    "model_labels": (["requests_or_urgent_needs"],),
+    "task": (QUESTION,),
+    "label": (CALL,),
+    "labels": ([CALL],),
+    "model_labels": ([CALL],),
     "answers": (
-        {"humanitarian": {"labels": ["requests_or_urgent_needs"], "confidence": 0.86, "not_sure": False}},
+        {QUESTION: {"labels": [CALL], "confidence": 0.86, "not_sure": False}},
         {},
     ),
     "model": ("e5277a37fc550da2",),
@@ -74,7 +76,7 @@ _TEXTS = {
 _FREE: dict[str, Any] = {
     "/v1/posts/{post_id}/assessment": {
         "post": {"id": "1571", "text": "Two people on the roof"},
-        "tasks": {"humanitarian": {"label": "requests_or_urgent_needs", "confidence": 0.86}},
+        "tasks": {QUESTION: {"label": CALL, "confidence": 0.86}},
         "urgency": 0.94,
     },
     "/readyz": {"ok": True, "reason": "", "database": "sqlite"},

@@ -1,13 +1,14 @@
 """What it costs to do a run's work elsewhere, and that it changes no byte:
-`python benchmarks/engines.py POSTS.csv [--photos DIR] [--rows 5000] [--only local,processes,ray]`.
+`python benchmarks/engines.py POSTS.csv [--photos DIR] [--rows 5000] [--only-kills]`.
 
 1. Overhead: a step that does nothing, over 5,000 and 50,000 posts, in threads here, in two
    processes, and in two actors of Ray: microseconds a post beyond those of threads, and seconds until
    the hosts are up.
 2. Whole `analyze` commands over the posts, a photo in every tenth where `--photos` is given: seconds
    on the clock, posts a second, and whether the outputs equal those of threads byte for byte.
-3. The same command over Ray killed with -9 at a third and at two thirds, started again each time:
-   whether the outputs are still the same.
+3. The same command over Ray killed with -9 when it has finished a chunk, started again, killed when it
+   has finished another one, and started again: whether the outputs are still the same.
+   `--only-kills` runs threads for comparison and this.
 
 Ray listens on all interfaces: run this in a network of its own,
 `unshare -n sh -c 'ip link set lo up && python benchmarks/engines.py …'`.
@@ -126,44 +127,50 @@ def main() -> None:
     parser.add_argument("posts", type=Path, help="CSV with a column `text`")
     parser.add_argument("--photos", type=Path, help="folder of photos (JPEG)")
     parser.add_argument("--rows", type=int, default=5000)
+    parser.add_argument("--only-kills", action="store_true")
     args = parser.parse_args()
     # equal times in the records of all runs
     os.environ["SOURCE_DATE_EPOCH"] = "1767225600"
-    overheads()
+    if not args.only_kills:
+        overheads()
+    engines = dict([*ENGINES.items()][:1]) if args.only_kills else ENGINES
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         posts = write_posts(args.posts, args.photos, args.rows, folder)
         print(f"\n| engine, {args.rows:,} posts | seconds | posts a second | same bytes |")
         print("| --- | --- | --- | --- |")
         wanted: dict[str, bytes] = {}
-        slowest = 0.0
-        for name, options in ENGINES.items():
+        for name, options in engines.items():
             out = folder / name.replace(" ", "-")
             began = time.perf_counter()
             subprocess.run(command(posts, args.photos, out, options), check=True, capture_output=True)
             seconds = time.perf_counter() - began
-            slowest = max(slowest, seconds)
             wanted = wanted or outputs(out)
             print(
                 f"| {name} | {seconds:.1f} | {args.rows / seconds:.1f} | {outputs(out) == wanted} |",
                 flush=True,
             )
-        killed(posts, args.photos, folder / "killed", slowest, wanted)
+        killed(posts, args.photos, folder / "killed", wanted)
 
 
-def killed(posts: Path, photos: Path | None, out: Path, whole_s: float, wanted: dict[str, bytes]) -> None:
-    """Kills a run over Ray twice, and lets the third start end."""
+def killed(posts: Path, photos: Path | None, out: Path, wanted: dict[str, bytes]) -> None:
+    """Kills a run over Ray at its first and at its second chunk, and lets the third start end."""
     asked = command(posts, photos, out, ENGINES["Ray, two actors"])
-    for _ in range(2):
+    for chunks in (1, 2):
         process = subprocess.Popen(asked, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(whole_s / 3)
+        while finished(out) < chunks and process.poll() is None:
+            time.sleep(0.2)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        done = len(list(out.rglob("[0-9]*.jsonl")))
-        print(f"killed with {done} chunks done", flush=True)
+        print(f"killed with {finished(out)} chunks done", flush=True)
     ended = subprocess.run(asked, check=True, capture_output=True, text=True)
     print(ended.stdout.splitlines()[0])
     print(f"the outputs of the third start are the same: {outputs(out) == wanted}")
+
+
+def finished(out: Path) -> int:
+    """The chunks of a run that have their file."""
+    return len([*out.rglob("[0-9][0-9][0-9][0-9][0-9][0-9].jsonl")])
 
 
 if __name__ == "__main__":

@@ -8,15 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
 
 from command_line import Command
 from crisislens.cli.engines import Engine, chosen_engine
 from crisislens.core.errors import InputError, ModelError
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
-from crisislens.encoders.base import EncoderSpec
+from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import EncodeRecipe
+from crisislens.pipeline.analyst import Analyst
+from crisislens.pipeline.batch import AnalyzeStep
 from crisislens.pipeline.recipes import AnalystRecipe, AnnotatorRecipe, ExtractRecipe, FinderRecipe
 from tiny_bundles import write_bundle
 
@@ -49,6 +55,13 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in _OUTPUTS}
 
 
+def content(path: Path) -> tuple[dict[str, str], dict[str, bytes]]:
+    """What stands beside the tensors of a shard, and their bytes."""
+    with safe_open(path, "np") as shard:
+        beside = shard.metadata()
+    return beside, {name: tensor.tobytes() for name, tensor in load_file(path).items()}
+
+
 def test_processes_write_the_bytes_of_threads(folder: Path, crisislens: Command) -> None:
     asked = ["analyze", "posts.jsonl", "--model", "bundle"]
     assert crisislens(*asked, "--out", "here", cwd=folder).returncode == 0
@@ -68,9 +81,9 @@ def test_features_and_captions_are_the_same_from_a_process(folder: Path, crisisl
         out = ["--out", f"{where}.jsonl", "--store", f"{where}/answers.sqlite"]
         done = crisislens(*said, *out, *options, cwd=folder)
         assert done.returncode == 0, done.stderr
-    caches = [sorted((folder / f"cache-{where}").rglob("*.safetensors")) for where in ("here", "there")]
-    assert caches[0]
-    assert [p.read_bytes() for p in caches[0]] == [p.read_bytes() for p in caches[1]]
+    [here], [there] = ((folder / f"cache-{where}").rglob("*.safetensors") for where in ("here", "there"))
+    # what is in them: the library writes what stands beside the tensors in any order
+    assert content(here) == content(there)
     assert (folder / "here.jsonl").read_bytes() == (folder / "there.jsonl").read_bytes()
 
 
@@ -134,6 +147,24 @@ def test_a_worker_with_other_models_is_refused(folder: Path) -> None:
     encoders = EncodeRecipe(EncoderSpec(name="hashing"), CleaningRules(), ImageLimits(), folder, other)
     with pytest.raises(ModelError, match="install the same versions on all"):
         encoders()
+
+
+def test_a_worker_adds_in_the_order_of_a_run_here(folder: Path) -> None:
+    """A thread of a run here has torch on one thread; a process that took all cores gave other last bits."""
+    bundle = write_bundle(folder / "bundle")
+    analyst = Analyst.load([str(bundle)], image_root=folder)
+    encoders = load_encoders(EncoderSpec(name="hashing"))
+    encoder = PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=folder)
+    recipes = (
+        AnalystRecipe((str(bundle),), folder, AnnotatorRecipe(), AnalyzeStep(analyst).fingerprint()),
+        EncodeRecipe(
+            EncoderSpec(name="hashing"), CleaningRules(), ImageLimits(), folder, encoder.fingerprint()
+        ),
+    )
+    for recipe in recipes:
+        torch.set_num_threads(2)
+        recipe()
+        assert torch.get_num_threads() == 1
 
 
 def test_a_worker_finds_names_with_the_same_extractors() -> None:

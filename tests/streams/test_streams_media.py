@@ -101,6 +101,14 @@ def test_each_picture_is_there_or_says_why_not(store: Store) -> None:
         assert "none of those" in (photo_of(store, f"http://{fake.host}/good.png?2").reason or "")
 
 
+def test_a_round_fetches_all_that_waits(store: Store) -> None:
+    with stopping(Pictures()) as fake, ThreadPoolExecutor(2) as pool:
+        urls = [f"http://{fake.host}/good.png?{i}" for i in range(12)]
+        accept(store, *urls)
+        assert fetcher(store, fake).round(pool)
+        assert {photo_of(store, url).state for url in urls} == {"stored"}
+
+
 def test_the_text_is_first_and_the_post_comes_back_for_its_picture(store: Store) -> None:
     accept(store, "u")
     [waiting] = store.pictures.waiting("s")

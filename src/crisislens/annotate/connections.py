@@ -3,6 +3,7 @@ connections that say nothing (Slowloris), each of which costs the one who opens 
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
@@ -39,7 +40,7 @@ class ConnectionBounds:
     whole_s: float | None = None
 
 
-class BoundedTimes:
+class BoundedTimes(ABC):
     """Mixed into one of uvicorn's protocols, before it: one connection within the bounds of its class.
 
     A subclass says in `missing` what of a request has not arrived.
@@ -57,9 +58,9 @@ class BoundedTimes:
         self._waits_for: Part | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
+    @abstractmethod
     def missing(self) -> Part | None:
         """What is missing of the request that stands, after what has just arrived."""
-        raise NotImplementedError
 
     # the transport is whatever the event loop brings
     def connection_made(self, transport: Any) -> None:

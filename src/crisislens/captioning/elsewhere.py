@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from crisislens.captioning.base import Answer, Captioner, CaptionerSpec, load_captioner
 from crisislens.captioning.prompts import RenderedPrompt
 from crisislens.domain.post import Post
+from crisislens.nn.device import set_threads
 from crisislens.runs.hosts import Hosts
 
 __all__ = ["CaptionerRecipe", "Elsewhere"]
@@ -35,6 +36,7 @@ class CaptionerRecipe:
         # a new process has not registered any
         import crisislens.captioning  # noqa: F401
 
+        set_threads(1)
         return load_captioner(self.spec)
 
 

@@ -1,14 +1,11 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
-import shlex
-import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from crisislens.cli.console import progress, refuse_empty, say, say_lost, stoppable, total_rows
+from crisislens.cli.console import progress, refuse_empty, say, stoppable, total_rows
 from crisislens.cli.engines import (
     Engine,
     EngineOption,
@@ -18,10 +15,11 @@ from crisislens.cli.engines import (
     chosen_engine,
     hosts,
 )
-from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of, say_notes
+from crisislens.cli.reading import ENCODING_HELP, MAP_HELP, POSTS_HELP, columns_of
+from crisislens.cli.run_words import command_again, described, tell
 from crisislens.core.errors import InputError
 from crisislens.core.files import sole_writer
-from crisislens.pipeline.default import DEFAULT_BUNDLE, default_note
+from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
     from crisislens.data.source import PostSource
@@ -31,10 +29,25 @@ if TYPE_CHECKING:
     from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
-__all__ = ["add_to", "run"]
+__all__ = ["Asked", "add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
-MULTILINGUAL = "crisis-multilingual"
+
+
+class Asked(NamedTuple):
+    """What is asked of the report besides the posts, as it was given.
+
+    Attributes:
+        since: Posts from this time on are new.
+        compare_with: Folder of an earlier run.
+        basemap: A file that is drawn under the posts.
+        summary: Whether one page to send on is written.
+    """
+
+    since: str | None = None
+    compare_with: Path | None = None
+    basemap: Path | None = None
+    summary: bool = False
 
 
 def add_to(app: typer.Typer) -> None:
@@ -151,7 +164,7 @@ def analyze(
             without=without,
             blur_locations=blur_locations,
             extractors=(entities, relations),
-            options=(since, compare_with, basemap, summary),
+            asked=Asked(since, compare_with, basemap, summary),
             engine=where,
         )
 
@@ -171,7 +184,7 @@ def run(
     without: list[str] | None = None,
     blur_locations: bool = False,
     extractors: tuple[str | None, str | None] = (None, None),
-    options: tuple[str | None, Path | None, Path | None, bool] = (None, None, None, False),
+    asked: Asked = Asked(),  # noqa: B008 - a named tuple
     engine: Engine = Engine(),  # noqa: B008 - a named tuple
 ) -> None:
     """Does what `crisislens analyze` does, with checked arguments."""
@@ -187,7 +200,7 @@ def run(
     from crisislens.report.situation import output_sinks
 
     formats = _known(formats)
-    shown = _options(*options)
+    shown = _shown(asked)
     set_threads(threads)
     source: "PostSource" = read_posts(posts, columns or None, encoding=encoding)
     if blur_locations:
@@ -197,7 +210,7 @@ def run(
             f"--images {images} is not a folder; give the folder that the posts' image paths start from"
         )
     # before the run, as the run's own identity is: a file that changes meanwhile is not told as the one read
-    described = _described(source.describe())
+    read = described(source.describe())
     annotators = _annotators(with_ or [], without or [], *extractors)
     root = images or posts.resolve().parent
     analyst = Analyst.load(model, image_root=root, annotators=annotators())
@@ -206,7 +219,7 @@ def run(
         must_be = AnalyzeStep(analyst, device=engine.device).fingerprint()
         return AnalystRecipe(tuple(model), root, annotators, must_be, engine.device)
 
-    command = _command(
+    command = command_again(
         posts,
         single={
             "--images": images or posts.parent,
@@ -214,9 +227,9 @@ def run(
             "--title": title,
             "--threads": threads,
             "--encoding": encoding,
-            "--since": options[0],
-            "--compare-with": options[1],
-            "--basemap": options[2],
+            "--since": asked.since,
+            "--compare-with": asked.compare_with,
+            "--basemap": asked.basemap,
             "--entities": extractors[0],
             "--relations": extractors[1],
             **engine.options(),
@@ -239,7 +252,7 @@ def run(
             title=title,
             formats=formats,
             command=command,
-            data=described,
+            data=read,
             options=shown,
         )
 
@@ -257,62 +270,12 @@ def run(
                 outputs=outputs,
             )
         clear_work(out)
-    _tell(outcome, out, source, model, summary=shown.summary)
+    tell(outcome, out, source, model, summary=shown.summary)
     reasons = f"{out / 'failed.jsonl'} says why of each"
     refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
 
 
-def _command(
-    posts: Path,
-    *,
-    single: Mapping[str, object],
-    several: Mapping[str, Iterable[str]],
-    flags: Mapping[str, bool],
-) -> str:
-    """The command line that makes this run again, as the report's footer shows it.
-
-    Arguments:
-        posts: The file of posts.
-        single: Options of one value; those without one are left out.
-        several: Options that may be given again.
-        flags: Options without a value.
-    """
-    words = ["crisislens", "analyze", str(posts)]
-    for option, value in single.items():
-        if value is not None:
-            words += [option, str(value)]
-    for option, values in several.items():
-        for value in values:
-            words += [option, value]
-    words += [flag for flag, on in flags.items() if on]
-    return shlex.join(words)
-
-
-def _tell(outcome: "RunOutcome", out: Path, source: "PostSource", model: list[str], *, summary: bool) -> None:
-    """Says what was read, what failed, and where everything lies."""
-    from crisislens.pipeline.annotators import failures
-
-    assessments = out / "assessments.jsonl"
-    resumed = f", {outcome.resumed} of them from an earlier start" if outcome.resumed else ""
-    say(f"{outcome.rows} rows read: {outcome.assessed} posts assessed, {outcome.failed} rows failed{resumed}")
-    say_notes(source)
-    say(f"assessments  {assessments}")
-    if outcome.failed:
-        say(f"failed       {out / 'failed.jsonl'}")
-    for name, (posts_without, reason) in failures(assessments).items():
-        say(f"left out     {name} on {posts_without} posts; the first because {reason}")
-    _say_unread(assessments, model)
-    if note := default_note(model[0], sys.platform):
-        say(f"note         {note}")
-    say(f"report       {out / 'report.html'}")
-    if summary:
-        say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")
-    say_lost(dict(outcome.lost))
-
-
-def _options(
-    since: str | None, compare_with: Path | None, base_map: Path | None, summary: bool
-) -> "ReportOptions":
+def _shown(asked: Asked) -> "ReportOptions":
     """What the report shows besides the posts, checked before anything is analyzed."""
     from datetime import datetime
 
@@ -320,30 +283,21 @@ def _options(
     from crisislens.report.situation import ReportOptions
 
     when = None
-    if since is not None:
+    if asked.since is not None:
         try:
-            when = datetime.fromisoformat(since)
+            when = datetime.fromisoformat(asked.since)
         except ValueError as error:
             raise InputError(
-                f"--since {since} is no time; expected one such as 2026-05-01 or 2026-05-01T18:00+02:00"
+                f"--since {asked.since} is no time; expected one such as 2026-05-01 or 2026-05-01T18:00+02:00"
             ) from error
-    if compare_with is not None and not (compare_with / "assessments.jsonl").is_file():
+    if asked.compare_with is not None and not (asked.compare_with / "assessments.jsonl").is_file():
         raise InputError(
-            f"--compare-with {compare_with} holds no assessments.jsonl; give the folder of an earlier run"
+            f"--compare-with {asked.compare_with} holds no assessments.jsonl; give the folder of an "
+            "earlier run"
         )
-    if base_map is not None:
-        read_base_map(base_map)
-    return ReportOptions(when, compare_with, base_map, summary)
-
-
-def _say_unread(assessments: Path, model: list[str]) -> None:
-    """Says how many texts no model read, and which one reads more languages."""
-    with assessments.open("rb") as lines:
-        unread = sum(b',"unread":"' in line for line in lines)
-    if not unread:
-        return
-    hint = "" if MULTILINGUAL in model else f"; --model {MULTILINGUAL} reads more languages"
-    say(f"not read     {unread} texts are in languages that the model does not surely read{hint}")
+    if asked.basemap is not None:
+        read_base_map(asked.basemap)
+    return ReportOptions(when, asked.compare_with, asked.basemap, asked.summary)
 
 
 def _known(formats: list[str]) -> list[str]:
@@ -382,19 +336,3 @@ def _annotators(
         )
     others = tuple(name for name in names if name != EntityAnnotator.name)
     return AnnotatorRecipe(others, FinderRecipe(entities, relations))
-
-
-def _described(source: dict[str, object]) -> dict[str, str]:
-    """What the report's footer says of the source."""
-    columns, notes = source.get("columns"), source.get("notes")
-    named = (
-        {k: "+".join(v) if isinstance(v, list) else str(v) for k, v in columns.items()}
-        if isinstance(columns, dict)
-        else {}
-    )
-    return {
-        "Columns": ", ".join(f"{k} = {v}" for k, v in named.items()) or "as in the file",
-        "Ids": str(source.get("ids", "from the file")),
-        **({"Reading": "; ".join(map(str, notes))} if isinstance(notes, list) and notes else {}),
-        "Source fingerprint": str(source.get("fingerprint", "")),
-    }

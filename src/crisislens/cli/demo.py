@@ -24,7 +24,7 @@ def demo(
     show: Annotated[int, typer.Option(min=0, help="How many of the most urgent posts to print.")] = 5,
 ) -> None:
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
-    from crisislens.cli.analyze import run
+    from crisislens.cli.analyze import Asked, run
     from crisislens.cli.console import stoppable, table
     from crisislens.demo import score_demo, write_synthetic_crisis
     from crisislens.demo.town import write_town
@@ -44,7 +44,7 @@ def demo(
             threads=None,
             with_=["entities"],
             # the town is made up, so no outline of the world shows it
-            options=(None, None, write_town(out / "posts" / "town.geojson"), True),
+            asked=Asked(basemap=write_town(out / "posts" / "town.geojson"), summary=True),
         )
     assessed = list(read_assessments(out / "results"))
     urgent = sorted(assessed, key=lambda a: -a.urgency)[:show]

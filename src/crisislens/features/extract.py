@@ -25,6 +25,7 @@ from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.cache import CacheIdentity, CacheManifest, FeatureCache, shard_path
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.features.shards import Shard, TokenDtype, pack_shard, read_shard
+from crisislens.nn.device import set_threads
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Here
 from crisislens.runs.files import writing
@@ -87,6 +88,8 @@ class EncodeRecipe:
         Raises:
             ModelError: If it is another one on this machine.
         """
+        # processes side by side fill the cores; on several threads the last bits depend on their number
+        set_threads(1)
         pair = load_encoders(self.encoders).to(self.device)
         step = EncodeStep(PostEncoder(pair, rules=self.rules, limits=self.limits, image_root=self.image_root))
         if (found := step.fingerprint()) != self.fingerprint:

@@ -11,6 +11,7 @@ from pathlib import Path
 from crisislens.core.errors import ModelError
 from crisislens.data.contexts import MOST_CHARACTERS
 from crisislens.data.sidecar import Sidecar
+from crisislens.nn.device import set_threads
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.annotator import Annotator
 from crisislens.pipeline.annotators import load_annotators
@@ -81,6 +82,7 @@ class ExtractRecipe:
             ModelError: If it is another one on this machine.
             InputError: If the contexts cannot be read.
         """
+        set_threads(1)
         beside = Sidecar.read(self.contexts, max_characters=MOST_CHARACTERS) if self.contexts else None
         step = ExtractStep(self.finder(), beside)
         _same(step.fingerprint(), self.fingerprint)
@@ -134,6 +136,8 @@ class AnalystRecipe:
             NotRegisteredError: If there is no such bundle.
             ModelError: If it is another one on this machine.
         """
+        # as each thread of a run here has: sums are made in one order, and the bytes are the same
+        set_threads(1)
         analyst = Analyst.load(list(self.models), image_root=self.image_root, annotators=self.annotators())
         analyst.encoder.encoders.to(self.device)
         _same(AnalyzeStep(analyst, device=self.device).fingerprint(), self.fingerprint)

@@ -20,7 +20,17 @@ from crisislens.domain.post import Post
 from crisislens.runs.executor import Threads
 from crisislens.runs.step import MACHINE_FAULTS, Step
 
-__all__ = ["Answer", "HostEndedError", "Hosts", "Recipe", "RemoteStep", "answered", "beside", "opened"]
+__all__ = [
+    "Answer",
+    "HostEndedError",
+    "Hosts",
+    "Recipe",
+    "RemoteStep",
+    "answered",
+    "beside",
+    "opened",
+    "portable",
+]
 
 R = TypeVar("R")
 

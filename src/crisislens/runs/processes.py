@@ -185,7 +185,7 @@ def _serve(pipe: Connection, recipe: Recipe) -> None:
     """The process: makes the object, says so, and answers until the pipe ends."""
     # Ctrl+C in a terminal goes to all processes of it; this one is ended by its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # one thread an operation, so that sums are made in one order wherever a chunk is worked on
+    # for libraries that are not told otherwise; torch is told by the recipes that load it
     limit_threads(1)
     parent = os.getppid()
     try:

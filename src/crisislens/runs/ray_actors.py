@@ -1,9 +1,9 @@
 """Hosts that are actors of a Ray cluster: one model load an actor, on as many machines as there are.
 
 Ray's actors and not Ray Data: the engine here already cuts, orders, retries and resumes, and Ray
-Data's own checkpoints are a second, different ledger (with two processors a second run over one
-hung). The driver therefore reads the source and sends posts, not pictures: actors read those from the
-same path, which must be a folder that all machines see.
+Data's own checkpoints would be a second, different ledger. The driver therefore reads the source
+and sends posts, not pictures: actors read those from the same path, which must be a folder that all
+machines see.
 
 Ray restarts an actor that died (`max_restarts`); a call that was lost is made once more, as with
 processes. Usage statistics are off, and without an address a cluster is started on this

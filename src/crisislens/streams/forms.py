@@ -11,6 +11,7 @@ and like all pictures only where that was asked for.
 
 import base64
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -35,7 +36,7 @@ _MOST_PHOTOS: Final = 4
 _PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp")
 
 
-class _FormSource:
+class _FormSource(ABC):
     """What both have in common: asking, mapping, and whom the token is for."""
 
     edits = True
@@ -67,8 +68,9 @@ class _FormSource:
         parts, own = urlsplit(url), urlsplit(self._origin)
         return self._headers() if (parts.scheme, parts.netloc) == (own.scheme, own.netloc) else {}
 
+    @abstractmethod
     def _headers(self) -> dict[str, str]:
-        raise NotImplementedError
+        """What shows the form's own server who asks."""
 
     def _asked(self, url: str) -> dict[str, Any]:
         if urlsplit(url)[:2] != urlsplit(self._origin)[:2]:

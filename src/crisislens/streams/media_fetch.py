@@ -98,7 +98,9 @@ class MediaFetcher:
                 break
             after = waiting[-1].id
             due = [picture for picture in waiting if self._later.get(picture.id, 0.0) <= now]
-            done = any(pool.map(self._one, due)) or done
+            # all of them: `any` would end at the first one, and what waits in the pool is given up then
+            found = list(pool.map(self._one, due))
+            done = any(found) or done
         return done
 
     def _one(self, picture: "WaitingPicture") -> bool:

@@ -4,7 +4,8 @@ The versions are those of `constraints.txt`; a package that is new there gets it
 that nothing asks for any more goes. `--upgrade` takes the newest version of all but torch. Needs uv
 and a package index: `make lock`.
 
-Each lock holds what it adds to the ones before it, so that none says a package twice. torch is in none
+Each lock holds what it adds to the ones before it: a package stands again only where more platforms need
+it than before (click needs colorama on Windows, the site of the docs everywhere). torch is in none
 of them: it is the one package that comes from several indexes (builds for processors alone, or for one
 CUDA), each with files of its own, so no list of hashes fits all. Its own needs are in the locks.
 """
@@ -56,11 +57,12 @@ def main() -> None:
     versions = {name: match[2] for name, text in every.items() if (match := _NAME.match(text))}
     write_constraints({**versions, "torch": torch}, before)
     LOCKS.mkdir(exist_ok=True)
-    known: set[str] = set()
+    known: dict[str, str] = {}
     for layer, extras in LAYERS.items():
         found = blocks(resolve(needs(layer), extras, set(LEFT_OUT), project=layer != "build"))
-        added = [text for name, text in sorted(found.items()) if name not in known]
-        known |= found.keys()
+        # a marker that an earlier lock bears would leave the package out where this one needs it
+        added = [text for name, text in sorted(found.items()) if known.get(name) != text]
+        known |= found
         head = _HEAD.format(what=f"What {layer!r} adds, with hashes: pip install --require-hashes --no-deps")
         (LOCKS / f"{layer}.txt").write_text(head + "\n".join(added) + "\n", encoding="utf-8")
 

@@ -182,6 +182,8 @@ class Pump:
         tally.dead += len(batch.dead) + taken.refused + buried
         if taken.created or taken.replaced:
             self._heard_at, self._told_silence = time.monotonic(), False
+            # a server that fails now and then and is read all the same is not one that is down
+            self._failed = 0
 
     def _held(self, why: str, wait_s: float, attempt: int) -> None:
         if attempt == 0:

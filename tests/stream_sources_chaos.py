@@ -26,6 +26,7 @@ from redis_server import running_redis
 from stream_fakes import FakeJetstream, FakeMastodon, Faults, stopping
 
 _PATIENCE_S = 7_200
+_AHEAD, _PACE_S = 1_000, 60.0
 _LIGHT = ["--without", "places", "--without", "place_types"]
 
 
@@ -197,6 +198,7 @@ def run(folder: Path, url: str, *, posts: int, kills: int, seed: int, bundle: st
                     if step % 20 == 0:
                         said = {kind.name: len(kind.truth) for kind in kinds}
                         print(f"step {step} of {steps}, published {said}", file=sys.stderr, flush=True)
+                    _paced(store, kinds)
                     if step in moments:
                         # not before what was published has begun to arrive
                         time.sleep(rng.uniform(0.5, 3.0))
@@ -241,6 +243,19 @@ def _until(true: Callable[[], bool], processes: Processes) -> bool:
             raise RuntimeError(f"{dead} ended by itself: {processes.tail()}")
         time.sleep(2)
     return False
+
+
+def _paced(store: Store, kinds: list[Any]) -> None:
+    """Waits while much that was published has not arrived or waits for the worker, so that processes are
+    killed at their work and not before it; not for ever, since a killed one needs its time.
+    """
+    ends = time.monotonic() + _PACE_S
+    while time.monotonic() < ends:
+        there = {source.name: source.posts for source in store.sources.all()}
+        behind = max(len(kind.truth) - there.get(kind.name, 0) for kind in kinds)
+        if max(behind, store.queue.depth().queued) <= _AHEAD:
+            return
+        time.sleep(0.5)
 
 
 def _same(store: Store, kinds: list[Any]) -> bool:

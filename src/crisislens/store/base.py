@@ -16,6 +16,7 @@ from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
 from crisislens.store.event_names import EventNames
 from crisislens.store.events import Events
+from crisislens.store.leases import Leases
 from crisislens.store.models import Setting
 from crisislens.store.outlets import Outlets
 from crisislens.store.pictures import Pictures
@@ -64,6 +65,7 @@ class Store:
         deliveries: What is sent by them.
         bulletins: Messages for the public, drafted and released.
         event_names: Events by their names, and which of them are one.
+        leases: Whose turn it is, where one process of several does a thing.
         vocabulary: Which questions and answers there are.
     """
 
@@ -90,6 +92,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self.bulletins = Bulletins(database)
         self.event_names = EventNames(database)
+        self.leases = Leases(database)
         self.vocabulary = Vocabulary(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)

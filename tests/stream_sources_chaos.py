@@ -197,7 +197,7 @@ def run(folder: Path, url: str, *, posts: int, kills: int, seed: int, bundle: st
                         kind.publish(50)
                     if step % 20 == 0:
                         said = {kind.name: len(kind.truth) for kind in kinds}
-                        print(f"step {step} of {steps}, published {said}", file=sys.stderr, flush=True)
+                        sys.stderr.write(f"step {step} of {steps}, published {said}\n")
                     _paced(store, kinds)
                     if step in moments:
                         # not before what was published has begun to arrive
@@ -259,7 +259,7 @@ def _paced(store: Store, kinds: list[Any]) -> None:
 
 
 def _same(store: Store, kinds: list[Any]) -> bool:
-    """Whether all arrived; texts are read where the counts agree, or looking would cost more than streaming."""
+    """Whether all arrived; texts are read where counts agree, or looking would cost more than streaming."""
     there = sum(source.posts for source in store.sources.all())
     if there < sum(len(kind.truth) for kind in kinds):
         return False

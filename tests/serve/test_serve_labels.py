@@ -38,8 +38,16 @@ REVIEWS: list[tuple[str, dict[str, Any], str]] = [
         "expected affected",
     ),
     ("one of two is none", {"task": "needs", "labels": ["water", STRANGE]}, "expected rescue"),
-    ("a question that is none", {"task": STRANGE, "labels": ["water"]}, "expected one of damage, humanitarian"),
-    ("two answers where one may hold", {"task": "damage", "labels": ["severe_damage", "mild_damage"]}, "not 2"),
+    (
+        "a question that is none",
+        {"task": STRANGE, "labels": ["water"]},
+        "expected one of damage, humanitarian",
+    ),
+    (
+        "two answers where one may hold",
+        {"task": "damage", "labels": ["severe_damage", "mild_damage"]},
+        "not 2",
+    ),
     ("no answer where one must hold", {"task": "damage", "labels": []}, "not 0"),
     ("answers beside right", {"task": "damage", "verdict": "right", "labels": ["mild_damage"]}, "send none"),
     ("answers beside not sure", {"task": "damage", "verdict": "unsure", "labels": ["x"]}, "send none"),

@@ -43,7 +43,8 @@ def worker(
         typer.Option("--renew/--no-renew", help="Assess old posts anew where another model answered them."),
     ] = True,
     alerts: Annotated[
-        bool, typer.Option("--alerts", help="Evaluate rules and send alerts too, where no other process does.")
+        bool,
+        typer.Option("--alerts", help="Evaluate rules and send alerts too, where no other process does."),
     ] = False,
     address: Annotated[
         str, typer.Option(help="With --alerts: where people reach the service, for links in mail.")

@@ -89,9 +89,7 @@ def filter_query(
     return FilterQuery({name: value for name, value in locals().items() if value})
 
 
-def known_filter(
-    request: Request, wanted: Annotated[FilterQuery, Depends(filter_query)]
-) -> FilterQuery:
+def known_filter(request: Request, wanted: Annotated[FilterQuery, Depends(filter_query)]) -> FilterQuery:
     """The same, where its answers exist: a name that is mistyped finds nothing, and nothing looks like good
     news.
 

@@ -55,5 +55,7 @@ def labels_of(
     if not set(given) <= set(task.classes):
         raise InputError(f"this is no answer to {question!r}; expected {', '.join(task.classes)}")
     if not task.several and len(given) != 1:
-        raise InputError(f"{question!r} has one answer; send one of {', '.join(task.classes)}, not {len(given)}")
+        raise InputError(
+            f"{question!r} has one answer; send one of {', '.join(task.classes)}, not {len(given)}"
+        )
     return given

@@ -56,8 +56,8 @@ class AlertRules:
 
         Raises:
             ConflictError: If the name is taken.
-            InputError: If the name is empty or too long, there are a hundred rules, or nobody answers what the
-                rule counts: it would be silent for ever.
+            InputError: If the name is empty or too long, there are a hundred rules, or nobody answers what
+                the rule counts: it would be silent for ever.
         """
         self._vocabulary.check(spec.task, spec.label)
         clean = without_nul(name).strip()

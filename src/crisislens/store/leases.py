@@ -16,14 +16,14 @@ _PREFIX: Final = "lease:"
 
 
 class Leases:
-    """Made by the store. A lease that is not renewed runs out, so nobody has to notice that its holder died."""
+    """Made by the store. A lease that is not renewed runs out: nobody has to notice that its holder died."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def take(self, name: str, holder: str, seconds: float, *, rank: int = 0) -> bool:
-        """Takes a lease or prolongs it; whether it is the holder's. Half of its time is waited before a row is
-        written for that.
+        """Takes a lease or prolongs it; whether it is the holder's. A row is written for that when half of its
+        time is over.
 
         Arguments:
             name: Of what.

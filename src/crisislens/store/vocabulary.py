@@ -48,7 +48,7 @@ class Vocabulary:
         Raises:
             InputError: The sentence names what may be given, and not what was.
         """
-        if label is None and task in asked_tasks() or label in shipped_answers(task):
+        if (label is None and task in asked_tasks()) or label in shipped_answers(task):
             return
         there = self.answers(task)
         if not there:

@@ -1,4 +1,4 @@
-"""Mail is encrypted, and only to the server that was named: certificates made here, handshakes that are real."""
+"""Mail is encrypted, and only to the server that was named; certificates are made here, handshakes real."""
 
 import ssl
 from datetime import UTC, datetime, timedelta

@@ -22,7 +22,7 @@ class Leases:
         self._database = database
 
     def take(self, name: str, holder: str, seconds: float, *, rank: int = 0) -> bool:
-        """Takes a lease or prolongs it; whether it is the holder's. A row is written for that when half of its
+        """Takes a lease or prolongs it; whether it is the holder's. A row is written when half of its
         time is over.
 
         Arguments:

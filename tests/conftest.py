@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+import warm
 from command_line import Command
 
 # no test is timed: a busy machine must not fail one
@@ -89,6 +90,20 @@ def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("crisislens.nn.device.limit_threads", lambda count=None: count or 1)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _keeper() -> Iterator[warm.Keeper]:
+    keeper = warm.started()
+    yield keeper
+    keeper.end()
+
+
+@pytest.fixture
+def warm_starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python processes of this test start without importing the libraries anew."""
+    if sys.platform == "linux":
+        warm.patched(request.getfixturevalue("_keeper"), monkeypatch.setattr)
 
 
 @pytest.fixture

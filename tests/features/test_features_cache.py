@@ -23,6 +23,8 @@ from crisislens.features.encode import PostEncoder, collate
 from crisislens.features.extract import extract
 from crisislens.nn.batch import FeatureBatch
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 def make(posts: list[Post], encoder: PostEncoder, root: Path, **options: object) -> FeatureCache:
     return extract(posts, encoder, root, **{"source_fingerprint": "s", "shard_posts": 16, **options})  # type: ignore[arg-type]

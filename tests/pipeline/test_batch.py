@@ -19,6 +19,8 @@ from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.batch import clear_work, read_assessments, read_failed, run_analysis
 from crisislens.runs.work import MARKER
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 OUTPUTS = ("assessments.jsonl", "failed.jsonl", "duplicates.jsonl")
 SCRIPT = """
 import sys, time

@@ -37,6 +37,7 @@ SENTENCES: list[tuple[str, str | None, type[StoreError], str]] = [
     ("could not extend file", "53100", StoreFullError, "is full; free some room"),
     ("attempt to write a readonly database", None, StoreError, "is read-only; mend that"),
     ("cannot execute INSERT in a read-only transaction", "25006", StoreError, "is read-only; mend that"),
+    ("unable to open database file", None, StoreError, "is the disk read-only"),
     ("database is locked", None, StoreError, "locked by another process"),
     ("database disk image is malformed", None, StoreError, "restore a backup"),
     ("file is not a database", None, StoreError, "restore a backup"),

@@ -64,7 +64,8 @@ class TaskAnswer:
 @dataclass(frozen=True)
 class PostCard:
     """One post that is listed in full. `row` is its row in the archive, `rank` that counted from 1; `photo`
-    is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty; `time_ms` counts from 1970.
+    is `yes`, `unusable` or `none`; `thumbnail` is base64 of a JPEG or empty; `time_ms` counts from 1970;
+    `shared_reason` is why all answers are open, where the reason is one.
     """
 
     row: int
@@ -93,6 +94,7 @@ class PostCard:
     named: tuple[Named, ...]
     relations: tuple[str, ...]
     answers: tuple[TaskAnswer, ...]
+    shared_reason: str
     unsure: int
     unread: bool
     cluster: ReportCluster | None
@@ -151,6 +153,7 @@ class CardMaker:
             named=named_of(a),
             relations=tuple(relation_texts(a)),
             answers=answers,
+            shared_reason=_shared_reason(answers),
             unsure=sum(NOT_SURE in answer.values for answer in answers),
             unread=a.unread is not None,
             cluster=listed.cluster,
@@ -216,6 +219,12 @@ def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
     if labels == (NONE,):
         return f"{task.title}: none"
     return ", ".join(task.label(name) for name in labels)
+
+
+def _shared_reason(answers: tuple[TaskAnswer, ...]) -> str:
+    """The reason that all answers share, told once; empty where each has its own."""
+    reasons = {answer.reason for answer in answers}
+    return reasons.pop() if len(reasons) == 1 and len(answers) > 1 else ""
 
 
 def _named(mention: PlaceMention) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "caveats",
     "cluster_rows",
     "clusters_in_words",
+    "exactly",
     "language_rows",
     "link",
     "mostly_unsure",
@@ -75,6 +76,15 @@ def link(**filters: str) -> str:
     '#damage=severe_damage'
     """
     return "#" + urlencode(filters)
+
+
+def exactly(*names: str) -> str:
+    """What the field for places takes as whole names, any of them; a name's own quotes would end it.
+
+    >>> exactly("Ponce, PR", "Utuado, PR")
+    '"Ponce, PR" "Utuado, PR"'
+    """
+    return " ".join('"{}"'.format(name.replace('"', "")) for name in names)
 
 
 def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
@@ -225,8 +235,9 @@ def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:
     )
     if meta.languages and foreign:
         names = ", ".join(language_name(code) for code in meta.languages)
+        posts, them = ("post seems", "it") if foreign == 1 else ("posts seem", "them")
         found.append(
-            f"{number(foreign)} posts seem to be in a language that the model was not trained on (it knows "
-            f"{names}); trust them less."
+            f"{number(foreign)} {posts} to be in a language that the model was not trained on (it knows "
+            f"{names}); trust {them} less."
         )
     return (*found, *meta.known_limits)

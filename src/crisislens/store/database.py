@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from crisislens.core.errors import InputError, StoreBusyError, StoreError
 from crisislens.core.files import sole_writer
 from crisislens.store.engines import database_file, engine_for
-from crisislens.store.faults import again, as_store_error
+from crisislens.store.faults import KEPT, again, as_store_error
 from crisislens.store.transaction import Gathered, Transaction, write_gathered
 
 __all__ = ["Database", "database_name"]
@@ -286,7 +286,10 @@ def _sole_process(file: Path) -> Iterator[None]:
         try:
             stack.enter_context(sole_writer(file.parent, lock=f".{file.name}.lock", busy=busy))
         except InputError as error:
-            raise StoreBusyError(str(error)) from None
+            if str(error) == busy:
+                raise StoreBusyError(busy) from None
+            why = getattr(error.__cause__, "strerror", None) or "something else is there"
+            raise StoreError(f"the store {file} cannot be written ({why}); mend that; {KEPT}") from None
         yield
 
 

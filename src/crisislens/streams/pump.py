@@ -125,11 +125,11 @@ class Pump:
                 moved = moved or bool(batch.posts or batch.dead)
                 if self._stopped.is_set():
                     return True
-        except RefusedError:
+        except RefusedError as error:
             # of an address that never worked, its one sentence is the answer
             if not self._heard_once:
                 raise
-            self._wait_for_source("the source sends what cannot be used", None)
+            self._wait_for_source("the source sends what cannot be used", error.wait_s)
             return True
         except RequestError as error:
             if not error.transient and not self._heard_once:
@@ -182,6 +182,8 @@ class Pump:
         tally.dead += len(batch.dead) + taken.refused + buried
         if taken.created or taken.replaced:
             self._heard_at, self._told_silence = time.monotonic(), False
+            # a server that fails now and then and is read all the same is not one that is down
+            self._failed = 0
 
     def _held(self, why: str, wait_s: float, attempt: int) -> None:
         if attempt == 0:

@@ -1,4 +1,4 @@
-"""Large row groups of Parquet: read without their dictionary, with the same rows and few of them at a time."""
+"""Large row groups of Parquet: read without their dictionary, with the same rows, few of them at a time."""
 
 from pathlib import Path
 

@@ -159,10 +159,11 @@ def machine_talk(text: str) -> MachineTalk:
     return MachineTalk("".join([*kept, text[at:]]).strip(), tuple(found))
 
 
-def _compared(text: str) -> tuple[str, list[int]]:
+def _compared(text: str) -> tuple[str, Sequence[int]]:
     """The letters that are compared, and where each came from."""
     if text.isascii():
-        return text.lower(), list(range(len(text)))
+        # no list: a text may have a million letters
+        return text.lower(), range(len(text))
     letters: list[str] = []
     places: list[int] = []
     for i, char in enumerate(text):
@@ -182,9 +183,10 @@ def _turns(letters: str) -> list[Span]:
 
 def _phrases(letters: str) -> list[Span]:
     """Commands, and the answers that are dictated."""
-    tokens = [_Token(_kinds().get(found[0], _NONE), *found.span()) for found in _WORD.finditer(letters)]
-    if not any(token.kinds & _TELLING for token in tokens):
+    kinds = _kinds()
+    if not any(kinds.get(found[0], _NONE) & _TELLING for found in _WORD.finditer(letters)):
         return []
+    tokens = [_Token(kinds.get(found[0], _NONE), *found.span()) for found in _WORD.finditer(letters)]
     answers = list(_runs(letters, tokens, _ANSWER))
     denials = [run for run in answers if _denies(tokens[run[0] : run[1]])]
     starts = {first for first, _ in denials}

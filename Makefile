@@ -21,7 +21,7 @@ serve-demo: .venv/.serve  ## Serve the made-up crisis, posts still arriving; pri
 test: .venv/.dev  ## Run the tests
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
-fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files
+fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files, bundles, stores, requests
 	OMP_NUM_THREADS=1 CRISISLENS_FUZZ=50000 .venv/bin/python -m pytest -q -n 2 tests/hostile
 
 chaos: .venv/.dev  ## Kill the service and its workers under 20,000 posts, the streams under 10,000, and compare

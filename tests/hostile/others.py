@@ -4,6 +4,7 @@ bytes.
 
 import json
 import random
+from copy import deepcopy
 from io import BytesIO
 
 from PIL import Image
@@ -93,11 +94,11 @@ def draw_object(seed: int, good: str) -> bytes:
             name = draw.choice(sorted(place))
             inner = place[name]
             if not isinstance(inner, dict) or draw.random() < 0.4:
-                place[name] = draw.choice(_VALUES)
+                place[name] = deepcopy(draw.choice(_VALUES))
                 break
             place = inner
     if draw.random() < 0.3:
-        values[draw.choice(("more", "", "\x00", "__class__", "é"))] = draw.choice(_VALUES)
+        values[draw.choice(("more", "", "\x00", "__class__", "é"))] = deepcopy(draw.choice(_VALUES))
     text = json.dumps(values, ensure_ascii=draw.random() < 0.5)
     for old, new in (("DEEP", "[" * 3_000), ("DIGITS", "9" * 6_000)):
         text = text.replace(f'"{old}"', new)

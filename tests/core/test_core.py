@@ -52,7 +52,7 @@ def test_every_error_is_one_of_the_tree_with_its_own_exit_code() -> None:
 
 
 def test_a_name_without_an_end_is_cut_in_the_sentence() -> None:
-    with pytest.raises(NotRegisteredError, match="no fruit named 'x{100}…'; known: none$"):
+    with pytest.raises(NotRegisteredError, match=r"no fruit named 'x{100}…'; known: none$"):
         Registry[int]("fruit")["x" * 10_000]
 
 

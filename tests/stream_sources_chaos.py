@@ -25,7 +25,8 @@ from crisislens.store.upkeep import check
 from redis_server import running_redis
 from stream_fakes import FakeJetstream, FakeMastodon, Faults, stopping
 
-_PATIENCE_S = 1_800
+_PATIENCE_S = 7_200
+_AHEAD, _PACE_S = 2_000, 20.0
 _LIGHT = ["--without", "places", "--without", "place_types"]
 
 
@@ -194,11 +195,15 @@ def run(folder: Path, url: str, *, posts: int, kills: int, seed: int, bundle: st
                 for step in range(steps):
                     for kind in kinds:
                         kind.publish(50)
+                    if step % 20 == 0:
+                        said = {kind.name: len(kind.truth) for kind in kinds}
+                        sys.stderr.write(f"step {step} of {steps}, published {said}\n")
+                    _paced(store, kinds)
                     if step in moments:
                         # not before what was published has begun to arrive
                         time.sleep(rng.uniform(0.5, 3.0))
                         processes.kill(rng.choice(sorted(processes.commands)))
-                arrived = _until(lambda: _state(store, kinds)["differs"] == 0, processes)
+                arrived = _until(lambda: _same(store, kinds), processes)
                 if bundle is not None:
                     _until(lambda: _waiting(store) == 0, processes)
         finally:
@@ -236,8 +241,29 @@ def _until(true: Callable[[], bool], processes: Processes) -> bool:
         dead = [name for name, process in processes.running.items() if process.poll() is not None]
         if dead:
             raise RuntimeError(f"{dead} ended by itself: {processes.tail()}")
-        time.sleep(0.5)
+        time.sleep(2)
     return False
+
+
+def _paced(store: Store, kinds: list[Any]) -> None:
+    """Waits while much that was published has not arrived or waits for the worker, so that processes are
+    killed at their work and not before it; not for ever, since a killed one needs its time.
+    """
+    ends = time.monotonic() + _PACE_S
+    while time.monotonic() < ends:
+        there = {source.name: source.posts for source in store.sources.all()}
+        behind = max(len(kind.truth) - there.get(kind.name, 0) for kind in kinds)
+        if max(behind, store.queue.depth().queued) <= _AHEAD:
+            return
+        time.sleep(0.5)
+
+
+def _same(store: Store, kinds: list[Any]) -> bool:
+    """Whether all arrived; texts are read where counts agree, or looking would cost more than streaming."""
+    there = sum(source.posts for source in store.sources.all())
+    if there < sum(len(kind.truth) for kind in kinds):
+        return False
+    return _state(store, kinds)["differs"] == 0
 
 
 def _state(store: Store, kinds: list[Any]) -> dict[str, int]:

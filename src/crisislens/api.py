@@ -167,6 +167,7 @@ def compare(
     task: str = "",
     split: str = "test",
     resamples: int = 10_000,
+    margin: float = 0.01,
 ) -> Compared:
     """Compares two runs on their labeled posts, or two analyses against labels.
 
@@ -192,6 +193,8 @@ def compare(
         task: For analyses with several tasks: which one.
         split: For runs: `dev` or `test`.
         resamples: Of the paired bootstrap.
+        margin: The smallest difference that matters, a share: a difference is then found, shown to be
+            smaller, or neither.
 
     Raises:
         CrisisLensError: If there is nothing to compare, in one sentence.
@@ -201,6 +204,7 @@ def compare(
             answers_of_run(Path(first), split),
             answers_of_run(Path(second), split),
             resamples=resamples,
+            margin=margin,
         )
     columns = {"label": column} if column else {}
     truth = load_labeled(DataConfig(source="table", root=Path(labels), columns=columns, only_measured=True))
@@ -208,4 +212,5 @@ def compare(
         answers_of_analysis(Path(first), truth, task),
         answers_of_analysis(Path(second), truth, task),
         resamples=resamples,
+        margin=margin,
     )

@@ -1,6 +1,7 @@
 """Receivers for tests: a web server and a mail server that do what they are told."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -94,36 +95,59 @@ def receiver(*answers: bytes) -> Iterator[Receiver]:
 
 @dataclass
 class MailStandIn:
-    """A mail server without encryption.
+    """A mail server.
 
     Attributes:
         refuse: Commands, and what is answered to them instead.
+        tls: What it encrypts with; without, it offers no encryption.
+        implicit: Whether it encrypts from the first byte, and not from STARTTLS on.
         mails: What was handed over.
-        said: What clients said, without the mails.
+        said: What clients said, without the mails; what was encrypted begins with `tls `.
         port: Where it listens.
     """
 
     refuse: dict[str, str]
+    tls: ssl.SSLContext | None = None
+    implicit: bool = False
     mails: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     port: int = 0
 
     def serve(self, line: socket.socket) -> None:
+        if self.tls is not None and self.implicit:
+            with self.tls.wrap_socket(line, server_side=True) as secret:
+                self._spoken(secret, "220 stand-in")
+        elif self._spoken(line, "220 stand-in"):
+            assert self.tls is not None
+            with self.tls.wrap_socket(line, server_side=True) as secret:
+                self._spoken(secret, "")
+
+    def _spoken(self, line: socket.socket, greeting: str) -> bool:
+        """Whether the client goes on with encryption."""
         stream = line.makefile("rwb")
+        encrypted = isinstance(line, ssl.SSLSocket)
 
         def tell(text: str) -> None:
             stream.write(text.encode() + b"\r\n")
             stream.flush()
 
-        tell("220 stand-in")
-        while row := stream.readline().decode().strip():
-            self.said.append(row)
+        if greeting:
+            tell(greeting)
+        while row := stream.readline().decode("latin-1").strip():
+            self.said.append(f"tls {row}" if encrypted else row)
             word = row.split()[0].upper()
             refused = next(
                 (why for start, why in self.refuse.items() if row.upper().startswith(start.upper())), None
             )
             if refused is not None:
                 tell(refused)
+            elif word == "EHLO" and self.tls is not None:
+                tell("250-stand-in\r\n250 AUTH PLAIN" if encrypted else "250-stand-in\r\n250 STARTTLS")
+            elif word == "STARTTLS" and self.tls is not None:
+                tell("220 go on")
+                return True
+            elif word == "AUTH":
+                tell("235 welcome")
             elif word == "DATA":
                 tell("354 go on")
                 lines = []
@@ -135,12 +159,16 @@ class MailStandIn:
                 # a farewell is answered by 221; some servers know that no better
                 tell("250 ok")
                 if word == "QUIT":
-                    return
+                    return False
+        return False
 
 
 @contextmanager
-def mail_stand_in(**refuse: str) -> Iterator[MailStandIn]:
+def mail_stand_in(
+    *, tls: ssl.SSLContext | None = None, implicit: bool = False, **refuse: str
+) -> Iterator[MailStandIn]:
     """A mail server that refuses some commands."""
-    found = MailStandIn({name.replace("_", " "): said for name, said in refuse.items()})
+    said = {name.replace("_", " "): said for name, said in refuse.items()}
+    found = MailStandIn(said, tls, implicit)
     with _listening(found.serve) as found.port:
         yield found

@@ -99,7 +99,7 @@ class Noted(ThreadPoolExecutor):
 def test_a_group_that_is_alone_is_shared_by_seed(
     one_row: OneRow, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("crisislens.bench.run.ProcessPoolExecutor", Noted)
+    monkeypatch.setattr("crisislens.bench.processes.ProcessPoolExecutor", Noted)
     monkeypatch.setattr(Noted, "seeds", [])
     grid = one_row("compact_concat", more=SMALL, seeds=(0, 1))
     done = run_grid(grid, out, cache=tmp_path / "cache", jobs=2)
@@ -304,7 +304,7 @@ def test_every_form_escapes_what_it_must(out: Path) -> None:
     markdown = markdown_text(tables)
     body = [line for line in markdown.splitlines() if line.startswith("| ")]
     assert len(body) == 3
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in body} == {8}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in body} == {10}
     assert "<b>" not in markdown
     assert "<all>" not in markdown
     latex = latex_text(tables)

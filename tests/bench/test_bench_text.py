@@ -69,6 +69,9 @@ def test_a_measured_row_has_a_number_in_every_column_of_its_own() -> None:
     gains = [float(found[name]) for name in ("gain", "gain_low", "gain_high", "p_corrected")]
     assert gains == pytest.approx([2, -1, 5, 0.08])
     assert found["baseline"] == "Plain"
+    assert [float(found[name]) for name in ("could_have_shown", "margin")] == pytest.approx([3, 1])
+    # p is .04 before Holm's correction and .08 after: what is said follows the corrected one
+    assert found["verdict"] == "not shown"
 
 
 def test_what_was_not_measured_is_an_empty_cell_and_never_zero() -> None:
@@ -77,7 +80,8 @@ def test_what_was_not_measured_is_an_empty_cell_and_never_zero() -> None:
     assert found["blocked"] == "no weights"
     for metric in METRICS:
         assert [found[f"{kind}_{metric}"] for kind in ("ours", "half_width", "difference")] == ["", "", ""]
-    assert [found[name] for name in ("baseline", "gain", "gain_low", "gain_high", "p_corrected")] == [""] * 5
+    compared = ("baseline", "gain", "gain_low", "gain_high", "p_corrected", "could_have_shown", "verdict")
+    assert [found[name] for name in compared] == [""] * 7
 
 
 def test_one_seed_has_no_interval_and_no_published_number_no_difference() -> None:
@@ -101,7 +105,7 @@ def test_every_line_has_as_many_cells_as_the_head(measured: list[bool]) -> None:
     rows = [row(f"r{i}", (0.5, 0.6) if there else ()) for i, there in enumerate(measured)]
     lines = list(csv.reader(io.StringIO(csv_text([table(*rows)]))))
     assert len(lines) == 1 + len(rows)
-    assert {len(line) for line in lines} == {6 + 4 * len(METRICS) + 6}
+    assert {len(line) for line in lines} == {6 + 4 * len(METRICS) + 10}
     assert all(len(cells(one)) == len(COLUMNS) for one in rows)
 
 
@@ -113,7 +117,20 @@ def test_a_line_for_readers_says_why_a_row_is_empty() -> None:
     shown = cells(row(published=(90.0, 80.0, 82.5), comparison=BaselineComparison("Plain", GAIN, 0.08)))
     assert shown[2] == "90.00 / 80.00 / 82.50"
     assert shown[4] == "-8.00 / +2.00 / -0.50"
-    assert shown[5:] == ("+2.00 [-1.00, +5.00] against Plain", "0.080")
+    assert shown[5:] == ("+2.00 [-1.00, +5.00] against Plain", "0.080", "3.00", "not shown")
+
+
+@pytest.mark.parametrize(
+    ("p", "p_smaller", "said"),
+    [
+        (0.01, 1.0, "higher"),
+        (0.01, 0.01, "higher, by less than 1 point"),
+        (0.9, 0.049, "shown to be smaller than 1 point"),
+        (0.9, 0.051, "not shown"),
+    ],
+)
+def test_what_is_said_follows_both_corrected_tests(p: float, p_smaller: float, said: str) -> None:
+    assert cells(row(comparison=BaselineComparison("Plain", GAIN, p, p_smaller)))[-1] == said
 
 
 def test_markdown_and_latex_hold_what_a_reader_must_know() -> None:

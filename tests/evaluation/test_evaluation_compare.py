@@ -130,6 +130,29 @@ def test_events_are_compared_where_there_are_several() -> None:
     assert "| macro-F1 | " in found.markdown()
 
 
+def test_nothing_shown_and_shown_to_be_nothing_are_told_apart() -> None:
+    truth, first = made(900, 0.8)
+    second = first.copy()
+    # six posts each way: no difference, on a few posts or on many
+    at = np.flatnonzero(first == truth)[:6]
+    second[at] = (truth[at] + 1) % 3
+    back = np.flatnonzero(first != truth)[:6]
+    second[back] = truth[back]
+    few = np.concatenate([at, back, np.arange(40)])
+    many = compare_answers(answers("a", truth, first), answers("b", truth, second), resamples=400)
+    small = compare_answers(
+        answers("a", truth[few], first[few]), answers("b", truth[few], second[few]), resamples=400
+    )
+    assert many.overall[0].verdict == "shown to be smaller than 1 point"
+    assert small.overall[0].verdict == "not shown"
+    assert "| shown to be smaller than 1 point |" in many.markdown()
+    wide = compare_answers(
+        answers("a", truth, first), answers("b", truth, second), resamples=400, margin=0.05
+    )
+    assert wide.overall[0].verdict == "shown to be smaller than 5 points"
+    assert wide.overall[0].equivalence_p <= many.overall[0].equivalence_p
+
+
 def test_only_posts_that_both_answered_count_and_labels_must_agree() -> None:
     truth, said = made(30, 0.7)
     a = answers("a", truth, said)

@@ -234,6 +234,9 @@ def test_a_direction_equals_the_slow_one(kind: AlignmentKind, expectation: Expec
     found = align.direction(s, torch.ones(5, dtype=torch.bool), torch.Generator().manual_seed(2)).item()
     orders = antithetic_permutations(8, 5, torch.Generator().manual_seed(2))
     ranked = s.diagonal().argsort()[orders].tolist()
+    if expectation == "uniform":
+        # its closed form is exact: the mean over all orders, not over some
+        ranked = [list(order) for order in permutations(range(5))]
     columns = [
         slow_shapley(s[:, j].tolist(), ranked, expectation, align.temperature.item()) for j in range(5)
     ]
@@ -306,7 +309,7 @@ def test_alignment_does_not_depend_on_the_order_of_the_batch(
     again = align(*(x[order] for x in batch), torch.Generator().manual_seed(1))
     assert torch.allclose(first, again, atol=1e-6)
     assert first.isfinite()
-    if kind != "info_nce":
+    if kind != "info_nce" and expectation == "softmax":
         # it is an estimate: other permutations give another number, or the test above would be empty
         assert not torch.allclose(first, align(*batch, torch.Generator().manual_seed(2)), atol=1e-9)
 

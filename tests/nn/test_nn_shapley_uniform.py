@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crisislens.nn.alignment import Alignment
 from crisislens.nn.contrast import margin_loss, softmax_loss
-from crisislens.nn.shapley import exact_shapley, uniform_slope
+from crisislens.nn.shapley import exact_shapley, uniform_shapley, uniform_slope
 
 EXACT = 1e-12  # double precision, sums of at most 2¹⁰ terms
 
@@ -50,6 +51,42 @@ def test_the_margin_loss_is_that_of_the_similarities_times_the_slope(players: in
     assert over_values.item() == pytest.approx(
         uniform_slope(players) * margin_loss(s, pairs).item(), abs=EXACT
     )
+
+
+@settings(max_examples=20)
+@given(players=st.integers(1, 7), seed=st.integers(0, 10_000), there=st.lists(st.booleans(), min_size=7))
+def test_the_closed_form_is_the_enumeration(players: int, seed: int, there: list[bool]) -> None:
+    s = _similarities(players, seed)
+    present = torch.tensor(there[:players])
+    assert torch.allclose(
+        uniform_shapley(s, present=present),
+        exact_shapley(s, present=present, expectation="uniform"),
+        atol=EXACT,
+        rtol=0,
+    )
+
+
+def test_the_alignment_with_the_uniform_expectation_is_info_nce() -> None:
+    """Loss and gradient, through the module that trains with it."""
+    grown = []
+    for kind, temperature in (("shapley_softmax", 0.1), ("info_nce", 0.05 / uniform_slope(6))):
+        align = Alignment(
+            text_width=3,
+            image_width=3,
+            kind=kind,  # type: ignore[arg-type]
+            expectation="uniform",
+            temperature=temperature,
+            contrast_temperature=0.05,
+        ).double()
+        s = _similarities(6, seed=1).requires_grad_()
+        loss = align.direction(s, torch.ones(6, dtype=torch.bool))
+        loss.backward()
+        assert s.grad is not None
+        grown.append((loss.detach(), s.grad))
+    (one, gradient), (other, same) = grown
+    # temperatures pass through a logarithm in single precision
+    assert torch.allclose(one, other, rtol=1e-6)
+    assert torch.allclose(gradient, same, rtol=1e-5, atol=1e-9)
 
 
 def test_the_softmax_expectation_is_not_affine() -> None:

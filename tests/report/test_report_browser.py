@@ -4,23 +4,22 @@ hostile posts.
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_up_posts import crisis, hostile, meta, thumbnails
+from opened_report import POSTS, count, made_up_run, shown
 from report_questions import played
 from report_views import page_count
 
 from annotate.browsers import Browser
 from crisislens.domain.assessment import Assessment
-from crisislens.domain.place import GeoLocation, Place
 from crisislens.report.build import write_report
 
 pytestmark = pytest.mark.browser
 
-POSTS = 90
 # files and the clipboard cannot be read back here, so what would go there is caught
 CATCH = """
 window.caught = [];
@@ -30,61 +29,6 @@ Object.defineProperty(navigator, "clipboard", { value: { writeText } });
 """
 # a circle is an element of SVG, which has no click() of its own
 CLICK = "dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}))"
-PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61)
-
-
-def made_up_run() -> list[Assessment]:
-    """Posts of the made-up crisis; every fifth names Ponce, and some have coordinates."""
-    found = []
-    for i, a in enumerate(crisis(POSTS)[0]):
-        where = None
-        if i % 5 == 0:
-            where = GeoLocation(lat=18.01, lon=-66.61, source="text", place=PONCE, confidence=0.9)
-        elif i % 5 == 1:
-            where = GeoLocation(lat=18.2 + i / 1000, lon=-66.1, source="post", confidence=1.0)
-        post = a.post.model_copy(update={"url": f"https://example.org/{i}"})
-        found.append(a.model_copy(update={"location": where, "post": post}))
-    return found
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    _, failed, clusters = crisis(POSTS)
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    # few in full, so that most cards are made in the page
-    options: dict[str, Any] = {"thumbnails": thumbnails, "meta": meta(), "top": 30}
-    return write_report(path, assessments=made_up_run(), failed=failed, clusters=clusters, **options)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    one = Browser(chromium, tmp_path_factory.mktemp("profile"))
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def opened(browser: Browser, report: Path) -> Callable[[str], Browser]:
-    """Opens the report at an address, from nothing, and waits for its script."""
-
-    def open_at(address: str, path: Path = report) -> Browser:
-        browser.call("Page.navigate", {"url": "about:blank"})
-        browser.open(f"{path.as_uri()}{address}")
-        browser.until("document.documentElement.dataset.ready === 'yes'", 60)
-        return browser
-
-    return open_at
-
-
-def shown(browser: Browser) -> list[str]:
-    """The ids on the page of the list that is shown."""
-    found: list[str] = browser.run("[...document.querySelectorAll('#cards .id bdi')].map(x => x.textContent)")
-    return found
-
-
-def count(browser: Browser) -> str:
-    found: str = browser.run("document.getElementById('count').textContent")
-    return found
 
 
 def answers(a: Assessment, task: str, label: str) -> bool:
@@ -104,6 +48,10 @@ def placed(a: Assessment, source: str) -> bool:
     return a.location is not None and a.location.source == source
 
 
+def grave(a: Assessment) -> bool:
+    return answers(a, "humanitarian", "affected") or answers(a, "damage", "severe_damage")
+
+
 @pytest.mark.parametrize(
     ("address", "fits"),
     [
@@ -113,6 +61,12 @@ def placed(a: Assessment, source: str) -> bool:
         ("#language=es&event=maria", lambda a: a.language == "es" and a.post.event == "maria"),
         ("#from=2017-09-21T00%3A00", lambda a: later(a, "2017-09-21")),
         ("#place=ponce", lambda a: placed(a, "text")),
+        ("#place=%22Ponce%2C+PR%22+%22Utuado%2C+PR%22", lambda a: placed(a, "text")),
+        ("#lacking=place", lambda a: not placed(a, "text")),
+        ("#lacking=position", lambda a: a.location is None),
+        ("#lacking=time", lambda a: a.post.created_at is None),
+        ("#of_tone=grave", grave),
+        ("#post_id=910000000000007919", lambda a: a.post.id == "910000000000007919"),
         ("#box=-66.2,18,-66,19", lambda a: placed(a, "post")),
         ("#q=MAYAGUEZ", lambda a: "Mayagüez" in a.post.text),
         ("#q=%22water+still+rising%22", lambda a: "water still rising" in a.post.text),

@@ -1,62 +1,21 @@
-"""What is counted for each answer, the lanes, the table of needs, what is new, and the page to send on."""
+"""What is counted for each answer, the lanes, the table of needs, and what is new."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from counted_run import PLAIN, at_ponce, counted
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_posts import START, assessment, crisis, meta
 
-from crisislens.domain.assessment import Assessment
-from crisislens.domain.place import GeoLocation, Place
 from crisislens.domain.post import Post
 from crisislens.report.changes import Changes, Earlier
-from crisislens.report.geography import Geography
 from crisislens.report.groups import Groups
 from crisislens.report.labels import LabelTallies, trend_of
 from crisislens.report.lines import Best, line_of
 from crisislens.report.model import ReportCluster
 from crisislens.report.needs import needs_table
 from crisislens.report.now import lanes, unread_rows
-from crisislens.report.summary import Counted, Statement, summarize
-from crisislens.report.tally import Tally
-from crisislens.report.unread import Unread
-
-PLAIN = [task.task for task in meta().tasks]
-PONCE = Place(id="city:1", name="Ponce", kind="city", country="PR", lat=18.01, lon=-66.61)
-
-
-def at_ponce(a: Assessment) -> Assessment:
-    assert PONCE.lat is not None
-    assert PONCE.lon is not None
-    where = GeoLocation(lat=PONCE.lat, lon=PONCE.lon, source="text", place=PONCE, confidence=0.9)
-    return a.model_copy(update={"location": where})
-
-
-def counted(
-    found: list[Assessment], clusters: list[ReportCluster] | None = None, since: datetime | None = None
-) -> Counted:
-    """All that a report counts, as its sink does."""
-    tasks, groups = meta().tasks, Groups(clusters or [])
-    run = Counted(
-        meta=meta(),
-        tally=Tally(tasks),
-        labels=LabelTallies(tasks, groups),
-        unread=Unread(PLAIN, groups),
-        geography=Geography(),
-        changes=Changes(tasks, groups, since),
-        timeline=None,
-        failed=3,
-        repeats=sum(c.size - 1 for c in groups.clusters if c.one_message),
-    )
-    for position, a in enumerate(found, start=1):
-        fresh = run.changes.is_fresh(a)
-        run.tally.add(a)
-        run.labels.add(a, position)
-        run.unread.add(a, position)
-        run.geography.add(a)
-        run.changes.add(a, position, fresh=fresh)
-    return run
 
 
 def test_lanes_are_the_gravest_first_and_hold_each_post_once() -> None:
@@ -145,7 +104,7 @@ def test_the_table_of_needs_counts_every_post_of_a_row_once() -> None:
                 f"{name}=" in row.whole.link for name in ["humanitarian"] if group.title.startswith("Hum")
             )
     affected = next(row for group in table.groups for row in group.rows if row.title.startswith("Affected"))
-    assert affected.cells[0].link == "#humanitarian=affected&place=Ponce%2C+PR"
+    assert affected.cells[0].link == "#humanitarian=affected&place=%22Ponce%2C+PR%22"
     assert needs_table(LabelTallies(meta().tasks, Groups()), None) is None
 
 
@@ -186,34 +145,6 @@ def test_two_runs_are_compared_post_by_post() -> None:
     silent = Changes(meta().tasks, Groups())
     assert not silent.asked
     assert not silent.is_fresh(before[0])
-
-
-def test_the_summary_has_the_order_of_situation_reports_and_names_its_posts() -> None:
-    found, _, clusters = crisis(300)
-    found = [at_ponce(a) for a in found[:40]] + found[40:]
-    run = counted(found, clusters, since=datetime(2017, 9, 21, tzinfo=UTC))
-    summary = summarize(run)
-    assert [section.title for section in summary.sections] == [
-        "Highlights", "Numbers", "Needs and harm", "Response", "Gaps", "What is uncertain",
-    ]  # fmt: skip
-    ids = {a.post.id for a in found}
-    for section in summary.sections:
-        assert section.statements
-        assert all(set(line.ids) <= ids for line in section.statements)
-    said = {section.title: " ".join(line.text for line in section.statements) for section in summary.sections}
-    assert "posts are new since 2017-09-21 00:00 UTC" in said["Highlights"]
-    assert "300 posts were read: 283 different messages." in said["Numbers"]
-    assert "most named: Ponce, PR" in said["Needs and harm"]
-    assert "Rescue, volunteering or donation" in said["Response"]
-    assert "3 rows could not be read." in said["Gaps"]
-    assert "Not sure about severity" in said["What is uncertain"]
-
-
-def test_a_summary_of_nothing_says_so() -> None:
-    summary = summarize(counted([]))
-    assert summary.sections[0].statements == (
-        Statement("No post was surely read as a call for help, a warning or damage."),
-    )
 
 
 def test_a_call_that_also_tells_of_damage_stands_among_the_calls_alone() -> None:

@@ -180,7 +180,7 @@ def test_the_page_shows_places_and_no_name_becomes_code(posts: list[Assessment],
     assert not any(attributes.get("src") == "x" for _, attributes in page.tags)
     assert page.open_at_end == []
     links = {a["href"] for tag, a in page.tags if tag == "a" and a.get("href", "").startswith("#place=")}
-    assert "#place=Ponce%2C+PR" in links
+    assert "#place=%22Ponce%2C+PR%22" in links
 
 
 PARIS = Place(id="city:3", name="Paris", kind="city", country="FR", lat=48.9, lon=2.4, population=1)

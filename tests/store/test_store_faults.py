@@ -37,6 +37,7 @@ SENTENCES: list[tuple[str, str | None, type[StoreError], str]] = [
     ("could not extend file", "53100", StoreFullError, "is full; free some room"),
     ("attempt to write a readonly database", None, StoreError, "is read-only; mend that"),
     ("cannot execute INSERT in a read-only transaction", "25006", StoreError, "is read-only; mend that"),
+    ("unable to open database file", None, StoreError, "is the disk read-only"),
     ("database is locked", None, StoreError, "locked by another process"),
     ("database disk image is malformed", None, StoreError, "restore a backup"),
     ("file is not a database", None, StoreError, "restore a backup"),
@@ -64,6 +65,12 @@ def test_each_fault_says_what_holds_and_what_to_do(
 
 def test_a_long_fault_is_cut() -> None:
     assert len(str(as_store_error(wrapped("very " * 200), URL))) < 400
+
+
+def test_a_sentence_that_cannot_be_read_is_one_of_a_damaged_file() -> None:
+    # SQLite quotes a damaged name of its schema
+    error = UnicodeDecodeError("utf-8", b"malformed \x88", 10, 11, "invalid start byte")
+    assert "restore a backup" in str(as_store_error(error, URL))
 
 
 def test_faults_that_are_of_no_driver() -> None:

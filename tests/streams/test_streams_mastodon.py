@@ -15,7 +15,7 @@ from crisislens.streams import Filters, Pump, StoreTarget
 from crisislens.streams.mastodon import MastodonSource, Timeline, _before
 from crisislens.streams.mastodon_posts import status_post
 from crisislens.streams.tokens import Token
-from stream_fakes import FakeMastodon, Faults, stopping
+from stream_fakes import FakeMastodon, Faults, send, stopping
 from stream_oracle import kept, pumping, until
 
 CALM = Faults(0, 0, 0, 0, 0, 0, 0)
@@ -185,3 +185,36 @@ def test_an_endless_page_is_asked_for_once_more_and_no_oftener() -> None:
         fake.answer = lambda request, *_: fake.send_json(request, {"error": json.dumps("x")})  # type: ignore[method-assign]
         with pytest.raises(RequestError, match="no list"):
             list(source(fake, once=True).look(None))
+
+
+def test_a_page_that_fails_behind_others_is_asked_for_again_soon(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stopping(FakeMastodon(5, CALM)) as fake:
+        fake.publish(10)
+        Pump(source(fake, once=True), StoreTarget(store)).run()
+        fake.publish(200)
+        there = source(fake, once=True)
+        cursor = StoreTarget(store).cursor(there)
+        fails = iter([False, True, True, False, True])
+
+        def misbehaves(request: Any) -> bool:
+            if not next(fails, False):
+                return False
+            send(request, 500, b"no", "text/plain")
+            return True
+
+        monkeypatch.setattr(fake, "misbehaves", misbehaves)
+        waits: list[float | None] = []
+        for _ in range(4):
+            try:
+                for _batch in there.look(cursor):
+                    pass
+            except RequestError as error:
+                waits.append(error.wait_s)
+        # soon behind a page that came; as the pump has it where none came in between
+        assert waits == [2.0, None, 2.0]
+        asked = [path for path, _ in fake.seen if "min_id" in path]
+        # it goes on at the page that failed, and not from the start
+        assert asked[1] == asked[2] == asked[3]
+        assert there.ended()

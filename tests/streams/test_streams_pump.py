@@ -126,11 +126,33 @@ def test_a_source_that_fails_is_asked_again(store: Store) -> None:
     batch = Batch((new(1),))
     pump, told, waited = pumped(Given(busy, gone, gone, batch), StoreTarget(store))
     assert pump.tally.created == 1
-    # as long as it asks for, then ever longer
-    assert waited[:3] == [3.0, 2.0, 4.0]
+    # as long as it asks for; then ever longer
+    assert waited[:3] == [3.0, 1.0, 2.0]
     assert "answered 429; trying again in 3 s" in told[0]
     with pytest.raises(RequestError, match="404"):
         pumped(Given(RequestError("answered 404"), batch), StoreTarget(store))
+
+
+def test_a_source_that_fails_and_is_read_all_the_same_is_not_waited_for_ever_longer(store: Store) -> None:
+    """Pages of a busy server: each look brings something new, and then a page that cannot be had."""
+    busy = RequestError("busy", transient=True)
+
+    class Pages(Given):
+        def look(self, cursor: dict[str, Any] | None) -> Iterator[Batch]:
+            yield from super().look(cursor)
+            raise self.batches.pop(0)  # type: ignore[misc]
+
+    steps = [step for i in range(5) for step in (Batch((new(i),)), busy)]
+    # what was there before is no progress
+    steps += [step for _ in range(4) for step in (Batch((new(0),)), busy)]
+    source = Pages(*steps, Batch((new(9),)), ValueError("the end"))
+    told: list[str] = []
+    pump = Pump(source, StoreTarget(store), tell=told.append)
+    waited: list[float] = []
+    pump._spread = lambda seconds: waited.append(seconds) or 0.0  # type: ignore[method-assign, func-returns-value]
+    with pytest.raises(ValueError, match="the end"):
+        pump.run()
+    assert waited == [1.0] * 5 + [2.0, 4.0, 8.0, 16.0]
 
 
 def test_silence_and_switching_off_are_told(store: Store) -> None:

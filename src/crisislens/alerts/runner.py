@@ -1,9 +1,16 @@
-"""The threads that evaluate rules and send what they raise, beside the pages or by themselves."""
+"""The threads that evaluate rules and send what they raise, beside the pages or beside workers.
+
+Of several processes one does it at a time, the holder of a lease: what each may send to is its own setting,
+and a message that only one of them can send is not to fail at another.
+"""
 
 import logging
 import threading
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Final
 
 from crisislens.alerts.evaluate import evaluate
 from crisislens.alerts.postman import Postman, Ways
@@ -13,6 +20,8 @@ from crisislens.store import Store
 __all__ = ["AlertRunner"]
 
 _EVERY_S = 1.0
+_LEASE: Final = "alerts"
+_LEASE_S = 30.0
 _LOG = logging.getLogger("crisislens.alerts")
 
 
@@ -44,7 +53,8 @@ class _Loop:
 
 
 class AlertRunner:
-    """Works through what happened, until it is stopped; any number of them may share a store of PostgreSQL.
+    """Works through what happened, until it is stopped; of those that share a store of PostgreSQL one at a
+    time, and another one half a minute after it died. One with a mail server goes before one without.
 
     Two threads, so that a receiver that does not answer delays no alert.
 
@@ -63,11 +73,12 @@ class AlertRunner:
         every_s: float = _EVERY_S,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._store = store
-        postman = Postman(store, ways or Ways())
+        self._store, ways = store, ways or Ways()
+        self._name, self._rank = uuid.uuid4().hex, int(ways.mail is not None)
+        postman = Postman(store, ways)
         self._loops = (
-            _Loop("alerts", lambda: evaluate(store, now=now()), every_s),
-            _Loop("postman", postman.step, every_s),
+            _Loop("alerts", self._in_turn(lambda: evaluate(store, now=now())), every_s),
+            _Loop("postman", self._in_turn(postman.step), every_s),
         )
         self._forget: Callable[[], None] | None = None
 
@@ -90,3 +101,12 @@ class AlertRunner:
             loop.stop()
         for loop in self._loops:
             loop.thread.join(timeout=5)
+        with suppress(CrisisLensError):
+            self._store.leases.give_back(_LEASE, self._name)
+
+    def _in_turn(self, step: Callable[[], object]) -> Callable[[], None]:
+        def do() -> None:
+            if self._store.leases.take(_LEASE, self._name, _LEASE_S, rank=self._rank):
+                step()
+
+        return do

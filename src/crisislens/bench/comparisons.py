@@ -11,6 +11,7 @@ from jaxtyping import Float, Int, Shaped
 from crisislens.bench.results import BenchResult
 from crisislens.core.errors import CacheError
 from crisislens.evaluation.calibration import softmax
+from crisislens.evaluation.power import MARGIN, verdict
 from crisislens.evaluation.significance import PairedDifference, holm, paired_bootstrap
 from crisislens.training.config import RowConfig
 
@@ -25,11 +26,19 @@ class BaselineComparison:
         baseline: The other row's title.
         difference: Of weighted F1, this row minus the other.
         corrected_p: Its p-value after Holm's correction within the setting.
+        corrected_equivalence_p: Of "the difference is the margin or more", corrected likewise.
     """
 
     baseline: str
     difference: PairedDifference
     corrected_p: float
+    corrected_equivalence_p: float = 1.0
+
+    @property
+    def verdict(self) -> str:
+        """What may be said after both corrections."""
+        d = self.difference
+        return verdict(d.difference, self.corrected_p, self.corrected_equivalence_p, d.margin)
 
     @property
     def clear(self) -> bool:
@@ -38,7 +47,11 @@ class BaselineComparison:
 
 
 def compare_with_baselines(
-    rows: dict[str, RowConfig], there: dict[str, list[BenchResult]], root: Path, resamples: int
+    rows: dict[str, RowConfig],
+    there: dict[str, list[BenchResult]],
+    root: Path,
+    resamples: int,
+    margin: float = MARGIN,
 ) -> dict[str, BaselineComparison]:
     """Each row beside its baseline, where both ran with the same seeds on the same posts and their
     predictions are still there.
@@ -64,11 +77,15 @@ def compare_with_baselines(
             "weighted_f1",
             clusters=first.tweets,
             resamples=resamples,
+            margin=margin,
         )
     # Holm over all comparisons of the setting: one of twenty would be clear by chance
     corrected = holm({name: d.p_value for name, d in found.items()})
+    # a claim that nothing is there is as easily made by chance as one that something is
+    smaller = holm({name: d.equivalence_p for name, d in found.items()})
     return {
-        name: BaselineComparison(rows[pairs[name]].title, d, corrected[name]) for name, d in found.items()
+        name: BaselineComparison(rows[pairs[name]].title, d, corrected[name], smaller[name])
+        for name, d in found.items()
     }
 
 

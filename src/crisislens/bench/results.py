@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +21,15 @@ from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.core.lines import cut_lines
 
-__all__ = ["BenchResult", "append_result", "code_fingerprint", "key_of", "provenance", "read_bench_results"]
+__all__ = [
+    "BenchResult",
+    "append_result",
+    "code_fingerprint",
+    "key_of",
+    "provenance",
+    "read_bench_results",
+    "read_results_of",
+]
 
 _ROOMS = ("core", "domain", "nn", "data", "encoders", "features", "models", "evaluation", "training")
 
@@ -71,8 +80,8 @@ def key_of(config: str, data: str, knowledge: str, features: str, seed: int) -> 
     return fingerprint([config, data, knowledge, features, seed])
 
 
-def append_result(path: Path, result: BenchResult) -> None:
-    """Appends a result in one write, flushed to disk."""
+def append_result(path: Path, result: BaseModel) -> None:
+    """Appends a result of any kind in one write, flushed to disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     line = (result.model_dump_json() + "\n").encode()
     if path.is_file() and path.stat().st_size:
@@ -90,7 +99,19 @@ def append_result(path: Path, result: BenchResult) -> None:
 
 
 def read_bench_results(path: Path) -> list[BenchResult]:
+    """All results of a grid's file, see `read_results_of`."""
+    return read_results_of(BenchResult, path)
+
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+def read_results_of(kind: type[Result], path: Path) -> list[Result]:
     """All results of a file; a line that a killed writer left half is skipped.
+
+    Arguments:
+        kind: The record of a line.
+        path: The file.
 
     Raises:
         CacheError: If the file cannot be read or no line of it is a result.
@@ -106,7 +127,7 @@ def read_bench_results(path: Path) -> list[BenchResult]:
         if not line.strip():
             continue
         try:
-            found.append(BenchResult.model_validate(json.loads(line)))
+            found.append(kind.model_validate(json.loads(line)))
         except ValueError:
             broken += 1
     if broken and not found:

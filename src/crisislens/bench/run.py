@@ -7,29 +7,18 @@ finished runs are known by their key, and the run under way goes on from its che
 """
 
 import json
-import multiprocessing
-import os
-import threading
-from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from multiprocessing.connection import wait as wait_for
-from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 from crisislens.bench.cells import Blocked, GridRun, Say, run_group
 from crisislens.bench.grid import Cell, Grid
+from crisislens.bench.processes import say_up, share
 from crisislens.core.allocator import keep_freed_memory
-from crisislens.core.errors import ModelError
 from crisislens.core.files import atomic_write, sole_writer
 from crisislens.core.fingerprint import fingerprint
 
-__all__ = ["read_blocked", "run_grid"]
-
-_LISTEN = 0.5
-# of a process that shares the work
-_lines: "SimpleQueue[str] | None" = None
+__all__ = ["read_blocked", "run_grid", "write_blocked"]
 
 
 def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = lambda _: None) -> GridRun:
@@ -58,55 +47,32 @@ def run_grid(grid: Grid, out: Path, *, cache: Path, jobs: int = 1, say: Say = la
             for group in groups:
                 _add(total, run_group(grid.table, group, out, cache, say))
         else:
-            _share(grid.table, groups, out, cache, jobs, say, total)
-        # a grid of some rows must not forget why others could not run
-        kept = {(b.row, b.setting): b for b in read_blocked(out)}
-        for cell in grid.cells:
-            kept.pop((cell.name, cell.setting), None)
-        kept.update({(b.row, b.setting): b for b in total.blocked})
-        atomic_write(
-            out / "blocked.json",
-            json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False) + "\n",
-        )
+            share(
+                _in_a_process,
+                [(grid.table, group, out, cache) for group in groups],
+                jobs=jobs,
+                say=say,
+                done=lambda part: _add(total, part),
+            )
+        write_blocked(out, [(cell.name, cell.setting) for cell in grid.cells], total.blocked)
     return total
 
 
-def _share(
-    table: str, groups: Sequence[list[Cell]], out: Path, cache: Path, jobs: int, say: Say, total: GridRun
-) -> None:
-    """Lets processes share the groups; what goes wrong ends all of them, and the next start goes on
-    from their checkpoints.
+def write_blocked(out: Path, asked: Iterable[tuple[str, str]], blocked: Sequence[Blocked]) -> None:
+    """Writes which cells could not run, keeping what earlier runs of other cells said.
+
+    Arguments:
+        out: The folder of the results.
+        asked: Row and setting of every cell of this run.
+        blocked: Those of them that could not run.
     """
-    # not fork: torch's threads do not survive it
-    context = multiprocessing.get_context("spawn")
-    lines = context.SimpleQueue()
-
-    def listen() -> None:
-        while not lines.empty():
-            say(lines.get())
-
-    pool = ProcessPoolExecutor(
-        min(jobs, len(groups)), mp_context=context, initializer=_start, initargs=(lines,)
-    )
-    try:
-        waiting = {pool.submit(_in_a_process, table, group, out, cache) for group in groups}
-        while waiting:
-            done, waiting = wait(waiting, timeout=_LISTEN, return_when=FIRST_COMPLETED)
-            listen()
-            for future in done:
-                _add(total, future.result())
-    except BaseException as error:
-        # a pool that is shut down lets its processes finish what they do, which may be half an hour
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(cancel_futures=True)
-        listen()
-        if isinstance(error, BrokenProcessPool):
-            raise ModelError(
-                "a process of the grid was killed (too little memory?); start it again with fewer --jobs"
-            ) from error
-        raise
-    pool.shutdown()
+    # a grid of some rows must not forget why others could not run
+    kept = {(b.row, b.setting): b for b in read_blocked(out)}
+    for cell in asked:
+        kept.pop(cell, None)
+    kept.update({(b.row, b.setting): b for b in blocked})
+    text = json.dumps([vars(b) for b in kept.values()], indent=1, ensure_ascii=False)
+    atomic_write(out / "blocked.json", text + "\n")
 
 
 def read_blocked(out: Path) -> list[Blocked]:
@@ -161,26 +127,5 @@ def _by_seed(group: Sequence[Cell]) -> list[list[Cell]]:
     return list(parts.values())
 
 
-def _start(lines: "SimpleQueue[str]") -> None:
-    """Of each process: one thread, where what it says goes, and an end when the parent's comes."""
-    global _lines
-    from crisislens.nn.device import set_threads
-
-    # a process is told once, at its start: a queue cannot travel with each task
-    _lines = lines
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
-    set_threads(1)
-    keep_freed_memory()
-
-
-def _end_with_the_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        # not sys.exit, which would end this thread only
-        os._exit(1)
-
-
 def _in_a_process(table: str, cells: list[Cell], out: Path, cache: Path) -> GridRun:
-    assert _lines is not None
-    return run_group(table, cells, out, cache, _lines.put)
+    return run_group(table, cells, out, cache, say_up)

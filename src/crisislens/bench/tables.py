@@ -3,7 +3,9 @@ that it is compared with.
 
 Ours is the mean over seeds with its t interval. A comparison is of all seeds of two rows on the
 same test posts: the difference of weighted F1 with a 95 % interval from a paired bootstrap over
-tweets, and its p-value after Holm's correction over all comparisons of the setting. A published
+tweets, its p-value after Holm's correction over all comparisons of the setting, the smallest
+difference that it could have shown, and whether it is shown to be smaller than one that matters
+(`evaluation.power`). A published
 number stands only in the setting that it was published for; the paper gives no interval, so a
 difference has none of its own, and the test split's own noise is printed with the setting.
 """
@@ -17,6 +19,7 @@ from crisislens.bench.cells import Blocked
 from crisislens.bench.comparisons import BaselineComparison, compare_with_baselines
 from crisislens.bench.grid import SETTINGS
 from crisislens.bench.results import BenchResult
+from crisislens.evaluation.power import MARGIN
 from crisislens.evaluation.significance import MeanInterval, mean_interval
 from crisislens.training.config import RowConfig
 
@@ -91,6 +94,7 @@ def build_tables(
     root: Path,
     *,
     resamples: int = _RESAMPLES,
+    margin: float = MARGIN,
 ) -> list[SettingTable]:
     """One table a setting that any row ran in or was blocked in.
 
@@ -101,13 +105,14 @@ def build_tables(
         blocked: Cells that could not run.
         root: The folder that results name theirs from.
         resamples: Of the paired bootstraps.
+        margin: The smallest difference that matters, a share.
     """
     by_cell = _latest(results, rows)
     reasons = {(b.setting, b.row): b.reason for b in blocked}
     # a setting has its table although all of it was blocked: the reasons are worth reading
     seen = {setting for setting, _ in (*by_cell, *reasons)}
     settings = [setting for setting in SETTINGS if setting in seen]
-    return [_setting(s, rows, by_cell, reasons, root, resamples) for s in settings]
+    return [_setting(s, rows, by_cell, reasons, root, resamples, margin) for s in settings]
 
 
 def _latest(
@@ -140,9 +145,10 @@ def _setting(
     reasons: dict[tuple[str, str], str],
     root: Path,
     resamples: int,
+    margin: float,
 ) -> SettingTable:
     there = {name: by_cell[setting, name] for name in rows if (setting, name) in by_cell}
-    compared = compare_with_baselines(rows, there, root, resamples)
+    compared = compare_with_baselines(rows, there, root, resamples, margin)
     lines = [
         _line(setting, name, row, there.get(name, []), compared.get(name), reasons.get((setting, name), ""))
         for name, row in rows.items()

@@ -10,7 +10,17 @@ from crisislens.data.untrusted import plain_text
 
 __all__ = ["COLUMNS", "cells", "csv_text", "latex_text", "markdown_text"]
 
-COLUMNS = ("row", "form", "published", "ours", "difference", "weighted F1 against baseline", "p")
+COLUMNS = (
+    "row",
+    "form",
+    "published",
+    "ours",
+    "difference",
+    "weighted F1 against baseline",
+    "p",
+    "could have shown",
+    "verdict",
+)
 _TITLES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 _LATEX = {
     **{c: "\\" + c for c in "&%$#_{}"},
@@ -29,11 +39,11 @@ def cells(row: TableRow) -> tuple[str, ...]:
     """One line as text, in the order of `COLUMNS`; accuracy / macro-F1 / weighted F1."""
     if not row.ours:
         why = f"cannot run here: {_line(row.blocked)}" if row.blocked else "not run"
-        return (row.row.title, row.row.form, _published(row), why, "", "", "")
+        return (row.row.title, row.row.form, _published(row), why, "", "", "", "", "")
     ours = " / ".join(row.ours[m].percent() for m in METRICS)
     gaps = [row.difference(m) for m in METRICS]
     gap = "" if gaps[0] is None else " / ".join(f"{g:+.2f}" for g in gaps if g is not None)
-    against, p = "", ""
+    against, p, least, found = "", "", "", ""
     if row.comparison is not None:
         d = row.comparison.difference
         against = (
@@ -41,7 +51,8 @@ def cells(row: TableRow) -> tuple[str, ...]:
             f"{row.comparison.baseline}"
         )
         p = f"{row.comparison.corrected_p:.3f}"
-    return (row.row.title, row.row.form, _published(row), ours, gap, against, p)
+        least, found = f"{100 * d.detectable:.2f}", row.comparison.verdict
+    return (row.row.title, row.row.form, _published(row), ours, gap, against, p, least, found)
 
 
 def markdown_text(tables: Sequence[SettingTable]) -> str:
@@ -71,7 +82,9 @@ def _csv_head() -> list[str]:
     kinds = ("published", "ours", "half_width", "difference")
     scores = [f"{kind}_{metric}" for metric in METRICS for kind in kinds]
     about = ["setting", "row", "title", "form", "knowledge", "seeds"]
-    return [*about, *scores, "baseline", "gain", "gain_low", "gain_high", "p_corrected", "blocked"]
+    gain = ["baseline", "gain", "gain_low", "gain_high", "p_corrected"]
+    power = ["could_have_shown", "margin", "p_smaller_corrected", "verdict"]
+    return [*about, *scores, *gain, *power, "blocked"]
 
 
 def _csv_row(setting: str, row: TableRow) -> list[object]:
@@ -104,12 +117,16 @@ def _csv_scores(row: TableRow, metric: str) -> list[float | None]:
 
 
 def _csv_gain(row: TableRow) -> list[object]:
-    """The baseline, the difference to it with its interval, and the corrected p-value."""
+    """The baseline, the difference to it with its interval and corrected p-value, and what the test
+    could have shown and has.
+    """
     if row.comparison is None:
-        return ["", None, None, None, None]
+        return ["", None, None, None, None, None, None, None, ""]
     d = row.comparison.difference
     gain = [100 * d.difference, 100 * d.low, 100 * d.high]
-    return [_spreadsheet(row.comparison.baseline), *gain, row.comparison.corrected_p]
+    power = [100 * d.detectable, 100 * d.margin, row.comparison.corrected_equivalence_p]
+    tested = [*gain, row.comparison.corrected_p, *power]
+    return [_spreadsheet(row.comparison.baseline), *tested, row.comparison.verdict]
 
 
 def latex_text(tables: Sequence[SettingTable]) -> str:
@@ -117,21 +134,22 @@ def latex_text(tables: Sequence[SettingTable]) -> str:
     parts = []
     for table in tables:
         scores = [f"Ours, {_TITLES[metric]}" for metric in METRICS]
-        head = " & ".join(["Row", "Published", *scores, "Difference", "Against baseline", "$p$"])
+        tested = ["Against baseline", "$p$", "Could have shown", "Verdict"]
+        head = " & ".join(["Row", "Published", *scores, "Difference", *tested])
         lines = [
             r"\begin{table}",
             r"\centering",
-            r"\begin{tabular}{llrrrrlr}",
+            r"\begin{tabular}{llrrrrlrrl}",
             r"\toprule",
             head + r" \\",
             r"\midrule",
         ]
         for row in table.rows:
             # a cell of its own for each score, since three in one are wider than a page
-            title, _, theirs, *_, against, p = (_latex(cell) or "--" for cell in cells(row))
+            title, _, theirs, _, _, against, p, least, found = (_latex(cell) or "--" for cell in cells(row))
             ours = [_latex(row.ours[m].percent()) if row.ours else "--" for m in METRICS]
             gap = row.difference("weighted_f1")
-            shown = (title, theirs, *ours, "--" if gap is None else f"${gap:+.2f}$", against, p)
+            shown = (title, theirs, *ours, "--" if gap is None else f"${gap:+.2f}$", against, p, least, found)
             lines.append(" & ".join(shown) + r" \\")
         lines += [
             r"\bottomrule",

@@ -119,6 +119,8 @@ def _print(rows: "list[SystemResult]") -> None:
         "P / R",
         "difference, 95 %",
         "against",
+        "could have shown",
+        "verdict",
         "context R@1 of 64",
     ]
     for data in dict.fromkeys(row.data for row in rows):
@@ -131,11 +133,12 @@ def _cells(row: "SystemResult") -> list[str]:
     scores = [r.test.micro for r in row.results]
     precision = 100 * sum(score.precision for score in scores) / len(scores)
     recall = 100 * sum(score.recall for score in scores) / len(scores)
-    beside, d = "", row.difference
+    beside, least, found, d = "", "", "", row.difference
     if d:
         beside = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}], p {d.p_value:.3f}"
+        least, found = f"{100 * d.detectable:.2f}", d.verdict
     seeds, shown = str(len(scores)), f"{precision:.1f} / {recall:.1f}"
-    return [row.system, seeds, row.f1, shown, beside, row.against, _found_first(row)]
+    return [row.system, seeds, row.f1, shown, beside, row.against, least, found, _found_first(row)]
 
 
 def _found_first(row: "SystemResult") -> str:

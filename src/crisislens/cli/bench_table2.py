@@ -96,6 +96,10 @@ def show_table2(
         ),
     ] = None,
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstraps.")] = 4000,
+    margin: Annotated[
+        float,
+        typer.Option(help="The smallest difference that matters, in points; name it before you look."),
+    ] = 1.0,
 ) -> None:
     """Show published, ours and the difference, with intervals and paired tests; the same as files
     with --write.
@@ -117,7 +121,7 @@ def show_table2(
     results, blocked = read_bench_results(folder / "results.jsonl"), read_blocked(folder)
     if not results and not blocked:
         raise InputError(f"{folder} holds no results; run `crisislens bench run {NAME} --out {out}` first")
-    tables = build_tables(rows, results, blocked, folder, resamples=resamples)
+    tables = build_tables(rows, results, blocked, folder, resamples=resamples, margin=margin / 100)
     for one in tables:
         table(f"{NAME}, {one.setting}", list(COLUMNS), [list(cells(line)) for line in one.rows])
         for note in one.caveats:

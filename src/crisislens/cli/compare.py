@@ -30,10 +30,15 @@ def compare(
     task: Annotated[str, typer.Option(help="For assessments with several tasks: which one.")] = "",
     split: Annotated[str, typer.Option(help="For runs: dev or test.")] = "test",
     resamples: Annotated[int, typer.Option(min=100, help="Of the paired bootstrap.")] = 10_000,
+    margin: Annotated[
+        float,
+        typer.Option(help="The smallest difference that matters, in points; name it before you look."),
+    ] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
 ) -> None:
     """Compare two runs on their test posts, or two assessments.jsonl against labels: paired tests,
-    intervals, per class and event, and the smallest difference that could have been shown.
+    intervals, per class and event, the smallest difference that could have been shown, and whether
+    the difference is shown to be smaller than one that matters.
     """
     from crisislens.api import compare as compare_two
 
@@ -54,5 +59,6 @@ def compare(
         task=task,
         split=split,
         resamples=resamples,
+        margin=margin / 100,
     )
     say(found.model_dump_json(indent=1) if as_json else found.markdown())

@@ -9,7 +9,7 @@ letters in a row, so that it is seen. U+FFFD stands where bytes were already los
 import re
 from typing import Literal
 
-__all__ = ["garbled"]
+__all__ = ["garbled", "mended"]
 
 _RUN = re.compile(
     "[\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u0152\u0153\u0160\u0161\u017d\u017e\u0178\u0192\u00aa\u00ba]{4,}"
@@ -32,16 +32,25 @@ def garbled(text: str) -> Literal["mended", "lost"] | None:
     """
     if text.isascii():
         return None
-    mended = text
-    if _TWICE.search(text):
-        # here, since most texts have no such pair and the import takes long
-        import ftfy
-
-        mended = ftfy.fix_encoding(text)
-    letters = sum(c.isalpha() or c == "\ufffd" for c in mended)
-    wrong = mended.count("\ufffd") + sum(
-        len(run) for run in _RUN.findall(mended) if len(set(run.lower())) >= _FEW_KINDS
+    whole = mended(text)
+    letters = sum(c.isalpha() or c == "\ufffd" for c in whole)
+    wrong = whole.count("\ufffd") + sum(
+        len(run) for run in _RUN.findall(whole) if len(set(run.lower())) >= _FEW_KINDS
     )
     if wrong > _SHARE * max(1, letters):
         return "lost"
-    return "mended" if mended != text else None
+    return "mended" if whole != text else None
+
+
+def mended(text: str) -> str:
+    """The text with UTF-8 that was read as a code page undone; any other comes back as it is.
+
+    >>> mended("Weâ€™re safe in Mayagüez")
+    'We’re safe in Mayagüez'
+    """
+    if text.isascii() or not _TWICE.search(text):
+        return text
+    # here, since most texts have no such pair and the import takes long
+    import ftfy
+
+    return ftfy.fix_encoding(text)

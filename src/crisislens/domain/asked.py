@@ -2,13 +2,21 @@
 
 from crisislens.domain.tasks import ASKED, CATEGORY, NEEDED, TASKS, Task, readable
 
-__all__ = ["asked_tasks", "usual_title"]
+__all__ = ["asked_tasks", "shipped_answers", "usual_title"]
 
 
 def asked_tasks() -> dict[str, Task]:
     """By question, what the default bundle is asked, and what people need."""
     # the category takes the place of the coarser one in `ASKED`, which has the same question
     return {task.question: task for task in (*ASKED, CATEGORY, NEEDED)}
+
+
+def shipped_answers(question: str) -> tuple[str, ...]:
+    """The classes of all tasks that ship and ask a question, those of the default bundle first."""
+    asked = asked_tasks().get(question)
+    same = [task for task in TASKS.values() if task.question == question]
+    every = ([asked] if asked is not None else []) + same
+    return tuple(dict.fromkeys(name for task in every for name in task.classes))
 
 
 def usual_title(question: str, label: str) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
+from crisislens.evaluation.power import MARGIN
 from crisislens.evaluation.resampling import gather_counts, resample_counts
 from crisislens.evaluation.several import label_counts, label_scores
 from crisislens.evaluation.significance import Drawn, PairedDifference, mcnemar, paired_difference
@@ -64,6 +65,8 @@ class Compared(BaseModel):
     """Exact p-value of the first seed of each; posts of one cluster are taken as independent here.
     """
     resamples: int
+    margin: float = MARGIN
+    """The smallest difference that matters, named before the comparison."""
 
     def markdown(self) -> str:
         """Three tables, and what they cannot say."""
@@ -71,7 +74,9 @@ class Compared(BaseModel):
         parts = [
             f"### {self.a} against {self.b}: {self.posts} posts, {seeds}",
             f"Percent; differences with 95 % intervals ({self.resamples} resamples of posts that belong "
-            f"together), two-sided p, and the smallest difference that would be found four times in five.",
+            f"together), two-sided p, the smallest difference that would be found four times in five, and "
+            f"whether the difference is shown, shown to be smaller than {100 * self.margin:g} point(s), or "
+            f"neither.",
             self._table(self.overall),
             f"McNemar on the first seeds: p = {self.mcnemar_p:.4f}.",
             f"F1 by class:\n\n{self._table(self.classes)}",
@@ -81,8 +86,8 @@ class Compared(BaseModel):
         return "\n\n".join(parts) + "\n"
 
     def _table(self, rows: Sequence[PairedDifference]) -> str:
-        head = f"| | {self.a} | {self.b} | difference | p | could have shown |"
-        return "\n".join([head, "|---|---|---|---|---|---|", *map(_table_row, rows)])
+        head = f"| | {self.a} | {self.b} | difference | p | could have shown | verdict |"
+        return "\n".join([head, "|---|---|---|---|---|---|---|", *map(_table_row, rows)])
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
@@ -93,11 +98,13 @@ def _table_row(d: PairedDifference) -> str:
     spread = f"{100 * d.difference:+.2f} [{100 * d.low:+.2f}, {100 * d.high:+.2f}]"
     return (
         f"| {_TITLES.get(d.what, d.what)} | {100 * d.a:.2f} | {100 * d.b:.2f} | {spread} | "
-        f"{d.p_value:.4f} | {100 * d.detectable:.2f} |"
+        f"{d.p_value:.4f} | {100 * d.detectable:.2f} | {d.verdict} |"
     )
 
 
-def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: int = 0) -> Compared:
+def compare_answers(
+    a: Answers, b: Answers, *, resamples: int = 10_000, seed: int = 0, margin: float = MARGIN
+) -> Compared:
     """Compares two systems on the posts that both answered.
 
     Arguments:
@@ -105,9 +112,10 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
         b: The second, with the same labels for the same posts.
         resamples: Of the paired bootstrap.
         seed: Of the resamples.
+        margin: The smallest difference that matters, a share; 0.01 is one point.
 
     Raises:
-        InputError: If they share no post, or label a post differently.
+        InputError: If they share no post, label a post differently, or the margin is no share.
     """
     if a.name == b.name:
         a, b = replace(a, name=f"{a.name} (first)"), replace(b, name=f"{b.name} (second)")
@@ -119,7 +127,7 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
     clusters = np.array([a.clusters[i] for i in rows_a])
     one, two = _side(a, rows_a, y, classes), _side(b, rows_b, y, classes)
     # one set of draws for every score: rows of the table then belong to the same resamples
-    draws = _Draws(one, two, clusters, resamples, seed)
+    draws = _Draws(one, two, clusters, resamples, seed, margin)
     overall = [draws.difference(name, _Score(name)) for name in _SCORES]
     by_class = [draws.difference(name, _class_f1(k, len(classes))) for k, name in enumerate(classes)]
     events = np.array([a.events[i] for i in rows_a])
@@ -130,9 +138,10 @@ def compare_answers(a: Answers, b: Answers, *, resamples: int = 10_000, seed: in
         seeds=(len(a.said), len(b.said)),
         overall=tuple(overall),
         classes=tuple(by_class),
-        events=tuple(_by_event(one, two, events, clusters, resamples, seed)),
+        events=tuple(_by_event(one, two, events, clusters, resamples, seed, margin)),
         mcnemar_p=mcnemar(one.first_right, two.first_right).p_value,
         resamples=resamples,
+        margin=margin,
     )
 
 
@@ -168,6 +177,7 @@ def _by_event(
     clusters: Shaped[np.ndarray, " s"],
     resamples: int,
     seed: int,
+    margin: float,
 ) -> list[PairedDifference]:
     """The accuracy on each event; nothing where there is one, which the whole has said."""
     names = np.unique(events)
@@ -176,7 +186,7 @@ def _by_event(
     found = []
     for name in names:
         rows = events == name
-        inside = _Draws(a.of(rows), b.of(rows), clusters[rows], resamples, seed)
+        inside = _Draws(a.of(rows), b.of(rows), clusters[rows], resamples, seed, margin)
         found.append(inside.difference(str(name), _Score("accuracy")))
     return found
 
@@ -190,18 +200,28 @@ class _Draws:
         clusters: What is drawn together.
         resamples: How many resamples.
         seed: Of the resamples.
+        margin: The smallest difference that matters.
     """
 
     def __init__(
-        self, a: _Side, b: _Side, clusters: Shaped[np.ndarray, " s"], resamples: int, seed: int
+        self,
+        a: _Side,
+        b: _Side,
+        clusters: Shaped[np.ndarray, " s"],
+        resamples: int,
+        seed: int,
+        margin: float,
     ) -> None:
+        self.margin = margin
         # equal seeds draw equal clusters, which pairs the systems
         self.a = [_seed_draws(counts, clusters, resamples, seed) for counts in a.counts]
         self.b = [_seed_draws(counts, clusters, resamples, seed) for counts in b.counts]
 
     def difference(self, what: str, score: "_Score") -> PairedDifference:
         """The difference of one score."""
-        return paired_difference(what, _mean_score(self.a, score), _mean_score(self.b, score))
+        return paired_difference(
+            what, _mean_score(self.a, score), _mean_score(self.b, score), margin=self.margin
+        )
 
 
 _SeedDraws = tuple[Float[np.ndarray, "1 k"], Float[np.ndarray, "r k"]]

@@ -4,14 +4,13 @@ Paired bootstrap. For a score $S$ of systems $a$ and $b$ on the same posts, $d =
 over resamples of posts $d^*$,
 
 $$\text{interval} = \text{percentiles of } d^*, \quad
-  p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R}, \quad
-  d_\text{min} = (z_{.975} + z_{.8})\, \operatorname{sd}(d^*),$$
+  p = \frac{1 + |\{ |d^* - d| \geq |d| \}|}{1 + R},$$
 
 the second because $d^* - d$ has about the distribution that $d$ would have if there were no
-difference. The third is the smallest true difference that this test would find at the 5 % level in
-four of five such experiments: where $|d|$ stays below it, "no difference was shown" must not be
-read as "there is none". Several seeds of a system are several rows, and $S$ is their mean: the
-seeds at hand are compared, and only posts are drawn.
+difference. Beside them stand the smallest difference that could have been shown and a test of
+whether the difference is smaller than one that would matter (`power`): "no difference was shown"
+must not be read as "there is none". Several seeds of a system are several rows, and $S$ is their
+mean: the seeds at hand are compared, and only posts are drawn.
 
 McNemar, exact: of the posts that only one system gets right, the share that $a$ gets is a coin's if
 neither is better,
@@ -22,8 +21,7 @@ $p_{(1)} \leq \dots \leq p_{(m)}$,
 $\tilde p_{(i)} = \max_{j \leq i} \min(1, (m - j + 1)\, p_{(j)})$.
 
 Sources: Efron and Tibshirani, 1993, ch. 16; Berg-Kirkpatrick et al., 2012,
-https://aclanthology.org/D12-1091 (paired bootstrap in NLP; theirs is one-sided); Cohen, Statistical
-Power Analysis, 1988, ch. 2 (the power of a z-test); McNemar 1947;
+https://aclanthology.org/D12-1091 (paired bootstrap in NLP; theirs is one-sided); McNemar 1947;
 Student 1908; Holm 1979.
 """
 
@@ -36,6 +34,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import InputError
 from crisislens.evaluation.checks import check_clusters, check_labels
+from crisislens.evaluation.power import MARGIN, detectable_difference, equivalence_p, verdict
 from crisislens.evaluation.resampling import cluster_counts, interval, resample_counts
 from crisislens.evaluation.scores import SCORES, Score, confusion_cells
 
@@ -55,8 +54,6 @@ Probabilities = Float[np.ndarray, "s c"] | Sequence[Float[np.ndarray, "s c"]]
 Drawn = tuple[float, Float[np.ndarray, " r"]]
 """A system's score on all posts, and its scores over resamples of them."""
 
-# the standard normal's 97.5 % and 80 % quantiles: found at the 5 % level in four of five experiments
-_DETECTABLE = 1.959964 + 0.841621
 # sums in another order differ in the last bits; they must not decide whether a resample is as far as |d|
 _ROUNDING = 1e-12
 
@@ -82,6 +79,15 @@ class PairedDifference(BaseModel):
     """Two-sided."""
     detectable: float
     """The smallest true difference that would be found four times in five."""
+    margin: float = MARGIN
+    """The smallest difference that matters, named before the comparison."""
+    equivalence_p: float = 1.0
+    """Of "the true difference is the margin or more"; below .05 it is shown to be smaller."""
+
+    @property
+    def verdict(self) -> str:
+        """Higher, lower, shown to be smaller than the margin, or not shown."""
+        return verdict(self.difference, self.p_value, self.equivalence_p, self.margin)
 
 
 class McNemar(NamedTuple):
@@ -124,6 +130,7 @@ def paired_bootstrap(
     clusters: Shaped[np.ndarray, " s"] | None = None,
     resamples: int = 10_000,
     seed: int = 0,
+    margin: float = MARGIN,
 ) -> PairedDifference:
     """Compares two systems on the same posts.
 
@@ -140,6 +147,7 @@ def paired_bootstrap(
         clusters: What is drawn together (the tweet of a photo); posts by themselves where None.
         resamples: How many resamples; the least p-value is 1 / (resamples + 1).
         seed: Seed of the resamples.
+        margin: The smallest difference that matters, see `power`.
 
     Raises:
         InputError: If the arguments do not fit together.
@@ -155,10 +163,10 @@ def paired_bootstrap(
     together = np.arange(len(y)) if clusters is None else clusters
     systems = [_rows(p_a), _rows(p_b)]
     first, second = _scores(y, systems, score, together, resamples, seed)
-    return paired_difference(metric, first, second)
+    return paired_difference(metric, first, second, margin=margin)
 
 
-def paired_difference(what: str, first: Drawn, second: Drawn) -> PairedDifference:
+def paired_difference(what: str, first: Drawn, second: Drawn, *, margin: float = MARGIN) -> PairedDifference:
     """The difference of two systems from scores over the same resamples.
 
     >>> drawn = np.array([0.5, 0.7])
@@ -169,6 +177,10 @@ def paired_difference(what: str, first: Drawn, second: Drawn) -> PairedDifferenc
         what: What the score is of.
         first: The first system's score on all posts, and over resamples.
         second: The second's; its resamples are the first's, one by one.
+        margin: The smallest difference that matters, see `power`.
+
+    Raises:
+        InputError: If the margin is not between 0 and 1.
     """
     (a, drawn_a), (b, drawn_b) = first, second
     d, d_star = a - b, drawn_a - drawn_b
@@ -183,7 +195,9 @@ def paired_difference(what: str, first: Drawn, second: Drawn) -> PairedDifferenc
         low=low,
         high=high,
         p_value=(1 + surprising) / (1 + len(d_star)),
-        detectable=_DETECTABLE * float(d_star.std()),
+        detectable=detectable_difference(d_star),
+        margin=margin,
+        equivalence_p=equivalence_p(d, d_star, margin),
     )
 
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from crisislens.nn.adaptive import AdaptiveFusion
-from crisislens.nn.alignment import Alignment
+from crisislens.nn.alignment import Alignment, equal_rows
 from crisislens.nn.attention import masked_mean
 from crisislens.nn.words import SHAPES, WordBatch
 
@@ -52,6 +52,7 @@ class FusedWords:
         image: The mean of the patches, zero where there is none.
         has_context: True where a post has a context.
         has_image: True where it has a picture.
+        same: True where two posts have the same context.
     """
 
     states: Float[Tensor, "b t d"]
@@ -60,6 +61,7 @@ class FusedWords:
     image: Float[Tensor, "b e"]
     has_context: Bool[Tensor, " b"]
     has_image: Bool[Tensor, " b"]
+    same: Bool[Tensor, "b b"]
 
 
 class ShapCA(nn.Module):
@@ -132,6 +134,7 @@ class ShapCA(nn.Module):
             image=masked_mean(patches, batch.image_mask),
             has_context=context_mask.any(1),
             has_image=batch.image_mask.any(1),
+            same=self._same_contexts(batch),
         )
 
     def align(self, fused: FusedWords, generator: torch.Generator | None = None) -> Float[Tensor, ""]:
@@ -144,8 +147,23 @@ class ShapCA(nn.Module):
         if self.alignment is None:
             return fused.text.new_zeros(())
         return self.alignment(
-            fused.text, fused.context, fused.image, fused.has_context, fused.has_image, generator
+            fused.text,
+            fused.context,
+            fused.image,
+            fused.has_context,
+            fused.has_image,
+            generator,
+            same=fused.same,
         )
+
+    def _same_contexts(self, batch: WordBatch) -> Bool[Tensor, "b b"]:
+        """Where two posts have the same context, which only an alignment asks for."""
+        if self.alignment is None:
+            return torch.eye(len(batch), dtype=torch.bool, device=batch.ids.device)
+        behind = batch.mask & ~batch.text_mask
+        if bool(behind.any()):
+            return equal_rows(batch.ids, behind)
+        return equal_rows(batch.context_ids, batch.context_mask)
 
     def _context(
         self, batch: WordBatch, states: Float[Tensor, "b t d"]

@@ -61,6 +61,7 @@ __all__ = [
     "coalition_values",
     "exact_shapley",
     "permutation_shapley",
+    "uniform_shapley",
     "uniform_slope",
 ]
 
@@ -186,6 +187,30 @@ def permutation_shapley(
     # marginals stand by place in the order; the inverse permutation puts them back by player
     back = rearrange(order.argsort(dim=1), "m k -> m k 1").expand_as(marginal)
     return marginal.gather(1, back).mean(0)
+
+
+def uniform_shapley(
+    s: Float[Tensor, "k n"], *, present: Bool[Tensor, " k"] | None = None
+) -> Float[Tensor, "k n"]:
+    r"""The Shapley values under the uniform expectation by their closed form: exact, in O(k n).
+
+    $\varphi_{ij} = a_k s_{ij} + b_j$, see the top of the module, and efficiency fixes $b_j$: the
+    values add up to the mean similarity $\bar s_j$, so $b_j = \bar s_j (1 / k - a_k)$.
+
+    Arguments:
+        s: Similarity of each player to each target.
+        present: False for players that do not take part: their values are exactly zero.
+    """
+    s = s.double()
+    taking_part = torch.ones(len(s), dtype=torch.bool, device=s.device) if present is None else present
+    k = int(taking_part.sum())
+    alone = s.masked_fill(~taking_part[:, None], 0.0)
+    # one player brings its own similarity; there is no slope to speak of
+    if k < 2:
+        return alone
+    slope = uniform_slope(k)
+    phi = slope * s + alone.sum(0) / k * (1 / k - slope)
+    return phi.masked_fill(~taking_part[:, None], 0.0)
 
 
 def uniform_slope(players: int) -> float:

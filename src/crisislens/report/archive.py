@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.tasks import Task
 from crisislens.report.display import lines_of, utc, visible
-from crisislens.report.geography import PERSON, Geography, is_person, spot_name
+from crisislens.report.geography import Geography
 from crisislens.report.groups import Groups
 from crisislens.report.model import ReportTask
+from crisislens.report.naming import BY_TEXT, Naming, is_person
 
 __all__ = ["FIELDS", "MOST_POSTS", "Archive", "Packed", "photo_state", "sureness"]
 
@@ -76,6 +77,7 @@ class Archive:
         groups: Near-duplicates of the run.
         most_posts: How many posts to hold at most.
         most_bytes: How many bytes of rows to hold at most.
+        naming: What places are called.
     """
 
     def __init__(
@@ -85,7 +87,9 @@ class Archive:
         *,
         most_posts: int = MOST_POSTS,
         most_bytes: int = MOST_BYTES,
+        naming: Naming = BY_TEXT,
     ) -> None:
+        self._naming = naming
         self._tasks = [task.task for task in tasks]
         self._most_posts, self._most_bytes = most_posts, most_bytes
         self._groups = groups
@@ -139,11 +143,10 @@ class Archive:
         )
 
     def _row(self, assessment: Assessment, fresh: bool) -> list[object]:
-        post, where = assessment.post, assessment.location
-        name = visible(spot_name(where)) if where else ""
-        if is_person(assessment):
-            name += PERSON
-            where = None
+        post = assessment.post
+        name = visible(self._naming.of(assessment))
+        # a person is nowhere on the map
+        where = None if is_person(assessment) else assessment.location
         return [
             visible(post.id),
             visible(lines_of(post.text[:_KEPT_CHARACTERS])),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
-from crisislens.report.overview import link
+from crisislens.report.overview import exactly, link
 
 __all__ = ["PlaceRow", "kind_rows", "place_rows"]
 
@@ -41,7 +41,10 @@ def place_rows(geography: Geography) -> tuple[PlaceRow, ...]:
     most = order[0][1].count if order else 1
     return tuple(
         PlaceRow(
-            shorten(name, 60)[0], number(spot.count), round(100 * spot.count / most, 1), link(place=name)
+            shorten(name, 60)[0],
+            number(spot.count),
+            round(100 * spot.count / most, 1),
+            link(place=exactly(name)),
         )
         for name, spot in order
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -22,28 +23,30 @@ from crisislens.report.cards import CardMaker, PostCard
 from crisislens.report.changes import Changes, Earlier
 from crisislens.report.chart import draw_chart
 from crisislens.report.geography import Geography
+from crisislens.report.grounds import Grounds
 from crisislens.report.groups import Groups
 from crisislens.report.labels import LabelTallies
 from crisislens.report.mapdata import map_data
 from crisislens.report.matrix import matrix
 from crisislens.report.model import ReportCluster, ReportMeta
+from crisislens.report.naming import Naming
 from crisislens.report.needs import needs_table
 from crisislens.report.now import lanes, unread_rows
-from crisislens.report.outline import Frame
 from crisislens.report.overview import (
     asides,
     caveats,
     cluster_rows,
     clusters_in_words,
     language_rows,
+    mostly_unsure,
     tiles,
 )
 from crisislens.report.page import asset, digest, environment, policy, script, style
 from crisislens.report.selection import Selection
 from crisislens.report.summary import Counted, Summary, summarize
-from crisislens.report.tally import NONE, NOT_SURE, Tally, lane_of
+from crisislens.report.tally import NONE, NOT_SURE, Tally, lane_of, only_relevance
 from crisislens.report.unread import Unread
-from crisislens.report.worldmap import draw_map, hot_frames
+from crisislens.report.worldmap import WorldMap, draw_map, hot_frames
 from crisislens.runs.files import writing
 from crisislens.runs.sinks import Record, pour
 
@@ -88,10 +91,13 @@ class ReportSink:
         self._thumbnails, self._meta, self._summary = thumbnails, meta, summary
         groups = self._groups = Groups(clusters)
         plain = [task.task for task in meta.tasks]
-        self._tally, self._geography = Tally(meta.tasks), Geography()
-        self._labels, self._unread = LabelTallies(meta.tasks, groups), Unread(plain, groups)
-        self._changes = Changes(meta.tasks, groups, since, earlier)
-        self._archive = Archive(meta.tasks, groups, most_posts=most_posts)
+        naming = self._naming = Naming.of_map(meta.base_map)
+        self._tally, self._geography = Tally(meta.tasks), Geography(naming)
+        self._labels = LabelTallies(meta.tasks, groups, naming)
+        self._unread = Unread(plain, groups, naming)
+        self._changes = Changes(meta.tasks, groups, since, earlier, naming)
+        self._grounds = Grounds(meta.tasks, groups, naming)
+        self._archive = Archive(meta.tasks, groups, most_posts=most_posts, naming=naming)
         self._selection = Selection(groups, top=top, top_clusters=_MOST_CLUSTERS)
         self._failures: list[FailedPost] = []
         self._failed = 0
@@ -106,6 +112,7 @@ class ReportSink:
         self._labels.add(assessment, position)
         self._unread.add(assessment, position)
         self._changes.add(assessment, position, fresh=fresh)
+        self._grounds.add(assessment, position)
         self._selection.add(assessment, position)
 
     def fail(self, record: Record[Assessment]) -> None:
@@ -117,7 +124,7 @@ class ReportSink:
     def commit(self) -> None:
         """Writes the page, and the summary where one was asked for."""
         packed = self._archive.packed(self._geography)
-        maker = CardMaker(self._meta.tasks, self._thumbnails)
+        maker = CardMaker(self._meta.tasks, self._thumbnails, self._naming)
         rows = packed.row_of
         # only a run of long texts could leave a post out that is among the most urgent
         listed = [found for found in self._selection.listed() if found.position in rows]
@@ -128,7 +135,7 @@ class ReportSink:
         with writing(self.path.parent):
             atomic_write(self.path, page)
             if self._summary is not None:
-                _write_summary(self._summary, summary, self._meta)
+                _write_summary(self._summary, summary, self._meta, self.path.name)
 
     def discard(self) -> None:
         """Nothing was written."""
@@ -146,8 +153,10 @@ class ReportSink:
             unread=self._unread,
             geography=self._geography,
             changes=self._changes,
+            grounds=self._grounds,
             timeline=self._tally.times.timeline(_SPARKS),
             failed=self._failed,
+            failures=self._failures,
             repeats=self._repeats,
         )
         return summarize(run)
@@ -164,7 +173,11 @@ class ReportSink:
             "lanes": lanes(self._labels),
             "unread": unread_rows(self._unread),
             "changes": self._changes,
-            "need_table": needs_table(self._labels, tally.times.timeline(_SPARKS)),
+            "need_table": needs_table(
+                self._labels,
+                tally.times.timeline(_SPARKS),
+                [name for name in tally.tasks if mostly_unsure(tally, name)],
+            ),
             "matrix": matrix(tally, meta.tasks),
             "asides": asides(tally),
             "lead": tally.gate.lead.words.lower() if tally.gate else "",
@@ -183,8 +196,8 @@ class ReportSink:
             "none": NONE,
         }
 
-    def _map_data(self, frame: Frame) -> str:
-        return map_data(frame, self._meta.base_map, hot_frames(self._geography))
+    def _map_data(self, drawn: WorldMap) -> str:
+        return map_data(drawn.frame, self._meta.base_map, hot_frames(self._geography), drawn.home)
 
     def _lists(self, packed: Packed, cards: Sequence[PostCard]) -> dict[str, object]:
         """The posts, and what the script of the page needs to know of them."""
@@ -196,7 +209,7 @@ class ReportSink:
             "row_of": row_of,
             "schema": Markup(_schema(self._meta)),
             "map": drawn,
-            "map_data": self._map_data(drawn[0].frame) if drawn else "",
+            "map_data": self._map_data(drawn[0]) if drawn else "",
             "named": place_rows(self._geography),
             "clusters": cluster_rows(self._selection.clusters),
             "style": Markup(style()),
@@ -240,11 +253,20 @@ def _schema(meta: ReportMeta) -> str:
     tasks: list[Mapping[str, object]] = []
     for task in meta.tasks:
         labels = [[label.name, label.words, lane_of(label)] for label in task.task.labels]
-        tasks.append({"name": task.name, "title": task.title, "several": task.task.several, "labels": labels})
+        tasks.append(
+            {
+                "name": task.name,
+                "title": task.title,
+                "several": task.task.several,
+                "relevance": only_relevance(task.task),
+                "labels": labels,
+            }
+        )
     return json.dumps(tasks).replace("<", "\\u003c").replace("&", "\\u0026")
 
 
-def _write_summary(stem: Path, summary: Summary, meta: ReportMeta) -> None:
+def _write_summary(stem: Path, summary: Summary, meta: ReportMeta, report: str) -> None:
+    """The one page as HTML and Markdown; its links lead into the report of that name beside it."""
     for ending in ("html", "md"):
         template = environment().get_template(f"summary.{ending}")
         looks = {
@@ -252,5 +274,5 @@ def _write_summary(stem: Path, summary: Summary, meta: ReportMeta) -> None:
             "style": Markup(asset("summary.css")),
             "style_hash": digest(asset("summary.css")),
         }
-        page = template.render(summary=summary, meta=meta, **looks)
+        page = template.render(summary=summary, meta=meta, report=quote(report), **looks)
         atomic_write(stem.with_name(f"{stem.name}.{ending}"), page)

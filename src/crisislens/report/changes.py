@@ -16,6 +16,7 @@ from crisislens.report.display import moment, number, utc
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best
 from crisislens.report.model import ReportTask
+from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
 
 __all__ = ["Changes", "Earlier", "Moved"]
@@ -80,6 +81,7 @@ class Changes:
         groups: Near-duplicates of the run.
         since: Posts from this time on are new; None for no such time.
         earlier: Posts that this run does not have are new; None for no such run.
+        naming: What places are called.
         fresh: How many posts are new.
         undated: Posts that no one can place before or after `since`.
         judged_anew: Posts of both runs of which now something else is said.
@@ -91,6 +93,7 @@ class Changes:
     groups: Groups
     since: datetime | None = None
     earlier: Earlier | None = None
+    naming: Naming = BY_TEXT
     fresh: int = 0
     undated: int = 0
     judged_anew: int = 0
@@ -100,7 +103,7 @@ class Changes:
 
     def __post_init__(self) -> None:
         self._plain = [task.task for task in self.tasks]
-        self.best = Best(self._plain, self.groups, size=_KEPT)
+        self.best = Best(self._plain, self.groups, size=_KEPT, naming=self.naming)
 
     @property
     def asked(self) -> bool:

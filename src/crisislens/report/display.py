@@ -10,6 +10,8 @@ letters themselves.
 import re
 from datetime import UTC, datetime
 
+from crisislens.data.garbled import mended
+
 __all__ = ["count_hidden", "instant", "lines_of", "moment", "number", "percent", "shorten", "utc", "visible"]
 
 # marks that honest writers and keyboards leave behind; they are dropped without a word
@@ -48,14 +50,17 @@ def visible(text: str) -> str:
 
 
 def lines_of(text: str) -> str:
-    r"""A text in which a written `\n` is a line break, and `&amp;`, `&lt;`, `&gt;` what they stand for.
+    r"""A text in which a written `\n` is a line break, `&amp;`, `&lt;`, `&gt;` what they stand for, and UTF-8
+    that was read as a code page undone.
 
     What shows the text must escape it, as for every text.
 
     >>> lines_of(r"Bridge is down.\n\nTake the north road &amp; wait")
     'Bridge is down.\n\nTake the north road & wait'
+    >>> lines_of("Weâ€™re fine")
+    'We’re fine'
     """
-    return _WRITTEN_SIGN.sub(lambda found: _SIGNS[found[1]], _WRITTEN_BREAK.sub("\n", text))
+    return _WRITTEN_SIGN.sub(lambda found: _SIGNS[found[1]], _WRITTEN_BREAK.sub("\n", mended(text)))
 
 
 def count_hidden(text: str) -> int:

@@ -10,22 +10,17 @@ is part of what the run found to be a person, or where a rare one lies far from 
 is doubtful: it is listed, and not drawn.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crisislens.domain.assessment import Assessment
-from crisislens.domain.place import GeoLocation
+from crisislens.report.naming import BY_TEXT, PERSON, Naming, distance_km, is_person
 
-__all__ = ["PERSON", "Geography", "Spot", "is_person", "spot_name"]
+__all__ = ["Geography", "Spot"]
 
-PERSON = " (a person?)"
-"""Stands behind a place's name where a person's name contains it."""
 _CELLS = 100
 _FAR_KM = 800.0
-_EARTH_KM = 6371.0
-_PERSON_TYPES = frozenset({"PER", "PERSON"})
 
 
 @dataclass
@@ -74,9 +69,14 @@ class Spot:
 
 
 class Geography:
-    """Running totals of places."""
+    """Running totals of places.
 
-    def __init__(self) -> None:
+    Arguments:
+        naming: What places are called.
+    """
+
+    def __init__(self, naming: Naming = BY_TEXT) -> None:
+        self._naming = naming
         self.points: dict[tuple[int, int], Spot] = {}
         self.regions: dict[str, Spot] = {}
         self.located = 0
@@ -100,9 +100,11 @@ class Geography:
             return
         self.located += 1
         self._doubtful = None
-        name = spot_name(where)
+        name = self._naming.name(where)
         if is_person(assessment):
-            self.named.setdefault(name + PERSON, Spot()).count += 1
+            person = self.named.setdefault(name + PERSON, Spot())
+            person.count += 1
+            person.best = max(person.best, (assessment.urgency, assessment.post.id))
             return
         if where.place is not None and where.place.kind in ("country", "state"):
             spot = self.regions.setdefault(where.place.id, Spot())
@@ -145,33 +147,5 @@ class Geography:
         return {name for name, spot in rare.items() if _nearest_km(spot.middle, anchors) > _FAR_KM}
 
 
-def spot_name(where: GeoLocation) -> str:
-    """What a place is called on a map; empty for coordinates without a name."""
-    place = where.place
-    if place is None:
-        return ""
-    if place.kind in ("country", "state"):
-        return place.name
-    return f"{place.name}, {(place.admin or place.country) if place.country == 'US' else place.country}"
-
-
-def is_person(assessment: Assessment) -> bool:
-    """Whether the name that puts a post on the map is part of what the run found to be a person's."""
-    where = assessment.location
-    if where is None or where.place is None:
-        return False
-    people = [e for e in assessment.entities if e.type.upper() in _PERSON_TYPES]
-    mentions = [m for m in assessment.places if m.place.id == where.place.id]
-    return any(m.start < e.end and e.start < m.end for m in mentions for e in people)
-
-
 def _nearest_km(point: tuple[float, float], anchors: Iterable[tuple[float, float]]) -> float:
-    return min(_distance_km(point, anchor) for anchor in anchors)
-
-
-def _distance_km(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """The great circle between two points given as longitude and latitude (haversine)."""
-    (lon_a, lat_a), (lon_b, lat_b) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
-    chord = math.sin((lat_b - lat_a) / 2) ** 2
-    chord += math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
-    return 2 * _EARTH_KM * math.asin(min(1.0, math.sqrt(chord)))
+    return min(distance_km(point, anchor) for anchor in anchors)

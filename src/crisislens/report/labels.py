@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.tasks import Label, Task
-from crisislens.report.geography import spot_name
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best
 from crisislens.report.model import ReportTask
+from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
 from crisislens.report.timeline import TimeHistogram
 
@@ -73,9 +73,11 @@ class LabelTallies:
     Arguments:
         tasks: The questions.
         groups: Near-duplicates of the run.
+        naming: What places are called.
     """
 
-    def __init__(self, tasks: Sequence[ReportTask], groups: Groups) -> None:
+    def __init__(self, tasks: Sequence[ReportTask], groups: Groups, naming: Naming = BY_TEXT) -> None:
+        self._naming = naming
         self._counts: dict[tuple[str, str], LabelCount] = {}
         self._tasks = [task.task for task in tasks]
         for task in self._tasks:
@@ -84,12 +86,12 @@ class LabelTallies:
                 continue
             for label in task.labels:
                 if not label.nothing:
-                    best = Best(self._tasks, groups, size=_KEPT)
+                    best = Best(self._tasks, groups, size=_KEPT, naming=naming)
                     self._counts[task.question, label.name] = LabelCount(task, label, best)
 
     def add(self, assessment: Assessment, position: int) -> None:
         """Takes a post into account."""
-        place = spot_name(assessment.location) if assessment.location else ""
+        place = self._naming.of(assessment)
         for task in self._tasks:
             for name in answers_of(task, assessment.tasks.get(task.question)):
                 found = self._counts.get((task.question, name))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.tasks import Task
 from crisislens.report.display import lines_of, moment, shorten, visible
-from crisislens.report.geography import spot_name
 from crisislens.report.groups import Groups
 from crisislens.report.languages import language_name
+from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.tally import answers_of, lane_of, only_relevance
 
 __all__ = ["Best", "Chip", "Line", "line_of"]
@@ -39,6 +39,7 @@ class Line:
         language: The name of its language.
         chips: What is said of it, without "not sure" and "nothing to act on".
         copies: How many posts say the same, this one included.
+        message: The group of those posts, by which the page finds them; -1 for none.
     """
 
     position: int
@@ -50,9 +51,16 @@ class Line:
     language: str
     chips: tuple[Chip, ...]
     copies: int
+    message: int = -1
 
 
-def line_of(assessment: Assessment, position: int, tasks: Sequence[Task], groups: Groups) -> Line:
+def line_of(
+    assessment: Assessment,
+    position: int,
+    tasks: Sequence[Task],
+    groups: Groups,
+    naming: Naming = BY_TEXT,
+) -> Line:
     """The line of a post."""
     post = assessment.post
     said = " ".join(visible(lines_of(post.text)).split())
@@ -64,10 +72,11 @@ def line_of(assessment: Assessment, position: int, tasks: Sequence[Task], groups
         urgency=assessment.urgency,
         text=start + (" …" if rest else ""),
         when=moment(post.created_at) if post.created_at else "",
-        place=visible(spot_name(assessment.location)) if assessment.location else "",
+        place=visible(naming.of(assessment)),
         language=language_name(assessment.language),
         chips=tuple(_chips(assessment, tasks)),
         copies=repeated.size if repeated else 1,
+        message=groups.messages.get(post.id, -1),
     )
 
 
@@ -90,10 +99,11 @@ class Best:
         tasks: The questions, for what is said of a post.
         groups: Near-duplicates of the run.
         size: How many to keep.
+        naming: What places are called.
     """
 
-    def __init__(self, tasks: Sequence[Task], groups: Groups, *, size: int) -> None:
-        self._tasks, self._groups, self._size = tasks, groups, size
+    def __init__(self, tasks: Sequence[Task], groups: Groups, *, size: int, naming: Naming = BY_TEXT) -> None:
+        self._tasks, self._groups, self._size, self._naming = tasks, groups, size, naming
         self._order: list[tuple[float, int]] = []
         self._kept: dict[tuple[float, int], Line] = {}
         self._rank_of_message: dict[int, tuple[float, int]] = {}
@@ -113,7 +123,7 @@ class Best:
                 return
             self._drop(self._order[0])
         insort(self._order, rank)
-        self._kept[rank] = line_of(assessment, position, self._tasks, self._groups)
+        self._kept[rank] = line_of(assessment, position, self._tasks, self._groups, self._naming)
         if message is not None:
             self._rank_of_message[message] = rank
 

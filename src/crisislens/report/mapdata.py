@@ -32,13 +32,16 @@ _BASE_DECIMALS = 5
 _WORLD: Frame = (-180.0, -85.0, 180.0, 85.0)
 
 
-def map_data(frame: Frame, base_map: MapSource | None, hot: Sequence[Frame] = ()) -> str:
+def map_data(
+    frame: Frame, base_map: MapSource | None, hot: Sequence[Frame] = (), home: Frame | None = None
+) -> str:
     """The data for the page's script.
 
     Arguments:
-        frame: West, south, east and north of the map when it opens, in degrees.
+        frame: West, south, east and north of the map on paper, in degrees.
         base_map: The region's own map, if any.
         hot: Where somebody will look closer; fine lines are given for these where the frame is too wide.
+        home: What the map shows when it opens; None takes the frame.
     """
     west, south, east, north = frame
     if east - west <= _WIDE_DEGREES:
@@ -51,7 +54,7 @@ def map_data(frame: Frame, base_map: MapSource | None, hot: Sequence[Frame] = ()
         patches = [_patch(spot, (spot[2] - spot[0]) * _FINEST, _MOST_POINTS // len(hot)) for spot in hot]
         named = tuple(hot)
     whole = {
-        "frame": [round(x, _BASE_DECIMALS) for x in frame],
+        "frame": [round(x, _BASE_DECIMALS) for x in home or frame],
         "units": [_COARSE_UNITS, _FINE_UNITS],
         "coarse": [_steps(ring, _COARSE_UNITS) for ring in outline(_WORLD, step=_COARSE_DEGREES)],
         "patches": patches,

@@ -3,13 +3,12 @@ its posts.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from crisislens.domain.tasks import Task
 from crisislens.report.display import moment, number, shorten
 from crisislens.report.labels import LabelCount, LabelTallies, Trend, trend_of
-from crisislens.report.overview import link
+from crisislens.report.overview import exactly, link
 from crisislens.report.tally import lane_of
 from crisislens.report.timeline import Bar, Timeline
 
@@ -36,11 +35,12 @@ class NeedCell:
 
 @dataclass(frozen=True)
 class Spark:
-    """One bar of a small chart: its place in a view box 24 high, its filter and what it says."""
+    """One bar of a small chart: its place in a view box 24 high, its posts, its filter and what it says."""
 
     x: int
     y: float
     height: float
+    posts: int
     link: str
     says: str
 
@@ -73,7 +73,7 @@ class NeedsTable:
     """The table.
 
     Attributes:
-        columns: The places with most posts, then other places and no place.
+        columns: The places with most posts, then other places and no place; none where no post names one.
         groups: The answers by question.
         span: From when to when the small charts go, in words; empty without times.
         quarter: How long the last quarter of that time is, in words.
@@ -87,14 +87,21 @@ class NeedsTable:
     places: int
 
 
-def needs_table(tallies: LabelTallies, timeline: Timeline | None) -> NeedsTable | None:
+def needs_table(
+    tallies: LabelTallies, timeline: Timeline | None, aside: Collection[str] = ()
+) -> NeedsTable | None:
     """The table; None where no answer has a post.
 
     Arguments:
         tallies: What was counted for each answer.
         timeline: The bars of the whole run; None where no post has a time.
+        aside: Questions that step aside, because nearly all of their answers are "not sure".
     """
-    rows = [count for count in tallies if count.posts and count.label.urgency > 0]
+    rows = [
+        count
+        for count in tallies
+        if count.posts and count.label.urgency > 0 and count.task.question not in aside
+    ]
     if not rows:
         return None
     everywhere: Counter[str] = Counter()
@@ -114,7 +121,7 @@ def needs_table(tallies: LabelTallies, timeline: Timeline | None) -> NeedsTable 
     groups.sort(key=lambda group: -_several(rows, group.title))
     quarter = _quarter(bars)
     span = f"{moment(bars[0].start)} to {moment(bars[-1].end)} UTC" if bars else ""
-    columns = (*(shorten(name, 28)[0] for name in named), "Other places", "No place")
+    columns = (*(shorten(name, 28)[0] for name in named), "Other places", "No place") if named else ()
     return NeedsTable(columns, tuple(groups), span, quarter, len(everywhere))
 
 
@@ -124,17 +131,12 @@ def _several(rows: Sequence[LabelCount], title: str) -> bool:
 
 def _row(count: LabelCount, named: Sequence[str], most: int, bars: Sequence[Bar]) -> NeedRow:
     task, label = count.task, count.label
-    cells = [_cell(count, name, count.places[name], most) for name in named]
-    nowhere = count.places[""]
-    elsewhere = count.posts - nowhere - sum(cell.count for cell in cells)
-    cells.append(_plain(task, label.words, elsewhere, "other places"))
-    cells.append(_plain(task, label.words, nowhere, "no place"))
     counts = count.times.counts(bars) if bars else []
     trend = trend_of(counts)
     says = ""
     if bars:
         says = f"{number(trend.last)} posts in the last quarter of the time, {number(trend.before)} before"
-    whole = _plain(task, label.words, count.posts, "all places", link(**{task.question: label.name}))
+    whole = _plain(label.words, count.posts, "all places", link(**{task.question: label.name}))
     return NeedRow(
         title=label.words,
         tone=lane_of(label),
@@ -143,18 +145,30 @@ def _row(count: LabelCount, named: Sequence[str], most: int, bars: Sequence[Bar]
         trend_title=_TREND_TITLES[trend.word],
         trend_says=says,
         sparks=_sparks(count, counts, bars),
-        cells=tuple(cells),
+        cells=_cells(count, named, most) if named else (),
     )
+
+
+def _cells(count: LabelCount, named: Sequence[str], most: int) -> tuple[NeedCell, ...]:
+    """Posts at each place, at all other places, and at none."""
+    title, answer = count.label.words, {count.task.question: count.label.name}
+    cells = [_cell(count, name, count.places[name], most) for name in named]
+    nowhere = count.places[""]
+    elsewhere = count.posts - nowhere - sum(cell.count for cell in cells)
+    others = link(**answer, elsewhere=exactly(*named))
+    cells.append(_plain(title, elsewhere, "other places", others))
+    cells.append(_plain(title, nowhere, "no place", link(**answer, lacking="place")))
+    return tuple(cells)
 
 
 def _cell(count: LabelCount, place: str, posts: int, most: int) -> NeedCell:
     # the square root, because one large cell would leave all others white
     heat = max(1, round(_HEAT_STEPS * (posts / most) ** 0.5)) if posts else 0
-    where = link(**{count.task.question: count.label.name, "place": place}) if posts else ""
+    where = link(**{count.task.question: count.label.name, "place": exactly(place)}) if posts else ""
     return NeedCell(posts, number(posts), heat, where, f"{count.label.words}, {place}: {number(posts)} posts")
 
 
-def _plain(task: Task, title: str, posts: int, where: str, to: str = "") -> NeedCell:
+def _plain(title: str, posts: int, where: str, to: str) -> NeedCell:
     return NeedCell(posts, number(posts), 0, to if posts else "", f"{title}, {where}: {number(posts)} posts")
 
 
@@ -168,7 +182,7 @@ def _sparks(count: LabelCount, counts: Sequence[int], bars: Sequence[Bar]) -> tu
         start, end = (moment(when).replace(" ", "T") for when in (bar.start, bar.end))
         where = link(**{count.task.question: count.label.name, "from": start, "until": end})
         says = f"{count.label.words}, {moment(bar.start)} UTC: {number(posts)} posts"
-        found.append(Spark(i, round(_HEIGHT - height, 1), height, where, says))
+        found.append(Spark(i, round(_HEIGHT - height, 1), height, posts, where, says))
     return tuple(found)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from crisislens.report.display import moment, number, shorten, visible
+from crisislens.report.display import lines_of, moment, number, shorten, visible
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
@@ -20,6 +20,7 @@ __all__ = [
     "caveats",
     "cluster_rows",
     "clusters_in_words",
+    "exactly",
     "language_rows",
     "link",
     "mostly_unsure",
@@ -75,6 +76,15 @@ def link(**filters: str) -> str:
     '#damage=severe_damage'
     """
     return "#" + urlencode(filters)
+
+
+def exactly(*names: str) -> str:
+    """What the field for places takes as whole names, any of them; a name's own quotes would end it.
+
+    >>> exactly("Ponce, PR", "Utuado, PR")
+    '"Ponce, PR" "Utuado, PR"'
+    """
+    return " ".join('"{}"'.format(name.replace('"', "")) for name in names)
 
 
 def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
@@ -168,7 +178,7 @@ def cluster_rows(seen: Sequence[ClusterSeen]) -> tuple[ClusterRow, ...]:
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
-        text = shorten(visible(post.text).replace("\n", " "), 160) if post else ("", "")
+        text = shorten(" ".join(visible(lines_of(post.text)).split()), 160) if post else ("", "")
         span = f"{moment(found.first)} to {moment(found.last)}" if found.first and found.last else ""
         rows.append(
             ClusterRow(
@@ -225,8 +235,9 @@ def caveats(meta: ReportMeta, tally: Tally) -> tuple[str, ...]:
     )
     if meta.languages and foreign:
         names = ", ".join(language_name(code) for code in meta.languages)
+        posts, them = ("post seems", "it") if foreign == 1 else ("posts seem", "them")
         found.append(
-            f"{number(foreign)} posts seem to be in a language that the model was not trained on (it knows "
-            f"{names}); trust them less."
+            f"{number(foreign)} {posts} to be in a language that the model was not trained on (it knows "
+            f"{names}); trust {them} less."
         )
     return (*found, *meta.known_limits)

@@ -213,7 +213,8 @@ def _urgency_note(tasks: Sequence[Task], unread: float) -> str:
     parts = []
     for task in tasks:
         weighed = [f"{label.words.lower()} {label.urgency:g}" for label in task.labels if label.urgency]
-        if weighed and not task.gate:
+        # a question of no weight says nothing of the order
+        if weighed and task.share and not task.gate:
             parts.append(f"{task.share:.0%} {task.heading.lower()} ({', '.join(weighed)})")
     formula = " × ".join([*gates, f"({'; '.join(parts) or 'nothing that the tasks weigh'})"])
     return (

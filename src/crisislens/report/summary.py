@@ -1,38 +1,78 @@
 """The run on one page, in the order that situation reports have: highlights, numbers, needs, response, gaps,
-what is uncertain. Every line names the posts that it rests on.
+what is uncertain. Every line names the posts that it rests on: three by their ids, and how many more there
+are behind a link that opens them in the report. A line on the model names the model's card.
 
 No sentence says more than was counted. Quotes are the posts' own words.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from crisislens.domain.assessment import FailedPost
 from crisislens.report.changes import Changes
-from crisislens.report.display import number, percent
+from crisislens.report.display import number, percent, visible
 from crisislens.report.geography import Geography
+from crisislens.report.grounds import NAMED, Ground, Grounds
 from crisislens.report.labels import LabelCount, LabelTallies, trend_of
 from crisislens.report.languages import language_name
 from crisislens.report.lines import Line
 from crisislens.report.model import ReportMeta
 from crisislens.report.now import most_urgent
+from crisislens.report.overview import exactly, link
 from crisislens.report.tally import NOT_SURE, Tally, only_relevance
 from crisislens.report.timeline import Timeline
 from crisislens.report.unread import Unread
 
-__all__ = ["Section", "Statement", "Summary", "summarize"]
+__all__ = ["Named", "Section", "Statement", "Summary", "summarize"]
 
 _HIGHLIGHTS = 6
-_IDS = 3
 _PLACES = 3
 _LANGUAGES = 5
+_ALL = "#view=read"
+
+
+@dataclass(frozen=True)
+class Named:
+    """A post or row that a line rests on: what it is called, and the part of the report's address that shows
+    it; empty for none.
+    """
+
+    id: str
+    link: str = ""
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One line and the ids of the posts that it rests on, the most urgent first."""
+    """One line and what it rests on.
+
+    Attributes:
+        text: The line.
+        named: The posts that it rests on, the most urgent first, at most three.
+        more: How many more there are.
+        link: The part of the report's address that lists all of them; empty for none.
+        basis: What it rests on where that is no post.
+    """
 
     text: str
-    ids: tuple[str, ...] = ()
+    named: tuple[Named, ...] = ()
+    more: int = 0
+    link: str = ""
+    basis: str = ""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids that are named."""
+        return tuple(one.id for one in self.named)
+
+    @property
+    def rest(self) -> str:
+        """How many are not named, in words; empty where all are.
+
+        >>> Statement("12 posts", (Named("a"), Named("b")), more=10).rest
+        'and 10 more'
+        """
+        return f"and {number(self.more)} more" if self.more else ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +94,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Counted:
-    """All that was counted of a run."""
+    """All that was counted of a run; `failures` are the first of the `failed` rows."""
 
     meta: ReportMeta
     tally: Tally
@@ -62,15 +102,17 @@ class Counted:
     unread: Unread
     geography: Geography
     changes: Changes
+    grounds: Grounds
     timeline: Timeline | None
     failed: int
     repeats: int
+    failures: Sequence[FailedPost] = ()
 
 
 def summarize(run: Counted) -> Summary:
     """The summary of a run."""
     when = f", posted {run.timeline.first} to {run.timeline.last} UTC" if run.timeline else ""
-    scope = f"{number(run.tally.posts)} posts from {run.meta.source_name}{when}"
+    scope = f"{_posts(run.tally.posts)} from {run.meta.source_name}{when}"
     sections = [
         Section("Highlights", tuple(_highlights(run))),
         Section("Numbers", tuple(_numbers(run))),
@@ -82,37 +124,69 @@ def summarize(run: Counted) -> Summary:
     return Summary(run.meta.title, scope, tuple(sections))
 
 
+def _posts(count: int) -> str:
+    """
+    >>> _posts(1), _posts(1200)
+    ('1 post', '1,200 posts')
+    """
+    return f"{number(count)} post{'' if count == 1 else 's'}"
+
+
+def _resting(text: str, ids: Sequence[str], posts: int, where: str) -> Statement:
+    """A line that rests on some posts, of which `ids` are the most urgent."""
+    named = tuple(Named(one, link(post_id=one)) for one in ids[:NAMED])
+    return Statement(text, named, max(0, posts - len(named)), where if posts else "")
+
+
+def _on_ground(text: str, ground: Ground, where: str) -> Statement:
+    return _resting(text, ground.ids, ground.posts, where)
+
+
+def _on_all(run: Counted, text: str) -> Statement:
+    """A line that rests on all posts."""
+    return _on_ground(text, run.grounds.of("all"), _ALL)
+
+
 def _highlights(run: Counted) -> list[Statement]:
     """The most urgent messages in their own words."""
     found = [_quote(line) for line in most_urgent(run.labels.of_tone("grave", "warm"), _HIGHLIGHTS)]
     if run.changes.asked:
         new = run.changes
-        ids = _ids(new.best.lines())
-        found.insert(0, Statement(f"{number(new.fresh)} posts are new {new.against}.", ids))
-    return found or [Statement("No post was surely read as a call for help, a warning or damage.")]
+        are = "is" if new.fresh == 1 else "are"
+        text = f"{_posts(new.fresh)} {are} new {new.against}."
+        found.insert(0, _resting(text, _ids(new.best.lines()), new.fresh, link(fresh="1")))
+    none = "No post was surely read as a call for help, a warning or damage."
+    return found or [_on_all(run, none)]
 
 
 def _quote(line: Line) -> Statement:
     where = " · ".join(part for part in (line.when and f"{line.when} UTC", line.place) if part)
     copies = f" (said by {number(line.copies)} posts)" if line.copies > 1 else ""
     said = ", ".join(dict.fromkeys(chip.title for chip in line.chips))
-    return Statement(f"“{line.text}”{copies} – {said}{f' · {where}' if where else ''}", (line.id,))
+    text = f"“{line.text}”{copies} – {said}{f' · {where}' if where else ''}"
+    same = link(like=str(line.message), copies="all") if line.copies > 1 else link(post_id=line.id)
+    return _resting(text, (line.id,), line.copies, same)
 
 
 def _numbers(run: Counted) -> list[Statement]:
     tally = run.tally
-    different = tally.posts - run.repeats
-    found = [Statement(f"{number(tally.posts)} posts were read: {number(different)} different messages.")]
+    messages = tally.posts - run.repeats
+    different = f"{number(messages)} different message{'' if messages == 1 else 's'}"
+    are = "was" if tally.posts == 1 else "were"
+    found = [_on_all(run, f"{_posts(tally.posts)} {are} read: {different}.")]
     for name, task in tally.tasks.items():
         for label in task.labels:
             if only_relevance(task) and not label.nothing:
                 count = tally.answers[name][label.name]
-                found.append(Statement(f"{label.words}: {number(count)} of them."))
+                text = f"{label.words}: {number(count)} of them."
+                ground = run.grounds.of(name, label.name) if count else run.grounds.of("all")
+                found.append(_on_ground(text, ground, link(**{name: label.name}) if count else _ALL))
     graves = run.labels.of_tone("grave")
     if graves:
         # in one line: where and when stands among the needs
         counts = "; ".join(f"{count.label.words} {number(count.posts)}" for count in graves)
-        found.append(Statement(f"People in danger: {counts}.", _ids(most_urgent(graves, _IDS))))
+        ground = run.grounds.of("danger")
+        found.append(_on_ground(f"People in danger: {counts}.", ground, link(of_tone="grave")))
     return found
 
 
@@ -120,15 +194,17 @@ def _of_tones(run: Counted, *tones: str) -> list[Statement]:
     """What each answer was counted, where, and whether it gets more."""
     found = []
     for count in run.labels.of_tone(*tones):
-        parts = [f"{count.label.words}: {number(count.posts)} post{'s' if count.posts > 1 else ''}"]
+        parts = [f"{count.label.words}: {_posts(count.posts)}"]
         if places := _places(count):
-            parts.append(f"most named: {places}")
+            parts.append(f"places: {places}")
         if run.timeline:
             trend = trend_of(count.times.counts(run.timeline.bars))
             if trend.word in ("rising", "falling"):
                 parts.append(f"{trend.word} ({number(trend.last)} lately, {number(trend.before)} before)")
-        found.append(Statement("; ".join(parts) + ".", _ids(count.best.lines())))
-    return found or [Statement("No post was surely read so.")]
+        where = link(**{count.task.question: count.label.name})
+        text = "; ".join(parts) + "."
+        found.append(_resting(text, _ids(count.best.lines()), count.posts, where))
+    return found or [_on_all(run, "No post was surely read so.")]
 
 
 def _places(count: LabelCount) -> str:
@@ -140,55 +216,77 @@ def _gaps(run: Counted) -> list[Statement]:
     """What nobody read, what cannot be placed, and where needs are named and no help is."""
     found = []
     for code, posts in run.unread.counts.most_common(_LANGUAGES):
-        lines = run.unread.lines(code)
-        language = f"posts in {language_name(code)}" if code else "posts whose language nobody can tell"
-        found.append(Statement(f"No model reads {number(posts)} {language}.", _ids(lines)))
+        told = f"in {language_name(code)}" if code else "whose language nobody can tell"
+        where = link(unsure="unread", language=code or "unknown")
+        text = f"No model reads {_posts(posts)} {told}."
+        found.append(_resting(text, _ids(run.unread.lines(code)), posts, where))
     if statement := _places_without_help(run):
         found.append(statement)
-    if nowhere := run.tally.posts - run.geography.located:
-        found.append(Statement(f"{number(nowhere)} posts name no place that is known."))
-    if run.tally.undated:
-        found.append(Statement(f"{number(run.tally.undated)} posts have no time."))
+    nowhere, undated = run.grounds.of("nowhere"), run.grounds.of("undated")
+    if nowhere.posts:
+        text = f"{_posts(nowhere.posts)} {'name' if nowhere.posts > 1 else 'names'} no place that is known."
+        found.append(_on_ground(text, nowhere, link(lacking="position")))
+    if undated.posts:
+        text = f"{_posts(undated.posts)} {'have' if undated.posts > 1 else 'has'} no time."
+        found.append(_on_ground(text, undated, link(lacking="time")))
     if run.failed:
-        found.append(Statement(f"{number(run.failed)} rows could not be read."))
-    return found or [Statement("None was found.")]
+        found.append(_failed(run))
+    return found or [_on_all(run, "None was found.")]
+
+
+def _failed(run: Counted) -> Statement:
+    """Rows that became no post: they are named by their ids, or by where they stand."""
+    first = [visible(row.id) if row.id else f"row {row.row}" for row in run.failures[:NAMED]]
+    text = f"{number(run.failed)} row{'' if run.failed == 1 else 's'} could not be read."
+    named = tuple(Named(one) for one in first)
+    return Statement(text, named, run.failed - len(named), "#failed")
 
 
 def _places_without_help(run: Counted) -> Statement | None:
-    helped = {name for count in run.labels.of_tone("calm") for name in count.places}
-    asking: dict[str, int] = {}
-    for count in run.labels.of_tone("grave"):
-        for name, posts in count.places.items():
-            if name and name not in helped:
-                asking[name] = max(asking.get(name, 0), posts)
-    if not asking or not run.labels.of_tone("calm"):
+    """Places of which only danger is told; None where nobody speaks of help at all."""
+    helpers = run.labels.of_tone("calm")
+    helped = {name for count in helpers for name in count.places}
+    asking = {name: ground for name, ground in run.grounds.danger.items() if name not in helped}
+    if not asking or not helpers:
         return None
-    order = sorted(asking.items(), key=lambda item: (-item[1], item[0]))[:_PLACES]
-    places = ", ".join(f"{name} ({number(posts)})" for name, posts in order)
-    named = {name for name, _ in order}
-    lines = [line for count in run.labels.of_tone("grave") for line in count.best.lines()]
-    ids = dict.fromkeys(line.id for line in lines if line.place in named)
-    return Statement(f"People in danger are spoken of and no help is: {places}.", tuple(ids)[:_IDS])
+    order = sorted(asking.items(), key=lambda item: (-item[1].posts, item[0]))[:_PLACES]
+    places = ", ".join(f"{name} ({number(ground.posts)})" for name, ground in order)
+    # of each place its most urgent post first
+    ids = [ground.ids[rank] for rank in range(NAMED) for _, ground in order if rank < len(ground.ids)]
+    text = f"People in danger are spoken of and no help is: {places}."
+    where = link(of_tone="grave", place=exactly(*(name for name, _ in order)))
+    return _resting(text, ids, sum(ground.posts for _, ground in order), where)
 
 
 def _uncertain(run: Counted) -> list[Statement]:
-    tally, meta = run.tally, run.meta
-    found = [
-        Statement("A model read these posts and no person has checked them; a post may be false or old.")
-    ]
+    tally = run.tally
+    unchecked = "A model read these posts and no person has checked them; a post may be false or old."
+    found = [_on_all(run, unchecked)]
     for name, task in tally.tasks.items():
         unsure = tally.answers[name][NOT_SURE]
         if unsure and tally.posts:
             share = percent(unsure / tally.posts)
-            found.append(
-                Statement(f"Not sure about {task.phrase or name}: {number(unsure)} posts ({share}).")
-            )
-    if doubtful := run.geography.doubtful():
-        names = ", ".join(sorted(doubtful)[:_PLACES])
-        found.append(Statement(f"{number(len(doubtful))} names of places are doubtful, such as {names}."))
-    found.extend(Statement(limit) for limit in meta.known_limits)
+            text = f"Not sure about {task.phrase or name}: {_posts(unsure)} ({share})."
+            found.append(_on_ground(text, run.grounds.of(name, NOT_SURE), link(**{name: NOT_SURE})))
+    if run.geography.doubtful():
+        found.append(_doubtful(run))
+    card = "the model's card"
+    found.extend(Statement(limit, basis=card) for limit in run.meta.known_limits)
     return found
 
 
+def _doubtful(run: Counted) -> Statement:
+    spots = {name: run.geography.named[name] for name in run.geography.doubtful()}
+    posts = Counter({name: spot.count for name, spot in spots.items()})
+    most = [name for name, _ in sorted(posts.items(), key=lambda item: (-item[1], item[0]))[:_PLACES]]
+    ids = [visible(spots[name].best[1]) for name in most]
+    one = len(spots) == 1
+    text = (
+        f"{number(len(spots))} name{'' if one else 's'} of places {'is' if one else 'are'} doubtful, such as "
+        f"{', '.join(most)}."
+    )
+    return _resting(text, ids, posts.total(), link(doubtful="1"))
+
+
 def _ids(lines: Sequence[Line]) -> tuple[str, ...]:
-    return tuple(line.id for line in lines[:_IDS])
+    return tuple(line.id for line in lines[:NAMED])

@@ -7,6 +7,7 @@ from crisislens.domain.assessment import Assessment
 from crisislens.domain.tasks import Task
 from crisislens.report.groups import Groups
 from crisislens.report.lines import Best, Line
+from crisislens.report.naming import BY_TEXT, Naming
 
 __all__ = ["Unread"]
 
@@ -21,8 +22,8 @@ class Unread:
         counts: Posts by language; None where nobody can tell which it is.
     """
 
-    def __init__(self, tasks: Sequence[Task], groups: Groups) -> None:
-        self._tasks, self._groups = tasks, groups
+    def __init__(self, tasks: Sequence[Task], groups: Groups, naming: Naming = BY_TEXT) -> None:
+        self._tasks, self._groups, self._naming = tasks, groups, naming
         self.counts: Counter[str | None] = Counter()
         self._best: dict[str | None, Best] = {}
 
@@ -32,8 +33,9 @@ class Unread:
         if assessment.unread is None or (code not in self.counts and len(self.counts) >= _MOST_LANGUAGES):
             return
         self.counts[code] += 1
-        best = self._best.setdefault(code, Best(self._tasks, self._groups, size=_KEPT))
-        best.add(assessment, position)
+        if code not in self._best:
+            self._best[code] = Best(self._tasks, self._groups, size=_KEPT, naming=self._naming)
+        self._best[code].add(assessment, position)
 
     def lines(self, code: str | None) -> list[Line]:
         """The most urgent posts of one language."""

@@ -8,7 +8,7 @@ joined: the largest first, each point goes to the first cluster within its radiu
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crisislens.report.display import number, shorten
 from crisislens.report.geography import Geography, Spot
@@ -20,6 +20,7 @@ __all__ = ["Marker", "WorldMap", "draw_map", "hot_frames"]
 _WIDTH, _TALLEST, _FLATTEST = 1000.0, 620.0, 340.0
 _LEAST_SPAN = 0.08
 _JOIN = 34.0
+_A_TOWN = 5
 _MOST_MARKERS = 300
 _MOST_HOT = 6
 _HOT_DEGREES = 4.0
@@ -63,6 +64,7 @@ class WorldMap:
         box: For a map of the world, the frame of the detailed map (x, y, width, height); None for none.
         summary: What it shows, in words.
         frame: West, south, east and north of what it shows, in degrees.
+        home: The same of what a screen of any shape should hold: without what fills a page.
     """
 
     width: float
@@ -75,6 +77,7 @@ class WorldMap:
     box: tuple[float, float, float, float] | None
     summary: str
     frame: Frame
+    home: Frame
 
 
 def draw_map(geography: Geography) -> tuple[WorldMap, WorldMap | None] | None:
@@ -87,8 +90,9 @@ def draw_map(geography: Geography) -> tuple[WorldMap, WorldMap | None] | None:
     regions = geography.drawn_regions()
     if not spots and not regions:
         return None
-    frame = _frame(spots or regions)
-    detailed = _map(frame, spots, regions, None)
+    home = _middle_of(spots or regions)
+    frame = _page_shaped(home)
+    detailed = replace(_map(frame, spots, regions, None), home=home)
     if detailed.outside == 0 and frame[2] - frame[0] > 200:
         return detailed, None
     return detailed, _map(_WORLD, spots, regions, frame)
@@ -114,21 +118,31 @@ def hot_frames(geography: Geography) -> tuple[Frame, ...]:
     return tuple(frames)
 
 
-def _frame(spots: Sequence[Spot]) -> Frame:
-    """The middle 90 % of posts along each axis, with a margin, not narrower than 1.5 degrees and of a shape
-    that fits a page.
-    """
+def _middle_of(spots: Sequence[Spot]) -> Frame:
+    """The middle 90 % of posts along each axis, with a margin, and not too narrow."""
     west, east = _middle([(s.middle[0], s.count) for s in spots])
     south, north = _middle([(s.middle[1], s.count) for s in spots])
     lon, lat = (west + east) / 2, max(-60.0, min(75.0, (south + north) / 2))
+    # of a town that many points draw, half as much is worth seeing as around a single one
+    least = _LEAST_SPAN if len(spots) < _A_TOWN else _LEAST_SPAN / 2
+    wide = max((east - west) * 1.3, least)
+    high = max((north - south) * 1.3, least / 2)
+    return _around(lon, lat, wide, high)
+
+
+def _page_shaped(frame: Frame) -> Frame:
+    """A frame neither taller nor flatter than what fits a page, which holds another."""
+    west, south, east, north = frame
+    lon, lat, wide, high = (west + east) / 2, (south + north) / 2, east - west, north - south
     shrink = math.cos(math.radians(lat))
-    wide = max((east - west) * 1.3, _LEAST_SPAN)
-    high = max((north - south) * 1.3, _LEAST_SPAN / 2)
-    # neither taller nor flatter than what fits a page
     wide = max(wide, high * _WIDTH / _TALLEST / shrink)
     high = max(high, wide * shrink * _FLATTEST / _WIDTH)
     if wide > 200:
         return _WORLD
+    return _around(lon, lat, wide, high)
+
+
+def _around(lon: float, lat: float, wide: float, high: float) -> Frame:
     return (
         max(lon - wide / 2, -180.0),
         max(lat - high / 2, -85.0),
@@ -191,6 +205,7 @@ def _map(frame: Frame, spots: Sequence[Spot], regions: Sequence[Spot], box: Fram
         sum(s.count for s in spots) - inside,
         rect,
         summary,
+        frame,
         frame,
     )
 

@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 
 from fastapi import Depends, Query
 from pydantic import ValidationError
+from starlette.requests import Request
 
 from crisislens.serve.problems import ProblemError
+from crisislens.serve.service import service_of
 from crisislens.store.records import Box, PostFilter
 
-__all__ = ["FilterQuery", "Wanted", "filter_query", "query_of"]
+__all__ = ["FilterQuery", "Wanted", "filter_query", "known_filter", "query_of"]
 
 _TRUE, _FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 _MOST_ID = 2**53
@@ -87,7 +89,22 @@ def filter_query(
     return FilterQuery({name: value for name, value in locals().items() if value})
 
 
-Wanted = Annotated[FilterQuery, Depends(filter_query)]
+def known_filter(request: Request, wanted: Annotated[FilterQuery, Depends(filter_query)]) -> FilterQuery:
+    """The same, where its answers exist: a name that is mistyped finds nothing, and nothing looks like good
+    news.
+
+    Raises:
+        InputError: 422 where nobody asks the question or gives the answer.
+    """
+    vocabulary = service_of(request).store.vocabulary
+    for task, label in wanted.filter.labels:
+        vocabulary.check(task, label)
+    if wanted.filter.not_sure is not None:
+        vocabulary.check(wanted.filter.not_sure)
+    return wanted
+
+
+Wanted = Annotated[FilterQuery, Depends(known_filter)]
 
 
 def _read(values: dict[str, Any]) -> PostFilter:

@@ -10,6 +10,7 @@ from crisislens.store.models import AlertRule
 from crisislens.store.records import RuleRow, RuleSpec
 from crisislens.store.transaction import Transaction
 from crisislens.store.types import without_nul
+from crisislens.store.vocabulary import Vocabulary
 
 __all__ = ["AlertRules", "rule_rows"]
 
@@ -21,7 +22,7 @@ class AlertRules:
     """Made by the store."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._vocabulary = database, Vocabulary(database)
 
     def all(self) -> tuple[RuleRow, ...]:
         """Those that were not removed, by name."""
@@ -55,8 +56,10 @@ class AlertRules:
 
         Raises:
             ConflictError: If the name is taken.
-            InputError: If the name is empty or too long, or there are a hundred rules.
+            InputError: If the name is empty or too long, there are a hundred rules, or nobody answers what
+                the rule counts: it would be silent for ever.
         """
+        self._vocabulary.check(spec.task, spec.label)
         clean = without_nul(name).strip()
         if not 0 < len(clean) <= _MOST_NAME:
             raise InputError(f"a rule's name has 1 to {_MOST_NAME} characters; this one has {len(clean)}")
@@ -85,7 +88,10 @@ class AlertRules:
 
         Raises:
             NotFoundError: If there is none.
+            InputError: If nobody answers what the rule counts.
         """
+        if spec is not None:
+            self._vocabulary.check(spec.task, spec.label)
 
         def set_values(tx: Transaction) -> RuleRow:
             before = _get(tx.connection, rule_id)

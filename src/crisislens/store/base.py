@@ -16,6 +16,7 @@ from crisislens.store.engines import database_file, parsed_url
 from crisislens.store.erasure import Erasure, Retention
 from crisislens.store.event_names import EventNames
 from crisislens.store.events import Events
+from crisislens.store.leases import Leases
 from crisislens.store.models import Setting
 from crisislens.store.outlets import Outlets
 from crisislens.store.pictures import Pictures
@@ -29,6 +30,7 @@ from crisislens.store.sources import DeadLetters, Sources
 from crisislens.store.statistics import Statistics
 from crisislens.store.tokens import Keys, Sessions
 from crisislens.store.transaction import Transaction, upsert
+from crisislens.store.vocabulary import Vocabulary
 
 __all__ = ["DEFAULT_MOST_QUEUED", "Store", "open_store"]
 
@@ -63,6 +65,8 @@ class Store:
         deliveries: What is sent by them.
         bulletins: Messages for the public, drafted and released.
         event_names: Events by their names, and which of them are one.
+        leases: Whose turn it is, where one process of several does a thing.
+        vocabulary: Which questions and answers there are.
     """
 
     def __init__(self, database: Database, blobs: Path, *, most_queued: int, least_free_bytes: int) -> None:
@@ -88,11 +92,15 @@ class Store:
         self.deliveries = Deliveries(database)
         self.bulletins = Bulletins(database)
         self.event_names = EventNames(database)
+        self.leases = Leases(database)
+        self.vocabulary = Vocabulary(database)
         self.erasure = Erasure(database, self.blobs)
         self.retention = Retention(database, self.blobs)
 
     def health(self) -> Health:
-        """Whether the store can be written just now; writes a row to find out. Never raises."""
+        """Whether posts can be taken just now: writes a row to find out, and looks at the room on the disk.
+        Never raises.
+        """
         free = self.blobs.free_bytes()
         try:
             with self.database.read() as connection:
@@ -101,7 +109,8 @@ class Store:
                 self.database.write(_touch)
         except CrisisLensError as error:
             return Health(ok=False, reason=str(error), database=self.database.url.drivername, free_bytes=free)
-        return Health(ok=True, reason=None, database=name, free_bytes=free)
+        reason = self.posts.too_full(free) if self.database.writable else None
+        return Health(ok=reason is None, reason=reason, database=name, free_bytes=free)
 
     def close(self) -> None:
         """Finishes the writes that wait and lets go of the database and its lock."""

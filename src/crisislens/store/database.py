@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from crisislens.core.errors import InputError, StoreBusyError, StoreError
 from crisislens.core.files import sole_writer
 from crisislens.store.engines import database_file, engine_for
-from crisislens.store.faults import again, as_store_error
+from crisislens.store.faults import KEPT, again, as_store_error
 from crisislens.store.transaction import Gathered, Transaction, write_gathered
 
 __all__ = ["Database", "database_name"]
@@ -92,7 +92,7 @@ class Database:
         try:
             with self._reading.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise as_store_error(error, self.url) from error
 
     def write(self, job: Callable[[Transaction], T]) -> T:
@@ -235,8 +235,9 @@ class Database:
             job.future.set_result(result)
 
     def _fail(self, job: _Job, error: Exception) -> None:
-        told = as_store_error(error, self.url) if isinstance(error, SQLAlchemyError) else error
-        job.future.set_exception(told)
+        if isinstance(error, SQLAlchemyError | UnicodeDecodeError):
+            error = as_store_error(error, self.url)
+        job.future.set_exception(error)
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
@@ -286,7 +287,10 @@ def _sole_process(file: Path) -> Iterator[None]:
         try:
             stack.enter_context(sole_writer(file.parent, lock=f".{file.name}.lock", busy=busy))
         except InputError as error:
-            raise StoreBusyError(str(error)) from None
+            if str(error) == busy:
+                raise StoreBusyError(busy) from None
+            why = getattr(error.__cause__, "strerror", None) or "something else is there"
+            raise StoreError(f"the store {file} cannot be written ({why}); mend that; {KEPT}") from None
         yield
 
 

@@ -122,19 +122,21 @@ class Posts:
                 InputError(f"{len(posts)} posts came at once, and {_MOST_AT_ONCE} may; send them in parts")
             )
             return failed
-        if self._room() < self._least_free_bytes:
-            failed.set_exception(
-                StoreFullError(
-                    f"{self._free / 1e9:.1f} GB are free on the disk, and {self._least_free_bytes / 1e9:.1f} "
-                    "must be; nothing was accepted",
-                    retry_after_s=300,
-                    status=507,
-                )
-            )
+        too_full = self.too_full(self._room())
+        if too_full is not None:
+            said = f"{too_full}; nothing was accepted"
+            failed.set_exception(StoreFullError(said, retry_after_s=300, status=507))
             return failed
         return self._inbox.send(
             source, posts, kind=kind, cursor=cursor, dead=dead, keep_conflicts=keep_conflicts
         )
+
+    def too_full(self, free_bytes: int) -> str | None:
+        """Why no post is taken with so many bytes free on the disk; None where one is."""
+        least = self._least_free_bytes
+        if free_bytes >= least:
+            return None
+        return f"{free_bytes / 1e9:.1f} GB are free on the disk, and {least / 1e9:.1f} must be"
 
     def _room(self) -> int:
         now = time.monotonic()

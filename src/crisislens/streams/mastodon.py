@@ -34,6 +34,7 @@ _MOST_PAGES = 500
 _OVERLAP_MS = 10 * 60 * 1000
 _MASTODON_BITS = 16
 _WAIT_S = 1.0
+_SOON_S = 2.0
 _NO_LISTENING = frozenset({400, 401, 403, 404, 405, 410, 422})
 
 
@@ -70,6 +71,7 @@ class MastodonSource:
         self._listener: Listener[tuple[str, str]] | None = None
         self._deaf, self._paged_at, self._paged = once, 0.0, False
         self._since: str | None = None
+        self._moved = False
 
     def ended(self) -> bool:
         """Once, when the pages were read."""
@@ -159,19 +161,33 @@ class MastodonSource:
         since = self._since or (_before(known) if known else None)
         for _ in range(_MOST_PAGES):
             asked = {} if since is None else {"min_id": since}
-            found = self._asked(self._timeline.page(**asked))
-            if not isinstance(found, list):
-                raise RequestError(f"{self._timeline.host} gives no list of posts", transient=True)
+            found = self._page(asked)
             if not found:
                 return
             statuses = sorted(found, key=lambda status: _rank(status_id(status) or ""))
             last = status_id(statuses[-1]) or ""
             known = max(filter(None, (known, last)), key=_rank, default=None)
             yield self._batch_of(statuses, known)
+            self._moved = True
             # a server that gives the same page again and again is not asked for ever
             if since is None or not last or _rank(last) <= _rank(since):
                 return
             since = self._since = last
+
+    def _page(self, asked: Mapping[str, str]) -> list[Any]:
+        """One page; one that fails behind others that came is asked for again soon, or a server that fails at
+        every fourth page would be waited for ever longer.
+        """
+        moved, self._moved = self._moved, False
+        try:
+            found = self._asked(self._timeline.page(**asked))
+            if not isinstance(found, list):
+                raise RequestError(f"{self._timeline.host} gives no list of posts", transient=True)
+        except RequestError as error:
+            if moved and error.wait_s is None:
+                error.wait_s = _SOON_S
+            raise
+        return found
 
     def _batch_of(self, statuses: list[Any], newest: str | None) -> Batch:
         made = [status_post(status, self._timeline.host) for status in statuses if isinstance(status, dict)]

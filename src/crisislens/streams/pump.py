@@ -125,11 +125,11 @@ class Pump:
                 moved = moved or bool(batch.posts or batch.dead)
                 if self._stopped.is_set():
                     return True
-        except RefusedError:
+        except RefusedError as error:
             # of an address that never worked, its one sentence is the answer
             if not self._heard_once:
                 raise
-            self._wait_for_source("the source sends what cannot be used", None)
+            self._wait_for_source("the source sends what cannot be used", error.wait_s)
             return True
         except RequestError as error:
             if not error.transient and not self._heard_once:
@@ -182,6 +182,8 @@ class Pump:
         tally.dead += len(batch.dead) + taken.refused + buried
         if taken.created or taken.replaced:
             self._heard_at, self._told_silence = time.monotonic(), False
+            # a server that fails now and then and is read all the same is not one that is down
+            self._failed = 0
 
     def _held(self, why: str, wait_s: float, attempt: int) -> None:
         if attempt == 0:
@@ -191,8 +193,10 @@ class Pump:
     def _wait_for_source(self, why: str, asked_s: float | None) -> None:
         if self._source.ended():
             raise RunError(why)
-        wait = asked_s if asked_s is not None else min(_LONGEST_WAIT_S, 2.0**self._failed)
-        self._failed = min(self._failed + 1, 16)
+        wait = asked_s
+        if wait is None:
+            # where nobody names a time, each failure without a new post in between doubles it
+            wait, self._failed = min(_LONGEST_WAIT_S, 2.0**self._failed), min(self._failed + 1, 16)
         self._tell(f"{self._source.name}: {why}; trying again in {wait:.0f} s")
         self._stopped.wait(self._spread(min(wait, 3600.0)))
 

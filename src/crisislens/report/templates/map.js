@@ -116,11 +116,7 @@ function drawGround(box, frame) {
   if (!patches.some((patch) => holds(patch, frame))) parts.push(drawn("path", { class: "land coarse", d: pathOfAll(ground.coarse, true) }));
   patches.forEach((patch) => parts.push(...drawPatch(patch, box, pathOfAll)));
   ground.base.filter(([, , , flat]) => touches(flat, frame)).forEach(([shape, kind, name, flat]) => {
-    if (shape === "point") {
-      const [x, y] = placeOn(flat[0], flat[1], box);
-      parts.push(drawn("text", { class: "town", x, y: y - NEAR_PX / 2 }, name));
-      return;
-    }
+    if (shape === "point") return;
     const path = drawn("path", { class: `base ${shape} ${kind}`, d: pathOf(flat, box, shape === "area") });
     if (name) path.append(drawn("title", {}, name));
     parts.push(path);
@@ -128,10 +124,27 @@ function drawGround(box, frame) {
   return parts;
 }
 
+function overlaps(one, other) { return one[0] < other[2] && one[2] > other[0] && one[1] < other[3] && one[3] > other[1]; }
+
+// Named points of the base map, above their point or else below it, where there is room for them.
+function drawTowns(box, frame, taken) {
+  const parts = [];
+  ground.base.forEach(([shape, , name, flat]) => {
+    if (shape !== "point" || !touches(flat, frame)) return;
+    const [x, y] = placeOn(flat[0], flat[1], box);
+    const half = 3.6 * name.length + 2;
+    const labels = [-NEAR_PX / 2, NEAR_PX / 2 + 10].map((away) => [x - half, y + away - 12, x + half, y + away + 4]);
+    const label = labels.find((one) => !taken.some((other) => overlaps(one, other)));
+    if (!label) return;
+    taken.push(label);
+    parts.push(drawn("text", { class: "town", x, y: label[3] - 4 }, name));
+  });
+  return parts;
+}
+
 // Names of cities, the largest first, where there is room for them.
-function drawCities(box, frame, circles) {
+function drawCities(box, frame, taken) {
   const [west, south, east, north] = frame;
-  const taken = circles.map(({ x, y }) => [x - NEAR_PX / 2, y - NEAR_PX / 2, x + NEAR_PX / 2, y + NEAR_PX / 2]);
   const parts = [];
   // far away, the names of cities near some posts would look like those of the largest
   if (!patchesIn(frame).length) return parts;
@@ -140,7 +153,7 @@ function drawCities(box, frame, circles) {
     const [x, y] = placeOn(lon, lat, box);
     const wide = 7 * name.length + 8;
     const label = x + wide > box.clientWidth ? [x - wide, y - 9, x, y + 9] : [x, y - 9, x + wide, y + 9];
-    if (taken.some((other) => label[0] < other[2] && label[2] > other[0] && label[1] < other[3] && label[3] > other[1])) return;
+    if (taken.some((other) => overlaps(label, other))) return;
     taken.push(label);
     parts.push(drawn("g", { class: "city" }, drawn("circle", { cx: x, cy: y, r: 2 }), drawn("text", { x: label[0] === x ? x + 5 : x - 5, y, dy: ".35em", "text-anchor": label[0] === x ? "start" : "end" }, name)));
   });
@@ -193,14 +206,22 @@ function circlesOf(posts, frame, box) {
   return kept.sort((a, b) => b.region - a.region);
 }
 
+function radiusOf(cell) { return Math.min(NEAR_PX / 2, 7 + 2.4 * Math.log2(cell.count)) * (cell.region ? 0.8 : 1); }
+
+// What no name may cover.
+function edgesOf(cell) {
+  const radius = radiusOf(cell);
+  return [cell.x - radius, cell.y - radius, cell.x + radius, cell.y + radius];
+}
+
 function circle(cell) {
   const { x, y } = cell;
-  const radius = Math.min(NEAR_PX / 2, 7 + 2.4 * Math.log2(cell.count)) * (cell.region ? 0.8 : 1);
+  const radius = radiusOf(cell);
   const names = [...cell.names].sort((a, b) => b[1] - a[1]).slice(0, 3).map(([name]) => name).join(", ");
   const says = `${cell.count.toLocaleString("en")} post${cell.count > 1 ? "s" : ""}${names ? ": " + names : ""}${cell.region ? ", and no closer place" : ""}`;
   const edge = 0.00005;
   const frame = cell.box.map((value, i) => (value + (i < 2 ? -edge : edge)).toFixed(5)).join(",");
-  const href = cell.region ? `#${new URLSearchParams({ place: names })}` : `#box=${frame}`;
+  const href = cell.region ? `#${new URLSearchParams({ place: `"${names}"` })}` : `#box=${frame}`;
   const parts = [drawn("title", {}, says), drawn("circle", { cx: x, cy: y, r: radius })];
   const below = cell.region ? radius + 8 : 0;
   if (cell.count > 1) parts.push(drawn("text", { x, y: y + below, dy: ".35em" }, cell.count.toLocaleString("en")));
@@ -223,7 +244,8 @@ function drawMap() {
   const posts = only_found ? result.found : archive.posts;
   const cells = circlesOf(posts, frame, box);
   const circles = cells.map((cell) => circle(cell));
-  const svg = drawn("svg", { viewBox: `0 0 ${box.clientWidth} ${box.clientHeight}`, width: "100%", height: "100%" }, ...drawGround(box, frame), ...drawCities(box, frame, cells), ...circles, scaleBar(box));
+  const taken = cells.map((cell) => edgesOf(cell));
+  const svg = drawn("svg", { viewBox: `0 0 ${box.clientWidth} ${box.clientHeight}`, width: "100%", height: "100%" }, ...drawGround(box, frame), ...drawTowns(box, frame, taken), ...drawCities(box, frame, taken), ...circles, scaleBar(box));
   // a circle that had the focus is drawn anew: the keys must go on working
   const was_inside = box !== document.activeElement && box.contains(document.activeElement);
   box.replaceChildren(svg);

@@ -122,6 +122,26 @@ function onClick(event) {
   if (zoom) zoom.setAttribute("aria-pressed", String(zoom.closest(".card").classList.toggle("large")));
 }
 
+// The small bars of one table as a list of times: for keyboards, fingers and screen readers.
+function listBars(details) {
+  const rows = Array.from(details.closest("section").querySelectorAll("tbody tr"));
+  const times = new Map();
+  rows.forEach((row) => row.querySelectorAll("[data-link]").forEach((bar) => {
+    const from = fromAddress(bar.dataset.link.slice(1)).from;
+    const [label, said] = [row.querySelector(".label"), bar.querySelector("title").textContent];
+    const words = `${label.textContent} ${(+bar.dataset.posts).toLocaleString("en")}`;
+    const link = element("a", { class: label.className, href: bar.dataset.link, "aria-label": said }, words);
+    times.set(from, [...(times.get(from) || []), link, " "]);
+  }));
+  const listed = Array.from(times).sort((a, b) => (a[0] < b[0] ? -1 : 1));
+  details.append(...listed.map(([from, links]) => element("p", { class: "chips" }, element("span", { class: "when" }, from.replace("T", " ")), ...links)));
+}
+
+function onToggle(event) {
+  const details = event.target;
+  if (details.matches(".over-time") && details.open && details.children.length === 1) listBars(details);
+}
+
 function onSend(event) {
   const button = event.target.closest("[data-send]");
   if (!button) return;
@@ -152,6 +172,8 @@ function listen() {
   });
   document.addEventListener("click", onClick);
   document.addEventListener("click", onSend);
+  // this event does not rise to the document, so it is caught on its way down
+  document.addEventListener("toggle", onToggle, true);
   window.addEventListener("hashchange", readAddress);
   window.addEventListener("beforeprint", showForPrint);
   window.addEventListener("afterprint", () => showPage(page));

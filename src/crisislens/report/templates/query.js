@@ -19,6 +19,28 @@ function answerFits(task, answer, wanted) {
   return position >= 0 && answer.labels.indexOf(position) >= 0;
 }
 
+const LACKING = {
+  place: (post) => post.place === "",
+  position: (post) => post.place === "" && post.lat === null,
+  time: (post) => post.seconds === null,
+};
+
+// Whole names of places, each in quotes.
+function namesOf(field) { return Array.from(field.matchAll(/"([^"]+)"/g), (found) => fold(found[1])); }
+
+// `ponce` is found inside of names; `"Ponce, PR" "Utuado, PR"` are whole names, any of them.
+function placeTest(field) {
+  const names = namesOf(field);
+  const part = fold(field);
+  if (names.length) return (post) => post.place !== "" && names.indexOf(fold(post.place)) >= 0;
+  return (post) => post.place !== "" && fold(post.place).indexOf(part) >= 0;
+}
+
+// Whether an answer is grave, say; that a post is worth reading is no such answer.
+function hasTone(task, answer, tone) {
+  return !answer.unsure && !task.relevance && answer.labels.some((i) => task.labels[i] && task.labels[i][2] === tone);
+}
+
 // One test for each filter that is set, so that a filter that is not set costs nothing.
 function testsOf(wanted, schema) {
   const tests = [];
@@ -41,10 +63,15 @@ function testsOf(wanted, schema) {
   if (wanted.event) tests.push((post) => post.event === wanted.event);
   if (wanted.like) tests.push((post) => post.message === +wanted.like);
   if (wanted.picture) tests.push((post) => post.picture === +wanted.picture);
-  if (wanted.place) {
-    const place = fold(wanted.place);
-    tests.push((post) => post.place !== "" && fold(post.place).indexOf(place) >= 0);
+  if (wanted.place) tests.push(placeTest(wanted.place));
+  if (wanted.elsewhere) {
+    const others = namesOf(wanted.elsewhere);
+    tests.push((post) => post.place !== "" && others.indexOf(fold(post.place)) < 0);
   }
+  if (wanted.lacking) tests.push(LACKING[wanted.lacking] || (() => false));
+  if (wanted.doubtful) tests.push((post) => post.doubtful);
+  if (wanted.post_id) tests.push((post) => post.id === wanted.post_id);
+  if (wanted.of_tone) tests.push((post) => post.answers.some((answer, i) => hasTone(schema[i], answer, wanted.of_tone)));
   if (wanted.box) {
     const [west, south, east, north] = wanted.box.split(",").map(Number);
     tests.push((post) => post.lat !== null && !post.doubtful &&

@@ -5,6 +5,19 @@ const PRINTED_POSTS = 20;
 const MOST_EVENTS = 200;
 const MOST_PLACES = 1000;
 
+// filters that a link sets and no field shows, in words
+const WITHOUT_FIELD = {
+  box: "in a part of the map",
+  like: "that say the same",
+  picture: "that show the same photo",
+  post_id: "of one id",
+  of_tone: "that tell of people in danger",
+  lacking: "",
+  doubtful: "at a place that is doubtful",
+  elsewhere: "at other places than those of the table",
+};
+const LACKS = { place: "whose place has no name", position: "that nobody can place", time: "without a time" };
+
 const root = document.documentElement;
 const form = document.getElementById("filters");
 const list = document.getElementById("cards");
@@ -73,14 +86,12 @@ function sayCount() {
 
 // What the filters that have no field of their own are set to, in words.
 function sayChosen() {
-  const parts = [];
-  if (wanted.box) parts.push("in a part of the map");
-  if (wanted.like) parts.push("that say the same");
-  if (wanted.picture) parts.push("that show the same photo");
+  const set = Object.keys(WITHOUT_FIELD).filter((name) => wanted[name]);
+  const parts = set.map((name) => (name === "lacking" ? LACKS[wanted.lacking] || "that lack something unknown" : WITHOUT_FIELD[name]));
   const line = document.getElementById("chosen");
   line.hidden = !parts.length;
   line.textContent = parts.length ? `Only posts ${parts.join(" and ")}. ` : "";
-  if (parts.length) line.append(element("button", { type: "button", "data-drop": "box like picture" }, "Show others too"));
+  if (parts.length) line.append(element("button", { type: "button", "data-drop": set.join(" ") }, "Show others too"));
 }
 
 function show() {

@@ -114,8 +114,9 @@ def try_a_rule(
     hours: Annotated[float, Query(gt=0, le=24 * 366, description="How far back")] = 168,
 ) -> Trial:
     """Over the past, with posts as they stand now; nothing is written or sent."""
-    until = datetime.now(UTC)
-    return try_rule(service_of(request).store, spec, until - timedelta(hours=hours), until)
+    store, until = service_of(request).store, datetime.now(UTC)
+    store.vocabulary.check(spec.task, spec.label)
+    return try_rule(store, spec, until - timedelta(hours=hours), until)
 
 
 @router.patch("/v1/alert-rules/{rule_id}", summary="Change a rule")

@@ -13,6 +13,7 @@ from crisislens.serve.access import Admin, Reviewer, Viewer, Visitor
 from crisislens.serve.api.schemas import PostOut, PostPage, ReviewIn, ReviewOut
 from crisislens.serve.api.taking import SOURCE
 from crisislens.serve.filters import Wanted
+from crisislens.serve.judging import labels_of
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import service_of
 
@@ -119,13 +120,11 @@ def reviews(request: Request, visitor: Viewer, post_id: PostId) -> list[ReviewOu
 def review(request: Request, visitor: Reviewer, post_id: PostId, said: ReviewIn) -> ReviewOut:
     """Keeps a person's answer beside the model's. A key cannot: a program has no opinion of its own."""
     service = service_of(request)
+    user = person(visitor)
+    post = service.store.posts.get(post_id)
+    labels = labels_of(service, post, said.task, said.labels, verdict=said.verdict)
     row = service.store.reviews.add(
-        post_id,
-        person(visitor),
-        verdict=said.verdict,
-        task=said.task,
-        labels=said.labels,
-        note=said.note,
+        post_id, user, verdict=said.verdict, task=said.task, labels=labels, note=said.note
     )
     service.metrics.reviews.inc()
     return ReviewOut.of(row)

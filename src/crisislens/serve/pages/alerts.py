@@ -90,6 +90,7 @@ def add_rule(
         kept = rules.get(rule_id).spec.model_dump() if rule_id else {}
         spec = RuleSpec(**{**kept, **values, "place": place.strip() or None, "unanswered": unanswered})
         if trial:
+            service_of(request).store.vocabulary.check(task, label)
             until = datetime.now(UTC)
             tried = try_rule(service_of(request).store, spec, until - timedelta(hours=_TRIAL_H), until)
             return _alerts(

@@ -15,18 +15,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import ConflictError, CrisisLensError, NotFoundError
-from crisislens.domain.assessment import Assessment
-from crisislens.domain.task import Task
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportTask
 from crisislens.serve.access import Reviewer, Viewer, Visitor
 from crisislens.serve.api.posts import PostId, person
 from crisislens.serve.filters import FilterQuery, Wanted, query_of
+from crisislens.serve.judging import asked_of, labels_of
 from crisislens.serve.pages.hand import in_hand, queue_filter, take_some
 from crisislens.serve.pages.items import Done, Item, chosen, item_of, title_of
 from crisislens.serve.pages.render import is_fragment, page, part
 from crisislens.serve.service import Service, service_of
-from crisislens.serve.task_views import NOT_SURE, asked_tasks, task_for
+from crisislens.serve.task_views import NOT_SURE, asked_tasks
 from crisislens.store.records import PostFilter, PostRow, Verdict
 
 __all__ = ["filter_form", "router"]
@@ -220,36 +219,19 @@ def _verdict(
     """What a choice says: the verdict, of which task (empty for the whole post), and the labels.
 
     Raises:
-        NotFoundError: If the question or the answer is none of this post.
+        InputError: If the question or the answer is none of this post.
     """
     if choice == "right":
         return "right", "", []
     question, label = chosen(choice)
-    task = _asked(service, row, question)
+    task = asked_of(service, row, question)
     if label == NOT_SURE:
         return "unsure", question, []
     labels = [label]
     if label == _THESE and task.several:
         ticked = [name for of, name in map(chosen, several) if of == question]
         labels = list(dict.fromkeys(ticked))
-    if not set(labels) <= set(task.classes):
-        raise NotFoundError("there is no such answer")
-    return "label", question, labels
-
-
-def _asked(service: Service, row: PostRow, question: str) -> Task:
-    """The task that a post's answer is of, with the classes of the model that gave it; where none did, ours.
-
-    Raises:
-        NotFoundError: If nobody asks this.
-    """
-    document = service.store.posts.assessment(row.id) if question in row.answers else None
-    if document is not None:
-        return task_for(question, Assessment.model_validate_json(document).tasks.get(question))
-    known = asked_tasks().get(question)
-    if known is None:
-        raise NotFoundError("there is no such question")
-    return known
+    return "label", question, labels_of(service, row, question, labels)
 
 
 def _told(verdict: Verdict, task: str, labels: Sequence[str]) -> str:

@@ -1,0 +1,71 @@
+"""Which questions and answers there are: those that ship, and those of the models that answered here."""
+
+from collections.abc import Sequence
+
+from pydantic_core import from_json
+from sqlalchemy import select
+
+from crisislens.core.errors import InputError
+from crisislens.domain.asked import asked_tasks, shipped_answers
+from crisislens.store.database import Database
+from crisislens.store.models import Answer, Assessment
+
+__all__ = ["Vocabulary"]
+
+_MOST_NAMED = 20
+
+
+class Vocabulary:
+    """Made by the store. A name that nobody answers with finds nothing, which looks like good news."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def answers(self, task: str) -> tuple[str, ...]:
+        """What may be answered to a question, empty where nobody asks it.
+
+        Arguments:
+            task: The question, as in `Assessment.tasks`.
+        """
+        found = dict.fromkeys(shipped_answers(task))
+        # any post will do: a model has the same classes for all of them
+        post = select(Answer.post_id).where(Answer.task == task).limit(1).scalar_subquery()
+        wanted = select(Assessment.doc).where(Assessment.post_id == post, Assessment.current)
+        with self._database.read() as connection:
+            doc = connection.execute(wanted).scalar()
+        if doc is not None:
+            answer = from_json(doc)["tasks"].get(task) or {}
+            found |= dict.fromkeys(answer.get("probabilities", ()))
+        return tuple(found)
+
+    def check(self, task: str, label: str | None = None) -> None:
+        """Refuses a question that nobody asks, and an answer that nobody gives.
+
+        Arguments:
+            task: The question.
+            label: The answer; None looks at the question alone.
+
+        Raises:
+            InputError: The sentence names what may be given, and not what was.
+        """
+        if (label is None and task in asked_tasks()) or label in shipped_answers(task):
+            return
+        there = self.answers(task)
+        if not there:
+            raise InputError(
+                f"no model here is asked this question; expected {_named(tuple(asked_tasks()))}, or one that "
+                "a model of your own has answered here"
+            )
+        if label is not None and label not in there and not self._given(task, label):
+            raise InputError(f"this is no answer to {task!r}; expected {_named(there)}")
+
+    def _given(self, task: str, label: str) -> bool:
+        """Whether some post has this answer, as of a model that was used before."""
+        wanted = select(Answer.post_id).where(Answer.task == task, Answer.label == label).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(wanted).first() is not None
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" or {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

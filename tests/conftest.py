@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent
+_NUMBERS = count()
 
 # each worker compiles the whole package for the run-time checks, and each process that a test starts compiles
 # its part of it: once, not every time, also where the environment forbids to keep bytecode
@@ -72,7 +74,9 @@ def shared_data() -> Path:
 def _redirected_user_folders(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path_factory.mktemp("home")
+    # `mktemp` looks at all folders there are for the next number: thousands of tests, thousands of folders
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_NUMBERS))
+    home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     # what can be made again is made once for all workers; tests of the cache name a folder of their own

@@ -9,7 +9,7 @@ process that asked for it. It differs in this: the libraries read the environmen
 what is imported, of memory and of threads therefore start cold.
 
 Linux alone hands an orphan to the process that wants it (`PR_SET_CHILD_SUBREAPER`), so elsewhere, and for
-commands that are not understood here, processes start cold.
+commands that are not understood here, processes start cold; so do all once a keeper is gone.
 """
 
 import atexit
@@ -28,6 +28,7 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 PRELOADED = (
@@ -53,6 +54,8 @@ class Keeper:
 
     def __init__(self, here: socket.socket, cold: Callable[..., int]) -> None:
         self.here, self.cold = here, cold
+        # an answer must reach the thread that asked
+        self.alone = threading.Lock()
         self.process: subprocess.Popen[bytes] | None = None
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
@@ -73,10 +76,11 @@ class Keeper:
         files = {0: given[_STDIN], 1: given[_STDOUT], 2: given[_STDERR]}
         sent = {place: file if file >= 0 else place for place, file in files.items()}
         sent |= {kept: kept for kept in given[_KEPT] if kept != given[_ERRORS]}
-        folder = os.fsdecode(given[_FOLDER]) if given[_FOLDER] is not None else os.getcwd()
+        folder = os.fsdecode(given[_FOLDER]) if given[_FOLDER] is not None else str(Path.cwd())
         asked = {"words": words, "environment": dict(pairs), "folder": folder, "places": [*sent]}
-        socket.send_fds(self.here, [json.dumps(asked).encode()], [*sent.values()])
-        return int(self.here.recv(32))
+        with self.alone:
+            socket.send_fds(self.here, [json.dumps(asked).encode()], [*sent.values()])
+            return int(self.here.recv(32) or self.cold(*given))
 
 
 def understood(command: Sequence[str]) -> list[str]:
@@ -98,9 +102,7 @@ def started() -> Keeper:
     place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, __file__, str(there.fileno())]
     keeper = Keeper(here, fork_exec)
-    keeper.process = subprocess.Popen(
-        command, env=place, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL
-    )
+    keeper.process = subprocess.Popen(command, env=place, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
     there.close()
     return keeper
 
@@ -147,11 +149,7 @@ def run(there: socket.socket, asked: dict[str, Any], files: list[int]) -> NoRetu
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.stdin, sys.stdout, sys.stderr = (
-        open(0, closefd=False),
-        open(1, "w", closefd=False, buffering=1 if "PYTHONUNBUFFERED" in os.environ else -1),
-        open(2, "w", closefd=False, errors="backslashreplace", buffering=1),
-    )
+    _open_streams()
     patched(keeper, setattr)
     code = _ended(asked["words"])
     threading._shutdown()  # type: ignore[attr-defined]
@@ -163,7 +161,7 @@ def run(there: socket.socket, asked: dict[str, Any], files: list[int]) -> NoRetu
 
 
 def _own_keeper(files: list[int]) -> Keeper:
-    """Forked before there are threads, and with none of the files: whoever waits for their end would wait on."""
+    """Forked before there are threads, and with none of the files: who waits for their end would wait on."""
     import _posixsubprocess
 
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -188,12 +186,20 @@ def _open_as(places: list[int], files: list[int]) -> None:
         os.close(file)
 
 
+def _open_streams() -> None:
+    """The three streams as a fresh process has them."""
+    buffering = 1 if "PYTHONUNBUFFERED" in os.environ else -1
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", closefd=False, buffering=buffering)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
+
+
 def _ended(words: list[str]) -> int:
     """Runs a command line of Python and gives its exit code."""
     try:
         if words[0] == "-m":
             sys.argv = words[1:]
-            sys.path.insert(0, os.getcwd())
+            sys.path.insert(0, str(Path.cwd()))
             runpy.run_module(words[1], run_name="__main__", alter_sys=True)
         elif words[0] == "-c":
             sys.argv = ["-c", *words[2:]]
@@ -207,7 +213,7 @@ def _ended(words: list[str]) -> int:
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
-        print(end.code, file=sys.stderr)
+        sys.stderr.write(f"{end.code}\n")
         return 1
     except KeyboardInterrupt:
         traceback.print_exc()

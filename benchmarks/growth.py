@@ -13,6 +13,7 @@ and the share of the time that the search of near-duplicates took.
 import argparse
 import json
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -31,13 +32,27 @@ from crisislens.pipeline.neighbors import NeighborStore
 from crisislens.report.situation import write_outputs
 from crisislens.runs.executor import Here
 
-_WORDS = (
-    "water road bridge house family people school hospital flood fire storm rain help need food roof "
-    "power line car street river north south many two three please send today morning night stuck "
-    "lost found safe broken damaged under over near close open shelter boat rescue team volunteers "
-    "donate thanks watch news photo video still again nobody everybody children old sick medicine"
-).split()
-_PLACES = "Ponce Kathmandu Houston Manila Izmir Jakarta Lahore Quito Beira Chennai Valdivia Mocoa".split()
+_WORDS = re.findall(
+    r"\w+",
+    """
+    water road bridge house family people school hospital flood fire storm rain help need food roof
+    power line car street river north south many two three please send today morning night stuck lost
+    found safe broken damaged under over near close open shelter boat rescue team volunteers donate
+    thanks watch news photo video still again nobody everybody children old sick medicine
+    """,
+)
+_PLACES = (
+    "Ponce",
+    "Kathmandu",
+    "Houston",
+    "Manila",
+    "Izmir",
+    "Jakarta",
+    "Lahore",
+    "Quito",
+    "Beira",
+    "Chennai",
+)
 
 
 def write_posts(path: Path, rows: int) -> None:

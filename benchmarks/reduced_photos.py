@@ -1,5 +1,5 @@
 """What decoding large JPEGs at a reduced scale changes and costs:
-`python benchmarks/reduced_photos.py PHOTOS [--count 200] [--model crisis-multilingual]`.
+`python benchmarks/reduced_photos.py PHOTOS [--count 150] [--kinds collage enlarged]`.
 
 `data.images` lets libjpeg scale a large picture inside its transform. Here every picture is decoded
 in that way and whole, then scaled to the encoder's size; what is printed: the pixels' difference
@@ -76,13 +76,14 @@ def main() -> None:
     """Prints a JSON line for each kind of large photo."""
     parser = argparse.ArgumentParser()
     parser.add_argument("photos", type=Path)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--kinds", nargs="+", default=["collage", "enlarged"])
     parser.add_argument("--model", default=DEFAULT_BUNDLE)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     paths = sorted(arguments.photos.rglob("*.jpg"))
     random.Random(0).shuffle(paths)
-    for kind in ("collage", "enlarged"):
+    for kind in arguments.kinds:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             names = [f"{i}.jpg" for i in range(arguments.count)]

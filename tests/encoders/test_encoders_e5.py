@@ -12,9 +12,10 @@ import torch
 from crisislens.core.errors import ConfigError, ModelError
 from crisislens.encoders import e5
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, pad_ids
-from crisislens.encoders.e5 import E5Text, PackedEmbedding, multiplies_in_bfloat16
+from crisislens.encoders.e5 import E5Text, PackedEmbedding
 from crisislens.encoders.e5_file import read_e5_file, unpack
 from crisislens.encoders.lora import LoraLinear, add_lora, lora_state, write_lora
+from crisislens.encoders.precision import multiplies_in_bfloat16
 from tiny_e5 import WIDTH, packed, write_tiny_e5
 
 TEXTS = ["flood in la bridge", "help help water!!!", "is water down"]

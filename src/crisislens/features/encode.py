@@ -70,7 +70,7 @@ class EncodedPosts:
         features: Per post its features.
         notes: Per post what a reader must know, such as why a photo could not be used.
         texts: Per post its cleaned text, empty where it has none.
-        encoders: Fingerprint of the encoders that made the features.
+        encoders: Fingerprint by which models know the encoders that made the features.
     """
 
     features: list[PostFeatures]
@@ -164,7 +164,7 @@ class PostEncoder:
             picture, remarks = _picture_of(post, pictures)
             features.append(_features(text, picture))
             notes.append((*note, *remarks))
-        return EncodedPosts(features, notes, cleaned, self.encoders.fingerprint())
+        return EncodedPosts(features, notes, cleaned, self.encoders.known_as())
 
     def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)

@@ -24,6 +24,7 @@ from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskA
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.encoders.base import load_encoders
+from crisislens.encoders.precision import asked_precision
 from crisislens.explain.joint_reader import EvidenceReader
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
@@ -93,7 +94,7 @@ class Analyst:
                 f"{config.name} writes the evidence that it decides on; leave out --explain and --with "
                 "rationale"
             )
-        encoders = load_encoders(bundle.encoder)
+        encoders = load_encoders(bundle.encoder).computing_in(asked_precision())
         self._decider = self._load_decider(image_root) if bundle.evidence_alone else None
         self.models: dict[str, LoadedModel] = {
             name: load_artifact(bundle.artifact(name)) for name in config.tasks if self._decider is None
@@ -108,7 +109,7 @@ class Analyst:
         )
         self._widths = encoders.widths()
         for name, loaded in self.models.items():
-            self._check(name, loaded, encoders.fingerprint())
+            self._check(name, loaded, encoders.known_as())
             loaded.model.eval()
         self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
         if self._decider is not None:

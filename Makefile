@@ -18,9 +18,8 @@ demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say
 serve-demo: .venv/.serve  ## Serve the made-up crisis, posts still arriving; prints the address and a link to sign in
 	.venv/bin/crisislens serve --demo
 
-# three for two cores: one of them often waits, for a process, a server or a clock
 test: .venv/.dev  ## Run the tests
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 3
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
 fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files, bundles, stores, requests
 	OMP_NUM_THREADS=1 CRISISLENS_FUZZ=50000 .venv/bin/python -m pytest -q -n 2 tests/hostile

@@ -10,7 +10,7 @@ PIP = .venv/bin/python -m pip --disable-pip-version-check install --quiet $(PIP_
 LOCKED = $(PIP) --require-hashes --no-deps --no-build-isolation
 .DELETE_ON_ERROR:
 
-.PHONY: demo serve-demo test fuzz check check-deploy format docs dist lock sbom clean
+.PHONY: demo serve-demo test fuzz chaos check check-deploy format docs dist lock sbom clean
 
 demo: .venv/.runtime  ## Analyze the sample posts that the package ships and say where the report is
 	.venv/bin/crisislens demo
@@ -21,8 +21,12 @@ serve-demo: .venv/.serve  ## Serve the made-up crisis, posts still arriving; pri
 test: .venv/.dev  ## Run the tests
 	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -n 2
 
-fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files
+fuzz: .venv/.dev  ## Read 50,000 drawn hostile inputs: tables, pictures, run files, bundles, stores, requests
 	OMP_NUM_THREADS=1 CRISISLENS_FUZZ=50000 .venv/bin/python -m pytest -q -n 2 tests/hostile
+
+chaos: .venv/.dev  ## Kill the service and its workers under 20,000 posts, the streams under 10,000, and compare
+	OMP_NUM_THREADS=1 PYTHONPATH=tests .venv/bin/python benchmarks/store_chaos.py --posts 20000 --kills 24
+	OMP_NUM_THREADS=1 PYTHONPATH=tests .venv/bin/python benchmarks/stream_chaos_all.py --posts 10000 --kills 20
 
 # the migrations' env.py is a script that alembic runs, no module to import
 check: .venv/.dev  ## Format, lint, types, import contract, doctests

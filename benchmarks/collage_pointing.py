@@ -3,8 +3,9 @@
 
 The held-out photos of `scripts/train_rationales.py` are taken. Each collage gets a tweet of the
 test rows of CrisisMMD that names the photo's hazard and no other; its rationale is the shipped
-rationale model's. The other cells hold everyday photos. The sink of the transport is chosen on
-collages of training photos (`--choose`).
+rationale model's. The other cells hold everyday photos (`easy`) or photos of other disasters than the
+one that the tweet names (`hard`). Whatever is chosen, the sink of the transport or a way to weigh
+words, is chosen on collages of training photos with training tweets (`--choose`).
 """
 
 import argparse
@@ -31,21 +32,32 @@ from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.evaluation.rationale_scores import pointing
 from crisislens.explain.attribution import attention_rollout, grad_cam
 from crisislens.features.word_owners import WordCutter, collate_windows
-from crisislens.models.rationale_artifact import load_rationalizer
+from crisislens.models.rationale_artifact import TransportConfig, load_rationalizer
 from crisislens.models.rationale_transfer import evidence_heat
 from crisislens.nn.device import set_threads
 from crisislens.nn.joint import JointEncoder, JointStates
 from crisislens.nn.transport import cosine_cost, unit_range
 
 HAZARDS = ("flood", "fire", "storm", "earthquake")
+DISTRACTORS = ("easy", "hard")
 SIDE_PX = 260
-SINKS = (0.5, 0.7, 0.8, 0.9, 0.95)
+CHOICES = tuple(
+    TransportConfig(sink=sink, steps=steps, gather=gather)
+    for sink in (0.5, 0.8, 0.9, 0.95, 0.98)
+    for steps in (20, 50)
+    for gather in ("max", "sum")
+)
+BEFORE = TransportConfig(sink=0.8)
+"""What earlier versions of the shipped model had."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One collage: cells along a side, the cell of the evidence, the tweet, its patches."""
+    """One collage: what the other cells hold, cells along a side, the cell of the evidence, the
+    tweet, its patches.
+    """
 
+    others: str
     grid: int
     cell: int
     hazard: str
@@ -60,31 +72,42 @@ def collages(
     root: Path,
     count: int,
     seed: int,
+    others: str,
 ) -> list[Case]:
     """Random collages of 2 × 2 and 3 × 3 photos."""
     draw = random.Random(seed)
     disasters = [r for r in photos if r.hazard in HAZARDS]
-    everyday = [r for r in photos if r.kind != "disaster"]
     cases = []
     for _ in range(count):
         photo = draw.choice(disasters)
         text = draw.choice(tweets[photo.hazard])
+        pool = _distractors(photos, photo, others)
         for grid in (2, 3):
             cell = draw.randrange(grid * grid)
-            edges = [SIDE_PX * k // grid for k in range(grid + 1)]
-            page = Image.new("RGB", (SIDE_PX, SIDE_PX))
-            for c in range(grid * grid):
-                record = photo if c == cell else draw.choice(everyday)
-                y, x = divmod(c, grid)
-                part = Image.fromarray(decode_image(root / record.file, ImageLimits()).pixels)
-                page.paste(
-                    part.resize((edges[x + 1] - edges[x], edges[y + 1] - edges[y]), Image.Resampling.BICUBIC),
-                    (edges[x], edges[y]),
-                )
+            files = [root / (photo if c == cell else draw.choice(pool)).file for c in range(grid * grid)]
             with torch.inference_mode():
-                patches = pair.image(pair.image.preprocess(np.asarray(page))[None])[0][0]
-            cases.append(Case(grid, cell, photo.hazard, text, patches))
+                patches = pair.image(pair.image.preprocess(_page(files, grid))[None])[0][0]
+            cases.append(Case(others, grid, cell, photo.hazard, text, patches))
     return cases
+
+
+def _distractors(photos: Sequence[PhotoRecord], photo: PhotoRecord, others: str) -> list[PhotoRecord]:
+    if others == "easy":
+        return [r for r in photos if r.kind != "disaster"]
+    # a photo of the same hazard would be evidence too, and no answer could be called wrong
+    return [r for r in photos if r.hazard and r.hazard != photo.hazard]
+
+
+def _page(files: Sequence[Path], grid: int) -> np.ndarray:
+    """A collage of grid × grid photos."""
+    edges = [SIDE_PX * k // grid for k in range(grid + 1)]
+    page = Image.new("RGB", (SIDE_PX, SIDE_PX))
+    for c, file in enumerate(files):
+        y, x = divmod(c, grid)
+        part = Image.fromarray(decode_image(file, ImageLimits()).pixels)
+        size = (edges[x + 1] - edges[x], edges[y + 1] - edges[y])
+        page.paste(part.resize(size, Image.Resampling.BICUBIC), (edges[x], edges[y]))
+    return np.asarray(page)
 
 
 class Methods:
@@ -96,7 +119,7 @@ class Methods:
         self.joint: JointEncoder = self.loaded.joint
         self.cutter = WordCutter(self.loaded.text.encoder)
 
-    def heat(self, case: Case, sinks: Sequence[float]) -> dict[str, np.ndarray]:
+    def heat(self, case: Case, choices: Sequence[TransportConfig]) -> dict[str, np.ndarray]:
         """From a method's name to the heat."""
         window = self.cutter.cut(case.text)[0]
         said = self.loaded.text.rationales(collate_windows([window], self.loaded.text.encoder.pad_id))
@@ -109,9 +132,9 @@ class Methods:
         with torch.no_grad():
             aligned = self.joint.aligned(words, mask, patches, all_patches)
             mixed = self.joint.mix(aligned)
-            found = {f"ours: transport, sink {s}": evidence_heat(aligned, chosen, sink=s) for s in sinks}
+            found = {_named(t): _transport(aligned, chosen, t) for t in choices}
             found |= {
-                f"mixed states, sink {sinks[-1]}": evidence_heat(mixed, chosen, sink=sinks[-1]),
+                f"mixed states, {_named(choices[0])}": _transport(mixed, chosen, choices[0]),
                 "balanced transport (as published), aligned states": evidence_heat(aligned, chosen),
                 "balanced transport (as published), mixed states": evidence_heat(mixed, chosen),
                 "cosine to the rationale, aligned states": _cosine(aligned, chosen),
@@ -143,9 +166,35 @@ def attention_rollout_rows(joint: JointEncoder, aligned: JointStates) -> Float[T
     return flow[:, 0]
 
 
+def _named(t: TransportConfig) -> str:
+    return f"partial transport, sink {t.sink}, {t.steps} steps, {t.gather}"
+
+
+def _transport(states: JointStates, chosen: Tensor, t: TransportConfig) -> Tensor:
+    return evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink, gather=t.gather)
+
+
 def _cosine(states: JointStates, chosen: Tensor) -> Tensor:
     cosine = (1 - cosine_cost(states.image, states.text)).masked_fill(~chosen[:, None, :], -1.0)
     return unit_range(cosine.amax(2), states.image_mask)
+
+
+def table(cases: Sequence[Case], heats: Sequence[dict[str, np.ndarray]]) -> dict[str, object]:
+    """How often each method points at the evidence, by what the other cells hold and their number."""
+    rows: dict[str, object] = {}
+    for grid in (2, 3):
+        picked = [k for k, case in enumerate(cases) if case.grid == grid]
+        cells = np.array([cases[k].cell for k in picked])
+        for name in heats[0]:
+            p = pointing(np.stack([heats[k][name] for k in picked]), cells, grid)
+            key = f"{cases[0].others}, {grid} × {grid}"
+            rows[f"{key}: {name}"] = {
+                "hits": p.hits.percent(),
+                "share": p.share.percent(),
+                "chance": round(100 * p.chance, 2),
+            }
+            print(f"| {key} | {name} | {p.hits.percent()} | {p.share.percent()} |", flush=True)
+    return rows
 
 
 def main() -> None:
@@ -164,35 +213,17 @@ def main() -> None:
     set_threads(1)
     photos = [r for r in chosen_photos(args.data) if r.held_out != args.choose]
     tweets = hazard_tweets(args.data, "train" if args.choose else "test")
-    cases = collages(
-        photos,
-        tweets,
-        load_encoders(EncoderSpec()),
-        args.data / "photos",
-        args.count,
-        seed=int(args.choose),
-    )
+    pair, rows = load_encoders(EncoderSpec()), {}
     methods = Methods(args.model)
-    sinks = SINKS if args.choose else (methods.loaded.config.transport.sink,)
-    heats = [methods.heat(case, sinks) for case in cases]
-    rows = {}
-    for grid in (2, 3):
-        picked = [k for k, case in enumerate(cases) if case.grid == grid]
-        cells = np.array([cases[k].cell for k in picked])
-        for name in heats[0]:
-            p = pointing(np.stack([heats[k][name] for k in picked]), cells, grid)
-            rows[f"{grid}x{grid} {name}"] = {
-                "hits": p.hits.percent(),
-                "share": p.share.percent(),
-                "chance": round(100 * p.chance, 2),
-            }
-            print(
-                f"| {grid} × {grid} | {name} | {p.hits.percent()} | {p.share.percent()} |",
-                flush=True,
-            )
+    choices = CHOICES if args.choose else (methods.loaded.config.transport, BEFORE)
+    for others in DISTRACTORS:
+        cases = collages(
+            photos, tweets, pair, args.data / "photos", args.count, seed=int(args.choose), others=others
+        )
+        rows |= table(cases, [methods.heat(case, choices) for case in cases])
     atomic_write(
         args.out,
-        json.dumps({"collages": len(cases) // 2, "choose": args.choose, "rows": rows}, indent=1),
+        json.dumps({"collages": args.count, "choose": args.choose, "rows": rows}, indent=1),
     )
 
 

@@ -90,10 +90,16 @@ def extractors() -> str:
 def settings() -> str:
     """Every key of a run file, from the docstrings of the configuration."""
     from crisislens.training.config import RunConfig
+    from crisislens.training.joint_run import JointRun
     from crisislens.training.rationale_run import RationaleRun
 
     text = "# Settings of a run file\n"
-    for title, config in (("run file", RunConfig), ("run file of a rationale model", RationaleRun)):
+    kinds = {
+        "run file": RunConfig,
+        "run file of a rationale model": RationaleRun,
+        "run file of a joint rationale model": JointRun,
+    }
+    for title, config in kinds.items():
         text += settings_of(title, config.model_json_schema(), seen=text)
     return text
 

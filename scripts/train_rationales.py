@@ -66,7 +66,7 @@ PHRASES = {
 }
 TWEETS_A_PHOTO = 6
 # chosen on collages of training photos, see docs/benchmarks-rationales.md
-TRANSPORT = TransportConfig(states="aligned", beta=0.5, steps=50, sink=0.8)
+TRANSPORT = TransportConfig(states="aligned", beta=0.5, steps=20, sink=0.98, gather="sum")
 GRID_SIDE = 9
 
 CARD = """# crisis-rationales 1

@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+import warm
 from command_line import Command
 
 # no test is timed: a busy machine must not fail one
@@ -27,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _ROOT = Path(__file__).resolve().parent.parent
+_NUMBERS = count()
 
 # each worker compiles the whole package for the run-time checks, and each process that a test starts compiles
 # its part of it: once, not every time, also where the environment forbids to keep bytecode
@@ -71,7 +74,9 @@ def shared_data() -> Path:
 def _redirected_user_folders(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path_factory.mktemp("home")
+    # `mktemp` looks at all folders there are for the next number: thousands of tests, thousands of folders
+    home = tmp_path_factory.getbasetemp() / "homes" / str(next(_NUMBERS))
+    home.mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     # what can be made again is made once for all workers; tests of the cache name a folder of their own
@@ -89,6 +94,20 @@ def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("crisislens.nn.device.limit_threads", lambda count=None: count or 1)
     yield
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _keeper() -> Iterator[warm.Keeper]:
+    keeper = warm.started()
+    yield keeper
+    keeper.end()
+
+
+@pytest.fixture
+def warm_starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python processes of this test start without importing the libraries anew."""
+    if sys.platform == "linux":
+        warm.patched(request.getfixturevalue("_keeper"), monkeypatch.setattr)
 
 
 @pytest.fixture

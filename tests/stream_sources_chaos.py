@@ -26,7 +26,7 @@ from redis_server import running_redis
 from stream_fakes import FakeJetstream, FakeMastodon, Faults, stopping
 
 _PATIENCE_S = 7_200
-_AHEAD, _PACE_S = 1_000, 60.0
+_AHEAD, _PACE_S = 2_000, 20.0
 _LIGHT = ["--without", "places", "--without", "place_types"]
 
 

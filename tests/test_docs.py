@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
 
+# in a process of its own, because the checks of the tests would show in the signatures
+@pytest.mark.usefixtures("warm_starts")
 def test_the_reference_is_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"],

@@ -103,3 +103,43 @@ def test_every_exit_code_is_in_the_table() -> None:
     classes = [getattr(errors, name) for name in errors.__all__]
     raised = {kind.exit_code for kind in classes if issubclass(kind, CrisisLensError)}
     assert told == {0, *raised}
+
+
+PYTHON = re.compile(r"```python\n(?P<code>.*?)\n```", re.DOTALL)
+
+
+def written() -> list[tuple[str, str]]:
+    """Each block of Python and the page that prints it."""
+    texts = [(page, (ROOT / page).read_text(encoding="utf-8")) for page in PAGES]
+    return [(page, match["code"]) for page, text in texts for match in PYTHON.finditer(text)]
+
+
+@pytest.mark.parametrize(("page", "code"), written(), ids=lambda value: value[:40])
+def test_printed_python_works(
+    crisislens: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, code: str
+) -> None:
+    """In the folder in which its page left the reader, with the files that it names."""
+    from crisislens.runs.sinks import SINKS
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "posts.jsonl").write_text('{"id": "1", "text": "Bridge is down"}\n', encoding="utf-8")
+    if "results" in code:
+        assert crisislens("analyze", "examples/posts.csv", "--out", "results").returncode == 0
+    before = set(SINKS.names())
+    names: dict[str, object] = {"__name__": "printed"}
+    exec(compile(code, page, "exec"), names)
+    for name in set(SINKS.names()) - before:
+        done = crisislens("analyze", "posts.jsonl", "--out", "also", "--also", name)
+        monkeypatch.delitem(SINKS._entries, name)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "also" / f"assessments.{name}").read_text(encoding="utf-8") == "1\n"
+    if "words.jsonl" in code:
+        assert (tmp_path / "words.jsonl").read_text(encoding="utf-8") == '{"id": "1", "words": 3}\n'
+    if "assessments =" in code:
+        [assessment] = names["assessments"]  # type: ignore[misc]
+        assert assessment.tasks["informativeness"].label == "informative"
+
+
+def test_there_is_python_to_run() -> None:
+    assert {page for page, _ in written()} == {"README.md", "docs/tutorial.md", "docs/how-to.md"}

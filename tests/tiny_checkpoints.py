@@ -141,3 +141,30 @@ def tokens_of_bytes() -> list[str]:
     from tokenizers.pre_tokenizers import ByteLevel
 
     return sorted(ByteLevel.alphabet())
+
+
+VILT_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "*", "flood", "bridge", "is", "down", "##ed", "a"]
+
+
+def write_tiny_vilt(folder: Path) -> Path:
+    """A random checkpoint of ViLT with 4 × 4 patches."""
+    import torch
+    from transformers import BertTokenizer, ViltConfig, ViltModel
+
+    torch.manual_seed(0)
+    config = ViltConfig(
+        vocab_size=len(VILT_WORDS),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=24,
+        image_size=32,
+        patch_size=8,
+        max_position_embeddings=12,
+        max_image_length=-1,
+        initializer_range=0.3,
+    )
+    ViltModel(config).save_pretrained(folder, safe_serialization=True)
+    (folder / "vocab.txt").write_text("\n".join(VILT_WORDS))
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder

@@ -20,6 +20,8 @@ from crisislens.core.lines import cut_lines
 from crisislens.data.marked_rationales import read_annotations
 from crisislens.domain.post import Post
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 CUTTING = ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\r", "\n", "\r\n"]
 """Everything at which `str.splitlines` cuts."""
 

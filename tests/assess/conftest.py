@@ -9,6 +9,7 @@ pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
 from crisislens.assess import AnalystSpec
 from crisislens.store import Store, open_store
+from store_template import new_file
 from tiny_bundles import write_bundle
 
 QUICK = ("places", "place_types")
@@ -17,7 +18,7 @@ QUICK = ("places", "place_types")
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     """An empty store of SQLite."""
-    with open_store(str(tmp_path / "crisis.db"), least_free_bytes=0) as opened:
+    with open_store(str(new_file(tmp_path / "crisis.db")), least_free_bytes=0) as opened:
         yield opened
 
 

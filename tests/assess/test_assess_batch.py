@@ -13,6 +13,7 @@ from crisislens.assess.batch import assess_batch, explain_post
 from crisislens.data.tabular import read_posts
 from crisislens.domain.post import Post
 from crisislens.pipeline.batch import run_analysis
+from crisislens.runs.cutting import CHUNK_LETTERS
 from crisislens.store import Store
 from crisislens.store.records import Done, NewPost, PostFilter
 from tiny_bundles import write_bundle
@@ -111,6 +112,23 @@ def test_a_post_that_cannot_be_assessed_costs_itself_alone(
     found = assess_batch([analyst], [Post(id=str(i), text=text) for i, text in enumerate(texts)])
     assert [answer[3] for answer in found] == [None, "could not be assessed: ValueError: too bitter", None]
     assert [answer[0] is None for answer in found] == [False, True, False]
+
+
+def test_long_texts_are_read_a_few_at_a_time(
+    spec: AnalystSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [analyst] = spec.build(tmp_path)
+    find, asked = analyst.find, []
+
+    def counted(posts: list[Post], *, analyzed_at: str) -> Any:
+        asked.append(sum(len(post.text) for post in posts))
+        return find([Post(id=post.id, text="flood") for post in posts], analyzed_at=analyzed_at)
+
+    monkeypatch.setattr(analyst, "find", counted)
+    long = CHUNK_LETTERS // 2
+    found = assess_batch([analyst], [Post(id=str(i), text="x" * long) for i in range(5)])
+    assert [json.loads(answer[0] or "")["post"]["id"] for answer in found] == list("01234")
+    assert asked == [2 * long, 2 * long, long]
 
 
 def test_a_text_that_the_first_model_cannot_read_goes_to_the_next(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 from chaos_run import Chaos
 from tiny_bundles import write_bundle
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 @pytest.mark.slow
 def test_every_acknowledged_post_is_there_once_in_order_and_assessed(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from crisislens.store.records import PostFilter
 from crisislens.store.upkeep import check
 from store_posts import MODEL, fill, new
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Waits until something holds."""

@@ -15,6 +15,8 @@ from crisislens.core.errors import ModelError
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 class Fake:
     """An analyst by name alone."""

@@ -28,6 +28,8 @@ from crisislens.core.files import sole_writer
 from crisislens.models.base import ModelSpec
 from crisislens.report.table_page import table_page
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 PAIR = ("compact_guided", "compact_concat")
 SMALL = ("batch_posts=28",)
 

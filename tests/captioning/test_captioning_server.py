@@ -26,6 +26,8 @@ from crisislens.core.http import RequestError, ask_json
 from crisislens.core.store import Store
 from crisislens.domain.post import ImageRef, Post
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 QUICK = {"first_wait_s": 0.01, "longest_wait_s": 0.05}
 
 

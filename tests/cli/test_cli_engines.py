@@ -26,6 +26,8 @@ from crisislens.pipeline.batch import AnalyzeStep
 from crisislens.pipeline.recipes import AnalystRecipe, AnnotatorRecipe, ExtractRecipe, FinderRecipe
 from tiny_bundles import write_bundle
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 _OUTPUTS = ("assessments.jsonl", "failed.jsonl", "duplicates.jsonl")
 
 

@@ -58,14 +58,33 @@ def test_a_first_mistake_is_one_sentence(crisislens: Command, desk: Path, mistak
 
 
 @pytest.mark.parametrize(
-    ("typed", "help_"),
+    ("typed", "sentence", "command"),
     [
-        ("analyze posts.csv --imagess x", "No such option: --imagess.*--images"),
-        ("analyse posts.csv", "No such command 'analyse'.*'analyze'"),
-        ("analyze", "Missing argument 'posts'"),
+        ("analyze posts.csv --imagess x", "No such option: --imagess.*--images", "crisislens analyze"),
+        ("analyse posts.csv", "No such command 'analyse'.*'analyze'", "crisislens"),
+        ("analyze", "Missing argument 'posts'", "crisislens analyze"),
+        ("train", "Missing argument 'run'", "crisislens train"),
+        ("analyze posts.csv numbers.csv", r"extra argument\(s\) \(numbers.csv\)", "crisislens analyze"),
+        ("analyze posts.csv --threads many", "Invalid value for '--threads'", "crisislens analyze"),
+        ("models nope", "No such command 'nope'", "crisislens models"),
+        ("data check", "Missing argument", "crisislens data check"),
+        ("store check --bogus", "No such option: --bogus", "crisislens store check"),
+        ("bench run table3", "No such command .table3.", "crisislens bench run"),
     ],
 )
-def test_a_mistyped_word_names_the_nearest(crisislens: Command, desk: Path, typed: str, help_: str) -> None:
+def test_a_mistyped_command_line_is_one_sentence_too(
+    crisislens: Command, desk: Path, typed: str, sentence: str, command: str
+) -> None:
     done = crisislens(*typed.split(), cwd=desk)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert re.search(f"error: .*{sentence}.*; `{command} --help` shows what it takes", done.stderr), (
+        done.stderr
+    )
+
+
+@pytest.mark.parametrize("typed", ["", "models"])
+def test_nothing_typed_shows_the_help(crisislens: Command, typed: str) -> None:
+    done = crisislens(*typed.split())
     assert done.returncode == 2
-    assert re.search(help_, done.stderr), done.stderr
+    assert "Commands" in done.stdout + done.stderr
+    assert "error:" not in done.stderr

@@ -19,6 +19,8 @@ from command_line import Command
 from crisislens.store import open_store
 from crisislens.store.records import PostFilter
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:

@@ -51,6 +51,11 @@ def test_every_error_is_one_of_the_tree_with_its_own_exit_code() -> None:
     assert all(400 <= c.http_status <= 599 for c in classes)
 
 
+def test_a_name_without_an_end_is_cut_in_the_sentence() -> None:
+    with pytest.raises(NotRegisteredError, match=r"no fruit named 'x{100}…'; known: none$"):
+        Registry[int]("fruit")["x" * 10_000]
+
+
 def test_a_failed_look_up_names_the_nearest() -> None:
     fruits: Registry[int] = Registry("fruit")
     fruits.register("apple")(1)

@@ -53,6 +53,21 @@ def test_what_does_not_count_changes_nothing(same: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("Bridge on Mill Road is gone!", [297858735, 130522605, 110273863, 150013290, 72691817, 129162247]),
+        ("a", [3273519401, 2608831637, 2607779605]),
+    ],
+)
+def test_signatures_are_those_of_datasketch(text: str, first: list[int]) -> None:
+    # as datasketch 2.0.0 gave them: what services have stored stays comparable
+    signature = text_signature(text)
+    assert signature is not None
+    assert signature.dtype == np.uint32
+    assert signature[: len(first)].tolist() == first
+
+
+@pytest.mark.parametrize(
     "text", ["", " ", "…", "👍👍", "@someone", "https://t.co/abc", "RT @a: https://t.co/x", "___", "\ud800"]
 )
 def test_a_text_without_words_has_no_signature(text: str) -> None:

@@ -411,3 +411,36 @@ def test_a_workbook_without_the_extra_names_it(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "posts.xlsx").write_bytes(b"PK")
     with pytest.raises(MissingExtraError, match=r"crisislens\[excel\]"):
         read_posts(tmp_path / "posts.xlsx")
+
+
+def test_an_archive_of_mastodon_holds_posts_and_what_was_shared(tmp_path: Path) -> None:
+    note = {
+        "id": "https://m.example/1",
+        "type": "Note",
+        "content": "<p>Flood took the <b>bridge</b></p>",
+        "published": "2023-02-06T04:17:35Z",
+        "attachment": [{"url": "media/a.jpg", "mediaType": "image/jpeg"}, {"url": "media/b.png"}],
+    }
+    acts = [
+        {"id": "1", "type": "Create", "actor": "https://m.example/ann", "object": note},
+        {"id": "2", "type": "Announce", "actor": "https://m.example/ann", "object": "https://n.example/5"},
+        {"id": "3", "type": "Create", "actor": "https://m.example/ann", "object": "https://n.example/6"},
+    ]
+    path = tmp_path / "outbox.json"
+    path.write_text(json.dumps({"type": "OrderedCollection", "totalItems": 3, "orderedItems": acts}), "utf-8")
+    source = read_posts(path)
+    [post] = list(source)
+    assert isinstance(post, Post)
+    assert (post.id, post.text) == ("https://m.example/1", "Flood took the bridge")
+    assert [image.path for image in post.images] == ["media/a.jpg", "media/b.png"]
+    assert post.created_at is not None
+
+
+@pytest.mark.parametrize(
+    "what", ["image omitted", "GIF omitted", "<Media omitted>", "<Medien ausgeschlossen>"]
+)
+def test_a_photo_that_was_not_exported_is_no_text(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "chat.txt"
+    lines = ["[06.02.23, 04:17:35] Ann: Flood", f"[06.02.23, 04:18:00] Bob: \u200e{what}"]
+    path.write_text("\n".join(lines), "utf-8")
+    assert [row.text for row in read_posts(path) if isinstance(row, Post)] == ["Flood", ""]

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from crisislens.core.errors import ConfigError, ModelError
-from crisislens.encoders import e5
+from crisislens.encoders import precision
 from crisislens.encoders.base import TEXT_ENCODERS, EncoderSpec, pad_ids
-from crisislens.encoders.e5 import E5Text, PackedEmbedding, multiplies_in_bfloat16
+from crisislens.encoders.e5 import E5Text, PackedEmbedding
 from crisislens.encoders.e5_file import read_e5_file, unpack
 from crisislens.encoders.lora import LoraLinear, add_lora, lora_state, write_lora
+from crisislens.encoders.precision import multiplies_in_bfloat16
 from tiny_e5 import WIDTH, packed, write_tiny_e5
 
 TEXTS = ["flood in la bridge", "help help water!!!", "is water down"]
@@ -137,9 +138,9 @@ def test_bfloat16_is_close_and_another_fingerprint(file: Path, text: E5Text) -> 
 
 
 def test_auto_takes_what_the_processor_has(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for flags, precision in (("avx2 fma", "fp32"), ("avx512f avx512_bf16", "bf16")):
-        monkeypatch.setattr(e5, "_processor", lambda flags=flags: f"flags : {flags}")
-        assert E5Text(weights=file).precision == precision
+    for flags, taken in (("avx2 fma", "fp32"), ("avx512f avx512_bf16", "bf16")):
+        monkeypatch.setattr(precision, "_processor", lambda flags=flags: f"flags : {flags}")
+        assert E5Text(weights=file).precision == taken
     assert not multiplies_in_bfloat16("")
 
 

@@ -11,32 +11,12 @@ import torch
 from crisislens.core.errors import ModelError
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.vilt import ViltJoint, load_vilt
-
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "flood", "bridge", "is", "down", "##ed", "a"]
+from tiny_checkpoints import write_tiny_vilt
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from transformers import BertTokenizer, ViltConfig, ViltModel
-
-    folder = tmp_path_factory.mktemp("vilt")
-    torch.manual_seed(0)
-    config = ViltConfig(
-        vocab_size=len(WORDS),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=24,
-        image_size=32,
-        patch_size=8,
-        max_position_embeddings=12,
-        max_image_length=-1,
-        initializer_range=0.3,
-    )
-    ViltModel(config).save_pretrained(folder, safe_serialization=True)
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    return folder
+    return write_tiny_vilt(tmp_path_factory.mktemp("vilt"))
 
 
 def inputs(vilt: ViltJoint, *texts: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

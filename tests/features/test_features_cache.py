@@ -19,9 +19,12 @@ from crisislens.data.text import CleaningRules
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.features.cache import CacheManifest, FeatureCache, shard_path
-from crisislens.features.encode import PostEncoder, collate
+from crisislens.features.encode import EncodedPosts, PostEncoder, collate
 from crisislens.features.extract import extract
 from crisislens.nn.batch import FeatureBatch
+from crisislens.runs.cutting import CHUNK_LETTERS
+
+pytestmark = pytest.mark.usefixtures("warm_starts")
 
 
 def make(posts: list[Post], encoder: PostEncoder, root: Path, **options: object) -> FeatureCache:
@@ -55,6 +58,25 @@ def test_holds_what_the_encoder_makes(
     random = np.random.default_rng(0)
     for index in ([0], [2], [39, 3, 3, 17], random.permutation(40).tolist(), []):
         assert_equal(cache.batch(index), collate([live.features[i] for i in index], hashing.widths()))
+
+
+def test_long_texts_of_a_shard_are_encoded_a_few_at_a_time(
+    hashing: EncoderPair, root: Path, caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = make_encoder(hashing, root)
+    encode, asked = encoder.encode, []
+
+    def counted(posts: list[Post]) -> EncodedPosts:
+        asked.append(len(posts))
+        return encode([Post(id=post.id, text=post.text[:20]) for post in posts])
+
+    monkeypatch.setattr(encoder, "encode", counted)
+    posts = [Post(id=str(i), text="flood " * (CHUNK_LETTERS // 12 + 1)) for i in range(5)]
+    cache = make(posts, encoder, caches)
+    assert asked == [2, 2, 1]
+    # they stand in one shard all the same: its place goes by the count
+    assert cache.ids == tuple("01234")
+    assert [path.name for path in caches.rglob("shard-*")] == ["shard-00000.safetensors"]
 
 
 def test_float16_keeps_three_digits(posts: list[Post], encoder: PostEncoder, caches: Path) -> None:

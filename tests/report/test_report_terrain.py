@@ -50,6 +50,10 @@ def test_the_largest_cities_come_first_and_once() -> None:
     # smaller ones are there where the frame is small
     assert len(found) > 5
     assert cities(((-30.0, -50.0, -29.0, -49.0),), 5) == []
+    # where it lies, not turned about
+    [largest] = cities((NEPAL,), 1)
+    assert (largest.name, round(largest.lon), round(largest.lat)) == ("Kathmandu", 85, 28)
+    assert largest.inhabitants > 1_000_000
 
 
 def test_the_map_holds_fine_lines_near_the_posts_and_coarse_ones_elsewhere() -> None:

@@ -23,6 +23,8 @@ from crisislens.runs.executor import Here
 from crisislens.runs.hosts import HostEndedError, Hosts, RemoteStep, beside, portable
 from crisislens.runs.processes import Processes
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 Row = Post | FailedPost
 
 

@@ -15,6 +15,8 @@ import pytest
 from command_line import Command
 from crisislens.pipeline.finder import Finder, Found
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 # a source and a finder that take their time, in the places of those that need the network or weights
 PREPARE = """
 import sys, time

@@ -16,6 +16,7 @@ from crisislens.serve.app import create_app
 from crisislens.serve.service import ServeSettings
 from crisislens.store import Store, open_store
 from crisislens.store.records import Done, Job, Role, UserRow
+from store_template import new_file
 
 __all__ = ["ROLES", "Person", "Site", "assessed", "open_site"]
 
@@ -126,7 +127,7 @@ def open_site(folder: Path, settings: ServeSettings, **more: Any) -> Iterator[Si
         settings: How it runs.
         **more: For the store.
     """
-    with open_store(str(folder / "store.db"), **{"least_free_bytes": 0, **more}) as store:
+    with open_store(str(new_file(folder / "store.db")), **{"least_free_bytes": 0, **more}) as store:
         people = {role: _person(store, role, role) for role in ROLES}
         keys = {role: store.keys.add(f"{role} key", role, actor="cli")[0] for role in ROLES}
         app = create_app(store, settings)

@@ -1,7 +1,6 @@
 """Stores to test on: every test that takes `store` runs on SQLite and on PostgreSQL."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from sqlalchemy.pool import NullPool
 from crisislens.store import Store, open_store
 from crisislens.store.models import Base
 from postgres_server import PostgresServer, missing_programs
+from store_template import new_file
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +29,6 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServe
     server = PostgresServer.start()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty store; to copy it is quicker than to make one."""
-    file = tmp_path_factory.mktemp("template") / "empty.db"
-    open_store(str(file)).close()
-    return file
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +56,7 @@ Opened = Callable[..., Store]
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store."""
     if request.param == "sqlite":
-        file = tmp_path / "crisis.db"
-        shutil.copy(request.getfixturevalue("sqlite_template"), file)
-        return f"sqlite:///{file}"
+        return f"sqlite:///{new_file(tmp_path / 'crisis.db')}"
     return _emptied(request.getfixturevalue("postgres_store"))
 
 
@@ -87,13 +77,12 @@ def opened(address: str, tmp_path: Path) -> Iterator[Opened]:
 
 
 @pytest.fixture
-def new_sqlite(sqlite_template: Path, tmp_path: Path) -> Iterator[Opened]:
+def new_sqlite(tmp_path: Path) -> Iterator[Opened]:
     """Makes empty stores of SQLite, as many as are asked for; for what no database answers another way."""
     stores: list[Store] = []
 
     def make(**given: Any) -> Store:
-        file = tmp_path / f"new-{len(stores)}.db"
-        shutil.copy(sqlite_template, file)
+        file = new_file(tmp_path / f"new-{len(stores)}.db")
         stores.append(open_store(str(file), **{"least_free_bytes": 0, **given}))
         return stores[-1]
 

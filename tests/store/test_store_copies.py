@@ -1,6 +1,8 @@
 """Copies of a store in use, and what a look at a damaged one finds."""
 
 import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from crisislens.store import Store, open_store
 from crisislens.store import upkeep as upkeep_module
 from crisislens.store.records import PostFilter
 from crisislens.store.upkeep import MANIFEST, backup, check, restore
+from postgres_server import BIN, PostgresServer
 from store_posts import PONCE, fill, new
 
 
@@ -67,6 +70,57 @@ def test_a_copy_keeps_everything_that_was_said_and_done(quick: Store, tmp_path: 
         assert again.users.by_name("ann") == ann
         assert again.blobs.read(photo.sha256 or "") == quick.blobs.read(photo.sha256 or "")
         assert again.posts.accept("api", [new(2)])[0].outcome == "erased"
+
+
+@pytest.mark.parametrize("address", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True)
+def test_a_dump_of_postgresql_and_then_its_photos_are_a_store_again(
+    opened: Callable[..., Store], address: str, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """As docs/operating.md tells it: `pg_dump` while posts come in, then the folder of the photos."""
+    store = opened()
+    photo = store.blobs.keep(jpeg())
+    ann = store.users.add("ann", "admin", password="four plain words", actor="cli")
+    one, two = fill(store, new(1, photos=(photo,)), new(2), place=PONCE)
+    store.reviews.add(one, ann.id, verdict="right", task="damage")
+    store.erasure.posts([two], actor="cli")
+    with pytest.raises(InputError, match="pg_dump --format=custom"):
+        backup(store, tmp_path / "copy")
+    stop = threading.Event()
+
+    def write() -> None:
+        i = 0
+        while not stop.is_set():
+            # three at a time: a dump has all three of them or none
+            posts = [
+                new(f"{i}-{j}", "water", photos=(store.blobs.keep(jpeg((i % 250, j, 9))),)) for j in (0, 1, 2)
+            ]
+            store.posts.accept("api", posts)
+            i += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    dump = str(tmp_path / "crisis.dump")
+    try:
+        subprocess.run([BIN / "pg_dump", "--format=custom", "-f", dump, address], check=True, timeout=60)
+        shutil.copytree(store.blobs.folder, tmp_path / "photos")
+    finally:
+        stop.set()
+        thread.join(timeout=30)
+    there = postgres.database("again")
+    subprocess.run([BIN / "pg_restore", "--exit-on-error", "-d", there, dump], check=True, timeout=60)
+    with open_store(there, blobs=tmp_path / "photos", least_free_bytes=0) as again:
+        rows = list(again.posts.stream(PostFilter()))
+        assert len(rows) % 3 == 1
+        # every photo that the dump names was there when the photos were copied
+        assert all(again.blobs.read(each.sha256 or "") for row in rows for each in row.photos)
+        assert [finding.said for finding in check(again) if "named by no post" not in finding.said] == []
+        assert again.posts.detail(one) == store.posts.detail(one)
+        assert again.users.by_name("ann") == ann
+        assert again.audit.broken_at() is None
+        assert again.posts.accept("api", [new(2)])[0].outcome == "erased"
+        # counters of the dump go on: a new post has a number of its own
+        made = again.posts.accept("api", [new("late")])[0]
+        assert (made.outcome, made.id not in {row.id for row in rows}) == ("created", True)
 
 
 def test_a_photo_that_is_lost_is_told_and_the_rest_copied(quick: Store, tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_a_long_fault_is_cut() -> None:
     assert len(str(as_store_error(wrapped("very " * 200), URL))) < 400
 
 
+def test_a_sentence_that_cannot_be_read_is_one_of_a_damaged_file() -> None:
+    # SQLite quotes a damaged name of its schema
+    error = UnicodeDecodeError("utf-8", b"malformed \x88", 10, 11, "invalid start byte")
+    assert "restore a backup" in str(as_store_error(error, URL))
+
+
 def test_faults_that_are_of_no_driver() -> None:
     assert "all connections" in str(as_store_error(PoolTimeout(), URL))
     said = str(as_store_error(NoSuchTableError("secret_table"), URL))

@@ -17,6 +17,8 @@ from crisislens.store.records import PostFilter
 from crisislens.store.upkeep import backup, check, restore
 from store_posts import PONCE, fill, new
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 def test_a_backup_is_restored_as_it_was(store: Store, tmp_path: Path) -> None:
     if not store.database.sqlite:

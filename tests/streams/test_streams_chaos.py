@@ -32,6 +32,8 @@ from redis_server import running_redis
 from stream_fakes import FakeJetstream, FakeMastodon, Faults, stopping
 from stream_oracle import kept, survived
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:

@@ -126,8 +126,8 @@ def test_a_source_that_fails_is_asked_again(store: Store) -> None:
     batch = Batch((new(1),))
     pump, told, waited = pumped(Given(busy, gone, gone, batch), StoreTarget(store))
     assert pump.tally.created == 1
-    # as long as it asks for, then ever longer
-    assert waited[:3] == [3.0, 2.0, 4.0]
+    # as long as it asks for; then ever longer
+    assert waited[:3] == [3.0, 1.0, 2.0]
     assert "answered 429; trying again in 3 s" in told[0]
     with pytest.raises(RequestError, match="404"):
         pumped(Given(RequestError("answered 404"), batch), StoreTarget(store))

@@ -25,6 +25,8 @@ from crisislens.training.objectives import LabelLoss
 from crisislens.training.recipe import LossesOnly, Objective, Recipe
 from crisislens.training.trainer import Machine
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 CPU = Machine(device="cpu")
 SAME = {"epoch", "train_loss", "dev_loss", "dev_accuracy", "dev_macro_f1", "dev_weighted_f1"}
 

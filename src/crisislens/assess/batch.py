@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
-from crisislens.runs.step import Chunk, answers
+from crisislens.runs.cutting import chunks
+from crisislens.runs.step import answers
 
 if TYPE_CHECKING:
     from crisislens.pipeline.analyst import Analyst, Finding
@@ -28,20 +29,31 @@ def assess_batch(analysts: "Sequence[Analyst]", posts: Sequence[Post]) -> list[A
     Raises:
         CrisisLensError: A fault of the machine, as are MemoryError and OSError.
     """
-    from crisislens.pipeline.batch import AnalyzeStep, run_time
+    from crisislens.pipeline.batch import run_time
 
     analyzed_at = run_time()
     first, *others = analysts
-    found = answers(AnalyzeStep(first, analyzed_at), Chunk(0, 0, tuple(posts)))
+    found = _asked(first, posts, analyzed_at)
     for analyst in others:
         open_ones = [i for i, record in enumerate(found) if _unread(record)]
         if not open_ones:
             break
-        chunk = Chunk(0, 0, tuple(posts[i] for i in open_ones))
-        for i, record in zip(open_ones, answers(AnalyzeStep(analyst, analyzed_at), chunk), strict=True):
+        again = _asked(analyst, [posts[i] for i in open_ones], analyzed_at)
+        for i, record in zip(open_ones, again, strict=True):
             if not isinstance(record, FailedPost) and not _unread(record):
                 found[i] = record
     return [_answered(record) for record in found]
+
+
+def _asked(analyst: "Analyst", posts: Sequence[Post], analyzed_at: str) -> "list[Finding | FailedPost]":
+    """What one analyst says of posts; long texts are read a few at a time, however many came."""
+    from crisislens.pipeline.batch import AnalyzeStep
+
+    step = AnalyzeStep(analyst, analyzed_at)
+    found: list[Finding | FailedPost] = []
+    for chunk in chunks(posts, most_rows=max(1, len(posts))):
+        found += answers(step, chunk)
+    return found
 
 
 def explain_post(analyst: "Analyst", post: Post) -> str | None:

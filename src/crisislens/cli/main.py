@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from typing import Any
 
 import typer
 
@@ -113,6 +114,17 @@ _gather()
 _one_line_help(app)
 
 
+# what a command line that cannot be read ends with; typer has no public name for it
+_UsageError: Any = typer.BadParameter.__base__
+
+
+def _mistake(error: Any) -> str:
+    """What is wrong with a command line, and what to do, as one sentence."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    asked = error.ctx.command_path if error.ctx is not None else "crisislens"
+    return f"{said}; `{asked} --help` shows what it takes"
+
+
 def main() -> None:
     """Runs the command line.
 
@@ -122,7 +134,18 @@ def main() -> None:
     """
     try:
         with stoppable("what was finished before is kept"):
-            app()
+            # started as a module it is still the same command
+            code = app(prog_name="crisislens", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            say_error(_mistake(error))
+        sys.exit(2)
+    except typer.Abort:
+        say_error("stopped at a question; start the same command again")
+        sys.exit(130)
     except StoppedError as stop:
         say_error(str(stop))
         end_stopped(stop.exit_code)

@@ -58,10 +58,14 @@ def train(
     limit_threads()
     from crisislens.nn.device import set_threads
     from crisislens.training.config import RunConfig
+    from crisislens.training.joint_run import is_joint_run
     from crisislens.training.rationale_run import is_rationale_run
 
     set_threads()
     run = find_run_file(run)
+    if is_joint_run(run):
+        _train_joint(run, override, seeds, out, cache, resume)
+        return
     if is_rationale_run(run):
         _train_rationales(run, override, seeds, out)
         return
@@ -176,6 +180,34 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
     if rows:
         table(f"{config.name}, against people", ["", "token F1", "IoU F1", "AUPRC"], rows)
     say(f"models in {out / config.name}")
+
+
+def _train_joint(
+    run: Path, override: list[str] | None, seeds: list[int] | None, out: Path, cache: Path, resume: bool
+) -> None:
+    from crisislens.training.joint_run import JointRun, fit_joint
+
+    config = JointRun.load(run, override)
+    words, answers = [], []
+    for seed in seeds or config.seeds:
+        with progress(f"joint rationales, seed {seed}") as advance:
+            scores = fit_joint(
+                config,
+                seed=seed,
+                out=out,
+                cache=cache,
+                resume=resume,
+                progress=partial(_epochs, advance, config.training.epochs),
+            )
+        for test, found in scores["tests"].items():  # type: ignore[attr-defined]
+            cells = [_with_interval(found["words"], name) for name in ("token_f1", "iou_f1", "auprc")]
+            words.append([f"seed {seed}, {test}", *cells])
+            for what in [name for name in found if name != "words"]:
+                cells = [_with_interval(found[what], name) for name in ("accuracy", "macro_f1")]
+                answers.append([f"seed {seed}, {test}, {what}", *cells])
+    table(f"{config.name}, words against people", ["", "token F1", "IoU F1", "AUPRC"], words)
+    table(f"{config.name}, answers", ["", "accuracy", "macro-F1"], answers)
+    say(f"use it: crisislens analyze POSTS --model {out / config.name}")
 
 
 def _with_interval(scores: Mapping[str, float], name: str) -> str:

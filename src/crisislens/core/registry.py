@@ -31,6 +31,7 @@ __all__ = ["Registry"]
 
 T = TypeVar("T")
 _REASON_CHARACTERS = 200
+_LONGEST_SHOWN = 100
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -138,6 +139,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._broken:
             return self._broken[name]
         names = self._names()
+        # a name may come from a stranger's file
+        name = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
         near = difflib.get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         problems = "".join(f"; {problem}" for problem in (*self._broken.values(), *self._left_out))

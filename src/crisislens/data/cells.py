@@ -16,6 +16,7 @@ from pathlib import PurePath
 
 from crisislens.data.dates import when
 from crisislens.data.images import EXTENSIONS
+from crisislens.data.positions import position_of
 
 __all__ = [
     "MOST_IMAGES",
@@ -162,22 +163,8 @@ def coordinates(lat: object, lon: object) -> tuple[float | None, float | None]:
     """Latitude and longitude in degrees, or both None where either is missing or out of range, or
     both are exactly 0.
     """
-    y, x = _degrees(lat, 90), _degrees(lon, 180)
-    return (None, None) if y is None or x is None or y == x == 0 else (y, x)
-
-
-def _degrees(value: object, limit: int) -> float | None:
-    if isinstance(value, str):
-        text = value.strip()
-        # decimal commas; one with both signs has separators of thousands, and is no degree
-        value = text.replace(",", ".") if "." not in text else text
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if abs(number) <= limit else None
+    found = position_of(lat, lon)
+    return found.lat, found.lon
 
 
 def first_image(value: object) -> str | None:

@@ -26,8 +26,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 __all__ = [
     "PHOTO_DISTANCE",
@@ -196,6 +194,10 @@ def _join(
     """The labels after joining the components of each pair."""
     if not len(i):
         return labels
+    # here, because its import costs a tenth of a second and most starts join nothing
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     n = len(labels)
     graph = coo_matrix((np.ones(len(i), np.int8), (labels[i], labels[j])), shape=(n, n))
     merged: Int[np.ndarray, " n"] = connected_components(graph, directed=False)[1][labels]

@@ -115,6 +115,29 @@ WEAK_TEXT = ("description", "details", "comment", "comments", "report", "title")
 speak of an author or a page.
 """
 _FOLDED = re.compile(r"[\s_.()-]+")
+# columns that may hold latitude and longitude together; a platform's own point before what people write
+_POINTS = (
+    "coordinates",
+    "geo.coordinates",
+    "lat_lon",
+    "lat_lng",
+    "lat_long",
+    "latlon",
+    "latlng",
+    "latlong",
+    "latitude_longitude",
+    "coords",
+    "gps",
+    "gps_coordinates",
+    "geopoint",
+    "geo_point",
+    "_geolocation",
+    "geolocation",
+    "point",
+    "geometry",
+    "geom",
+    "location",
+)
 _FORM = ("_latitude", "_longitude")
 
 
@@ -151,7 +174,7 @@ def choose_columns(
         if found:
             chosen[field] = found
     if not {"lat", "lon"} & {*chosen, *(explicit or {})}:
-        chosen |= _form_coordinates(there)
+        chosen |= _form_coordinates(there) or _one_column(there)
     return chosen
 
 
@@ -174,6 +197,12 @@ def _form_coordinates(there: list[str]) -> dict[str, tuple[str, ...]]:
     starts = [name.removesuffix(_FORM[0]) for name in there if name.endswith(_FORM[0])]
     both = [start for start in starts if start + _FORM[1] in there]
     return {"lat": (both[0] + _FORM[0],), "lon": (both[0] + _FORM[1],)} if len(both) == 1 else {}
+
+
+def _one_column(there: list[str]) -> dict[str, tuple[str, ...]]:
+    """Columns with both in a cell, as those of latitude and of longitude."""
+    found = _named(_POINTS, there)
+    return {"lat": found, "lon": found} if found else {}
 
 
 def _find(name: str, there: list[str], where: str) -> str:

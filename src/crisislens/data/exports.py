@@ -7,7 +7,9 @@ is what names cannot say:
   holds many posts under one key; each becomes a row, and X's photos are joined to it by their keys;
 - **Telegram**: messages of a chat or of several; service messages
   ("joined the group") are no posts;
-- **Bluesky**: the address of a post (`at://…`) is its id.
+- **Bluesky**: the address of a post (`at://…`) is its id;
+- **Mastodon's archive** (`outbox.json`): a post stands within the act of writing it; acts of sharing
+  are no posts.
 
 Everything else comes back as it is. What is left out is a `LeftOut`, so that it can be counted.
 """
@@ -19,7 +21,18 @@ from typing import TypeGuard
 
 __all__ = ["ROW_KEYS", "LeftOut", "names_in", "rows_of", "value_at"]
 
-ROW_KEYS = ("data", "messages", "statuses", "posts", "feed", "tweets", "results", "items", "records")
+ROW_KEYS = (
+    "data",
+    "messages",
+    "statuses",
+    "posts",
+    "feed",
+    "tweets",
+    "results",
+    "items",
+    "records",
+    "orderedItems",
+)
 """Keys under which an object holds a list of posts, not the one post that it is."""
 _DEPTH = 3
 _MOST_NAMES = 2_000
@@ -93,6 +106,12 @@ def _is_page(value: Object, key: str) -> bool:
 def _row(value: Object) -> Object | LeftOut:
     if value.get("type") == "service" and "action" in value:
         return LeftOut("service messages")
+    act = value.get("type")
+    if act in ("Create", "Announce") and "actor" in value and "object" in value:
+        written = value["object"]
+        if act == "Announce" or not _is_object(written):
+            return LeftOut("shared posts")
+        return {**written, "media_attachments": written.get("attachment")}
     post = value.get("post")
     # an entry of a feed holds the post beside why it is shown
     inner = post if _is_object(post) and _is_object(post.get("record")) else value

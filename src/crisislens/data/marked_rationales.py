@@ -45,6 +45,7 @@ class AnnotatedText:
         label: The class that the evidence is for; empty where unknown.
         spans: Marked spans of characters, end exclusive, in order.
         missed: Snippets that were not found in the text.
+        image: The path of its photo; empty for none.
     """
 
     id: str
@@ -52,6 +53,7 @@ class AnnotatedText:
     label: str
     spans: tuple[Span, ...]
     missed: int = 0
+    image: str = ""
 
     def words(self) -> list[Span]:
         """The words of the text."""
@@ -144,7 +146,7 @@ def _annotated(row: dict[str, str | None]) -> AnnotatedText:
 
 def read_annotations(path: Path) -> list[AnnotatedText]:
     """Reads what `crisislens annotate` exported: one JSON object a line with `id`, `text`, `label`
-    and `spans` ([[start, end], …]).
+    and `spans` ([[start, end], …]); `image`, the path of a photo, may be there.
 
     Raises:
         DataError: If the file is missing, or a line is no such object; the line is named.
@@ -174,7 +176,11 @@ def _from_json(line: str, where: str) -> AnnotatedText:
             f"{where} has a span outside of its text of {len(text)} characters; annotate the post again"
         )
     return AnnotatedText(
-        str(values.get("id", "")), text, str(values.get("label") or ""), tuple(sorted(spans))
+        str(values.get("id", "")),
+        text,
+        str(values.get("label") or ""),
+        tuple(sorted(spans)),
+        image=str(values.get("image") or ""),
     )
 
 

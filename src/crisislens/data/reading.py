@@ -21,6 +21,7 @@ class Reading:
         lost: Posts whose letters cannot.
         unread_times: Posts whose time could not be read.
         unread_time: The first of those times.
+        no_places: Posts whose coordinates were left out.
         rounded_ids: Posts whose id a spreadsheet rounded; their row's number took its place.
         zeros: Posts whose id ends in zeros as a spreadsheet leaves them.
         more_photos: Posts that name several photos.
@@ -34,6 +35,7 @@ class Reading:
     lost: int = 0
     unread_times: int = 0
     unread_time: str = ""
+    no_places: int = 0
     rounded_ids: int = 0
     zeros: int = 0
     more_photos: int = 0
@@ -53,6 +55,7 @@ class Reading:
                 self.unread_times,
                 f"times could not be read for certain and are left out, such as {self.unread_time!r}",
             ),
+            (self.no_places, "coordinates are 0 and 0, beyond the Earth or unreadable, and are left out"),
             (
                 self.rounded_ids,
                 "ids were rounded by a spreadsheet and are row numbers now; --map id= gives all a row number",

@@ -11,6 +11,7 @@ from crisislens.data.exports import value_at
 from crisislens.data.garbled import garbled
 from crisislens.data.lines import MAX_LINE, BrokenRow
 from crisislens.data.markup import without_markup
+from crisislens.data.positions import NOWHERE, Position, position_of
 from crisislens.data.reading import Reading
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import ImageRef, Post
@@ -137,7 +138,7 @@ class RowReader:
             )
         text, text_remarks, doubt = self._letters(text)
         photos, image_remarks = self._photos(self._image_cells(values))
-        lat, lon = cells.coordinates(self._value(values, "lat"), self._value(values, "lon"))
+        place = self._place(values)
         try:
             return Post(
                 id=name,
@@ -146,11 +147,11 @@ class RowReader:
                 more_images=photos[1:],
                 created_at=self._when(self._value(values, "created_at")),
                 lang=cells.language(self._value(values, "lang")),
-                lat=lat,
-                lon=lon,
+                lat=place.lat,
+                lon=place.lon,
                 event=cells.short_text(self._value(values, "event")),
                 url=cells.web_address(self._values(values, "url")),
-                remarks=(*text_remarks, *image_remarks),
+                remarks=(*text_remarks, *image_remarks, *([place.remark] if place.remark else [])),
                 doubt=doubt,
             )
         except ValidationError as error:
@@ -160,6 +161,17 @@ class RowReader:
                 id=name,
                 reason=f"{'.'.join(map(str, fault['loc']))} does not fit a post: {fault['msg']}",
             )
+
+    def _place(self, values: Mapping[str, object]) -> Position:
+        """Where the row says that it was written; of several columns that hold a pair, the first one."""
+        columns = self._columns.get("lat", ())
+        if columns and columns == self._columns.get("lon"):
+            found = (position_of(cell, cell, one_cell=True) for cell in self._values(values, "lat"))
+            place = next((one for one in found if one != NOWHERE), NOWHERE)
+        else:
+            place = position_of(self._value(values, "lat"), self._value(values, "lon"))
+        self._reading.no_places += place.remark is not None
+        return place
 
     def _letters(self, text: str) -> tuple[str, tuple[str, ...], str | None]:
         """The text without markup, what is to be said of it,

@@ -33,7 +33,9 @@ _FILE = re.compile(
     re.MULTILINE,
 )
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic")
-_NOT_THERE = re.compile(r"<[^<>\n]{1,40}>")
+_NOT_THERE = re.compile(
+    r"<[^<>\n]{1,40}>|(?:image|video|audio|sticker|GIF|document|Contact card) omitted", re.IGNORECASE
+)
 _LOOKED_AT = 30
 
 

@@ -62,6 +62,11 @@ class Rationale(BaseModel):
     )
     model: str = Field(description="Name and fingerprint of what found it")
     post_hoc: bool = Field(default=False, description="True for attribution after the fact")
+    decides: tuple[Literal["text", "image"], ...] = Field(
+        default=(),
+        description="The evidence that the answers rest on, and on nothing else of the post; empty where "
+        "the answers were made from the whole post",
+    )
     text: tuple[TextSpan, ...] = Field(default=(), description="Evidence in the text, in order")
     image: PatchHeat | None = Field(
         default=None, description="Evidence in the photo; null without a photo or without evidence in words"

@@ -14,7 +14,7 @@ that was trained further is stored as an adapter and loaded again.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +24,11 @@ from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
 from crisislens.core.config import Config
+from crisislens.core.errors import ConfigError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.core.registry import Registry
 from crisislens.encoders.checkpoints import hub_closed
+from crisislens.encoders.precision import ASKED
 from crisislens.nn.widths import FeatureWidths
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "pad_ids",
     "placed",
     "rooted",
+    "to_bfloat16",
 ]
 
 
@@ -132,6 +135,16 @@ class TextEncoder(nn.Module, ABC):
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into tokens, each text by itself."""
 
+    def compute_in(self, precision: str) -> None:
+        """Computes in `bf16` or `fp32` from now on, which the fingerprint then says; what comes out
+        is single precision either way.
+
+        Raises:
+            ConfigError: If the encoder cannot.
+        """
+        if precision != "fp32":
+            raise ConfigError(f"{self.name} computes in fp32 only; leave {ASKED} empty for it")
+
     @abstractmethod
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]
@@ -171,6 +184,16 @@ class ImageEncoder(nn.Module, ABC):
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Decoded pixels (RGB) into what `forward` takes. Safe to call from several threads."""
 
+    def compute_in(self, precision: str) -> None:
+        """Computes in `bf16` or `fp32` from now on, which the fingerprint then says; what comes out
+        is single precision either way.
+
+        Raises:
+            ConfigError: If the encoder cannot.
+        """
+        if precision != "fp32":
+            raise ConfigError(f"{self.name} computes in fp32 only; leave {ASKED} empty for it")
+
     @abstractmethod
     def forward(
         self, images: Float[Tensor, "b 3 s s"]
@@ -180,15 +203,42 @@ class ImageEncoder(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class EncoderPair:
-    """A text and an image encoder with the specification that they were built from."""
+    """A text and an image encoder with the specification that they were built from.
+
+    Attributes:
+        text: Encodes texts.
+        image: Encodes pictures.
+        spec: What they were built from.
+        trained: The fingerprint that models were trained with, where these compute in another
+            precision than the specification says; empty where they do not.
+    """
 
     text: TextEncoder
     image: ImageEncoder
     spec: EncoderSpec
+    trained: str = ""
 
     def fingerprint(self) -> str:
         """16 hex digits over both encoders; where their files lie does not matter."""
         return fingerprint({"text": self.text.fingerprint(), "image": self.image.fingerprint()})
+
+    def known_as(self) -> str:
+        """The fingerprint by which models know the features: that of the precision which they were
+        trained in.
+        """
+        return self.trained or self.fingerprint()
+
+    def computing_in(self, precision: str | None) -> "EncoderPair":
+        """The same pair, in place, computing in `bf16` or `fp32`; None leaves it as it is.
+
+        Raises:
+            ConfigError: If one of the encoders cannot.
+        """
+        trained = self.known_as()
+        if precision is not None:
+            self.text.compute_in(precision)
+            self.image.compute_in(precision)
+        return replace(self, trained="" if self.fingerprint() == trained else trained)
 
     def widths(self) -> FeatureWidths:
         """The widths of the features that they make."""
@@ -234,6 +284,21 @@ def freeze(module: nn.Module) -> None:
     """Puts a module into evaluation mode and takes its parameters out of training."""
     module.eval()
     module.requires_grad_(False)
+
+
+def to_bfloat16(encoder: TextEncoder | ImageEncoder, layers: nn.Module, precision: str) -> None:
+    """Makes layers compute in bfloat16, the one other precision that weights can be brought to without
+    reading them anew.
+
+    Raises:
+        ConfigError: If another one is asked for.
+    """
+    if precision != "bf16":
+        raise ConfigError(
+            f"the weights of {encoder.name} are in bf16 already; load it with precision: {precision}, or "
+            f"leave {ASKED} empty"
+        )
+    layers.to(torch.bfloat16)
 
 
 def pad_ids(tokens: Sequence[TokenizedText], pad_id: int) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:

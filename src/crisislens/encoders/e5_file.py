@@ -20,6 +20,7 @@ https://arxiv.org/abs/2402.05672 (MIT).
 import itertools
 import mmap
 import struct
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from crisislens.core.errors import ModelError
+from crisislens.encoders.unigram import Pieces
 
 __all__ = ["BLOCK", "BLOCK_BYTES", "E5File", "E5Shape", "read_e5_file", "unpack"]
 
@@ -63,14 +65,14 @@ class E5File:
 
     Attributes:
         shape: The sizes of the network.
-        pieces: The pieces of the tokenizer with their log-probabilities, by id.
+        pieces: The pieces of the tokenizer with their log-probabilities.
         special: Ids of `bos`, `eos`, `pad` and `unk`.
         replaced: From a character to what stands for it (often nothing).
         tensors: By name: single precision, or packed rows of bytes of shape (rows, bytes a row).
     """
 
     shape: E5Shape
-    pieces: list[tuple[str, float]]
+    pieces: Pieces
     special: Mapping[str, int]
     replaced: Mapping[str, str]
     tensors: Mapping[str, Tensor]
@@ -153,14 +155,13 @@ def _parse(cursor: _Cursor) -> E5File:
     return E5File(shape, pieces, special, replaced, _tensors(cursor, shape))
 
 
-def _pieces(cursor: _Cursor, count: int) -> list[tuple[str, float]]:
+def _pieces(cursor: _Cursor, count: int) -> Pieces:
     (size,) = cursor.fields("Q")
     offsets = cursor.array("<u4", count + 1).tolist()
-    scores = cursor.array("<f4", count).tolist()
+    scores = array("d", cursor.array("<f4", count).astype(np.float64).tobytes())
     blob = cursor.bytes(size)
     spans = itertools.pairwise(offsets)
-    words = [blob[a:b].decode("utf-8") for a, b in spans]
-    return list(zip(words, scores, strict=True))
+    return Pieces([blob[a:b].decode("utf-8") for a, b in spans], scores)
 
 
 def _replaced(cursor: _Cursor) -> dict[str, str]:

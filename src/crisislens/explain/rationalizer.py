@@ -148,7 +148,7 @@ class Rationalizer:
             some_posts = [posts[k] for k in rows]
             states = _joined([problems[i][0] for i in some_posts])
             chosen = torch.cat([problems[i][1] for i in some_posts])
-            heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink)
+            heat = evidence_heat(states, chosen, beta=t.beta, steps=t.steps, sink=t.sink, gather=t.gather)
             for i, one in zip(some_posts, heat, strict=True):
                 out[i] = one.reshape(shape).numpy().astype(np.float64)
         return out

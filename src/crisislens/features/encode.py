@@ -70,7 +70,7 @@ class EncodedPosts:
         features: Per post its features.
         notes: Per post what a reader must know, such as why a photo could not be used.
         texts: Per post its cleaned text, empty where it has none.
-        encoders: Fingerprint of the encoders that made the features.
+        encoders: Fingerprint by which models know the encoders that made the features.
     """
 
     features: list[PostFeatures]
@@ -102,7 +102,8 @@ class PostEncoder:
             go through an encoder together.
         keep_tokens: The modalities whose token states are kept; pooled vectors always are. Patch
             states of one picture weigh 0.4 MB.
-        remembered_images: How many encoded pictures are remembered across calls.
+        remembered_bytes: What encoded pictures may take in memory that are remembered across calls;
+            a pooled vector is 5 kB, so that the default holds 10,000 of them.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class PostEncoder:
         image_root: Path | None,
         batch_posts: int = 32,
         keep_tokens: Sequence[Modality] = ("text", "image"),
-        remembered_images: int = 128,
+        remembered_bytes: int = 1 << 26,
     ) -> None:
         self.encoders, self.rules, self.limits = encoders, rules, limits
         self.image_root, self.batch_posts, self.keep_tokens = (
@@ -130,7 +131,7 @@ class PostEncoder:
                 root=image_root,
                 batch=batch_posts,
                 keep_tokens="image" in self.keep_tokens,
-                remembered=remembered_images,
+                remembered_bytes=remembered_bytes,
             )
 
     def fingerprint(self) -> str:
@@ -163,7 +164,7 @@ class PostEncoder:
             picture, remarks = _picture_of(post, pictures)
             features.append(_features(text, picture))
             notes.append((*note, *remarks))
-        return EncodedPosts(features, notes, cleaned, self.encoders.fingerprint())
+        return EncodedPosts(features, notes, cleaned, self.encoders.known_as())
 
     def _encode_texts(self, cleaned: Sequence[str]) -> tuple[list[Text | None], list[tuple[str, ...]]]:
         tokenized = self.encoders.text.tokenize(cleaned)

@@ -26,6 +26,7 @@ from crisislens.features.cache import CacheIdentity, CacheManifest, FeatureCache
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.features.shards import Shard, TokenDtype, pack_shard, read_shard
 from crisislens.nn.device import set_threads
+from crisislens.runs.cutting import chunks
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Here
 from crisislens.runs.files import writing
@@ -58,8 +59,12 @@ class EncodeStep:
 
     def map(self, posts: Sequence[Post]) -> list[EncodedPosts]:
         """See `runs.step.Step`; a record is a post's features alone."""
-        encoded = self.encoder.encode(posts)
-        return [encoded.only(i) for i in range(len(posts))]
+        found: list[EncodedPosts] = []
+        # a shard has its place by the count of its posts, so long texts end no shard sooner
+        for chunk in chunks(posts, most_rows=max(1, len(posts))):
+            encoded = self.encoder.encode(chunk.posts)
+            found += [encoded.only(i) for i in range(len(chunk.posts))]
+        return found
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,15 @@ def extract(
     executor: Executor = Here()
     if hosts is not None:
         asked, executor = RemoteStep(step, partial(hosts.call, "map")), beside(hosts)
-    run_step(posts, asked, ledger, executor=executor, chunk_posts=shard_posts, progress=progress)
+    run_step(
+        posts,
+        asked,
+        ledger,
+        executor=executor,
+        chunk_posts=shard_posts,
+        chunk_letters=None,
+        progress=progress,
+    )
     # also where there are no posts, so that an empty cache opens
     ledger.write_manifest()
     return FeatureCache.open(ledger.place, verify=False)

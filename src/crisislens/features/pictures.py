@@ -1,16 +1,15 @@
 """Pictures of posts into features: decoded in a few threads while the encoder works, the same bytes
-once, the last ones remembered.
+and the same pixels once, the last ones remembered (`picture_memory`).
 
 A picture is encoded alone on a processor: a convolution's sums are split differently for different
-batch sizes, and alone is no slower (36 ms of one core for EfficientNet-lite2, 49 in batches of 8,
-which leave the cache). On an accelerator pictures go in batches of one fixed size. Either way a
-picture's numbers do not depend on its neighbors.
+batch sizes, and alone is hardly slower (docs/performance.md). On an accelerator pictures go in
+batches of one fixed size. Either way a picture's numbers do not depend on its neighbors.
 """
 
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 
@@ -24,6 +23,7 @@ from crisislens.data.duplicates import image_hash
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.post import ImageRef
 from crisislens.encoders.base import ImageEncoder
+from crisislens.features.picture_memory import Picture, PictureMemory, pixels_key
 
 __all__ = ["Picture", "PictureEncoder"]
 
@@ -34,31 +34,13 @@ _AHEAD = 8
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded picture; shared by the posts that show it, so nobody may change its tensors.
-
-    Attributes:
-        tokens: Patch states; none of them where they were not asked for.
-        pooled: The pooled vector.
-        fingerprint: 16 hex digits over the file's bytes.
-        hash: Perceptual hash, or None for a nearly uniform picture.
-        notes: What a reader must know of the decoding.
-    """
-
-    tokens: Float[Tensor, "p d"]
-    pooled: Float[Tensor, " e"]
-    fingerprint: str
-    hash: int | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Prepared:
-    """A picture on its way to the encoder; without an input where its bytes are known or claimed by
-    another path already.
+    """A picture on its way to the encoder; without an input where its bytes or its pixels are known
+    or claimed by another path already. `pixels` is empty where it was not decoded.
     """
 
     fingerprint: str
+    pixels: str = ""
     input: Float[Tensor, "3 s s"] | None = None
     hash: int | None = None
     notes: tuple[str, ...] = ()
@@ -71,6 +53,32 @@ class _Call:
     lock: Lock = field(default_factory=Lock)
     claimed: set[str] = field(default_factory=set)
     done: dict[str, Picture] = field(default_factory=dict)
+    by_pixels: dict[str, Picture] = field(default_factory=dict)
+
+    def claim(self, key: str, known: Mapping[str, Picture]) -> bool:
+        """Whether a file or pixels are the caller's to work on: nobody has them yet."""
+        with self.lock:
+            if key in known or key in self.claimed:
+                return False
+            self.claimed.add(key)
+            return True
+
+    def add(self, picture: Picture) -> None:
+        """Keeps what was encoded."""
+        with self.lock:
+            self.done[picture.fingerprint] = picture
+            self.by_pixels[picture.pixels] = picture
+
+    def of(self, prepared: _Prepared) -> Picture | None:
+        """The encoding of a prepared picture: its own, or that of another file of the same pixels."""
+        own = self.done.get(prepared.fingerprint)
+        if own is not None or not prepared.pixels:
+            return own
+        twin = self.by_pixels.get(prepared.pixels)
+        if twin is None:
+            return None
+        self.add(replace(twin, fingerprint=prepared.fingerprint, notes=prepared.notes))
+        return self.done[prepared.fingerprint]
 
 
 class PictureEncoder:
@@ -82,7 +90,7 @@ class PictureEncoder:
         root: The folder of the pictures.
         batch: Pictures that go through an accelerator together; on a processor they go alone.
         keep_tokens: Whether patch states are kept, or only the pooled vectors.
-        remembered: Pictures that are remembered across calls, the last ones used.
+        remembered_bytes: What pictures may take that are remembered across calls, the last ones used.
     """
 
     def __init__(
@@ -93,13 +101,11 @@ class PictureEncoder:
         root: Path,
         batch: int = 32,
         keep_tokens: bool = True,
-        remembered: int = 128,
+        remembered_bytes: int = 1 << 26,
     ) -> None:
         self.encoder, self.limits, self.root = encoder, limits, root
-        self.batch, self.keep_tokens, self.remembered = batch, keep_tokens, remembered
-        self._memory: OrderedDict[str, Picture] = OrderedDict()
-        self._lock = Lock()
-        self._version = self._weights_version()
+        self.batch, self.keep_tokens = batch, keep_tokens
+        self._memory = PictureMemory(remembered_bytes)
 
     def encode(self, refs: Sequence[ImageRef]) -> dict[str, Picture | ImageError]:
         """Encodes pictures, each once.
@@ -107,19 +113,17 @@ class PictureEncoder:
         Returns:
             By path as given: the picture, or why it could not be used.
         """
-        with self._lock:
-            if self._version != (version := self._weights_version()):
-                self._memory.clear()
-                self._version = version
-            # a copy: what another call forgets meanwhile stays known to this one
-            call, fingerprints = _Call(done=dict(self._memory)), dict[str, str]()
+        version = self._weights_version()
+        known = self._memory.known(version)
+        call = _Call(done=known, by_pixels={picture.pixels: picture for picture in known.values()})
+        read: dict[str, _Prepared] = {}
         found: dict[str, Picture | ImageError] = {}
         waiting: list[_Prepared] = []
         for path, prepared in self._prepare_all(list(dict.fromkeys(ref.path for ref in refs)), call):
             if isinstance(prepared, ImageError):
                 found[path] = prepared
                 continue
-            fingerprints[path] = prepared.fingerprint
+            read[path] = prepared
             if prepared.input is not None:
                 waiting.append(prepared)
             if len(waiting) == self._batch():
@@ -127,11 +131,12 @@ class PictureEncoder:
                 waiting = []
         if waiting:
             self._run(waiting, call)
-        for path, key in fingerprints.items():
-            # a path that left its bytes to another path, which then failed on them, fails by
-            # itself, with its own name in the message
-            found[path] = call.done[key] if key in call.done else self._failure(path)
-        self._remember([x for x in found.values() if isinstance(x, Picture)])
+        # those that were decoded first: a path that left its bytes to another one waits for its pixels
+        for path, prepared in sorted(read.items(), key=lambda one: not one[1].pixels):
+            # a path that left its bytes or pixels to another path, which then failed on them, fails
+            # by itself, with its own name in the message
+            found[path] = call.of(prepared) or self._failure(path)
+        self._memory.keep([x for x in found.values() if isinstance(x, Picture)], version)
         return found
 
     def _batch(self) -> int:
@@ -164,16 +169,18 @@ class PictureEncoder:
         try:
             file = resolve_image(ImageRef(path=path), self.root)
             key = self._fingerprint(file)
-            with call.lock:
-                if key in call.done or key in call.claimed:
-                    return _Prepared(key)
-                call.claimed.add(key)
+            if not call.claim(key, call.done):
+                return _Prepared(key)
             decoded = decode_image(file, self.limits)
         except ImageError as error:
             return error
+        pixels = pixels_key(decoded.pixels)
+        if not call.claim(pixels, call.by_pixels):
+            return _Prepared(decoded.fingerprint, pixels, notes=decoded.notes)
         try:
             return _Prepared(
                 decoded.fingerprint,
+                pixels,
                 self.encoder.preprocess(decoded.pixels),
                 image_hash(decoded.pixels),
                 decoded.notes,
@@ -214,12 +221,4 @@ class PictureEncoder:
             # clones, made outside of inference mode: they hold no batch in memory,
             # and training may use them
             kept = (one if self.keep_tokens else one[:0]).clone()
-            call.done[x.fingerprint] = Picture(kept, mean.clone(), x.fingerprint, x.hash, x.notes)
-
-    def _remember(self, pictures: Sequence[Picture]) -> None:
-        with self._lock:
-            for picture in pictures:
-                self._memory[picture.fingerprint] = picture
-                self._memory.move_to_end(picture.fingerprint)
-            while len(self._memory) > self.remembered:
-                self._memory.popitem(last=False)
+            call.add(Picture(kept, mean.clone(), x.fingerprint, x.pixels, x.hash, x.notes))

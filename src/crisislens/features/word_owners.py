@@ -13,16 +13,17 @@ of whole words, after the end of a sentence if there is one in the window's seco
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 
 from crisislens.data.text import CleaningRules, clean_text
 from crisislens.data.words import Span, is_link, is_mention, word_spans
-from crisislens.encoders.base import TextEncoder
+from crisislens.encoders.base import TokenizedText
 from crisislens.nn.rationale_head import MAX_WORDS
 from crisislens.nn.word_owners import WindowBatch
 
-__all__ = ["WordCutter", "WordWindow", "collate_windows"]
+__all__ = ["Tokenizes", "WordCutter", "WordWindow", "collate_windows"]
 
 _RULES = CleaningRules(urls="keep", strip_rt=False, strip_hash=False)
 _SENTENCE_END = tuple(".!?…。！？")
@@ -45,6 +46,17 @@ class WordWindow:
     spans: tuple[Span, ...]
 
 
+@runtime_checkable
+class Tokenizes(Protocol):
+    """What texts are cut for: a text encoder, or a joint transformer."""
+
+    max_tokens: int
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
+        """Cuts texts into tokens, each text by itself."""
+        ...
+
+
 class WordCutter:
     """Cuts texts for one encoder.
 
@@ -53,7 +65,7 @@ class WordCutter:
         max_words: Words in a window.
     """
 
-    def __init__(self, encoder: TextEncoder, *, max_words: int = MAX_WORDS) -> None:
+    def __init__(self, encoder: Tokenizes, *, max_words: int = MAX_WORDS) -> None:
         self.encoder, self.max_words = encoder, max_words
         self._known: dict[str, tuple[int, ...]] = {}
         # what stands around a text is learned from one word: vocabularies differ in it

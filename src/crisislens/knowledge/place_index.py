@@ -122,7 +122,7 @@ class PlaceIndex:
         lat, lon = self.points[at].tolist()
         return Place(
             id=Texts(self.ids, self.id_ends)[at],
-            name=Texts(self.names, self.name_ends)[at],
+            name=self.name(at),
             kind=_KINDS[self.kinds[at]],
             country=self.countries[at].decode(),
             admin=self.admins[at].decode(),
@@ -131,6 +131,18 @@ class PlaceIndex:
             lon=lon if lon == lon else None,
             population=int(self.people[at]),
         )
+
+    def cities(self) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
+        """Positions of the cities, c of them, and their longitude, latitude and inhabitants, c × 3."""
+        import numpy as np
+
+        placed = ~np.isnan(self.points).any(axis=1)
+        at = np.flatnonzero((self.kinds == _KINDS.index("city")) & placed)
+        return at, np.column_stack([self.points[at][:, ::-1], self.people[at]])
+
+    def name(self, at: int) -> str:
+        """The name of a place by position."""
+        return Texts(self.names, self.name_ends)[at]
 
 
 def pack(

@@ -19,6 +19,7 @@ from crisislens.encoders.lora import LoraState, write_lora
 from crisislens.models.saved import CONFIG, WEIGHTS, Form, read_saved, write_saved
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.nn.joint import JointEncoder
+from crisislens.nn.transport import Gather
 
 __all__ = [
     "DEFAULT_RATIONALES",
@@ -27,6 +28,7 @@ __all__ = [
     "RationaleModelConfig",
     "TransportConfig",
     "find_rationale_model",
+    "halved",
     "load_rationalizer",
     "save_rationalizer",
 ]
@@ -52,6 +54,8 @@ class TransportConfig(Config):
     """Share of the patches' mass that may go to no word at all; 0 is the paper's balanced
     transport.
     """
+    gather: Gather = "max"
+    """How a patch's exchange with the words of evidence becomes its heat; `max` is the paper's."""
 
 
 class JointConfig(Config):
@@ -135,10 +139,7 @@ def save_rationalizer(
     """
     options = dict(config.encoder.options)
     if adapter is not None:
-        write_lora(
-            folder / _ADAPTER,
-            LoraState({k: _half(k, x) for k, x in adapter.tensors.items()}, adapter.scaling, adapter.base),
-        )
+        write_lora(folder / _ADAPTER, halved(adapter))
         options["adapter"] = _ADAPTER
     # the encoder is had elsewhere; what was learned inside it is the adapter
     tensors = {f"text.{k}": x for k, x in model.state_dict().items() if not k.startswith("encoder.")}
@@ -146,6 +147,16 @@ def save_rationalizer(
     spec = EncoderSpec(name=config.encoder.name, options=options)
     config = config.model_copy(update={"encoder": spec})
     write_saved(folder, _FORM, config, tensors, card=card, dtype="float16")
+
+
+def halved(adapter: LoraState) -> LoraState:
+    """An adapter in half precision.
+
+    Raises:
+        ModelError: If a weight is not finite there.
+    """
+    tensors = {name: _half(name, x) for name, x in adapter.tensors.items()}
+    return LoraState(tensors, adapter.scaling, adapter.base)
 
 
 def _half(name: str, x: Tensor) -> Tensor:
@@ -186,8 +197,10 @@ def load_rationalizer(folder: Path) -> LoadedRationalizer:
         joint.eval()
     # as format 1 wrote it, so that a model keeps its fingerprint when it is saved again
     marks = {_HEAD if name == WEIGHTS else name: mark for name, mark in saved.marks.items()}
-    # models of before there were gates keep their fingerprints, too
+    # models of before there were gates, or a choice how heat is gathered, keep their fingerprints, too
     values = config.model_dump(mode="json", exclude=None if config.gate else {"gate"})
+    if config.transport.gather == "max":
+        del values["transport"]["gather"]
     whole = {"format": 1, **values, "weights": marks}
     mark = fingerprint({"config": whole, "encoder": encoder.fingerprint()})
     return LoadedRationalizer(text.eval(), joint, config, mark)

@@ -16,7 +16,9 @@ goes to evidence (measured: in collages such heat points away from the evidence)
 Ours (`sink` > 0): one more column takes a share s of the patches' mass, so that words take up only
 the 1 − s that suits them best (after the dustbin of Sarlin et al. 2020, SuperGlue,
 https://arxiv.org/abs/1911.11763, Sec. 3.2; theirs is learned). What it costs to go there changes no
-plan, since every plan sends the same mass there.
+plan, since every plan sends the same mass there. Ours, too, is $h_k = \sum_j T_{kj}$ over the
+evidence (`gather: sum`): among photos of disasters one word in common ("damage") fits many patches,
+the hazard's own words together fit few.
 """
 
 import torch
@@ -25,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crisislens.nn.joint import JointStates
-from crisislens.nn.transport import cosine_cost, ipot, rationale_heat, unit_range
+from crisislens.nn.transport import Gather, cosine_cost, ipot, rationale_heat, unit_range
 
 __all__ = ["evidence_heat", "transport_plan"]
 
@@ -58,7 +60,13 @@ def transport_plan(
 
 
 def evidence_heat(
-    states: JointStates, chosen: Bool[Tensor, "b t"], *, beta: float = 0.5, steps: int = 50, sink: float = 0.0
+    states: JointStates,
+    chosen: Bool[Tensor, "b t"],
+    *,
+    beta: float = 0.5,
+    steps: int = 50,
+    sink: float = 0.0,
+    gather: Gather = "max",
 ) -> Float[Tensor, "b p"]:
     """The heat of each patch in [0, 1]; zero where a post has no evidence in words, no picture, or
     all patches are alike.
@@ -67,6 +75,7 @@ def evidence_heat(
         states: Joint states.
         chosen: True where a word is evidence.
         beta, steps, sink: See `transport_plan`.
+        gather: See `nn.transport.rationale_heat`.
     """
     plan = transport_plan(states, beta=beta, steps=steps, sink=sink)
-    return unit_range(rationale_heat(plan, chosen), states.image_mask)
+    return unit_range(rationale_heat(plan, chosen, gather=gather), states.image_mask)

@@ -6,7 +6,8 @@
     {"format": 2, "kind": "classifier", "weights": {"model.safetensors": "<SHA-256>"}, ...}
 
 and the rest is the kind's own: `classifier` (`models.artifact`), `extractor`
-(`models.extractor_artifact`), `rationales` (`models.rationale_artifact`). A weight file that stands
+(`models.extractor_artifact`), `rationales` (`models.rationale_artifact`), `joint_rationales`
+(`models.joint_artifact`). A weight file that stands
 beside, such as an adapter of an encoder, is one that the configuration names, and is listed under
 `weights`, too. Every listed file is compared with its digest before a byte of it is used.
 
@@ -53,7 +54,13 @@ __all__ = [
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT: Final = 2
 _HEADER = frozenset({"format", "kind", "weights"})
-_OLD_WEIGHTS = {"extractor": "extractor.safetensors", "rationales": "head.safetensors", "classifier": WEIGHTS}
+_OLD_WEIGHTS = {
+    "extractor": "extractor.safetensors",
+    "rationales": "head.safetensors",
+    "classifier": WEIGHTS,
+    # there was none of this kind in format 1
+    "joint_rationales": WEIGHTS,
+}
 C = TypeVar("C", bound=Config)
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*\.safetensors$")]

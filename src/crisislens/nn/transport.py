@@ -27,17 +27,20 @@ everything is done in logarithms ($e^{-C/\beta}$ underflows for small β, and Q 
 every β).
 
 Heat of a picture, arXiv 2603.18611, Eq. 2 as reported by secondary sources:
-$h_k = \max_{j\,:\,y'_j = 1} T_{kj}$ over the rationale tokens.
+$h_k = \max_{j\,:\,y'_j = 1} T_{kj}$ over the rationale tokens; ours beside it, their sum.
 """
 
 import math
+from typing import Literal
 
 import torch
 from einops import einsum
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["cosine_cost", "ipot", "rationale_heat", "unit_range"]
+__all__ = ["Gather", "cosine_cost", "ipot", "rationale_heat", "unit_range"]
+
+Gather = Literal["max", "sum"]
 
 # stands for log 0: far below any log mass, far above where sums of two of them leave float32
 _NEVER = -1e9
@@ -109,15 +112,19 @@ def _log_uniform(mask: Bool[Tensor, "b n"], like: Tensor) -> Float[Tensor, "b n"
     return torch.where(mask, mass, 0.0)
 
 
-def rationale_heat(plan: Float[Tensor, "b p t"], chosen: Bool[Tensor, "b t"]) -> Float[Tensor, "b p"]:
-    """The heat $h_k$ of each patch: the most mass that it exchanges with any rationale token; zero
-    where there is none.
+def rationale_heat(
+    plan: Float[Tensor, "b p t"], chosen: Bool[Tensor, "b t"], *, gather: Gather = "max"
+) -> Float[Tensor, "b p"]:
+    """The heat $h_k$ of each patch: what it exchanges with rationale tokens; zero where there is none.
 
     Arguments:
         plan: Transport plans.
         chosen: True where a token is part of the rationale.
+        gather: `max`, the most that it exchanges with any of them, or `sum`, what it exchanges with
+            all: a patch that many words point at is then warmer than one that a single word does.
     """
-    return (plan * chosen[:, None, :]).amax(2)
+    exchanged = plan * chosen[:, None, :]
+    return exchanged.amax(2) if gather == "max" else exchanged.sum(2)
 
 
 def unit_range(heat: Float[Tensor, "b p"], mask: Bool[Tensor, "b p"]) -> Float[Tensor, "b p"]:

@@ -24,10 +24,13 @@ from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskA
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.encoders.base import load_encoders
+from crisislens.encoders.precision import asked_precision
+from crisislens.explain.joint_reader import EvidenceReader
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
 from crisislens.pipeline.bundle import Bundle
+from crisislens.pipeline.deciding import Decided, Decider
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.heard import heard_of
@@ -86,9 +89,15 @@ class Analyst:
     ) -> None:
         config = bundle.config
         self.bundle, self.annotators = bundle, tuple(annotators)
-        encoders = load_encoders(bundle.encoder)
+        if bundle.evidence_alone and any(annotator.name == "rationale" for annotator in self.annotators):
+            raise ModelError(
+                f"{config.name} writes the evidence that it decides on; leave out --explain and --with "
+                "rationale"
+            )
+        encoders = load_encoders(bundle.encoder).computing_in(asked_precision())
+        self._decider = self._load_decider(image_root) if bundle.evidence_alone else None
         self.models: dict[str, LoadedModel] = {
-            name: load_artifact(bundle.artifact(name)) for name in config.tasks
+            name: load_artifact(bundle.artifact(name)) for name in config.tasks if self._decider is None
         }
         self.encoder = PostEncoder(
             encoders,
@@ -100,9 +109,11 @@ class Analyst:
         )
         self._widths = encoders.widths()
         for name, loaded in self.models.items():
-            self._check(name, loaded, encoders.fingerprint())
+            self._check(name, loaded, encoders.known_as())
             loaded.model.eval()
         self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
+        if self._decider is not None:
+            self._given = dict.fromkeys(config.tasks, self._decider.given)
         self._spaces = {name: task.space for name, task in config.tasks.items()}
         self._telling = self._spaces_of_photos()
         self.fingerprint = bundle.fingerprint()
@@ -136,6 +147,11 @@ class Analyst:
         return cls(
             find_bundle(name_or_folder), image_root=image_root, batch_posts=batch_posts, annotators=annotators
         )
+
+    def _load_decider(self, image_root: Path | None) -> Decider:
+        [folder] = self.bundle.artifacts.values()
+        reader = EvidenceReader.load(folder)
+        return Decider(reader, limits=self.bundle.config.limits, image_root=image_root)
 
     def _tokens(self) -> tuple[Modality, ...]:
         """The modalities whose token states somebody reads; pooled vectors weigh a hundredth of them."""
@@ -187,7 +203,10 @@ class Analyst:
             analyzed_at: The time that the records carry, ISO 8601 in UTC.
         """
         heard = [heard_of(post) for post in posts]
-        encoded, chosen = self._look([one.post for one in heard])
+        if self._decider is None:
+            encoded, chosen = self._look([one.post for one in heard])
+        else:
+            encoded, chosen = self._decide(self._decider, [one.post for one in heard])
         provenance = Provenance(
             model=self.bundle.config.name,
             model_version=self.bundle.config.version,
@@ -212,6 +231,8 @@ class Analyst:
         for i, post in enumerate(posts):
             signature = texts[encoded.texts[i]]
             fields, remarks = extras[i]
+            if (decided := chosen[i].decided) is not None:
+                fields = {**fields, "rationale": decided.rationale}
             assessment = self._assessment(
                 post,
                 heard[i].post.doubt,
@@ -322,6 +343,16 @@ class Analyst:
         features = [choice.features for choice in chosen]
         return EncodedPosts(features, notes, encoded.texts, encoded.encoders), chosen
 
+    def _decide(self, decider: Decider, posts: Sequence[Post]) -> tuple[EncodedPosts, list[PhotoChoice]]:
+        """Features for all that stands beside the answers, and the answers, which rest on evidence alone."""
+        encoded = self.encoder.encode(posts)
+        [question] = self._spaces
+        chosen = [
+            PhotoChoice(None, features, {question: decided.logits}, decided=decided)
+            for features, decided in zip(encoded.features, decider.decide(posts), strict=True)
+        ]
+        return encoded, chosen
+
     def _logits(self, features: Sequence[PostFeatures]) -> dict[str, NDArray[np.float32]]:
         models = {name: loaded.model for name, loaded in self.models.items()}
         return head_logits(models, features, self._widths, given=self._given)
@@ -333,8 +364,11 @@ class Analyst:
         *,
         unread: str | None = None,
         doubt: str | None = None,
+        decided: Decided | None = None,
     ) -> dict[str, TaskAssessment]:
         """Each task's answer for one post, from its evidence."""
+        if decided is not None:
+            return self._judged_alone(decided, unread=unread, doubt=doubt)
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
         tasks: dict[str, TaskAssessment] = {}
         for name, task in self.bundle.config.tasks.items():
@@ -352,6 +386,22 @@ class Analyst:
             )
         return tasks
 
+    def _judged_alone(
+        self, decided: Decided, *, unread: str | None, doubt: str | None
+    ) -> dict[str, TaskAssessment]:
+        """The answer for a post whose rationales decide."""
+        [(name, task)] = self.bundle.config.tasks.items()
+        answer = judge(
+            decided.logits,
+            space=self._spaces[name],
+            task=task,
+            evidence=decided.kind,
+            unread=unread,
+            doubt=doubt,
+            nothing=decided.why,
+        )
+        return {name: answer}
+
     def _assessment(
         self,
         post: Post,
@@ -364,7 +414,9 @@ class Analyst:
         """What the tasks' models say of one post."""
         config, features = self.bundle.config, chosen.features
         has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        tasks = self._judged(features, chosen.logits, unread=readable.unread, doubt=doubt)
+        tasks = self._judged(
+            features, chosen.logits, unread=readable.unread, doubt=doubt, decided=chosen.decided
+        )
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -377,7 +429,9 @@ class Analyst:
             urgency=urgency(
                 tasks,
                 self._spaces,
-                evidence=has_text or has_image,
+                evidence=(has_text or has_image)
+                if chosen.decided is None
+                else chosen.decided.kind is not None,
                 unread=None
                 if self._orders(readable, text=has_text, image=has_image)
                 else config.unread_urgency,

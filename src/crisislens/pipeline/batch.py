@@ -41,6 +41,7 @@ from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
 from crisislens.runs.chunk_files import ChunkFiles
+from crisislens.runs.cutting import CHUNK_LETTERS
 from crisislens.runs.engine import Progress, run_step
 from crisislens.runs.executor import Executor, Threads
 from crisislens.runs.hosts import Hosts, RemoteStep, beside
@@ -160,7 +161,8 @@ def run_analysis(
         analyst: The models.
         folder: Where the output goes. An interrupted run with the same source and models in it is
             resumed.
-        chunk_posts: Rows a chunk. Part of the run's identity.
+        chunk_posts: Rows a chunk, at most; long texts end one sooner, see `runs.cutting`. Part of the
+            run's identity.
         workers: Chunks that are in work at a time; None takes torch's number of threads. Changes
             speed and memory, never a result.
         executor: Where the chunks are worked on; None takes threads, as many as `workers` says, or
@@ -238,6 +240,8 @@ def _open(folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int)
         "source": source.fingerprint(),
         **step.identity(),
         "chunk_posts": chunk_posts,
+        # chunks of an earlier version were cut elsewhere: equal numbers hold other rows
+        "chunk_letters": CHUNK_LETTERS,
     }
     key = fingerprint(identity)
     work = WorkFolder(folder / "work")

@@ -122,6 +122,7 @@ class Bundle:
         encoder: The encoder, its adapters named by their full paths.
         artifacts: The folder of each task's model.
         text: The model card as Markdown; empty where there is none.
+        evidence_alone: Whether it is a joint rationale model, which answers from evidence alone.
     """
 
     folder: Path
@@ -129,6 +130,7 @@ class Bundle:
     encoder: EncoderSpec
     artifacts: Mapping[str, Path]
     text: str = ""
+    evidence_alone: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> "Bundle":

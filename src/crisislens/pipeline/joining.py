@@ -23,12 +23,17 @@ from crisislens.domain.calibration import Calibration, EvidenceKind
 from crisislens.encoders.base import EncoderSpec, placed
 from crisislens.models.artifact import ArtifactMeta, artifact_encoder, read_meta
 from crisislens.models.base import ModelSpec
+from crisislens.models.joint_artifact import JOINT_RATIONALES, read_joint_config
 from crisislens.models.saved import CONFIG, kind_of
 from crisislens.pipeline.bundle import BUNDLE, Bundle, BundleConfig, TaskConfig
 
 __all__ = ["find_bundle", "join_runs", "trained_artifact", "write_bundle"]
 
 _KINDS: tuple[EvidenceKind, ...] = ("text", "image", "both")
+_ALONE_LIMIT = (
+    "Every answer rests on the marked words and parts of the photo alone; what was not marked had no part in "
+    "it, and a post in which nothing was marked is not answered."
+)
 _OLD_BASIS = "all development posts together, whatever they offered"
 
 
@@ -67,12 +72,61 @@ def find_bundle(names: str | Path | Sequence[str | Path]) -> Bundle:
     # a bundle beside others would bring its own encoder, and a post is encoded once
     if len(folders) == 1 and whole:
         return Bundle.read(folders[0])
+    if joint := [found for folder in folders if (found := joint_model(folder)) is not None]:
+        return _alone(joint, folders)
     if whole:
         raise ModelError(
             f"{whole[0]} is a bundle already and does not join with others; name the runs that it "
             "was made from"
         )
     return join_runs(folders)
+
+
+def joint_model(folder: Path) -> Path | None:
+    """The folder of the joint rationale model that a run left: the model itself, that of a seed, or
+    that of the seed that was best on its development posts; None where there is none.
+    """
+    if kind_of(folder) == JOINT_RATIONALES:
+        return folder
+    seeds = [folder, *sorted(folder.glob("seed-*"))]
+    models = [seed / "model" for seed in seeds if kind_of(seed / "model") == JOINT_RATIONALES]
+    return max(models, key=_joint_score, default=None)
+
+
+def _joint_score(model: Path) -> float:
+    try:
+        # as of `_dev_score`: what cannot be read is the last choice
+        values = json.loads((model.parent / "scores.json").read_text(encoding="utf-8"))
+        return float(values["dev"]["words"]["token_f1"] + values["dev"]["rationales alone"]["macro_f1"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return -math.inf
+
+
+def _alone(models: Sequence[Path], folders: Sequence[Path]) -> Bundle:
+    """The bundle of a joint rationale model, which answers one question from evidence alone."""
+    if len(folders) > 1:
+        raise ModelError(
+            f"{models[0]} answers from evidence alone and does not join with other runs; name it by itself"
+        )
+    [folder] = models
+    found = read_joint_config(folder)
+    task = TaskConfig(
+        artifact="model", label_space=found.label_space, definition=found.task, calibration=found.calibration
+    )
+    config = BundleConfig(
+        name=found.name,
+        version=found.version,
+        description="Answers from the words and parts of the photo that it marks, and nothing else.",
+        encoder=found.tower.encoder,
+        languages=found.languages,
+        limits_known=(_ALONE_LIMIT,),
+        tasks={found.space.question: task},
+    )
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    return Bundle(
+        folder, config, found.tower.encoder, {found.space.question: folder}, text, evidence_alone=True
+    )
 
 
 def trained_artifact(folder: Path) -> Path:

@@ -21,6 +21,7 @@ __all__ = ["evidence_kind", "judge", "urgency"]
 
 # numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
 _DIGITS = 4
+_NOTHING = "The post has no readable text or photo."
 _WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 
 
@@ -40,6 +41,7 @@ def judge(
     unread: str | None = None,
     doubt: str | None = None,
     only: Modality | None = None,
+    nothing: str = _NOTHING,
 ) -> TaskAssessment:
     """One task's answer for one post.
 
@@ -51,6 +53,7 @@ def judge(
         unread: Why the model does not read the text (`pipeline.readable`), or None where it does.
         doubt: Why the text may not be what was written, or None.
         only: The one modality that the task is judged from, where the post has another one that is readable.
+        nothing: What is said where there is no evidence.
     """
     calibration = task.calibration.get(evidence) if evidence else None
     # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
@@ -68,6 +71,7 @@ def judge(
         unread=unread,
         doubt=doubt,
         only=only,
+        nothing=nothing,
     )
     held = [i for i in range(len(p)) if p[i] >= HOLDS] if space.several else [best]
     return TaskAssessment(
@@ -90,12 +94,13 @@ def _reason(
     unread: str | None,
     doubt: str | None,
     only: Modality | None,
+    nothing: str,
 ) -> str | None:
     """Why the answer is "not sure", or None where it stands."""
     if evidence is None and only is not None:
         return f"This is judged from the {_WORDS[only]} alone, and the post has none that can be read."
     if evidence is None:
-        return "The post has no readable text or photo."
+        return nothing
     if doubt is not None and evidence != "image":
         return doubt
     if unread is not None and evidence != "image":

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from crisislens.domain.post import ImageRef, Post
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
+from crisislens.pipeline.deciding import Decided
 
 __all__ = ["PhotoChoice", "choose_photos", "without_choice"]
 
@@ -36,12 +37,14 @@ class PhotoChoice:
         features: Of the post with this photo.
         logits: Its answers by task, before calibration.
         notes: What a reader must know of its photos.
+        decided: The answer with its evidence, where the answers rest on evidence alone.
     """
 
     photo: ImageRef | None
     features: PostFeatures
     logits: Logits
     notes: tuple[str, ...] = ()
+    decided: Decided | None = None
 
 
 @dataclass

@@ -5,6 +5,7 @@ photo contributed to each answer.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from crisislens.data.language import detect_language
 from crisislens.data.words import merge_spans
@@ -17,7 +18,7 @@ from crisislens.explain.rationalizer import PostRationale, Rationalizer
 from crisislens.features.encode import EncodedPosts, collate
 from crisislens.pipeline.annotator import Answers
 
-__all__ = ["RationaleAnnotator", "build"]
+__all__ = ["RationaleAnnotator", "build", "patch_heat", "text_spans"]
 
 _DIGITS = 4
 _HEAT_DIGITS = 3
@@ -69,30 +70,19 @@ class RationaleAnnotator:
         self, found: PostRationale, foreign: str | None, contributions: dict[str, Contribution]
     ) -> Rationale:
         config = self.rationalizer.loaded.config
-        spans = []
-        for start, end in merge_spans(found.words, found.chosen):
-            inside = [
-                p for (a, b), p in zip(found.words, found.probability, strict=True) if start <= a and b <= end
-            ]
-            spans.append(TextSpan(start=start, end=end, score=round(float(np.mean(inside)), _DIGITS)))
-        heat = None
-        if found.heat is not None and found.heat.any():
-            rows, columns = found.heat.shape
-            values = tuple(np.round(found.heat.ravel(), _HEAT_DIGITS).tolist())
-            heat = PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(found.heat))
         note = None
         if foreign:
             note = (
                 f"text seems to be in another language ({foreign}) than rationales were learned from; no "
                 f"words are marked"
             )
-        elif found.words and not spans:
+        elif found.words and not any(found.chosen):
             note = "nothing in the text reads as evidence of a crisis; no words are marked"
         return Rationale(
             method="rationales",
             model=f"{config.name} {config.version} ({self.rationalizer.loaded.fingerprint})",
-            text=tuple(spans),
-            image=heat,
+            text=text_spans(found),
+            image=patch_heat(found.heat),
             contributions=contributions,
             note=note,
         )
@@ -121,6 +111,26 @@ class RationaleAnnotator:
                     values={name: round(v, _DIGITS) for name, v in values.items()},
                 )
         return out
+
+
+def text_spans(found: PostRationale) -> tuple[TextSpan, ...]:
+    """The evidence in a text as a record holds it."""
+    spans = []
+    for start, end in merge_spans(found.words, found.chosen):
+        inside = [
+            p for (a, b), p in zip(found.words, found.probability, strict=True) if start <= a and b <= end
+        ]
+        spans.append(TextSpan(start=start, end=end, score=round(float(np.mean(inside)), _DIGITS)))
+    return tuple(spans)
+
+
+def patch_heat(heat: Float[np.ndarray, "r c"] | None) -> PatchHeat | None:
+    """Heat of a photo as a record holds it; None where there is none."""
+    if heat is None or not heat.any():
+        return None
+    rows, columns = heat.shape
+    values = tuple(np.round(heat.ravel(), _HEAT_DIGITS).tolist())
+    return PatchHeat(rows=rows, columns=columns, heat=values, description=describe_heat(heat))
 
 
 def build() -> RationaleAnnotator:

@@ -18,6 +18,9 @@ better is known. Of texts that the detector calls English, s ≥ 0.5 (what is as
 of 2,937 English tweets and 2,906 of 2,909 English messages. Texts of fewer than four letters say
 nothing in any language and are judged as they are.
 
+A language in letters that are not its own (`data.romanized`) is not read, whichever it is: models
+learned Hindi in Devanagari, and the detector takes it for English or Italian.
+
 The rules are ours; no paper.
 """
 
@@ -25,6 +28,7 @@ import re
 from dataclasses import dataclass
 
 from crisislens.data.language import detect_language
+from crisislens.data.romanized import romanized
 from crisislens.encoders.base import TextEncoder
 
 __all__ = ["UNKNOWN", "Readable", "language_of", "not_read", "whole_words"]
@@ -35,6 +39,8 @@ UNKNOWN = "und"
 _ENGLISH_SHARE = 0.7
 _CONFIRMED_SHARE = 0.5
 _UNKNOWN = "Nobody can tell which language the text is in, so no model is trusted to read it."
+_ROMANIZED = "The text seems to be {name} in Latin letters, which no model was shown to read."
+_OTHER_LETTERS = frozenset({"ar", "bn", "hi", "ne", "ur"})
 _FEWEST_LETTERS = 4
 _WORD = re.compile(r"[^\W\d_]{2,}")
 # BCP 47 and Twitter's codes for "we do not know" and "there are no words"
@@ -72,6 +78,9 @@ def language_of(text: str, given: str | None, known: tuple[str, ...], encoder: T
     letters = sum(c.isalpha() for c in text)
     if not known or letters < _FEWEST_LETTERS:
         return Readable(language, None)
+    # a platform says "hi" of Hindi in any letters; what it calls English or French is believed
+    if (said is None or said in _OTHER_LETTERS) and (name := romanized(text)) is not None:
+        return Readable(None, _ROMANIZED.format(name=name))
     if known == (ENGLISH,) and said is None and detected in (None, ENGLISH):
         share = _ENGLISH_SHARE if detected is None else _CONFIRMED_SHARE
         if whole_words(text, encoder) >= share:

@@ -91,7 +91,7 @@ class ReportSink:
         self._thumbnails, self._meta, self._summary = thumbnails, meta, summary
         groups = self._groups = Groups(clusters)
         plain = [task.task for task in meta.tasks]
-        naming = Naming.of_map(meta.base_map)
+        naming = self._naming = Naming.of_map(meta.base_map)
         self._tally, self._geography = Tally(meta.tasks), Geography(naming)
         self._labels = LabelTallies(meta.tasks, groups, naming)
         self._unread = Unread(plain, groups, naming)
@@ -124,7 +124,7 @@ class ReportSink:
     def commit(self) -> None:
         """Writes the page, and the summary where one was asked for."""
         packed = self._archive.packed(self._geography)
-        maker = CardMaker(self._meta.tasks, self._thumbnails)
+        maker = CardMaker(self._meta.tasks, self._thumbnails, self._naming)
         rows = packed.row_of
         # only a run of long texts could leave a post out that is among the most urgent
         listed = [found for found in self._selection.listed() if found.position in rows]

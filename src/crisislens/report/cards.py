@@ -13,9 +13,10 @@ from crisislens.report.display import count_hidden, lines_of, moment, percent, s
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
 from crisislens.report.named import Named, named_of, relation_texts
+from crisislens.report.naming import BY_TEXT, Naming
 from crisislens.report.rationale_view import RationaleView, Segment, marked_text, rationale_view, segments
 from crisislens.report.selection import Listed
-from crisislens.report.tally import NONE, NOT_SURE, answers_of, lane_of
+from crisislens.report.tally import NONE, NOT_SURE, answers_of, gravest
 
 __all__ = ["CardMaker", "PostCard", "Probability", "TaskAnswer"]
 
@@ -26,6 +27,7 @@ _SHOWN_PLACES = 4
 _MOST_THUMBNAIL_BYTES = 150_000
 _MOST_THUMBNAILS_BYTES = 5_000_000
 _LEAST_SHOWN = 0.01
+_NEARLY_ONE = 0.9999
 _JPEG = b"\xff\xd8\xff"
 
 
@@ -78,6 +80,7 @@ class PostCard:
     when: str
     time_ms: int | None
     place: str
+    near: str
     names: str
     kind: str
     kind_percent: str
@@ -109,9 +112,16 @@ class CardMaker:
     Arguments:
         tasks: The questions in the order in which they are shown.
         thumbnails: Gives a small JPEG of a post's photo, or None.
+        naming: What places are called.
     """
 
-    def __init__(self, tasks: tuple[ReportTask, ...], thumbnails: Callable[[Post], bytes | None]) -> None:
+    def __init__(
+        self,
+        tasks: tuple[ReportTask, ...],
+        thumbnails: Callable[[Post], bytes | None],
+        naming: Naming = BY_TEXT,
+    ) -> None:
+        self._naming = naming
         self._tasks = tasks
         self._thumbnails = thumbnails
         self._bytes_left = _MOST_THUMBNAILS_BYTES
@@ -137,6 +147,7 @@ class CardMaker:
             when=moment(post.created_at) if post.created_at else "",
             time_ms=int(utc(post.created_at).timestamp() * 1000) if post.created_at else None,
             place=f"{post.lat:.4f}, {post.lon:.4f}" if post.lat is not None and post.lon is not None else "",
+            near=self._naming.of(a) if a.location is not None and a.location.place is None else "",
             names=", ".join(dict.fromkeys(_named(m) for m in a.places[:_SHOWN_PLACES])),
             kind=PLACE_ANSWERS.title(sure.label) if sure else "",
             kind_percent=percent(sure.confidence) if sure else "",
@@ -202,14 +213,19 @@ class CardMaker:
             title=task.title,
             values=labels,
             label=_answer_words(task, labels),
-            tone="unsure" if found.abstained else lane_of(task.task.label(labels[0])),
+            tone="unsure" if found.abstained else gravest(task.task, labels),
             confidence=sure,
             # how sure a model is of a language that it cannot read means nothing
-            percent="" if found.abstained and assessment.unread is not None else percent(sure),
+            percent="" if found.abstained and assessment.unread is not None else _sure(sure),
             threshold=None if threshold is None else round(100 * threshold, 2),
             reason=found.reason or "",
             probabilities=_probabilities(task, found),
         )
+
+
+def _sure(p: float) -> str:
+    """A model's probability; records round it to four digits, so that 1 stands for nearly 1."""
+    return percent(min(p, _NEARLY_ONE))
 
 
 def _answer_words(task: ReportTask, labels: tuple[str, ...]) -> str:
@@ -246,5 +262,5 @@ def _probabilities(task: ReportTask, found: TaskAssessment) -> tuple[Probability
     # of many classes most are near 0 and would only make the file larger; two are left to compare
     order = order[:2] + [item for item in order[2:] if item[1] >= _LEAST_SHOWN]
     return tuple(
-        Probability(task.label(name), percent(p), round(100 * p, 2), name == found.label) for name, p in order
+        Probability(task.label(name), _sure(p), round(100 * p, 2), name == found.label) for name, p in order
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from crisislens.report.display import moment, number, shorten, visible
+from crisislens.report.display import lines_of, moment, number, shorten, visible
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportMeta
 from crisislens.report.selection import ClusterSeen
@@ -178,7 +178,7 @@ def cluster_rows(seen: Sequence[ClusterSeen]) -> tuple[ClusterRow, ...]:
     rows = []
     for found in seen:
         post = found.best.post if found.best else None
-        text = shorten(visible(post.text).replace("\n", " "), 160) if post else ("", "")
+        text = shorten(" ".join(visible(lines_of(post.text)).split()), 160) if post else ("", "")
         span = f"{moment(found.first)} to {moment(found.last)}" if found.first and found.last else ""
         rows.append(
             ClusterRow(

@@ -60,7 +60,7 @@ class ContributionBar:
 
 @dataclass(frozen=True)
 class RationaleView:
-    """Everything that a card shows of a rationale."""
+    """Everything that a card shows of a rationale; `alone` says that the answer rests on nothing else."""
 
     quotes: tuple[str, ...]
     photo: str
@@ -70,6 +70,7 @@ class RationaleView:
     contributions: tuple[tuple[str, str, tuple[ContributionBar, ...]], ...]
     post_hoc: bool
     note: str
+    alone: str = ""
 
 
 def marked_text(text: str, rationale: Rationale | None) -> str:
@@ -137,6 +138,8 @@ def rationale_view(
         contributions=contributions,
         post_hoc=rationale.post_hoc,
         note=rationale.note or "",
+        # the note of such a record says what the answer rests on
+        alone=rationale.note or "" if rationale.decides else "",
     )
 
 

@@ -10,7 +10,7 @@ from crisislens.domain.tasks import Label, Task, Tone
 from crisislens.report.model import ReportTask
 from crisislens.report.timeline import TimeHistogram
 
-__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of", "lane_of", "only_relevance"]
+__all__ = ["NONE", "NOT_SURE", "Tally", "answers_of", "gravest", "lane_of", "only_relevance"]
 
 NOT_SURE = "not_sure"
 """Stands where a label would: the model abstained, or the task was not answered."""
@@ -19,6 +19,7 @@ NONE = "none"
 _MOST_LANGUAGES = 1000
 _MOST_REASONS = 200
 _GRAVE = 0.5
+_GRAVEST_FIRST: tuple[Tone, ...] = ("grave", "warm", "calm", "plain")
 
 
 def answers_of(task: Task, found: TaskAssessment | None) -> tuple[str, ...]:
@@ -49,6 +50,17 @@ def lane_of(label: Label) -> Tone:
     if label.tone != "plain" or label.nothing or not label.urgency:
         return label.tone
     return "grave" if label.urgency >= _GRAVE else "warm"
+
+
+def gravest(task: Task, names: Sequence[str]) -> Tone:
+    """The tone of several answers together: that of the gravest.
+
+    >>> from crisislens.domain.tasks import TASKS
+    >>> gravest(TASKS["damage_severity"], ["little_or_no_damage", "severe_damage"])
+    'grave'
+    """
+    tones = {lane_of(task.label(name)) for name in names}
+    return next((tone for tone in _GRAVEST_FIRST if tone in tones), "plain")
 
 
 class Tally:

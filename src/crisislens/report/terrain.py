@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crisislens.core.assets import asset
-from crisislens.knowledge.geonames import city_rows
+from crisislens.knowledge.gazetteer import load_gazetteer
 from crisislens.report.outline import Frame, Point, clip_ring
 
 __all__ = ["LAYERS", "City", "cities", "terrain"]
@@ -124,21 +124,21 @@ def cities(frames: Sequence[Frame], most: int) -> list[City]:
     Raises:
         DataError: If GeoNames' file is missing or another one.
     """
-    names, where = _all_cities()
+    index = load_gazetteer().index
+    at, where = _all_cities()
     found: dict[City, None] = {}
     for west, south, east, north in frames:
         lon, lat, inhabitants = where.T
         inside = np.flatnonzero((lon >= west) & (lon <= east) & (lat >= south) & (lat <= north))
         for i in inside[np.argsort(-inhabitants[inside], kind="stable")][:most].tolist():
-            found[City(names[i], float(lon[i]), float(lat[i]), int(inhabitants[i]))] = None
+            found[City(index.name(int(at[i])), float(lon[i]), float(lat[i]), int(inhabitants[i]))] = None
     return sorted(found, key=_size, reverse=True)
 
 
 @lru_cache(maxsize=1)
-def _all_cities() -> tuple[list[str], NDArray[np.float64]]:
-    """Names, and longitude, latitude and inhabitants, shape (cities, 3); reading them takes a second."""
-    rows = [row for row in city_rows() if row.lon is not None and row.lat is not None]
-    return [row.name for row in rows], np.array([(row.lon, row.lat, row.population) for row in rows], float)
+def _all_cities() -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers of the cities in the gazetteer; longitude, latitude and inhabitants, shape (cities, 3)."""
+    return load_gazetteer().index.cities()
 
 
 def _size(city: City) -> tuple[int, str]:

@@ -1,8 +1,9 @@
 """The engine: the only loop over posts. It cuts a source into chunks, skips those that the ledger
 holds, has the others worked on by the executor, and enters them in the order of the source.
 
-Chunks are cut by position, so a post stands in the same chunk after a restart. Nothing is lost by a
-kill but the chunks in work. `step` says what one bad post costs, `ledger` what is kept.
+Chunks are cut by what the source holds (`cutting`), so a post stands in the same chunk after a
+restart. Nothing is lost by a kill but the chunks in work. `step` says what one bad post costs,
+`ledger` what is kept.
 """
 
 import threading
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
+from crisislens.runs.cutting import CHUNK_LETTERS, chunks
 from crisislens.runs.executor import Executor
 from crisislens.runs.ledger import Ledger
 from crisislens.runs.step import Chunk, Step, answers
@@ -47,6 +49,7 @@ def run_step(
     *,
     executor: Executor,
     chunk_posts: int,
+    chunk_letters: int | None = CHUNK_LETTERS,
     progress: Progress | None = None,
     total: int | None = None,
 ) -> RunCount:
@@ -57,7 +60,9 @@ def run_step(
         step: What is done to them.
         ledger: What is done already, and where the rest goes.
         executor: Where the chunks are worked on.
-        chunk_posts: Rows a chunk.
+        chunk_posts: Rows a chunk, at most.
+        chunk_letters: Letters that end one sooner; None only for a ledger whose chunks have a place
+            by their count.
         progress: Called after each chunk.
         total: All rows; None asks the source, see `known_total`.
 
@@ -80,9 +85,10 @@ def run_step(
         return ledger.pack(chunk, records)
 
     rows = resumed = ledger.start()
+    cut = _rest(source, chunk_posts, chunk_letters, skip=rows)
     try:
         # closed at once on an error: a generator left to the garbage collector keeps its threads
-        with closing(executor.ordered(_chunks(source, chunk_posts, skip=rows), work)) as done:
+        with closing(executor.ordered(cut, work)) as done:
             for chunk, packed in done:
                 ledger.enter(chunk, packed)
                 rows += len(chunk.rows)
@@ -103,12 +109,11 @@ def known_total(source: object) -> int | None:
     return len(source) if isinstance(source, Sized) else None
 
 
-def _chunks(source: Iterable[Post | FailedPost], size: int, *, skip: int) -> Iterator[Chunk]:
+def _rest(
+    source: Iterable[Post | FailedPost], most_rows: int, letters: int | None, *, skip: int
+) -> Iterator[Chunk]:
     rows = iter(source)
     # the rows that are done are read again, which costs next to nothing
     # beside what is done to the others
     skipped = sum(1 for _ in islice(rows, skip))
-    index, first = 0, skipped
-    while part := tuple(islice(rows, size)):
-        yield Chunk(index, first, part)
-        index, first = index + 1, first + len(part)
+    yield from chunks(rows, most_rows=most_rows, letters=letters, first_row=skipped)

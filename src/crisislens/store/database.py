@@ -92,7 +92,7 @@ class Database:
         try:
             with self._reading.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
             raise as_store_error(error, self.url) from error
 
     def write(self, job: Callable[[Transaction], T]) -> T:
@@ -235,8 +235,9 @@ class Database:
             job.future.set_result(result)
 
     def _fail(self, job: _Job, error: Exception) -> None:
-        told = as_store_error(error, self.url) if isinstance(error, SQLAlchemyError) else error
-        job.future.set_exception(told)
+        if isinstance(error, SQLAlchemyError | UnicodeDecodeError):
+            error = as_store_error(error, self.url)
+        job.future.set_exception(error)
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

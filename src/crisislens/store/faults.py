@@ -21,14 +21,18 @@ def again(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and _state(error) in _AGAIN
 
 
-def as_store_error(error: SQLAlchemyError, url: URL) -> StoreError:
+def as_store_error(error: SQLAlchemyError | UnicodeDecodeError, url: URL) -> StoreError:
     """The sentence for a database's fault.
 
     Arguments:
-        error: What SQLAlchemy raised.
+        error: What SQLAlchemy raised, or the driver: SQLite quotes names of a damaged file in its
+            sentence, which Python then cannot read.
         url: The database's address; its password is hidden.
     """
     where = url.database if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+    damaged = f"{where} is damaged or no store; restore a backup (crisislens store restore)"
+    if isinstance(error, UnicodeDecodeError):
+        return StoreError(damaged)
     if isinstance(error, PoolTimeout):
         return StoreError(
             f"all connections of the store {where} are in use; come again, or use fewer clients"
@@ -48,7 +52,7 @@ def as_store_error(error: SQLAlchemyError, url: URL) -> StoreError:
     if "locked" in text:
         return StoreError(f"the store {where} is locked by another process; end that one; {KEPT}")
     if "malformed" in text or "not a database" in text:
-        return StoreError(f"{where} is damaged or no store; restore a backup (crisislens store restore)")
+        return StoreError(damaged)
     if "no such table" in text or _state(error) == "42P01":
         return StoreError(f"{where} holds no store of this version; run: crisislens store upgrade")
     kind = type(error.orig).__name__

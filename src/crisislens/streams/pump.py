@@ -193,8 +193,10 @@ class Pump:
     def _wait_for_source(self, why: str, asked_s: float | None) -> None:
         if self._source.ended():
             raise RunError(why)
-        wait = asked_s if asked_s is not None else min(_LONGEST_WAIT_S, 2.0**self._failed)
-        self._failed = min(self._failed + 1, 16)
+        wait = asked_s
+        if wait is None:
+            # where nobody names a time, each failure without a new post in between doubles it
+            wait, self._failed = min(_LONGEST_WAIT_S, 2.0**self._failed), min(self._failed + 1, 16)
         self._tell(f"{self._source.name}: {why}; trying again in {wait:.0f} s")
         self._stopped.wait(self._spread(min(wait, 3600.0)))
 

@@ -31,7 +31,7 @@ from crisislens.training.optimizer import head_recipe
 from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 
-__all__ = ["JointPair", "JointTraining", "train_joint"]
+__all__ = ["JointBatch", "JointPair", "JointTraining", "train_joint"]
 
 
 class JointTraining(Config):
@@ -78,7 +78,8 @@ class JointPair:
     group: int
 
 
-Batch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+JointBatch = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+"""States of words with their mask, states of patches with theirs, and groups."""
 
 
 def train_joint(
@@ -121,7 +122,7 @@ def train_joint(
     return joint
 
 
-def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[Batch]:
+def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTraining) -> Batches[JointBatch]:
     """Random batches, others each epoch, with one random text a photo; pairs left over wait for the
     next.
     """
@@ -133,7 +134,7 @@ def _batches(pairs: Sequence[JointPair], photos: FeatureCache, config: JointTrai
         permuted = random.permutation(len(pairs))
         return [permuted[i * size : (i + 1) * size] for i in range(count)]
 
-    def collate(rows: Int[np.ndarray, " b"]) -> Batch:
+    def collate(rows: Int[np.ndarray, " b"]) -> JointBatch:
         chosen = [pairs[i] for i in rows]
         # another wording of the photo in each epoch, so that none is learned by heart
         texts = [pair.texts[random.integers(len(pair.texts))] for pair in chosen]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from crisislens.core.config import Config
 from crisislens.core.errors import DataError
@@ -35,7 +35,7 @@ from crisislens.training.recipe import Recipe
 from crisislens.training.trainer import Machine
 from crisislens.training.word_objectives import EvidenceLoss
 
-__all__ = ["RationaleConfig", "predict_words", "train_rationalizer"]
+__all__ = ["RationaleConfig", "free_norms", "labeled_windows", "predict_words", "train_rationalizer"]
 
 
 class RationaleConfig(Config):
@@ -167,11 +167,11 @@ def _adapt(encoder: TextEncoder, config: RationaleConfig) -> None:
         targets=config.targets,
         dropout=config.lora_dropout,
     )
-    _free_norms(encoder)
+    free_norms(encoder)
 
 
-def _free_norms(encoder: TextEncoder) -> None:
-    """Layer norms in blocks that are adapted."""
+def free_norms(encoder: nn.Module) -> None:
+    """Lets the layer norms in blocks that are adapted be trained whole."""
     adapted = {
         name.rpartition(".attention")[0]
         for name, p in encoder.named_parameters()
@@ -211,16 +211,28 @@ def _batches(examples: Sequence[_Example], config: RationaleConfig, pad_id: int)
 
 def _collate(examples: Sequence[_Example], pad_id: int) -> Batch:
     batch = collate_windows([x.window for x in examples], pad_id)
-    posts, words = batch.words.shape
-    y = torch.zeros(posts, words)
-    stretches = torch.zeros(posts, words, words)
-    for row, x in enumerate(examples):
-        y[row, : len(x.labels)] = torch.tensor(x.labels, dtype=torch.float32)
-        runs = merge_spans([(i, i + 1) for i in range(len(x.labels))], x.labels)
+    y, stretches = labeled_windows([x.labels for x in examples], batch.words.shape[1])
+    return batch, y, stretches, torch.tensor([x.label for x in examples])
+
+
+def labeled_windows(
+    marked: Sequence[Sequence[bool]], words: int
+) -> tuple[Float[Tensor, "b w"], Float[Tensor, "b w w"]]:
+    """What people marked in b texts as targets: of each word, and of each stretch its share.
+
+    Arguments:
+        marked: Of each text which of its words are marked.
+        words: The number w of word places.
+    """
+    y = torch.zeros(len(marked), words)
+    stretches = torch.zeros(len(marked), words, words)
+    for row, labels in enumerate(marked):
+        y[row, : len(labels)] = torch.tensor(labels, dtype=torch.float32)
+        runs = merge_spans([(i, i + 1) for i in range(len(labels))], labels)
         for start, end in runs:
             # of a text with several stretches each is the target with an equal share
             stretches[row, start, end - 1] = 1 / len(runs)
-    return batch, y, stretches, torch.tensor([x.label for x in examples])
+    return y, stretches
 
 
 def predict_words(

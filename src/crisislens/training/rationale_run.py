@@ -39,7 +39,14 @@ from crisislens.models.rationale_artifact import RationaleModelConfig, save_rati
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 
-__all__ = ["RationaleRun", "fit_rationales", "is_rationale_run", "read_rationale_source", "score_rationales"]
+__all__ = [
+    "RationaleRun",
+    "fit_rationales",
+    "has_key",
+    "is_rationale_run",
+    "read_rationale_source",
+    "score_rationales",
+]
 
 
 class RationaleRun(Config):
@@ -67,11 +74,16 @@ class RationaleRun(Config):
 
 def is_rationale_run(path: Path) -> bool:
     """Whether a run file is one of a rationale model."""
+    return has_key(path, "rationales")
+
+
+def has_key(path: Path, key: str) -> bool:
+    """Whether a run file has a key; what cannot be read has none."""
     try:
         values = read_yaml(path)
     except ConfigError:
         return False
-    return isinstance(values, dict) and "rationales" in values
+    return isinstance(values, dict) and key in values
 
 
 def read_rationale_source(path: Path) -> list[AnnotatedText]:

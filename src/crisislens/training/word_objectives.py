@@ -3,12 +3,12 @@ relations.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crisislens.models.extraction import Extractor
-from crisislens.nn.rationale_head import rationale_loss
+from crisislens.nn.rationale_head import WordScores, rationale_loss
 from crisislens.nn.word_owners import WindowBatch
 from crisislens.nn.words import WordBatch
 from crisislens.training.recipe import Objective
@@ -36,12 +36,33 @@ class EvidenceLoss(Objective):
     ) -> Float[Tensor, ""]:
         words, y, stretches, label = batch
         found = network(words)
-        of_words, of_stretches = rationale_loss(found.scores, y, stretches, words.words, balance=self.balance)
+        return self.of(found.scores, found.classes, words, y, stretches, label)
+
+    def of(
+        self,
+        scores: WordScores,
+        classes: Float[Tensor, "b c"],
+        words: WindowBatch,
+        y: Float[Tensor, "b w"],
+        stretches: Float[Tensor, "b w w"],
+        label: Int[Tensor, " b"],
+    ) -> Float[Tensor, ""]:
+        """The loss of what stage 1 says of b texts.
+
+        Arguments:
+            scores: Of words and stretches.
+            classes: Logits of the auxiliary classifier.
+            words: The texts.
+            y: 1 where a person marked the word.
+            stretches: The share of each stretch in what a person marked.
+            label: The class, −1 for none.
+        """
+        of_words, of_stretches = rationale_loss(scores, y, stretches, words.words, balance=self.balance)
         loss: Tensor = self.words * of_words + self.stretches * of_stretches
         # a mean over no text is NaN, and one batch of it would end the training
         if (label >= 0).any():
             loss = loss + functional.cross_entropy(
-                found.classes, label, ignore_index=-1, label_smoothing=self.smoothing
+                classes, label, ignore_index=-1, label_smoothing=self.smoothing
             )
         return loss
 

@@ -34,6 +34,8 @@ from crisislens.training.extraction.splits import ExtractionSplits
 from crisislens.training.extraction.systems import SYSTEMS, mie_run
 from tiny_language import made_up_posts, write_tiny_bert
 
+pytestmark = pytest.mark.usefixtures("warm_starts")
+
 RELATIONS = ("None", "/per/loc/place_of_residence")
 
 

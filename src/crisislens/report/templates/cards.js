@@ -2,6 +2,7 @@
 // becomes a text node; no markup is ever made from it.
 
 const SHOWN_CHARACTERS = 420;
+const TONES = ["grave", "warm", "calm", "plain"];
 const LANGUAGES = typeof Intl.DisplayNames === "function" ? new Intl.DisplayNames(["en"], { type: "language", fallback: "code" }) : null;
 
 function element(tag, attributes, ...children) {
@@ -29,12 +30,14 @@ function saidOf(task, answer) {
   }
   if (!answer.labels.length) return { words: `${task.title}: none`, tone: "plain" };
   const labels = answer.labels.map((i) => task.labels[i]);
-  return { words: labels.map((label) => label[1]).join(", "), tone: labels[0][2] };
+  return { words: labels.map((label) => label[1]).join(", "), tone: TONES.find((tone) => labels.some((label) => label[2] === tone)) || "plain" };
 }
 
 function answerOf(task, answer) {
   const said = saidOf(task, answer);
-  const percent = answer.unsure ? "" : `${answer.percent}%`;
+  // no model is certain: 100 is what rounding makes of nearly 100
+  const sure = answer.percent >= 100 ? ">99%" : `${answer.percent}%`;
+  const percent = answer.unsure ? "" : sure;
   const line = element("span", { class: "said" }, element("span", { class: `label ${said.tone}` }, said.words),
     " ", element("span", { class: "percent" }, percent));
   return element("div", { class: "answer" }, element("dt", {}, task.title), element("dd", {}, line));
@@ -50,7 +53,7 @@ function lineOf(post, archive) {
     pictures > 1 ? element("button", { type: "button", class: "more", "data-show": "picture" }, `photo also in ${pictures - 1} other post${pictures > 2 ? "s" : ""}`) : null,
     post.seconds === null ? element("span", {}, "no time") : element("time", { datetime: new Date(post.seconds * 1000).toISOString() }, momentOf(post.seconds) + " UTC"),
     post.event ? element("bdi", {}, post.event) : null,
-    post.place ? element("span", { class: "place" }, post.doubtful ? "names (doubtful) " : "at ", element("bdi", {}, post.place)) : null,
+    post.place ? element("span", { class: "place" }, post.doubtful ? "names (doubtful) " : post.place.indexOf("near ") === 0 ? "" : "at ", element("bdi", {}, post.place)) : null,
     post.language ? element("bdi", {}, languageName(post.language)) : null,
     element("span", { class: "id" }, "id ", element("bdi", {}, post.id)),
     post.url ? element("span", { class: "from" }, "from ", element("bdi", {}, post.url)) : null,

@@ -1,0 +1,314 @@
+"""Run files of joint rationale models: `crisislens train` reads one where the file has the key `joint`.
+
+    name: joint
+    joint: [../shared/data/rationales/nepal_2015.csv]
+    test: [../shared/data/rationales/hagupit_2014.csv]
+    pairs: ../shared/data/photos/manifest.tsv
+    task: humanitarian_b2
+    merges: {injured_or_dead_people: affected, …}
+
+Sources are those of `training.rationale_run`; rows of JSONL may name an `image` below the folder
+`images`. Of folds without near-duplicates across them, seed s tests on fold s and chooses epoch and
+calibration on fold s + 1. Stage 2 is shown photos only where labeled posts had some: what it never saw
+would decide by chance.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from crisislens.core.config import Config
+from crisislens.core.errors import ConfigError, DataError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.images import ImageLimits, decode_image, resolve_image
+from crisislens.data.marked_rationales import AnnotatedText, annotations_fingerprint, duplicate_folds
+from crisislens.data.photo_texts import read_photo_texts
+from crisislens.data.text import CleaningRules
+from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.post import ImageRef, Post
+from crisislens.domain.task import Task, own_task
+from crisislens.domain.tasks import TASKS
+from crisislens.encoders.lora import lora_state
+from crisislens.evaluation.judged import read_off
+from crisislens.features.encode import PostEncoder
+from crisislens.features.extract import extract
+from crisislens.features.word_owners import WordCutter
+from crisislens.models.joint_artifact import JointRationaleModelConfig, save_joint_rationalizer
+from crisislens.models.joint_tower import CompactTower, TowerSpec
+from crisislens.models.rationale_joint import JointRationalizer
+from crisislens.training.joint_scores import decide_texts, score_joint
+from crisislens.training.rationale_joint import (
+    JointRationaleConfig,
+    LabeledWindow,
+    PairedPhoto,
+    Pairs,
+    build_model,
+    labeled,
+    train_joint_rationales,
+)
+from crisislens.training.rationale_run import has_key, read_rationale_source
+from crisislens.training.sections import AbstentionConfig
+
+__all__ = ["JointRun", "fit_joint", "is_joint_run"]
+
+_FEWEST = 30
+_CHECKPOINT = "last.ckpt"
+
+
+class JointRun(Config):
+    """A run file of a joint rationale model."""
+
+    name: str
+    """The run's name; results go to OUT/NAME/seed-N."""
+    joint: tuple[str, ...]
+    """Files to learn from, relative to the working folder: CSV tables with snippets, or JSONL of
+    `crisislens annotate`.
+    """
+    test: tuple[str, ...] = ()
+    """Files that nothing is learned from, measured one by one."""
+    images: str | None = None
+    """The folder of the photos that JSONL rows name."""
+    pairs: str | None = None
+    """A table of photos with texts of their own (`data.photo_texts`), from which words and patches learn one
+    space; for the tower `compact`.
+    """
+    pair_sets: tuple[str, ...] = ()
+    """The sets of that table that are taken; empty for all."""
+    task: str = ""
+    """The task that ships whose question is answered; empty makes one of the texts' labels."""
+    merges: dict[str, str] = Field(default_factory=dict)
+    """From a label of the texts to the class that it counts as; a label that is neither teaches no class."""
+    folds: int = Field(default=5, ge=3)
+    """Folds: one to test on, one to choose by, the others to learn from."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds that are trained without `--seed`."""
+    languages: tuple[str, ...] = ("en",)
+    """ISO 639-1 codes of the texts' languages."""
+    tower: TowerSpec = TowerSpec()
+    """The joint transformer."""
+    training: JointRationaleConfig = JointRationaleConfig()
+    """The recipe; its seed is replaced by the run's."""
+    abstention: AbstentionConfig = AbstentionConfig()
+    """How sure the model must be."""
+
+
+def is_joint_run(path: Path) -> bool:
+    """Whether a run file is one of a joint rationale model."""
+    return has_key(path, "joint")
+
+
+def fit_joint(
+    run: JointRun,
+    *,
+    seed: int,
+    out: Path,
+    cache: Path,
+    resume: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, object]:
+    """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the scores.
+
+    Arguments:
+        run: The run file.
+        seed: Of folds, shuffling and weights.
+        out: Where runs go.
+        cache: Root of the feature caches.
+        resume: Whether to go on from what a killed run left.
+        progress: Called after each epoch with the epochs done.
+
+    Raises:
+        DataError: If a source cannot be read or nothing in it is marked.
+        ModelError: If the checkpoint belongs to another run, or an encoder cannot be had.
+    """
+    folder = out / run.name / f"seed-{seed}"
+    if resume and (folder / "scores.json").is_file():
+        done: dict[str, object] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+        return done
+    texts = [text for source in run.joint for text in read_rationale_source(Path(source))]
+    parts = _split(texts, run.folds, seed)
+    task = _task(run, parts["train"])
+    recipe = run.training.model_copy(update={"seed": seed})
+    model = build_model(
+        run.tower, recipe, classes=len(task), looks=any(text.image for text in parts["train"])
+    )
+    # as it was loaded: training changes what a fingerprint is over
+    below = model.tower.fingerprint()
+    reader = _Examples(run, model, task)
+    start = time.process_time()
+    trained = train_joint_rationales(
+        model,
+        reader.of(parts["train"]),
+        reader.of(parts["dev"]),
+        recipe,
+        pairs=None if run.pairs is None else _pairs(run, model, cache),
+        checkpoint=folder / _CHECKPOINT,
+        resume=resume,
+        mark=fingerprint({"run": run.model_dump(mode="json"), "seed": seed}),
+        progress=progress,
+    )
+    seconds = time.process_time() - start
+    calibration = _calibration(run, model, reader, parts["dev"])
+    tests = {"held out": parts["test"]}
+    tests |= {Path(source).stem: read_rationale_source(Path(source)) for source in run.test}
+    scores: dict[str, object] = {
+        "seed": seed,
+        "texts": {name: len(rows) for name, rows in parts.items()},
+        "best_epoch": trained.best_epoch,
+        "history": [record.model_dump() for record in trained.history],
+        "processor_seconds": round(seconds, 1),
+        "data": annotations_fingerprint(texts),
+        "dev": score_joint(model, parts["dev"], task, reader.class_of, reader.image_of),
+        "tests": {
+            name: score_joint(model, rows, task, reader.class_of, reader.image_of)
+            for name, rows in tests.items()
+            if rows
+        },
+    }
+    config = JointRationaleModelConfig(
+        name=run.name,
+        tower=run.tower,
+        tower_fingerprint=below,
+        label_space=task.name,
+        task=None if run.task else task,
+        hidden=recipe.hidden,
+        pair_width=recipe.pair_width,
+        share=recipe.share,
+        decode=recipe.decode,
+        transport=recipe.transport,
+        looks=model.looks,
+        calibration=calibration,
+        languages=run.languages,
+    )
+    base = model.tower.encoder.adapts if isinstance(model.tower, CompactTower) else ""
+    adapter = lora_state(model.tower.encoder, base=base) if recipe.rank else None
+    save_joint_rationalizer(folder / "model", model, adapter, config, card=_card(run, scores))
+    # last: where it stands, the seed is finished
+    atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
+    (folder / _CHECKPOINT).unlink(missing_ok=True)
+    return scores
+
+
+def _split(texts: Sequence[AnnotatedText], folds: int, seed: int) -> dict[str, list[AnnotatedText]]:
+    """Texts by part; near-duplicates stand in one."""
+    if len(texts) < folds:
+        raise DataError(f"{len(texts)} annotated texts cannot be cut into {folds} folds; annotate more")
+    fold_of = duplicate_folds([t.text for t in texts], folds=folds)
+    part_of = {seed % folds: "test", (seed + 1) % folds: "dev"}
+    parts: dict[str, list[AnnotatedText]] = {"train": [], "dev": [], "test": []}
+    for text, fold in zip(texts, fold_of.tolist(), strict=True):
+        parts[part_of.get(fold, "train")].append(text)
+    return parts
+
+
+def _task(run: JointRun, texts: Sequence[AnnotatedText]) -> Task:
+    if run.task:
+        task = TASKS[run.task]
+        if strange := sorted(set(run.merges.values()) - set(task.classes)):
+            raise ConfigError(
+                f"merges lead to {strange[0]!r}, which {run.task} does not have; its classes are "
+                f"{', '.join(task.classes)}"
+            )
+        return task
+    labels = sorted({run.merges.get(text.label, text.label) for text in texts if text.label})
+    return own_task(run.name, labels)
+
+
+class _Examples:
+    """Annotated texts as examples of one run."""
+
+    def __init__(self, run: JointRun, model: JointRationalizer, task: Task) -> None:
+        self.run, self.task, self.tower = run, task, model.tower
+        self.cutter = WordCutter(model.tower)
+
+    def class_of(self, text: AnnotatedText) -> int:
+        """The class of a text, −1 for none."""
+        label = self.run.merges.get(text.label, text.label)
+        return self.task.classes.index(label) if label in self.task.classes else -1
+
+    def image_of(self, text: AnnotatedText) -> Float[Tensor, "3 s s"] | None:
+        """The preprocessed photo of a text."""
+        if not text.image or self.run.images is None:
+            return None
+        path = resolve_image(ImageRef(path=text.image), Path(self.run.images))
+        return self.tower.preprocess(decode_image(path, ImageLimits()).pixels)
+
+    def of(self, texts: Sequence[AnnotatedText]) -> list[LabeledWindow]:
+        """Their examples."""
+        return [
+            example
+            for text in texts
+            for example in labeled(
+                self.cutter, text.text, text.spans, self.class_of(text), self.image_of(text)
+            )
+        ]
+
+
+def _pairs(run: JointRun, model: JointRationalizer, cache: Path) -> Pairs:
+    """Photos with texts of their own, their patches kept in a feature cache."""
+    table = Path(run.pairs or "")
+    rows = read_photo_texts(table, run.pair_sets)
+    encoder = PostEncoder(
+        model.tower.pair,
+        rules=CleaningRules(),
+        limits=ImageLimits(),
+        image_root=table.parent,
+        keep_tokens=("image",),
+    )
+    posts = [Post(id=row.file, text="", image=ImageRef(path=row.file)) for row in rows]
+    features = extract(posts, encoder, cache, source_fingerprint=fingerprint([row.file for row in rows]))
+    cutter = WordCutter(model.tower)
+    texts = [
+        PairedPhoto(windows[0], photo)
+        for photo, row in enumerate(rows)
+        for text in row.texts
+        if (windows := cutter.cut(text))
+    ]
+
+    def patches(photos: np.ndarray) -> Tensor:
+        return features.batch(photos).image.tokens
+
+    return Pairs(texts, patches)
+
+
+def _calibration(
+    run: JointRun, model: JointRationalizer, reader: _Examples, dev: Sequence[AnnotatedText]
+) -> dict[EvidenceKind, Calibration]:
+    """Temperature and threshold for each kind of evidence that enough development posts give."""
+    decided = decide_texts(model, dev, reader.image_of)
+    found: dict[EvidenceKind, Calibration] = {}
+    for kind in ("text", "both"):
+        rows = [
+            (one.logits, reader.class_of(text))
+            for text, one in zip(dev, decided, strict=True)
+            if one.kind == kind and reader.class_of(text) >= 0
+        ]
+        if len(rows) < _FEWEST:
+            continue
+        logits, y = np.stack([x for x, _ in rows]), np.array([c for _, c in rows])
+        risk = run.abstention
+        temperature, threshold = read_off(logits, y, risk.target_risk, delta=risk.delta, several=False)
+        promised = "kept" if threshold.met else "which could not be promised for so few posts"
+        found[kind] = Calibration(
+            temperature=temperature,
+            abstain_below=threshold.threshold,
+            basis=f"{len(rows)} development posts, judged from their rationales alone; at most "
+            f"{threshold.target:.0%} of the answers given are to be wrong, {promised}",
+        )
+    return found
+
+
+def _card(run: JointRun, scores: Mapping[str, object]) -> str:
+    sources = "".join(f"- {Path(source).name}\n" for source in (*run.joint, *filter(None, [run.pairs])))
+    shown = {name: value for name, value in scores.items() if name != "history"}
+    return (
+        f"# {run.name}\n\nFinds the words and patches that are evidence, and decides on them alone. "
+        f"Trained by `crisislens train`.\n\n## Data\n\n{sources}\n"
+        f"## Numbers\n\n```json\n{json.dumps(shown, indent=1)}\n```\n"
+    )

@@ -1,4 +1,4 @@
-"""Random checkpoints of transformers, small enough to build for every run: CLIP, ELECTRA, SigLIP."""
+"""Random checkpoints of transformers, small enough to build for every run: CLIP, ELECTRA, XLM-R, SigLIP."""
 
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,54 @@ def _fast_tokenizer(vocabulary: list[str]) -> Any:
         "mask_token": "[MASK]",
     }
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+
+
+def write_tiny_xlm(folder: Path, *, kind: str = "xlm-roberta", seed: int = 0) -> Path:
+    """A random XLM-R, or with `kind="bert"` a BERT with XLM-R's kind of pieces, which multilingual-e5 is; its
+    tokenizer is Unigram over a few words and letters.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    letters = [chr(i) for i in range(33, 127)]
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "\u2581", *letters, "\u2581flood", "\u2581in", "\u2581query"]
+    torch.manual_seed(seed)
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=len(pieces),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=40,
+        pad_token_id=pieces.index("<pad>"),
+    )
+    model = AutoModel.from_config(config)
+    for p in model.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    model.save_pretrained(folder)
+    _unigram_tokenizer(pieces).save_pretrained(folder)
+    return folder
+
+
+def _unigram_tokenizer(pieces: list[str]) -> Any:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    scores = [0.0 if piece[0] == "<" and len(piece) > 1 else -float(9 - len(piece)) for piece in pieces]
+    tokenizer = Tokenizer(
+        models.Unigram(list(zip(pieces, scores, strict=True)), unk_id=pieces.index("<unk>"))
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    ends = [(name, pieces.index(name)) for name in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        pad_token="<pad>",
+    )
 
 
 def write_tiny_siglip(folder: Path, *, seed: int = 0) -> Path:

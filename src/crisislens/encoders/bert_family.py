@@ -50,6 +50,8 @@ class LanguageOptions(Config):
     """The pooled vector: the first token's state, or the mean over all."""
     max_tokens: int = Field(default=128, ge=3)
     """Tokens that are read of a text, special tokens included."""
+    prefix: str = ""
+    """What a checkpoint was trained to see before each text, such as `query: ` of the e5 family."""
     adapter: str | None = None
     """Path of what an earlier training learned, see `encoders.lora`."""
 
@@ -78,6 +80,7 @@ class LanguageText(TextEncoder):
         self.max_tokens = min(options.max_tokens, longest) if longest > 0 else options.max_tokens
         self.pad_id = int(self._tokenizer.pad_token_id or 0)
         self.adapts = digest(self.model.state_dict())
+        self._prefix = options.prefix
         self._identity: dict[str, object] = {
             "encoder": "language",
             "weights": self.adapts,
@@ -87,6 +90,9 @@ class LanguageText(TextEncoder):
             "max_tokens": self.max_tokens,
             "adapter": None,
         }
+        if options.prefix:
+            # only where there is one, so that what was cached without keeps its fingerprint
+            self._identity["prefix"] = options.prefix
         if options.adapter is not None:
             state = read_lora(Path(options.adapter))
             if state.base != self.adapts:
@@ -99,12 +105,12 @@ class LanguageText(TextEncoder):
         freeze(self)
 
     def fingerprint(self) -> str:
-        """16 hex digits over weights, tokenizer, pooling, length and adapter."""
+        """16 hex digits over weights, tokenizer, pooling, length, prefix and adapter."""
         return fingerprint(self._identity)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Cuts texts into pieces."""
-        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens)
+        """Cuts texts into pieces; those of the prefix have no place in the text."""
+        return tokenize_texts(self._tokenizer, texts, max_tokens=self.max_tokens, prefix=self._prefix)
 
     def forward(
         self, ids: Int[Tensor, "b t"], mask: Bool[Tensor, "b t"]

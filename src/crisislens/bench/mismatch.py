@@ -96,7 +96,7 @@ class Mismatch(Study[Pairs]):
         ("shapley_softmax", "info_nce"),
     )
 
-    steps: int = 300
+    steps: int = 200
     batch: int = 64
     width: int = 128
     samples: int = 16

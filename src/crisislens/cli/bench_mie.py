@@ -103,8 +103,8 @@ def mie(
     for name in WITHOUT_CONTEXTS:
         if name in (data_sets or ()) and systems != ["text"]:
             say(
-                f"{name} comes without contexts: text alone was measured; with contexts at hand, train-extractor "
-                f"takes a run file with data.contexts=file and data.context_file"
+                f"{name} comes without contexts: text alone was measured; with contexts at hand, "
+                f"train-extractor takes a run file with data.contexts=file and data.context_file"
             )
 
 

@@ -22,7 +22,7 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
 ABOUT = {
     "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
     "DATA holds photos and mner.\n\n"
-    "Settings: captions, twitter2017. Systems: info_nce, shapley_margin, shapley_softmax, "
+    "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, shapley_margin, shapley_softmax, "
     "similarity_margin.",
 }
 """By name, what the command's help says of it: the question and what DATA holds, then the names that

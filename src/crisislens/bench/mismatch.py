@@ -28,11 +28,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from crisislens.bench.study import Outcome, Study, Trial
+from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.contexts import context_of
 from crisislens.data.images import ImageLimits
@@ -50,14 +51,13 @@ from crisislens.training.extraction.splits import load_splits
 
 __all__ = ["Mismatch", "Pairs", "found_among", "mismatched"]
 
-# photos of the set `captioned`, in the order of their file names: a name says nothing of its content
-_CAPTIONED = {"train": 1000, "dev": 200}
 _KINDS: dict[str, tuple[AlignmentKind, Expectation]] = {
     "info_nce": ("info_nce", "softmax"),
     "shapley_margin": ("shapley_margin", "softmax"),
     "shapley_softmax": ("shapley_softmax", "softmax"),
     "similarity_margin": ("shapley_margin", "uniform"),
 }
+_TITLES = {name: describe(*kind) for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Mismatch(Study[Pairs]):
     title = "Contexts that belong to other posts: Shapley values and InfoNCE"
     axis = "share of shuffled contexts"
     settings = ("captions", "twitter2017")
-    systems = {name: describe(*kind) for name, kind in _KINDS.items()}
+    systems = _TITLES
     points = (0.0, 0.2, 0.4, 0.6)
     metrics = ("R@1", "R@10")
     pairs = (
@@ -101,7 +101,9 @@ class Mismatch(Study[Pairs]):
     width: int = 128
     samples: int = 16
     learning_rate: float = 2e-3
-    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3)
+    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
+    captioned: tuple[int, int] = (1000, 200)
+    """How many photos of `captions` are for training and dev; the others are the test."""
     limit: int | None = None
     """At most so many pairs of each part, for a quick look."""
     encoder: EncoderSpec = field(default_factory=EncoderSpec)
@@ -109,18 +111,21 @@ class Mismatch(Study[Pairs]):
     def terms(self) -> object:
         """All fields; what is encoded is in the materials' fingerprint."""
         numbers = (self.steps, self.batch, self.width, self.samples, self.learning_rate)
-        return [1, *numbers, list(self.temperatures), self.limit]
+        return [1, *numbers, list(self.temperatures), list(self.captioned), self.limit]
 
     def prepare(self, setting: str, data: Path, cache: Path) -> tuple[Pairs, str]:
         """Encodes posts and contexts, or opens what was encoded before."""
-        encoders = load_encoders(self.encoder)
-        photos = data / "photos"
-        encoder = PostEncoder(
-            encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=photos, keep_tokens=()
-        )
-        posts, contexts, rows = (_captioned if setting == "captions" else _tweets)(data)
+        read = _captioned(data, *self.captioned) if setting == "captions" else _tweets(data)
+        posts, contexts, rows = read
         if self.limit is not None:
             rows = {name: part[: self.limit] for name, part in rows.items()}
+        encoder = PostEncoder(
+            load_encoders(self.encoder),
+            rules=CleaningRules(),
+            limits=ImageLimits(),
+            image_root=data / "photos",
+            keep_tokens=(),
+        )
         texts = [text for several in contexts for text in several]
         made = [Post(id=f"c{i}", text=text) for i, text in enumerate(texts)]
         stored = [
@@ -172,7 +177,7 @@ class Mismatch(Study[Pairs]):
             loss = sum(maps.align.direction(x, whole, generator, same) for x in (s, s.T))
             assert isinstance(loss, Tensor)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
 
@@ -247,15 +252,22 @@ def mismatched(n: int, share: float, random: np.random.Generator) -> Int[np.ndar
 Read = tuple[list[Post], list[Sequence[str]], dict[str, Int[np.ndarray, " n"]]]
 
 
-def _captioned(data: Path) -> Read:
-    read = sorted(all_captions(data / "photos" / "manifest.tsv"))
+def _captioned(data: Path, train: int, dev: int) -> Read:
+    """Photos in the order of their file names: a name says nothing of its content."""
+    manifest = data / "photos" / "manifest.tsv"
+    read = sorted(all_captions(manifest))
+    if len(read) <= train + dev:
+        raise DataError(
+            f"{manifest} has {len(read)} photos with captions; more than {train + dev} are needed to leave "
+            f"some for the test"
+        )
     posts = [Post(id=file, text="", image=ImageRef(path=file)) for file, _ in read]
-    train, dev = _CAPTIONED["train"], _CAPTIONED["train"] + _CAPTIONED["dev"]
-    parts = {"train": (0, train), "dev": (train, dev), "test": (dev, len(read))}
+    parts = {"train": (0, train), "dev": (train, train + dev), "test": (train + dev, len(read))}
     return posts, [texts for _, texts in read], {name: np.arange(*ends) for name, ends in parts.items()}
 
 
 def _tweets(data: Path) -> Read:
+    """Tweets whose photo has a caption, split as published."""
     splits = load_splits(ExtractionData(name="twitter2017", root=str(data / "mner"), contexts="captions"))
     posts: list[Post] = []
     contexts: list[Sequence[str]] = []

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float
 
-from crisislens.bench.cells import Blocked
-from crisislens.bench.study import Study, TrialResult
+from crisislens.bench.study import Study
+from crisislens.bench.trials import TrialResult
 from crisislens.evaluation.power import verdict
 from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mean_interval
 from crisislens.evaluation.two_way import two_way_difference
 
-__all__ = ["Contrast", "StudyTable", "study_markdown", "study_tables"]
+__all__ = ["Contrast", "StudyTable", "study_tables"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class StudyTable:
         contrasts: The comparisons.
         posts: Test posts.
         seconds: Processor time of all trials.
+        facts: Numbers that trials kept beside their scores, such as a chosen temperature: per system and
+            fact its name, and under each condition the values seed by seed. They are of the setting, and
+            stand in the table of its first metric.
         notes: What a reader must know.
     """
 
@@ -69,6 +72,7 @@ class StudyTable:
     contrasts: tuple[Contrast, ...]
     posts: int
     seconds: float
+    facts: tuple[tuple[str, tuple[str, ...]], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -82,21 +86,22 @@ def study_tables(
         results: Its trials.
         resamples: Of the bootstraps over seeds and posts.
     """
-    settings = [s for s in study.settings if any(r.setting == s for r in results)]
-    return [
-        _table(study, setting, metric, [r for r in results if r.setting == setting], resamples)
-        for setting in settings
-        for metric in study.metrics
-    ]
+    tables = []
+    for setting in study.settings:
+        for metric in study.metrics:
+            mine = [r for r in results if r.setting == setting and metric in r.hits]
+            if mine:
+                tables.append(_table(study, setting, metric, mine, resamples))
+    return tables
 
 
 def _table(
     study: Study[Any], setting: str, metric: str, results: Sequence[TrialResult], resamples: int
 ) -> StudyTable:
     points = tuple(at for at in study.points if any(r.at == at for r in results))
-    cells: dict[tuple[str, float], dict[int, Bool[np.ndarray, " n"]]] = {}
+    cells: dict[tuple[str, float], dict[int, Float[np.ndarray, " n"]]] = {}
     for r in results:
-        cells.setdefault((r.system, r.at), {})[r.seed] = r.right(metric)
+        cells.setdefault((r.system, r.at), {})[r.seed] = r.scores(metric)
     lines = tuple(
         (title, tuple(_mean(cells.get((system, at))) for at in points))
         for system, title in study.systems.items()
@@ -111,19 +116,35 @@ def _table(
         contrasts=_contrasts(study, metric, points, cells, resamples),
         posts=results[0].posts,
         seconds=sum(r.seconds for r in results),
+        facts=_facts(study, points, results) if metric == study.metrics[0] else (),
         notes=("results of different states of the code stand together",) if len(codes) > 1 else (),
     )
 
 
-def _mean(seeds: dict[int, Bool[np.ndarray, " n"]] | None) -> MeanInterval | None:
-    return None if not seeds else mean_interval([float(right.mean()) for right in seeds.values()])
+def _facts(
+    study: Study[Any], points: Sequence[float], results: Sequence[TrialResult]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[tuple[str, str], dict[float, list[str]]] = {}
+    for r in sorted(results, key=lambda r: (list(study.systems).index(r.system), r.seed)):
+        for name, value in r.facts.items():
+            # lists and texts are for those who read the file
+            if isinstance(value, int | float):
+                found.setdefault((r.system, name), {}).setdefault(r.at, []).append(f"{value:.3g}")
+    return tuple(
+        (f"{study.systems[system]}: {name}", tuple(", ".join(by_point.get(at, ())) for at in points))
+        for (system, name), by_point in found.items()
+    )
+
+
+def _mean(seeds: dict[int, Float[np.ndarray, " n"]] | None) -> MeanInterval | None:
+    return None if not seeds else mean_interval([float(scores.mean()) for scores in seeds.values()])
 
 
 def _contrasts(
     study: Study[Any],
     metric: str,
     points: Sequence[float],
-    cells: dict[tuple[str, float], dict[int, Bool[np.ndarray, " n"]]],
+    cells: dict[tuple[str, float], dict[int, Float[np.ndarray, " n"]]],
     resamples: int,
 ) -> tuple[Contrast, ...]:
     found: dict[str, Contrast] = {}
@@ -133,49 +154,14 @@ def _contrasts(
             shared = sorted(one.keys() & two.keys())
             if not shared:
                 continue
-            left, right = (np.stack([side[s] for s in shared]).astype(np.float64) for side in (one, two))
+            left, right = (np.stack([side[seed] for seed in shared]) for side in (one, two))
             d = two_way_difference(metric, left, right, resamples=resamples, margin=study.margin)
             titles = study.systems[a], study.systems[b]
             found[f"{a} {b} {at}"] = Contrast(*titles, at, d, d.p_value, d.equivalence_p, len(shared))
+    # a claim that nothing is there is as easily made by chance as one that something is
     p = holm({name: one.difference.p_value for name, one in found.items()})
     smaller = holm({name: one.difference.equivalence_p for name, one in found.items()})
     return tuple(
         replace(one, corrected_p=p[name], corrected_equivalence_p=smaller[name])
         for name, one in found.items()
     )
-
-
-def study_markdown(study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:
-    """The tables as Markdown."""
-    parts = [f"# {study.title}"]
-    for table in tables:
-        parts += [
-            f"## {table.setting}: {table.metric}",
-            f"{table.posts} test posts; percent, mean and 95 % t interval over seeds; {table.seconds:.0f} s of "
-            f"processor time for all trials of the setting.",
-            *table.notes,
-            _rows([study.axis, *(f"{at:g}" for at in table.points)], _means(table)),
-            _rows(CONTRAST_COLUMNS, [contrast_cells(one) for one in table.contrasts]),
-        ]
-    parts += [f"{one.setting}: cannot run here: {one.reason}" for one in blocked]
-    return "\n\n".join(parts) + "\n"
-
-
-CONTRAST_COLUMNS = ("first", "second", "at", "difference, 95 %", "p", "could have shown", "verdict")
-
-
-def contrast_cells(one: Contrast) -> tuple[str, ...]:
-    """A comparison as text, in the order of `CONTRAST_COLUMNS`; p after Holm's correction."""
-    d = one.difference
-    spread = f"{100 * d.difference:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
-    p = f"{one.corrected_p:.4f}"
-    return (one.a, one.b, f"{one.at:g}", spread, p, f"{100 * d.detectable:.1f}", one.verdict)
-
-
-def _means(table: StudyTable) -> list[tuple[str, ...]]:
-    return [(title, *("–" if m is None else m.percent() for m in means)) for title, means in table.lines]
-
-
-def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crisislens.bench.mismatch import Mismatch, Pairs, found_among, mismatched
+from crisislens.bench.mismatch import Mismatch, Pairs, found_among
 from crisislens.bench.study import Outcome, Trial
 from crisislens.core.errors import DataError
+from crisislens.data.contexts import mismatched
 from crisislens.encoders.base import EncoderSpec
 
 SMALL = Mismatch(

@@ -35,7 +35,7 @@ from torch.nn import functional
 from crisislens.bench.study import Outcome, Study, Trial
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint
-from crisislens.data.contexts import context_of
+from crisislens.data.contexts import context_of, mismatched
 from crisislens.data.images import ImageLimits
 from crisislens.data.places import all_captions
 from crisislens.data.text import CleaningRules
@@ -49,7 +49,7 @@ from crisislens.nn.shapley import Expectation
 from crisislens.training.extraction.config import ExtractionData
 from crisislens.training.extraction.splits import load_splits
 
-__all__ = ["Mismatch", "Pairs", "found_among", "mismatched"]
+__all__ = ["Mismatch", "Pairs", "found_among"]
 
 _KINDS: dict[str, tuple[AlignmentKind, Expectation]] = {
     "info_nce": ("info_nce", "softmax"),
@@ -101,7 +101,7 @@ class Mismatch(Study[Pairs]):
     width: int = 128
     samples: int = 16
     learning_rate: float = 2e-3
-    temperatures: tuple[float, ...] = (0.05, 0.1, 0.3, 1.0)
+    temperatures: tuple[float, ...] = (0.07, 0.2, 0.6)
     captioned: tuple[int, int] = (1000, 200)
     """How many photos of `captions` are for training and dev; the others are the test."""
     limit: int | None = None
@@ -232,21 +232,6 @@ def found_among(s: Float[np.ndarray, "n n"], text: Int[np.ndarray, " n"]) -> Int
         nearer = (s[:, j] >= s[j, j]) & (text != text[j])
         ranks[j] = len(np.unique(text[nearer]))
     return ranks
-
-
-def mismatched(n: int, share: float, random: np.random.Generator) -> Int[np.ndarray, " n"]:
-    """For each of n posts whose context stands beside it: a share of them get another's, in a circle, so
-    that none of those keeps its own.
-
-    >>> mismatched(4, 0.0, np.random.default_rng(0)).tolist()
-    [0, 1, 2, 3]
-    """
-    other = np.arange(n)
-    chosen = random.permutation(n)[: round(share * n)]
-    # a circle of one would be its own
-    if len(chosen) > 1:
-        other[chosen] = np.roll(chosen, 1)
-    return other
 
 
 Read = tuple[list[Post], list[Sequence[str]], dict[str, Int[np.ndarray, " n"]]]

@@ -12,14 +12,15 @@ Photos are those of the sets `captioned` and `everyday`, see `data.places`; near
 that is trained or tested on are left out of the maps' training, and stay on one side of the split.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange, reduce
-from jaxtyping import Bool, Int
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 from torch.nn import functional
 
 from crisislens.core.errors import DataError
@@ -38,8 +39,8 @@ from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
 __all__ = ["PlacePosts", "SpaceRecipe", "noised", "read_place_posts"]
 
-SETTINGS = ("belongs", "place_types")
-_FEWEST = 20
+SIDE = 3
+"""Regions along a side of a photo."""
 _GROUP = 128
 
 
@@ -54,6 +55,8 @@ class SpaceRecipe:
     temperature: float = 0.1
     fold_count: int = 3
     """One fold of so many is the test."""
+    fewest: int = 20
+    """Posts of a kind of place, below which it is left out."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def read_place_posts(
     Raises:
         DataError: If the photos are not there, or too few.
     """
-    read = _read(setting, data / "photos", recipe.fold_count)
+    read = _read(setting, data / "photos", recipe)
     made = PostEncoder(
         load_encoders(encoder),
         rules=CleaningRules(),
@@ -134,7 +137,6 @@ def read_place_posts(
         keep_tokens=("text", "image"),
     )
     whole = _extracted(read.posts, made, cache)
-    made.keep_tokens = ()
     apart = [_extracted(some, made, cache) for some in (read.captions, read.photos)]
     maps = _trained(*apart, read.photo_of, recipe)
     texts, photos = _mapped(whole, maps)
@@ -165,14 +167,14 @@ class _Read:
     photo_of: Int[np.ndarray, " c"]
 
 
-def _read(setting: str, root: Path, fold_count: int) -> _Read:
+def _read(setting: str, root: Path, recipe: SpaceRecipe) -> _Read:
     manifest = root / "manifest.tsv"
     labeled = captioned_photos(manifest)
     captions = dict(all_captions(manifest))
     if setting == "place_types":
         labeled = labeled + labeled_tweets(manifest)
         counts = {p.label: sum(q.label == p.label for q in labeled) for p in labeled}
-        labeled = [p for p in labeled if counts[p.label] >= _FEWEST]
+        labeled = [p for p in labeled if counts[p.label] >= recipe.fewest]
         posts = [p.post for p in labeled]
     else:
         # as it was written: what kind of place it is, is not asked
@@ -187,7 +189,7 @@ def _read(setting: str, root: Path, fold_count: int) -> _Read:
     if not kept or not posts:
         raise DataError(f"{manifest} has too few captioned photos to learn a space from; give more")
     names = sorted({p.label for p in labeled})
-    fold = folds([p.label for p in labeled], groups[: len(posts)], count=fold_count)
+    fold = folds([p.label for p in labeled], groups[: len(posts)], count=recipe.fold_count)
     worded = [(i, text) for i, p in enumerate(kept) for text in captions[p.id]]
     return _Read(
         posts,
@@ -208,8 +210,7 @@ def _trained(
     captions: FeatureCache, photos: FeatureCache, photo_of: Int[np.ndarray, " c"], recipe: SpaceRecipe
 ) -> Alignment:
     """Maps of text and photo into one space, by InfoNCE."""
-    text = functional.normalize(captions.batch(range(len(captions))).text.pooled.float(), dim=-1)
-    image = functional.normalize(photos.batch(range(len(photos))).image.pooled.float(), dim=-1)
+    text, image = _means(captions, "text"), _means(photos, "image")
     photo = torch.from_numpy(photo_of)
     torch.manual_seed(0)
     maps = Alignment(
@@ -236,20 +237,35 @@ def _trained(
     return maps.eval().requires_grad_(False)
 
 
+def _means(cache: FeatureCache, modality: str) -> Float[Tensor, "n d"]:
+    """Mean states of all posts, of length 1."""
+    parts = [_mean(batch.modalities()[modality]) for batch in _in_groups(cache)]
+    return functional.normalize(torch.cat(parts), dim=-1)
+
+
+def _in_groups(cache: FeatureCache) -> Iterator[FeatureBatch]:
+    for start in range(0, len(cache), _GROUP):
+        yield cache.batch(range(start, min(start + _GROUP, len(cache))))
+
+
+def _mean(x: ModalityBatch) -> Float[Tensor, "b d"]:
+    # not the pooled vector: some encoders pool otherwise, and tokens must lie where the means do
+    return x.tokens.float().sum(1) / x.mask.sum(1, keepdim=True).clamp(min=1)
+
+
 def _mapped(whole: FeatureCache, maps: Alignment) -> tuple[ModalityBatch, ModalityBatch]:
     """Texts' tokens and photos' regions in the space."""
     longest = max(whole.batch(range(i, i + 1)).text.tokens.shape[1] for i in range(len(whole)))
     texts, photos = [], []
-    for start in range(0, len(whole), _GROUP):
-        batch = whole.batch(range(start, min(start + _GROUP, len(whole))))
+    for batch in _in_groups(whole):
         texts.append(_in_space(batch.text, maps.text, longest))
-        photos.append(_in_space(_regions(batch.image), maps.image, 9))
+        photos.append(_in_space(_regions(batch.image), maps.image, SIDE * SIDE))
     return _joined(texts), _joined(photos)
 
 
 def _in_space(x: ModalityBatch, linear: torch.nn.Linear, n: int) -> ModalityBatch:
     # by the length of the mean, which the maps were trained on: so means stay means
-    scale = x.pooled.float().norm(dim=-1).clamp(min=1e-6)
+    scale = _mean(x).norm(dim=-1).clamp(min=1e-6)
     tokens = linear(x.tokens.float()) / scale[:, None, None] * x.mask[..., None]
     more = n - tokens.shape[1]
     tokens, mask = functional.pad(tokens, (0, 0, 0, more)), functional.pad(x.mask, (0, more))
@@ -258,9 +274,12 @@ def _in_space(x: ModalityBatch, linear: torch.nn.Linear, n: int) -> ModalityBatc
 
 
 def _regions(x: ModalityBatch) -> ModalityBatch:
-    """The 9 × 9 grid as 3 × 3 means."""
-    grid = rearrange(x.tokens.float(), "b (h i w j) d -> b h i w j d", h=3, i=3, w=3, j=3)
-    return ModalityBatch(reduce(grid, "b h i w j d -> b (h w) d", "mean"), x.mask[:, :9], x.pooled, x.present)
+    """The encoder's grid as 3 × 3 means."""
+    side = round(x.tokens.shape[1] ** 0.5)
+    grid = rearrange(x.tokens.float(), "b (h w) d -> b d h w", h=side)
+    means = functional.adaptive_avg_pool2d(grid, SIDE)
+    tokens = rearrange(means, "b d h w -> b (h w) d")
+    return ModalityBatch(tokens, x.mask[:, : SIDE * SIDE], x.pooled, x.present)
 
 
 def _joined(parts: Sequence[ModalityBatch]) -> ModalityBatch:

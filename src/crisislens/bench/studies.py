@@ -15,6 +15,7 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
     "study",
     ours={
         "mismatch": "crisislens.bench.mismatch:Mismatch",
+        "places": "crisislens.bench.places:Places",
     },
 )
 """By name, a class that can be called without arguments; imported when it is asked for."""
@@ -22,5 +23,7 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
 ABOUT = {
     "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
     "DATA holds photos and mner.",
+    "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
+    "in a shared space. DATA holds photos.",
 }
 """By name, what the command's help says of it."""

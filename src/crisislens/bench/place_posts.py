@@ -137,8 +137,8 @@ def read_place_posts(
         keep_tokens=("text", "image"),
     )
     whole = _extracted(read.posts, made, cache)
-    apart = [_extracted(some, made, cache) for some in (read.captions, read.photos)]
-    maps = _trained(*apart, read.photo_of, recipe)
+    captions, alone = (_extracted(some, made, cache) for some in (read.captions, read.photos))
+    maps = _trained(captions, alone, read.photo_of, recipe)
     texts, photos = _mapped(whole, maps)
     rows = np.arange(len(read.posts))
     test = rows[read.test]
@@ -149,7 +149,7 @@ def read_place_posts(
         pairs, y = np.stack([rows, rows], 1), read.y
         train, tested, classes = rows[~read.test], test, int(read.y.max()) + 1
     found = PlacePosts(texts, photos, pairs, y, classes, train, tested, _found(texts, photos, test))
-    marks = [whole.fingerprint, *(one.fingerprint for one in apart)]
+    marks = [one.fingerprint for one in (whole, captions, alone)]
     return found, fingerprint([setting, *marks, repr(recipe), pairs.tolist()])
 
 

@@ -34,7 +34,7 @@ from crisislens.nn.widths import FeatureWidths
 
 __all__ = ["Places", "WithProduct"]
 
-_SG = {"heads": 4, "layers": 1, "modality_dropout": 0.0}
+_SG: dict[str, object] = {"heads": 4, "layers": 1, "modality_dropout": 0.0}
 _MODELS: dict[str, tuple[str, dict[str, object]]] = {
     "sg_mft": ("sg_mft", _SG),
     "no_coarse": ("sg_mft", {**_SG, "coarse": False}),

@@ -148,12 +148,21 @@ def lag(given: Any) -> None:
     print(json.dumps({"sent": count, "taken": taken, "lost": count - taken}))
 
 
-def sample(store: Store) -> dict[str, float]:
+def sample(store: Store) -> dict[str, Any]:
     """How far behind the answers are, and the memory of this process and those below it."""
     depth = store.queue.depth()
     behind = 0.0 if depth.oldest is None else (datetime.now(UTC) - depth.oldest).total_seconds()
-    pages = sum(_resident(pid) for pid in (os.getpid(), *_below(os.getpid())))
-    return {"lag s": round(behind, 1), "waiting": depth.queued, "MiB": round(pages)}
+    each = [_resident(pid) for pid in (os.getpid(), *_below(os.getpid()))]
+    own, files = (sum(one[kind] for one in each) for kind in (0, 1))
+    return {
+        "lag s": round(behind, 1),
+        "waiting": depth.queued,
+        # pages of weights and tables that are mapped are the system's to take back, and processes share them
+        "MiB": round(own),
+        "MiB of files": round(files),
+        # this process first: which of them grows tells what grows
+        "MiB by process": [round(one[0]) for one in each],
+    }
 
 
 def _below(pid: int) -> list[int]:
@@ -164,11 +173,18 @@ def _below(pid: int) -> list[int]:
     return found + [deeper for child in found for deeper in _below(child)]
 
 
-def _resident(pid: int) -> float:
+def _resident(pid: int) -> tuple[float, float]:
+    """MiB that a process has for itself, and MiB of files that it has mapped."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").split("\n")
     except OSError:
-        return 0.0
+        return 0.0, 0.0
+    sizes = {
+        name: int(value.split()[0]) / 1024
+        for name, _, value in (x.partition(":") for x in lines)
+        if name in ("RssAnon", "RssFile", "RssShmem")
+    }
+    return sizes.get("RssAnon", 0.0), sizes.get("RssFile", 0.0) + sizes.get("RssShmem", 0.0)
 
 
 if __name__ == "__main__":

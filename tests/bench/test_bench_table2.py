@@ -374,6 +374,7 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
     done = runner.invoke(app, [*run, "--row", "clip*", *(x for s in sets for x in ("--set", s))])
     assert done.exit_code == 0, done.output
     assert "A1 clip_wiki_guided: cannot run here: " in done.output
+    assert "they run by: crisislens --allow-hub bench run table2 --data DATA" in done.output
     kinds = [x for kind in ("markdown", "csv", "latex", "html") for x in ("--write", kind)]
     shown = runner.invoke(app, ["bench", "show", "table2", *common, *kinds, "--resamples", "200"])
     assert shown.exit_code == 0, shown.output

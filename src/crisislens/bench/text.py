@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from crisislens.bench.tables import METRICS, SettingTable, TableRow
 from crisislens.data.untrusted import plain_text
 
-__all__ = ["COLUMNS", "cells", "csv_text", "latex_text", "markdown_text"]
+__all__ = [
+    "COLUMNS",
+    "cells",
+    "csv_text",
+    "latex_text",
+    "markdown_cell",
+    "markdown_table",
+    "markdown_text",
+    "spreadsheet_cell",
+]
 
 COLUMNS = (
     "row",
@@ -61,10 +70,15 @@ def markdown_text(tables: Sequence[SettingTable]) -> str:
     for table in tables:
         lines = [f"## {table.setting}", _facts(table)]
         lines += [f"- {note}" for note in table.caveats]
-        lines += ["", "| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-        lines += ["| " + " | ".join(map(_markdown, cells(row))) + " |" for row in table.rows]
+        lines += ["", markdown_table(COLUMNS, [cells(row) for row in table.rows])]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table with its head; cells are escaped."""
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(map(markdown_cell, row)) + " |" for row in rows)])
 
 
 def csv_text(tables: Sequence[SettingTable]) -> str:
@@ -99,12 +113,12 @@ def _csv_row(setting: str, row: TableRow) -> list[object]:
     about = [
         setting,
         row.name,
-        _spreadsheet(row.row.title),
+        spreadsheet_cell(row.row.title),
         row.row.form,
-        _spreadsheet(row.row.knowledge),
+        spreadsheet_cell(row.row.knowledge),
         len(row.seeds),
     ]
-    return [*about, *numbers, *_csv_gain(row), _spreadsheet(row.blocked)]
+    return [*about, *numbers, *_csv_gain(row), spreadsheet_cell(row.blocked)]
 
 
 def _csv_scores(row: TableRow, metric: str) -> list[float | None]:
@@ -126,7 +140,7 @@ def _csv_gain(row: TableRow) -> list[object]:
     gain = [100 * d.difference, 100 * d.low, 100 * d.high]
     power = [100 * d.detectable, 100 * d.margin, row.comparison.corrected_equivalence_p]
     tested = [*gain, row.comparison.corrected_p, *power]
-    return [_spreadsheet(row.comparison.baseline), *tested, row.comparison.verdict]
+    return [spreadsheet_cell(row.comparison.baseline), *tested, row.comparison.verdict]
 
 
 def latex_text(tables: Sequence[SettingTable]) -> str:
@@ -193,13 +207,13 @@ def _latex(text: str) -> str:
     return re.sub(r"[&%$#_{}\\~^<>±–−]", lambda m: _LATEX[m[0]], text)
 
 
-def _markdown(text: str) -> str:
+def markdown_cell(text: str) -> str:
     """A cell: neither a new column nor markup."""
     # the backslash first, or it would escape those that the others bring
     return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") or "–"
 
 
-def _spreadsheet(text: str) -> str:
+def spreadsheet_cell(text: str) -> str:
     """A cell that no spreadsheet takes for a formula, on one line."""
     # a lone carriage return would end the row for whoever reads the file, unquoted as csv leaves it
     text = _line(text)

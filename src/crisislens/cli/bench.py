@@ -2,7 +2,9 @@
 
 import typer
 
+from crisislens.bench.studies import ABOUT
 from crisislens.cli import bench_mie, bench_table2
+from crisislens.cli.bench_study import add_study
 
 __all__ = ["app"]
 
@@ -10,7 +12,11 @@ app = typer.Typer(
     help="Benchmarks: tables of what was measured, published numbers beside.", no_args_is_help=True
 )
 run = typer.Typer(
-    help="Run a benchmark; what was measured before is not measured again.", no_args_is_help=True
+    help="Run a benchmark; what was measured before is not measured again.",
+    no_args_is_help=True,
+    epilog="Kinds of places and rationales are measured by scripts of a checkout: benchmarks/place_types.py, "
+    "collage_pointing.py, rationale_classification.py and rationale_zero_shot.py; docs/benchmarks.md names "
+    "all.",
 )
 show = typer.Typer(help="Show what a benchmark measured.", no_args_is_help=True)
 app.add_typer(run, name="run")
@@ -19,6 +25,8 @@ run.command("mie")(bench_mie.mie)
 run.command("table2")(bench_table2.table2)
 show.command("mie")(bench_mie.show_mie)
 show.command("table2")(bench_table2.show_table2)
+for _name, _about in ABOUT.items():
+    add_study(run, show, _name, _about)
 
 
 @app.callback()

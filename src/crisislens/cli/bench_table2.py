@@ -79,6 +79,11 @@ def table2(
         f"{rows} rows: {done.done} runs finished now, {done.known} before, {len(done.blocked)} "
         "cells cannot run here"
     )
+    if done.blocked:
+        say(
+            f"with weights and photos at hand they run by: crisislens --allow-hub bench run {NAME} --data "
+            f"DATA --knowledge KNOWLEDGE --row ROW --setting SETTING"
+        )
     say(f"results  {out / NAME / 'results.jsonl'}; show them with: crisislens bench show {NAME} --out {out}")
 
 

@@ -10,11 +10,22 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Int
+
 from crisislens.core.errors import DataError
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.sidecar import Sidecar
 
-__all__ = ["MOST_CHARACTERS", "Contexts", "context_of", "image_key", "read_contexts"]
+__all__ = [
+    "MOST_CHARACTERS",
+    "Contexts",
+    "context_of",
+    "image_key",
+    "mismatched",
+    "read_contexts",
+    "shuffled_contexts",
+]
 
 Contexts = Mapping[str, str]
 """From an image's id, as `image_key` gives it, to its context."""
@@ -39,6 +50,38 @@ def image_key(image: str) -> str:
 def context_of(contexts: Contexts, image: str | None) -> str:
     """The context of a picture; empty where there is none."""
     return contexts.get(image_key(image), "") if image else ""
+
+
+def mismatched(n: int, share: float, random: np.random.Generator) -> Int[np.ndarray, " n"]:
+    """For each of n things the one whose context stands beside it: a share of them get another's, in a
+    circle, so that none of those keeps its own.
+
+    >>> mismatched(4, 0.0, np.random.default_rng(0)).tolist()
+    [0, 1, 2, 3]
+    """
+    other = np.arange(n)
+    chosen = random.permutation(n)[: round(share * n)]
+    # a circle of one would be its own
+    if len(chosen) > 1:
+        other[chosen] = np.roll(chosen, 1)
+    return other
+
+
+def shuffled_contexts(
+    contexts: Contexts, images: Iterable[str | None], share: float, *, seed: int = 0
+) -> dict[str, str]:
+    """Contexts of which a share belong to other pictures: for experiments on what that does.
+
+    Arguments:
+        contexts: All contexts.
+        images: The pictures whose contexts are shuffled among themselves; all others keep theirs.
+        share: The share of them that get another's.
+        seed: Of the draw.
+    """
+    # sorted, so that the draw depends on nothing but the pictures
+    keys = sorted({image_key(image) for image in images if image and context_of(contexts, image)})
+    other = mismatched(len(keys), share, np.random.default_rng(seed))
+    return {**contexts, **{key: contexts[keys[j]] for key, j in zip(keys, other.tolist(), strict=True)}}
 
 
 def read_contexts(paths: Iterable[Path]) -> dict[str, str]:

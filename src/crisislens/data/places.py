@@ -25,6 +25,7 @@ from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import Task
 
 __all__ = [
+    "all_captions",
     "captioned_photos",
     "labeled_tweets",
     "read_placed",
@@ -143,6 +144,23 @@ def read_poi(
             f"none of the {missing} ids of {ids.name} has a post; give posts whose ids are the tweets'"
         )
     return found, missing
+
+
+def all_captions(manifest: Path) -> list[tuple[str, list[str]]]:
+    """The captioned photos: the file of each and all of its captions; photos with fewer captions than
+    the most that any has are left out.
+
+    Arguments:
+        manifest: As of `captioned_photos`.
+
+    Raises:
+        DataError: If the table is not there, not as described, or has no captioned photo.
+    """
+    read = [(row["file"], row["text"].split(_SEPARATOR)) for row in _manifest(manifest, "captioned")]
+    if not read:
+        raise DataError(f"{manifest} has no row of the set captioned; give a manifest with captioned photos")
+    most = max(len(captions) for _, captions in read)
+    return [(file, captions) for file, captions in read if len(captions) == most]
 
 
 def captioned_photos(manifest: Path, *, seed: int = 0) -> list[LabeledPost]:

@@ -5,18 +5,12 @@ The paper shows its table as a plot too (Fig. 5, known to us by its number only)
 line a row, a diamond for what was published, a dot with its interval for what was measured here.
 """
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-
-from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup
 
 from crisislens.bench.tables import SettingTable, TableRow
 from crisislens.bench.text import COLUMNS, cells
-from crisislens.report.display import visible
+from crisislens.report.bench_page import bench_page
 from crisislens.training.config import RowConfig
 
 __all__ = ["table_page"]
@@ -69,24 +63,12 @@ def table_page(title: str, tables: Sequence[SettingTable], rows: Mapping[str, Ro
         rows: All rows, for what is unsaid of them.
         footer: Where the numbers come from.
     """
-    templates = files("crisislens.report") / "templates"
-    style = (templates / "table.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=DictLoader({"table": (templates / "table.html").read_text(encoding="utf-8")}),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda x: visible(x) if isinstance(x, str) and not isinstance(x, Markup) else x,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("table").render(
+    return bench_page(
+        "table.html",
         title=title,
         pages=[_page(table) for table in tables],
         columns=COLUMNS,
         unsaid=[(name, row) for name, row in rows.items() if row.unsaid],
-        style=Markup(style),
-        style_hash=f"sha256-{digest}",
         footer=footer,
     )
 

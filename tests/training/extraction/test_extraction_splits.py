@@ -79,3 +79,24 @@ def test_a_sample_of_the_training_posts_is_the_same_each_time(tmp_path: Path) ->
     assert all(p in whole.train for p in sample.train)
     assert (sample.dev, sample.test, sample.types) == (whole.dev, whole.test, whole.types)
     assert len(load_splits(data.model_copy(update={"train_posts": 10_000})).train) == len(whole.train)
+
+
+def test_contexts_of_training_pictures_alone_are_shuffled(tmp_path: Path) -> None:
+    for split, pictures in (("train", range(10)), ("dev", (10, 0)), ("test", (11,))):
+        (tmp_path / f"{split}.txt").write_text("\n".join(f"IMGID:{i}\nPonce B-LOC\n" for i in pictures))
+    # picture 9 has none
+    (tmp_path / "contexts.txt").write_text("".join(f"{i}.jpg :seen {i}\n" for i in (*range(9), 10, 11)))
+    plain = ExtractionData(
+        name="conll", root=str(tmp_path), contexts="file", context_file=str(tmp_path / "contexts.txt")
+    )
+    whole = load_splits(plain)
+    half, every = (load_splits(plain.model_copy(update={"shuffled_contexts": s})) for s in (0.5, 1.0))
+    moved = {image for image, text in half.contexts.items() if text != whole.contexts[image]}
+    # of eight pictures that are for training alone and have a context
+    assert len(moved) == 4
+    assert moved <= {str(i) for i in range(1, 9)}
+    assert sorted(half.contexts.values()) == sorted(whole.contexts.values())
+    unmoved = {image for image, text in every.contexts.items() if text == whole.contexts[image]}
+    assert unmoved == {"0", "10", "11"}
+    assert (half.train, half.dev, half.test) == (whole.train, whole.dev, whole.test)
+    assert half.fingerprint() != whole.fingerprint() != every.fingerprint()

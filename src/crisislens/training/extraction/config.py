@@ -42,6 +42,10 @@ class ExtractionData(Config):
     """At most so many posts to learn from, drawn at random and the same ones for every seed; None
     takes all.
     """
+    shuffled_contexts: float = Field(default=0.0, ge=0, le=1)
+    """For experiments: the share of the training posts' pictures whose contexts are shuffled among
+    themselves, the same for every seed; pictures that stand in dev or test, too, keep theirs.
+    """
     cut_anew: bool = False
     """Whether words are cut as the product cuts a text; scores are then not those of the published
     cut.

@@ -59,6 +59,7 @@ def run_mie(
     epochs: int | None = None,
     train_posts: int | None = None,
     batch_posts: int | None = None,
+    shuffled: float = 0.0,
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[SystemResult]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it
@@ -84,6 +85,7 @@ def run_mie(
             epochs=epochs,
             train_posts=train_posts,
             batch_posts=batch_posts,
+            shuffled=shuffled,
         )
         for data, seed, system in _trainings(data_sets, seeds, systems)
     ]
@@ -158,8 +160,10 @@ def _run_before(name: str, data: str, runs: Mapping[str, object]) -> str:
         other = name.replace(system, earlier, 1)
         if other in runs:
             return other
-    # the text alone has no contexts, long or short
-    text = re.sub(r"-text-long(?=-|$)", "-text", name.replace(system, "text", 1), count=1)
+    # the text alone has no contexts, long or short, its own or another's
+    text = re.sub(
+        r"-text(-long)?(-shuffled[\d.]+)?(?=-|$)", "-text", name.replace(system, "text", 1), count=1
+    )
     return text if system != "text" and text in runs else ""
 
 

@@ -8,7 +8,7 @@ import torch
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.fingerprint import fingerprint_lines
-from crisislens.data.contexts import Contexts, context_of, read_contexts
+from crisislens.data.contexts import Contexts, context_of, read_contexts, shuffled_contexts
 from crisislens.data.mner import TwitterMNER
 from crisislens.data.mnre import MNRE
 from crisislens.data.own_files import SPLITS
@@ -104,6 +104,10 @@ def load_splits(data: ExtractionData, *, joint: bool = False) -> ExtractionSplit
     _check_pictures(data, everyone, contexts)
     if data.train_posts is not None:
         posts = (_sample(posts[0], data.train_posts), *posts[1:])
+    if data.shuffled_contexts:
+        measured = {post.image for part in posts[1:] for post in part}
+        learned = {post.image for post in posts[0]} - measured
+        contexts = shuffled_contexts(contexts, learned, data.shuffled_contexts)
     return ExtractionSplits(*posts, contexts=contexts, relations=_relations(data, everyone), types=types)
 
 

@@ -56,6 +56,7 @@ def mie_run(
     epochs: int | None = None,
     train_posts: int | None = None,
     batch_posts: int | None = None,
+    shuffled: float = 0.0,
 ) -> ExtractionRun:
     """The run of one system on one data set.
 
@@ -69,6 +70,7 @@ def mie_run(
         epochs: Passes over the training posts; the benchmark's own where None.
         train_posts: At most so many of them, as `ExtractionData` draws them; all where None.
         batch_posts: Posts a step, also the players of the alignment's game; 32 where None.
+        shuffled: The share of the training pictures whose contexts are shuffled among themselves.
 
     Raises:
         InputError: If there is no such data set or system, or the data set has no contexts.
@@ -85,12 +87,13 @@ def mie_run(
     extractor = _extractor(data, system, encoder, long_contexts=long_contexts)
     contexts = _contexts(system, long_contexts=long_contexts)
     return ExtractionRun(
-        name=_name(data, system, contexts, encoder),
+        name=_name(data, system, contexts, encoder, shuffled),
         data=ExtractionData(
             name=data,  # type: ignore[arg-type]
             root=str(folder / _FOLDERS[data]),
             contexts=contexts,
             train_posts=train_posts,
+            shuffled_contexts=0.0 if contexts == "none" else shuffled,
         ),
         extractor=extractor,
         recipe=default_recipe(data, encoder, epochs, batch_posts),
@@ -121,11 +124,14 @@ def _contexts(system: str, *, long_contexts: bool) -> Literal["none", "captions"
     return "long" if long_contexts else "captions"
 
 
-def _name(data: str, system: str, contexts: str, encoder: str) -> str:
+def _name(data: str, system: str, contexts: str, encoder: str, shuffled: float) -> str:
     """A run's name, which `bench show mie` takes apart again: what is usual is not in it."""
     parts = [data, system]
     if contexts == "long":
         parts.append("long")
+    # the text alone has nothing that could be shuffled
+    if shuffled and contexts != "none":
+        parts.append(f"shuffled{100 * shuffled:g}")
     if encoder != "minilm":
         parts.append(Path(encoder).name)
     return "-".join(parts)

@@ -1,0 +1,272 @@
+r"""Contexts that belong to other posts: does a Shapley margin bear them better than InfoNCE?
+
+A share of the training pairs (and of no others) have their contexts shuffled among themselves. Two
+linear maps over frozen features are trained to find each other,
+
+$$s_{ij} = \cos(A x_i, B y_j), \qquad L = \tfrac12 [L(s) + L(s^\top)],$$
+
+with $L$ a loss of `nn.alignment`. Measured is whether a test post's own context is the first, or among
+the first ten, of all test posts' contexts; contexts that are the same word for word count as one.
+
+Settings: `captions`, photos (EfficientNet-lite2) and one of their five captions (MiniLM), other photos
+for dev and test; `twitter2017`, the words of a tweet and the caption of its photo (both MiniLM), split
+as published. Temperatures are chosen on clean dev pairs, for each system, share and seed by itself, so
+no system is held back by one that suits another.
+
+The margin of plain similarities, without any Shapley value, is trained beside: it is the margin of
+uniform Shapley values up to a factor (`nn.shapley`), and tells what comes from the margin and what from
+the game. The softmax loss of uniform Shapley values is InfoNCE at another temperature and is no system
+of its own here.
+
+Sources: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, for the losses; the experiment is
+OURS.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crisislens.bench.study import Outcome, Study, Trial
+from crisislens.core.errors import DataError
+from crisislens.core.fingerprint import fingerprint
+from crisislens.data.contexts import context_of, mismatched
+from crisislens.data.images import ImageLimits
+from crisislens.data.places import all_captions
+from crisislens.data.text import CleaningRules
+from crisislens.domain.post import ImageRef, Post
+from crisislens.encoders.base import EncoderSpec, load_encoders
+from crisislens.features.cache import FeatureCache
+from crisislens.features.encode import PostEncoder
+from crisislens.features.extract import extract
+from crisislens.nn.alignment import Alignment, AlignmentKind, describe
+from crisislens.nn.shapley import Expectation
+from crisislens.training.extraction.config import ExtractionData
+from crisislens.training.extraction.splits import load_splits
+
+__all__ = ["Mismatch", "Pairs", "found_among"]
+
+_KINDS: dict[str, tuple[AlignmentKind, Expectation]] = {
+    "info_nce": ("info_nce", "softmax"),
+    "shapley_margin": ("shapley_margin", "softmax"),
+    "shapley_softmax": ("shapley_softmax", "softmax"),
+    "similarity_margin": ("shapley_margin", "uniform"),
+}
+_TITLES = {name: describe(*kind) for name, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Frozen features of posts and of the contexts that may stand beside them.
+
+    Attributes:
+        own: Features of the posts.
+        contexts: Features of all contexts.
+        choices: For each post its contexts, as rows of `contexts`; the first is the one tested.
+        text: For each context a number that equal contexts share.
+        rows: The posts of `train`, `dev` and `test`.
+    """
+
+    own: Float[Tensor, "b d"]
+    contexts: Float[Tensor, "c e"]
+    choices: Int[np.ndarray, "b m"]
+    text: Int[np.ndarray, " c"]
+    rows: dict[str, Int[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class Mismatch(Study[Pairs]):
+    """The study; its fields are the recipe."""
+
+    name = "mismatch"
+    title = "Contexts that belong to other posts: Shapley values and InfoNCE"
+    axis = "share of shuffled contexts"
+    settings = ("captions", "twitter2017")
+    systems = _TITLES
+    points = (0.0, 0.2, 0.4, 0.6)
+    metrics = ("R@1", "R@10")
+    pairs = (
+        ("shapley_margin", "info_nce"),
+        ("shapley_margin", "similarity_margin"),
+        ("shapley_softmax", "info_nce"),
+    )
+
+    steps: int = 300
+    batch: int = 64
+    width: int = 128
+    samples: int = 16
+    learning_rate: float = 2e-3
+    temperatures: tuple[float, ...] = (0.07, 0.2, 0.6)
+    captioned: tuple[int, int] = (1000, 200)
+    """How many photos of `captions` are for training and dev; the others are the test."""
+    limit: int | None = None
+    """At most so many pairs of each part, for a quick look."""
+    encoder: EncoderSpec = field(default_factory=EncoderSpec)
+
+    def terms(self) -> object:
+        """All fields; what is encoded is in the materials' fingerprint."""
+        numbers = (self.steps, self.batch, self.width, self.samples, self.learning_rate)
+        return [1, *numbers, list(self.temperatures), list(self.captioned), self.limit]
+
+    def prepare(self, setting: str, data: Path, cache: Path) -> tuple[Pairs, str]:
+        """Encodes posts and contexts, or opens what was encoded before."""
+        read = _captioned(data, *self.captioned) if setting == "captions" else _tweets(data)
+        posts, contexts, rows = read
+        if self.limit is not None:
+            rows = {name: part[: self.limit] for name, part in rows.items()}
+        encoder = PostEncoder(
+            load_encoders(self.encoder),
+            rules=CleaningRules(),
+            limits=ImageLimits(),
+            image_root=data / "photos",
+            keep_tokens=(),
+        )
+        texts = [text for several in contexts for text in several]
+        made = [Post(id=f"c{i}", text=text) for i, text in enumerate(texts)]
+        stored = [
+            extract(some, encoder, cache, source_fingerprint=fingerprint([p.id + p.text for p in some]))
+            for some in (posts, made)
+        ]
+        own = _pooled(stored[0], image=setting == "captions")
+        number: dict[str, int] = {}
+        same = np.array([number.setdefault(text, len(number)) for text in texts])
+        choices = np.arange(len(texts)).reshape(len(posts), -1)
+        found = Pairs(own, _pooled(stored[1], image=False), choices, same, rows)
+        return found, fingerprint([*(one.fingerprint for one in stored), self.limit])
+
+    def run(self, materials: Pairs, trial: Trial) -> Outcome:
+        """Trains at each temperature, keeps the one that dev likes best, and tests that one."""
+        kind, expectation = _KINDS[trial.system]
+        # the margin of similarities has no temperature at all
+        tried = self.temperatures if expectation == "softmax" else self.temperatures[:1]
+        best: tuple[float, float, _Maps] | None = None
+        for temperature in tried:
+            torch.manual_seed(trial.seed)
+            maps = _Maps(materials, self, kind, expectation, temperature)
+            self._train(maps, materials, trial)
+            on_dev = float(maps.ranks(materials, "dev").__lt__(10).mean())
+            if best is None or on_dev > best[0]:
+                best = on_dev, temperature, maps
+        assert best is not None
+        ranks = best[2].ranks(materials, "test")
+        hits = {"R@1": ranks < 1, "R@10": ranks < 10}
+        return Outcome(hits, {"temperature": best[1] if len(tried) > 1 else None, "dev R@10": best[0]})
+
+    def _train(self, maps: "_Maps", pairs: Pairs, trial: Trial) -> None:
+        random = np.random.default_rng(trial.seed)
+        train = pairs.rows["train"]
+        # equal seeds shuffle equal pairs in every system
+        other = mismatched(len(train), trial.at, np.random.default_rng([trial.seed, 1]))
+        optimizer = torch.optim.AdamW(maps.parameters(), lr=self.learning_rate, weight_decay=0.05)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        generator = torch.Generator().manual_seed(trial.seed)
+        whole = torch.ones(min(self.batch, len(train)), dtype=torch.bool)
+        for _ in range(self.steps):
+            at = random.choice(len(train), size=len(whole), replace=False)
+            # another wording in each step, where a post has several
+            wording = random.integers(pairs.choices.shape[1], size=len(at))
+            context = pairs.choices[train[other[at]], wording]
+            key = torch.from_numpy(pairs.text[context])
+            s = maps(pairs.own[train[at]], pairs.contexts[context])
+            same = key[:, None] == key[None, :]
+            loss = sum(maps.align.direction(x, whole, generator, same) for x in (s, s.T))
+            assert isinstance(loss, Tensor)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            schedule.step()
+
+
+class _Maps(nn.Module):
+    """Two linear maps into one space, and the loss over it."""
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        study: Mismatch,
+        kind: AlignmentKind,
+        expectation: Expectation,
+        temperature: float,
+    ) -> None:
+        super().__init__()
+        self.align = Alignment(
+            text_width=pairs.contexts.shape[1],
+            image_width=pairs.own.shape[1],
+            width=study.width,
+            kind=kind,
+            samples=study.samples,
+            expectation=expectation,
+            temperature=temperature,
+            # values of k players are about 1 / k of a similarity
+            contrast_temperature=max(0.011, temperature / 5),
+        )
+
+    def forward(self, own: Float[Tensor, "b d"], contexts: Float[Tensor, "c e"]) -> Float[Tensor, "c b"]:
+        """The similarity of each context (row) with each post (column)."""
+        return self.align.similarities(self.align.context(contexts), self.align.image(own))
+
+    @torch.no_grad()
+    def ranks(self, pairs: Pairs, part: str) -> Int[np.ndarray, " n"]:
+        """How many other contexts of a part are nearer to each of its posts than its own."""
+        rows = pairs.rows[part]
+        context = pairs.choices[rows, 0]
+        s = self(pairs.own[rows], pairs.contexts[context]).numpy()
+        return found_among(s, pairs.text[context])
+
+
+def found_among(s: Float[np.ndarray, "n n"], text: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
+    """How many different contexts are at least as near to each post as its own.
+
+    Arguments:
+        s: Similarity of each context (row) with each post (column); pairs stand on the diagonal.
+        text: A number that equal contexts share: copies of a post's own are no mistake, and copies of
+            another count once.
+    """
+    ranks = np.zeros(len(s), np.int64)
+    for j in range(len(s)):
+        nearer = (s[:, j] >= s[j, j]) & (text != text[j])
+        ranks[j] = len(np.unique(text[nearer]))
+    return ranks
+
+
+Read = tuple[list[Post], list[Sequence[str]], dict[str, Int[np.ndarray, " n"]]]
+
+
+def _captioned(data: Path, train: int, dev: int) -> Read:
+    """Photos in the order of their file names: a name says nothing of its content."""
+    manifest = data / "photos" / "manifest.tsv"
+    read = sorted(all_captions(manifest))
+    if len(read) <= train + dev:
+        raise DataError(
+            f"{manifest} has {len(read)} photos with captions; more than {train + dev} are needed to leave "
+            f"some for the test"
+        )
+    posts = [Post(id=file, text="", image=ImageRef(path=file)) for file, _ in read]
+    parts = {"train": (0, train), "dev": (train, train + dev), "test": (train + dev, len(read))}
+    return posts, [texts for _, texts in read], {name: np.arange(*ends) for name, ends in parts.items()}
+
+
+def _tweets(data: Path) -> Read:
+    """Tweets whose photo has a caption, split as published."""
+    splits = load_splits(ExtractionData(name="twitter2017", root=str(data / "mner"), contexts="captions"))
+    posts: list[Post] = []
+    contexts: list[Sequence[str]] = []
+    rows = {}
+    for part in ("train", "dev", "test"):
+        beside = [(p, context_of(splits.contexts, p.image)) for p in splits.part(part)]
+        having = [(p, text) for p, text in beside if text]
+        rows[part] = np.arange(len(posts), len(posts) + len(having))
+        posts += [Post(id=p.id, text=" ".join(p.words)) for p, _ in having]
+        contexts += [[text] for _, text in having]
+    return posts, contexts, rows
+
+
+def _pooled(cache: FeatureCache, *, image: bool) -> Float[Tensor, "b d"]:
+    """All pooled vectors of a cache, of length 1."""
+    batch = cache.batch(np.arange(len(cache)))
+    return functional.normalize((batch.image if image else batch.text).pooled.float(), dim=-1)

@@ -1,0 +1,29 @@
+"""The studies that the command knows: a new one is a module with a `Study` and a line in each table here."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from crisislens.core.registry import Registry
+
+if TYPE_CHECKING:
+    from crisislens.bench.study import Study
+
+__all__ = ["ABOUT", "STUDIES"]
+
+# torch comes with a study: nobody should wait for it to read what the command can do
+STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
+    "study",
+    ours={
+        "mismatch": "crisislens.bench.mismatch:Mismatch",
+        "places": "crisislens.bench.places:Places",
+    },
+)
+"""By name, a class that can be called without arguments; imported when it is asked for."""
+
+ABOUT = {
+    "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
+    "DATA holds photos and mner.",
+    "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
+    "in a shared space. DATA holds photos.",
+}
+"""By name, what the command's help says of it."""

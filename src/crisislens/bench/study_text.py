@@ -1,0 +1,114 @@
+"""What a study found, as Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from crisislens.bench.cells import Blocked
+from crisislens.bench.study import Study
+from crisislens.bench.study_table import Contrast, StudyTable
+from crisislens.bench.text import markdown_table, spreadsheet_cell
+from crisislens.data.untrusted import plain_text
+
+__all__ = [
+    "CONTRAST_COLUMNS",
+    "blocked_line",
+    "contrast_cells",
+    "facts_line",
+    "mean_cells",
+    "study_csv",
+    "study_markdown",
+]
+
+CONTRAST_COLUMNS = ("first", "second", "at", "difference, 95 %", "p", "could have shown", "verdict")
+
+
+def contrast_cells(one: Contrast) -> tuple[str, ...]:
+    """A comparison as text, in the order of `CONTRAST_COLUMNS`; p after Holm's correction."""
+    d = one.difference
+    spread = f"{100 * d.difference:+.1f} [{100 * d.low:+.1f}, {100 * d.high:+.1f}]"
+    p = f"{one.corrected_p:.4f}"
+    return (one.a, one.b, f"{one.at:g}", spread, p, f"{100 * d.detectable:.1f}", one.verdict)
+
+
+def mean_cells(table: StudyTable) -> list[tuple[str, ...]]:
+    """A line a system: its title, and the mean with its interval under each condition."""
+    return [(title, *("–" if m is None else m.percent() for m in means)) for title, means in table.lines]
+
+
+def facts_line(table: StudyTable) -> str:
+    """What the numbers of a table are of."""
+    return (
+        f"{table.posts} test posts; percent, mean and 95 % t interval over seeds. Differences: first minus "
+        f"second in points, interval over seeds and posts, p after Holm's correction over the table, and the "
+        f"smallest difference that would be found four times in five. {table.seconds:.0f} s of processor "
+        f"time for all trials."
+    )
+
+
+def blocked_line(study: Study[Any], one: Blocked) -> str:
+    """Why a setting cannot run here, and which command runs it where it can."""
+    reason = plain_text(one.reason, max_characters=600)
+    command = f"crisislens bench run {study.name} DATA --setting {one.setting}"
+    return f"{one.setting}: cannot run here: {reason}; with that at hand: {command}"
+
+
+def study_markdown(study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:
+    """The tables as Markdown."""
+    parts = [f"# {study.title}"]
+    for table in tables:
+        parts += [
+            f"## {table.setting}: {table.metric}",
+            facts_line(table),
+            *table.notes,
+            markdown_table([study.axis, *(f"{at:g}" for at in table.points)], mean_cells(table)),
+        ]
+        if table.contrasts:
+            parts.append(markdown_table(CONTRAST_COLUMNS, [contrast_cells(one) for one in table.contrasts]))
+        if table.facts:
+            rows = [(name, *values) for name, values in table.facts]
+            parts.append(markdown_table(["seed by seed", *(f"{at:g}" for at in table.points)], rows))
+    parts += [blocked_line(study, one).replace("<", "&lt;") for one in blocked]
+    return "\n\n".join(parts) + "\n"
+
+
+_CSV_HEAD = (
+    "kind", "setting", "metric", "at", "first", "second", "percent", "low", "high", "seeds",
+    "p_corrected", "p_smaller_corrected", "could_have_shown", "margin", "verdict",
+)  # fmt: skip
+
+
+def study_csv(tables: Sequence[StudyTable]) -> str:
+    """Means (`mean`) and differences (`difference`) as CSV, a number a cell, in percent and points."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_CSV_HEAD)
+    for table in tables:
+        writer.writerows(_mean_rows(table))
+        writer.writerows(_contrast_row(table, one) for one in table.contrasts)
+    return out.getvalue()
+
+
+def _mean_rows(table: StudyTable) -> list[list[object]]:
+    rows = []
+    for title, means in table.lines:
+        for at, mean in zip(table.points, means, strict=True):
+            if mean is None:
+                continue
+            ends: list[float | None] = [None, None]
+            if mean.half_width is not None:
+                ends = [100 * (mean.mean + side * mean.half_width) for side in (-1, 1)]
+            about = ["mean", table.setting, table.metric, at, spreadsheet_cell(title), ""]
+            # a mean is not compared with anything
+            rows.append([*about, 100 * mean.mean, *ends, mean.count, None, None, None, None, ""])
+    return rows
+
+
+def _contrast_row(table: StudyTable, one: Contrast) -> list[object]:
+    d = one.difference
+    titles = [spreadsheet_cell(one.a), spreadsheet_cell(one.b)]
+    about = ["difference", table.setting, table.metric, one.at, *titles]
+    spread = [100 * d.difference, 100 * d.low, 100 * d.high, one.seeds]
+    power = [100 * d.detectable, 100 * d.margin, one.verdict]
+    return [*about, *spread, one.corrected_p, one.corrected_equivalence_p, *power]

@@ -49,15 +49,19 @@ HUMAID = {
 }
 DMD = {"damaged_infrastructure": INFRASTRUCTURE, "human_damage": AFFECTED, "non_damage": NOTHING}
 SAMPLE = 2000
+# texts of Instagram are three times as long
+SAMPLE_DMD = 1000
 
 
-def table(path: Path, classes: Mapping[str, str], language: str = "") -> list[AnnotatedText]:
+def table(
+    path: Path, classes: Mapping[str, str], language: str = "", sample: int = SAMPLE
+) -> list[AnnotatedText]:
     """A sample of a TSV's rows whose label is one of the classes; of one guessed language, if named."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
     kept = [row for row in rows if row["label"] in classes and row["text"].strip()]
     kept = [row for row in kept if not language or row["lang_guess"] == language]
-    drawn = random.Random(0).sample(kept, min(SAMPLE, len(kept)))
+    drawn = random.Random(0).sample(kept, min(sample, len(kept)))
     return [AnnotatedText(row.get("event") or "", row["text"], classes[row["label"]], ()) for row in drawn]
 
 
@@ -127,7 +131,7 @@ def main() -> None:
     sets = {
         "hagupit": [AnnotatedText("", t.text, merges[t.label], ()) for t in hagupit if t.label in merges],
         "humaid": table(args.data / "crisis_text" / "humaid" / "test.tsv", HUMAID),
-        "dmd_text": table(args.data / "crisis_text" / "dmd_text" / "labeled.tsv", DMD, language="en"),
+        "dmd_text": table(args.data / "crisis_text" / "dmd_text" / "labeled.tsv", DMD, "en", SAMPLE_DMD),
     }
     joint = None if args.joint is None else load_joint_rationalizer(args.joint).model
     whole = {"shipped": load_rationalizer(find_rationale_model("crisis-rationales"))}

@@ -1,7 +1,8 @@
 """The two-stage model beside one transformer for both stages:
-`python benchmarks/two_stage_comparison.py DATA JOINT [--out DIR]`.
+`python benchmarks/two_stage_comparison.py DATA [JOINT] [--out DIR]`.
 
-JOINT is the model of `crisislens train configs/rationales/joint.yaml`. The two-stage model is trained
+JOINT is the model of `crisislens train configs/rationales/joint.yaml`; without it the two-stage models
+are measured alone. The two-stage model is trained
 here by the same recipe on the same rows of Nepal 2015 (folds 2 to 4; fold 1, by which the joint model
 chose its epoch, is not used; fold 0 is the test). `names` learns the labels as they stand, which are
 merged to the five classes only afterwards; `merged` learns the five classes, as the joint model does.
@@ -117,7 +118,7 @@ def table(
             "macro_f1": report.macro_f1.percent(),
         }
     differences: dict[str, PairedDifference] = {}
-    for name in FORMS:
+    for name in [form for form in FORMS if form in said and "joint" in said]:
         for metric in ("accuracy", "macro_f1"):
             differences[f"{name}, {metric}"] = paired_bootstrap(y, said["joint"][2], said[name][2], metric)
         f1 = [
@@ -127,6 +128,11 @@ def table(
             for of in ("joint", name)
         ]
         differences[f"{name}, token_f1"] = two_way_difference("token_f1", *f1, resamples=10_000)
+    return found | _rows(differences)
+
+
+def _rows(differences: Mapping[str, PairedDifference]) -> dict[str, object]:
+    found: dict[str, object] = {}
     p = holm({name: d.p_value for name, d in differences.items()})
     for name, d in differences.items():
         found[f"joint minus {name}"] = (
@@ -140,7 +146,9 @@ def main() -> None:
     """Trains what is missing, measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("joint", type=Path)
+    parser.add_argument("joint", type=Path, nargs="?")
+    parser.add_argument("--forms", nargs="*", default=list(FORMS))
+    parser.add_argument("--limit", type=int, help="at most so many texts of each part, for a quick look")
     parser.add_argument("--out", type=Path, default=Path("runs/two_stage"))
     args = parser.parse_args()
     set_threads(1)
@@ -148,8 +156,9 @@ def main() -> None:
     parts = rows(args.data)
     # what counts as none of the five classes is not scored
     tested = [t for t in parts["test"] if merges.get(t.label, t.label) in TASK.classes]
-    said = {"joint": said_by_one(args.joint, tested)}
-    for form in FORMS:
+    parts["train"], tested = parts["train"][: args.limit], tested[: args.limit]
+    said = {} if args.joint is None else {"joint": said_by_one(args.joint, tested)}
+    for form in args.forms:
         train(form, parts["train"], merges, args.out / form)
         said[form] = said_by_two_stages(args.out / form, tested, merges)
     found = {"train": len(parts["train"]), "test": len(tested)} | table(tested, said, merges)

@@ -37,12 +37,21 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """What was imported and collected stays to the end: the collector need not walk it again and again."""
-    gc.collect()
-    gc.freeze()
-    # 700 new objects are soon made; a larger batch finds the same garbage in fewer walks
-    gc.set_threshold(20_000, 20, 20)
+# a worker takes its part of the whole suite and so needs it; a run of one file starts it when a test asks
+_FORKED = warm.forked() if sys.platform == "linux" and "PYTEST_XDIST_WORKER" in os.environ else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """What is imported and collected stays to the end: the collector need not walk it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+        # 700 new objects are soon made; a larger batch finds the same garbage in fewer walks
+        gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,7 +107,7 @@ def _one_thread_a_worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def _keeper() -> Iterator[warm.Keeper]:
-    keeper = warm.started()
+    keeper = _FORKED or warm.started()
     yield keeper
     keeper.end()
 

@@ -2,6 +2,8 @@
 
 A test that kills a command needs a process, and a process that imports torch needs four seconds of a core.
 Here each worker of pytest keeps one process, the keeper, that has imported it all and forks itself on demand.
+The keeper of a worker is forked from it, once it has imported the libraries and before it imports the package
+under the checks of the tests, so that they are not imported a second time.
 What tests and the package call stays as it is (`subprocess`, `multiprocessing`): only the system call beneath
 is another one. A process started so has the arguments, the environment, the folder and the open files that it
 was given, runs without the checks of the tests, ends by its own exit code or signal, and is a child of the
@@ -14,6 +16,7 @@ commands that are not understood here, processes start cold; so do all once a ke
 
 import atexit
 import ctypes
+import faulthandler
 import fcntl
 import importlib
 import json
@@ -26,11 +29,22 @@ import sys
 import threading
 import traceback
 import types
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+LIBRARIES = (
+    "torch",
+    "pytorch_lightning",
+    "transformers",
+    "pydantic",
+    "sqlalchemy.orm",
+    "alembic.migration",
+    "pyarrow.parquet",
+)
+"""What takes nearly all the time of a start."""
 PRELOADED = (
     "crisislens.assess.process",
     "crisislens.bench.run",
@@ -56,14 +70,14 @@ class Keeper:
         self.here, self.cold = here, cold
         # an answer must reach the thread that asked
         self.alone = threading.Lock()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
     def end(self) -> None:
         """Lets it go; it ends where it reads that nobody is there."""
         self.here.close()
-        if self.process is not None:
-            self.process.wait()
+        if self.pid:
+            os.waitpid(self.pid, 0)
 
     def fork_exec(self, *given: Any) -> int:
         """In the place of `_posixsubprocess.fork_exec`."""
@@ -102,9 +116,61 @@ def started() -> Keeper:
     place = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, __file__, str(there.fileno())]
     keeper = Keeper(here, fork_exec)
-    keeper.process = subprocess.Popen(command, env=place, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=place, pass_fds=[there.fileno()], stdin=subprocess.DEVNULL)
+    # waited for by its number, as one that was forked
+    keeper.pid, process.returncode = process.pid, 0
     there.close()
     return keeper
+
+
+def forked() -> Keeper:
+    """A keeper forked from this process, which must not have imported the package yet."""
+    from _posixsubprocess import fork_exec
+
+    for name in LIBRARIES:
+        # what an extra brings may not be here
+        with suppress(ImportError):
+            importlib.import_module(name)
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    keeper = Keeper(here, fork_exec)
+    with warnings.catch_warnings():
+        # the thread that talks to pytest is not there in the new process, which needs it for nothing
+        warnings.simplefilter("ignore", DeprecationWarning)
+        keeper.pid = os.fork()
+    if keeper.pid:
+        there.close()
+        return keeper
+    try:
+        _forget_pytest(there.fileno())
+        _preload_and_keep(there)
+    finally:
+        # whatever happened, the tests are not run here a second time
+        os._exit(1)
+
+
+def _forget_pytest(kept: int) -> None:
+    """Undoes what a process without pytest would lack: its pipes, hooks, and filters of warnings."""
+    faulthandler.disable()
+    os.closerange(3, kept)
+    os.closerange(kept + 1, _HIGH)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    ours = ("typechecker", "_pytest.assertion.rewrite")
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ not in ours]
+    sys.excepthook, threading.excepthook = sys.__excepthook__, threading.__excepthook__
+    sys.unraisablehook = sys.__unraisablehook__
+    warnings.resetwarnings()
+    for category in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+        warnings.simplefilter("ignore", category)
+
+
+def _preload_and_keep(there: socket.socket) -> NoReturn:
+    # Ctrl+C at the terminal is for pytest
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    keep(there)
 
 
 def patched(keeper: Keeper, put: Callable[[Any, str, Any], None]) -> None:
@@ -226,8 +292,4 @@ def _ended(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Ctrl+C at the terminal is for pytest
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for name in PRELOADED:
-        importlib.import_module(name)
-    keep(socket.socket(fileno=int(sys.argv[1])))
+    _preload_and_keep(socket.socket(fileno=int(sys.argv[1])))

@@ -29,8 +29,13 @@ def until(holds: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_a_pool_assesses_what_waits_and_what_comes(store: Store, spec: AnalystSpec) -> None:
+def test_a_pool_assesses_what_waits_and_what_comes(
+    store: Store, spec: AnalystSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Old posts of another model come after; a killed process is started anew."""
+    # how often it looks for old posts, and how long it waits after a death
+    monkeypatch.setattr("crisislens.assess.pool._TEND_S", 0.2)
+    monkeypatch.setattr("crisislens.assess.pool._REST_S", (0.1,))
     [old] = fill(store, new("old"))
     store.posts.accept("api", [new(i) for i in range(20)])
     pool = AssessPool(store, spec, batch_posts=8)

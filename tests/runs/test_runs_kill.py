@@ -24,7 +24,7 @@ from types import SimpleNamespace
 if sys.argv[1] == "knowledge":
     from crisislens.knowledge.table import TableSource
     pages = TableSource.pages
-    TableSource.pages = lambda self, text: time.sleep(0.02) or pages(self, text)
+    TableSource.pages = lambda self, text: time.sleep(WAIT) or pages(self, text)
 elif sys.argv[1] == "caption":
     from crisislens.captioning.table import TableCaptioner
     caption = TableCaptioner.caption
@@ -141,7 +141,8 @@ def test_killed_it_ends_with_the_bytes_of_an_undisturbed_run(
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not out.exists(), "nobody finds half a file under its name"
-    _, said = started(posts, out, command).communicate(timeout=120)
+    # nobody waits for this one, and pauses show in no byte
+    _, said = started(posts, out, command, wait="0").communicate(timeout=120)
     assert out.read_bytes() == expected, said
     left = {path.name for path in out.parent.iterdir()}
     assert left <= {"out.jsonl", "out.sqlite", ".out.sqlite.lock"}

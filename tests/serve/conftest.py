@@ -8,12 +8,7 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
-from serve_site import Site, open_site
-
-from crisislens.serve.limits import Limits
-from crisislens.serve.service import ServeSettings
-
-QUICK = ServeSettings(host="testserver", limits=Limits(stream_s=0.05, calls_s=10_000, sign_ins_min=10_000))
+from serve_site import QUICK, Site, open_site
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,15 @@ from crisislens.domain.assessment import Assessment, Provenance, TaskAssessment
 from crisislens.domain.tasks import ASKED, Task
 from crisislens.serve.access import COOKIE
 from crisislens.serve.app import create_app
+from crisislens.serve.limits import Limits
 from crisislens.serve.service import ServeSettings
 from crisislens.store import Store, open_store
 from crisislens.store.records import Done, Job, Role, UserRow
 from store_template import new_file
 
-__all__ = ["ROLES", "Person", "Site", "assessed", "open_site"]
+__all__ = ["QUICK", "ROLES", "Person", "Site", "assessed", "open_site"]
 
+QUICK = ServeSettings(host="testserver", limits=Limits(stream_s=0.05, calls_s=10_000, sign_ins_min=10_000))
 ROLES: tuple[Role, ...] = get_args(Role)
 PROVENANCE = Provenance(
     model="hand-made",
@@ -119,17 +121,23 @@ def answer(task: Task, label: str, confidence: float, *, sure: bool = True) -> T
 
 
 @contextmanager
-def open_site(folder: Path, settings: ServeSettings, **more: Any) -> Iterator[Site]:
+def open_site(
+    folder: Path, settings: ServeSettings, *, before: Site | None = None, **more: Any
+) -> Iterator[Site]:
     """A service in a folder.
 
     Arguments:
         folder: Where the store is.
         settings: How it runs.
+        before: The service that the store in the folder is a copy of, with its people and keys.
         **more: For the store.
     """
     with open_store(str(new_file(folder / "store.db")), **{"least_free_bytes": 0, **more}) as store:
-        people = {role: _person(store, role, role) for role in ROLES}
-        keys = {role: store.keys.add(f"{role} key", role, actor="cli")[0] for role in ROLES}
+        if before is None:
+            people = {role: _person(store, role, role) for role in ROLES}
+            keys = {role: store.keys.add(f"{role} key", role, actor="cli")[0] for role in ROLES}
+        else:
+            people, keys = before.people, before.keys
         app = create_app(store, settings)
         with TestClient(app, base_url="http://testserver", follow_redirects=False) as client:
             yield Site(app, client, store, people, keys)

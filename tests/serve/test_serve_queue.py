@@ -1,10 +1,13 @@
 """Review: what a person says stands beside the model, can be taken back, and no two hold one post."""
 
 import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from serve_site import Person, Site
+from serve_site import QUICK, Person, Site, open_site
 
 from crisislens.serve.task_views import usual_title
 from crisislens.store.records import PostFilter
@@ -12,17 +15,28 @@ from crisislens.store.records import PostFilter
 HTMX = {"HX-Request": "true"}
 
 
-@pytest.fixture(autouse=True)
-def posts(fresh: Site) -> list[int]:
-    """Thirty posts that were assessed."""
-    ids = fresh.send(*({"id": f"p{i}", "text": f"bridge {i} is destroyed " * (i + 1)} for i in range(30)))
-    assert fresh.work() == 30
-    # near-duplicates are folded, so keep each by itself
-    for number in ids:
-        row = fresh.store.posts.get(number)
-        if row.cluster_size > 1:
-            fresh.store.clusters.split(number, actor="cli")
-    return ids
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Site]:
+    """The folder of a service that has ended, with thirty posts that were assessed."""
+    folder = tmp_path_factory.mktemp("filled")
+    with open_site(folder, QUICK) as site:
+        ids = site.send(*({"id": f"p{i}", "text": f"bridge {i} is destroyed " * (i + 1)} for i in range(30)))
+        assert site.work() == 30
+        # near-duplicates are folded, so keep each by itself
+        for number in ids:
+            row = site.store.posts.get(number)
+            if row.cluster_size > 1:
+                site.store.clusters.split(number, actor="cli")
+    return folder, site
+
+
+@pytest.fixture
+def fresh(filled: tuple[Path, Site], tmp_path: Path) -> Iterator[Site]:
+    """A service over a copy of its store: nobody has judged a post or holds one."""
+    folder, before = filled
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    with open_site(tmp_path, QUICK, before=before) as site:
+        yield site
 
 
 def take(site: Site, person: Person, query: str = "") -> list[int]:

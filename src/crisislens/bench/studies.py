@@ -15,6 +15,7 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
     "study",
     ours={
         "mismatch": "crisislens.bench.mismatch:Mismatch",
+        "places": "crisislens.bench.places:Places",
     },
 )
 """By name, a class that can be called without arguments; imported when it is asked for."""
@@ -24,6 +25,8 @@ ABOUT = {
     "DATA holds photos and mner.\n\n"
     "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, shapley_margin, shapley_softmax, "
     "similarity_margin.",
+    "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
+    "in a shared space. DATA holds photos.",
 }
 """By name, what the command's help says of it: the question and what DATA holds, then the names that
 `--setting` and `--system` take.

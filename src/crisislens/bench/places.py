@@ -71,7 +71,7 @@ class Places(Study[PlacePosts]):
     pairs = tuple(("sg_mft", other) for other in _TITLES if other != "sg_mft")
     margin: float = 0.02
 
-    epochs: int = 8
+    epochs: int = 6
     batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05

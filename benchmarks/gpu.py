@@ -4,9 +4,11 @@
 Without a card one line says so and nothing is measured. The text encoder of the default bundle gets
 made-up posts of 40 pieces in batches by pieces, copied from pinned memory while the card computes, in
 single precision, in bfloat16, and in bfloat16 with `torch.compile` and CUDA graphs (its mode
-`reduce-overhead`, since all batches have one shape); the photo encoder batches of 32. The roof
-is a matrix product of 8,192 × 8,192 in the same precision. `--device cpu` runs the same lines small, to
-see that they do.
+`reduce-overhead`, since all batches have one shape); the photo encoder batches of 32. Training is that
+of guided and differential attention on features of the shape of CLIP's (77 words and 50 patches of 512
+and 768), in steps of 256 posts: forward, backward and AdamW, with autocast in bfloat16, and compiled. The
+roof is a matrix product of 8,192 × 8,192 in the same precision. `--device cpu` runs the same lines small,
+to see that they do.
 """
 
 import argparse
@@ -16,8 +18,13 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from crisislens.encoders.base import EncoderPair, load_encoders
+from crisislens.models.base import ModelSpec
+from crisislens.nn.batch import FeatureBatch, ModalityBatch
+from crisislens.nn.widths import FeatureWidths
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE
 from crisislens.pipeline.joining import find_bundle
 
@@ -84,6 +91,48 @@ def measure(pair: EncoderPair, device: torch.device, posts: int, precision: str,
     print(json.dumps(line), flush=True)
 
 
+def made_up(device: torch.device, posts: int) -> FeatureBatch:
+    """Features of the shape of CLIP's, which are on the card as the loader would have put them."""
+
+    def one(tokens: int, width: int, pooled: int) -> ModalityBatch:
+        states = torch.randn(posts, tokens, width, device=device)
+        real = torch.ones(posts, tokens, dtype=torch.bool, device=device)
+        return ModalityBatch(states, real, torch.randn(posts, pooled, device=device), real[:, 0])
+
+    return FeatureBatch(text=one(77, 512, 512), image=one(50, 768, 512))
+
+
+def measure_training(device: torch.device, precision: str, *, compiled: bool) -> None:
+    """Prints a JSON line of training steps; the operations are those that torch counts."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    size = 256 if device.type == "cuda" else 2
+    widths = FeatureWidths(text=512, text_pooled=512, image=768, image_pooled=512)
+    model = ModelSpec(name="guided_differential").build(widths, 2).to(device).train()
+    batch, labels = made_up(device, size), torch.randint(0, 2, (size,), device=device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=device.type == "cuda")
+    forward = torch.compile(model) if compiled else model
+
+    def step() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=kind == torch.bfloat16):
+            loss = functional.cross_entropy(forward(batch).float(), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    steps = 50 if device.type == "cuda" else 1
+    seconds = waited(device, lambda: [step() for _ in range(steps)]) / steps
+    with FlopCounterMode(display=False) as counter:
+        loss = functional.cross_entropy(model(batch), labels)
+        loss.backward()
+    line = {
+        "training in": precision,
+        "compiled": compiled,
+        "posts a second": round(size / seconds, 1),
+        "share of the roof": round(counter.get_total_flops() / seconds / roof(device, kind), 3),
+    }
+    print(json.dumps(line), flush=True)
+
+
 def main() -> None:
     """Prints the card, and a JSON line for each way to compute."""
     parser = argparse.ArgumentParser()
@@ -102,6 +151,10 @@ def main() -> None:
     measure(pair, device, arguments.posts, "bf16", compiled=False)
     if device.type == "cuda":
         measure(pair, device, arguments.posts, "bf16", compiled=True)
+    measure_training(device, "fp32", compiled=False)
+    measure_training(device, "bf16", compiled=False)
+    if device.type == "cuda":
+        measure_training(device, "bf16", compiled=True)
 
 
 if __name__ == "__main__":

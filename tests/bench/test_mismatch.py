@@ -104,6 +104,14 @@ def test_the_temperature_is_the_one_that_dev_likes_best_and_a_margin_of_similari
     assert tried("similarity_margin", 0.2, study=short).facts["temperature"] is None
 
 
+def test_warm_info_nce_has_more_to_choose_from() -> None:
+    short = replace(SMALL, steps=2, temperatures=(0.1,))
+    cold, warm = (tried(system, 0.4, study=short).facts for system in ("info_nce", "info_nce_warm"))
+    assert warm["dev R@10"] >= cold["dev R@10"]
+    # one temperature is no choice
+    assert (cold["temperature"], warm["temperature"] in (0.1, 1.0, 2.0)) == (None, True)
+
+
 def test_another_recipe_is_another_experiment() -> None:
     changes = ({"steps": 41}, {"temperatures": (0.1,)}, {"captioned": (5, 3)}, {"limit": 2}, {"samples": 4})
     terms = [SMALL.terms(), *(replace(SMALL, **change).terms() for change in changes)]  # type: ignore[arg-type]

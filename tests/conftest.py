@@ -3,6 +3,7 @@ line without a process of its own.
 """
 
 import gc
+import logging
 import os
 import subprocess
 import sys
@@ -52,6 +53,16 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
         gc.enable()
         # 700 new objects are soon made; a larger batch finds the same garbage in fewer walks
         gc.set_threshold(20_000, 20, 20)
+        _join_loggers_of_torch()
+
+
+def _join_loggers_of_torch() -> None:
+    """Fifty loggers of torch keep what they hear from the root, and so pytest would hang itself at each of
+    them six times a test.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("torch") and isinstance(logger, logging.Logger):
+            logger.propagate = True
 
 
 @pytest.hookimpl(optionalhook=True)

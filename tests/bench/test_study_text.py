@@ -137,4 +137,7 @@ def test_every_study_of_the_registry_has_its_command() -> None:
         assert isinstance(study, Study)
         assert study.name == name
         assert f" {name} " in shown
+        # what the options take can be read in the help: all of it, where it is told
+        if told := re.findall(r"[\w-]+", ABOUT[name].partition("\n\n")[2]):
+            assert {*study.settings, *study.systems} <= set(told)
         assert {part for pair in study.pairs for part in pair} <= set(study.systems)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from crisislens.core.errors import InputError
 from crisislens.evaluation.resampling import interval, resample_counts
-from crisislens.evaluation.two_way import two_way_difference
+from crisislens.evaluation.two_way import two_way_difference, two_way_differences
 
 
 def outcomes(random: np.random.Generator, seeds: int, posts: int, right: float, spread: float) -> np.ndarray:
@@ -35,6 +35,14 @@ def test_one_seed_is_the_bootstrap_over_posts() -> None:
     found = two_way_difference("x", a, b, resamples=4000)
     plain = resample_counts((a - b).T, resamples=4000, seed=3)[:, 0] / 400
     assert (found.low, found.high) == pytest.approx(interval(plain), abs=0.01)
+
+
+def test_several_pairs_at_once_are_what_each_is_alone() -> None:
+    random = np.random.default_rng(4)
+    x = np.stack([outcomes(random, 3, 80, p, 0.1) for p in (0.6, 0.7, 0.8)])
+    pairs = [(2, 0), (0, 1), (2, 1)]
+    together = two_way_differences("x", x, pairs, resamples=60, margin=0.02)
+    assert together == [two_way_difference("x", x[a], x[b], resamples=60, margin=0.02) for a, b in pairs]
 
 
 def test_seeds_that_lie_apart_widen_the_interval() -> None:

@@ -7,18 +7,18 @@ import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.tabular import read_posts
-from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.bundle import Bundle
 from crisislens.pipeline.joining import find_bundle
+from made_up_crisis import crisis_in
 from tiny_bundles import write_bundle
 
 
 @pytest.fixture(scope="module")
 def crisis(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+    return crisis_in(tmp_path_factory.mktemp("crisis"))
 
 
 @pytest.fixture(scope="module")

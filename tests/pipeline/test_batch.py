@@ -13,11 +13,11 @@ import pytest
 
 from crisislens.core.errors import InputError
 from crisislens.data.tabular import read_posts
-from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.batch import clear_work, read_assessments, read_failed, run_analysis
 from crisislens.runs.work import MARKER
+from made_up_crisis import crisis_in
 
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
@@ -37,7 +37,7 @@ run_analysis(read_posts(posts), analyst, out, chunk_posts=5, progress=lambda *_:
 
 @pytest.fixture(scope="module")
 def crisis(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+    path = crisis_in(tmp_path_factory.mktemp("crisis"))
     with path.open("a", encoding="utf-8") as stream:
         stream.write("{not json\n")
         stream.write(json.dumps({"id": "last", "text": "Road to the hospital is open again"}) + "\n")
@@ -263,7 +263,7 @@ def test_what_somebody_puts_into_our_work_folder_stays(
 
 @pytest.mark.usefixtures("fixed_time")
 def test_a_photo_that_was_replaced_after_a_kill_is_read_anew(tiny_bundle: Path, tmp_path: Path) -> None:
-    source = write_synthetic_crisis(tmp_path / "crisis")
+    source = crisis_in(tmp_path / "crisis")
     rows = [row for row in read_posts(source) if isinstance(row, Post) and row.image]
     first, second = (source.parent / str(row.image.path) for row in rows[:2] if row.image)
     analyst = Analyst.load(tiny_bundle, image_root=source.parent)

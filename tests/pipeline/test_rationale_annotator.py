@@ -6,13 +6,13 @@ import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.tabular import read_posts
-from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
 from crisislens.explain.rationalizer import Rationalizer
 from crisislens.models.rationale_artifact import find_rationale_model, load_rationalizer
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.rationale_annotator import RationaleAnnotator
+from made_up_crisis import crisis_in
 from tiny_bundles import write_bundle
 from tiny_rationales import write_rationales
 
@@ -33,7 +33,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     return (
         write_bundle(root / "bundle"),
         write_rationales(root / "rationales"),
-        write_synthetic_crisis(root / "crisis"),
+        crisis_in(root / "crisis"),
     )
 
 
@@ -138,9 +138,7 @@ def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, P
 
 
 def test_the_shipped_model_finds_the_evidence_and_no_post_hangs_on_its_neighbors(tmp_path: Path) -> None:
-    posts = [
-        post for post in read_posts(write_synthetic_crisis(tmp_path / "crisis")) if isinstance(post, Post)
-    ][:12]
+    posts = [post for post in read_posts(crisis_in(tmp_path / "crisis")) if isinstance(post, Post)][:12]
     shipped = Analyst.load(
         "crisis-compact", image_root=tmp_path / "crisis", annotators=[RationaleAnnotator(Rationalizer.load())]
     )

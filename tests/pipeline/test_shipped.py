@@ -7,16 +7,16 @@ import pytest
 from jaxtyping import Float
 
 from crisislens.data.tabular import read_posts
-from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.heads import head_logits
+from made_up_crisis import crisis_in
 
 
 @pytest.fixture(scope="module")
 def posts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Post]]:
-    path = write_synthetic_crisis(tmp_path_factory.mktemp("crisis"))
+    path = crisis_in(tmp_path_factory.mktemp("crisis"))
     return path.parent, [row for row in read_posts(path) if isinstance(row, Post)]
 
 

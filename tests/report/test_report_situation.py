@@ -11,7 +11,6 @@ from PIL import Image
 from crisislens.core.registry import Registry
 from crisislens.data.images import ImageLimits
 from crisislens.data.tabular import read_posts
-from crisislens.demo import write_synthetic_crisis
 from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
@@ -19,13 +18,14 @@ from crisislens.pipeline.batch import RunOutcome, read_assessments, run_analysis
 from crisislens.report import situation
 from crisislens.report.situation import THUMBNAIL_PX, output_sinks, thumbnailer, write_outputs
 from crisislens.runs.sinks import SINKS, FileSink, Record, Sink
+from made_up_crisis import crisis_in
 from tiny_bundles import write_bundle
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    crisis = write_synthetic_crisis(folder / "crisis")
+    crisis = crisis_in(folder / "crisis")
     analyst = Analyst.load(write_bundle(folder / "bundle"), image_root=crisis.parent)
     outcome = run_analysis(read_posts(crisis), analyst, folder / "out")
     report = write_outputs(
@@ -99,7 +99,7 @@ def test_a_sink_that_is_registered_is_filled_in_the_same_pass(
     for name, entry in {**SINKS, "ids": Ids}.items():
         known.register(name)(entry)
     monkeypatch.setattr(situation, "SINKS", known)
-    crisis = write_synthetic_crisis(tmp_path / "crisis")
+    crisis = crisis_in(tmp_path / "crisis")
     analyst = Analyst.load(write_bundle(tmp_path / "bundle"), image_root=crisis.parent)
     formats = ["ids", "csv", "geojson"]
 

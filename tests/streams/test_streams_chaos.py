@@ -1,4 +1,4 @@
-"""Ten thousand posts through sources of every kind that misbehave, with crashes at random points: the short
+"""Thousands of posts through sources of every kind that misbehave, with crashes at random points: the short
 form of `benchmarks/stream_chaos_all.py`, without processes. A crash here is before the commit, or between it
 and the acknowledgement; the next start is a new source on the same store.
 """
@@ -45,10 +45,10 @@ def test_a_rotated_file(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "posts.jsonl"
 
     def make() -> FileSource:
-        return FileSource(path, "f", RowMaker(), batch=50, once=True)
+        return FileSource(path, "f", RowMaker(), batch=20, once=True)
 
     for part in range(6):
-        lines = (json.dumps({"id": i, "text": f"house {i}"}) for i in range(part * 500, part * 500 + 500))
+        lines = (json.dumps({"id": i, "text": f"house {i}"}) for i in range(part * 200, part * 200 + 200))
         if part:
             older = tmp_path / f"posts.jsonl.{part}"
             path.rename(older)
@@ -57,13 +57,13 @@ def test_a_rotated_file(store: Store, tmp_path: Path) -> None:
         if part in (0, 5):
             # the first place is in a part that is rotated away
             assert survived(make, store, part) >= 1
-    assert list(kept(store, "f")) == [str(i) for i in range(3_000)]
+    assert list(kept(store, "f")) == [str(i) for i in range(1_200)]
 
 
 def test_a_stream_of_redis(store: Store, server: str) -> None:
     client, rng, truth = redis.Redis.from_url(server), random.Random(4), dict[str, str]()
     pipe = client.pipeline(transaction=False)
-    for i in range(3_000):
+    for i in range(1_500):
         truth[str(i)] = f"road {i} is closed"
         pipe.xadd("posts", {"json": json.dumps({"id": i, "text": truth[str(i)]})})
         if rng.random() < 0.02:
@@ -71,7 +71,7 @@ def test_a_stream_of_redis(store: Store, server: str) -> None:
             del truth[gone]
             pipe.xadd("posts", {"json": json.dumps({"id": gone, "deleted": True})})
     pipe.execute()
-    more: Any = {"server": server, "batch": 100, "once": True, "consumer": "a"}
+    more: Any = {"server": server, "batch": 50, "once": True, "consumer": "a"}
     assert survived(lambda: RedisSource("posts", "r", RowMaker(), **more), store, 5) >= 5
     found = kept(store, "r")
     assert found == truth
@@ -90,12 +90,12 @@ def test_jetstream(store: Store) -> None:
                 cursor = StoreTarget(store).cursor(self)
                 return cursor is not None and cursor["seq"] >= len(fake.events)
 
-        fake.publish(3_000)
+        fake.publish(1_500)
         store.sources.ensure("j", "jetstream")
         # as if it had listened from the start
         start = json.dumps({"host": f"ws://{fake.host}", "seq": 0})
         store.posts.accept("j", [], kind="jetstream", cursor=start)
-        crashes = survived(lambda: UpToNow(f"ws://{fake.host}", "j", guard=guard), store, 7)
+        crashes = survived(lambda: UpToNow(f"ws://{fake.host}", "j", guard=guard, batch=100), store, 7)
         found = kept(store, "j")
         assert crashes >= 3
         assert found == fake.truth

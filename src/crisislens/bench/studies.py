@@ -22,8 +22,12 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
 
 ABOUT = {
     "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
-    "DATA holds photos and mner.",
+    "DATA holds photos and mner.\n\n"
+    "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, bounded, shapley_margin, "
+    "shapley_softmax, similarity_margin.",
     "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
     "in a shared space. DATA holds photos.",
 }
-"""By name, what the command's help says of it."""
+"""By name, what the command's help says of it: the question and what DATA holds, then the names that
+`--setting` and `--system` take.
+"""

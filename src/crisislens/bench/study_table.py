@@ -3,7 +3,7 @@ interval over seeds and posts, what it could have shown, and a verdict.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from crisislens.bench.study import Study
 from crisislens.bench.trials import TrialResult
 from crisislens.evaluation.power import verdict
 from crisislens.evaluation.significance import MeanInterval, PairedDifference, holm, mean_interval
-from crisislens.evaluation.two_way import two_way_difference
+from crisislens.evaluation.two_way import two_way_differences
 
 __all__ = ["Contrast", "StudyTable", "study_tables"]
 
@@ -147,21 +147,44 @@ def _contrasts(
     cells: dict[tuple[str, float], dict[int, Float[np.ndarray, " n"]]],
     resamples: int,
 ) -> tuple[Contrast, ...]:
-    found: dict[str, Contrast] = {}
-    for a, b in study.pairs:
-        for at in points:
-            one, two = cells.get((a, at), {}), cells.get((b, at), {})
-            shared = sorted(one.keys() & two.keys())
-            if not shared:
-                continue
-            left, right = (np.stack([side[seed] for seed in shared]) for side in (one, two))
-            d = two_way_difference(metric, left, right, resamples=resamples, margin=study.margin)
-            titles = study.systems[a], study.systems[b]
-            found[f"{a} {b} {at}"] = Contrast(*titles, at, d, d.p_value, d.equivalence_p, len(shared))
+    found = _differences(study, metric, points, cells, resamples)
     # a claim that nothing is there is as easily made by chance as one that something is
-    p = holm({name: one.difference.p_value for name, one in found.items()})
-    smaller = holm({name: one.difference.equivalence_p for name, one in found.items()})
+    p = holm({str(named): d.p_value for named, (d, _) in found.items()})
+    smaller = holm({str(named): d.equivalence_p for named, (d, _) in found.items()})
     return tuple(
-        replace(one, corrected_p=p[name], corrected_equivalence_p=smaller[name])
-        for name, one in found.items()
+        Contrast(
+            a=study.systems[a],
+            b=study.systems[b],
+            at=at,
+            difference=d,
+            corrected_p=p[str((a, b, at))],
+            corrected_equivalence_p=smaller[str((a, b, at))],
+            seeds=seeds,
+        )
+        for (a, b, at), (d, seeds) in found.items()
     )
+
+
+def _differences(
+    study: Study[Any],
+    metric: str,
+    points: Sequence[float],
+    cells: dict[tuple[str, float], dict[int, Float[np.ndarray, " n"]]],
+    resamples: int,
+) -> dict[tuple[str, str, float], tuple[PairedDifference, int]]:
+    """Each pair under each condition, in the study's order, and how many seeds both have."""
+    named = [(a, b, at) for a, b in study.pairs for at in points]
+    groups: dict[tuple[int, ...], list[tuple[str, str, float]]] = {}
+    for a, b, at in named:
+        shared = cells.get((a, at), {}).keys() & cells.get((b, at), {}).keys()
+        if shared:
+            groups.setdefault(tuple(sorted(shared)), []).append((a, b, at))
+    found: dict[tuple[str, str, float], tuple[PairedDifference, int]] = {}
+    for seeds, wanted in groups.items():
+        # all that has the same seeds is resampled together: drawing takes longer than comparing
+        who = list(dict.fromkeys((system, at) for a, b, at in wanted for system in (a, b)))
+        x = np.stack([np.stack([cells[one][seed] for seed in seeds]) for one in who])
+        rows = [(who.index((a, at)), who.index((b, at))) for a, b, at in wanted]
+        differences = two_way_differences(metric, x, rows, resamples=resamples, margin=study.margin)
+        found.update({one: (d, len(seeds)) for one, d in zip(wanted, differences, strict=True)})
+    return {one: found[one] for one in named if one in found}

@@ -74,7 +74,7 @@ def mie(
         int | None, typer.Option(min=1, help="Processor threads. Default: all that are available.")
     ] = None,
 ) -> None:
-    """Train and measure extractors of entities and relations, system by system, with paired tests."""
+    """Entities and relations: train and measure extractors, system by system, with paired tests."""
     from crisislens.core.threads import limit_threads
 
     limit_threads(threads)
@@ -102,14 +102,17 @@ def mie(
     _print(rows)
     for name in WITHOUT_CONTEXTS:
         if name in (data_sets or ()) and systems != ["text"]:
-            say(f"{name} comes without contexts: text alone was measured")
+            say(
+                f"{name} comes without contexts: text alone was measured; with contexts at hand, "
+                f"train-extractor takes a run file with data.contexts=file and data.context_file"
+            )
 
 
 def show_mie(
     out: Annotated[Path, typer.Option(help="The folder that `bench run mie` wrote into.")] = Path("runs")
     / "mie",
 ) -> None:
-    """Print what stands in OUT and train nothing."""
+    """Entities and relations: print what stands in OUT and train nothing."""
     from crisislens.training.extraction.mie import show_mie as read
 
     if not (rows := read(out)):

@@ -49,8 +49,8 @@ def table2(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
 ) -> None:
-    """Run every row, setting and seed that is not done yet; rows that cannot run here are named
-    with the reason.
+    """Table 2 of arXiv 2507.05165, encoders, knowledge and fusions: run every row, setting and seed
+    that is not done yet; rows that cannot run here are named with the reason.
     """
     import os
 
@@ -106,8 +106,8 @@ def show_table2(
         typer.Option(help="The smallest difference that matters, in points; name it before you look."),
     ] = 1.0,
 ) -> None:
-    """Show published, ours and the difference, with intervals and paired tests; the same as files
-    with --write.
+    """Table 2 of arXiv 2507.05165: show published, ours and the difference, with intervals and
+    paired tests; the same as files with --write.
     """
     from crisislens.bench.grid import find_configs, load_rows
     from crisislens.bench.results import read_bench_results

@@ -16,6 +16,8 @@ Source: Owen 2007, https://doi.org/10.1214/07-AOAS122 (the pigeonhole bootstrap 
 which errs on the wide side for the posts' share).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float
 
@@ -23,7 +25,7 @@ from crisislens.core.errors import InputError
 from crisislens.evaluation.power import MARGIN
 from crisislens.evaluation.significance import PairedDifference, paired_difference
 
-__all__ = ["two_way_difference"]
+__all__ = ["two_way_difference", "two_way_differences"]
 
 # multiplicities held at once: 32 MB of them
 _CHUNK = 4_000_000
@@ -60,14 +62,37 @@ def two_way_difference(
             f"outcomes of shapes {a.shape} and {b.shape} with {resamples} resamples were given; a comparison "
             f"needs the same seeds and posts of both, at least one of each, and at least 1 resample"
         )
-    drawn = _drawn(np.stack([a, b]), resamples, seed)
-    return paired_difference(
-        what, (float(a.mean()), drawn[:, 0]), (float(b.mean()), drawn[:, 1]), margin=margin
-    )
+    return two_way_differences(
+        what, np.stack([a, b]), [(0, 1)], resamples=resamples, seed=seed, margin=margin
+    )[0]
 
 
-def _drawn(x: Float[np.ndarray, "two s n"], resamples: int, seed: int) -> Float[np.ndarray, "r two"]:
-    """Means of both systems over the same draws of seeds and posts."""
+def two_way_differences(
+    what: str,
+    x: Float[np.ndarray, "c s n"],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    resamples: int = 20_000,
+    seed: int = 0,
+    margin: float = MARGIN,
+) -> list[PairedDifference]:
+    """The same of several pairs of systems over one set of draws, which is what takes the time.
+
+    Arguments:
+        what: What the outcomes are of.
+        x: Outcomes of each system, as of `two_way_difference`; all with the same seeds and posts.
+        pairs: Which systems are compared: first minus second.
+        resamples: How many resamples.
+        seed: Of the resamples.
+        margin: The smallest difference that matters, see `power`.
+    """
+    drawn = _drawn(x, resamples, seed)
+    scores = [(float(one.mean()), drawn[:, i]) for i, one in enumerate(x)]
+    return [paired_difference(what, scores[a], scores[b], margin=margin) for a, b in pairs]
+
+
+def _drawn(x: Float[np.ndarray, "c s n"], resamples: int, seed: int) -> Float[np.ndarray, "r c"]:
+    """Means of all systems over the same draws of seeds and posts."""
     random = np.random.default_rng(seed)
     _, s, n = x.shape
     rows = max(1, _CHUNK // n)

@@ -46,18 +46,18 @@ _FOLDS = 3
 _NEVER = -20.0
 # texts of each group; of a group that has fewer all are taken
 BUDGETS = {
-    "messages_english": {"other": 1500, "news": 700, "request": 9999},
-    "messages_original": {"other": 1200, "request": 9999},
+    "messages_english": {"other": 1500, "news": 300, "request": 9999},
+    "messages_original": {"other": 600, "request": 9999},
     "idrisi_en": {
-        "caution_and_advice": 300,
-        "displaced_people_and_evacuations": 300,
-        "infrastructure_and_utility_damage": 300,
-        "injured_or_dead_people": 300,
+        "caution_and_advice": 150,
+        "displaced_people_and_evacuations": 150,
+        "infrastructure_and_utility_damage": 150,
+        "injured_or_dead_people": 150,
         "missing_or_found_people": 300,
-        "requests_or_urgent_needs": 700,
-        "rescue_volunteering_or_donation_effort": 400,
+        "requests_or_urgent_needs": 350,
+        "rescue_volunteering_or_donation_effort": 250,
     },
-    "crisislex_t26": {"other language": 1100, "yes": 500, "no": 600},
+    "crisislex_t26": {"other language": 600, "yes": 300, "no": 300},
     "crisislex_t6": {"no": 600},
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from table2_cases import CONFIGS, POSTS, OneRow, drawn_once, stand_ins
+from table2_cases import CONFIGS, POSTS, OneRow, drawn_once, read_once, stand_ins
 
 from crisislens.bench.grid import Grid, load_grid
 from timm_stand_in import TinyDense, stand_in
@@ -57,6 +57,8 @@ def one_row(crisis_root: Path, beside: Path, checkpoints: Path, monkeypatch: pyt
     monkeypatch.setenv("CRISISLENS_KNOWLEDGE", str(beside))
     # drawing the photos takes longer than training on them
     monkeypatch.setattr("crisislens.demo.crisis.synthetic_labeled", drawn_once)
+    # each grid reads what all rows of its table say of themselves, and takes one
+    monkeypatch.setattr("crisislens.bench.grid.load_rows", read_once)
 
     def build(
         *names: str, setting: str = "A1", more: tuple[str, ...] = (), seeds: tuple[int, ...] = (0,)

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from crisislens.bench.grid import Grid, find_configs
+from crisislens.bench.grid import Grid, find_configs, load_rows
 from crisislens.demo import synthetic_labeled
 
 POSTS = 40
 CONFIGS = find_configs(Path(__file__).resolve().parents[2] / "configs")
 OneRow = Callable[..., Grid]
 drawn_once = functools.cache(synthetic_labeled)
+read_once = functools.cache(load_rows)
 
 
 def stand_ins(name: str, checkpoints: Path) -> list[str]:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crisislens.bench.mismatch import Mismatch, Pairs, found_among
+from crisislens.bench.mismatch import Mismatch, bounded_loss, found_among
+from crisislens.bench.mismatch_data import Pairs
 from crisislens.bench.study import Outcome, Trial
 from crisislens.core.errors import DataError
 from crisislens.data.contexts import mismatched
@@ -102,6 +103,18 @@ def test_the_temperature_is_the_one_that_dev_likes_best_and_a_margin_of_similari
     assert on_dev[chosen] == max(on_dev)
     assert hits(whole) == hits(alone[chosen])
     assert tried("similarity_margin", 0.2, study=short).facts["temperature"] is None
+
+
+def test_the_bounded_loss_is_one_minus_the_probability_of_the_own_context() -> None:
+    s = torch.tensor([[0.4, 0.1, -0.2], [0.3, 0.2, 0.5], [0.0, 0.6, 0.1]], dtype=torch.float64)
+    there, temperature = torch.ones(3, dtype=torch.bool), torch.tensor(0.5, dtype=torch.float64)
+    alone = torch.eye(3, dtype=torch.bool)
+    expected = 1 - (s / 0.5).softmax(0).diagonal().mean()
+    assert bounded_loss(s, there, temperature, alone).item() == pytest.approx(expected.item(), abs=1e-12)
+    # copies are no negatives: with nothing else left, there is nothing to lose
+    assert bounded_loss(s, there, temperature, torch.ones(3, 3, dtype=torch.bool)).item() == 0
+    # however far off a pair is, it costs 1 at most
+    assert bounded_loss(-1000 * torch.eye(3).double(), there, temperature, alone).item() <= 1
 
 
 def test_warm_info_nce_has_more_to_choose_from() -> None:

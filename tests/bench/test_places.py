@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crisislens.bench.place_posts import PlacePosts, SpaceRecipe, noised
+from crisislens.bench.place_posts import PlacePosts, noised
+from crisislens.bench.place_space import SpaceRecipe
 from crisislens.bench.places import Places
 from crisislens.bench.study import Trial
 from crisislens.core.errors import DataError

@@ -9,8 +9,7 @@ import pytest
 
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine, create_engine, text
 
 from crisislens.store import Store, open_store
 from crisislens.store.models import Base
@@ -39,14 +38,20 @@ def postgres_store(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFa
     return address
 
 
-def _emptied(address: str) -> str:
-    """A store of PostgreSQL without a row."""
+@pytest.fixture(scope="session")
+def emptying(postgres_store: str) -> Iterator[Engine]:
+    """A connection that stays open: to make one takes longer than to empty the tables."""
+    address = postgres_store.replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(address, pool_size=1, pool_pre_ping=True)
+    yield engine
+    engine.dispose()
+
+
+def _emptied(engine: Engine) -> None:
+    """Leaves the store of PostgreSQL without a row."""
     names = ", ".join(f'"{name}"' for name in Base.metadata.tables)
-    engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"), poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
-    engine.dispose()
-    return address
 
 
 Opened = Callable[..., Store]
@@ -57,7 +62,9 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty store."""
     if request.param == "sqlite":
         return f"sqlite:///{new_file(tmp_path / 'crisis.db')}"
-    return _emptied(request.getfixturevalue("postgres_store"))
+    _emptied(request.getfixturevalue("emptying"))
+    given: str = request.getfixturevalue("postgres_store")
+    return given
 
 
 @pytest.fixture

@@ -14,49 +14,41 @@ as published. Temperatures are chosen on clean dev pairs, for each system, share
 no system is held back by one that suits another.
 
 Contexts that are wrong ask for a softer contrast, and nobody knows how soft: `info_nce_warm` is InfoNCE
-with two warmer temperatures to choose from that no other system has.
+with two warmer temperatures to choose from that no other system has. And a margin of Shapley values is
+bounded, where InfoNCE punishes a pair without end that does not fit: `bounded` is the mean of one minus
+the softmax probability, a loss known to bear wrong labels, without any game.
 
 The margin of plain similarities, without any Shapley value, is trained beside: it is the margin of
 uniform Shapley values up to a factor (`nn.shapley`), and tells what comes from the margin and what from
 the game. The softmax loss of uniform Shapley values is InfoNCE at another temperature and is no system
 of its own here.
 
-Sources: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, for the losses; the experiment is
-OURS.
+Sources: Luo et al., 2024 (Shap-CA), https://arxiv.org/abs/2407.17854, for the losses over Shapley
+values; Ghosh et al., 2017, https://arxiv.org/abs/1712.09482, for the bounded one; the experiment is OURS.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional
 
+from crisislens.bench.mismatch_data import Pairs, read_pairs
 from crisislens.bench.study import Outcome, Study, Trial
-from crisislens.core.errors import DataError
-from crisislens.core.fingerprint import fingerprint
-from crisislens.data.contexts import context_of, mismatched
-from crisislens.data.images import ImageLimits
-from crisislens.data.places import all_captions
-from crisislens.data.text import CleaningRules
-from crisislens.domain.post import ImageRef, Post
-from crisislens.encoders.base import EncoderSpec, load_encoders
-from crisislens.features.cache import FeatureCache
-from crisislens.features.encode import PostEncoder
-from crisislens.features.extract import extract
+from crisislens.data.contexts import mismatched
+from crisislens.encoders.base import EncoderSpec
 from crisislens.nn.alignment import Alignment, AlignmentKind, describe
+from crisislens.nn.contrast import negatives
 from crisislens.nn.shapley import Expectation
-from crisislens.training.extraction.config import ExtractionData
-from crisislens.training.extraction.splits import load_splits
 
-__all__ = ["Mismatch", "Pairs", "found_among"]
+__all__ = ["Mismatch", "bounded_loss", "found_among"]
 
 _KINDS: dict[str, tuple[AlignmentKind, Expectation]] = {
     "info_nce": ("info_nce", "softmax"),
     "info_nce_warm": ("info_nce", "softmax"),
+    "bounded": ("info_nce", "softmax"),
     "shapley_margin": ("shapley_margin", "softmax"),
     "shapley_softmax": ("shapley_softmax", "softmax"),
     "similarity_margin": ("shapley_margin", "uniform"),
@@ -65,27 +57,9 @@ _KINDS: dict[str, tuple[AlignmentKind, Expectation]] = {
 _WARMER = (1.0, 2.0)
 _TITLES = {
     **{name: describe(*kind) for name, kind in _KINDS.items()},
+    "bounded": "1 − the softmax probability of the own context (bounded, no game)",
     "info_nce_warm": f"InfoNCE, tried at τ {' and '.join(f'{t:g}' for t in _WARMER)}, too",
 }
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Frozen features of posts and of the contexts that may stand beside them.
-
-    Attributes:
-        own: Features of the posts.
-        contexts: Features of all contexts.
-        choices: For each post its contexts, as rows of `contexts`; the first is the one tested.
-        text: For each context a number that equal contexts share.
-        rows: The posts of `train`, `dev` and `test`.
-    """
-
-    own: Float[Tensor, "b d"]
-    contexts: Float[Tensor, "c e"]
-    choices: Int[np.ndarray, "b m"]
-    text: Int[np.ndarray, " c"]
-    rows: dict[str, Int[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True)
@@ -102,6 +76,7 @@ class Mismatch(Study[Pairs]):
     pairs = (
         ("shapley_margin", "info_nce"),
         ("shapley_margin", "info_nce_warm"),
+        ("shapley_margin", "bounded"),
         ("shapley_margin", "similarity_margin"),
         ("shapley_softmax", "info_nce"),
     )
@@ -126,30 +101,10 @@ class Mismatch(Study[Pairs]):
         return [1, *numbers, list(self.temperatures), list(self.captioned), self.limit]
 
     def prepare(self, setting: str, data: Path, cache: Path) -> tuple[Pairs, str]:
-        """Encodes posts and contexts, or opens what was encoded before."""
-        read = _captioned(data, *self.captioned) if setting == "captions" else _tweets(data)
-        posts, contexts, rows = read
-        if self.limit is not None:
-            rows = {name: part[: self.limit] for name, part in rows.items()}
-        encoder = PostEncoder(
-            load_encoders(self.encoder),
-            rules=CleaningRules(),
-            limits=ImageLimits(),
-            image_root=data / "photos",
-            keep_tokens=(),
+        """See `mismatch_data.read_pairs`."""
+        return read_pairs(
+            setting, data, cache, encoder=self.encoder, captioned=self.captioned, limit=self.limit
         )
-        texts = [text for several in contexts for text in several]
-        made = [Post(id=f"c{i}", text=text) for i, text in enumerate(texts)]
-        stored = [
-            extract(some, encoder, cache, source_fingerprint=fingerprint([p.id + p.text for p in some]))
-            for some in (posts, made)
-        ]
-        own = _pooled(stored[0], image=setting == "captions")
-        number: dict[str, int] = {}
-        same = np.array([number.setdefault(text, len(number)) for text in texts])
-        choices = np.arange(len(texts)).reshape(len(posts), -1)
-        found = Pairs(own, _pooled(stored[1], image=False), choices, same, rows)
-        return found, fingerprint([*(one.fingerprint for one in stored), self.limit])
 
     def run(self, materials: Pairs, trial: Trial) -> Outcome:
         """Trains at each temperature, keeps the one that dev likes best, and tests that one."""
@@ -163,7 +118,7 @@ class Mismatch(Study[Pairs]):
         best: tuple[float, float, _Maps] | None = None
         for temperature in tried:
             torch.manual_seed(trial.seed)
-            maps = _Maps(materials, self, kind, expectation, temperature)
+            maps = _Maps(materials, self, kind, expectation, temperature, trial.system == "bounded")
             self._train(maps, materials, trial)
             on_dev = float(maps.ranks(materials, "dev").__lt__(10).mean())
             if best is None or on_dev > best[0]:
@@ -190,8 +145,7 @@ class Mismatch(Study[Pairs]):
             key = torch.from_numpy(pairs.text[context])
             s = maps(pairs.own[train[at]], pairs.contexts[context])
             same = key[:, None] == key[None, :]
-            loss = sum(maps.align.direction(x, whole, generator, same) for x in (s, s.T))
-            assert isinstance(loss, Tensor)
+            loss = maps.loss(s, whole, generator, same) + maps.loss(s.T, whole, generator, same)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
@@ -208,8 +162,10 @@ class _Maps(nn.Module):
         kind: AlignmentKind,
         expectation: Expectation,
         temperature: float,
+        bounded: bool,
     ) -> None:
         super().__init__()
+        self.bounded = bounded
         self.align = Alignment(
             text_width=pairs.contexts.shape[1],
             image_width=pairs.own.shape[1],
@@ -226,6 +182,18 @@ class _Maps(nn.Module):
         """The similarity of each context (row) with each post (column)."""
         return self.align.similarities(self.align.context(contexts), self.align.image(own))
 
+    def loss(
+        self,
+        s: Float[Tensor, "k k"],
+        pairs: Bool[Tensor, " k"],
+        generator: torch.Generator,
+        same: Bool[Tensor, "k k"],
+    ) -> Float[Tensor, ""]:
+        """Of one direction, players down and targets across."""
+        if self.bounded:
+            return bounded_loss(s.double(), pairs, self.align.temperature, same)
+        return self.align.direction(s, pairs, generator, same)
+
     @torch.no_grad()
     def ranks(self, pairs: Pairs, part: str) -> Int[np.ndarray, " n"]:
         """How many other contexts of a part are nearer to each of its posts than its own."""
@@ -233,6 +201,25 @@ class _Maps(nn.Module):
         context = pairs.choices[rows, 0]
         s = self(pairs.own[rows], pairs.contexts[context]).numpy()
         return found_among(s, pairs.text[context])
+
+
+def bounded_loss(
+    s: Float[Tensor, "k k"],
+    pairs: Bool[Tensor, " k"],
+    temperature: Float[Tensor, ""],
+    same: Bool[Tensor, "k k"],
+) -> Float[Tensor, ""]:
+    """The mean of one minus the probability of the own player under a softmax over the others.
+
+    Arguments:
+        s: Similarity of player i (row) to target j (column); pairs stand on the diagonal.
+        pairs: True where both sides of a pair are there.
+        temperature: Of the softmax.
+        same: True where two pairs have the same context, and are no negatives of each other.
+    """
+    seen = negatives(pairs, same) | torch.eye(len(pairs), dtype=torch.bool)
+    p = (s / temperature).masked_fill(~seen, torch.finfo(s.dtype).min).softmax(0)
+    return (1 - p.diagonal()).mean()
 
 
 def found_among(s: Float[np.ndarray, "n n"], text: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
@@ -248,41 +235,3 @@ def found_among(s: Float[np.ndarray, "n n"], text: Int[np.ndarray, " n"]) -> Int
         nearer = (s[:, j] >= s[j, j]) & (text != text[j])
         ranks[j] = len(np.unique(text[nearer]))
     return ranks
-
-
-Read = tuple[list[Post], list[Sequence[str]], dict[str, Int[np.ndarray, " n"]]]
-
-
-def _captioned(data: Path, train: int, dev: int) -> Read:
-    """Photos in the order of their file names: a name says nothing of its content."""
-    manifest = data / "photos" / "manifest.tsv"
-    read = sorted(all_captions(manifest))
-    if len(read) <= train + dev:
-        raise DataError(
-            f"{manifest} has {len(read)} photos with captions; more than {train + dev} are needed to leave "
-            f"some for the test"
-        )
-    posts = [Post(id=file, text="", image=ImageRef(path=file)) for file, _ in read]
-    parts = {"train": (0, train), "dev": (train, train + dev), "test": (train + dev, len(read))}
-    return posts, [texts for _, texts in read], {name: np.arange(*ends) for name, ends in parts.items()}
-
-
-def _tweets(data: Path) -> Read:
-    """Tweets whose photo has a caption, split as published."""
-    splits = load_splits(ExtractionData(name="twitter2017", root=str(data / "mner"), contexts="captions"))
-    posts: list[Post] = []
-    contexts: list[Sequence[str]] = []
-    rows = {}
-    for part in ("train", "dev", "test"):
-        beside = [(p, context_of(splits.contexts, p.image)) for p in splits.part(part)]
-        having = [(p, text) for p, text in beside if text]
-        rows[part] = np.arange(len(posts), len(posts) + len(having))
-        posts += [Post(id=p.id, text=" ".join(p.words)) for p, _ in having]
-        contexts += [[text] for _, text in having]
-    return posts, contexts, rows
-
-
-def _pooled(cache: FeatureCache, *, image: bool) -> Float[Tensor, "b d"]:
-    """All pooled vectors of a cache, of length 1."""
-    batch = cache.batch(np.arange(len(cache)))
-    return functional.normalize((batch.image if image else batch.text).pooled.float(), dim=-1)

@@ -1,28 +1,20 @@
-r"""Photos with a text in one space, for studies of what fusion adds: the features of `bench.places`.
+"""Photos with a text, for studies of what fusion adds (`bench.places`): pairs, noise, and one space for both
+(`place_space`).
 
-Two linear maps over frozen encoders, $A$ of MiniLM's states and $B$ of EfficientNet's regions, are
-trained by InfoNCE (`nn.alignment`) on captioned photos that no study trains or tests on. Then
-
-$$T = A X_t / \lVert z_t \rVert, \qquad V = B X_v / \lVert z_v \rVert$$
-
-for token states X and their mean z, so that the mean of T and the mean of V are what was trained to be
-alike: the product of the two means something there, as it does of CLIP's features.
-
-Photos are those of the sets `captioned` and `everyday`, see `data.places`; near-duplicates of anything
-that is trained or tested on are left out of the maps' training, and stay on one side of the split.
+Photos are those of the sets `captioned` and `everyday`, see `data.places`. Near-duplicates stay on one
+side of the split, and those of anything that is trained or tested on are left out of the space's training.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from einops import rearrange
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from jaxtyping import Bool, Int
 from torch.nn import functional
 
+from crisislens.bench.place_space import SpaceRecipe, into_space, train_space
 from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits
@@ -34,29 +26,9 @@ from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
-from crisislens.nn.alignment import Alignment
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 
-__all__ = ["PlacePosts", "SpaceRecipe", "noised", "read_place_posts"]
-
-SIDE = 3
-"""Regions along a side of a photo."""
-_GROUP = 128
-
-
-@dataclass(frozen=True)
-class SpaceRecipe:
-    """How the maps into the common space are trained."""
-
-    width: int = 64
-    steps: int = 400
-    batch: int = 64
-    learning_rate: float = 2e-3
-    temperature: float = 0.1
-    fold_count: int = 3
-    """One fold of so many is the test."""
-    fewest: int = 20
-    """Posts of a kind of place, below which it is left out."""
+__all__ = ["PlacePosts", "noised", "read_place_posts"]
 
 
 @dataclass(frozen=True)
@@ -138,8 +110,8 @@ def read_place_posts(
     )
     whole = _extracted(read.posts, made, cache)
     captions, alone = (_extracted(some, made, cache) for some in (read.captions, read.photos))
-    maps = _trained(captions, alone, read.photo_of, recipe)
-    texts, photos = _mapped(whole, maps)
+    maps = train_space(captions, alone, read.photo_of, recipe)
+    texts, photos = into_space(whole, maps)
     rows = np.arange(len(read.posts))
     test = rows[read.test]
     if setting == "belongs":
@@ -204,87 +176,6 @@ def _read(setting: str, root: Path, recipe: SpaceRecipe) -> _Read:
 
 def _extracted(posts: Sequence[Post], encoder: PostEncoder, cache: Path) -> FeatureCache:
     return extract(posts, encoder, cache, source_fingerprint=fingerprint([p.id + p.text for p in posts]))
-
-
-def _trained(
-    captions: FeatureCache, photos: FeatureCache, photo_of: Int[np.ndarray, " c"], recipe: SpaceRecipe
-) -> Alignment:
-    """Maps of text and photo into one space, by InfoNCE."""
-    text, image = _means(captions, "text"), _means(photos, "image")
-    photo = torch.from_numpy(photo_of)
-    torch.manual_seed(0)
-    maps = Alignment(
-        text_width=text.shape[1],
-        image_width=image.shape[1],
-        width=recipe.width,
-        kind="info_nce",
-        temperature=recipe.temperature,
-    )
-    optimizer = torch.optim.AdamW(maps.parameters(), lr=recipe.learning_rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, recipe.steps)
-    random, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    whole = torch.ones(min(recipe.batch, len(text)), dtype=torch.bool)
-    for _ in range(recipe.steps):
-        at = torch.from_numpy(random.choice(len(text), size=len(whole), replace=False))
-        s = maps.similarities(maps.text(text[at]), maps.image(image[photo[at]]))
-        # captions of one photo are no negatives of each other
-        same = photo[at][:, None] == photo[at][None, :]
-        loss = maps.direction(s, whole, generator, same) + maps.direction(s.T, whole, generator, same)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-        schedule.step()
-    return maps.eval().requires_grad_(False)
-
-
-def _means(cache: FeatureCache, modality: str) -> Float[Tensor, "n d"]:
-    """Mean states of all posts, of length 1."""
-    parts = [_mean(batch.modalities()[modality]) for batch in _in_groups(cache)]
-    return functional.normalize(torch.cat(parts), dim=-1)
-
-
-def _in_groups(cache: FeatureCache) -> Iterator[FeatureBatch]:
-    for start in range(0, len(cache), _GROUP):
-        yield cache.batch(range(start, min(start + _GROUP, len(cache))))
-
-
-def _mean(x: ModalityBatch) -> Float[Tensor, "b d"]:
-    # not the pooled vector: some encoders pool otherwise, and tokens must lie where the means do
-    return x.tokens.float().sum(1) / x.mask.sum(1, keepdim=True).clamp(min=1)
-
-
-def _mapped(whole: FeatureCache, maps: Alignment) -> tuple[ModalityBatch, ModalityBatch]:
-    """Texts' tokens and photos' regions in the space."""
-    longest = max(whole.batch(range(i, i + 1)).text.tokens.shape[1] for i in range(len(whole)))
-    texts, photos = [], []
-    for batch in _in_groups(whole):
-        texts.append(_in_space(batch.text, maps.text, longest))
-        photos.append(_in_space(_regions(batch.image), maps.image, SIDE * SIDE))
-    return _joined(texts), _joined(photos)
-
-
-def _in_space(x: ModalityBatch, linear: torch.nn.Linear, n: int) -> ModalityBatch:
-    # by the length of the mean, which the maps were trained on: so means stay means
-    scale = _mean(x).norm(dim=-1).clamp(min=1e-6)
-    tokens = linear(x.tokens.float()) / scale[:, None, None] * x.mask[..., None]
-    more = n - tokens.shape[1]
-    tokens, mask = functional.pad(tokens, (0, 0, 0, more)), functional.pad(x.mask, (0, more))
-    pooled = tokens.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
-    return ModalityBatch(tokens, mask, pooled, x.present)
-
-
-def _regions(x: ModalityBatch) -> ModalityBatch:
-    """The encoder's grid as 3 × 3 means."""
-    side = round(x.tokens.shape[1] ** 0.5)
-    grid = rearrange(x.tokens.float(), "b (h w) d -> b d h w", h=side)
-    means = functional.adaptive_avg_pool2d(grid, SIDE)
-    tokens = rearrange(means, "b d h w -> b (h w) d")
-    return ModalityBatch(tokens, x.mask[:, : SIDE * SIDE], x.pooled, x.present)
-
-
-def _joined(parts: Sequence[ModalityBatch]) -> ModalityBatch:
-    names = ("tokens", "mask", "pooled", "present")
-    return ModalityBatch(*(torch.cat([getattr(p, name) for p in parts]) for name in names))
 
 
 def _both_ways(

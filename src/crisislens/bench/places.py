@@ -1,6 +1,6 @@
 r"""SG-MFT where its similarities mean something: does guidance help when one modality is noisy?
 
-Two questions on photos with a text, both in one space (`place_posts`): `belongs`, whether the text is
+Two questions on photos with a text, both in one space (`place_space`): `belongs`, whether the text is
 of the photo it stands beside, which only the two together can tell; and `place_types`, the kind of
 place. A share of each photo's nine regions is replaced by regions of other photos, in training and in
 test alike: noise within one modality, which the abstract says coarse guidance reduces.
@@ -24,7 +24,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crisislens.bench.place_posts import PlacePosts, SpaceRecipe, noised, read_place_posts
+from crisislens.bench.place_posts import PlacePosts, noised, read_place_posts
+from crisislens.bench.place_space import SpaceRecipe
 from crisislens.bench.study import Outcome, Study, Trial
 from crisislens.encoders.base import EncoderSpec
 from crisislens.models.base import FusionModel, ModelSpec
@@ -71,7 +72,7 @@ class Places(Study[PlacePosts]):
     pairs = tuple(("sg_mft", other) for other in _TITLES if other != "sg_mft")
     margin: float = 0.02
 
-    epochs: int = 8
+    epochs: int = 6
     batch: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05

@@ -27,8 +27,8 @@ ABOUT = {
     "Setting: humaid. Systems: guided, differential, lambda_zero, plain, unguided.",
     "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
     "DATA holds photos and mner.\n\n"
-    "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, shapley_margin, shapley_softmax, "
-    "similarity_margin.",
+    "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, bounded, shapley_margin, "
+    "shapley_softmax, similarity_margin.",
     "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
     "in a shared space. DATA holds photos.",
 }

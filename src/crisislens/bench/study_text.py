@@ -42,8 +42,8 @@ def facts_line(table: StudyTable) -> str:
     return (
         f"{table.posts} test posts; percent, mean and 95 % t interval over seeds. Differences: first minus "
         f"second in points, interval over seeds and posts, p after Holm's correction over the table, and the "
-        f"smallest difference that would be found four times in five. {table.seconds:.0f} s of processor "
-        f"time for all trials."
+        f"smallest difference that one test at 5 % would find four times in five. {table.seconds:.0f} s of "
+        f"processor time for all trials."
     )
 
 

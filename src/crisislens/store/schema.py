@@ -1,5 +1,6 @@
 """Which version of the tables a store has, and how it gets to this one."""
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -41,9 +42,16 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
+def _steps() -> tuple[str, frozenset[str]]:
+    """The newest version and all that are known; read once, since Alembic loads every migration for it."""
+    scripts = ScriptDirectory.from_config(_config())
+    return str(scripts.get_current_head()), frozenset(step.revision for step in scripts.walk_revisions())
+
+
 def head() -> str:
     """The version that this crisislens works with."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    return _steps()[0]
 
 
 def version(connection: Connection) -> str | None:
@@ -63,7 +71,7 @@ def upgrade_known(connection: Connection) -> str:
         StoreError: If it is of a version that this crisislens does not know.
     """
     found = version(connection)
-    if found is not None and found not in _versions():
+    if found is not None and found not in _steps()[1]:
         raise _unknown(found)
     if connection.dialect.name != "sqlite":
         # several processes may start at once
@@ -89,13 +97,9 @@ def check_version(connection: Connection) -> None:
         return
     if found is None:
         raise StoreError("the database is empty; crisislens serve or crisislens store upgrade makes a store")
-    if found in _versions():
+    if found in _steps()[1]:
         raise StoreError(f"the store is of version {found}, this is {wanted}; run: crisislens store upgrade")
     raise _unknown(found)
-
-
-def _versions() -> set[str]:
-    return {step.revision for step in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _unknown(found: str) -> StoreError:

@@ -1,0 +1,287 @@
+r"""Trains the bundle whose terms allow any use with attribution:
+`python scripts/train_open.py DATA --work DIR --out DIR`.
+
+The encoder is multilingual-e5-small as it is published, frozen, so that no data of narrower terms is in any
+weight; on its pooled vectors stand linear heads. What is trained on: idrisi_en and disaster_response_messages
+(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts made up for it (`made_up_needs.jsonl`). CrisisMMD,
+HumAID and the messages' validation are read for one thing: to leave out what is worded like their rows.
+
+Strengths of regularization, the weight of class shares, thresholds and temperatures are chosen by
+cross-validation on training rows, with whole events left out, so the events that are never trained on
+(`train_crisis.outside`) stay for measuring alone.
+
+Vectors are kept in `--work` in shards, so that a killed run goes on.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from bundle_crisis import CALLS, RISK, calibrated
+from numpy.typing import NDArray
+from open_bundle import write
+from sklearn.linear_model import LogisticRegression
+from train_crisis import gather, group_of, outside
+
+from crisislens.data.text import clean_text
+from crisislens.encoders.base import pad_ids
+from crisislens.encoders.e5 import E5Text
+from crisislens.evaluation.scores import confusion_cells
+from crisislens.pipeline.bundle import Calibration
+from crisislens.training.crisis_text import HUMANITARIAN_10, CrisisText, read_source, wording
+from crisislens.training.need_heads import STRENGTHS, YesNoHead, fit_heads, folds_of
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MADE_UP = Path(__file__).with_name("made_up_needs.jsonl")
+_SHARD = 512
+_FOLDS = 3
+# no free source has the class; its logit keeps it at a probability that rounds to 0
+_NEVER = -20.0
+# texts of each group; of a group that has fewer all are taken
+BUDGETS = {
+    "messages_english": {"other": 1500, "news": 300, "request": 9999},
+    "messages_original": {"other": 600, "request": 9999},
+    "idrisi_en": {
+        "caution_and_advice": 150,
+        "displaced_people_and_evacuations": 150,
+        "infrastructure_and_utility_damage": 150,
+        "injured_or_dead_people": 150,
+        "missing_or_found_people": 300,
+        "requests_or_urgent_needs": 350,
+        "rescue_volunteering_or_donation_effort": 250,
+    },
+    "crisislex_t26": {"other language": 600, "yes": 300, "no": 300},
+    "crisislex_t6": {"no": 600},
+}
+
+
+def key_of(text: str) -> str:
+    """The name of a text in the cache of vectors."""
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:16]
+
+
+def draw(texts: Sequence[CrisisText], root: Path) -> list[CrisisText]:
+    """Texts to train on, each group by its budget, the same in every run."""
+    allowed = {(t.source, t.text) for t in texts if not outside(t)}
+    labeled = {(t.source, t.text): t for t in texts}
+    rng = np.random.default_rng(0)
+    chosen: dict[tuple[str, str], CrisisText] = {}
+    for source, budget in BUDGETS.items():
+        rows = read_source(root, source)
+        for group, count in budget.items():
+            members = [(t.source, t.text) for t in rows if group_of(t) == group]
+            drawn = [members[i] for i in rng.permutation(len(members))]
+            kept = [name for name in dict.fromkeys(drawn) if name in allowed]
+            chosen |= {name: labeled[name] for name in kept[:count]}
+    return list(chosen.values())
+
+
+def pooled_of(encoder: E5Text, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Pooled vectors, shape (n, d), in the order of the texts; short ones go together."""
+    tokens = encoder.tokenize(texts)
+    order = sorted(range(len(texts)), key=lambda i: len(tokens[i].ids))
+    pooled = np.zeros((len(texts), encoder.width), np.float32)
+    with torch.inference_mode():
+        for a in range(0, len(order), 32):
+            rows = order[a : a + 32]
+            pooled[rows] = encoder(*pad_ids([tokens[i] for i in rows], encoder.pad_id))[1].numpy()
+    return pooled
+
+
+def encode(encoder: E5Text, texts: Sequence[str], work: Path) -> NDArray[np.float32]:
+    """Pooled vectors of texts, shape (n, d); those that `work` holds are not made again."""
+    folder = work / f"vectors-{encoder.fingerprint()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    known: dict[str, NDArray[np.float32]] = {}
+    for path in sorted(folder.glob("*.npz")):
+        shard = np.load(path)
+        known |= dict(zip(shard["keys"].tolist(), shard["pooled"], strict=True))
+    missing = {key_of(t): t for t in texts}
+    todo = [k for k in missing if k not in known]
+    for a in range(0, len(todo), _SHARD):
+        part = todo[a : a + _SHARD]
+        pooled = pooled_of(encoder, [missing[k] for k in part])
+        # named by its content: a run that goes on never overwrites what another one made
+        name = hashlib.sha1("".join(part).encode(), usedforsecurity=False).hexdigest()[:12]
+        np.savez(folder / f"{name}.npz", keys=np.array(part), pooled=pooled)
+        known |= dict(zip(part, pooled, strict=True))
+        print(f"{a + len(part)} of {len(todo)} texts encoded", flush=True)
+    return np.stack([known[key_of(t)] for t in texts])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the heads are trained on.
+
+    Attributes:
+        texts: The rows, the made-up ones last.
+        x: Their vectors, standardized, shape (n, d).
+        real: Whether a row is a real post.
+        events: A fold for each row, whole events together.
+        messages: A fold for each row, a message and its translation together.
+    """
+
+    texts: list[CrisisText]
+    x: NDArray[np.float32]
+    real: NDArray[np.bool_]
+    events: Ints
+    messages: Ints
+
+    def labels(self, question: str) -> Ints:
+        """Answers, −1 where open."""
+        return np.array([t.labels.get(question, -1) for t in self.texts])
+
+
+def made_up() -> list[CrisisText]:
+    """The posts that were made up to train on: what they say, and no to every other call and need."""
+    lines = [json.loads(line) for line in MADE_UP.read_text(encoding="utf-8").split("\n") if line]
+    no = dict.fromkeys(CALLS, 0)
+    return [
+        CrisisText(
+            clean_text(r["text"]), "made_up", "", "train", r["lang"], {**no, **dict.fromkeys(r["says"], 1)}
+        )
+        for r in lines
+    ]
+
+
+def english_of(root: Path) -> dict[str, str]:
+    """From a message's original to the wording of its translation."""
+    with (root / "disaster_response_messages" / "train.tsv").open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {clean_text(r["original"]): wording(clean_text(r["message_en"])) for r in rows}
+
+
+def ten_head(rows: Rows) -> tuple[Array, Array, Array, Ints]:
+    """Weights and bias of the ten classes, and what heads that did not see an event say of its rows.
+
+    Post-hoc logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314, Sec. 4.1): τ times the
+    logarithm of the shares in what was trained on is taken off; C and τ have the best macro-F1.
+    """
+    y = rows.labels("humanitarian_10")
+    used = (y >= 0) & rows.real
+    x, y, folds = rows.x[used], y[used], rows.events[used]
+    classes = np.unique(y)
+    shares = np.log(np.bincount(y, minlength=len(HUMANITARIAN_10))[classes] / len(y))
+    best = (-1.0, 0.0, 0.0, np.zeros(0))
+    for strength in STRENGTHS:
+        unseen = np.full((len(y), len(HUMANITARIAN_10)), _NEVER)
+        for fold in np.unique(folds):
+            held = folds == fold
+            head = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x[~held], y[~held])
+            unseen[np.ix_(held, head.classes_)] = head.decision_function(x[held])
+        for tau in (0.0, 0.5, 1.0):
+            moved = unseen.copy()
+            moved[:, classes] -= tau * shares
+            score = macro_f1(y, moved.argmax(1))
+            print(
+                f"ten classes, C {strength}, tau {tau}: macro-F1 on events not seen {score:.3f}", flush=True
+            )
+            if score > best[0]:
+                best = (score, strength, tau, moved)
+    head = LogisticRegression(C=best[1], max_iter=200, tol=1e-3).fit(x, y)
+    weight, bias = np.zeros((len(HUMANITARIAN_10), x.shape[1])), np.full(len(HUMANITARIAN_10), _NEVER)
+    weight[classes], bias[classes] = head.coef_, head.intercept_ - best[2] * shares
+    return weight, bias, best[3], y
+
+
+def macro_f1(y: Ints, said: Ints) -> float:
+    """Mean F1 of the classes that occur."""
+    c = len(HUMANITARIAN_10)
+    cells = np.bincount(confusion_cells(y, said, c), minlength=c * c).reshape(c, c)
+    right, both = np.diag(cells), cells.sum(0) + cells.sum(1)
+    return float((2 * right / np.maximum(both, 1))[np.unique(y)].mean())
+
+
+def informative_head(rows: Rows) -> tuple[Array, float, Array, Ints]:
+    """Weight and bias of "informative", and what heads that did not see an event say of its rows."""
+    y = rows.labels("informative")
+    used = (y >= 0) & rows.real
+    x, y, folds = rows.x[used], y[used], rows.events[used]
+    best = (np.inf, 0.0, np.zeros(0))
+    for strength in STRENGTHS:
+        unseen = np.zeros(len(y))
+        for fold in np.unique(folds):
+            held = folds == fold
+            head = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x[~held], y[~held])
+            unseen[held] = head.decision_function(x[held])
+        loss = float(np.logaddexp(0.0, -(2 * y - 1) * unseen).mean())
+        print(f"informative, C {strength}: log loss on events not seen {loss:.3f}", flush=True)
+        if loss < best[0]:
+            best = (loss, strength, unseen)
+    head = LogisticRegression(C=best[1], max_iter=200, tol=1e-3).fit(x, y)
+    return head.coef_[0], float(head.intercept_[0]), best[2], y
+
+
+def need_heads(rows: Rows) -> dict[str, YesNoHead]:
+    """A head for each call and need, with made-up rows where real ones are found better by them."""
+    answers = {q: rows.labels(q) for q in CALLS}
+    few = {q: y for q, y in answers.items() if (y[rows.real] == 1).sum() < 600}
+    some = fit_heads(rows.x, answers, rows.messages, judged=rows.real)
+    real = {q: y[rows.real] for q, y in few.items() if (y[rows.real] == 1).any()}
+    alone = fit_heads(rows.x[rows.real], real, rows.messages[rows.real])
+    for q, head in some.items():
+        line = f"{q}: {head.yes} yes, C {head.strength}, threshold {head.threshold:.2f}"
+        line += f", F1 {head.f1:.3f}, average precision {head.average_precision:.3f}"
+        if q in alone:
+            line += f"; without made-up posts {alone[q].f1:.3f}, {alone[q].average_precision:.3f}"
+        print(line, flush=True)
+    worse = {q for q in alone if alone[q].average_precision >= some[q].average_precision}
+    print("made-up posts are left out of:", ", ".join(sorted(worse)), flush=True)
+    return {q: alone[q] if q in worse else head for q, head in some.items()}
+
+
+def gathered(data: Path, work: Path) -> tuple[Rows, tuple[Array, Array]]:
+    """The rows with their vectors, and center and scale of these."""
+    root, made = data / "crisis_text", made_up()
+    texts = [*draw(gather(data, free=True, settled=True), root), *made]
+    pooled = encode(E5Text(max_tokens=128, precision="fp32"), [t.text for t in texts], work)
+    scales = pooled.mean(0, dtype=np.float64), pooled.std(0, dtype=np.float64)
+    english = english_of(root)
+    same = [
+        english.get(t.text, "") or wording(t.text) if t.source.startswith("messages") else wording(t.text)
+        for t in texts
+    ]
+    rows = Rows(
+        texts,
+        ((pooled - scales[0]) / scales[1]).astype(np.float32),
+        np.array([t.source != "made_up" for t in texts]),
+        folds_of(np.array([f"{t.source.partition('_')[0]} {t.event}" for t in texts]), _FOLDS),
+        folds_of(np.array(same), _FOLDS),
+    )
+    return rows, scales
+
+
+def main() -> None:
+    """Reads the arguments, trains and writes the bundle."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path, help="the folder of the research data")
+    parser.add_argument("--work", type=Path, required=True, help="where vectors are kept")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    rows, scales = gathered(args.data, args.work)
+    print(f"{rows.real.sum()} real and {(~rows.real).sum()} made-up texts", flush=True)
+    w, b, logits, y = ten_head(rows)
+    where = "training texts, each judged by heads that did not see its event"
+    said = {"humanitarian": calibrated(logits, y, RISK["humanitarian"], where)}
+    v, c, z, truth = informative_head(rows)
+    said["informativeness"] = calibrated(np.stack([0 * z, z], 1), truth, RISK["informativeness"], where)
+    said["needs"] = Calibration(
+        temperature=1.0, abstain_below=0.0, basis="each call and need says how sure it is"
+    )
+    found = need_heads(rows)
+    weights = np.stack([found[q].weight for q in CALLS]), np.array([found[q].bias for q in CALLS])
+    both = np.stack([0 * v, v]), np.array([0.0, c])
+    write(args.out, scales, {"humanitarian": (w, b), "informativeness": both, "needs": weights}, said)
+    print("written", args.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+r"""Heads for questions with yes or no of which few rows say yes: one logistic regression each, with a
+strength of its own and a threshold that F1 chose.
+
+For question $q$, on the rows that answer it, $\ell = w \cdot x + b$ minimizes
+
+$$\tfrac12 \lVert w \rVert^2 + C_q \sum_i \log\big(1 + e^{-(2 y_i - 1)\,\ell_i}\big).$$
+
+A head of a rare need is rarely surer than one half, so at one half it finds nothing. Each row is therefore
+scored by a head that did not see its fold; $C_q$ has the best average precision there, and
+
+$$t_q = \arg\max_t\ \tfrac1F \sum_f F_1(\ell > t\ \text{on fold}\ f), \qquad b \leftarrow b - t_q$$
+
+moves the best threshold to one half. The mean over folds, and not the F1 of all rows at once, because each
+fold's head has its own scale. Our own choice, no paper; Lipton et al. 2014, https://arxiv.org/abs/1402.1892,
+show why F1 wants a threshold below one half.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Shaped
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import average_precision_score
+
+from crisislens.core.errors import InputError
+
+__all__ = ["STRENGTHS", "YesNoHead", "fit_head", "fit_heads", "folds_of", "threshold_for_f1"]
+
+STRENGTHS = (0.0003, 0.003, 0.03)
+"""Values of C that are tried, for standardized vectors of some hundred components."""
+FEWEST = 10
+"""Yes rows below which nothing is chosen: the middle strength, and the threshold stays."""
+
+
+@dataclass(frozen=True)
+class YesNoHead:
+    """A linear head of one question.
+
+    Attributes:
+        weight: Of the standardized vector, shape (d,).
+        bias: With the threshold taken off: yes where the logit is above 0.
+        strength: The C that was chosen.
+        threshold: What was taken off the bias; 0 where too few rows said yes.
+        f1: At the threshold on rows that the heads did not see, mean over folds; NaN where not chosen.
+        average_precision: Of the chosen strength, on the same rows; NaN where not chosen.
+        yes: How many rows said yes.
+    """
+
+    weight: Float[np.ndarray, " d"]
+    bias: float
+    strength: float
+    threshold: float
+    f1: float
+    average_precision: float
+    yes: int
+
+
+def folds_of(groups: Shaped[np.ndarray, " s"], count: int, *, seed: int = 0) -> Int[np.ndarray, " s"]:
+    """A fold for each row; rows of one group (a message and its translation) share theirs.
+
+    >>> folds_of(np.array(["a", "b", "a"]), 2).tolist() in ([0, 1, 0], [1, 0, 1])
+    True
+    """
+    _, place = np.unique(groups, return_inverse=True)
+    shuffled = np.random.default_rng(seed).permutation(int(place.max()) + 1) % count
+    folds: Int[np.ndarray, " s"] = shuffled[place]
+    return folds
+
+
+def threshold_for_f1(
+    logits: Float[np.ndarray, " s"], y: Int[np.ndarray, " s"], folds: Int[np.ndarray, " s"]
+) -> tuple[float, float]:
+    """The threshold with the best mean F1 over folds that hold a yes, and that F1.
+
+    Arguments:
+        logits: Of rows that the heads did not see.
+        y: 0 or 1.
+        folds: The fold of each row.
+
+    Raises:
+        InputError: If no row says yes.
+    """
+    used = [folds == f for f in np.unique(folds) if y[folds == f].any()]
+    if not used:
+        raise InputError(f"expected rows that say yes, got {len(y)} rows without one; leave the question out")
+    # a threshold for each row would be as many as rows; the upper ones matter where few say yes
+    grid = np.unique(np.quantile(logits, 1.0 - np.geomspace(1.0, 1.0 / len(logits), 200)))
+    means = [float(np.mean([_f1(y[rows], logits[rows] > t) for rows in used])) for t in grid]
+    # neighbors' mean: the single best of two hundred is luck where few rows say yes
+    smooth = np.convolve(np.pad(means, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    best = int(np.argmax(smooth))
+    return float(grid[best]), means[best]
+
+
+def fit_head(
+    x: Float[np.ndarray, "s d"],
+    y: Int[np.ndarray, " s"],
+    folds: Int[np.ndarray, " s"],
+    *,
+    judged: Bool[np.ndarray, " s"] | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+) -> YesNoHead:
+    """A head of one question, its strength and threshold chosen by cross-validation.
+
+    Arguments:
+        x: Standardized vectors.
+        y: 1 for yes, 0 for no, −1 where the row leaves the question open.
+        folds: The fold of each row, see `folds_of`.
+        judged: Rows that choose; the others are trained on alone (made-up posts tell nothing about how
+            often real ones ask). All where it is not given.
+        strengths: Values of C to choose from.
+
+    Raises:
+        InputError: If not both answers occur.
+    """
+    known = y >= 0
+    if len(np.unique(y[known])) < 2:
+        raise InputError(f"expected rows that say yes and rows that say no, got {np.unique(y[known])} alone")
+    chooses = known if judged is None else known & judged
+    weight, yes = strengths[len(strengths) // 2], int((y == 1).sum())
+    threshold, best, precision = 0.0, float("nan"), float("nan")
+    if (y[chooses] == 1).sum() >= FEWEST:
+        scored = {c: _unseen(x, y, folds, known, c) for c in strengths}
+        precisions = {c: float(average_precision_score(y[chooses], z[chooses])) for c, z in scored.items()}
+        weight = max(precisions, key=lambda c: precisions[c])
+        precision = precisions[weight]
+        threshold, best = threshold_for_f1(scored[weight][chooses], y[chooses], folds[chooses])
+    fitted = _fit(x[known], y[known], weight)
+    return YesNoHead(
+        fitted.coef_[0], float(fitted.intercept_[0]) - threshold, weight, threshold, best, precision, yes
+    )
+
+
+def fit_heads(
+    x: Float[np.ndarray, "s d"],
+    answers: Mapping[str, Int[np.ndarray, " s"]],
+    folds: Int[np.ndarray, " s"],
+    *,
+    judged: Bool[np.ndarray, " s"] | None = None,
+    strengths: Sequence[float] = STRENGTHS,
+) -> dict[str, YesNoHead]:
+    """A head for each question, see `fit_head`.
+
+    Arguments:
+        x: Standardized vectors.
+        answers: By question, 1, 0 or −1 for each row.
+        folds: The fold of each row.
+        judged: Rows that choose; all where it is not given.
+        strengths: Values of C to choose from.
+
+    Raises:
+        InputError: If a question has not both answers.
+    """
+    return {q: fit_head(x, y, folds, judged=judged, strengths=strengths) for q, y in answers.items()}
+
+
+def _unseen(
+    x: Float[np.ndarray, "s d"],
+    y: Int[np.ndarray, " s"],
+    folds: Int[np.ndarray, " s"],
+    known: Bool[np.ndarray, " s"],
+    strength: float,
+) -> Float[np.ndarray, " s"]:
+    logits = np.zeros(len(y))
+    for fold in np.unique(folds):
+        held, seen = folds == fold, known & (folds != fold)
+        if len(np.unique(y[seen])) == 2:
+            logits[held] = _fit(x[seen], y[seen], strength).decision_function(x[held])
+    return logits
+
+
+def _fit(x: Float[np.ndarray, "s d"], y: Int[np.ndarray, " s"], strength: float) -> LogisticRegression:
+    return LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(x, y)
+
+
+def _f1(y: Int[np.ndarray, " s"], said: Bool[np.ndarray, " s"]) -> float:
+    hits = float((said & (y == 1)).sum())
+    return 2 * hits / max(1.0, float(said.sum() + (y == 1).sum()))

@@ -126,8 +126,10 @@ def test_reviewers_who_ask_at_once_share_the_queue_out(store: Store) -> None:
 
     def work(person: int) -> None:
         start.wait(timeout=20)
-        while row := store.reviews.hold_next(person, PostFilter(order="urgency")):
-            got[person].append(row.id)
+        # some take one at a time, and some a hand
+        most = 1 + 4 * (person % 2)
+        while rows := store.reviews.hold_some(person, PostFilter(order="urgency"), most=most, seconds=60):
+            got[person] += [row.id for row in rows]
 
     threads = [threading.Thread(target=work, args=(person,)) for person in people]
     for thread in threads:
@@ -155,6 +157,21 @@ def test_the_next_post_is_the_most_urgent_one_that_is_free_and_not_yet_mine(stor
     told = [event.doc for event in store.events.after(0, kinds=["post.held"])]
     assert {"held": True, "user": "bob"} in told
     assert {"held": False} in told
+
+
+def test_a_hand_is_taken_in_one_step(store: Store) -> None:
+    posts = fill(store, *(new(i) for i in range(8)))
+    ann, bob = (store.users.add(name, "reviewer", actor="cli").id for name in ("ann", "bob"))
+    queue = PostFilter(order="urgency", reviewed=False)
+    store.reviews.hold(posts[7], bob)
+    hand = store.reviews.hold_some(ann, queue, most=5, seconds=60, without=(posts[6],))
+    # of equal urgency the newest number comes first; what bob holds and what is put off is passed over
+    assert [row.id for row in hand] == posts[5:0:-1]
+    assert {row.held_by for row in hand} == {"ann"}
+    assert [row.id for row in store.reviews.hold_some(ann, queue, most=5, seconds=60)] == [posts[6], posts[0]]
+    assert store.reviews.hold_some(ann, queue, most=5, seconds=60) == []
+    assert len(store.reviews.held()) == 8
+    assert len(store.events.after(0, kinds=["post.held"])) == 8
 
 
 def test_a_post_that_is_erased_is_held_by_nobody(store: Store) -> None:

@@ -148,20 +148,37 @@ class Reviews:
         return self._database.write(take)
 
     def hold_next(self, user_id: int, wanted: PostFilter, *, seconds: int = HOLD_S) -> PostRow | None:
-        """Finds the first post of a filter that nobody else holds and holds it, in one step, so that two
-        reviewers never get one post. None where nothing is left.
+        """`hold_some` of one post; None where nothing is left."""
+        return next(iter(self.hold_some(user_id, wanted, most=1, seconds=seconds)), None)
+
+    def hold_some(
+        self, user_id: int, wanted: PostFilter, *, most: int, seconds: int, without: Sequence[int] = ()
+    ) -> list[PostRow]:
+        """Finds the first posts of a filter that nobody holds and holds them, in one step, so that two
+        reviewers never get one post; fewer than `most` where no more are left. Those of `without` are
+        passed over.
         """
         wanted = wanted.model_copy(update={"free_for": user_id})
 
-        def take(tx: Transaction) -> PostRow | None:
+        def take(tx: Transaction) -> list[PostRow]:
             mine = exists().where(Claim.post_id == Post.id, Claim.user_id == user_id, Claim.until > tx.now)
-            statement = page_statement(tx.connection, wanted).where(~mine).limit(1)
-            # of two writers of PostgreSQL one takes the row, and the other the next
-            row = tx.connection.execute(statement.with_for_update(of=Post, skip_locked=True)).first()
-            if row is None:
-                return None
-            _hold(tx, row.number, user_id, seconds)
-            return post_rows(tx.connection, [row.number])[0]
+            statement = page_statement(tx.connection, wanted).where(~mine)
+            held, passed = list[int](), list(without)
+            while len(held) < most:
+                free = statement.where(Post.id.not_in(passed)) if passed else statement
+                # of two writers of PostgreSQL one takes a row, and the other the next
+                free = free.limit(most - len(held)).with_for_update(of=Post, skip_locked=True)
+                found = [row.number for row in tx.connection.execute(free)]
+                if not found:
+                    break
+                for number in found:
+                    try:
+                        _hold(tx, number, user_id, seconds)
+                        held.append(number)
+                    except ConflictError:
+                        # somebody took it since it was found
+                        passed.append(number)
+            return post_rows(tx.connection, held)
 
         return self._database.write(take)
 

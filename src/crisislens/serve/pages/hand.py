@@ -50,19 +50,7 @@ def take_some(
     """
     if wanted.order == "diverse":
         return _take_unlike(store, user_id, wanted, most=most, seconds=seconds, without=without)
-    rows: list[PostRow] = []
-    put_off: list[int] = []
-    while len(rows) < most:
-        row = store.reviews.hold_next(user_id, wanted, seconds=seconds)
-        if row is None:
-            break
-        if row.id in without:
-            put_off.append(row.id)
-        else:
-            rows.append(row)
-    for number in put_off:
-        store.reviews.let_go(user_id, number)
-    return rows
+    return store.reviews.hold_some(user_id, wanted, most=most, seconds=seconds, without=without)
 
 
 def _take_unlike(

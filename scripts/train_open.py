@@ -3,8 +3,10 @@ r"""Trains the bundle whose terms allow any use with attribution:
 
 The encoder is multilingual-e5-small as it is published, frozen, so that no data of narrower terms is in any
 weight; on its pooled vectors stand linear heads. What is trained on: idrisi_en and disaster_response_messages
-(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts made up for it (`made_up_needs.jsonl`). CrisisMMD,
-HumAID and the messages' validation are read for one thing: to leave out what is worded like their rows.
+(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts that a language model made up for it
+(`made_up_needs.jsonl`: language, text, and what it says; an empty list is a near
+miss). CrisisMMD, HumAID and the messages' validation are read for one thing: to leave out what is worded
+like their rows.
 
 Strengths of regularization, the weight of class shares, thresholds and temperatures are chosen by
 cross-validation on training rows, with whole events left out, so the events that are never trained on

@@ -3,8 +3,10 @@ r"""Trains the bundle whose terms allow any use with attribution:
 
 The encoder is multilingual-e5-small as it is published, frozen, so that no data of narrower terms is in any
 weight; on its pooled vectors stand linear heads. What is trained on: idrisi_en and disaster_response_messages
-(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts made up for it (`made_up_needs.jsonl`). CrisisMMD,
-HumAID and the messages' validation are read for one thing: to leave out what is worded like their rows.
+(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts that a language model made up for it
+(`made_up_needs.jsonl`: language, text, and what it says; an empty list is a near
+miss). CrisisMMD, HumAID and the messages' validation are read for one thing: to leave out what is worded
+like their rows.
 
 Strengths of regularization, the weight of class shares, thresholds and temperatures are chosen by
 cross-validation on training rows, with whole events left out, so the events that are never trained on
@@ -17,6 +19,7 @@ import argparse
 import csv
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +38,7 @@ from crisislens.encoders.e5 import E5Text
 from crisislens.evaluation.scores import confusion_cells
 from crisislens.pipeline.bundle import Calibration
 from crisislens.training.crisis_text import HUMANITARIAN_10, CrisisText, read_source, wording
-from crisislens.training.need_heads import STRENGTHS, YesNoHead, fit_heads, folds_of
+from crisislens.training.need_heads import STRENGTHS, YesNoHead, fit_head, folds_of
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,6 +98,14 @@ def pooled_of(encoder: E5Text, texts: Sequence[str]) -> NDArray[np.float32]:
     return pooled
 
 
+def drawn_for(texts: Sequence[CrisisText], root: Path) -> Array:
+    """How many texts of its source and group each drawn text stands for; 0 of made-up ones."""
+    there = Counter((t.source, group_of(t)) for name in BUDGETS for t in read_source(root, name))
+    groups = [(t.source, group_of(t) if t.source in BUDGETS else "") for t in texts]
+    drawn = Counter(groups)
+    return np.array([there[g] / drawn[g] for g in groups])
+
+
 def encode(encoder: E5Text, texts: Sequence[str], work: Path) -> NDArray[np.float32]:
     """Pooled vectors of texts, shape (n, d); those that `work` holds are not made again."""
     folder = work / f"vectors-{encoder.fingerprint()}"
@@ -126,6 +137,7 @@ class Rows:
         real: Whether a row is a real post.
         events: A fold for each row, whole events together.
         messages: A fold for each row, a message and its translation together.
+        counts: How many texts of its source and group each row was drawn for; 0 of made-up ones.
     """
 
     texts: list[CrisisText]
@@ -133,6 +145,7 @@ class Rows:
     real: NDArray[np.bool_]
     events: Ints
     messages: Ints
+    counts: Array
 
     def labels(self, question: str) -> Ints:
         """Answers, −1 where open."""
@@ -219,13 +232,21 @@ def informative_head(rows: Rows) -> tuple[Array, float, Array, Ints]:
     return head.coef_[0], float(head.intercept_[0]), best[2], y
 
 
+def judging(rows: Rows, question: str) -> Array:
+    """What chooses a head: the messages, which alone were asked each need; for the others all real rows."""
+    asked = np.array([t.source.startswith("messages") for t in rows.texts])
+    elsewhere = question in ("offer", "warning", "missing_people")
+    return rows.counts if elsewhere else rows.counts * asked
+
+
 def need_heads(rows: Rows) -> dict[str, YesNoHead]:
     """A head for each call and need, with made-up rows where real ones are found better by them."""
     answers = {q: rows.labels(q) for q in CALLS}
     few = {q: y for q, y in answers.items() if (y[rows.real] == 1).sum() < 600}
-    some = fit_heads(rows.x, answers, rows.messages, judged=rows.real)
+    some = {q: fit_head(rows.x, y, rows.messages, counts=judging(rows, q)) for q, y in answers.items()}
     real = {q: y[rows.real] for q, y in few.items() if (y[rows.real] == 1).any()}
-    alone = fit_heads(rows.x[rows.real], real, rows.messages[rows.real])
+    x, folds = rows.x[rows.real], rows.messages[rows.real]
+    alone = {q: fit_head(x, y, folds, counts=judging(rows, q)[rows.real]) for q, y in real.items()}
     for q, head in some.items():
         line = f"{q}: {head.yes} yes, C {head.strength}, threshold {head.threshold:.2f}"
         line += f", F1 {head.f1:.3f}, average precision {head.average_precision:.3f}"
@@ -254,6 +275,7 @@ def gathered(data: Path, work: Path) -> tuple[Rows, tuple[Array, Array]]:
         np.array([t.source != "made_up" for t in texts]),
         folds_of(np.array([f"{t.source.partition('_')[0]} {t.event}" for t in texts]), _FOLDS),
         folds_of(np.array(same), _FOLDS),
+        drawn_for(texts, root),
     )
     return rows, scales
 

@@ -49,14 +49,24 @@ def test_open_rows_are_not_trained_on(rare: tuple[np.ndarray, ...]) -> None:
     assert same.bias == pytest.approx(head.bias)
 
 
-def test_rows_that_do_not_judge_are_trained_on_and_choose_nothing(rare: tuple[np.ndarray, ...]) -> None:
+def test_rows_that_stand_for_none_are_trained_on_and_choose_nothing(rare: tuple[np.ndarray, ...]) -> None:
     x, y, folds = rare
-    judged = np.ones(len(y), bool)
-    judged[: RARE - FEWEST + 1] = False
-    head = fit_head(x, y, folds, judged=judged)
+    counts = np.ones(len(y))
+    counts[: RARE - FEWEST + 1] = 0
+    head = fit_head(x, y, folds, counts=counts)
     assert head.yes == RARE
     assert head.threshold == 0
     assert np.isnan(head.f1)
+
+
+def test_a_draw_that_took_few_of_the_no_rows_moves_no_threshold_down(rare: tuple[np.ndarray, ...]) -> None:
+    x, y, folds = rare
+    kept = np.concatenate([np.arange(RARE), np.arange(RARE, len(y), 10)])
+    drawn = fit_head(x[kept], y[kept], folds[kept])
+    counts = np.where(y[kept] == 1, 1.0, 10.0)
+    mended = fit_head(x[kept], y[kept], folds[kept], counts=counts)
+    assert mended.threshold > drawn.threshold
+    assert found(mended.bias, mended.weight, x, 1 - y) < found(drawn.bias, drawn.weight, x, 1 - y)
 
 
 def test_a_question_without_both_answers_is_refused(rare: tuple[np.ndarray, ...]) -> None:

@@ -14,6 +14,7 @@ __all__ = ["ABOUT", "STUDIES"]
 STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
     "study",
     ours={
+        "denoise": "crisislens.bench.denoise:Denoise",
         "mismatch": "crisislens.bench.mismatch:Mismatch",
         "places": "crisislens.bench.places:Places",
     },
@@ -21,6 +22,9 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
 """By name, a class that can be called without arguments; imported when it is asked for."""
 
 ABOUT = {
+    "denoise": "Several crises in one text and a caption that names the one that is meant: does differential "
+    "attention cancel the others? DATA holds crisis_text.\n\n"
+    "Setting: humaid. Systems: guided, differential, lambda_zero, plain, unguided.",
     "mismatch": "Contexts that belong to other posts: do Shapley values bear them better than InfoNCE does? "
     "DATA holds photos and mner.\n\n"
     "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, bounded, shapley_margin, "

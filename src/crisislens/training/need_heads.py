@@ -69,7 +69,10 @@ def folds_of(groups: Shaped[np.ndarray, " s"], count: int, *, seed: int = 0) -> 
 
 
 def threshold_for_f1(
-    logits: Float[np.ndarray, " s"], y: Int[np.ndarray, " s"], folds: Int[np.ndarray, " s"]
+    logits: Float[np.ndarray, " s"],
+    y: Int[np.ndarray, " s"],
+    folds: Int[np.ndarray, " s"],
+    counts: Float[np.ndarray, " s"] | None = None,
 ) -> tuple[float, float]:
     """The threshold with the best mean F1 over folds that hold a yes, and that F1.
 
@@ -77,16 +80,18 @@ def threshold_for_f1(
         logits: Of rows that the heads did not see.
         y: 0 or 1.
         folds: The fold of each row.
+        counts: How many rows of the source each stands for; one where it is not given.
 
     Raises:
         InputError: If no row says yes.
     """
+    stands = np.ones(len(y)) if counts is None else counts
     used = [folds == f for f in np.unique(folds) if y[folds == f].any()]
     if not used:
         raise InputError(f"expected rows that say yes, got {len(y)} rows without one; leave the question out")
     # a threshold for each row would be as many as rows; the upper ones matter where few say yes
     grid = np.unique(np.quantile(logits, 1.0 - np.geomspace(1.0, 1.0 / len(logits), 200)))
-    means = [float(np.mean([_f1(y[rows], logits[rows] > t) for rows in used])) for t in grid]
+    means = [float(np.mean([_f1(y[rows], logits[rows] > t, stands[rows]) for rows in used])) for t in grid]
     # neighbors' mean: the single best of two hundred is luck where few rows say yes
     smooth = np.convolve(np.pad(means, 2, mode="edge"), np.full(5, 0.2), mode="valid")
     best = int(np.argmax(smooth))
@@ -98,7 +103,7 @@ def fit_head(
     y: Int[np.ndarray, " s"],
     folds: Int[np.ndarray, " s"],
     *,
-    judged: Bool[np.ndarray, " s"] | None = None,
+    counts: Float[np.ndarray, " s"] | None = None,
     strengths: Sequence[float] = STRENGTHS,
 ) -> YesNoHead:
     """A head of one question, its strength and threshold chosen by cross-validation.
@@ -107,8 +112,9 @@ def fit_head(
         x: Standardized vectors.
         y: 1 for yes, 0 for no, −1 where the row leaves the question open.
         folds: The fold of each row, see `folds_of`.
-        judged: Rows that choose; the others are trained on alone (made-up posts tell nothing about how
-            often real ones ask). All where it is not given.
+        counts: How many rows of the source each stands for, where a draw took more of one kind than of
+            another: a threshold that is right among drawn rows is too low among all. 0 for rows that are
+            trained on and choose nothing, such as made-up ones. One where it is not given.
         strengths: Values of C to choose from.
 
     Raises:
@@ -117,15 +123,20 @@ def fit_head(
     known = y >= 0
     if len(np.unique(y[known])) < 2:
         raise InputError(f"expected rows that say yes and rows that say no, got {np.unique(y[known])} alone")
-    chooses = known if judged is None else known & judged
+    stands = np.ones(len(y)) if counts is None else counts
+    chooses = known & (stands > 0)
     weight, yes = strengths[len(strengths) // 2], int((y == 1).sum())
     threshold, best, precision = 0.0, float("nan"), float("nan")
     if (y[chooses] == 1).sum() >= FEWEST:
         scored = {c: _unseen(x, y, folds, known, c) for c in strengths}
-        precisions = {c: float(average_precision_score(y[chooses], z[chooses])) for c, z in scored.items()}
+        seen, share = y[chooses], stands[chooses]
+        precisions = {
+            c: float(average_precision_score(seen, z[chooses], sample_weight=share))
+            for c, z in scored.items()
+        }
         weight = max(precisions, key=lambda c: precisions[c])
         precision = precisions[weight]
-        threshold, best = threshold_for_f1(scored[weight][chooses], y[chooses], folds[chooses])
+        threshold, best = threshold_for_f1(scored[weight][chooses], seen, folds[chooses], share)
     fitted = _fit(x[known], y[known], weight)
     return YesNoHead(
         fitted.coef_[0], float(fitted.intercept_[0]) - threshold, weight, threshold, best, precision, yes
@@ -137,7 +148,7 @@ def fit_heads(
     answers: Mapping[str, Int[np.ndarray, " s"]],
     folds: Int[np.ndarray, " s"],
     *,
-    judged: Bool[np.ndarray, " s"] | None = None,
+    counts: Float[np.ndarray, " s"] | None = None,
     strengths: Sequence[float] = STRENGTHS,
 ) -> dict[str, YesNoHead]:
     """A head for each question, see `fit_head`.
@@ -146,13 +157,13 @@ def fit_heads(
         x: Standardized vectors.
         answers: By question, 1, 0 or −1 for each row.
         folds: The fold of each row.
-        judged: Rows that choose; all where it is not given.
+        counts: How many rows of the source each stands for, see `fit_head`.
         strengths: Values of C to choose from.
 
     Raises:
         InputError: If a question has not both answers.
     """
-    return {q: fit_head(x, y, folds, judged=judged, strengths=strengths) for q, y in answers.items()}
+    return {q: fit_head(x, y, folds, counts=counts, strengths=strengths) for q, y in answers.items()}
 
 
 def _unseen(
@@ -174,6 +185,6 @@ def _fit(x: Float[np.ndarray, "s d"], y: Int[np.ndarray, " s"], strength: float)
     return LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(x, y)
 
 
-def _f1(y: Int[np.ndarray, " s"], said: Bool[np.ndarray, " s"]) -> float:
-    hits = float((said & (y == 1)).sum())
-    return 2 * hits / max(1.0, float(said.sum() + (y == 1).sum()))
+def _f1(y: Int[np.ndarray, " s"], said: Bool[np.ndarray, " s"], stands: Float[np.ndarray, " s"]) -> float:
+    hits = float(stands[said & (y == 1)].sum())
+    return 2 * hits / max(1e-9, float(stands[said].sum() + stands[y == 1].sum()))

@@ -3,13 +3,16 @@ r"""Fits the heads of the needs of a bundle anew, on the vectors of its own enco
 
 The heads that were trained together with the adapter saw each need in few batches, so that water, say, was
 found less well than its vectors allow. Here each need gets a logistic regression of its own
-(`training.need_heads`: strength and threshold by cross-validation) on all training messages and, so that news
-and everyday talk stay quiet, on texts of other sources that ask for nothing. What asks, offers or warns, and
-people missing, keep their heads: other sources teach these too.
+(`training.need_heads`: strength and threshold by cross-validation) on all training messages and, so that
+news and everyday talk stay quiet, on texts of other sources that ask for nothing. Most messages are of an
+earthquake, where "water" is what people drink: `made_up_flood_water.jsonl`, posts made up by a language
+model, says that water which rises asks for rescue. Each counts tenfold, and none chooses anything. What
+asks, offers or warns, and people missing, keep their heads: other sources teach these too.
 
 A new head takes the place of the old one where it has the better F1 on direct training messages, each judged
-by a head that did not see it; the old one did see many of them, so a tie is kept old. No validation or test
-row, no event left out and no post of the stress set is read.
+by a head that did not see it; the old one did see many of them, so a tie is kept old. Where neither reaches
+an F1 of .1, the old one stays, which hardly ever speaks. No validation or test row, no event left out and no
+post of the stress set is read.
 
 Vectors are kept in `--work`, so that a killed run goes on. Ours, no paper.
 """
@@ -27,6 +30,7 @@ from train_crisis import everyday_texts, gather, group_of, outside
 from train_open import encode, english_of
 
 from crisislens.core.files import atomic_write
+from crisislens.data.text import clean_text
 from crisislens.encoders.e5 import E5Text
 from crisislens.models.artifact import load_artifact, save_artifact
 from crisislens.pipeline.bundle import Bundle
@@ -35,6 +39,7 @@ from crisislens.training.need_heads import fit_head, folds_of
 
 KEPT = ("missing_people",)
 REFITTED = tuple(need for need in NEEDS if need not in KEPT)
+MADE_UP, TIMES = Path(__file__).with_name("made_up_flood_water.jsonl"), 10
 # texts of other sources, by source and group; messages are taken whole but for news that ask for nothing
 OTHERS = {
     "humaid": {
@@ -52,6 +57,8 @@ OTHERS = {
     "everyday": {"no": 500},
 }
 _FOLDS = 5
+# below it, what is said is nearly always wrong
+USEFUL = 0.1
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -68,6 +75,23 @@ def draw(texts: Sequence[CrisisText]) -> list[CrisisText]:
             rows = [t for t in open_to if t.source == source and group_of(t) == group]
             chosen += [rows[i] for i in rng.permutation(len(rows))[:count]]
     return chosen
+
+
+def made_up() -> list[CrisisText]:
+    """The posts about water that rises and water that is drunk, each as often as it counts."""
+    read = [json.loads(line) for line in MADE_UP.read_text(encoding="utf-8").split("\n") if line]
+    texts = [
+        CrisisText(
+            clean_text(post["text"]),
+            "made_up",
+            "",
+            "train",
+            post["lang"],
+            {**dict.fromkeys(REFITTED, 0), **dict.fromkeys(post["says"], 1)},
+        )
+        for post in read
+    ]
+    return [text for text in texts for _ in range(TIMES)]
 
 
 def f1(y: Ints, said: NDArray[np.bool_]) -> float:
@@ -97,9 +121,10 @@ def refit(
         before = x[judged] @ weight[at] + bias[at] > 0
         # as the new one is judged: the mean over folds
         old = float(np.mean([f1(y[judged][g], before[g]) for g in _parts(folds[judged], y[judged])]))
-        head = fit_head(x, y, folds, judged=direct)
+        # all direct messages are drawn, so each stands for itself
+        head = fit_head(x, y, folds, counts=direct.astype(np.float64))
         told[need] = {"yes": head.yes, "before": round(old, 3), "now": round(head.f1, 3), "C": head.strength}
-        if head.f1 > old:
+        if head.f1 > max(old, USEFUL):
             weight[at], bias[at] = head.weight, head.bias
     return told
 
@@ -121,6 +146,7 @@ def main() -> None:
     bundle = Bundle.read(args.bundle)
     gathered = gather(args.data, free=False)
     texts = draw([t for t in [*gathered, *everyday_texts(args.data)] if not outside(t)])
+    texts += made_up()
     adapter = str(args.bundle / "adapter.safetensors")
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=adapter)
     pooled = encode(encoder, [t.text for t in texts], args.work)

@@ -27,8 +27,7 @@ from torch import Tensor
 from crisislens.core.errors import DataError
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.widths import FeatureWidths
-from crisislens.training.crisis_labels import HUMANITARIAN_10
-from crisislens.training.crisis_text import read_source, wording
+from crisislens.training.crisis_text import COMMON_CLASSES, common_class, read_source, wording
 
 __all__ = [
     "CLASSES",
@@ -63,19 +62,7 @@ CRISES: Mapping[str, Sequence[str]] = {
 }
 """The crises of HumAID, and letters by which a tweet names each of them."""
 
-# as CrisisMMD's tables merge them: of the missing alone there are none in most crises
-_MERGED = {
-    "injured_or_dead_people": "affected_people",
-    "missing_or_found_people": "affected_people",
-    "displaced_people_and_evacuations": "affected_people",
-}
-CLASSES = (
-    "affected_people",
-    "infrastructure_and_utility_damage",
-    "other_relevant_information",
-    "rescue_volunteering_or_donation_effort",
-    "sympathy_and_support",
-)
+CLASSES = COMMON_CLASSES
 """The classes that every one of the crises has."""
 
 
@@ -112,8 +99,7 @@ def read_segments(data: Path, most: Mapping[str, int]) -> list[Segment]:
     found = []
     # parts as published, each with its own tweets; the same wording counts once, in the part read first
     for row in read_source(data / "crisis_text", "humaid", splits=tuple(most)):
-        name = HUMANITARIAN_10[row.labels["humanitarian_10"]]
-        label = _MERGED.get(name, name)
+        label = common_class(row)
         words = wording(row.text)
         if label not in CLASSES or words in seen or _named(row.text) != [row.event]:
             continue

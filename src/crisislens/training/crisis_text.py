@@ -40,10 +40,12 @@ from crisislens.training.crisis_labels import (
 
 __all__ = [
     "COLUMNS",
+    "COMMON_CLASSES",
     "HUMANITARIAN_10",
     "NEEDS",
     "SOURCES",
     "CrisisText",
+    "common_class",
     "read_source",
     "wording",
 ]
@@ -75,6 +77,32 @@ class CrisisText:
 def wording(text: str) -> str:
     """A text without case, mentions and punctuation, by which repeats are found."""
     return re.sub(r"\W+", " ", re.sub(r"@\w+", " ", text).casefold()).strip()
+
+
+# as CrisisMMD's tables merge them: of the missing alone there are none in most crises
+_MERGED = {
+    "injured_or_dead_people": "affected_people",
+    "missing_or_found_people": "affected_people",
+    "displaced_people_and_evacuations": "affected_people",
+}
+COMMON_CLASSES = (
+    "affected_people",
+    "infrastructure_and_utility_damage",
+    "other_relevant_information",
+    "rescue_volunteering_or_donation_effort",
+    "sympathy_and_support",
+)
+"""Classes that each crisis of HumAID has, with those of affected people as one."""
+
+
+def common_class(text: CrisisText) -> str:
+    """The class of a text of HumAID by the names of `COMMON_CLASSES`; another one keeps its own.
+
+    Raises:
+        KeyError: If the text answers another question.
+    """
+    name = HUMANITARIAN_10[text.labels["humanitarian_10"]]
+    return _MERGED.get(name, name)
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

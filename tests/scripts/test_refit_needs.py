@@ -1,0 +1,72 @@
+"""New heads of needs stand where they are better, and nowhere else."""
+
+import numpy as np
+import pytest
+import refit_needs
+from refit_needs import KEPT, REFITTED, draw, f1, refit
+
+from crisislens.training.crisis_text import NEEDS, CrisisText
+
+CLASSES = ("request", *NEEDS)
+
+
+def made(count: int, seed: int) -> tuple[np.ndarray, list[CrisisText]]:
+    """Messages of which the first component says whether water is asked for, the second whether food is."""
+    x = np.random.default_rng(seed).normal(size=(count, 6))
+    texts = [
+        CrisisText(f"message {i}", "messages_english", "haiti", "train", "en", answers(x[i]))
+        for i in range(count)
+    ]
+    return x, texts
+
+
+def answers(x: np.ndarray) -> dict[str, int]:
+    return {
+        **dict.fromkeys(REFITTED, int(x[2] > 1.2)),
+        "request": int(max(x[0], x[1]) > 0.8),
+        "water": int(x[0] > 0.8),
+        "food": int(x[1] > 0.8),
+    }
+
+
+def heads() -> tuple[np.ndarray, np.ndarray]:
+    """Heads that know food exactly, and of everything else nothing."""
+    weight, bias = np.zeros((len(CLASSES), 6)), np.full(len(CLASSES), -1.0)
+    weight[CLASSES.index("food"), 1], bias[CLASSES.index("food")] = 100.0, -80.0
+    return weight, bias
+
+
+def test_a_better_head_is_taken_and_an_equal_or_better_old_one_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    # three of nine: each costs fifteen fits
+    needs = ("water", "food", "shelter")
+    monkeypatch.setattr(refit_needs, "REFITTED", needs)
+    x, texts = made(400, 0)
+    weight, bias = heads()
+    old, shift = weight.copy(), bias.copy()
+    told = refit(x, texts, np.arange(400) % 5, weight, bias, CLASSES)
+    assert set(told) == set(needs)
+    assert told["water"]["before"] == 0 < 0.8 < told["water"]["now"]
+    assert told["food"]["before"] == 1
+    changed = {c for i, c in enumerate(CLASSES) if not np.array_equal(weight[i], old[i])}
+    # what other sources teach keeps its head: requests, and people missing
+    assert changed == {"water", "shelter"}
+    assert not changed & {"request", *KEPT}
+    assert np.array_equal(shift == bias, np.array([c not in changed for c in CLASSES]))
+    # what was fitted holds on messages that it did not see
+    fresh, others = made(300, 1)
+    at = CLASSES.index("water")
+    truth = np.array([t.labels["water"] for t in others])
+    assert f1(truth, fresh @ weight[at] + bias[at] > 0) > 0.8
+
+
+def test_messages_are_drawn_whole_and_news_that_ask_for_nothing_by_a_budget() -> None:
+    quiet, asks = {**dict.fromkeys(REFITTED, 0), "request": 0}, {"water": 1, "request": 1}
+    direct = [CrisisText(f"d{i}", "messages_english", "haiti", "train", "en", quiet) for i in range(30)]
+    news = [CrisisText(f"n{i}", "messages_english", "news", "train", "en", quiet) for i in range(2600)]
+    called = [CrisisText("help", "messages_english", "news", "train", "en", asks)]
+    closed = [CrisisText("open", "messages_english", "haiti", "train", "en", {"request": 1})]
+    drawn = draw([*direct, *news, *called, *closed])
+    assert len(drawn) == 30 + 1 + 2500
+    assert called[0] in drawn
+    assert closed[0] not in drawn
+    assert drawn == draw([*direct, *news, *called, *closed])

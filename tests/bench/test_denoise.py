@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crisislens.bench.denoise import Denoise, Prepared, alike_at_first, lambdas
+from crisislens.bench.denoise import Denoise, Prepared
 from crisislens.bench.denoise_data import (
     CLASSES,
     CRISES,
@@ -23,6 +23,7 @@ from crisislens.bench.denoise_data import (
     guides,
     read_segments,
 )
+from crisislens.bench.denoise_models import alike_at_first, lambdas
 from crisislens.bench.study import Trial
 from crisislens.core.errors import DataError
 from crisislens.encoders.base import EncoderSpec
@@ -178,21 +179,21 @@ def test_words_that_are_alike_look_at_each_other_at_first() -> None:
 
 
 def test_all_are_near_without_distractors_and_who_has_no_guide_is_at_chance_with_many() -> None:
-    prepared = Prepared(drawn(8, clear=6.0))
+    prepared = Prepared(drawn(4, clear=6.0))
     study = replace(SMALL, passes=3, learned=(0,), rates=dict.fromkeys(Denoise.systems, 0.02))
     systems = ("guided", "unguided")
     alone = [study.run(prepared, Trial("humaid", name, 0, 0)).hits["accuracy"].mean() for name in systems]
     assert min(alone) > 0.9
     assert max(alone) - min(alone) < 0.1
     crowded = study.run(prepared, Trial("humaid", "unguided", 5, 0)).hits["accuracy"].mean()
-    # six segments of three classes, two of each; four standard deviations of 144 posts
-    assert crowded == pytest.approx(1 / 3, abs=0.16)
+    # six segments of three classes, two of each; four standard deviations of 72 posts
+    assert crowded == pytest.approx(1 / 3, abs=0.22)
 
 
 def test_the_guide_tells_which_segment_is_meant_among_more_than_were_learned() -> None:
-    prepared = Prepared(drawn(9))
+    prepared = Prepared(drawn(9, clear=8.0))
     study = replace(
-        SMALL, passes=14, batch=32, width=32, layers=2, learned=(1, 2), rates={"differential": 0.005}
+        SMALL, passes=12, batch=32, width=32, layers=2, learned=(1, 2), rates={"differential": 0.005}
     )
     crowded = study.run(prepared, Trial("humaid", "differential", 5, 0)).hits["accuracy"].mean()
     # without the guide a third is the best that can be
@@ -210,6 +211,7 @@ def test_a_trial_is_a_function_of_its_seed_and_one_training_serves_every_k() -> 
     assert (first.hits["accuracy"] == second.hits["accuracy"]).all()
     assert first.facts == second.facts
     assert np.shape(first.facts["lambda"]) == (SMALL.layers, SMALL.heads)
+    assert len(first.facts["losses"]) == SMALL.passes
 
 
 def test_tweets_that_name_their_crisis_and_no_other_are_read_once(tmp_path: Path) -> None:

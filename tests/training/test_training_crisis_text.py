@@ -1,5 +1,6 @@
 """Labels of other data sets: each becomes what the reviewed page says, and nothing is guessed."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,14 @@ def test_labels_that_no_table_knows_leave_every_question_open(tmp_path: Path) ->
     [found] = read_source(tmp_path, "fire2017_nepal")
     assert (found.text, found.labels["offer"], found.labels["request"]) == ("Tents here", 1, 0)
     assert (found.source, found.event, found.split, found.language) == ("fire2017_nepal", "", "train", "")
+
+
+def test_the_longest_field_of_other_readers_stays(tmp_path: Path) -> None:
+    """The limit belongs to the whole process, and the reader of users' tables refuses by it."""
+    before = csv.field_size_limit()
+    write(tmp_path, "disaster_keyword_tweets/labeled.tsv", "text\tabout_disaster", "x" * 200_000 + "\t1")
+    assert len(read_source(tmp_path, "disaster_keyword_tweets")) == 1
+    assert csv.field_size_limit() == before
+    with pytest.raises(DataError):
+        read_source(tmp_path, "humaid")
+    assert csv.field_size_limit() == before

@@ -105,15 +105,18 @@ def common_class(text: CrisisText) -> str:
     return _MERGED.get(name, name)
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    csv.field_size_limit(2**24)
+def _rows(path: Path) -> list[dict[str, str]]:
+    # the limit is the whole process': other readers refuse a longer field, so it is put back
+    before = csv.field_size_limit(2**24)
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            yield from csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
+            return list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path} cannot be read ({error}); give the folder crisis_text, see docs/label-mappings.md"
         ) from error
+    finally:
+        csv.field_size_limit(before)
 
 
 def _humaid(root: Path) -> Iterator[CrisisText]:

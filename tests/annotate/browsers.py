@@ -1,5 +1,6 @@
 """A real browser, driven over a pipe as its developer tools are."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -16,9 +17,9 @@ class Browser:
         self._out, self._in = to_browser[1], from_browser[0]
 
         def connect() -> None:
-            # one of the pipes may stand where the other must go, so both are moved out of the way first
-            read, write = os.dup(to_browser[0]), os.dup(from_browser[1])
-            read, write = os.dup2(read, 30), os.dup2(write, 31)
+            # one of the pipes may stand where the other must go, so both are moved to free places first
+            read = fcntl.fcntl(to_browser[0], fcntl.F_DUPFD, 100)
+            write = fcntl.fcntl(from_browser[1], fcntl.F_DUPFD, 100)
             os.dup2(read, 3)
             os.dup2(write, 4)
 

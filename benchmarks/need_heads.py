@@ -5,7 +5,8 @@ Both must have the same encoder with the same adapter. Printed as rows of a tabl
 bundle says it (at one half), on the validation messages of Haiti, Pakistan and Sandy, English and originals,
 with 95 % bootstrap intervals and the paired difference; how often each need is said of HumAID's development
 posts that ask for nothing and of a real feed (`verification`, which has no labels of need); and, through the
-whole product, calls for help among the first and the AUROC of urgency on both halves of the stress set.
+whole product, calls for help among the first and the AUROC of urgency on both halves of the stress set; and
+how many posts of that set are rightly and wrongly given each need.
 """
 
 import argparse
@@ -105,6 +106,18 @@ def of_stress(name: str, folder: Path) -> None:
         )
 
 
+def needs_of_stress(before: Heads, after: Heads, pooled: NDArray[np.float32]) -> None:
+    """Rows of rightly and wrongly named needs, over both halves."""
+    made = stress_posts()
+    for need in NEEDS:
+        asked = np.array([need in p["needs"] for p in made])  # type: ignore[operator]
+        cells = [
+            f"{int((said & asked).sum())} found, {int((said & ~asked).sum())} wrong"
+            for said in (heads.says(pooled, need) for heads in (before, after))
+        ]
+        print(f"stress, both halves, {need}, {asked.sum()}: {cells[0]} → {cells[1]}", flush=True)
+
+
 def feed(data: Path) -> list[str]:
     """Texts of the real feed, drawn with a fixed seed."""
     csv.field_size_limit(2**24)
@@ -147,6 +160,8 @@ def main() -> None:
         encode(encoder, [t.text for t in quiet], args.work),
     )
     elsewhere(before, after, "the feed, said of %", encode(encoder, feed(args.data), args.work))
+    stress = [clean_text(str(p["text"])) for p in stress_posts()]
+    needs_of_stress(before, after, encode(encoder, stress, args.work))
     of_stress("before", first)
     of_stress("after", second)
 

@@ -144,6 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--encoders", nargs="+", choices=("text", "photo"), default=["text", "photo"])
+    parser.add_argument("--photos", type=int, default=1, help="how many at once; the product takes one")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -156,10 +157,10 @@ def main() -> None:
         assert isinstance(bert, nn.Module)
         embedded = bert.get_input_embeddings()(ids)  # type: ignore[operator]
         text = (embedded,)
-        photo = (torch.rand(1, 3, 260, 260) * 2 - 1,)
+        photo = (torch.rand(arguments.photos, 3, 260, 260) * 2 - 1,)
     cases: dict[str, tuple[str, nn.Module, tuple[Tensor, ...]]] = {
         "text": ("text, 32 posts of 40 pieces", Layers(bert), text),
-        "photo": ("photo, one of 260 px", Photo(encoders.image), photo),
+        "photo": (f"photo, {arguments.photos} of 260 px", Photo(encoders.image), photo),
     }
     with torch.no_grad():
         for which in arguments.encoders:

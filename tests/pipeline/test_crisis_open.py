@@ -57,9 +57,8 @@ def test_an_answer_does_not_depend_on_its_neighbors(analyst: Analyst) -> None:
     posts = [Post(id="1", text=CALL), Post(id="2", text=JOKE), Post(id="3", text="Nou bezwen dlo ak manje")]
     together = analyst.assess(posts)
     alone = [analyst.assess([post])[0] for post in posts]
-    for a, b in zip(together, alone, strict=True):
-        assert {k: t.label for k, t in a.tasks.items()} == {k: t.label for k, t in b.tasks.items()}
-        assert a.urgency == pytest.approx(b.urgency, abs=1e-4)
+    # bit for bit, as records are
+    assert [a.model_dump_json() for a in together] == [a.model_dump_json() for a in alone]
     assert together[0].urgency > together[1].urgency
 
 

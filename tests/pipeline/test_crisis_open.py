@@ -55,8 +55,10 @@ def test_calls_stand_first_and_are_not_surely_dismissed(analyst: Analyst) -> Non
 
 def test_an_answer_does_not_depend_on_its_neighbors(analyst: Analyst) -> None:
     posts = [Post(id="1", text=CALL), Post(id="2", text=JOKE), Post(id="3", text="Nou bezwen dlo ak manje")]
-    together = analyst.assess(posts)
-    alone = [analyst.assess([post])[0] for post in posts]
+    # records hold the time, so one for all
+    hour = "2026-01-01T00:00:00+00:00"
+    together = [finding.assessment for finding in analyst.find(posts, analyzed_at=hour)]
+    alone = [analyst.find([post], analyzed_at=hour)[0].assessment for post in posts]
     # bit for bit, as records are
     assert [a.model_dump_json() for a in together] == [a.model_dump_json() for a in alone]
     assert together[0].urgency > together[1].urgency

@@ -16,6 +16,7 @@ STUDIES: "Registry[Callable[[], Study[Any]]]" = Registry(
     ours={
         "denoise": "crisislens.bench.denoise:Denoise",
         "mismatch": "crisislens.bench.mismatch:Mismatch",
+        "paper": "crisislens.bench.paper:Paper",
         "places": "crisislens.bench.places:Places",
         "rationales": "crisislens.bench.rationales:Rationales",
     },
@@ -30,6 +31,9 @@ ABOUT = {
     "DATA holds photos and mner.\n\n"
     "Settings: captions, twitter2017. Systems: info_nce, info_nce_warm, bounded, shapley_margin, "
     "shapley_softmax, similarity_margin.",
+    "paper": "The protocol of arXiv 2507.05165 with 10, 25, 50 and 100 % of the training posts: does "
+    "differential attention help, as its code has it and as its text has it? DATA holds crisismmd.\n\n"
+    "Settings: A2, A3-photos, A3. Systems: guided, differential, guided_published, differential_published.",
     "places": "Does a text belong to its photo, and what kind of place is it: what SG-MFT's similarities add "
     "in a shared space. DATA holds photos.",
     "rationales": "Decisions on rationales alone, by two stages and by one transformer under both, against "

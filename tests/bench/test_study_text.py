@@ -110,6 +110,7 @@ def test_run_and_show_from_the_command_line(app: typer.Typer, tmp_path: Path) ->
         done.output
     )
     assert "16 before" in said(app, *run).output
+    assert "8 before" in said(app, *run, "--at", "0.5").output
     shown = said(app, "show", "drawn", "--out", out, "--resamples", 300, "--write", "csv", "--write", "html")
     assert shown.exit_code == 0, shown.output
     flat = " ".join(shown.output.split())
@@ -117,6 +118,9 @@ def test_run_and_show_from_the_command_line(app: typer.Typer, tmp_path: Path) ->
     assert "higher" in flat
     assert {path.suffix for path in (out / "drawn").glob("drawn.*")} == {".csv", ".html"}
     assert "16 trials in results.jsonl; 300 resamples" in (out / "drawn" / "drawn.html").read_text()
+    one = ("show", "drawn", "--out", out, "--resamples", 100, "--seed", 1, "--write", "html")
+    assert said(app, *one).exit_code == 0
+    assert "8 trials in results.jsonl" in (out / "drawn" / "drawn.html").read_text()
 
 
 def test_what_the_commands_refuse(app: typer.Typer, tmp_path: Path) -> None:

@@ -68,6 +68,7 @@ def trials_of(
     settings: Sequence[str] = (),
     systems: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    points: Sequence[float] = (),
 ) -> list[Trial]:
     """The trials of a study, seed by seed, so that a stopped one has all systems with few seeds.
 
@@ -76,23 +77,29 @@ def trials_of(
         settings: Some of its settings; empty for all.
         systems: Some of its systems; empty for all.
         seeds: Seeds in place of its own.
+        points: Some of its conditions; empty for all.
 
     Raises:
-        InputError: If a setting or system is none of it.
+        InputError: If a setting, system or condition is none of it.
     """
-    for kind, asked, known in (("setting", settings, study.settings), ("system", systems, study.systems)):
-        for name in asked:
-            if name not in known:
-                raise InputError(f"--{kind} {name} is not known to {study.name}; it has {', '.join(known)}")
+    _check_known(study, "setting", settings, study.settings)
+    _check_known(study, "system", systems, list(study.systems))
+    _check_known(study, "at", [f"{at:g}" for at in points], [f"{at:g}" for at in study.points])
     every = [
         Trial(setting, system, at, seed)
         for setting in (settings or study.settings)
         for seed in (seeds or study.seeds)
-        for at in study.points
+        for at in (points or study.points)
         for system in (systems or study.systems)
     ]
     # somebody may name the same thing twice
     return list(dict.fromkeys(every))
+
+
+def _check_known(study: "Study[Any]", option: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--{option} {name} is not known to {study.name}; it has {', '.join(known)}")
 
 
 def run_study(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, say_progress, table
-from crisislens.core.errors import InputError
+from crisislens.core.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from crisislens.training.extraction.mie import SystemResult
@@ -83,22 +83,26 @@ def mie(
     from crisislens.training.extraction.systems import WITHOUT_CONTEXTS
 
     set_threads(threads)
-    rows = run_mie(
-        data,
-        out,
-        data_sets=data_sets or ("twitter2017",),
-        systems=systems or ("text", "context", "info_nce", "shap_ca"),
-        seeds=seeds or (0, 1, 2),
-        encoder=encoder,
-        long_contexts=long_contexts,
-        epochs=epochs,
-        train_posts=train_posts,
-        batch_posts=batch_posts,
-        shuffled=shuffled,
-        report=lambda name, epoch: say_progress(
-            f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
-        ),
-    )
+    try:
+        rows = run_mie(
+            data,
+            out,
+            data_sets=data_sets or ("twitter2017",),
+            systems=systems or ("text", "context", "info_nce", "shap_ca"),
+            seeds=seeds or (0, 1, 2),
+            encoder=encoder,
+            long_contexts=long_contexts,
+            epochs=epochs,
+            train_posts=train_posts,
+            batch_posts=batch_posts,
+            shuffled=shuffled,
+            report=lambda name, epoch: say_progress(
+                f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+            ),
+        )
+    except DataError as error:
+        asked = "".join(f" --data-set {name}" for name in data_sets or ("twitter2017",))
+        raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{asked}") from error
     _print(rows)
     for name in WITHOUT_CONTEXTS:
         if name in (data_sets or ()) and systems != ["text"]:

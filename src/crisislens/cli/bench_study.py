@@ -29,6 +29,14 @@ SeedOption = Annotated[
     list[int] | None,
     typer.Option("--seed", help="Seed; may be given again. Default: those of the study."),
 ]
+AtOption = Annotated[
+    list[float] | None,
+    typer.Option("--at", help="One of the study's conditions; may be given again. Default: all."),
+]
+ShownSeedOption = Annotated[
+    list[int] | None,
+    typer.Option("--seed", help="Show results of this seed alone; may be given again. Default: all."),
+]
 OutOption = Annotated[Path, typer.Option(help="Results go to OUT/NAME/results.jsonl.")]
 CacheOption = Annotated[Path, typer.Option(help="Root of the feature caches.")]
 JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")]
@@ -63,18 +71,22 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
         data: DataArgument,
         setting: SettingOption = None,
         system: SystemOption = None,
+        at: AtOption = None,
         seed: SeedOption = None,
         out: OutOption = OUT,
         cache: CacheOption = CACHE,
         jobs: JobsOption = 1,
         html: HtmlOption = False,
     ) -> None:
-        _run(name, data, setting or (), system or (), seed or (), out, cache, jobs, html)
+        _run(name, data, (setting or (), system or (), seed or (), at or ()), out, cache, jobs, html)
 
     def show_it(
-        out: OutOption = OUT, write: WriteOption = None, resamples: ResamplesOption = RESAMPLES
+        out: OutOption = OUT,
+        seed: ShownSeedOption = None,
+        write: WriteOption = None,
+        resamples: ResamplesOption = RESAMPLES,
     ) -> None:
-        _show(name, out, write or (), resamples)
+        _show(name, out, seed or (), write or (), resamples)
 
     # the help of a command is its docstring, and each study has its own
     run_it.__doc__ = f"{about}\n\nRuns every trial that is not done yet."
@@ -86,9 +98,7 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
 def _run(
     name: str,
     data: Path,
-    settings: Sequence[str],
-    systems: Sequence[str],
-    seeds: Sequence[int],
+    some: tuple[Sequence[str], Sequence[str], Sequence[int], Sequence[float]],
     out: Path,
     cache: Path,
     jobs: int,
@@ -103,7 +113,7 @@ def _run(
     from crisislens.core.errors import DataError
 
     study = STUDIES[name]()
-    trials = trials_of(study, settings, systems, seeds)
+    trials = trials_of(study, *some)
     folder = out / name
     done = run_study(study, folder, data=data, cache=cache, trials=trials, jobs=jobs, say=say)
     for one in done.blocked:
@@ -119,18 +129,24 @@ def _run(
         _write(study, folder, ["html"], RESAMPLES)
 
 
-def _show(name: str, out: Path, forms: Sequence[str], resamples: int) -> None:
+def _show(name: str, out: Path, seeds: Sequence[int], forms: Sequence[str], resamples: int) -> None:
     from crisislens.bench.studies import STUDIES
     from crisislens.core.errors import InputError
 
     for form in forms:
         if form not in _FORMS:
             raise InputError(f"--write {form} is not known; expected one of {', '.join(_FORMS)}")
-    _write(STUDIES[name](), out / name, forms, resamples, show=True)
+    _write(STUDIES[name](), out / name, forms, resamples, seeds=seeds, show=True)
 
 
 def _write(
-    study: "Study[Any]", folder: Path, forms: Sequence[str], resamples: int, *, show: bool = False
+    study: "Study[Any]",
+    folder: Path,
+    forms: Sequence[str],
+    resamples: int,
+    *,
+    seeds: Sequence[int] = (),
+    show: bool = False,
 ) -> None:
     """Draws the tables once, and prints and writes them as asked."""
     from crisislens.bench.run import read_blocked
@@ -142,6 +158,8 @@ def _write(
     from crisislens.report.study_page import study_page
 
     results, blocked = read_trials(study, folder), read_blocked(folder)
+    if seeds:
+        results = [one for one in results if one.seed in seeds]
     if not results and not blocked:
         raise InputError(
             f"{folder} holds no results of {study.name} as it is now; run "

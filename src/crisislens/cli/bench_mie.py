@@ -60,13 +60,14 @@ def mie(
         typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without."),
     ] = None,
     shuffled: Annotated[
-        float,
+        list[float] | None,
         typer.Option(
             min=0,
             max=1,
-            help="Share of the training pictures whose contexts are shuffled among themselves.",
+            help="Share of the training pictures whose contexts are shuffled among themselves; may be given "
+            "again. Default: 0.",
         ),
-    ] = 0.0,
+    ] = None,
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
     ] = False,
@@ -95,7 +96,7 @@ def mie(
             epochs=epochs,
             train_posts=train_posts,
             batch_posts=batch_posts,
-            shuffled=shuffled,
+            shuffled=shuffled or (0.0,),
             report=lambda name, epoch: say_progress(
                 f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
             ),

@@ -114,9 +114,9 @@ def flat(row: PostRow) -> dict[str, Any]:
     values["photos"] = [photo.sha256 for photo in row.photos if photo.sha256]
     for task, answer in row.answers.items():
         # who filters a column of labels must not find guesses in it
-        labels = list(answer.labels)
-        values[f"{task}_labels"] = [] if answer.abstained else labels
-        values[f"{task}_leaning"] = labels if answer.abstained else []
+        said = list(answer.labels)
+        values[f"{task}_labels"] = [] if answer.abstained else said
+        values[f"{task}_leaning"] = said if answer.abstained else []
         values[f"{task}_confidence"] = answer.confidence
         values[f"{task}_not_sure"] = answer.abstained
     for review in row.reviews:

@@ -96,7 +96,7 @@ class Rationales(Study[RationalesReady]):
     words: RationaleConfig = field(default_factory=RationaleConfig)
     """The recipe of the two-stage model."""
     tower: TowerSpec | None = None
-    """The joint transformer; None is that of `configs/rationales/joint.yaml`."""
+    """The joint transformer; None is that of `configs/rationales/joint.yaml`, over `encoder`."""
     joint: JointRationaleConfig | None = None
     """Its recipe; None is that of the same file."""
 
@@ -151,7 +151,8 @@ class Rationales(Study[RationalesReady]):
             "pairs": str(data / "photos" / "manifest.tsv"),
             "folds": self.folds,
             "test_fold": 0,
-            "tower": self.tower or shipped.tower,
+            # one encoder under both models, or their difference would be the encoders'
+            "tower": self.tower or shipped.tower.model_copy(update={"encoder": self.encoder}),
             "training": self.joint or shipped.training,
         }
         return shipped.model_copy(update=changes)

@@ -158,9 +158,13 @@ CHATS = {
     ),
     "iPhone": (
         f"\ufeff[13.02.23, 04:18:11] A: {TEXT}\n"
-        "\u200e[13.02.23, 04:19:00] B: \u200e<attached: 00000012-PHOTO.jpg>\n",
-        [TEXT, ""],
-        ["2023-02-13 04:18", "2023-02-13 04:19"],
+        "\u200e[13.02.23, 04:19:00] B: \u200e<attached: 00000012-PHOTO.jpg>\n"
+        # what the program says in somebody's name, and a place that somebody sent
+        "[13.02.23, 04:20:00] Rescue: \u200eMessages and calls are end-to-end encrypted.\n"
+        "[13.02.23, 04:21:00] B: \u200eThis message was deleted.\n"
+        "[13.02.23, 04:22:00] B: \u200eLocation: https://maps.example/?q=18,-66\n",
+        [TEXT, "", "Location: https://maps.example/?q=18,-66"],
+        ["2023-02-13 04:18", "2023-02-13 04:19", "2023-02-13 04:22"],
     ),
     "American": (
         f"2/6/23, 4:18 PM - A: {TEXT}\n2/13/23, 4:19\u202fAM - B: at 5: come\n",

@@ -443,7 +443,8 @@ def main() -> None:
         "limits_known": [
             "Trained on seven disasters of 2017 in English; other events, platforms and languages may be "
             "judged worse than measured.",
-            "Damage is judged from few labeled photos: read it as a hint, and look at the photo.",
+            "How bad damage is, is never said for sure: what the model leans to is a guess; look at the post "
+            "and its photo.",
             "Nothing is checked for truth: a false or old post is judged like any other.",
         ],
         "tasks": tasks,

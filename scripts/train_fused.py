@@ -574,7 +574,8 @@ def write(out: Path, bundle: Bundle, entries: dict[str, TaskConfig]) -> None:
     limits[1:1] = [
         "Category, calls and needs are judged from the text alone; beside a text a photo can only tip what "
         "the text leaves open, and a photo alone is never surely informative.",
-        "Damage is judged from few labeled photos: read it as a hint, and look at the photo.",
+        "How bad damage is, is never said for sure: what the model leans to is a guess; look at the post "
+        "and its photo.",
     ]
     config = old.model_copy(
         update={

@@ -90,6 +90,9 @@ def test_trials_come_seed_by_seed_and_strange_names_are_refused() -> None:
     assert len(every) == 4 * 2 * 3
     assert [trial.seed for trial in every] == sorted(trial.seed for trial in every)
     assert trials_of(STUDY, ("here",), ("bad",), (7,)) == [Trial("here", "bad", at, 7) for at in (0.0, 0.5)]
+    assert trials_of(STUDY, ("here",), ("bad",), (7,), (0.5,)) == [Trial("here", "bad", 0.5, 7)]
+    with pytest.raises(InputError, match=r"--at 0\.25 is not known to drawn; it has 0, 0\.5"):
+        trials_of(STUDY, points=(0.25,))
     with pytest.raises(InputError, match="--setting there is not known to drawn; it has here, gone"):
         trials_of(STUDY, settings=("there",))
     with pytest.raises(InputError, match="--system best is not known to drawn; it has good, twin, bad, like"):

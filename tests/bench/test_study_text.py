@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ from drawn_study import Drawn
 from typer.testing import CliRunner, Result
 
 from crisislens.bench.cells import Blocked
+from crisislens.bench.mismatch import Mismatch
 from crisislens.bench.studies import ABOUT, STUDIES
-from crisislens.bench.study import Study, read_trials, run_study, trials_of
+from crisislens.bench.study import Study, read_trials, run_study, trials_of, with_encoder
 from crisislens.bench.study_table import StudyTable, study_tables
-from crisislens.bench.study_text import study_csv, study_markdown
+from crisislens.bench.study_text import blocked_line, study_csv, study_markdown
 from crisislens.cli.bench_study import add_study
 from crisislens.cli.main import app as whole
 from crisislens.core.errors import CrisisLensError, DataError, InputError
+from crisislens.encoders.base import EncoderSpec
 from crisislens.report.study_page import study_page
 
 STUDY = Drawn()
@@ -110,6 +113,7 @@ def test_run_and_show_from_the_command_line(app: typer.Typer, tmp_path: Path) ->
         done.output
     )
     assert "16 before" in said(app, *run).output
+    assert "8 before" in said(app, *run, "--at", "0.5").output
     shown = said(app, "show", "drawn", "--out", out, "--resamples", 300, "--write", "csv", "--write", "html")
     assert shown.exit_code == 0, shown.output
     flat = " ".join(shown.output.split())
@@ -117,6 +121,36 @@ def test_run_and_show_from_the_command_line(app: typer.Typer, tmp_path: Path) ->
     assert "higher" in flat
     assert {path.suffix for path in (out / "drawn").glob("drawn.*")} == {".csv", ".html"}
     assert "16 trials in results.jsonl; 300 resamples" in (out / "drawn" / "drawn.html").read_text()
+    one = ("show", "drawn", "--out", out, "--resamples", 100, "--seed", 1, "--write", "html")
+    assert said(app, *one).exit_code == 0
+    assert "8 trials in results.jsonl" in (out / "drawn" / "drawn.html").read_text()
+
+
+def test_other_encoders_have_results_of_their_own(app: typer.Typer, tmp_path: Path) -> None:
+    study = with_encoder(Mismatch(), "clip")
+    assert study == replace(Mismatch(), encoder=EncoderSpec(name="clip"))
+    why = Blocked("mismatch", "captions", "no weights")
+    assert blocked_line(study, why).endswith("bench run mismatch DATA --setting captions --encoder clip")
+    assert blocked_line(Mismatch(), why).endswith("--setting captions")
+    STUDIES._entries["drawn"] = lambda: Read(encoder=EncoderSpec())
+    (tmp_path / "here").mkdir()
+    out = ("--out", tmp_path / "runs", "--encoder", "hashing")
+    ran = said(app, "run", "drawn", tmp_path, *out, "--seed", 0, "--setting", "here")
+    assert ran.exit_code == 0, ran.output
+    assert "bench show drawn --out" in ran.output
+    assert (tmp_path / "runs" / "drawn-hashing" / "results.jsonl").is_file()
+    assert said(app, "show", "drawn", *out, "--resamples", 100).exit_code == 0
+    assert "--encoder hashing` first" in refused(
+        app, InputError, "show", "drawn", *out[2:], "--out", tmp_path
+    )
+    assert "holds no results" in refused(app, InputError, "show", "drawn", *out[:2])
+
+
+@dataclass(frozen=True)
+class Read(Drawn):
+    """The drawn study, as if it read with encoders."""
+
+    encoder: EncoderSpec = field(default_factory=EncoderSpec)
 
 
 def test_what_the_commands_refuse(app: typer.Typer, tmp_path: Path) -> None:
@@ -124,6 +158,9 @@ def test_what_the_commands_refuse(app: typer.Typer, tmp_path: Path) -> None:
     assert "holds no results of drawn" in refused(app, InputError, "show", "drawn", *out)
     strange = refused(app, InputError, "show", "drawn", "--write", "pdf")
     assert strange == "--write pdf is not known; expected one of markdown, csv, html"
+    assert "reads its encoders from run files" in refused(
+        app, InputError, "run", "drawn", tmp_path, "--encoder", "clip"
+    )
     assert "--setting x is not known" in refused(app, InputError, "run", "drawn", tmp_path, "--setting", "x")
     nowhere = refused(app, DataError, "run", "drawn", tmp_path, *out, "--seed", 0)
     assert nowhere == "drawn can run nowhere here; the lines above say what is missing"

@@ -314,7 +314,11 @@ def test_captions_become_contexts_of_training_and_of_new_posts(
             "nowhere has no train file",
         ),
         (["bench", "run", "mie", "nowhere", "--system", "best"], 2, "no benchmark of 'best'"),
-        (["bench", "run", "mie", "nowhere"], 3, "lacks train.txt"),
+        (
+            ["bench", "run", "mie", "nowhere"],
+            3,
+            r"lacks train\.txt.* with that at hand: crisislens bench run mie DATA --data-set twitter2017",
+        ),
         (["data", "check", "nowhere", "--dataset", "mner"], 2, "expected one of crisismmd, twitter2015"),
         (["data", "check", "nowhere", "--dataset", "mnre-v2"], 3, "lacks mnre_train.txt"),
     ],

@@ -15,6 +15,7 @@ from crisislens.data.marked_rationales import (
     find_snippets,
     read_annotations,
     read_snippet_table,
+    split_folds,
 )
 from crisislens.data.words import is_noise, merge_spans, word_labels, word_spans
 
@@ -89,6 +90,18 @@ def test_near_duplicates_share_a_fold() -> None:
     # the sixteen are one cluster, which fills a fold; the rest is spread evenly
     assert sorted(np.bincount(folds))[:3] == [7, 7, 7]
     assert (folds == duplicate_folds([*texts, *copies, *other], folds=4)).all()
+
+
+@pytest.mark.parametrize("tested", [0, 2, 3])
+def test_one_fold_is_tested_the_next_chooses_and_the_others_teach(tested: int) -> None:
+    texts = [AnnotatedText(str(i), f"text {i * 7} of the weather {i}", "", ()) for i in range(20)]
+    parts = split_folds(texts, 4, tested)
+    fold_of = duplicate_folds([t.text for t in texts], folds=4)
+    for part, folds in (("test", {tested}), ("dev", {(tested + 1) % 4})):
+        assert {int(fold_of[int(t.id)]) for t in parts[part]} == folds
+    assert sorted(int(t.id) for part in parts.values() for t in part) == list(range(20))
+    with pytest.raises(DataError, match="cannot be cut into 4 folds"):
+        split_folds(texts[:3], 4, 0)
 
 
 def test_tables_are_read(tmp_path: Path) -> None:

@@ -328,6 +328,9 @@ def test_a_header_that_cannot_be_read_is_told() -> None:
     broken = BrokenRow("too long")
     assert table_header(iter([broken, "a,b"]), quoted=True) == broken
     assert split_header(" a , b ", quoted=True) == (["a", "b"], ",")
+    huge = table_header(iter(["a," + "b" * 200_000]), quoted=True)
+    assert isinstance(huge, BrokenRow)
+    assert "cannot be read as CSV" in huge.reason
 
 
 def test_rows_of_another_width_fail_alone() -> None:

@@ -74,6 +74,15 @@ def test_gradients_reach_text_and_picture(checkpoint: Path) -> None:
         assert parameter.grad.isfinite().all(), name
 
 
+def test_a_fingerprint_is_of_what_was_loaded(checkpoint: Path) -> None:
+    loaded, again = load_vilt(str(checkpoint)), load_vilt(str(checkpoint))
+    # a text that is cut sets the tokenizer's state, and training the weights
+    loaded.tokenize(["flood " * 40])
+    with torch.no_grad():
+        next(loaded.parameters()).add_(1)
+    assert loaded.fingerprint() == again.fingerprint()
+
+
 def test_what_cannot_be_had_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is not a ViLT checkpoint"):
         load_vilt(str(tmp_path))

@@ -160,6 +160,25 @@ def test_paired_difference_is_on_the_same_posts() -> None:
     assert (same.difference, same.low, same.high, same.p_value) == (0, 0, 0, 1)
 
 
+def test_seeds_that_lie_apart_widen_the_interval_where_they_are_drawn() -> None:
+    posts = [[Mention(i, i + 1, "PER")] for i in range(200)]
+    none: list[list[Mention]] = [[] for _ in posts]
+    found = {share: [row if i % 10 < share else [] for i, row in enumerate(posts)] for share in (5, 6, 9)}
+    apart = [post_counts(posts, found[share]) for share in (5, 9)]
+    steady = [post_counts(posts, found[6])] * 2
+    alone, drawn = (paired_f1(apart, steady, resamples=2000, same_seeds=both) for both in (False, True))
+    assert alone.difference == drawn.difference
+    assert drawn.high - drawn.low > 2 * (alone.high - alone.low)
+    assert drawn.detectable > alone.detectable
+    # the ends are those of one seed taken twice
+    assert drawn.low < paired_f1(apart[:1], steady[:1]).difference < drawn.high
+    # seeds that agree, and a single one, add nothing
+    one = paired_f1(steady, [post_counts(posts, none)] * 2, resamples=300, same_seeds=True)
+    assert one == paired_f1(steady[:1], [post_counts(posts, none)], resamples=300, same_seeds=True)
+    with pytest.raises(InputError, match="2 seeds of one system and 1 of the other"):
+        paired_f1(apart, steady[:1], same_seeds=True)
+
+
 def test_what_does_not_belong_together_is_refused() -> None:
     with pytest.raises(InputError, match="1 predictions"):
         entity_report([[], []], [[]])

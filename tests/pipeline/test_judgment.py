@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crisislens.domain.assessment import TaskAssessment
+from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.tasks import TASKS, own_task
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
@@ -62,6 +63,27 @@ def test_each_abstention_says_why(
     else:
         assert found.reason is not None
         assert __import__("re").search(reason, found.reason)
+
+
+def test_a_question_may_be_one_that_is_never_surely_told() -> None:
+    never = Calibration(temperature=1.0, abstain_below=NEVER_SURE, basis="made up")
+    task = TASK.model_copy(update={"calibration": {"text": never}})
+    # so probable that it is 1 in every digit
+    found = judge(np.array([0, 0, 99], np.float32), space=task.space, task=task, evidence="text")
+    assert (found.label, found.confidence, found.labels) == ("severe_damage", 1.0, ())
+    assert found.reason
+    assert found.reason.startswith("Severity is never surely told from text alone:")
+
+
+@pytest.mark.parametrize("space", ["damage_severity", "needs"])
+def test_of_what_nobody_could_read_nothing_is_probable(space: str) -> None:
+    asked = TASKS[space]
+    task = TaskConfig(artifact="x", label_space=space, calibration={})
+    logits = np.array([9.0] + [1.0] * (len(asked) - 1), np.float32)
+    found = judge(logits, space=asked, task=task, evidence=None)
+    each = 0.0 if asked.several else round(1 / len(asked), 4)
+    assert {*found.probabilities.values()} == {each}
+    assert (found.confidence, found.labels) == (each, ())
 
 
 @pytest.mark.parametrize("evidence", ["text", "both", "image"])

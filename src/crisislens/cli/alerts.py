@@ -44,7 +44,7 @@ def list_rules(db: Db = None) -> None:
 
 @app.command("add")
 def add_rule(
-    name: Annotated[str, typer.Argument(help="Its name; rescue, water and 'severe damage' bring values.")],
+    name: Annotated[str, typer.Argument(help="Its name; rescue, water and damage bring values.")],
     task: Annotated[str | None, typer.Option(help="The question, as needs.")] = None,
     label: Annotated[str | None, typer.Option(help="The answer that is counted, as rescue.")] = None,
     least: Annotated[int | None, typer.Option(min=1, max=1000, help="How many different posts.")] = None,

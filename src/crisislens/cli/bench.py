@@ -14,9 +14,8 @@ app = typer.Typer(
 run = typer.Typer(
     help="Run a benchmark; what was measured before is not measured again.",
     no_args_is_help=True,
-    epilog="Kinds of places and rationales are measured by scripts of a checkout: benchmarks/place_types.py, "
-    "collage_pointing.py, rationale_classification.py and rationale_zero_shot.py; docs/benchmarks.md names "
-    "all.",
+    epilog="What needs no such engine is measured by scripts of a checkout, as pointing in collages and the "
+    "models that ship; docs/benchmarks.md names all.",
 )
 show = typer.Typer(help="Show what a benchmark measured.", no_args_is_help=True)
 app.add_typer(run, name="run")

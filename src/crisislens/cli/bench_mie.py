@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import say, say_progress, table
-from crisislens.core.errors import InputError
+from crisislens.core.errors import DataError, InputError
 
 if TYPE_CHECKING:
     from crisislens.training.extraction.mie import SystemResult
@@ -60,13 +60,14 @@ def mie(
         typer.Option(min=2, help="Posts a step, the players of the alignment's game; 32 without."),
     ] = None,
     shuffled: Annotated[
-        float,
+        list[float] | None,
         typer.Option(
             min=0,
             max=1,
-            help="Share of the training pictures whose contexts are shuffled among themselves.",
+            help="Share of the training pictures whose contexts are shuffled among themselves; may be given "
+            "again. Default: 0.",
         ),
-    ] = 0.0,
+    ] = None,
     long_contexts: Annotated[
         bool, typer.Option("--long", help="Long contexts where they exist, in place of captions.")
     ] = False,
@@ -83,22 +84,26 @@ def mie(
     from crisislens.training.extraction.systems import WITHOUT_CONTEXTS
 
     set_threads(threads)
-    rows = run_mie(
-        data,
-        out,
-        data_sets=data_sets or ("twitter2017",),
-        systems=systems or ("text", "context", "info_nce", "shap_ca"),
-        seeds=seeds or (0, 1, 2),
-        encoder=encoder,
-        long_contexts=long_contexts,
-        epochs=epochs,
-        train_posts=train_posts,
-        batch_posts=batch_posts,
-        shuffled=shuffled,
-        report=lambda name, epoch: say_progress(
-            f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
-        ),
-    )
+    try:
+        rows = run_mie(
+            data,
+            out,
+            data_sets=data_sets or ("twitter2017",),
+            systems=systems or ("text", "context", "info_nce", "shap_ca"),
+            seeds=seeds or (0, 1, 2),
+            encoder=encoder,
+            long_contexts=long_contexts,
+            epochs=epochs,
+            train_posts=train_posts,
+            batch_posts=batch_posts,
+            shuffled=shuffled or (0.0,),
+            report=lambda name, epoch: say_progress(
+                f"{name}: epoch {epoch.epoch}, dev F1 {100 * epoch.dev_f1:.2f}, {epoch.seconds:.0f} s"
+            ),
+        )
+    except DataError as error:
+        asked = "".join(f" --data-set {name}" for name in data_sets or ("twitter2017",))
+        raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{asked}") from error
     _print(rows)
     for name in WITHOUT_CONTEXTS:
         if name in (data_sets or ()) and systems != ["text"]:

@@ -29,6 +29,21 @@ SeedOption = Annotated[
     list[int] | None,
     typer.Option("--seed", help="Seed; may be given again. Default: those of the study."),
 ]
+AtOption = Annotated[
+    list[float] | None,
+    typer.Option("--at", help="One of the study's conditions; may be given again. Default: all."),
+]
+ShownSeedOption = Annotated[
+    list[int] | None,
+    typer.Option("--seed", help="Show results of this seed alone; may be given again. Default: all."),
+]
+EncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Other frozen encoders than the study's own, such as multilingual or clip; their results are "
+        "those of OUT/NAME-ENCODER."
+    ),
+]
 OutOption = Annotated[Path, typer.Option(help="Results go to OUT/NAME/results.jsonl.")]
 CacheOption = Annotated[Path, typer.Option(help="Root of the feature caches.")]
 JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")]
@@ -63,18 +78,25 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
         data: DataArgument,
         setting: SettingOption = None,
         system: SystemOption = None,
+        at: AtOption = None,
         seed: SeedOption = None,
+        encoder: EncoderOption = None,
         out: OutOption = OUT,
         cache: CacheOption = CACHE,
         jobs: JobsOption = 1,
         html: HtmlOption = False,
     ) -> None:
-        _run(name, data, setting or (), system or (), seed or (), out, cache, jobs, html)
+        some = (setting or (), system or (), seed or (), at or ())
+        _run(_study(name, encoder), data, some, out, cache, jobs, html)
 
     def show_it(
-        out: OutOption = OUT, write: WriteOption = None, resamples: ResamplesOption = RESAMPLES
+        out: OutOption = OUT,
+        seed: ShownSeedOption = None,
+        encoder: EncoderOption = None,
+        write: WriteOption = None,
+        resamples: ResamplesOption = RESAMPLES,
     ) -> None:
-        _show(name, out, write or (), resamples)
+        _show(_study(name, encoder), out, seed or (), write or (), resamples)
 
     # the help of a command is its docstring, and each study has its own
     run_it.__doc__ = f"{about}\n\nRuns every trial that is not done yet."
@@ -83,12 +105,26 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
     show.command(name)(show_it)
 
 
+def _study(name: str, encoder: str | None) -> "Study[Any]":
+    from crisislens.bench.studies import STUDIES
+    from crisislens.bench.study import with_encoder
+
+    study = STUDIES[name]()
+    return study if encoder is None else with_encoder(study, encoder)
+
+
+def _folder(study: "Study[Any]", out: Path) -> Path:
+    """Where a study's results lie: results over two encoders in one file would hide each other."""
+    from crisislens.bench.study_text import encoder_option
+
+    other = encoder_option(study).rpartition(" ")[2]
+    return out / (f"{study.name}-{other}" if other else study.name)
+
+
 def _run(
-    name: str,
+    study: "Study[Any]",
     data: Path,
-    settings: Sequence[str],
-    systems: Sequence[str],
-    seeds: Sequence[int],
+    some: tuple[Sequence[str], Sequence[str], Sequence[int], Sequence[float]],
     out: Path,
     cache: Path,
     jobs: int,
@@ -97,14 +133,12 @@ def _run(
     from crisislens.core.threads import limit_threads
 
     limit_threads(1 if jobs > 1 else None)
-    from crisislens.bench.studies import STUDIES
     from crisislens.bench.study import run_study, trials_of
-    from crisislens.bench.study_text import blocked_line
+    from crisislens.bench.study_text import blocked_line, encoder_option
     from crisislens.core.errors import DataError
 
-    study = STUDIES[name]()
-    trials = trials_of(study, settings, systems, seeds)
-    folder = out / name
+    trials = trials_of(study, *some)
+    folder = _folder(study, out)
     done = run_study(study, folder, data=data, cache=cache, trials=trials, jobs=jobs, say=say)
     for one in done.blocked:
         say(blocked_line(study, one))
@@ -113,40 +147,46 @@ def _run(
         f"cannot run here"
     )
     if len(done.blocked) == len({trial.setting for trial in trials}):
-        raise DataError(f"{name} can run nowhere here; the lines above say what is missing")
-    say(f"results  {folder / 'results.jsonl'}; show them with: crisislens bench show {name} --out {out}")
+        raise DataError(f"{study.name} can run nowhere here; the lines above say what is missing")
+    show = f"crisislens bench show {study.name} --out {out}{encoder_option(study)}"
+    say(f"results  {folder / 'results.jsonl'}; show them with: {show}")
     if html:
         _write(study, folder, ["html"], RESAMPLES)
 
 
-def _show(name: str, out: Path, forms: Sequence[str], resamples: int) -> None:
-    from crisislens.bench.studies import STUDIES
+def _show(study: "Study[Any]", out: Path, seeds: Sequence[int], forms: Sequence[str], resamples: int) -> None:
     from crisislens.core.errors import InputError
 
     for form in forms:
         if form not in _FORMS:
             raise InputError(f"--write {form} is not known; expected one of {', '.join(_FORMS)}")
-    _write(STUDIES[name](), out / name, forms, resamples, show=True)
+    _write(study, _folder(study, out), forms, resamples, seeds=seeds, show=True)
 
 
 def _write(
-    study: "Study[Any]", folder: Path, forms: Sequence[str], resamples: int, *, show: bool = False
+    study: "Study[Any]",
+    folder: Path,
+    forms: Sequence[str],
+    resamples: int,
+    *,
+    seeds: Sequence[int] = (),
+    show: bool = False,
 ) -> None:
     """Draws the tables once, and prints and writes them as asked."""
     from crisislens.bench.run import read_blocked
     from crisislens.bench.study import read_trials
     from crisislens.bench.study_table import study_tables
-    from crisislens.bench.study_text import blocked_line, study_csv, study_markdown
+    from crisislens.bench.study_text import blocked_line, encoder_option, study_csv, study_markdown
     from crisislens.core.errors import InputError
     from crisislens.core.files import atomic_write
     from crisislens.report.study_page import study_page
 
     results, blocked = read_trials(study, folder), read_blocked(folder)
+    if seeds:
+        results = [one for one in results if one.seed in seeds]
     if not results and not blocked:
-        raise InputError(
-            f"{folder} holds no results of {study.name} as it is now; run "
-            f"`crisislens bench run {study.name} DATA --out {folder.parent}` first"
-        )
+        run = f"crisislens bench run {study.name} DATA --out {folder.parent}{encoder_option(study)}"
+        raise InputError(f"{folder} holds no results of {study.name} as it is now; run `{run}` first")
     tables = study_tables(study, results, resamples=resamples)
     if show:
         _print(study, tables)

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from crisislens.core.errors import InputError
 
-__all__ = ["FIELDS", "WEAK_TEXT", "choose_columns", "no_columns"]
+__all__ = ["FIELDS", "WEAK_TEXT", "choose_columns", "is_known", "no_columns"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "id": ("id", "post_id", "tweet_id", "id_str", "status_id", "message_id"),
@@ -32,6 +32,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "content",
         "reblog.content",
         "body",
+        # of a post that was passed on, whose own text is cut
+        "retweeted_status.full_text",
+        "retweeted_status.extended_tweet.full_text",
+        "retweeted_status.note_tweet.text",
+        "retweeted_status.text",
     ),
     "image": (
         "image",
@@ -178,6 +183,17 @@ def choose_columns(
     return chosen
 
 
+def is_known(name: str) -> bool:
+    """Whether a column of this name is taken for a field by itself."""
+    return bool(name) and _fold(name) in _known()
+
+
+@lru_cache(maxsize=1)
+def _known() -> frozenset[str]:
+    every = (*WEAK_TEXT, *_POINTS, *(alias for aliases in FIELDS.values() for alias in aliases))
+    return frozenset(_fold(alias) for alias in every)
+
+
 def no_columns(names: Iterable[str], where: str) -> InputError:
     """The error for a table in which nothing serves as text or image."""
     return InputError(
@@ -228,5 +244,7 @@ def _nearest(name: str, names: Iterable[str]) -> str:
 
 def _listed(names: list[str]) -> str:
     """The names in a sentence; the first forty of a table that has more."""
-    shown = ", ".join(name[:60] for name in names[:40])
-    return f"{shown} and {len(names) - 40} more" if len(names) > 40 else shown or "none"
+    # a sheet's empty columns have no name that could be mapped
+    named = [name for name in names if name]
+    shown = ", ".join(name[:60] for name in named[:40])
+    return f"{shown} and {len(named) - 40} more" if len(named) > 40 else shown or "none"

@@ -33,8 +33,8 @@ _NEVER_CLOSED = (
 def table_header(
     lines: Iterator[str | BrokenRow], *, quoted: bool
 ) -> tuple[list[str], str] | BrokenRow | None:
-    """The column names and the delimiter of a table, read from its first lines;
-    None where there is no line.
+    """The column names and the delimiter of a table, read from its first lines; None where there is no line,
+    a broken row where it cannot be read.
 
     A line `sep=;` before the names, as spreadsheets write it, names the delimiter.
 
@@ -53,8 +53,10 @@ def table_header(
             delimiter = named[1]
             continue
         whole = _whole_header(first, lines) if quoted else first
-        names, found = split_header(whole, quoted=quoted, delimiter=delimiter)
-        return names, found
+        try:
+            return split_header(whole, quoted=quoted, delimiter=delimiter)
+        except csv.Error as error:
+            return BrokenRow(f"the header cannot be read as CSV ({error})")
     return None
 
 

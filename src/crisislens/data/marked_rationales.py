@@ -30,7 +30,15 @@ from crisislens.core.lines import cut_lines
 from crisislens.data.duplicates import SIGNATURE_LENGTH, cluster, text_signature
 from crisislens.data.words import Span, merge_spans, word_labels, word_spans
 
-__all__ = ["AnnotatedText", "duplicate_folds", "find_snippets", "read_annotations", "read_snippet_table"]
+__all__ = [
+    "AnnotatedText",
+    "annotations_fingerprint",
+    "duplicate_folds",
+    "find_snippets",
+    "read_annotations",
+    "read_snippet_table",
+    "split_folds",
+]
 
 _COLUMNS = ("tweet_id", "tweet_text", "corrected_label", "informative_content")
 
@@ -207,6 +215,27 @@ def duplicate_folds(texts: Sequence[str], *, folds: int, seed: int = 0) -> Int[n
         fold_of[name] = filled.argmin()
         filled[fold_of[name]] += sizes[name]
     return np.asarray(fold_of[which])
+
+
+def split_folds(texts: Sequence[AnnotatedText], folds: int, tested: int) -> dict[str, list[AnnotatedText]]:
+    """Texts by part: one fold is `test`, the next `dev`, the others `train`; near-duplicates stand in one.
+
+    Arguments:
+        texts: The texts.
+        folds: How many folds.
+        tested: The fold that is tested, counted on from 0 after the last.
+
+    Raises:
+        DataError: If there are fewer texts than folds.
+    """
+    if len(texts) < folds:
+        raise DataError(f"{len(texts)} annotated texts cannot be cut into {folds} folds; annotate more")
+    fold_of = duplicate_folds([t.text for t in texts], folds=folds)
+    part_of = {tested % folds: "test", (tested + 1) % folds: "dev"}
+    parts: dict[str, list[AnnotatedText]] = {"train": [], "dev": [], "test": []}
+    for text, fold in zip(texts, fold_of.tolist(), strict=True):
+        parts[part_of.get(fold, "train")].append(text)
+    return parts
 
 
 def annotations_fingerprint(rows: Sequence[AnnotatedText]) -> str:

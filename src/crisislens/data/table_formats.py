@@ -9,6 +9,7 @@ from crisislens.core.errors import InputError
 from crisislens.data.delimited import csv_records, table_header, tsv_records
 from crisislens.data.encoding import Encoding
 from crisislens.data.exports import LeftOut, names_in
+from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above
 from crisislens.data.json_rows import json_line_rows, json_rows
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.parquet import parquet_columns, parquet_rows
@@ -64,29 +65,60 @@ def _list_rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
     return json_rows(path, how)
 
 
-def _header(path: Path, how: Encoding, *, quoted: bool) -> tuple[list[str], str, Iterator[str | BrokenRow]]:
-    """The column names, the delimiter and the lines behind the header."""
+@dataclass(frozen=True)
+class _Header:
+    """The column names, the delimiter, how many lines with a title stand above, and the lines behind."""
+
+    names: list[str]
+    delimiter: str
+    above: int
+    lines: Iterator[str | BrokenRow]
+
+
+def _header(path: Path, how: Encoding, *, quoted: bool) -> _Header:
+    above = rows_above([names for names, _ in _first_rows(path, how, quoted=quoted)])
     lines = read_lines(path, how)
+    for _ in range(above):
+        table_header(lines, quoted=quoted)
     # None for a file without a line, a broken row for one whose first line cannot be read
     found = table_header(lines, quoted=quoted)
     if not isinstance(found, tuple):
         what = "is empty" if found is None else "has no header line"
         raise InputError(f"{path} {what}; give a table with column names in its first line")
-    return *found, lines
+    return _Header(*found, above, lines)
+
+
+def _first_rows(path: Path, how: Encoding, *, quoted: bool) -> Iterator[tuple[list[str], str]]:
+    """The first lines, each read as if it were the header."""
+    lines = read_lines(path, how)
+    for _ in range(MOST_ROWS_ABOVE + 2):
+        found = table_header(lines, quoted=quoted)
+        if not isinstance(found, tuple):
+            return
+        yield found
 
 
 def _delimited(
     quoted: bool,
 ) -> tuple[Callable[[Path, Encoding], list[str]], Callable[[Path, Encoding, list[str]], Iterator[Row]]]:
     def columns(path: Path, how: Encoding) -> list[str]:
-        return _header(path, how, quoted=quoted)[0]
+        return _header(path, how, quoted=quoted).names
 
     def rows(path: Path, how: Encoding, wanted: list[str]) -> Iterator[Row]:
-        names, delimiter, lines = _header(path, how, quoted=quoted)
+        head = _header(path, how, quoted=quoted)
+        yield from [LeftOut(ABOVE)] * head.above
+        width = len(head.names)
         # of columns with equal names the first counts
-        place = {name: names.index(name) for name in wanted}
-        for record in csv_records(lines, len(names), delimiter) if quoted else tsv_records(lines, len(names)):
-            yield record if isinstance(record, BrokenRow) else {name: record[i] for name, i in place.items()}
+        place = {name: head.names.index(name) for name in wanted}
+        records = csv_records(head.lines, width, head.delimiter) if quoted else tsv_records(head.lines, width)
+        for record in records:
+            if isinstance(record, BrokenRow):
+                yield record
+            elif any(cell.strip() for cell in record):
+                yield {name: record[i] for name, i in place.items()}
+            else:
+                # spreadsheets save the rows below a table as separators alone
+                yield LeftOut("blank rows")
 
     return columns, rows
 

@@ -7,8 +7,10 @@ and may go on for several lines.
 
 The order of day and month is the phone's, so the column of times decides it as in any table
 (`data.dates`); times are the phone's too, without a zone, and taken for UTC. Lines without an
-author ("joined using this link") are no posts. Who wrote a message does not become part of the
-post.
+author ("joined using this link") are no posts. Neither is what the program itself says in an
+author's name ("Messages and calls are end-to-end encrypted", "This message was deleted"): iPhones
+mark it with a left-to-right mark before its first letter. Who wrote a message does not become part
+of the post.
 """
 
 import re
@@ -33,6 +35,8 @@ _FILE = re.compile(
     re.MULTILINE,
 )
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".heic")
+# behind the author of a line; what a file or a place is called by is marked so too, and is kept
+_OWN_WORDS = re.compile(r"(?s)\[[^\]\n]{1,40}\]\s?[^:\n]{1,80}:\s\u200e(?!.*(?:https?://|<attached|\n))")
 _NOT_THERE = re.compile(
     r"<[^<>\n]{1,40}>|(?:image|video|audio|sticker|GIF|document|Contact card) omitted", re.IGNORECASE
 )
@@ -52,30 +56,33 @@ def is_chat(path: Path, encoding: Encoding) -> bool:
 def chat_rows(path: Path, encoding: Encoding) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
     """The messages of a chat, by `COLUMNS`."""
     message: list[str] = []
-    size = 0
+    size, own_words = 0, False
     for line in read_lines(path, encoding):
         if isinstance(line, BrokenRow):
             yield line
             continue
         plain = _MARKS.sub("", line)
         if _START.match(plain):
-            yield from _row(message, size)
+            yield from _row(message, size, own_words)
             message, size = [plain], len(plain)
+            own_words = _OWN_WORDS.match(line.lstrip("\u200e\ufeff")) is not None
         # what is longer is told below; it is not collected any further
         elif size <= MAX_LINE:
             message.append(plain)
             size += len(plain)
-    yield from _row(message, size)
+    yield from _row(message, size, own_words)
 
 
-def _row(message: list[str], size: int) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
+def _row(message: list[str], size: int, own_words: bool) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
     found = _START.match("\n".join(message)) if message else None
     if found is None:
         if any(line.strip() for line in message):
             yield LeftOut("lines before the first message")
         return
     said = _SAID.match(found["rest"])
-    if said is None:
+    # a photo that was not exported was one all the same
+    alone = own_words and len(message) == 1
+    if said is None or (alone and not _NOT_THERE.fullmatch(said["what"].strip())):
         yield LeftOut("service messages")
         return
     if size > MAX_LINE:

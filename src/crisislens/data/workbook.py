@@ -7,11 +7,14 @@ what the spreadsheet last computed. Numbers of more than 15 digits are rounded i
 
 import zipfile
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from crisislens.core.errors import InputError
 from crisislens.core.optional import require
+from crisislens.data.exports import LeftOut
+from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above
 from crisislens.data.lines import MAX_LINE, BrokenRow
 
 __all__ = ["sheet_columns", "sheet_rows"]
@@ -23,29 +26,39 @@ _MOST_BLANK_ROWS = 10_000
 
 
 def sheet_columns(path: Path) -> list[str]:
-    """The names in the first row that holds something.
+    """The names in the first row that holds something, titles above them passed over (`data.headings`).
 
     Raises:
         InputError: If it is no workbook, or has no such row.
         MissingExtraError: If openpyxl is not installed.
     """
-    for row in _values(path):
-        return _names(row)
+    names, _, _ = _headed(path)
+    if names:
+        return names
     raise InputError(
         f"{path} is empty; give a workbook with column names in the first row of its first sheet"
     )
 
 
-def sheet_rows(path: Path, wanted: list[str]) -> Iterator[dict[str, object] | BrokenRow]:
+def sheet_rows(path: Path, wanted: list[str]) -> Iterator[dict[str, object] | BrokenRow | LeftOut]:
     """The rows behind the names; rows without a value are none."""
-    rows = _values(path)
-    names = _names(next(rows, ()))
+    names, above, rows = _headed(path)
+    yield from [LeftOut(ABOVE)] * above
     place = {name: names.index(name) for name in wanted}
     for row in rows:
         if any(isinstance(value, str) and len(value) > MAX_LINE for value in row):
             yield BrokenRow(f"a cell has more than {MAX_LINE:,} characters; split it or leave it out")
         else:
             yield {name: row[i] if i < len(row) else None for name, i in place.items()}
+
+
+def _headed(path: Path) -> tuple[list[str], int, Iterator[tuple[object, ...]]]:
+    """The names (none for an empty sheet), how many rows stand above them, and the rows behind them."""
+    rows = _values(path)
+    first = list(islice(rows, MOST_ROWS_ABOVE + 2))
+    above = rows_above([_names(row) for row in first])
+    names = _names(first[above]) if first else []
+    return names, above, chain(first[above + 1 :], rows)
 
 
 def _names(row: tuple[object, ...]) -> list[str]:

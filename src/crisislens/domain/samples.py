@@ -29,5 +29,5 @@ class SampleRule(NamedTuple):
 RULES: Final[dict[str, SampleRule]] = {
     "rescue": SampleRule("needs", "rescue", 5, 30),
     "water": SampleRule("needs", "water", 10, 180),
-    "severe damage": SampleRule("damage", "severe_damage", 10, 120),
+    "damage": SampleRule("humanitarian", "infrastructure_and_utility_damage", 10, 120),
 }

@@ -74,9 +74,15 @@ class ViltJoint(nn.Module):
         )
         self._mean, self._std = (np.asarray(x, np.float32) for x in (mean, std))
         freeze(self)
+        # now: training changes weights, low-rank maps their names, and the first text the tokenizer's state,
+        # and a trained model must still know what it was loaded over
+        self._loaded = self._as_it_is()
 
     def fingerprint(self) -> str:
-        """16 hex digits over weights, tokenizer and preprocessing."""
+        """16 hex digits over weights as loaded, tokenizer and preprocessing."""
+        return self._loaded
+
+    def _as_it_is(self) -> str:
         vocabulary = hashlib.sha256(self._tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
         facts = {"mean": self._mean.tolist(), "std": self._std.tolist(), "pooler": self.pooler}
         return fingerprint({"weights": digest(self.state_dict()), "tokenizer": vocabulary, **facts})

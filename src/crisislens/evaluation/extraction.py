@@ -212,6 +212,7 @@ def paired_f1(
     *,
     resamples: int = 10_000,
     seed: int = 0,
+    same_seeds: bool = False,
 ) -> PairedDifference:
     """Compares two systems on the same posts by micro F1; several seeds of a system count by their
     mean.
@@ -221,23 +222,45 @@ def paired_f1(
         counts_b: Of the second.
         resamples: How many resamples of posts.
         seed: Of the resamples.
+        same_seeds: Whether both were trained with the same seeds, in one order: then seeds are drawn as
+            well as posts, and the interval holds what other trainings would change
+            (`evaluation.two_way`). Of a single seed nothing can be drawn.
 
     Raises:
-        InputError: If a system has no counts, or of another number of posts.
+        InputError: If a system has no counts, or of another number of posts, or of other seeds.
     """
     if not counts_a or not counts_b or len({len(c) for c in (*counts_a, *counts_b)}) != 1:
         raise InputError("both systems need counts of the same posts; score them on one file")
-    # equal seeds draw equal posts, which pairs the systems
-    first, second = _mean_f1(counts_a, resamples, seed), _mean_f1(counts_b, resamples, seed)
+    if same_seeds and len(counts_a) != len(counts_b):
+        raise InputError(
+            f"{len(counts_a)} seeds of one system and {len(counts_b)} of the other are not the same; give "
+            f"those that both have"
+        )
+    # the same seeds are drawn for both, as the same posts are: that pairs the systems
+    shares = _drawn_seeds(len(counts_a), resamples, seed) if same_seeds else None
+    first, second = (_mean_f1(counts, resamples, seed, shares) for counts in (counts_a, counts_b))
     return paired_difference("micro_f1", first, second)
 
 
+def _drawn_seeds(seeds: int, resamples: int, seed: int) -> Float[np.ndarray, "r k"]:
+    """The share of each of k seeds in each resample."""
+    # apart from the draws of posts, which take the seed as it is
+    drawn = np.random.default_rng([seed, 1]).multinomial(seeds, np.full(seeds, 1 / seeds), size=resamples)
+    return drawn / seeds
+
+
 def _mean_f1(
-    counts: Sequence[Int[np.ndarray, "s 3"]], resamples: int, seed: int
+    counts: Sequence[Int[np.ndarray, "s 3"]],
+    resamples: int,
+    seed: int,
+    shares: Float[np.ndarray, "r k"] | None,
 ) -> tuple[float, Float[np.ndarray, " r"]]:
     whole = [float(_f1(c.sum(0).astype(np.float64))) for c in counts]
+    # equal seeds draw equal posts
     drawn = [_f1(resample_counts(c.astype(np.float64), resamples=resamples, seed=seed)) for c in counts]
-    return float(np.mean(whole)), np.asarray(np.mean(drawn, axis=0))
+    by_seed = np.stack(drawn, axis=1)
+    mean = by_seed.mean(axis=1) if shares is None else (by_seed * shares).sum(axis=1)
+    return float(np.mean(whole)), mean
 
 
 def _f1(counts: Float[np.ndarray, "*r 3"]) -> Float[np.ndarray, "*r"]:

@@ -20,24 +20,23 @@ from crisislens.core.version import __version__
 from crisislens.data.duplicates import numbers_said, text_signature
 from crisislens.data.images import ImageLimits
 from crisislens.data.incoming import Posts, as_posts
-from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
+from crisislens.domain.assessment import Assessment, Modality, Provenance
 from crisislens.domain.post import Post
-from crisislens.domain.tasks import Task
 from crisislens.encoders.base import load_encoders
 from crisislens.encoders.precision import asked_precision
 from crisislens.explain.joint_reader import EvidenceReader
 from crisislens.features.encode import EncodedPosts, PostEncoder, PostFeatures
 from crisislens.models.artifact import LoadedModel, load_artifact
 from crisislens.pipeline.annotators import Annotator, NeedsAnalyst, annotate, load_annotators
+from crisislens.pipeline.answering import Answering
 from crisislens.pipeline.bundle import Bundle
-from crisislens.pipeline.deciding import Decided, Decider
+from crisislens.pipeline.deciding import Decider
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 from crisislens.pipeline.heads import head_logits
 from crisislens.pipeline.heard import heard_of
 from crisislens.pipeline.joining import find_bundle
-from crisislens.pipeline.judgment import evidence_kind, judge, urgency
 from crisislens.pipeline.photos import PhotoChoice, choose_photos, without_choice
-from crisislens.pipeline.readable import UNKNOWN, Readable, language_of
+from crisislens.pipeline.readable import language_of
 from crisislens.pipeline.windows import Windows, windows_of
 
 __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
@@ -111,11 +110,10 @@ class Analyst:
         for name, loaded in self.models.items():
             self._check(name, loaded, encoders.known_as())
             loaded.model.eval()
-        self._given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
+        given = {name: loaded.meta.modalities for name, loaded in self.models.items()}
         if self._decider is not None:
-            self._given = dict.fromkeys(config.tasks, self._decider.given)
-        self._spaces = {name: task.space for name, task in config.tasks.items()}
-        self._telling = self._spaces_of_photos()
+            given = dict.fromkeys(config.tasks, self._decider.given)
+        self._answering = Answering(config, given)
         self.fingerprint = bundle.fingerprint()
         self.encoder_fingerprint = encoders.fingerprint()
         for annotator in self.annotators:
@@ -174,7 +172,7 @@ class Analyst:
             )
 
     def __repr__(self) -> str:
-        asked = ", ".join(f"{name} ({len(space)} classes)" for name, space in self._spaces.items())
+        asked = ", ".join(f"{name} ({len(space)} classes)" for name, space in self._answering.spaces.items())
         return f"Analyst({self.bundle.config.name}: {asked}; encoder {self.bundle.encoder.name})"
 
     @property
@@ -233,13 +231,13 @@ class Analyst:
             fields, remarks = extras[i]
             if (decided := chosen[i].decided) is not None:
                 fields = {**fields, "rationale": decided.rationale}
-            assessment = self._assessment(
+            assessment = self._answering.assessment(
                 post,
-                heard[i].post.doubt,
                 chosen[i],
-                (*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
                 languages[encoded.texts[i], post.lang],
                 provenance,
+                notes=(*post.remarks, *heard[i].notes, *encoded.notes[i], *remarks),
+                doubt=heard[i].post.doubt,
             )
             found.append(
                 Finding(
@@ -250,39 +248,6 @@ class Analyst:
                 )
             )
         return found
-
-    def _ranks(self, readable: Readable) -> bool:
-        """Whether urgency is the models' own: they read the text, or were seen to order its language."""
-        if readable.unread is None:
-            return True
-        return (readable.language or UNKNOWN) in self.bundle.config.ranked_languages
-
-    def _orders(self, readable: Readable, *, text: bool, image: bool) -> bool:
-        """Whether the tasks that make the order of reading could look at a post: that they read its text, or
-        that one of them looks at the photo which is all there is. Logits of what nobody saw are biases.
-        """
-        if text:
-            return self._ranks(readable)
-        weighed = self._weighed()
-        return not image or not weighed or any("image" in self._given[name] for name in weighed)
-
-    def _weighed(self) -> list[str]:
-        """The tasks that have a say in the order of reading."""
-        return [
-            name
-            for name, space in self._spaces.items()
-            if (space.gate or space.share > 0) and any(label.urgency for label in space.labels)
-        ]
-
-    def _spaces_of_photos(self) -> dict[str, Task]:
-        """What the most telling of several photos is chosen by: the order of reading, or, where no
-        photo has a part in that, the tasks that look at photos, each with the same share.
-        """
-        seeing = [name for name, given in self._given.items() if "image" in given]
-        if not seeing or set(seeing) & set(self._weighed()):
-            return self._spaces
-        equal = {"gate": False, "share": 1 / len(seeing)}
-        return {name: self._spaces[name].model_copy(update=equal) for name in seeing}
 
     def _read(self, posts: Sequence[Post]) -> tuple[EncodedPosts, dict[str, NDArray[np.float32]]]:
         """Features and logits of posts, of a long text those of its most urgent window."""
@@ -312,18 +277,7 @@ class Analyst:
         """Of each post the row of its most urgent window; the first of equals."""
         best: dict[int, tuple[float, int]] = {}
         for row, i in enumerate(owner):
-            u = urgency(
-                {
-                    name: judge(
-                        logits[name][row],
-                        space=self._spaces[name],
-                        task=task,
-                        evidence=evidence_kind(text=True, image=False),
-                    )
-                    for name, task in self.bundle.config.tasks.items()
-                },
-                self._spaces,
-            )
+            u = self._answering.urgency_of_text({name: rows[row] for name, rows in logits.items()})
             if i not in best or u > best[i][0]:
                 best[i] = (u, row)
         return [best[i][1] for i in range(len(best))]
@@ -337,7 +291,7 @@ class Analyst:
             _by_post(logits, len(posts)),
             encoder=self.encoder,
             answer=lambda features: _by_post(self._logits(features), len(features)),
-            urgency=lambda features, row: urgency(self._judged(features, row), self._telling),
+            urgency=self._answering.urgency_with_photo,
         )
         notes = [(*said, *choice.notes) for said, choice in zip(encoded.notes, chosen, strict=True)]
         features = [choice.features for choice in chosen]
@@ -346,7 +300,7 @@ class Analyst:
     def _decide(self, decider: Decider, posts: Sequence[Post]) -> tuple[EncodedPosts, list[PhotoChoice]]:
         """Features for all that stands beside the answers, and the answers, which rest on evidence alone."""
         encoded = self.encoder.encode(posts)
-        [question] = self._spaces
+        [question] = self._answering.spaces
         chosen = [
             PhotoChoice(None, features, {question: decided.logits}, decided=decided)
             for features, decided in zip(encoded.features, decider.decide(posts), strict=True)
@@ -355,89 +309,7 @@ class Analyst:
 
     def _logits(self, features: Sequence[PostFeatures]) -> dict[str, NDArray[np.float32]]:
         models = {name: loaded.model for name, loaded in self.models.items()}
-        return head_logits(models, features, self._widths, given=self._given)
-
-    def _judged(
-        self,
-        features: PostFeatures,
-        logits: Mapping[str, NDArray[np.float32]],
-        *,
-        unread: str | None = None,
-        doubt: str | None = None,
-        decided: Decided | None = None,
-    ) -> dict[str, TaskAssessment]:
-        """Each task's answer for one post, from its evidence."""
-        if decided is not None:
-            return self._judged_alone(decided, unread=unread, doubt=doubt)
-        has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        tasks: dict[str, TaskAssessment] = {}
-        for name, task in self.bundle.config.tasks.items():
-            given = self._given[name]
-            tasks[name] = judge(
-                logits[name],
-                space=self._spaces[name],
-                task=task,
-                evidence=evidence_kind(
-                    text=has_text and "text" in given, image=has_image and "image" in given
-                ),
-                unread=unread,
-                doubt=doubt,
-                only=given[0] if len(given) == 1 and (has_text or has_image) else None,
-            )
-        return tasks
-
-    def _judged_alone(
-        self, decided: Decided, *, unread: str | None, doubt: str | None
-    ) -> dict[str, TaskAssessment]:
-        """The answer for a post whose rationales decide."""
-        [(name, task)] = self.bundle.config.tasks.items()
-        answer = judge(
-            decided.logits,
-            space=self._spaces[name],
-            task=task,
-            evidence=decided.kind,
-            unread=unread,
-            doubt=doubt,
-            nothing=decided.why,
-        )
-        return {name: answer}
-
-    def _assessment(
-        self,
-        post: Post,
-        doubt: str | None,
-        chosen: PhotoChoice,
-        notes: tuple[str, ...],
-        readable: Readable,
-        provenance: Provenance,
-    ) -> Assessment:
-        """What the tasks' models say of one post."""
-        config, features = self.bundle.config, chosen.features
-        has_text, has_image = features.text_tokens is not None, features.image_pooled is not None
-        tasks = self._judged(
-            features, chosen.logits, unread=readable.unread, doubt=doubt, decided=chosen.decided
-        )
-        present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
-        return Assessment(
-            post=post,
-            modalities=tuple(name for name, there in present if there),
-            notes=notes,
-            language=readable.language,
-            unread=readable.unread if has_text else None,
-            photo=chosen.photo.path if chosen.photo else None,
-            tasks=tasks,
-            urgency=urgency(
-                tasks,
-                self._spaces,
-                evidence=(has_text or has_image)
-                if chosen.decided is None
-                else chosen.decided.kind is not None,
-                unread=None
-                if self._orders(readable, text=has_text, image=has_image)
-                else config.unread_urgency,
-            ),
-            provenance=provenance,
-        )
+        return head_logits(models, features, self._widths, given=self._answering.given)
 
 
 def _by_post(logits: Mapping[str, NDArray[np.float32]], count: int) -> list[dict[str, NDArray[np.float32]]]:

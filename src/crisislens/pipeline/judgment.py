@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crisislens.domain.assessment import Modality, TaskAssessment
-from crisislens.domain.tasks import Task
+from crisislens.domain.calibration import NEVER_SURE
+from crisislens.domain.tasks import Task, readable
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
@@ -23,6 +24,11 @@ __all__ = ["evidence_kind", "judge", "urgency"]
 _DIGITS = 4
 _NOTHING = "The post has no readable text or photo."
 _WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
+_EVIDENCE: dict[EvidenceKind, str] = {
+    "text": "text alone",
+    "image": "a photo alone",
+    "both": "text and photo",
+}
 
 
 def evidence_kind(*, text: bool, image: bool) -> EvidenceKind | None:
@@ -60,8 +66,12 @@ def judge(
     # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
     p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
-    sure = float(set_confidence(p)) if space.several else float(p.max())
     best = int(p.argmax())
+    if evidence is None:
+        # logits of what nobody saw are biases: of empty posts they said "rescue" at 89 %
+        p = np.zeros(len(space)) if space.several else np.full(len(space), 1 / len(space))
+    # a set of labels of which nothing is known is not surely empty
+    sure = float(p.max()) if not space.several or evidence is None else float(set_confidence(p))
     reason = _reason(
         sure,
         space=space,
@@ -107,8 +117,11 @@ def _reason(
         # a photo beside it says nothing of what the text asks for
         return unread if evidence == "text" else f"{unread} Its photo alone does not say what it asks for."
     if calibration is None:
-        what = {"text": "text alone", "image": "a photo alone", "both": "text and photo"}[evidence]
-        return f"This model was not calibrated to judge {space.question} from {what}."
+        return f"This model was not calibrated to judge {space.question} from {_EVIDENCE[evidence]}."
+    if calibration.abstain_below >= NEVER_SURE:
+        what = readable(space.phrase or space.question)
+        held = "sure answers did not hold when measured"
+        return f"{what} is never surely told from {_EVIDENCE[evidence]}: {held}."
     if confidence < calibration.abstain_below:
         needed = f"below the {calibration.abstain_below:.0%} needed for this kind of post."
         if space.several:

@@ -15,9 +15,11 @@ import base64
 import hashlib
 import re
 from functools import lru_cache
+from html import escape
 from importlib.resources import files
 
 from jinja2 import DictLoader, Environment, StrictUndefined
+from markupsafe import Markup
 
 from crisislens.report.display import instant, number, percent, visible
 from crisislens.report.languages import language_name
@@ -66,9 +68,11 @@ def _flush(name: str) -> str:
     return _INDENTATION.sub("", source) if name.endswith(".html") else source
 
 
-def _line(text: str) -> str:
-    """A text on one line of Markdown, in which nothing is markup; HTML is escaped after."""
-    return _MARKS_OF_MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
+def _line(text: str) -> Markup:
+    """A text on one line of Markdown, in which nothing is markup."""
+    plain = _MARKS_OF_MARKDOWN.sub(r"\\\1", " ".join(visible(text).split()))
+    # quotes mean nothing outside of tags, and the file is read as plain text too: "d'eau", not "d&#39;eau"
+    return Markup(escape(plain, quote=False))
 
 
 def asset(name: str) -> str:

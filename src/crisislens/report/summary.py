@@ -215,11 +215,14 @@ def _places(count: LabelCount) -> str:
 def _gaps(run: Counted) -> list[Statement]:
     """What nobody read, what cannot be placed, and where needs are named and no help is."""
     found = []
-    for code, posts in run.unread.counts.most_common(_LANGUAGES):
+    languages = run.unread.counts.most_common()
+    for code, posts in languages[:_LANGUAGES]:
         told = f"in {language_name(code)}" if code else "whose language nobody can tell"
         where = link(unsure="unread", language=code or "unknown")
         text = f"No model reads {_posts(posts)} {told}."
         found.append(_resting(text, _ids(run.unread.lines(code)), posts, where))
+    if rest := languages[_LANGUAGES:]:
+        found.append(_other_languages(run, rest))
     if statement := _places_without_help(run):
         found.append(statement)
     nowhere, undated = run.grounds.of("nowhere"), run.grounds.of("undated")
@@ -232,6 +235,17 @@ def _gaps(run: Counted) -> list[Statement]:
     if run.failed:
         found.append(_failed(run))
     return found or [_on_all(run, "None was found.")]
+
+
+def _other_languages(run: Counted, rest: Sequence[tuple[str | None, int]]) -> Statement:
+    """Languages of fewer posts in one line: none is left out, for its one post may be the call for help."""
+    named = [f"{language_name(code) if code else 'unknown'} ({number(n)})" for code, n in rest]
+    posts = sum(n for _, n in rest)
+    lines = [line for code, _ in rest for line in run.unread.lines(code)]
+    lines.sort(key=lambda line: (-line.urgency, line.position))
+    other = f"{number(len(rest))} other language{'' if len(rest) == 1 else 's'}"
+    text = f"No model reads {_posts(posts)} in {other}: {', '.join(named)}."
+    return _resting(text, _ids(lines), posts, link(unsure="unread"))
 
 
 def _failed(run: Counted) -> Statement:

@@ -8,9 +8,9 @@
     merges: {injured_or_dead_people: affected, …}
 
 Sources are those of `training.rationale_run`; rows of JSONL may name an `image` below the folder
-`images`. Of folds without near-duplicates across them, seed s tests on fold s and chooses epoch and
-calibration on fold s + 1. Stage 2 is shown photos only where labeled posts had some: what it never saw
-would decide by chance.
+`images`. Of folds without near-duplicates across them, seed s tests on fold s (all seeds on `test_fold`
+where it is given) and chooses epoch and calibration on the next one. Stage 2 is shown photos only where
+labeled posts had some: what it never saw would decide by chance.
 """
 
 import json
@@ -24,11 +24,11 @@ from pydantic import Field
 from torch import Tensor
 
 from crisislens.core.config import Config
-from crisislens.core.errors import ConfigError, DataError
+from crisislens.core.errors import ConfigError
 from crisislens.core.files import atomic_write
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
-from crisislens.data.marked_rationales import AnnotatedText, annotations_fingerprint, duplicate_folds
+from crisislens.data.marked_rationales import AnnotatedText, annotations_fingerprint, split_folds
 from crisislens.data.photo_texts import read_photo_texts
 from crisislens.data.text import CleaningRules
 from crisislens.domain.calibration import Calibration, EvidenceKind
@@ -87,6 +87,8 @@ class JointRun(Config):
     """From a label of the texts to the class that it counts as; a label that is neither teaches no class."""
     folds: int = Field(default=5, ge=3)
     """Folds: one to test on, one to choose by, the others to learn from."""
+    test_fold: int | None = Field(default=None, ge=0)
+    """The fold that all seeds test on, so that nothing else differs; None takes fold s for seed s."""
     seeds: tuple[int, ...] = (0,)
     """Seeds that are trained without `--seed`."""
     languages: tuple[str, ...] = ("en",)
@@ -132,7 +134,7 @@ def fit_joint(
         done: dict[str, object] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
         return done
     texts = [text for source in run.joint for text in read_rationale_source(Path(source))]
-    parts = _split(texts, run.folds, seed)
+    parts = split_folds(texts, run.folds, seed if run.test_fold is None else run.test_fold)
     task = _task(run, parts["train"])
     recipe = run.training.model_copy(update={"seed": seed})
     model = build_model(
@@ -193,18 +195,6 @@ def fit_joint(
     atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
     (folder / _CHECKPOINT).unlink(missing_ok=True)
     return scores
-
-
-def _split(texts: Sequence[AnnotatedText], folds: int, seed: int) -> dict[str, list[AnnotatedText]]:
-    """Texts by part; near-duplicates stand in one."""
-    if len(texts) < folds:
-        raise DataError(f"{len(texts)} annotated texts cannot be cut into {folds} folds; annotate more")
-    fold_of = duplicate_folds([t.text for t in texts], folds=folds)
-    part_of = {seed % folds: "test", (seed + 1) % folds: "dev"}
-    parts: dict[str, list[AnnotatedText]] = {"train": [], "dev": [], "test": []}
-    for text, fold in zip(texts, fold_of.tolist(), strict=True):
-        parts[part_of.get(fold, "train")].append(text)
-    return parts
 
 
 def _task(run: JointRun, texts: Sequence[AnnotatedText]) -> Task:

@@ -45,6 +45,7 @@ __all__ = [
     "has_key",
     "is_rationale_run",
     "read_rationale_source",
+    "save_trained",
     "score_rationales",
 ]
 
@@ -126,7 +127,7 @@ def fit_rationales(
         "tests": {name: score_rationales(model, found) for name, found in tests.items() if found},
     }
     folder = out / run.name / f"seed-{seed}"
-    _save(folder / "model", run, model, recipe, classes, card=_card(run, scores))
+    save_trained(folder / "model", run, model, recipe, classes, card=_card(run, scores))
     # last: where it stands, the seed is finished
     atomic_write(folder / "scores.json", json.dumps(scores, indent=1))
     return scores
@@ -156,7 +157,7 @@ def _split(
     return train, [t for t, h in zip(texts, held, strict=True) if h]
 
 
-def _save(
+def save_trained(
     folder: Path,
     run: RationaleRun,
     model: TextRationalizer,
@@ -165,7 +166,16 @@ def _save(
     *,
     card: str,
 ) -> None:
-    """Writes the model, with what was learned inside the encoder where it was adapted."""
+    """Writes a trained model, with what was learned inside the encoder where it was adapted.
+
+    Arguments:
+        folder: Made where missing.
+        run: What it is called, and which encoder it has.
+        model: The model.
+        recipe: How it was trained.
+        classes: Of its auxiliary classifier.
+        card: The model card, Markdown.
+    """
     config = RationaleModelConfig(
         name=run.name,
         encoder=run.encoder,

@@ -216,3 +216,15 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"twitter2017-text-seed0\.json is not a result of an extraction run"):
         read_results(tmp_path)
     assert show_mie(tmp_path / "empty") == []
+
+
+def test_several_shares_are_trained_and_the_text_alone_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+    monkeypatch.setattr(
+        "crisislens.training.extraction.mie.run_extraction", lambda run, *_, **__: trained.append(run.name)
+    )
+    monkeypatch.setattr("crisislens.training.extraction.mie.load_splits", lambda *_, **__: None)
+    run_mie(NOWHERE, tmp_path, systems=["text", "info_nce"], seeds=[0], shuffled=[0.0, 0.4])
+    assert trained == ["twitter2017-text", "twitter2017-info_nce", "twitter2017-info_nce-shuffled40"]

@@ -16,7 +16,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["situation"])
 Place = Annotated[str | None, Query(max_length=200, description="Id of a place; everywhere without")]
-_HEADLINE: Final = "Kathmandu, last 6 h: 214 informative, 31 severe damage, 12 water (rising)"
+_HEADLINE: Final = "Kathmandu, last 6 h: 214 informative, 31 call for help, 12 water (rising)"
 _MARKDOWN: Final = (
     f"**{_HEADLINE}**\n\n- [12 posts say “water”\\.](https://lens.example.org/posts?label=needs%3Awater) "
     "Posts: [7](https://lens.example.org/posts/7)\n"

@@ -2,7 +2,7 @@
 add, on the same posts and seeds.
 
 The systems and data sets stand in `systems`. Every difference comes with a paired bootstrap over
-posts. Published numbers (`systems.PUBLISHED`) belong to far larger encoders and, mostly, to real
+seeds and posts. Published numbers (`systems.PUBLISHED`) belong to far larger encoders and, mostly, to real
 pictures; they stand in a column of their own.
 """
 
@@ -59,7 +59,7 @@ def run_mie(
     epochs: int | None = None,
     train_posts: int | None = None,
     batch_posts: int | None = None,
-    shuffled: float = 0.0,
+    shuffled: Sequence[float] = (0.0,),
     report: Callable[[str, ExtractionEpoch], None] | None = None,
 ) -> list[SystemResult]:
     """Runs the benchmark, seed by seed so that a stopped one has all systems with the seeds that it
@@ -67,7 +67,8 @@ def run_mie(
 
     Of data sets that come without contexts the systems that need them are left out.
 
-    Arguments: see `mie_run`; `out` is the folder of results, `report` is called after each epoch.
+    Arguments: see `mie_run`; `out` is the folder of results, `shuffled` holds one share or several,
+    `report` is called after each epoch.
 
     Raises:
         InputError: As `mie_run` does, before anything is trained; of systems that need contexts
@@ -85,9 +86,11 @@ def run_mie(
             epochs=epochs,
             train_posts=train_posts,
             batch_posts=batch_posts,
-            shuffled=shuffled,
+            shuffled=share,
         )
         for data, seed, system in _trainings(data_sets, seeds, systems)
+        # the text alone has nothing that could be shuffled
+        for share in (shuffled if system != "text" else (0.0,))
     ]
     # all are read before anything is trained, or a missing file would be told after an hour
     splits = {run.data: load_splits(run.data, joint=run.extractor.task == "joint") for run in runs}
@@ -188,7 +191,7 @@ def compare_systems(
     shared = sorted({r.seed for r in a} & {r.seed for r in b})
     if not shared:
         return None
-    return paired_f1(_counts(a, shared), _counts(b, shared), resamples=resamples)
+    return paired_f1(_counts(a, shared), _counts(b, shared), resamples=resamples, same_seeds=True)
 
 
 def _counts(results: Sequence[SeedResult], seeds: Sequence[int]) -> list[Int[np.ndarray, "s 3"]]:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,3 +83,27 @@ def test_signatures_are_read_as_they_were_written() -> None:
 def test_a_package_that_is_imported_already_is_refused() -> None:
     with pytest.raises(RuntimeError, match="torch is imported already"):
         check_imports_of("torch")
+
+
+def test_checks_are_made_at_the_first_call_and_change_no_name() -> None:
+    @checked
+    def twice(number: int) -> int:
+        return 2 * number
+
+    waiting = twice.__code__
+    assert twice(2) == 4
+    made = twice.__code__
+    assert made is not waiting
+    assert twice(number=3) == 6
+    assert twice.__code__ is made
+    with pytest.raises(TypeError):
+        twice("a")  # type: ignore[arg-type]
+
+
+def test_a_first_call_may_come_from_many_threads() -> None:
+    @checked
+    def twice(number: int) -> int:
+        return 2 * number
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(twice, range(64))) == [2 * number for number in range(64)]

@@ -11,8 +11,11 @@ import sys
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import is_dataclass
+from functools import update_wrapper
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from threading import RLock
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -22,6 +25,8 @@ from jaxtyping import AbstractArray, jaxtyped
 __all__ = ["check_imports_of", "checked"]
 
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))
+_SPECIAL = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
+_ONE_AT_A_TIME = RLock()
 # beside the bytecode of users, never in its place; another number where _Decorating changes
 _MARK = ".checked1.pyc"
 
@@ -39,16 +44,60 @@ def checked(thing: Any) -> Any:
 def _checked_function(function: FunctionType) -> Callable[..., Any]:
     written = function.__annotations__
     hints = {name: _hint(hint, function.__globals__) for name, hint in written.items()}
+    if not hints or function.__code__.co_flags & _SPECIAL:
+        return _with_checks(function, hints)
+    waiting = FunctionType(_first_call.__code__, function.__globals__, function.__name__)
+    waiting.__kwdefaults__ = {"_waiting": waiting, "_function": function, "_hints": hints}
+    return update_wrapper(waiting, function)
+
+
+def _with_checks(function: FunctionType, hints: dict[str, Any]) -> Callable[..., Any]:
     if any(_names_a_shape(hint) for hint in hints.values()):
         return jaxtyped(function, typechecker=_beartype)
     # what reads signatures (typer, fastapi, pydantic) finds the annotations as they were written
+    written = function.__annotations__
     function.__annotations__ = hints
     try:
-        wrapped = _beartype(function)
+        wrapped: FunctionType = _beartype(function)
     finally:
         function.__annotations__ = written
     wrapped.__annotations__ = written
     return wrapped
+
+
+def _first_call(
+    *given: Any, _waiting: FunctionType, _function: FunctionType, _hints: dict[str, Any], **named: Any
+) -> Any:
+    """What a function does at its first call: it takes on the code of its checks, and so is no slower later.
+
+    Five thousand checks are four seconds of each worker, which calls a part of them.
+    """
+    # not a name of this module: the code runs among the globals of the function
+    from typechecker import take_checks
+
+    take_checks(_waiting, _function, _hints)
+    return _waiting(*given, **named)
+
+
+def _handed_on(*given: Any, _function: Callable[..., Any], **named: Any) -> Any:
+    return _function(*given, **named)
+
+
+def take_checks(waiting: FunctionType, function: FunctionType, hints: dict[str, Any]) -> None:
+    """Turns what waits for its first call into the function under its checks, where it stands."""
+    with _ONE_AT_A_TIME:
+        if waiting.__code__ is not _first_call.__code__:
+            return
+        made = _with_checks(function, hints)
+        if made is function or made.__closure__:
+            # nothing to check, as with a type variable, or a shape: code of a closure cannot be taken on
+            waiting.__kwdefaults__ = {**(waiting.__kwdefaults__ or {}), "_function": made}
+            waiting.__code__ = _handed_on.__code__
+            return
+        vars(waiting).update(vars(made))
+        # both codes find their values until the one line that changes it: another thread may be in a call
+        waiting.__kwdefaults__ = {**(waiting.__kwdefaults__ or {}), **(made.__kwdefaults__ or {})}
+        waiting.__code__ = made.__code__
 
 
 def _hint(hint: Any, namespace: dict[str, Any]) -> Any:

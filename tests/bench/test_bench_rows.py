@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from table2_cases import CONFIGS, OneRow
+from table2_cases import CONFIGS, OneRow, read_once
 
-from crisislens.bench.grid import SETTINGS, load_grid, load_rows
+from crisislens.bench.grid import SETTINGS, load_grid
 from crisislens.bench.results import read_bench_results
 from crisislens.bench.run import run_grid
 
-ROWS = load_rows(CONFIGS, "table2")
+ROWS = read_once(CONFIGS, "table2")
 TWO_STEPS = 14
 
 

@@ -143,7 +143,9 @@ def test_no_redirect_to_another_kind_of_address(tmp_path: Path) -> None:
             get(server, tmp_path)
 
 
-def test_end_to_end_then_read(crisislens: Command, tmp_path: Path) -> None:
+def test_end_to_end_then_read(crisislens: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # what it waits before it goes on after a cut
+    monkeypatch.setattr("crisislens.core.download._LONGEST_WAIT_S", 0.05)
     with FileServer(**SERVED) as server:
         server.cuts = [200]
         arguments = ["data", "fetch", "crisismmd", "--to", str(tmp_path / "c"), "--mirror", server.url]

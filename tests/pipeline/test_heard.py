@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from crisislens.domain.post import Post
+from crisislens.domain.post import ImageRef, Post
 from crisislens.pipeline.analyst import Analyst
 from crisislens.pipeline.heard import heard_of
 
@@ -35,6 +35,31 @@ def test_a_post_of_nothing_else_is_never_sure(tiny_bundle: Path) -> None:
     assert {task.reason for task in found.tasks.values()} == {
         "The text speaks to the machine that reads it and says nothing else."
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "little"),
+    {
+        "-": True,
+        " n/a ": True,
+        "???": True,
+        "12:30": True,
+        "RT @someone: ok https://example.org/long": True,
+        "SOS": False,
+        "मदद": False,
+        "🏠🔥": False,
+        "": False,
+        "." * 2_000: True,
+        "." * 2_000 + "help": False,
+    }.items(),
+)
+def test_a_text_of_hardly_a_letter_is_never_sure(text: str, little: bool) -> None:
+    found = heard_of(Post(id="1", text=text)).post
+    assert (found.doubt is not None) == little
+    # a photo beside it is judged by itself
+    photo = Post(id="1", text=text, image=ImageRef(path="a.jpg"))
+    assert heard_of(photo).post is photo
+    assert heard_of(found.model_copy(update={"doubt": "Letters."})).post.doubt == "Letters."
 
 
 def test_a_doubt_of_reading_has_the_first_word() -> None:

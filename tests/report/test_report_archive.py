@@ -13,7 +13,7 @@ from made_up_posts import assessment, crisis, hostile, meta
 from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import own_task
-from crisislens.report.archive import FIELDS, Archive, Packed, photo_state, sureness
+from crisislens.report.archive import FIELDS, Archive, Packed, photo_state
 from crisislens.report.geography import Geography
 from crisislens.report.groups import Groups
 from crisislens.report.model import ReportCluster, ReportTask
@@ -74,7 +74,7 @@ def test_several_labels_are_a_list_and_as_sure_as_the_strongest() -> None:
     archive.add(assessment(Post(id="1")).model_copy(update={"tasks": {"need": said}}), fresh=False)
     [row], _ = unpack(archive.packed(Geography()))
     assert row["answers"] == [[0, 2], 90]
-    assert sureness(task, said) == 0.9
+    assert said.surest == 0.9
 
 
 @pytest.mark.parametrize("bounds", [{"most_posts": 20}, {"most_bytes": 4_000}])

@@ -15,6 +15,7 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.extraction import Entity
 from crisislens.domain.place import GeoLocation, Place, PlaceMention
 from crisislens.report.build import write_report
+from crisislens.report.flat import columns_of, row_of
 from crisislens.report.geography import Geography
 from crisislens.report.geojson import feature, write_geojson
 from crisislens.report.outline import clip_ring, outline
@@ -153,6 +154,35 @@ def test_geojson_is_valid_and_streams_posts_with_a_point(posts: list[Assessment]
     assert write_geojson([], path) == 0
     assert json.loads(path.read_text())["features"] == []
     assert [p.name for p in tmp_path.iterdir()] == ["posts.geojson"]
+
+
+SEVERAL = {
+    "all that hold": ((0.9, 0.1, 0.7), ("water", "tents"), False, ["water | tents", "water", 0.9]),
+    # the strongest of labels that do not hold is no answer
+    "none": ((0.3, 0.1, 0.2), (), False, [None, None, 0.3]),
+    "not sure": ((0.9, 0.1, 0.7), (), True, [None, "water", 0.3]),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_of_several_labels_a_map_shows_those_that_hold(posts: list[Assessment], case: str) -> None:
+    p, labels, abstained, expected = SEVERAL[case]
+    answer = TaskAssessment(
+        label="water",
+        labels=labels,
+        confidence=0.3,
+        probabilities=dict(zip(("water", "food", "tents"), p, strict=True)),
+        abstained=abstained,
+        reason="x" if abstained else None,
+    )
+    post = posts[0].model_copy(update={"tasks": {"need": answer}})
+    found = feature(post)
+    assert found is not None
+    told = found["properties"]
+    assert isinstance(told, dict)
+    assert [told[name] for name in ("need", "need_leaning", "need_confidence")] == expected
+    row = row_of(post, columns_of(post))
+    assert (row["need_label"], row["need_labels"]) == (expected[1], list(labels))
 
 
 def test_tables_have_places_whatever_the_first_post_has(posts: list[Assessment], tmp_path: Path) -> None:

@@ -134,7 +134,8 @@ def test_invisible_text_moves_the_shipped_bundle_by_nothing(tmp_path: Path) -> N
         for c in CONDITIONS
         if c.name in ("Unicode tags (invisible)", "direct command", "full-width letters")
     }
-    found = {name: (answers(None, False), answers(c, True), answers(c, False)) for name, c in tried.items()}
+    plain = answers(None, False)
+    found = {name: (plain, answers(c, True), answers(c, False)) for name, c in tried.items()}
     shifts = measure(found, dict.fromkeys(tried, np.arange(len(posts))), resamples=99)
     by = {(s.condition, s.task): s for s in shifts}
     assert {task for _, task in by} == set(TARGETS)

@@ -87,6 +87,7 @@ def test_a_batch_answers_for_each_row(site: Site) -> None:
     assert [row["row"] for row in found["results"]] == list(range(8))
     assert (found["created"], found["same"], found["refused"]) == (2, 1, 5)
     assert all(row["reason"] for row in found["results"] if row["outcome"] in ("refused", "conflict"))
+    assert found["results"][-1]["reason"].startswith("unknown: a post has no such field; it has id, text,")
 
 
 def test_ndjson_keeps_good_rows(site: Site) -> None:

@@ -53,6 +53,15 @@ def test_a_persons_answer_stands_beside_the_models() -> None:
     assert first["damage_not_sure"] == "true"
 
 
+def test_what_the_model_only_leans_to_stands_in_no_column_of_labels() -> None:
+    first = table("".join(csv_text(rows())))[0]
+    assert (first["damage_labels"], first["damage_leaning"]) == ("", "severe_damage")
+    assert first["humanitarian_leaning"] == ""
+    [feature, *_] = json.loads("".join(geojson_text(rows())))["features"]
+    assert feature["properties"]["damage_labels"] == ""
+    assert feature["properties"]["damage_leaning"] == "severe_damage"
+
+
 def test_hxl_has_one_tag_a_column() -> None:
     lines = list(csv.reader(io.StringIO("".join(csv_text(rows(), hxl=True)).removeprefix("\ufeff"))))
     head, tags = lines[0], lines[1]

@@ -60,7 +60,12 @@ class TaskAssessment(BaseModel):
         description="The classes that are said to hold: one, or any number where the task allows "
         "several; none where the answer is 'not sure'",
     )
-    confidence: float = Field(ge=0, le=1, description="Its calibrated probability")
+    confidence: float = Field(
+        ge=0,
+        le=1,
+        description="The calibrated probability that the answer is right: of the label, or of the whole "
+        "set of labels where several may hold (a cautious number)",
+    )
     probabilities: dict[str, float] = Field(
         description="Calibrated probability of every class; they add up to 1 up to rounding, but "
         "for tasks where several may hold"
@@ -75,11 +80,21 @@ class TaskAssessment(BaseModel):
         """The answer in words: its labels, `none` where several might hold and none does, and what
         the model leans to where it abstains.
         """
+        return "none" if self.none_holds else ", ".join(self.labels) or self.label
+
+    @property
+    def none_holds(self) -> bool:
+        """Whether several labels might hold and surely none does; `label` is then no answer."""
         # probabilities of one answer add up to 1, those of several do not
         several = abs(sum(self.probabilities.values()) - 1) > _ROUNDED * len(self.probabilities)
-        if self.labels:
-            return ", ".join(self.labels)
-        return "none" if several and not self.abstained else self.label
+        return several and not self.labels and not self.abstained
+
+    @property
+    def surest(self) -> float:
+        """How sure the answer is: of several labels, how sure the strongest is, because how sure the whole
+        set is says little to a reader.
+        """
+        return max((self.probabilities[name] for name in self.labels), default=self.confidence)
 
 
 class Provenance(BaseModel):

@@ -5,7 +5,7 @@ to them. The tasks that ship stand in `domain.tasks`.
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from crisislens.core.errors import DataError
 
@@ -208,7 +208,9 @@ def own_task(
     try:
         labels = tuple(Label(name=c, title=titles.get(c, ""), urgency=urgency.get(c, 0.0)) for c in classes)
         return Task(name=name, question=name, labels=labels, several=several, ordered=ordered)
-    except ValueError as error:
-        # pydantic's messages have several lines; a user gets one sentence
-        reason = " ".join(str(error).split())[:300]
+    except ValidationError as error:
+        # pydantic's own text has several lines and an address; a user gets one sentence
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        reason = f"{where}: {fault['msg']}"[:300].removeprefix(": ").removeprefix("Value error, ")
         raise DataError(f"the labels of task {name!r} cannot be used: {reason}") from error

@@ -27,6 +27,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crisislens.encoders.fused import PackedConv, serves
+
 __all__ = ["EfficientNetLite", "fold_batch_norm"]
 
 _EPSILON = 1e-3
@@ -67,19 +69,28 @@ class SameConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
         self.kernel, self.stride = kernel, stride
+        self._packed = PackedConv()
 
-    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
-        """Pads as needed and convolves."""
-        total = [max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:]]
-        if total[0] % 2 == 0 and total[1] % 2 == 0:
-            padding = (total[0] // 2, total[1] // 2)
+    def forward(self, x: Float[Tensor, "b i h w"], *, clip: bool = False) -> Float[Tensor, "b o hs ws"]:
+        """Pads as needed, convolves and, with `clip`, applies ReLU6."""
+        rows, columns = (
+            max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:]
+        )
+        weight, bias, groups = self.conv.weight, self.conv.bias, self.conv.groups
+        if serves(x, weight):
+            missing = (rows, columns)
+            return self._packed(
+                x, weight, bias, stride=self.stride, groups=groups, missing=missing, clip=clip
+            )
+        if rows % 2 == 0 and columns % 2 == 0:
+            padding = (rows // 2, columns // 2)
         else:
-            rows, columns = total
             x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             padding = (0, 0)
-        return functional.conv2d(
-            x, self.conv.weight, self.conv.bias, self.stride, padding, groups=self.conv.groups
-        )
+        convolved = functional.conv2d(x, weight, bias, self.stride, padding, groups=groups)
+        # in place on the convolution's own output, which nothing else reads: saves a pass over
+        # memory, and autograd allows it
+        return functional.relu6(convolved, inplace=True) if clip else convolved
 
 
 class Bottleneck(nn.Module):
@@ -103,9 +114,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
         """The block's output, with the input added where the shape stays."""
-        y: Tensor = x if self.expand is None else _relu6(self.expand(x))
-        y = self.project(_relu6(self.depthwise(y)))
-        return x + y if self.residual else y
+        y: Tensor = x if self.expand is None else self.expand(x, clip=True)
+        y = self.project(self.depthwise(y, clip=True))
+        # the projection's own output, which autograd does not need
+        return y.add_(x) if self.residual else y
 
 
 class EfficientNetLite(nn.Module):
@@ -145,13 +157,8 @@ class EfficientNetLite(nn.Module):
         Arguments:
             images: RGB, scaled as the weights expect: (byte − 127) / 128.
         """
-        return _relu6(self.head(self.blocks(_relu6(self.stem(images)))))
-
-
-def _relu6(x: Tensor) -> Tensor:
-    # in place on the convolution's own output, which nothing else reads: saves a pass over memory,
-    # and autograd allows it
-    return functional.relu6(x, inplace=True)
+        grid: Tensor = self.head(self.blocks(self.stem(images, clip=True)), clip=True)
+        return grid
 
 
 def _round_channels(channels: float) -> int:

@@ -25,7 +25,7 @@ from crisislens.report.groups import Groups
 from crisislens.report.model import ReportTask
 from crisislens.report.naming import BY_TEXT, Naming, is_person
 
-__all__ = ["FIELDS", "MOST_POSTS", "Archive", "Packed", "photo_state", "sureness"]
+__all__ = ["FIELDS", "MOST_POSTS", "Archive", "Packed", "photo_state"]
 
 MOST_POSTS = 100_000
 MOST_BYTES = 64_000_000
@@ -172,7 +172,7 @@ class Archive:
         for task in self._tasks:
             found = assessment.tasks.get(task.question)
             yield _answer(task, found)
-            yield 0 if found is None else round(100 * sureness(task, found))
+            yield 0 if found is None else round(100 * found.surest)
 
 
 def photo_state(assessment: Assessment) -> str:
@@ -180,15 +180,6 @@ def photo_state(assessment: Assessment) -> str:
     if assessment.post.image is None:
         return "none"
     return "yes" if "image" in assessment.modalities else "unusable"
-
-
-def sureness(task: Task, found: TaskAssessment) -> float:
-    """How sure an answer is: of several labels, how sure the strongest is, because how sure the whole set is
-    says little to a reader.
-    """
-    if task.several and found.labels:
-        return max(found.probabilities[name] for name in found.labels)
-    return found.confidence
 
 
 def _answer(task: Task, found: TaskAssessment | None) -> int | list[int]:

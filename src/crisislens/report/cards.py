@@ -8,7 +8,7 @@ from crisislens.domain.assessment import Assessment, TaskAssessment
 from crisislens.domain.place import PlaceMention
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import Post
-from crisislens.report.archive import photo_state, sureness
+from crisislens.report.archive import photo_state
 from crisislens.report.display import count_hidden, lines_of, moment, percent, shorten, utc
 from crisislens.report.languages import language_name
 from crisislens.report.model import ReportCluster, ReportTask
@@ -207,7 +207,7 @@ class CardMaker:
             )
         evidence = "both" if len(assessment.modalities) > 1 else "".join(assessment.modalities)
         threshold = task.thresholds.get(evidence)
-        sure = sureness(task.task, found)
+        sure = found.surest
         return TaskAnswer(
             task=task.name,
             title=task.title,

@@ -1,9 +1,10 @@
 """One assessment as one flat row: which columns a run has, and what stands in them.
 
 One row a post. Columns: the post, what its assessment rests on, the entities and relations of its text, per
-task `T_label`, `T_labels` (those that hold; empty where it is not sure), `T_confidence`, `T_not_sure`,
-`T_reason` and a `T_p_CLASS` for each class, then places and the provenance. The columns follow from the first
-assessment: all of a run have the same tasks and classes.
+task `T_label` (the most probable one; empty where several may hold and surely none does), `T_labels` (those
+that hold; empty where it is not sure), `T_confidence`, `T_not_sure`, `T_reason` and a `T_p_CLASS` for each
+class, then places and the provenance. The columns follow from the first assessment: all of a run have the
+same tasks and classes.
 """
 
 import re
@@ -108,7 +109,9 @@ def row_of(assessment: Assessment, columns: dict[str, str]) -> dict[str, Any]:
         "urgency": assessment.urgency,
     }
     for name, task in assessment.tasks.items():
-        row |= {f"{name}_label": task.label, f"{name}_labels": list(task.labels)}
+        # the strongest of labels that do not hold is no answer: "warning" would be read off each calm post
+        label = None if task.none_holds else task.label
+        row |= {f"{name}_label": label, f"{name}_labels": list(task.labels)}
         row |= {f"{name}_confidence": task.confidence}
         row |= {f"{name}_not_sure": task.abstained, f"{name}_reason": task.reason}
         row |= {f"{name}_p_{label}": p for label, p in task.probabilities.items()}

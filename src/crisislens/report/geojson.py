@@ -4,6 +4,9 @@ The point is the post's own, or that of a place that its text names: `source` sa
 exact it is. A country's point is the middle of its people, not where anything happened. Entities and
 relations are null where the run found none or did not look for them; only names of places, organizations and
 the like are there, because a person's name on a map says where somebody is.
+
+Of each question `T` there are the labels that hold (null where the model is not sure, or none holds), the one
+that it leans to, and how sure the strongest of them is.
 """
 
 import json
@@ -89,10 +92,11 @@ def feature(assessment: Assessment) -> dict[str, object] | None:
 def _answer(name: str, task: TaskAssessment | None) -> dict[str, object]:
     if task is None:
         return {}
+    said = " | ".join(task.labels) or task.label
     return {
-        name: None if task.abstained else task.label,
-        f"{name}_leaning": task.label,
-        f"{name}_confidence": task.confidence,
+        name: None if task.abstained or task.none_holds else said,
+        f"{name}_leaning": None if task.none_holds else task.label,
+        f"{name}_confidence": task.surest,
     }
 
 

@@ -51,6 +51,7 @@ _PLAIN = {
 _AUTHOR = frozenset({"author", "url"})
 _PARTS = {
     "labels": ("list", "#severity+code+{}"),
+    "leaning": ("list", "#severity+code+leaning+{}"),
     "confidence": ("float", "#indicator+confidence+num+{}"),
     "not_sure": ("bool", "#status+not_sure+{}"),
     "people_say": ("list", "#severity+code+person+{}"),
@@ -91,7 +92,8 @@ FORMATS = {
 
 
 def columns_of(rows: Iterable[PostRow], *, authors: bool = False) -> list[Column]:
-    """The columns for rows: those of every post, then four for each task that any of them has.
+    """The columns for rows: those of every post, then for each task that any of them has the labels that
+    hold, those that the model leans to where it is not sure, how sure it is, and what people say.
 
     Arguments:
         rows: The first rows of the export; a task that only later rows have is left out of tables.
@@ -111,7 +113,10 @@ def flat(row: PostRow) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(row, name) for name in _PLAIN if name != "photos"}
     values["photos"] = [photo.sha256 for photo in row.photos if photo.sha256]
     for task, answer in row.answers.items():
-        values[f"{task}_labels"] = list(answer.labels)
+        # who filters a column of labels must not find guesses in it
+        said = list(answer.labels)
+        values[f"{task}_labels"] = [] if answer.abstained else said
+        values[f"{task}_leaning"] = said if answer.abstained else []
         values[f"{task}_confidence"] = answer.confidence
         values[f"{task}_not_sure"] = answer.abstained
     for review in row.reviews:

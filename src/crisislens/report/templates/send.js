@@ -21,9 +21,12 @@ function asText(posts, schema) {
   }).join("\n\n");
 }
 
-// A cell that begins as a formula would be run by a spreadsheet, so it gets an apostrophe in front.
+// A cell that begins as a formula would be run by a spreadsheet, so it gets an apostrophe in front; so does what
+// begins one behind a delimiter, where a spreadsheet of another country starts a new cell. As in report/flat.py.
+const INNER_FORMULA = /([;,|\t\r\n][ "']*)([=+@＝＋＠]|[-－](?=[\p{L}\p{N}]))/gu;
+
 function cellOf(value) {
-  const text = String(value);
+  const text = String(value).replace(INNER_FORMULA, "$1'$2");
   const safe = FORMULA.test(text) ? "'" + text : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
 }

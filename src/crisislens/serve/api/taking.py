@@ -166,6 +166,9 @@ def post_of(values: Any) -> IncomingPost:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])[:100] or "the post"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(IncomingPost.model_fields)
+            raise ProblemError(422, f"{where}: a post has no such field; it has {known}"[:300]) from None
         raise ProblemError(422, f"{where}: {first['msg']}"[:300]) from None
 
 

@@ -32,6 +32,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "content",
         "reblog.content",
         "body",
+        # of a post that was passed on, whose own text is cut
+        "retweeted_status.full_text",
+        "retweeted_status.extended_tweet.full_text",
+        "retweeted_status.note_tweet.text",
+        "retweeted_status.text",
     ),
     "image": (
         "image",

@@ -1,5 +1,5 @@
 """How `analyze` grows with the number of posts, apart from the encoders:
-`python benchmarks/growth.py [--sizes 1000 10000 100000] [--million]`.
+`python benchmarks/growth.py [--sizes 1000 10000 100000] [--million] [--folder KEEP]`.
 
 Made-up posts, every text another one: words of a list, some names of places, numbers. Everything runs
 as it does (reading, cleaning, tokens, four models, places, language, signatures, chunks,
@@ -7,7 +7,11 @@ near-duplicates, files, report) but for the layers of the text encoder: they are
 sum of word vectors stands in for them, since they cost 90 % of the time and the same for every post.
 So rates here are those of the rest alone. Each size runs in a process of its own on one thread;
 printed are posts a second of processor time, the peak of resident memory as the system counted it,
-and the share of the time that the search of near-duplicates took.
+and the share of the time that the search of near-duplicates took. On the way a line for every 20th of
+the posts goes to stderr, which shows whether the rate stays what it was.
+
+With `--folder` a run that was ended from outside goes on where it stood when it is started again: what
+earlier starts took of processor time, and their peak, are kept in the folder and counted in.
 """
 
 import argparse
@@ -19,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -27,7 +32,7 @@ from torch import Tensor
 from crisislens.data.tabular import read_posts
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.annotators import load_annotators
-from crisislens.pipeline.batch import clear_work, run_analysis
+from crisislens.pipeline.batch import run_analysis
 from crisislens.pipeline.neighbors import NeighborStore
 from crisislens.report.situation import write_outputs
 from crisislens.runs.executor import Here
@@ -77,7 +82,47 @@ def stand_in(analyst: Analyst) -> None:
     text.forward = summed  # type: ignore[method-assign,assignment]
 
 
-def measured(rows: int) -> dict[str, object]:
+def peak_mib() -> int:
+    """The most memory that this process ever held."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+class Spent:
+    """Processor time and peak over all starts of a run, kept beside it.
+
+    Arguments:
+        folder: Where they are kept.
+        rows: Posts of the run.
+    """
+
+    def __init__(self, folder: Path, rows: int) -> None:
+        self._path, self._every, self._next = folder / "spent.json", max(rows // 20, 1), 0
+        stored = json.loads(self._path.read_text()) if self._path.exists() else {}
+        self._earlier, self._peak = stored.get("processor_s", 0.0), stored.get("peak", 0)
+        self._began, self._wall = time.process_time(), time.monotonic()
+
+    def seconds(self) -> float:
+        """Processor time since the first start."""
+        return float(self._earlier + time.process_time() - self._began)
+
+    def peak(self) -> int:
+        """The highest peak of any start, in MiB."""
+        return max(self._peak, peak_mib())
+
+    def progress(self, done: int, _: int | None) -> None:
+        """Keeps the figures after a chunk, and prints them for every 20th of the posts."""
+        self._path.write_text(json.dumps({"processor_s": self.seconds(), "peak": self.peak()}))
+        if done >= self._next:
+            self._next = done - done % self._every + self._every
+            line = {"done": done, "processor_s": round(self.seconds(), 1), "peak MiB": self.peak()}
+            print(
+                json.dumps(line | {"wall_s": round(time.monotonic() - self._wall)}),
+                file=sys.stderr,
+                flush=True,
+            )
+
+
+def measured(rows: int, folder: Path) -> dict[str, object]:
     """What one size costs, in this process."""
     torch.set_num_threads(1)
     searched = [0.0]
@@ -92,15 +137,16 @@ def measured(rows: int) -> dict[str, object]:
     NeighborStore.clusters = timed  # type: ignore[method-assign]
     analyst = Analyst.load(DEFAULT_BUNDLE, annotators=load_annotators())
     stand_in(analyst)
-    with tempfile.TemporaryDirectory() as folder:
-        posts = Path(folder) / "posts.jsonl"
+    posts = folder / "posts.jsonl"
+    if not posts.exists():
         write_posts(posts, rows)
-        began = time.process_time()
-        outcome = run_analysis(read_posts(posts), analyst, Path(folder) / "out", executor=Here())
-        assessed = time.process_time() - began
-        write_outputs(outcome, analyst, source_name=posts.name)
-        clear_work(outcome.folder)
-        whole = time.process_time() - began
+    spent = Spent(folder, rows)
+    outcome = run_analysis(
+        read_posts(posts), analyst, folder / "out", executor=Here(), progress=spent.progress
+    )
+    assessed = spent.seconds()
+    write_outputs(outcome, analyst, source_name=posts.name)
+    whole = spent.seconds()
     assert outcome.assessed == rows
     return {
         "posts": rows,
@@ -108,22 +154,27 @@ def measured(rows: int) -> dict[str, object]:
         "posts a second of the rest": round(rows / whole, 1),
         "without the report": round(rows / assessed, 1),
         "near-duplicates, % of the rest": round(100 * searched[0] / whole, 2),
-        "peak MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak MiB": spent.peak(),
     }
 
 
 def main() -> None:
     """Prints a JSON line for each size."""
     if sys.argv[1:2] == ["--child"]:
-        print(json.dumps(measured(int(sys.argv[2]))), flush=True)
+        print(json.dumps(measured(int(sys.argv[2]), Path(sys.argv[3]))), flush=True)
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--million", action="store_true", help="1,000,000 too: an hour of one core")
+    parser.add_argument("--folder", type=Path, help="keeps the runs, to go on with one that was ended")
     arguments = parser.parse_args()
     for rows in [*arguments.sizes, *([1_000_000] if arguments.million else [])]:
         # a process each: a peak is that of the whole life of one
-        subprocess.run([sys.executable, __file__, "--child", str(rows)], check=True)
+        with ExitStack() as stack:
+            kept = arguments.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            (kept / str(rows)).mkdir(parents=True, exist_ok=True)
+            child = [sys.executable, __file__, "--child", str(rows), str(kept / str(rows))]
+            subprocess.run(child, check=True)
 
 
 if __name__ == "__main__":

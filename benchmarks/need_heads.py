@@ -3,16 +3,19 @@
 
 Both must have the same encoder with the same adapter. Printed as rows of a table: F1 of each need, as the
 bundle says it (at one half), on the validation messages of Haiti, Pakistan and Sandy, English and originals,
-with 95 % bootstrap intervals and the paired difference; how often each need is said of HumAID's development
-posts that ask for nothing and of a real feed (`verification`, which has no labels of need); and, through the
-whole product, calls for help among the first and the AUROC of urgency on both halves of the stress set; and
-how many posts of that set are rightly and wrongly given each need.
+and on HumAID's tweets that ask, by their words (`scripts/need_texts.py`), its test and the events never
+trained on, with 95 % bootstrap intervals and the paired difference; "rescue" of the messages also where label
+and words agree; how often each need is said of HumAID's development posts that ask for nothing and of a real
+feed (`verification`, which has no labels of need); and, through the whole product, calls for help among the
+first and the AUROC of urgency on both halves of the stress set; and how many posts of each half are rightly
+and wrongly given each need, with the AUROC of the head.
 """
 
 import argparse
 import csv
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +33,9 @@ from crisislens.pipeline.bundle import Bundle
 from crisislens.training.crisis_text import HUMANITARIAN_10, NEEDS, CrisisText, read_source
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
-from train_open import encode
+from need_texts import named_needs, settled_rescue
+from train_crisis import outside
+from train_open import encode, english_of
 
 Array = NDArray[np.float64]
 _DRAWS, _FEED, _CHUNK = 2_000, 600, 64
@@ -44,12 +49,16 @@ class Heads:
         self.classes = list(loaded.meta.classes)
         self.state = {name: x.double().numpy() for name, x in loaded.model.state_dict().items()}
 
-    def says(self, pooled: NDArray[np.float32], need: str) -> NDArray[np.bool_]:
-        """Whether each text is given the need."""
+    def logits(self, pooled: NDArray[np.float32], need: str) -> Array:
+        """Of the need, for each text."""
         at = self.classes.index(need)
         x = (pooled - self.state["mean"]) / self.state["scale"]
-        said: NDArray[np.bool_] = x @ self.state["map.weight"][at] + self.state["map.bias"][at] > 0
-        return said
+        found: Array = x @ self.state["map.weight"][at] + self.state["map.bias"][at]
+        return found
+
+    def says(self, pooled: NDArray[np.float32], need: str) -> NDArray[np.bool_]:
+        """Whether each text is given the need."""
+        return self.logits(pooled, need) > 0
 
 
 def bounds(values: Sequence[float]) -> str:
@@ -58,14 +67,15 @@ def bounds(values: Sequence[float]) -> str:
     return f"[{low:+.3f}, {high:+.3f}]" if low < 0 else f"[{low:.3f}, {high:.3f}]"
 
 
-def of_messages(
-    before: Heads, after: Heads, texts: Sequence[CrisisText], pooled: NDArray[np.float32]
-) -> None:
-    """Rows of F1 by need."""
-    rng = np.random.default_rng(0)
-    draws = [rng.integers(len(texts), size=len(texts)) for _ in range(_DRAWS)]
+def by_need(before: Heads, after: Heads, texts: Sequence[CrisisText], vectors: NDArray[np.float32]) -> None:
+    """Rows of F1 by need, over the texts that answer it and where one says yes."""
     for need in NEEDS:
-        y = np.array([t.labels.get(need, 0) for t in texts])
+        known = np.array([need in t.labels for t in texts])
+        y, pooled = np.array([t.labels.get(need, 0) for t in texts])[known], vectors[known]
+        if not y.any():
+            continue
+        rng = np.random.default_rng(0)
+        draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
         a, b = before.says(pooled, need), after.says(pooled, need)
         first, second = ([f1(y[i], said[i]) for i in draws] for said in (a, b))
         gain = [q - p for p, q in zip(first, second, strict=True)]
@@ -107,15 +117,34 @@ def of_stress(name: str, folder: Path) -> None:
 
 
 def needs_of_stress(before: Heads, after: Heads, pooled: NDArray[np.float32]) -> None:
-    """Rows of rightly and wrongly named needs, over both halves."""
+    """Rows of rightly and wrongly named needs, by half."""
     made = stress_posts()
-    for need in NEEDS:
-        asked = np.array([need in p["needs"] for p in made])  # type: ignore[operator]
-        cells = [
-            f"{int((said & asked).sum())} found, {int((said & ~asked).sum())} wrong"
-            for said in (heads.says(pooled, need) for heads in (before, after))
-        ]
-        print(f"stress, both halves, {need}, {asked.sum()}: {cells[0]} → {cells[1]}", flush=True)
+    for part in ("develop", "test"):
+        here = np.array([p["half"] == part for p in made])
+        for need in NEEDS:
+            asked = np.array([need in p["needs"] for p in made])[here]  # type: ignore[operator]
+            if not asked.any():
+                continue
+            cells = []
+            for heads in (before, after):
+                z = heads.logits(pooled[here], need)
+                area = auroc(asked.astype(np.int64), z)
+                cells.append(f"{((z > 0) & asked).sum()} found, {((z > 0) & ~asked).sum()} wrong, {area:.3f}")
+            print(f"stress, {part}, {need}, {asked.sum()}: {cells[0]} → {cells[1]}", flush=True)
+
+
+def tweets(root: Path) -> dict[str, list[CrisisText]]:
+    """HumAID's tweets that ask, with the needs that their words name, by what they are kept from."""
+    asking = [
+        replace(t, labels=named_needs(t.text))
+        for split in ("test", "train", "dev")
+        for t in read_source(root, "humaid", splits=(split,))
+        if t.labels.get("request") == 1 and (outside(t) or split == "test")
+    ]
+    return {
+        "HumAID's test": [t for t in asking if not outside(t)],
+        "events never trained on": [t for t in asking if outside(t)],
+    }
 
 
 def feed(data: Path) -> list[str]:
@@ -146,10 +175,19 @@ def main() -> None:
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=str(adapter))
     before, after = Heads(first), Heads(second)
     root = args.data / "crisis_text"
+    english = english_of(root, split="validation")
     for source in ("messages_english", "messages_original"):
         texts = [t for t in read_source(root, source, splits=("test",)) if t.event != "news"]
         print(f"{source}, {len(texts)} messages, F1 before, after, gain")
-        of_messages(before, after, texts, encode(encoder, [t.text for t in texts], args.work))
+        vectors = encode(encoder, [t.text for t in texts], args.work)
+        by_need(before, after, texts, vectors)
+        settled = [settled_rescue(t, english) for t in texts]
+        only = [replace(t, labels={q: y for q, y in t.labels.items() if q == "rescue"}) for t in settled]
+        print("the same, rescue where label and words agree")
+        by_need(before, after, only, vectors)
+    for name, texts in tweets(root).items():
+        print(f"tweets that ask, {name}, {len(texts)}, F1 before, after, gain")
+        by_need(before, after, texts, encode(encoder, [t.text for t in texts], args.work))
     ask = HUMANITARIAN_10.index("requests_or_urgent_needs")
     quiet = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] != ask]
     quiet = [quiet[i] for i in np.random.default_rng(2).permutation(len(quiet))[:_FEED]]

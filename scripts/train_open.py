@@ -164,9 +164,9 @@ def made_up() -> list[CrisisText]:
     ]
 
 
-def english_of(root: Path) -> dict[str, str]:
-    """From a message's original to the wording of its translation."""
-    with (root / "disaster_response_messages" / "train.tsv").open(encoding="utf-8", newline="") as stream:
+def english_of(root: Path, split: str = "train") -> dict[str, str]:
+    """From a message's original to the wording of its translation, in the file of a split."""
+    with (root / "disaster_response_messages" / f"{split}.tsv").open(encoding="utf-8", newline="") as stream:
         rows = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
         return {clean_text(r["original"]): wording(clean_text(r["message_en"])) for r in rows}
 

@@ -17,8 +17,11 @@ from hypothesis import HealthCheck, settings
 import warm
 from command_line import Command
 
-# no test is timed: a busy machine must not fail one
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# no test is timed: a busy machine must not fail one; fewer examples a run, others in each run
+_EXAMPLES = int(os.environ.get("CRISISLENS_EXAMPLES", "50"))
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=_EXAMPLES
+)
 settings.load_profile("untimed")
 
 # before any library reads them: a test must never look for a hub
@@ -40,6 +43,11 @@ sys.dont_write_bytecode = False
 
 # a worker takes its part of the whole suite and so needs it; a run of one file starts it when a test asks
 _FORKED = warm.forked() if sys.platform == "linux" and "PYTEST_XDIST_WORKER" in os.environ else None
+
+
+# no test cuts the power, and a killed process loses nothing that it wrote: thousands of waits for the disk
+# prove nothing. Processes that tests start do wait.
+pytest.MonkeyPatch().setattr(os, "fsync", lambda _: None)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -44,9 +44,6 @@ def checked(thing: Any) -> Any:
 def _checked_function(function: FunctionType) -> Callable[..., Any]:
     written = function.__annotations__
     hints = {name: _hint(hint, function.__globals__) for name, hint in written.items()}
-    if any(_names_a_shape(hint) for hint in hints.values()):
-        return jaxtyped(function, typechecker=_beartype)
-    # what reads signatures (typer, fastapi, pydantic) finds the annotations as they were written
     if not hints or function.__code__.co_flags & _SPECIAL:
         return _with_checks(function, hints)
     waiting = FunctionType(_first_call.__code__, function.__globals__, function.__name__)
@@ -54,7 +51,10 @@ def _checked_function(function: FunctionType) -> Callable[..., Any]:
     return update_wrapper(waiting, function)
 
 
-def _with_checks(function: FunctionType, hints: dict[str, Any]) -> FunctionType:
+def _with_checks(function: FunctionType, hints: dict[str, Any]) -> Callable[..., Any]:
+    if any(_names_a_shape(hint) for hint in hints.values()):
+        return jaxtyped(function, typechecker=_beartype)
+    # what reads signatures (typer, fastapi, pydantic) finds the annotations as they were written
     written = function.__annotations__
     function.__annotations__ = hints
     try:
@@ -79,7 +79,7 @@ def _first_call(
     return _waiting(*given, **named)
 
 
-def _unchecked(*given: Any, _function: Callable[..., Any], **named: Any) -> Any:
+def _handed_on(*given: Any, _function: Callable[..., Any], **named: Any) -> Any:
     return _function(*given, **named)
 
 
@@ -89,9 +89,10 @@ def take_checks(waiting: FunctionType, function: FunctionType, hints: dict[str, 
         if waiting.__code__ is not _first_call.__code__:
             return
         made = _with_checks(function, hints)
-        if made is function:
-            # nothing to check, as with a type variable; its own code may belong to a closure
-            waiting.__code__ = _unchecked.__code__
+        if made is function or made.__closure__:
+            # nothing to check, as with a type variable, or a shape: code of a closure cannot be taken on
+            waiting.__kwdefaults__ = {**(waiting.__kwdefaults__ or {}), "_function": made}
+            waiting.__code__ = _handed_on.__code__
             return
         vars(waiting).update(vars(made))
         # both codes find their values until the one line that changes it: another thread may be in a call

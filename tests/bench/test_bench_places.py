@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crisislens.bench.place_posts import PlacePosts, noised
+from crisislens.bench.place_posts import PlacePosts, kept_groups, noised
 from crisislens.bench.place_space import SpaceRecipe
 from crisislens.bench.places import Places
 from crisislens.bench.study import Trial
 from crisislens.core.errors import DataError
+from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import EncoderSpec
 from crisislens.models.parts import Inlet
 from crisislens.nn.batch import ModalityBatch
@@ -152,6 +153,27 @@ def test_kinds_of_places_are_masked_in_the_text(data: Path, tmp_path: Path) -> N
     # means of tokens are what the models are told is the text
     rows = posts.texts.mask.sum(1, keepdim=True)
     assert torch.allclose(posts.texts.pooled, posts.texts.tokens.sum(1) / rows, atol=1e-6)
+
+
+def test_photos_are_compared_once_and_again_when_one_is_another(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+
+    def groups(posts: list[Post], root: Path) -> list[int]:
+        compared.append(len(posts))
+        return list(range(len(posts)))
+
+    monkeypatch.setattr("crisislens.bench.place_posts.near_duplicate_groups", groups)
+    posts = [Post(id=f"{i}", text="a beach", image=ImageRef(path=f"{i:02}.png")) for i in range(3)]
+    for _ in range(2):
+        assert kept_groups(posts, data / "photos", tmp_path / "cache") == [0, 1, 2]
+    assert compared == [3]
+    # under the same name another photo
+    (data / "photos" / "02.png").write_bytes((data / "photos" / "05.png").read_bytes())
+    kept_groups(posts, data / "photos", tmp_path / "cache")
+    kept_groups(posts[:2], data / "photos", tmp_path / "cache")
+    assert compared == [3, 3, 2]
 
 
 def test_too_few_photos_are_told(data: Path, tmp_path: Path) -> None:

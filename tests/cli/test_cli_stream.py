@@ -57,6 +57,19 @@ def test_a_file_once_and_a_replay(crisislens: Command, db: Path, tmp_path: Path)
         assert {row.external_id for row in store.posts.stream(PostFilter())} == {"1", "2"}
 
 
+def test_a_store_that_is_not_there_is_made_and_told(crisislens: Command, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "posts.csv").write_text("id,text\n1,water please\n")
+    db = tmp_path / "new" / "crisis.db"
+    done = crisislens("stream", f"{inbox}/", "--db", db, "--once")
+    assert (done.returncode, done.stdout) == (0, "1 posts taken\n")
+    assert f"there was no store at {db}; it is made now" in done.stderr.replace("\n", "")
+    # what reads a store makes none
+    assert crisislens("store", "check", "--db", tmp_path / "typo.db").returncode != 0
+    assert not (tmp_path / "typo.db").exists()
+
+
 WRONG: list[tuple[list[str], str, int]] = [
     (["nats:topic"], "no source is called 'nats'", 2),
     (["rss:http://127.0.0.1/feed"], "its address 127.0.0.1 is this computer; --allow-private 127.0.0.1", 2),

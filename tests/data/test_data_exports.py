@@ -448,3 +448,30 @@ def test_a_photo_that_was_not_exported_is_no_text(tmp_path: Path, what: str) -> 
     lines = ["[06.02.23, 04:17:35] Ann: Flood", f"[06.02.23, 04:18:00] Bob: \u200e{what}"]
     path.write_text("\n".join(lines), "utf-8")
     assert [row.text for row in read_posts(path) if isinstance(row, Post)] == ["Flood", ""]
+
+
+WHOLE = "Trapped at 5 Elm St, water rising fast, send help to the blue house"
+CUT = "RT @joe: Trapped at 5 Elm St, water rising fast, send he…"
+PASSED_ON = {
+    "v1": {"id_str": "1", "full_text": CUT, "retweeted_status": {"id_str": "9", "full_text": WHOLE}},
+    "v2": {
+        "data": [{"id": "1", "text": CUT, "referenced_tweets": [{"type": "retweeted", "id": "9"}]}],
+        "includes": {"tweets": [{"id": "9", "text": WHOLE}]},
+    },
+    "another one": {"id_str": "1", "full_text": CUT, "retweeted_status": {"full_text": "Trapped? No."}},
+    "not there": {
+        "data": [{"id": "1", "text": CUT, "referenced_tweets": [{"type": "retweeted", "id": "8"}, 3]}],
+        "includes": {"tweets": [{"id": "9", "text": WHOLE}]},
+    },
+    "not cut": {"id_str": "1", "full_text": "Quoting him", "retweeted_status": {"full_text": WHOLE}},
+}
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_what_is_passed_on_is_read_whole(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "posts.jsonl"
+    path.write_text(json.dumps(PASSED_ON[name]) + "\n", "utf-8")
+    [post] = list(read_posts(path))
+    assert isinstance(post, Post)
+    expected = {"v1": f"RT @joe: {WHOLE}", "v2": f"RT @joe: {WHOLE}", "not cut": "Quoting him"}
+    assert (post.id, post.text) == ("1", expected.get(name, CUT))

@@ -271,7 +271,7 @@ def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
         name="tuned",
         mode="finetune",
         lora=lora,
-        encoder={"name": "compact", "options": {"max_tokens": 24}},
+        encoder={"name": "compact", "options": {"max_tokens": 12}},
         modalities=["text"],
         keep_tokens=[],
         model={"name": "text_only", "options": {"source": "pooled", "width": 32}},

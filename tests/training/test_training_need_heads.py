@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisislens.core.errors import InputError
-from crisislens.training.need_heads import FEWEST, fit_head, fit_heads, folds_of, threshold_for_f1
+from crisislens.training.need_heads import FEWEST, SLACK, fit_head, fit_heads, folds_of, threshold_for_f1
 
 RARE = 40
 
@@ -103,3 +103,43 @@ def test_the_threshold_of_separable_logits_parts_them(seed: int) -> None:
     threshold, f1 = threshold_for_f1(logits, y, folds_of(np.arange(60), 3))
     assert f1 > 0.75
     assert (logits[y == 1] > threshold).mean() > 0.8
+
+
+def test_rows_of_another_kind_move_the_threshold_and_nothing_else(rare: tuple[np.ndarray, ...]) -> None:
+    x, y, folds = rare
+    head = fit_head(x, y, folds)
+    # nearly all of these say yes, so only a low threshold finds them
+    probe = np.random.default_rng(1).normal(size=(100, 5)), (np.arange(100) < 90).astype(np.int64)
+    moved = fit_head(x, y, folds, probe=probe)
+    np.testing.assert_array_equal(moved.weight, head.weight)
+    assert moved.threshold < head.threshold
+    silent = fit_head(x, y, folds, probe=(probe[0], np.zeros(100, np.int64)))
+    assert (silent.threshold, silent.f1) == (head.threshold, head.f1)
+
+
+def test_what_stands_beside_chooses_among_thresholds_that_are_nearly_as_good() -> None:
+    folds = folds_of(np.arange(600), 3)
+    y = (np.arange(600) % 4 == 0).astype(np.int64)
+    logits = np.random.default_rng(0).normal(size=600) + 2 * y
+    alone, f1 = threshold_for_f1(logits, y, folds)
+    # yes wherever the logit is above -5: as low a threshold as may be
+    beside = np.linspace(-5, 5, 200), np.ones(200, np.int64)
+    both, kept = threshold_for_f1(logits, y, folds, beside=beside)
+    assert both < alone
+    # what is told is the F1 on the rows themselves; it is smoothed where it is compared
+    assert f1 - 2 * SLACK < kept <= f1 + SLACK
+
+
+@pytest.mark.parametrize(("direction", "strength"), [((1.0, 0.0), 1e-3), ((1.0, -1.0), 10.0)])
+def test_of_strengths_that_tie_the_one_that_other_rows_want_is_taken(
+    direction: tuple[float, float], strength: float
+) -> None:
+    rng = np.random.default_rng(0)
+    y = (np.arange(400) % 4 == 0).astype(np.int64)
+    noise = rng.normal(size=400)
+    # a weak head reads the first component alone, a strong one takes the shared noise off
+    x = np.stack([8 * y + noise, noise], axis=1)
+    rows = rng.normal(size=(300, 2))
+    answers = (rows @ np.array(direction) > 0).astype(np.int64)
+    head = fit_head(x, y, folds_of(np.arange(400), 3), strengths=(1e-3, 10.0), probe=(rows, answers))
+    assert head.strength == strength

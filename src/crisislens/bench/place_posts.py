@@ -5,6 +5,7 @@ Photos are those of the sets `captioned` and `everyday`, see `data.places`. Near
 side of the split, and those of anything that is trained or tested on are left out of the space's training.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,10 @@ from jaxtyping import Bool, Int
 from torch.nn import functional
 
 from crisislens.bench.place_space import SpaceRecipe, into_space, train_space
-from crisislens.core.errors import DataError
-from crisislens.core.fingerprint import fingerprint
-from crisislens.data.images import ImageLimits
+from crisislens.core.errors import DataError, ImageError
+from crisislens.core.files import atomic_write
+from crisislens.core.fingerprint import fingerprint, sha256_of_file
+from crisislens.data.images import ImageLimits, resolve_image
 from crisislens.data.places import all_captions, captioned_photos, labeled_tweets
 from crisislens.data.split_making import folds, near_duplicate_groups
 from crisislens.data.text import CleaningRules
@@ -100,7 +102,7 @@ def read_place_posts(
     Raises:
         DataError: If the photos are not there, or too few.
     """
-    read = _read(setting, data / "photos", recipe)
+    read = _read(setting, data / "photos", recipe, cache)
     made = PostEncoder(
         load_encoders(encoder),
         rules=CleaningRules(),
@@ -139,7 +141,36 @@ class _Read:
     photo_of: Int[np.ndarray, " c"]
 
 
-def _read(setting: str, root: Path, recipe: SpaceRecipe) -> _Read:
+def kept_groups(posts: Sequence[Post], root: Path, cache: Path) -> list[int]:
+    """`near_duplicate_groups`, kept in the cache by what posts and photos hold: opening all photos takes
+    longer than some trials.
+
+    Arguments:
+        posts: Posts with a photo each, or none.
+        root: The folder of the photos.
+        cache: The root of feature caches.
+    """
+    lines = [[p.id, p.text, _photo_mark(p, root)] for p in posts]
+    path = cache / "duplicate-groups" / f"{fingerprint([1, lines])}.json"
+    if path.is_file():
+        groups: list[int] = json.loads(path.read_text(encoding="utf-8"))
+        return groups
+    groups = near_duplicate_groups(posts, root)
+    atomic_write(path, json.dumps(groups))
+    return groups
+
+
+def _photo_mark(post: Post, root: Path) -> str:
+    """Of what a post's photo holds; empty where it has none that is there."""
+    if post.image is None:
+        return ""
+    try:
+        return sha256_of_file(resolve_image(post.image, root))
+    except ImageError:
+        return ""
+
+
+def _read(setting: str, root: Path, recipe: SpaceRecipe, cache: Path) -> _Read:
     manifest = root / "manifest.tsv"
     labeled = captioned_photos(manifest)
     captions = dict(all_captions(manifest))
@@ -155,7 +186,7 @@ def _read(setting: str, root: Path, recipe: SpaceRecipe) -> _Read:
     known = {p.post.id for p in captioned_photos(manifest)}
     free = [file for file in sorted(captions) if file not in known]
     others = [Post(id=file, text=captions[file][0], image=ImageRef(path=file)) for file in free]
-    groups = near_duplicate_groups([*posts, *others], root)
+    groups = kept_groups([*posts, *others], root, cache)
     used = set(groups[: len(posts)])
     kept = [p for p, group in zip(others, groups[len(posts) :], strict=True) if group not in used]
     if not kept or not posts:

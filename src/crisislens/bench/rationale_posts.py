@@ -1,8 +1,8 @@
 """Texts for the study of decisions on rationales (`bench.rationales`): tweets of one crisis whose evidence
 people marked, to learn from and to test on, and texts of other crises to test on alone.
 
-All labels are brought to the five classes of the task `humanitarian_b2`; a text whose label is none of
-them without guessing is left out. DMD's labels are of the *photo* beside the text (damage to buildings,
+All labels are brought to five classes (`docs/label-mappings.md`); a text whose label is none of them without
+guessing is left out. DMD's labels are of the *photo* beside the text (damage to buildings,
 hurt people, neither), so a text alone cannot reach all of them.
 """
 
@@ -14,25 +14,14 @@ from pathlib import Path
 
 from crisislens.core.errors import DataError
 from crisislens.data.marked_rationales import AnnotatedText, read_snippet_table, split_folds
-from crisislens.domain.tasks import TASKS
+from crisislens.domain.tasks import MARKED
+from crisislens.training.crisis_labels import DMD_IN_FIVE, HUMAID_IN_FIVE
 
 __all__ = ["NOTHING", "TASK", "RationalePosts", "read_rationale_posts", "read_tested"]
 
-TASK = TASKS["humanitarian_b2"]
+TASK = MARKED
 """The task that all texts are brought to."""
-AFFECTED, INFRASTRUCTURE, RESCUE, OTHER, NOTHING = TASK.classes
-_HUMAID = {
-    "injured_or_dead_people": AFFECTED,
-    "missing_or_found_people": AFFECTED,
-    "displaced_people_and_evacuations": AFFECTED,
-    "infrastructure_and_utility_damage": INFRASTRUCTURE,
-    "rescue_volunteering_or_donation_effort": RESCUE,
-    "other_relevant_information": OTHER,
-    "caution_and_advice": OTHER,
-    "sympathy_and_support": OTHER,
-    "not_humanitarian": NOTHING,
-}
-_DMD = {"damaged_infrastructure": INFRASTRUCTURE, "human_damage": AFFECTED, "non_damage": NOTHING}
+NOTHING = TASK.classes[-1]
 _SAMPLE = 2000
 # texts of Instagram are three times as long
 _SAMPLE_DMD = 1000
@@ -87,8 +76,8 @@ def read_tested(setting: str, data: Path, merges: Mapping[str, str]) -> list[Ann
         texts = _merged(read_snippet_table(data / "rationales" / "hagupit_2014.csv"), merges)
         return [text for text in texts if text.label in TASK.classes]
     if setting == "humaid":
-        return _table(data / "crisis_text" / "humaid" / "test.tsv", _HUMAID, _SAMPLE)
-    return _table(data / "crisis_text" / "dmd_text" / "labeled.tsv", _DMD, _SAMPLE_DMD, language="en")
+        return _table(data / "crisis_text" / "humaid" / "test.tsv", HUMAID_IN_FIVE, _SAMPLE)
+    return _table(data / "crisis_text" / "dmd_text" / "labeled.tsv", DMD_IN_FIVE, _SAMPLE_DMD, language="en")
 
 
 def _merged(texts: list[AnnotatedText], merges: Mapping[str, str]) -> list[AnnotatedText]:

@@ -14,8 +14,8 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="crisislens",
-    help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need, how "
-    "severe, and how sure.",
+    help="Turns crisis posts (text and photos) into assessments: informative or not, which kind of need or "
+    "harm, and how sure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crisislens.cli.console import say
+from crisislens.cli.console import say, say_progress
 from crisislens.core.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -26,9 +26,14 @@ app = typer.Typer(
 
 
 def store_of(
-    db: str | None, blobs: Path | None = None, *, write: bool = True, upgrade: bool = False
+    db: str | None,
+    blobs: Path | None = None,
+    *,
+    write: bool = True,
+    upgrade: bool = False,
+    make: bool = False,
 ) -> "Store":
-    """Opens the store that a command names.
+    """Opens the store that a command names; with `make`, one that is not there is made, and that is told.
 
     Raises:
         StoreError: If there is none, or it cannot be opened.
@@ -38,6 +43,10 @@ def store_of(
     url = db or _DEFAULT
     if "://" in url or upgrade or Path(url).is_file():
         return open_store(url, blobs=blobs, write=write, upgrade=upgrade)
+    if make:
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+        say_progress(f"there was no store at {url}; it is made now")
+        return open_store(url, blobs=blobs)
     raise StoreError(f"there is no store at {url}; name one with --db, or start crisislens serve")
 
 

@@ -119,7 +119,7 @@ def run(
     with stoppable("nothing had come yet"), ExitStack() as stack:
         target: Any = service
         if service is None:
-            target = StoreTarget(stack.enter_context(_store(db, blobs)))
+            target = StoreTarget(stack.enter_context(_store(db, blobs, make=True)))
             stack.callback(target.close)
         if fetch_media:
             target.fetch_pictures(opened, guard, media_from)
@@ -134,11 +134,11 @@ def run(
     say(pump.tally.said())
 
 
-def _store(db: str | None, blobs: Path | None) -> Any:
+def _store(db: str | None, blobs: Path | None, *, make: bool = False) -> Any:
     # photos are not looked at here
     folder = blobs or (Path("blobs") if "://" in (db or "") and not (db or "").startswith("sqlite") else None)
     try:
-        return store_of(db, folder)
+        return store_of(db, folder, make=make)
     except StoreBusyError as error:
         raise StoreBusyError(
             f"{error}; beside crisislens serve, give --to http://127.0.0.1:8765 and --key instead of --db"

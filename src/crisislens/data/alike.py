@@ -17,7 +17,6 @@ first: its halves may then hold rows that would have been alike.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -31,6 +30,7 @@ from crisislens.data.clusters import (
     spread,
     text_chains,
 )
+from crisislens.data.distinct import distinct_rows
 
 __all__ = ["Alike", "AlikeKind", "alike"]
 
@@ -85,7 +85,7 @@ def alike(
     """
     check_thresholds(jaccard, max_distance)
     said = np.zeros(len(signatures), np.uint64) if numbers is None else numbers
-    texts = spread(_texts(signatures[has_text], said[has_text], jaccard), has_text)
+    texts = spread(_texts(signatures, said, np.flatnonzero(has_text), jaccard), has_text)
     photos = spread(_photos(hashes[has_photo], max_distance), has_photo)
     messages = _messages(texts, photos)
     same_words = [Alike(group, _kind(group, photos)) for group in _members(messages)]
@@ -114,28 +114,30 @@ def _kind(group: tuple[int, ...], photos: Int[np.ndarray, " b"]) -> AlikeKind:
 
 
 def _texts(
-    signatures: UInt32[np.ndarray, "m s"], numbers: UInt64[np.ndarray, " m"], jaccard: float
+    signatures: UInt32[np.ndarray, "b s"],
+    numbers: UInt64[np.ndarray, " b"],
+    where: Int[np.ndarray, " m"],
+    jaccard: float,
 ) -> Int[np.ndarray, " m"]:
     """A group number for every text."""
     # the numbers as two more columns, so that equal rows are equal in both
-    halves = np.ascontiguousarray(numbers).view(np.uint32).reshape(-1, 2)
-    whole = np.concatenate([signatures, halves], axis=1)
-    found = np.unique(whole, axis=0, return_inverse=True, return_counts=True)
-    rows, said, inverse, copies = found[0][:, :-2], found[0][:, -2:], found[1], found[2]
+    said = np.ascontiguousarray(numbers).view(np.uint32).reshape(-1, 2)
+    found = distinct_rows([*signatures.T, *said.T], where)
 
     def near(some: Int[np.ndarray, " k"]) -> tuple[Int[np.ndarray, "k k"], int]:
+        rows = found.rows[some]
         apart = np.zeros((len(some), len(some)), np.int64)
         # entry by entry, because a cube of all comparisons would not fit the cache
-        for column in rows[some].T:
+        for column in signatures[rows].T:
             apart += column[:, None] != column[None, :]
-        length = rows.shape[1]
-        for column in said[some].T:
+        length = signatures.shape[1]
+        for column in said[rows].T:
             apart[column[:, None] != column[None, :]] = length + 1
         most = max(k for k in range(length + 1) if 1 - k / length >= jaccard)
         return apart, most
 
-    groups = _groups(text_chains(rows, jaccard), copies, near)
-    return groups[inverse.reshape(-1)]
+    groups = _groups(text_chains(signatures, found.rows, jaccard), found.copies, near)
+    return np.asarray(groups[found.inverse])
 
 
 def _photos(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
@@ -156,8 +158,7 @@ def _groups(
     """A group number for each of n different rows, found within their chains."""
     groups = np.arange(len(chains))
     order = np.argsort(chains, kind="stable")
-    starts = np.flatnonzero(np.diff(chains[order], prepend=-1, append=-2))
-    for start, end in pairwise(starts):
+    for start, end in _runs(chains[order]):
         for cut in range(start, end, _BLOCK):
             rows = order[cut : min(cut + _BLOCK, end)]
             if len(rows) > 1:
@@ -193,9 +194,16 @@ def _cliques(
 def _members(numbers: Int[np.ndarray, " b"]) -> list[tuple[int, ...]]:
     """The positions that share a number, where two or more do; -1 is no number."""
     order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order], prepend=-2, append=-2))
     found = []
-    for start, end in pairwise(starts):
-        if end - start > 1 and numbers[order[start]] >= 0:
+    for start, end in _runs(numbers[order]):
+        if numbers[order[start]] >= 0:
             found.append(tuple(np.sort(order[start:end]).tolist()))
     return found
+
+
+def _runs(ordered: Int[np.ndarray, " n"]) -> list[tuple[int, int]]:
+    """Where numbers repeat that lie in order: starts and ends of two or more equal ones."""
+    bounds = np.flatnonzero(np.diff(ordered, prepend=-2, append=-2))
+    # most of a million posts are alone, and a loop over them would cost more than the search
+    repeated = np.flatnonzero(np.diff(bounds) > 1)
+    return list(zip(bounds[repeated].tolist(), bounds[repeated + 1].tolist(), strict=True))

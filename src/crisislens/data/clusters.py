@@ -27,6 +27,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Int, UInt32, UInt64
 
+from crisislens.data.distinct import distinct_rows
+
 __all__ = [
     "PHOTO_DISTANCE",
     "TEXT_JACCARD",
@@ -95,7 +97,7 @@ def cluster(
         ValueError: If a threshold is out of its range.
     """
     check_thresholds(jaccard, max_distance)
-    texts = spread(_text_labels(signatures[has_text], jaccard), has_text)
+    texts = spread(_text_labels(signatures, np.flatnonzero(has_text), jaccard), has_text)
     photos = spread(_photo_labels(hashes[has_photo], max_distance), has_photo)
     # each post by itself, then joined by text, then by photo
     labels = np.arange(len(signatures))
@@ -104,20 +106,30 @@ def cluster(
     return _clusters(labels, texts, photos)
 
 
-def _text_labels(signatures: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
+def _text_labels(
+    signatures: UInt32[np.ndarray, "b s"], where: Int[np.ndarray, " m"], jaccard: float
+) -> Int[np.ndarray, " m"]:
     """A component number for every text."""
     # equal rows are one: retweets by the thousand would fill a bucket with themselves
-    rows, inverse = np.unique(np.ascontiguousarray(signatures), axis=0, return_inverse=True)
-    return text_chains(rows, jaccard)[inverse.reshape(-1)]
+    found = distinct_rows(list(signatures.T), where)
+    return np.asarray(text_chains(signatures, found.rows, jaccard)[found.inverse])
 
 
-def text_chains(rows: UInt32[np.ndarray, "m s"], jaccard: float) -> Int[np.ndarray, " m"]:
-    """A component number for each of m different signatures; those of one chain of alike texts share it."""
+def text_chains(
+    signatures: UInt32[np.ndarray, "b s"], rows: Int[np.ndarray, " m"], jaccard: float
+) -> Int[np.ndarray, " m"]:
+    """A component number for each of m different signatures; those of one chain of alike texts share it.
+
+    Arguments:
+        signatures: A table that holds them, which is not copied.
+        rows: Where they stand in it.
+        jaccard: Share of equal entries from which two texts are alike.
+    """
 
     def match(i: Int[np.ndarray, " n"], j: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-        return np.asarray((rows[i] == rows[j]).mean(axis=1) >= jaccard)
+        return np.asarray((signatures[rows[i]] == signatures[rows[j]]).mean(axis=1) >= jaccard)
 
-    return _components(len(rows), text_bands(rows), match)
+    return _components(len(rows), text_bands(signatures, rows), match)
 
 
 def _photo_labels(hashes: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.ndarray, " m"]:
@@ -135,13 +147,20 @@ def photo_chains(rows: UInt64[np.ndarray, " m"], max_distance: int) -> Int[np.nd
     return _components(len(rows), photo_bands(rows, max_distance), match)
 
 
-def text_bands(signatures: UInt32[np.ndarray, "n s"]) -> Iterator[UInt64[np.ndarray, " n"]]:
-    """The buckets of signatures: one key a row for each of 16 bands."""
+def text_bands(
+    signatures: UInt32[np.ndarray, "b s"], rows: Int[np.ndarray, " n"] | None = None
+) -> Iterator[UInt64[np.ndarray, " n"]]:
+    """The buckets of signatures: one key a row for each of 16 bands.
+
+    Arguments:
+        signatures: A table of signatures.
+        rows: Which of them; None for all.
+    """
     width = signatures.shape[1] // _BANDS
     for band in range(_BANDS):
-        key = np.zeros(len(signatures), np.uint64)
+        key = np.zeros(len(signatures) if rows is None else len(rows), np.uint64)
         for column in signatures[:, band * width : (band + 1) * width].T:
-            key = (key ^ column) * _MIX
+            key = (key ^ (column if rows is None else column[rows])) * _MIX
             key ^= key >> np.uint64(31)
         yield key
 

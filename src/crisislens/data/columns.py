@@ -32,6 +32,20 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "content",
         "reblog.content",
         "body",
+        # of a post that was passed on, whose own text is cut
+        "retweeted_status.full_text",
+        "retweeted_status.extended_tweet.full_text",
+        "retweeted_status.note_tweet.text",
+        "retweeted_status.text",
+        # as people name columns in other languages
+        "texto",
+        "texte",
+        "testo",
+        "mensaje",
+        "mensagem",
+        "mesaj",
+        "messaggio",
+        "nachricht",
     ),
     "image": (
         "image",
@@ -57,6 +71,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "entities.media",
         "full_picture",
         "more_images",
+        "foto",
+        "imagen",
+        "imagem",
     ),
     "created_at": (
         "created_at",
@@ -74,6 +91,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "created",
         "submission_time",
         "published",
+        "when",
+        "fecha",
+        "tarih",
+        "datum",
     ),
     "lang": ("lang", "language", "record.langs", "commit.record.langs"),
     "lat": (

@@ -4,7 +4,8 @@ Most exports are read by column names alone (`data.columns`, with paths such as 
 is what names cannot say:
 
 - **pages**: an answer of X's API v2 (as twarc2 writes them, one a line), of Bluesky or Mastodon
-  holds many posts under one key; each becomes a row, and X's photos are joined to it by their keys;
+  holds many posts under one key; each becomes a row, and X's photos are joined to it by their keys,
+  as is the whole post that a cut one passes on;
 - **Telegram**: messages of a chat or of several; service messages
   ("joined the group") are no posts;
 - **Bluesky**: the address of a post (`at://…`) is its id;
@@ -55,11 +56,11 @@ def rows_of(value: Object) -> Iterator[Object | LeftOut]:
     if key is None:
         yield _row(value)
         return
-    media = _media(value)
+    media, others = _included(value, "media", "media_key"), _included(value, "tweets", "id")
     items = value[key]
     for item in items if isinstance(items, list) else ():
         if _is_object(item):
-            yield _row(_with_media(item, media))
+            yield _row(_with_passed_on(_with_media(item, media), others))
         else:
             yield LeftOut("entries of pages that are no objects")
 
@@ -121,11 +122,12 @@ def _row(value: Object) -> Object | LeftOut:
     return inner
 
 
-def _media(page: Object) -> dict[object, Object]:
+def _included(page: Object, what: str, key: str) -> dict[object, Object]:
+    """What stands once at the end of a page, by its key."""
     includes = page.get("includes")
-    media = includes.get("media") if _is_object(includes) else None
-    items = media if isinstance(media, list) else []
-    return {item["media_key"]: item for item in items if _is_object(item) and _is_key(item.get("media_key"))}
+    found = includes.get(what) if _is_object(includes) else None
+    items = found if isinstance(found, list) else []
+    return {item[key]: item for item in items if _is_object(item) and _is_key(item.get(key))}
 
 
 def _is_key(value: object) -> bool:
@@ -140,3 +142,13 @@ def _with_media(row: Object, media: Mapping[object, Object]) -> Object:
         return row
     found = [media[key] for key in keys if _is_key(key) and key in media]
     return {**row, "media": found} if found else row
+
+
+def _with_passed_on(row: Object, others: Mapping[object, Object]) -> Object:
+    """X cuts the text of a post that is passed on, and gives the whole one at the end of the page."""
+    references = row.get("referenced_tweets")
+    for one in references if isinstance(references, list) else ():
+        if _is_object(one) and one.get("type") == "retweeted" and _is_key(one.get("id")):
+            whole = others.get(one["id"])
+            return {**row, "retweeted_status": whole} if whole is not None else row
+    return row

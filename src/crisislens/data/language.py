@@ -1,5 +1,6 @@
 """Which language a text is in, offline: fastText's lid.176 (Joulin et al. 2016,
-https://arxiv.org/abs/1607.01759), which ships as `assets/language/lid.176.ftz`.
+https://arxiv.org/abs/1607.01759), which ships as `assets/language/lid.176.ftz`; Haitian Creole, which
+it hardly knows, by its words (`data.kreyol`).
 
 A tweet of three words can be anything, so short texts are not judged. The answer is used to say
 "not sure" where the model was never trained, not to translate.
@@ -12,6 +13,7 @@ from typing import Any
 
 from crisislens.core.assets import asset, verify
 from crisislens.core.errors import ModelError
+from crisislens.data.kreyol import is_kreyol
 
 __all__ = ["detect_language", "training_languages"]
 
@@ -60,6 +62,8 @@ def detect_language(text: str) -> str | None:
     """
     if sum(c.isalpha() for c in text) < MINIMUM_LETTERS:
         return None
+    if is_kreyol(text):
+        return "ht"
     names, scores = _detector().predict(_one_line(text), k=1)
     if not names or scores[0] < MINIMUM_SCORE:
         return None

@@ -1,6 +1,7 @@
 """From one row of a table to a post, or to a sentence that says why not."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
@@ -29,6 +30,7 @@ _WRONG_LETTERS = (
 )
 _FURTHER = "more_images"
 _CUT = ("…", "...")
+_PASSED_ON = re.compile(r"RT @\w{1,30}: ")
 
 
 class RowReader:
@@ -229,15 +231,24 @@ def _digest(name: str) -> int:
 
 
 def _whole(values: Sequence[object]) -> object:
-    """The first text; where a platform cut it, a longer one that begins like it."""
+    """The first text; where a platform cut it, a longer one that begins like it. What somebody passed on is
+    cut behind its marker, and whole without one.
+    """
     if not values:
         return None
     first = values[0]
     if not isinstance(first, str) or not first.split("http")[0].rstrip().endswith(_CUT):
         return first
     start = first.split("http")[0].rstrip().rstrip("….")
-    longer = [value for value in values[1:] if isinstance(value, str) and len(value) > len(first)]
-    return next((value for value in longer if value.startswith(start)), first)
+    marker = found[0] if (found := _PASSED_ON.match(first)) else ""
+    for value in values[1:]:
+        if not isinstance(value, str):
+            continue
+        if len(value) > len(first) and value.startswith(start):
+            return value
+        if marker and len(marker + value) > len(first) and value.startswith(start.removeprefix(marker)):
+            return marker + value
+    return first
 
 
 def _beyond_ascii(text: str) -> float:

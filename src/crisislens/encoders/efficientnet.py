@@ -27,6 +27,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from crisislens.encoders.fused import FusedConv, LastMade, serves
+
 __all__ = ["EfficientNetLite", "fold_batch_norm"]
 
 _EPSILON = 1e-3
@@ -68,18 +70,47 @@ class SameConv(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
         self.kernel, self.stride = kernel, stride
 
+    def missing(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of zeros that "same" padding adds; of an odd number the end gets one more."""
+        rows, columns = (max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in size)
+        return rows, columns
+
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
         """Pads as needed and convolves."""
-        total = [max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:]]
-        if total[0] % 2 == 0 and total[1] % 2 == 0:
-            padding = (total[0] // 2, total[1] // 2)
+        # numbers also while a graph is traced
+        rows, columns = self.missing((int(x.shape[-2]), int(x.shape[-1])))
+        if rows % 2 == 0 and columns % 2 == 0:
+            padding = (rows // 2, columns // 2)
         else:
-            rows, columns = total
             x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             padding = (0, 0)
         return functional.conv2d(
             x, self.conv.weight, self.conv.bias, self.stride, padding, groups=self.conv.groups
         )
+
+    def fused(self, size: tuple[int, int], *, clip: bool) -> tuple[FusedConv, tuple[int, int]]:
+        """The same as a fused kernel, with ReLU6 where `clip` says so, and the size that comes out.
+
+        Arguments:
+            size: Rows and columns that come in.
+            clip: Whether ReLU6 is applied.
+        """
+        conv = FusedConv(
+            self.conv.weight,
+            self.conv.bias,
+            stride=self.stride,
+            groups=self.conv.groups,
+            size=size,
+            missing=self.missing(size),
+            clip=clip,
+        )
+        return conv, (-(-size[0] // self.stride), -(-size[1] // self.stride))
+
+    def state(self) -> tuple[int, ...]:
+        """Another one whenever weights were written to or replaced."""
+        weight, bias = self.conv.weight, self.conv.bias
+        mark = (weight.data_ptr(), weight._version)
+        return mark if bias is None else (*mark, bias.data_ptr(), bias._version)
 
 
 class Bottleneck(nn.Module):
@@ -106,6 +137,37 @@ class Bottleneck(nn.Module):
         y: Tensor = x if self.expand is None else _relu6(self.expand(x))
         y = self.project(_relu6(self.depthwise(y)))
         return x + y if self.residual else y
+
+    def convolutions(self) -> list[SameConv]:
+        """Its two or three convolutions, in order."""
+        return [*([] if self.expand is None else [self.expand]), self.depthwise, self.project]
+
+
+class _Program:
+    """The network as fused kernels, for pictures of one size."""
+
+    def __init__(self, network: "EfficientNetLite", size: tuple[int, int]) -> None:
+        self.stem, size = network.stem.fused(size, clip=True)
+        self.blocks: list[tuple[list[FusedConv], bool]] = []
+        for block in network.bottlenecks():
+            steps = []
+            for conv in block.convolutions():
+                # the projection has no activation
+                step, size = conv.fused(size, clip=conv is not block.project)
+                steps.append(step)
+            self.blocks.append((steps, block.residual))
+        self.head, _ = network.head.fused(size, clip=True)
+
+    def run(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1280 g g"]:
+        y = self.stem(images)
+        for steps, residual in self.blocks:
+            x = y
+            for step in steps:
+                y = step(y)
+            if residual:
+                # on the projection's own output, which nothing else reads
+                y.add_(x)
+        return self.head(y)
 
 
 class EfficientNetLite(nn.Module):
@@ -138,6 +200,7 @@ class EfficientNetLite(nn.Module):
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.head = SameConv(inputs, _HEAD)
+        self._program: LastMade[_Program] = LastMade()
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1280 g g"]:
         """The grid after the head's activation, values in [0, 6].
@@ -145,7 +208,19 @@ class EfficientNetLite(nn.Module):
         Arguments:
             images: RGB, scaled as the weights expect: (byte − 127) / 128.
         """
-        return _relu6(self.head(self.blocks(_relu6(self.stem(images)))))
+        if not serves(images, self.head.conv.weight):
+            return _relu6(self.head(self.blocks(_relu6(self.stem(images)))))
+        size = (images.shape[-2], images.shape[-1])
+        source = (size, [conv.state() for conv in self._convolutions()])
+        return self._program.get(source, lambda: _Program(self, size)).run(images)
+
+    def bottlenecks(self) -> list[Bottleneck]:
+        """Its blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, Bottleneck)]
+
+    def _convolutions(self) -> list[SameConv]:
+        inner = [conv for block in self.bottlenecks() for conv in block.convolutions()]
+        return [self.stem, *inner, self.head]
 
 
 def _relu6(x: Tensor) -> Tensor:

@@ -85,25 +85,25 @@ class NeighborStore:
     @classmethod
     def load(cls, paths: Sequence[Path]) -> "NeighborStore":
         """Joins what chunks stored, in their order."""
-        parts = [cls.of([])]
+        # ids first, which say how many there are: the signatures of a million posts are 256 MB, and
+        # parts that are joined at the end would hold them twice
+        ids: list[str] = []
+        ends = [0]
         for path in paths:
             with np.load(path, allow_pickle=False) as stored:
-                arrays = (
-                    stored["signatures"],
-                    stored["has_text"],
-                    stored["numbers"],
-                    stored["hashes"],
-                    stored["has_photo"],
-                )
-                parts.append(cls(*arrays, tuple(json.loads(stored["ids"].tobytes()))))
-        return cls(
-            np.concatenate([part.signatures for part in parts]),
-            np.concatenate([part.has_text for part in parts]),
-            np.concatenate([part.numbers for part in parts]),
-            np.concatenate([part.hashes for part in parts]),
-            np.concatenate([part.has_photo for part in parts]),
-            tuple(post_id for part in parts for post_id in part.ids),
-        )
+                ids += json.loads(stored["ids"].tobytes())
+            ends.append(len(ids))
+        whole = cls.of([]).arrays()
+        joined = {
+            name: np.empty((len(ids), *whole[name].shape[1:]), whole[name].dtype)
+            for name in whole
+            if name != "ids"
+        }
+        for path, start, end in zip(paths, ends[:-1], ends[1:], strict=True):
+            with np.load(path, allow_pickle=False) as stored:
+                for name, array in joined.items():
+                    array[start:end] = stored[name]
+        return cls(**joined, ids=tuple(ids))  # type: ignore[arg-type]
 
     def clusters(self) -> tuple[DuplicateCluster, ...]:
         """The clusters of two or more posts, the largest first."""

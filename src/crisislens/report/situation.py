@@ -177,8 +177,7 @@ def _meta(
     return ReportMeta(
         title=title or f"Situation report: {source_name}",
         source_name=source_name,
-        serve=f"crisislens stream {quote(source_name)} --db store.db --once && "
-        "crisislens serve --db store.db",
+        serve=_serve(source_name),
         model=config.name,
         model_version=config.version,
         model_fingerprint=analyst.fingerprint,
@@ -203,6 +202,22 @@ def _meta(
             *(f"assessments.{name}" for name in SINKS.names() if name in formats),
         ),
     )
+
+
+def _serve(source_name: str) -> str:
+    """The commands that show a run where it is too large for one file; a stream follows JSON lines, and reads
+    other tables where they lie in a folder.
+
+    >>> _serve("posts.jsonl")
+    'crisislens stream posts.jsonl --db store.db --once && crisislens serve --db store.db'
+    >>> _serve("posts.csv").split(" && ")[1:2]
+    ['cp posts.csv inbox/']
+    """
+    name = quote(source_name)
+    source, before = name, ""
+    if Path(source_name).suffix.lower() not in (".jsonl", ".ndjson"):
+        source, before = "inbox/", f"mkdir inbox && cp {name} inbox/ && "
+    return f"{before}crisislens stream {source} --db store.db --once && crisislens serve --db store.db"
 
 
 def _urgency_note(tasks: Sequence[Task], unread: float) -> str:

@@ -11,8 +11,10 @@ __all__ = [
     "COLUMNS",
     "CRESCI",
     "CRISISNLP",
+    "DMD_IN_FIVE",
     "FIRE",
     "HUMAID",
+    "HUMAID_IN_FIVE",
     "HUMANITARIAN_10",
     "KEYWORDS",
     "MESSAGE_NEEDS",
@@ -55,6 +57,25 @@ HUMAID: dict[str, dict[str, int]] = {
     "rescue_volunteering_or_donation_effort": {"informative": 1, "request": 0, "warning": 0},
     "sympathy_and_support": {**_QUIET, "informative": 1},
 }
+_AFFECTED, _INFRASTRUCTURE, _RESCUE, _OTHER, _NEITHER = TASKS["humanitarian_b2"].classes
+HUMAID_IN_FIVE = {
+    "caution_and_advice": _OTHER,
+    "displaced_people_and_evacuations": _AFFECTED,
+    "infrastructure_and_utility_damage": _INFRASTRUCTURE,
+    "injured_or_dead_people": _AFFECTED,
+    "missing_or_found_people": _AFFECTED,
+    "not_humanitarian": _NEITHER,
+    "other_relevant_information": _OTHER,
+    "rescue_volunteering_or_donation_effort": _RESCUE,
+    "sympathy_and_support": _OTHER,
+}
+"""The class of `humanitarian_b2`; a call for help is none of its five."""
+DMD_IN_FIVE = {
+    "damaged_infrastructure": _INFRASTRUCTURE,
+    "human_damage": _AFFECTED,
+    "non_damage": _NEITHER,
+}
+"""The same for the labels of the photos beside DMD's texts."""
 T26_INFORMATIVENESS = {
     "Related and informative": {"informative": 1},
     "Related - but not informative": {"informative": 0},

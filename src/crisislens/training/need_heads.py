@@ -11,8 +11,10 @@ scored by a head that did not see its fold; $C_q$ has the best average precision
 $$t_q = \arg\max_t\ \tfrac1F \sum_f F_1(\ell > t\ \text{on fold}\ f), \qquad b \leftarrow b - t_q$$
 
 moves the best threshold to one half. The mean over folds, and not the F1 of all rows at once, because each
-fold's head has its own scale. Our own choice, no paper; Lipton et al. 2014, https://arxiv.org/abs/1402.1892,
-show why F1 wants a threshold below one half.
+fold's head has its own scale. Rows of another kind that are never trained on can have a say: among
+strengths, and then among thresholds, that are nearly as good as the best on the folds, they choose. Our own
+choice, no paper; Lipton et al. 2014, https://arxiv.org/abs/1402.1892, show why F1 wants a threshold below
+one half.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +27,14 @@ from sklearn.metrics import average_precision_score
 
 from crisislens.core.errors import InputError
 
-__all__ = ["STRENGTHS", "YesNoHead", "fit_head", "fit_heads", "folds_of", "threshold_for_f1"]
+__all__ = ["SLACK", "STRENGTHS", "YesNoHead", "fit_head", "fit_heads", "folds_of", "threshold_for_f1"]
 
 STRENGTHS = (0.0003, 0.003, 0.03)
 """Values of C that are tried, for standardized vectors of some hundred components."""
 FEWEST = 10
 """Yes rows below which nothing is chosen: the middle strength, and the threshold stays."""
+SLACK = 0.02
+"""How much F1 or average precision on the folds may cost what other rows choose."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def threshold_for_f1(
     y: Int[np.ndarray, " s"],
     folds: Int[np.ndarray, " s"],
     counts: Float[np.ndarray, " s"] | None = None,
+    beside: tuple[Float[np.ndarray, " t"], Int[np.ndarray, " t"]] | None = None,
 ) -> tuple[float, float]:
     """The threshold with the best mean F1 over folds that hold a yes, and that F1.
 
@@ -81,6 +86,8 @@ def threshold_for_f1(
         y: 0 or 1.
         folds: The fold of each row.
         counts: How many rows of the source each stands for; one where it is not given.
+        beside: Logits and answers of rows of another kind: the threshold with their best F1 is chosen among
+            those that are at most `SLACK` worse on the folds. Not used where none of them says yes.
 
     Raises:
         InputError: If no row says yes.
@@ -95,6 +102,11 @@ def threshold_for_f1(
     # neighbors' mean: the single best of two hundred is luck where few rows say yes
     smooth = np.convolve(np.pad(means, 2, mode="edge"), np.full(5, 0.2), mode="valid")
     best = int(np.argmax(smooth))
+    if beside is not None and beside[1].any():
+        near = np.flatnonzero(smooth >= smooth[best] - SLACK)
+        others = [_f1(beside[1], beside[0] > grid[i], np.ones(len(beside[1]))) for i in near]
+        # of those that tie, the one that is best on the folds
+        best = int(max(zip(others, smooth[near], near, strict=True))[2])
     return float(grid[best]), means[best]
 
 
@@ -105,6 +117,7 @@ def fit_head(
     *,
     counts: Float[np.ndarray, " s"] | None = None,
     strengths: Sequence[float] = STRENGTHS,
+    probe: tuple[Float[np.ndarray, "t d"], Int[np.ndarray, " t"]] | None = None,
 ) -> YesNoHead:
     """A head of one question, its strength and threshold chosen by cross-validation.
 
@@ -116,6 +129,8 @@ def fit_head(
             another: a threshold that is right among drawn rows is too low among all. 0 for rows that are
             trained on and choose nothing, such as made-up ones. One where it is not given.
         strengths: Values of C to choose from.
+        probe: Standardized vectors and answers of rows of another kind, which the head is not trained on:
+            they choose among strengths and thresholds that are at most `SLACK` worse without them.
 
     Raises:
         InputError: If not both answers occur.
@@ -127,17 +142,20 @@ def fit_head(
     chooses = known & (stands > 0)
     weight, yes = strengths[len(strengths) // 2], int((y == 1).sum())
     threshold, best, precision = 0.0, float("nan"), float("nan")
-    if (y[chooses] == 1).sum() >= FEWEST:
+    scored: dict[float, Float[np.ndarray, " s"]] = {}
+    seen, share = y[chooses], stands[chooses]
+    if (seen == 1).sum() >= FEWEST:
         scored = {c: _unseen(x, y, folds, known, c) for c in strengths}
-        seen, share = y[chooses], stands[chooses]
         precisions = {
             c: float(average_precision_score(seen, z[chooses], sample_weight=share))
             for c, z in scored.items()
         }
-        weight = max(precisions, key=lambda c: precisions[c])
+        weight = _strength(x[known], y[known], precisions, probe)
         precision = precisions[weight]
-        threshold, best = threshold_for_f1(scored[weight][chooses], seen, folds[chooses], share)
     fitted = _fit(x[known], y[known], weight)
+    if scored:
+        beside = None if probe is None else (fitted.decision_function(probe[0]), probe[1])
+        threshold, best = threshold_for_f1(scored[weight][chooses], seen, folds[chooses], share, beside)
     return YesNoHead(
         fitted.coef_[0], float(fitted.intercept_[0]) - threshold, weight, threshold, best, precision, yes
     )
@@ -164,6 +182,20 @@ def fit_heads(
         InputError: If a question has not both answers.
     """
     return {q: fit_head(x, y, folds, counts=counts, strengths=strengths) for q, y in answers.items()}
+
+
+def _strength(
+    x: Float[np.ndarray, "s d"],
+    y: Int[np.ndarray, " s"],
+    precisions: Mapping[float, float],
+    probe: tuple[Float[np.ndarray, "t d"], Int[np.ndarray, " t"]] | None,
+) -> float:
+    best = max(precisions, key=lambda c: precisions[c])
+    near = [c for c in precisions if precisions[c] >= precisions[best] - SLACK]
+    if probe is None or not probe[1].any() or len(near) == 1:
+        return best
+    rows, answers = probe
+    return max(near, key=lambda c: average_precision_score(answers, _fit(x, y, c).decision_function(rows)))
 
 
 def _unseen(

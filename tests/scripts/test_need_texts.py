@@ -1,0 +1,129 @@
+"""What tweets ask for by their words, which of them only sound like it, and what "rescue" means."""
+
+import json
+from collections import Counter
+
+import pytest
+from need_texts import (
+    FOLDER,
+    LEFT_OUT,
+    MADE_UP,
+    NEAR_MISSES,
+    asking,
+    made_up,
+    named_needs,
+    near_misses,
+    settled_rescue,
+)
+
+from crisislens.training.crisis_text import HUMANITARIAN_10, NEEDS, CrisisText
+
+QUIET = dict.fromkeys(NEEDS, 0) | {"request": 0}
+DAMAGE = HUMANITARIAN_10.index("infrastructure_and_utility_damage")
+
+
+def text(words: str, labels: dict[str, int], source: str = "humaid", **more: str) -> CrisisText:
+    return CrisisText(
+        words, source, more.get("event", "a_flood"), "train", more.get("language", "en"), labels
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "need", "said"),
+    [
+        ("We need drinking water at the school", "water", 1),
+        ("Please send food, water and tents", "water", 1),
+        ("Please send food, water and tents", "shelter", 1),
+        ("Water is rising, please help, we are stuck on the roof", "water", None),
+        ("Water is rising, please help, we are stuck on the roof", "rescue", 1),
+        ("Urgent: insulin for two children", "medical", 1),
+        ("Tents stand in a row by the lake", "shelter", None),
+        ("Please share this map", "food", 0),
+    ],
+)
+def test_a_tweet_that_asks_needs_what_its_words_name(words: str, need: str, said: int | None) -> None:
+    assert named_needs(words).get(need) == said
+
+
+def test_all_tweets_that_name_a_thing_are_taken_and_only_some_of_the_others() -> None:
+    named = [text(f"We need food number {i}", {"request": 1}) for i in range(5)]
+    silent = [text(f"Please share number {i}", {"request": 1}) for i in range(400)]
+    spanish = text("Necesitamos comida", {"request": 1}, "crisisnlp_volunteers", event="2014_Chile_cl")
+    message = text("We need food", {"request": 1}, "messages_english")
+    drawn = asking([*named, *silent, spanish, message, text("We need food", QUIET)])
+    assert {t.source for t in drawn} == {"tweets"}
+    assert Counter(t.labels["food"] for t in drawn) == {1: 5, 0: 350}
+    assert drawn == asking([*named, *silent])
+
+
+def test_near_misses_hold_a_word_ask_for_nothing_and_say_no_to_all() -> None:
+    flooded = text("Water covers the road", {**QUIET, "humanitarian_10": DAMAGE})
+    crews = text("Crews airlifted forty people to the shelter", {"request": 0})
+    gifts = text("Donate: they need bottled water", {"request": 0})
+    silent = text("The bridge is closed", {**QUIET, "humanitarian_10": DAMAGE})
+    abroad = text(
+        "El agua tapa la calle", {**QUIET, "humanitarian_10": DAMAGE}, "crisislex_t26", language="es"
+    )
+    drawn = near_misses([flooded, crews, gifts, silent, abroad])
+    assert {t.text for t in drawn} == {flooded.text, crews.text, abroad.text}
+    assert all(t.labels[need] == 0 for t in drawn for need in NEEDS)
+    assert len({t.text for t in drawn}) == len(drawn)
+
+
+def test_near_misses_keep_to_their_budget() -> None:
+    many = [text(f"Water covers road {i}", {**QUIET, "humanitarian_10": DAMAGE}) for i in range(999)]
+    assert len(near_misses(many)) == NEAR_MISSES["water"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "rescue", "asks", "answer"),
+    [
+        ("someone is under the rubble, come", 1, 1, 1),
+        ("we need help at our street", 1, 1, None),
+        ("we are dying of hunger, save us", 0, 1, None),
+        ("we have no water", 0, 1, 0),
+        ("people were trapped last year", 0, 0, 0),
+    ],
+)
+def test_rescue_stands_where_label_and_words_agree(
+    words: str, rescue: int, asks: int, answer: int | None
+) -> None:
+    labels = {"rescue": rescue, "request": asks, "food": 1}
+    message = text(words, labels, "messages_english")
+    settled = settled_rescue(message, {})
+    assert settled.labels.get("rescue") == answer
+    assert settled.labels["food"] == 1
+    # the original is judged by its translation
+    original = text("tanpri", labels, "messages_original")
+    assert settled_rescue(original, {"tanpri": words}).labels.get("rescue") == answer
+    assert settled_rescue(text(words, labels), {}).labels == labels
+
+
+def test_made_up_posts_are_read_as_often_as_they_count_and_say_known_things() -> None:
+    stored = {
+        name: [json.loads(line) for line in (FOLDER / f"{name}.jsonl").read_text("utf-8").split("\n") if line]
+        for name in MADE_UP
+    }
+    posts = made_up(("water", "rescue"))
+    left_out = len(LEFT_OUT) * MADE_UP["made_up_needs"]
+    assert len(posts) == sum(len(stored[name]) * times for name, times in MADE_UP.items()) - left_out
+    assert all(set(p.labels) == {"water", "rescue"} for p in posts)
+    known = {"request", "offer", "warning", *NEEDS}
+    assert all(set(p["says"]) <= known for rows in stored.values() for p in rows)
+
+
+def test_no_made_up_post_is_worded_like_a_post_of_the_stress_set() -> None:
+    stress = (FOLDER.parent / "tests" / "stress" / "posts.jsonl").read_text("utf-8")
+    held: dict[str, list[set[str]]] = {}
+    for post in (json.loads(line) for line in stress.split("\n") if line):
+        held.setdefault(post["lang"], []).append(pieces(post["text"]))
+    for words, language in {(t.text, t.language) for t in made_up(("water",))}:
+        own = pieces(words)
+        near = max(len(own & other) / len(own | other) for other in held[language])
+        assert near < 0.15, words
+
+
+def pieces(words: str) -> set[str]:
+    """Runs of eight characters; a text that is shorter is one."""
+    plain = " ".join(words.casefold().split())
+    return {plain[i : i + 8] for i in range(max(1, len(plain) - 7))}

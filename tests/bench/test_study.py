@@ -226,3 +226,10 @@ def test_numbers_beside_the_scores_are_told_seed_by_seed(data: Path) -> None:
     facts = table(STUDY, data).facts
     assert facts == (("Good <b>: seed", ("0, 1, 2", "0, 1, 2")), ("=Twin: seed", ("0, 1, 2", "0, 1, 2")))
     assert table(STUDY, data, "share").facts == ()
+    kept = [
+        r.model_copy(update={"facts": {"posts": 2874, "rate": 0.12345}})
+        for r in read_trials(STUDY, data.parent / "out")
+        if (r.system, r.seed) == ("good", 0)
+    ]
+    counted = study_tables(STUDY, kept, resamples=100)[0].facts
+    assert [values[0] for _, values in counted] == ["2,874", "0.123"]

@@ -129,7 +129,9 @@ def _facts(
         for name, value in r.facts.items():
             # lists and texts are for those who read the file
             if isinstance(value, int | float):
-                found.setdefault((r.system, name), {}).setdefault(r.at, []).append(f"{value:.3g}")
+                # a count is exact: 2,874 posts are not "2.87e+03"
+                shown = f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
+                found.setdefault((r.system, name), {}).setdefault(r.at, []).append(shown)
     return tuple(
         (f"{study.systems[system]}: {name}", tuple(", ".join(by_point.get(at, ())) for at in points))
         for (system, name), by_point in found.items()

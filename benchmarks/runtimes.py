@@ -1,5 +1,5 @@
 """The encoders as they are, compiled by torch, and by onnxruntime, beside each other in one run:
-`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways torch.compile onnxruntime]`.
+`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways onnxruntime …]`.
 
 All in single precision on one thread, in processor time; each round measures every way once, and what is
 printed is the best of each and its ratio to the encoder as it is. Also printed: the time until it is ready
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from crisislens.encoders import efficientnet
 from crisislens.encoders.base import load_encoders
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE
 from crisislens.pipeline.joining import find_bundle
@@ -87,9 +88,38 @@ def by_compiler(module: nn.Module, inputs: tuple[Tensor, ...]) -> Way:
     return compiled
 
 
+def by_graph(module: nn.Module, inputs: tuple[Tensor, ...]) -> Way:
+    """Traced, frozen, and given to oneDNN's graph compiler, which fuses and keeps its own layout between
+    layers.
+    """
+    torch.jit.enable_onednn_fusion(True)
+    frozen: Way = torch.jit.freeze(torch.jit.trace(module, inputs))
+    # it compiles when it knows the shapes, which takes two calls
+    for _ in range(3):
+        frozen(*inputs)
+    return frozen
+
+
+def by_own_convolutions(module: nn.Module, inputs: tuple[Tensor, ...]) -> Way:
+    """Photos by torch's own convolutions, as they were before `encoders.fused`."""
+
+    def run(*given: Tensor) -> Tensor:
+        before = efficientnet.serves
+        efficientnet.serves = lambda x, weight: False
+        try:
+            out: Tensor = module(*given)
+        finally:
+            efficientnet.serves = before
+        return out
+
+    return run
+
+
 WAYS: dict[str, Callable[[nn.Module, tuple[Tensor, ...]], Way]] = {
     "torch.compile": by_compiler,
     "onnxruntime": by_onnxruntime,
+    "oneDNN graph": by_graph,
+    "torch's own convolutions": by_own_convolutions,
 }
 
 

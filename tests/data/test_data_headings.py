@@ -52,7 +52,13 @@ def test_a_sheet_saved_with_its_title_and_blank_rows(tmp_path: Path, separator: 
 def test_a_workbook_with_a_title(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
-    for row in (["Flood reports"], [], ["Nr", "When", "What they say"], [1, "3 May", "Send a boat"], [None]):
+    for row in (
+        ["Flood reports"],
+        [],
+        ["Nr", "When", "What they say"],
+        [1, "2026-05-03", "Send a boat"],
+        [None],
+    ):
         book.active.append(row)
     book.save(tmp_path / "posts.xlsx")
     # the columns without a name are not listed
@@ -61,3 +67,17 @@ def test_a_workbook_with_a_title(tmp_path: Path) -> None:
     source = read_posts(tmp_path / "posts.xlsx", {"text": "What they say"})
     assert [post.text for post in source] == ["Send a boat"]
     assert source.describe()["notes"] == ["1 lines above the column names left out"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Nr;Mensaje;Fecha;Foto", "nr;texto;when;imagem", "Nr;Mesaj;Tarih;photo", "Nr;Nachricht;Datum;foto"],
+)
+def test_columns_are_known_in_the_languages_of_sheets(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "posts.csv"
+    path.write_text(f"{header}\n1;#REF!;2026-05-01;a.jpg\n2;Agua;2026-05-02;\n", encoding="utf-8")
+    first, second = read_posts(path)
+    # a failed formula is nobody's word
+    assert (first.text, second.text) == ("", "Agua")
+    assert [f"{post.created_at:%d}" for post in (first, second)] == ["01", "02"]
+    assert first.image.path == "a.jpg"

@@ -37,6 +37,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "retweeted_status.extended_tweet.full_text",
         "retweeted_status.note_tweet.text",
         "retweeted_status.text",
+        # as people name columns in other languages
+        "texto",
+        "texte",
+        "testo",
+        "mensaje",
+        "mensagem",
+        "mesaj",
+        "messaggio",
+        "nachricht",
     ),
     "image": (
         "image",
@@ -62,6 +71,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "entities.media",
         "full_picture",
         "more_images",
+        "foto",
+        "imagen",
+        "imagem",
     ),
     "created_at": (
         "created_at",
@@ -79,6 +91,10 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "created",
         "submission_time",
         "published",
+        "when",
+        "fecha",
+        "tarih",
+        "datum",
     ),
     "lang": ("lang", "language", "record.langs", "commit.record.langs"),
     "lat": (

@@ -27,7 +27,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from crisislens.encoders.fused import PackedConv, serves
+from crisislens.encoders.fused import FusedConv, LastMade, serves
 
 __all__ = ["EfficientNetLite", "fold_batch_norm"]
 
@@ -69,28 +69,48 @@ class SameConv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=inputs if depthwise else 1)
         self.kernel, self.stride = kernel, stride
-        self._packed = PackedConv()
 
-    def forward(self, x: Float[Tensor, "b i h w"], *, clip: bool = False) -> Float[Tensor, "b o hs ws"]:
-        """Pads as needed, convolves and, with `clip`, applies ReLU6."""
-        rows, columns = (
-            max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[-2:]
-        )
-        weight, bias, groups = self.conv.weight, self.conv.bias, self.conv.groups
-        if serves(x, weight):
-            missing = (rows, columns)
-            return self._packed(
-                x, weight, bias, stride=self.stride, groups=groups, missing=missing, clip=clip
-            )
+    def missing(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of zeros that "same" padding adds; of an odd number the end gets one more."""
+        rows, columns = (max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in size)
+        return rows, columns
+
+    def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
+        """Pads as needed and convolves."""
+        # numbers also while a graph is traced
+        rows, columns = self.missing((int(x.shape[-2]), int(x.shape[-1])))
         if rows % 2 == 0 and columns % 2 == 0:
             padding = (rows // 2, columns // 2)
         else:
             x = functional.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
             padding = (0, 0)
-        convolved = functional.conv2d(x, weight, bias, self.stride, padding, groups=groups)
-        # in place on the convolution's own output, which nothing else reads: saves a pass over
-        # memory, and autograd allows it
-        return functional.relu6(convolved, inplace=True) if clip else convolved
+        return functional.conv2d(
+            x, self.conv.weight, self.conv.bias, self.stride, padding, groups=self.conv.groups
+        )
+
+    def fused(self, size: tuple[int, int], *, clip: bool) -> tuple[FusedConv, tuple[int, int]]:
+        """The same as a fused kernel, with ReLU6 where `clip` says so, and the size that comes out.
+
+        Arguments:
+            size: Rows and columns that come in.
+            clip: Whether ReLU6 is applied.
+        """
+        conv = FusedConv(
+            self.conv.weight,
+            self.conv.bias,
+            stride=self.stride,
+            groups=self.conv.groups,
+            size=size,
+            missing=self.missing(size),
+            clip=clip,
+        )
+        return conv, (-(-size[0] // self.stride), -(-size[1] // self.stride))
+
+    def state(self) -> tuple[int, ...]:
+        """Another one whenever weights were written to or replaced."""
+        weight, bias = self.conv.weight, self.conv.bias
+        mark = (weight.data_ptr(), weight._version)
+        return mark if bias is None else (*mark, bias.data_ptr(), bias._version)
 
 
 class Bottleneck(nn.Module):
@@ -114,10 +134,40 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
         """The block's output, with the input added where the shape stays."""
-        y: Tensor = x if self.expand is None else self.expand(x, clip=True)
-        y = self.project(self.depthwise(y, clip=True))
-        # the projection's own output, which autograd does not need
-        return y.add_(x) if self.residual else y
+        y: Tensor = x if self.expand is None else _relu6(self.expand(x))
+        y = self.project(_relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+    def convolutions(self) -> list[SameConv]:
+        """Its two or three convolutions, in order."""
+        return [*([] if self.expand is None else [self.expand]), self.depthwise, self.project]
+
+
+class _Program:
+    """The network as fused kernels, for pictures of one size."""
+
+    def __init__(self, network: "EfficientNetLite", size: tuple[int, int]) -> None:
+        self.stem, size = network.stem.fused(size, clip=True)
+        self.blocks: list[tuple[list[FusedConv], bool]] = []
+        for block in network.bottlenecks():
+            steps = []
+            for conv in block.convolutions():
+                # the projection has no activation
+                step, size = conv.fused(size, clip=conv is not block.project)
+                steps.append(step)
+            self.blocks.append((steps, block.residual))
+        self.head, _ = network.head.fused(size, clip=True)
+
+    def run(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1280 g g"]:
+        y = self.stem(images)
+        for steps, residual in self.blocks:
+            x = y
+            for step in steps:
+                y = step(y)
+            if residual:
+                # on the projection's own output, which nothing else reads
+                y.add_(x)
+        return self.head(y)
 
 
 class EfficientNetLite(nn.Module):
@@ -150,6 +200,7 @@ class EfficientNetLite(nn.Module):
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.head = SameConv(inputs, _HEAD)
+        self._program: LastMade[_Program] = LastMade()
 
     def forward(self, images: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b 1280 g g"]:
         """The grid after the head's activation, values in [0, 6].
@@ -157,8 +208,25 @@ class EfficientNetLite(nn.Module):
         Arguments:
             images: RGB, scaled as the weights expect: (byte − 127) / 128.
         """
-        grid: Tensor = self.head(self.blocks(self.stem(images, clip=True)), clip=True)
-        return grid
+        if not serves(images, self.head.conv.weight):
+            return _relu6(self.head(self.blocks(_relu6(self.stem(images)))))
+        size = (images.shape[-2], images.shape[-1])
+        source = (size, [conv.state() for conv in self._convolutions()])
+        return self._program.get(source, lambda: _Program(self, size)).run(images)
+
+    def bottlenecks(self) -> list[Bottleneck]:
+        """Its blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, Bottleneck)]
+
+    def _convolutions(self) -> list[SameConv]:
+        inner = [conv for block in self.bottlenecks() for conv in block.convolutions()]
+        return [self.stem, *inner, self.head]
+
+
+def _relu6(x: Tensor) -> Tensor:
+    # in place on the convolution's own output, which nothing else reads: saves a pass over memory,
+    # and autograd allows it
+    return functional.relu6(x, inplace=True)
 
 
 def _round_channels(channels: float) -> int:

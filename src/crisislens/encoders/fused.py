@@ -12,14 +12,17 @@ between one thread and two before; here they are equal bit for bit with one thre
 a picture alone or in a batch, which tests hold.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["PackedConv", "serves"]
+__all__ = ["FusedConv", "LastMade", "serves"]
+
+T = TypeVar("T")
 
 
 def serves(x: Tensor, weight: Tensor) -> bool:
@@ -39,52 +42,64 @@ def serves(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-class PackedConv:
-    """One convolution's weights as oneDNN wants them, packed again whenever they were written to.
+class FusedConv:
+    """One convolution with bias, its weights packed for pictures of one size; a batch may have any.
 
-    A copy of it is empty: what is packed belongs to one process and one module.
+    Arguments:
+        weight: The kernels, shape (outputs, inputs a group, kernel, kernel).
+        bias: Added to each output channel.
+        stride: Step between outputs.
+        groups: In how many parts channels are convolved.
+        size: Rows and columns that come in.
+        missing: Rows and columns of zeros to be added; of an odd number the end gets one more.
+        clip: Whether what comes out is brought into [0, 6] (ReLU6).
     """
 
-    def __init__(self) -> None:
-        self._packed: dict[tuple[int, ...], Tensor] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return PackedConv, ()
-
-    def __call__(
+    def __init__(
         self,
-        x: Float[Tensor, "b i h w"],
         weight: Float[Tensor, "o ig k k"],
         bias: Float[Tensor, " o"] | None,
         *,
         stride: int,
         groups: int,
+        size: tuple[int, int],
         missing: tuple[int, int],
         clip: bool,
-    ) -> Float[Tensor, "b o hs ws"]:
-        """Convolves a padded picture and, with `clip`, brings it into [0, 6].
-
-        Arguments:
-            x: What is convolved, as `serves` takes it.
-            weight: The kernels.
-            bias: Added to each output channel.
-            stride: Step between outputs.
-            groups: In how many parts channels are convolved.
-            missing: Rows and columns of zeros to be added; of an odd number the end gets one more.
-            clip: Whether ReLU6 is applied.
-        """
+    ) -> None:
         # the kernel pads both ends alike: where the end gets one more row, the kernel gets a row of
         # zeros in front and steps back by one, which costs less than a padded copy of the picture
-        odd = (missing[0] % 2, missing[1] % 2)
-        padding = [(missing[0] + odd[0]) // 2, (missing[1] + odd[1]) // 2]
+        rows, columns = missing[0] % 2, missing[1] % 2
+        padding = [(missing[0] + rows) // 2, (missing[1] + columns) // 2]
         geometry = (padding, [stride, stride], [1, 1], groups)
-        key = (weight.data_ptr(), weight._version, *odd, *padding)
-        packed = self._packed.get(key)
-        if packed is None:
-            kernel = functional.pad(weight.detach(), (odd[1], 0, odd[0], 0))
-            packed = torch.ops.mkldnn._reorder_convolution_weight(kernel, *geometry, [1, *x.shape[1:]])
-            # old weights go; two threads that come here at once make the same
-            self._packed = {key: packed}
+        kernel = functional.pad(weight.detach(), (columns, 0, rows, 0))
+        shape = [1, weight.shape[1] * groups, *size]
+        packed = torch.ops.mkldnn._reorder_convolution_weight(kernel, *geometry, shape)
         after = ("hardtanh", [0.0, 6.0]) if clip else ("none", [])
-        convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(x, packed, bias, *geometry, *after, "")
+        # all that does not change from picture to picture: a network has 64 of these, and what Python
+        # does between them is a tenth of its time
+        self._arguments = (packed, None if bias is None else bias.detach(), *geometry, *after, "")
+        self._convolve = torch.ops.mkldnn._convolution_pointwise.default
+
+    def __call__(self, x: Float[Tensor, "b i h w"]) -> Float[Tensor, "b o hs ws"]:
+        """Convolves what `serves` takes."""
+        convolved: Tensor = self._convolve(x, *self._arguments)
         return convolved
+
+
+class LastMade(Generic[T]):
+    """The last thing that was made, as long as what it was made from stays; a copy of it is empty."""
+
+    def __init__(self) -> None:
+        self._made: tuple[object, T] | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return LastMade, ()
+
+    def get(self, source: object, make: Callable[[], T]) -> T:
+        """What was made from an equal source, or what is made now; two threads that come at once
+        make the same.
+        """
+        made = self._made
+        if made is None or made[0] != source:
+            self._made = made = (source, make())
+        return made[1]

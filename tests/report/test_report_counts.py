@@ -1,6 +1,6 @@
 """What is counted for each answer, the lanes, the table of needs, and what is new."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from counted_run import PLAIN, at_ponce, counted
@@ -16,6 +16,7 @@ from crisislens.report.lines import Best, line_of
 from crisislens.report.model import ReportCluster
 from crisislens.report.needs import needs_table
 from crisislens.report.now import lanes, unread_rows
+from crisislens.report.timeline import TimeHistogram
 
 
 def test_lanes_are_the_gravest_first_and_hold_each_post_once() -> None:
@@ -86,6 +87,32 @@ def test_a_line_says_when_where_and_what() -> None:
 )
 def test_a_trend_needs_a_difference_that_chance_does_not_make(counts: list[int], word: str) -> None:
     assert trend_of(counts).word == word
+
+
+@pytest.mark.parametrize(
+    ("counts", "covered", "word"),
+    [
+        # the last of three days is an hour old
+        ([100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 4], [1.0] * 11 + [0.04], "steady"),
+        ([100, 100, 100, 100, 100, 100, 100, 100, 100, 20, 20, 4], [1.0] * 11 + [0.04], "falling"),
+        ([100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 90], [1.0] * 11 + [0.04], "rising"),
+        # of hardly anything nothing is said
+        ([100, 4], [1.0, 0.04], ""),
+        ([4, 100], [0.04, 1.0], ""),
+    ],
+)
+def test_a_bar_that_has_just_begun_makes_no_trend(counts: list[int], covered: list[float], word: str) -> None:
+    assert trend_of(counts, covered).word == word
+
+
+def test_a_timeline_tells_how_much_of_its_bars_is_covered() -> None:
+    times = TimeHistogram()
+    for hours in (6, 30, 49):
+        times.add(datetime(2026, 5, 1, tzinfo=UTC) + timedelta(hours=hours), informative=False)
+    found = times.timeline(most_bars=3)
+    assert found is not None
+    assert found.width == "1 day"
+    assert found.covered == pytest.approx((18 / 24, 1.0, 1 / 24))
 
 
 def test_the_table_of_needs_counts_every_post_of_a_row_once() -> None:

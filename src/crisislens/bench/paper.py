@@ -2,9 +2,10 @@
 cross attention, as its code has it and as its text has it, and with how many training posts?
 
 The recipe is `configs/protocols/paper.yaml` (SGD at 1e-3, batches of 32, at most 50 epochs, an end after
-five without a lower development loss), put on by the run files that ship; nothing is chosen here, on no
-posts. What differs from the paper is what it reads: the compact encoder in place of CLIP, no third text,
-and few photos. The paper reports means of 3 runs and of 10; the study has ten seeds.
+five without a lower development loss), put on by the run files that ship; no setting is chosen here, and
+development posts decide the epoch alone. What differs from the paper is what it reads: the compact encoder
+in place of CLIP, no third text, and few photos. The paper reports means of three runs; the study has ten
+seeds, of which any three can be shown.
 
 The condition is the share of the training posts: drawn within each class, so that each has some, and
 nested, so that a seed's larger share holds its smaller ones and all systems read the same. Development and

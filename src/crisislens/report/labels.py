@@ -24,6 +24,7 @@ __all__ = ["LabelCount", "LabelTallies", "Trend", "trend_of"]
 _MOST_PLACES = 2_000
 _KEPT = 12
 _FEWEST = 8
+_LEAST_COVERED = 0.5
 
 
 @dataclass(frozen=True)
@@ -107,20 +108,33 @@ class LabelTallies:
         return sorted(found, key=lambda count: -count.label.urgency)
 
 
-def trend_of(counts: Sequence[int]) -> Trend:
-    """Compares the last quarter of a row of counts with the quarter before.
+def trend_of(counts: Sequence[int], covered: Sequence[float] = ()) -> Trend:
+    r"""Compares the last quarter of a row of counts with the quarter before.
 
-    Two counts of a Poisson process differ by more than 1.96 of their standard error in one case of twenty
-    where nothing has changed; only beyond that is something called rising or falling.
+    Where nothing has changed, the last one has of both counts $n$ the share $p$ that it has of the time, and
+    of a Poisson process it differs from $np$ by more than 1.96 of $\sqrt{np(1-p)}$ in one case of twenty;
+    only beyond that is something called rising or falling.
 
     >>> trend_of([2, 2, 2, 2, 2, 2, 9, 9])
     Trend(word='rising', last=18, before=4)
+
+    Arguments:
+        counts: Posts by bar.
+        covered: The share of each bar that lies between the first post and the last: a day that has
+            just begun has few posts, and nothing falls. All of each by default. Of a quarter that is
+            covered by less than half nothing is said.
     """
     quarter = max(1, len(counts) // 4)
     last = sum(counts[-quarter:])
     before = sum(counts[-2 * quarter : -quarter])
     if last + before < _FEWEST or len(counts) < 2:
         return Trend("", last, before)
-    beyond = abs(last - before) > 1.96 * math.sqrt(last + before)
-    word = "steady" if not beyond else "rising" if last > before else "falling"
+    shares = list(covered) or [1.0] * len(counts)
+    time_last, time_before = sum(shares[-quarter:]), sum(shares[-2 * quarter : -quarter])
+    if min(time_last, time_before) < _LEAST_COVERED * quarter:
+        return Trend("", last, before)
+    p = time_last / (time_last + time_before)
+    expected, spread = (last + before) * p, math.sqrt((last + before) * p * (1 - p))
+    beyond = abs(last - expected) > 1.96 * spread
+    word = "steady" if not beyond else "rising" if last > expected else "falling"
     return Trend(word, last, before)

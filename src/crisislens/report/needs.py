@@ -115,7 +115,7 @@ def needs_table(
     for task in dict.fromkeys(count.task.question for count in rows):
         of_task = [count for count in rows if count.task.question == task]
         of_task.sort(key=lambda count: -count.label.urgency)
-        made = tuple(_row(count, named, most, bars) for count in of_task)
+        made = tuple(_row(count, named, most, timeline) for count in of_task)
         groups.append(NeedGroup(of_task[0].task.heading, made, len(bars)))
     # the question with most to act on first: what is asked for stands above what posts are about
     groups.sort(key=lambda group: -_several(rows, group.title))
@@ -129,10 +129,11 @@ def _several(rows: Sequence[LabelCount], title: str) -> bool:
     return any(count.task.several for count in rows if count.task.heading == title)
 
 
-def _row(count: LabelCount, named: Sequence[str], most: int, bars: Sequence[Bar]) -> NeedRow:
+def _row(count: LabelCount, named: Sequence[str], most: int, timeline: Timeline | None) -> NeedRow:
     task, label = count.task, count.label
+    bars = timeline.bars if timeline else ()
     counts = count.times.counts(bars) if bars else []
-    trend = trend_of(counts)
+    trend = trend_of(counts, timeline.covered if timeline else ())
     says = ""
     if bars:
         says = f"{number(trend.last)} posts in the last quarter of the time, {number(trend.before)} before"

@@ -198,7 +198,7 @@ def _of_tones(run: Counted, *tones: str) -> list[Statement]:
         if places := _places(count):
             parts.append(f"places: {places}")
         if run.timeline:
-            trend = trend_of(count.times.counts(run.timeline.bars))
+            trend = trend_of(count.times.counts(run.timeline.bars), run.timeline.covered)
             if trend.word in ("rising", "falling"):
                 parts.append(f"{trend.word} ({number(trend.last)} lately, {number(trend.before)} before)")
         where = link(**{count.task.question: count.label.name})

@@ -71,6 +71,7 @@ class Timeline:
         outside: Dated posts before the first or after the last bar.
         first: The earliest time of all, in words.
         last: The latest time of all, in words.
+        covered: The share of each bar that lies between the first post and the last.
     """
 
     bars: tuple[Bar, ...]
@@ -78,6 +79,7 @@ class Timeline:
     outside: int
     first: str
     last: str
+    covered: tuple[float, ...] = ()
 
     @property
     def top(self) -> int:
@@ -141,7 +143,8 @@ class TimeHistogram:
             _bar(index, level, bins.get(index, [0, 0])) for index in range(low // step, high // step + 1)
         )
         outside = sum(total for total, _ in bins.values()) - sum(bar.total for bar in bars)
-        return Timeline(bars, _WORDS[level], outside, moment(self._first), moment(self._last))
+        covered = tuple(_covered(bar, self._first, self._last) for bar in bars)
+        return Timeline(bars, _WORDS[level], outside, moment(self._first), moment(self._last), covered)
 
     def counts(self, bars: Sequence[Bar]) -> list[int]:
         """The posts in each bar of a timeline of another, larger histogram; bars have one width.
@@ -191,6 +194,12 @@ def _after(bins: dict[int, list[int]], order: list[int], spare: int) -> int:
         if spare < 0:
             break
     return index
+
+
+def _covered(bar: Bar, first: datetime, last: datetime) -> float:
+    inside = min(bar.end, last) - max(bar.start, first)
+    # bars beyond the years that a datetime can hold have no width
+    return inside / width if (width := bar.end - bar.start) else 1.0
 
 
 def _bar(index: int, level: int, counts: list[int]) -> Bar:

@@ -15,7 +15,7 @@ run = typer.Typer(
     help="Run a benchmark; what was measured before is not measured again.",
     no_args_is_help=True,
     epilog="What needs no such engine is measured by scripts of a checkout, as pointing in collages and the "
-    "models that ship; docs/benchmarks.md names all.",
+    "models that ship; docs/benchmarks.md leads to all.",
 )
 show = typer.Typer(help="Show what a benchmark measured.", no_args_is_help=True)
 app.add_typer(run, name="run")

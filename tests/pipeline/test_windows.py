@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from crisislens.encoders.base import TokenizedText
 from crisislens.encoders.hashing import HashingText
-from crisislens.pipeline.windows import MOST_WINDOWS, WINDOW_CHARACTERS, Windows, _cut, windows_of
+from crisislens.pipeline.windows import (
+    LAST_WINDOWS,
+    MOST_WINDOWS,
+    WINDOW_CHARACTERS,
+    Windows,
+    _begin,
+    _cut,
+    windows_of,
+)
 
 SHORT = HashingText(max_tokens=8)
 SENTENCE = "The water is rising in our street and we need a boat. "
@@ -41,30 +49,73 @@ def test_an_encoder_with_short_sight_is_given_less() -> None:
     assert words(" ".join(found.parts)) == words(SENTENCE * 3)
 
 
-def test_what_stands_behind_the_last_window_is_counted() -> None:
-    text = SENTENCE * 400
+def letters(text: str) -> str:
+    return "".join(text.split())
+
+
+def test_of_a_text_too_long_the_end_is_read_and_what_stands_between_is_counted() -> None:
+    text = "It began on Monday. " + SENTENCE * 400 + "Please come to 4 Mill Lane now!"
     found = windows_of(text, HashingText(max_tokens=64))
     assert len(found.parts) == MOST_WINDOWS
-    assert found.rest > 0
-    assert text.endswith(text[len(text) - found.rest :])
-    read = sum(len("".join(words(part))) for part in found.parts)
-    assert read + len("".join(words(text[len(text) - found.rest :]))) == len("".join(words(text)))
+    assert found.parts[0].startswith("It began on Monday.")
+    assert found.parts[-1].endswith("Please come to 4 Mill Lane now!")
+    # windows of the end begin with a sentence, as those of the start end with one
+    assert all(part.startswith("The water") for part in found.parts[-LAST_WINDOWS:])
+    assert all(part.endswith("boat.") for part in found.parts[:-1])
+    assert all(len(part) <= WINDOW_CHARACTERS for part in found.parts)
+    # what is left out is whole sentences
+    read = sum(len(letters(part)) for part in found.parts)
+    skipped = (len(letters(text)) - read) / len(letters(SENTENCE))
+    assert skipped == int(skipped)
+    assert found.rest == skipped * len(SENTENCE) - 1
 
 
-@given(st.lists(st.text("abc.!? \n", min_size=1, max_size=40), min_size=1, max_size=40))
+def test_a_text_of_just_as_many_windows_is_read_whole() -> None:
+    encoder = HashingText(max_tokens=64)
+    in_one = windows_of(SENTENCE * 400, encoder).parts[0].count("boat.")
+    found = windows_of(SENTENCE * in_one * MOST_WINDOWS, encoder)
+    assert (len(found.parts), found.rest) == (MOST_WINDOWS, 0)
+    more = windows_of(SENTENCE * (in_one * MOST_WINDOWS + 1), encoder)
+    assert more == Windows(found.parts, len(SENTENCE) - 1)
+
+
+@given(st.lists(st.text("abc.!? \n", min_size=1, max_size=40), min_size=1, max_size=80))
 def test_no_word_is_lost_or_read_twice(pieces: list[str]) -> None:
     text = " ".join(pieces)
     found = windows_of(text, SHORT)
-    assert found.parts
-    # what is left is a tail of the text as it was given, blanks at its end included
-    rest = text[len(text) - found.rest :]
-    assert "".join("".join(found.parts).split()) + "".join(rest.split()) == "".join(text.split())
+    assert 1 <= len(found.parts) <= MOST_WINDOWS
+    whole, parts = letters(text), [letters(part) for part in found.parts]
+    if not found.rest:
+        assert "".join(parts) == whole
+        return
+    first, last = "".join(parts[:-LAST_WINDOWS]), "".join(parts[-LAST_WINDOWS:])
+    assert whole.startswith(first)
+    assert whole.endswith(last)
+    between = whole[len(first) : len(whole) - len(last)]
+    # blanks inside what was left out count, those at its edges do not
+    assert 0 < len(between) <= found.rest
 
 
 @given(st.text(min_size=1, max_size=60), st.integers(1, 40))
 def test_a_cut_is_never_empty_and_never_too_long(text: str, most: int) -> None:
     if len(text) > most:
         assert 0 < _cut(text, most) <= most
+        assert 0 < len(text) - _begin(text, most) <= most
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "last"),
+    [
+        ("One two three. Four five", 12, "Four five"),
+        ("One two. Three four five six seven", 30, "Three four five six seven"),
+        # a sentence that begins late would leave a window of a few words
+        ("one two three four five six. Go", 22, "four five six. Go"),
+        ("पानी बढ़ रहा है। हमें नाव चाहिए", 16, "हमें नाव चाहिए"),
+        ("x" * 50, 20, "x" * 20),
+    ],
+)
+def test_where_a_window_of_the_end_begins(text: str, most: int, last: str) -> None:
+    assert text[_begin(text, most) :] == last
 
 
 @pytest.mark.parametrize(

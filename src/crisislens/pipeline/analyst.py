@@ -321,6 +321,6 @@ def _window_note(windows: Windows) -> tuple[str, ...]:
     """What a reader must know of a text that was not read at once."""
     if len(windows.parts) == 1:
         return ()
-    rest = f"; its last {windows.rest:,} characters were not read" if windows.rest else ""
+    rest = f"; {windows.rest:,} characters in its middle were not read" if windows.rest else ""
     parts = f"the text is long and was read in {len(windows.parts)} parts"
     return (f"{parts}; the answers are those of the most urgent{rest}",)

@@ -66,7 +66,7 @@ __all__ = [
 # most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 6
+_RECORD = 7
 
 
 @dataclass(frozen=True)

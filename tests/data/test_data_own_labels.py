@@ -107,6 +107,20 @@ def test_several_labels_become_a_row_of_zeros_and_ones(tmp_path: Path) -> None:
     assert sum(by_id["p_2"].values()) == 1
 
 
+def test_rows_of_nothing_are_left_out_and_counted(tmp_path: Path) -> None:
+    whole = table(write(tmp_path / "posts.csv", rows(40, image="")))
+    empty = [{"id": f"e_{i}", "text": " ", "image": "", "label": "nowhere"} for i in range(3)]
+    photo = {"id": "p", "text": "", "image": "a.jpg", "label": "water"}
+    found = table(write(tmp_path / "more.csv", [*rows(40, image=""), *empty, photo]))
+    assert found.description["rows without text or photo"] == 3
+    assert sum(map(len, found.splits.values())) == 41
+    # a class that only they have is none
+    assert found.space.classes == whole.space.classes
+    assert whole.description["rows without text or photo"] == 0
+    with pytest.raises(DataError, match=r"no row of none\.csv has a text or a photo"):
+        table(write(tmp_path / "none.csv", empty))
+
+
 def test_an_own_task_orders_names_and_weighs_its_classes(tmp_path: Path) -> None:
     path = write(tmp_path / "own.csv", rows())
     task = OwnTask(name="need", classes=KINDS, titles={"water": "Drinking water"}, urgency={"medical": 1.0})

@@ -111,7 +111,7 @@ def _train_task(
     photos = posts.photos()
     counts = [f"{part} {len(rows):,} ({photos[part]:,} with photo)" for part, rows in posts.splits.items()]
     say(f"{posts.space.question}: {', '.join(posts.space.classes)}; posts: {', '.join(counts)}")
-    for what in ("rows that failed", "rows without a label"):
+    for what in ("rows that failed", "rows without text or photo", "rows without a label"):
         if count := posts.description.get(what):
             say(f"left out: {count} {what}")
     results = []

@@ -189,6 +189,7 @@ def _labeled(
     described: Mapping[str, object],
 ) -> LabeledData:
     """The posts of a task in three parts."""
+    read, rows = len(rows), [row for row in rows if row.post.text.strip() or row.post.image]
     several = any(len(row.labels) > 1 for row in rows) if task.several is None else task.several
     if not several and (row := next((r for r in rows if len(r.labels) > 1), None)):
         raise DataError(
@@ -211,11 +212,15 @@ def _labeled(
     made = not config.only_measured and any(not row.part for row in kept)
     facts = {
         **described,
+        # nothing could be learned from them but how frequent a label is
+        "rows without text or photo": read - len(rows),
         "rows without a label": len(rows) - len(kept),
         "splits": "made without leaks" if made else "from the source",
     }
     if config.only_measured:
         identity = {**identity, "only measured": True}
+    if read > len(rows):
+        identity = {**identity, "left out": read - len(rows)}
     mark = fingerprint({**identity, "task": space.model_dump(mode="json")})
     return LabeledData(space, splits, image_root, mark, facts)
 

@@ -135,6 +135,13 @@ def test_where_a_window_ends(text: str, most: int, first: str) -> None:
     assert text[: _cut(text, most)] == first
 
 
+def test_a_million_dots_are_cut_like_a_million_letters() -> None:
+    # an expression that looked beyond the window would not come back
+    found = windows_of("a " * 200 + "." * 1_000_000, HashingText(max_tokens=64))
+    assert len(found.parts) == MOST_WINDOWS
+    assert max(map(len, found.parts)) <= WINDOW_CHARACTERS
+
+
 class Blind(HashingText):
     """Reads no character of a text."""
 

@@ -55,12 +55,11 @@ def windows_of(text: str, encoder: TextEncoder) -> Windows:
         return Windows((text,))
     # an encoder with short sight is given less
     most = min(WINDOW_CHARACTERS, max(end for _, end in tokens.offsets))
-    parts, rest = _from_the_start(text, most, MOST_WINDOWS)
+    first, behind = _from_the_start(text, most, MOST_WINDOWS - LAST_WINDOWS)
+    last, rest = _from_the_start(behind, most, LAST_WINDOWS)
     if rest:
-        parts, rest = _from_the_start(text, most, MOST_WINDOWS - LAST_WINDOWS)
-        last, rest = _from_the_end(rest, most, LAST_WINDOWS)
-        parts += last
-    return Windows(tuple(part for part in parts if part) or (text,), len(rest))
+        last, rest = _from_the_end(behind, most, LAST_WINDOWS)
+    return Windows(tuple(part for part in (*first, *last) if part) or (text,), len(rest))
 
 
 def _from_the_start(text: str, most: int, count: int) -> tuple[list[str], str]:
@@ -89,7 +88,8 @@ def _cut(text: str, most: int) -> int:
     """
     # looked for in the last part only: a window of three words would say nothing of the post
     least = int(most * (1 - _GIVEN_UP))
-    ends = [match.end() for match in _SENTENCE_END.finditer(text, least) if match.end() <= most]
+    # and no further: a million dots would be tried from each of them to the end
+    ends = [match.end() for match in _SENTENCE_END.finditer(text, least, most + 1) if match.end() <= most]
     if ends:
         return ends[-1]
     blank = text.rfind(" ", least, most + 1)

@@ -22,6 +22,10 @@ OTHERS = [
     "Kailangan namin ng tubig at pagkain, nasa bubong kami",
     "Hum log chhat par phanse hain, paani badh raha hai",
     "Precisamos de água e comida, a ponte caiu",
+    # names of places and words of maps
+    "Tampa Bay flood map",
+    "Half Moon Bay kite fire, lap and nap rooms at Kay Street",
+    "La rive est sous l'eau, tant de maisons",
     "https://example.org/mwen/nou/dlo @mwen @nou #nou",
     # two words of many are a quotation
     "He wrote mwen grangou on the wall and the aid workers of the camp asked what it could mean to them",

@@ -15,16 +15,17 @@ from typing import Final
 __all__ = ["is_kreyol"]
 
 _WORDS: Final = """
-    mwen nou nap map lap yap bezwen tanpri souple dlo manje moun timoun pitit lakay grangou lopital
-    anpil pwoblem mesi mezanmi bondye eske kijan kote konbyen kounye kounyea jwenn jwen jouin banm
-    banmwen relem ede edem konnen kapab gade voye rive mouri blese anba dekonb tranbleman tanbleman
-    siklon lapli kraze kay tant prela pwela bay chak kisa poukisa jodia bonswa bonjou vwazen fanmi
-    zanmi sitiye bloke malad medikaman medikamen lajan travay lekol legliz peyi ayiti konsa toujou
-    avek oubyen oswa yonn bagay anyen pesonn okenn fek pral kite chache nanpwen paske
+    mwen nou bezwen tanpri souple dlo manje moun timoun pitit lakay grangou lopital anpil
+    pwoblem mesi mezanmi bondye eske kijan kote konbyen kounye kounyea jwenn jwen jouin banm
+    banmwen relem ede edem konnen kapab gade voye mouri blese anba dekonb tranbleman tanbleman
+    lapli kraze prela pwela chak kisa poukisa jodia bonswa bonjou vwazen fanmi zanmi sitiye
+    bloke malad medikaman medikamen lajan travay lekol legliz peyi ayiti konsa toujou avek
+    oubyen oswa yonn bagay anyen pesonn okenn fek pral chache nanpwen paske
 """
-# of other languages too: they count where other words have told the language
+# of other languages too ("Tampa Bay flood map"): they count where other words have told the language
 _COMMON: Final = """
-    yo li m ou nan ak pou ki sa se te ap pa gen ka fe a an la si sou yon tout lot apre deja
+    yo li m ou nan ak pou ki sa se te ap pa gen ka fe a an la si sou yon tout lot apre deja nap
+    map lap yap bay kite rive tant kay siklon
 """
 _OWN: Final = frozenset(_WORDS.split())
 _SHARED: Final = frozenset(_COMMON.split())

@@ -22,8 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crisislens.bench.rationale_posts import NOTHING, TASK, RationalePosts
 from crisislens.data.marked_rationales import AnnotatedText
@@ -180,34 +181,26 @@ def from_pooled(
     test: Float[Tensor, "m d"],
     *,
     decay: float = 1e-3,
-    steps: int = 60,
 ) -> Int[np.ndarray, " m"]:
-    """Answers of a linear classifier; convex, so that no seed has a part in it.
+    """Answers of a linear classifier over standardized vectors; convex, so no seed has a part in it.
 
     Arguments:
         train: Vectors to learn from.
         y: Their classes, −1 for none.
         test: Vectors to answer.
         decay: λ; set before anything was run.
-        steps: Of L-BFGS.
     """
-    known = y >= 0
-    x, labels = train[known].double(), y[known]
-    mean, scale = x.mean(0), x.std(0).clamp(min=1e-6)
-    head = nn.Linear(x.shape[1], len(TASK), dtype=torch.float64)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    optimizer = torch.optim.LBFGS(head.parameters(), max_iter=steps, line_search_fn="strong_wolfe")
-    x = (x - mean) / scale
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = functional.cross_entropy(head(x), labels) + decay / 2 * head.weight.square().sum()
-        torch.autograd.backward(loss)
-        return loss
-
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return _by(head, (test.double() - mean) / scale)
+    known = (y >= 0).numpy()
+    x = train.double().numpy()[known]
+    scaler = StandardScaler().fit(x)
+    # scikit-learn weighs the sum of the losses and leaves λ at 1
+    classifier = LogisticRegression(C=1 / (decay * len(x)), max_iter=1000)
+    labels = y.numpy()[known]
+    if len(np.unique(labels)) == 1:
+        # scikit-learn refuses a single class, which has a single answer
+        return np.full(len(test), labels[0])
+    classifier.fit(scaler.transform(x), labels)
+    return np.asarray(classifier.predict(scaler.transform(test.double().numpy())))
 
 
 @torch.inference_mode()

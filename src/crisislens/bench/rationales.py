@@ -104,7 +104,7 @@ class Rationales(Study[RationalesReady]):
         """All fields, after a number that a change of formulas or constants raises."""
         run = self._joint_run(Path())
         recipes = [one.model_dump(mode="json") for one in (self.encoder, self.words, run.tower, run.training)]
-        return [1, self.folds, *recipes]
+        return [2, self.folds, *recipes]
 
     def prepare(self, setting: str, data: Path, cache: Path) -> tuple[RationalesReady, str]:
         """Reads the texts; models are trained by the first trial that asks them."""

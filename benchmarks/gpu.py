@@ -8,8 +8,8 @@ in batches of several sizes. In single precision, in bfloat16, and in bfloat16 w
 *Whole*: the posts of a file from their text and photos to features on the card, decoding included, as
 `features` and `analyze` make them. *Training*: guided and differential attention on features of the
 shape of CLIP's (77 words and 50 patches of 512 and 768), in steps of 256 posts: forward, backward and
-AdamW. The roof is a matrix product of 8,192 × 8,192 in the same precision, by torch as it is set (no TF32). `--device cpu` runs the same lines
-small, to see that they do.
+AdamW. The roof is a matrix product of 8,192 × 8,192 in the same precision, by torch as it is set (no
+TF32). `--device cpu` runs the same lines small, to see that they do.
 """
 
 import argparse

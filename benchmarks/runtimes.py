@@ -1,5 +1,5 @@
 """The encoders as they are, compiled by torch, and by onnxruntime, beside each other in one run:
-`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways onnxruntime …] [--precision bf16]`.
+`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways onnxruntime …] [--precision …]`.
 
 All in one precision on one thread, in processor time; each round measures every way once, and what is
 printed is the best of each and its ratio to the encoder as it is. Also printed: the time until it is ready

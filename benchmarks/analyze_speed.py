@@ -30,6 +30,7 @@ from crisislens.data.tabular import read_posts
 from crisislens.data.text import clean_text
 from crisislens.domain.post import Post
 from crisislens.encoders.base import EncoderPair, load_encoders, pad_ids
+from crisislens.encoders.precision import asked_precision
 from crisislens.nn.device import one_thread_each, set_threads
 from crisislens.pipeline.analyst import DEFAULT_BUNDLE, Analyst
 from crisislens.pipeline.annotators import load_annotators, selected
@@ -134,7 +135,8 @@ def main() -> None:
     threads = set_threads()
     root = arguments.images or arguments.posts.resolve().parent
     posts = [row for row in read_posts(arguments.posts) if isinstance(row, Post)]
-    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder)
+    # in the precision that the analyst takes, too
+    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder).computing_in(asked_precision())
     analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
     ratios: list[float] = []
     strict: list[float] = []

@@ -1,7 +1,7 @@
 """What this processor can do at most, and how near to it the encoders come:
-`python benchmarks/roof.py [--posts 256]`.
+`python benchmarks/roof.py [--precision bf16]`.
 
-The roof of arithmetic is a matrix product of 1,024 × 1,024 in single precision on one thread, that
+The roof of arithmetic is a matrix product of 1,024 × 1,024 in the same precision on one thread, that
 of memory a copy of 256 MiB; their quotient is the arithmetic intensity (operations a byte) from
 which arithmetic bounds a stage. Then the shapes that the text encoder's layers have, and both
 encoders whole over made-up inputs: operations are counted from their layers (two for each weight
@@ -63,9 +63,9 @@ def operations(module: nn.Module, *inputs: Tensor) -> int:
     return counted[0]
 
 
-def roofs() -> tuple[float, float]:
+def roofs(kind: torch.dtype) -> tuple[float, float]:
     """Operations and bytes a second, in 10⁹."""
-    a, b, out = (torch.randn(1024, 1024) for _ in range(3))
+    a, b, out = (torch.randn(1024, 1024).to(kind) for _ in range(3))
     arithmetic = 2 * 1024**3 / best(lambda: torch.matmul(a, b, out=out)) / 1e9
     source = torch.zeros(1 << 26)
     target = torch.empty_like(source)
@@ -76,22 +76,24 @@ def main() -> None:
     """Prints a JSON line for the roofs, and one a stage."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     # outside of inference mode, as the product loads them: see encoders.fused.serves
-    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder)
+    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder).computing_in(arguments.precision)
+    kind = torch.bfloat16 if arguments.precision == "bf16" else torch.float32
     with torch.inference_mode():
-        arithmetic, memory = roofs()
-        roof = {"GFLOP/s": round(arithmetic, 1), "GB/s": round(memory, 1)}
+        arithmetic, memory = roofs(kind)
+        roof = {"precision": arguments.precision, "GFLOP/s": round(arithmetic, 1), "GB/s": round(memory, 1)}
         print(json.dumps(roof | {"operations a byte where they meet": round(arithmetic / memory, 1)}))
         ids = torch.randint(5, 200_000, (arguments.batch, _PIECES))
         photo = torch.rand(1, 3, 260, 260) * 2 - 1
         stages: list[tuple[str, nn.Module, tuple[Tensor, ...], int]] = [
             (
-                "text encoder, 32 posts of 40 pieces",
+                f"text encoder, {arguments.batch} posts of 40 pieces",
                 encoders.text,
                 (ids, torch.ones_like(ids, dtype=torch.bool)),
-                32,
+                arguments.batch,
             ),
             (
                 "text encoder, one post",
@@ -105,7 +107,7 @@ def main() -> None:
             work = operations(module, *inputs)
             seconds = best(lambda m=module, x=inputs: m(*x))  # type: ignore[misc]
             rate = work / seconds / 1e9
-            weights = 4 * sum(p.numel() for p in module.parameters() if p.dim() > 1)
+            weights = kind.itemsize * sum(p.numel() for p in module.parameters() if p.dim() > 1)
             print(
                 json.dumps(
                     {

@@ -4,6 +4,7 @@ made of nothing but the file.
 
 import json
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from crisislens.bench.cells import GridRun
+from crisislens.bench.results import provenance
 from crisislens.bench.run import read_blocked
 from crisislens.bench.study import read_trials, run_study, trials_of
 from crisislens.bench.study_table import StudyTable, study_tables
 from crisislens.bench.trials import Outcome, Scores, Trial, trial_result
 from crisislens.core.errors import InputError
+from crisislens.core.version import __version__
 from crisislens.evaluation.significance import holm
 from crisislens.evaluation.two_way import two_way_difference
 
@@ -233,3 +236,13 @@ def test_numbers_beside_the_scores_are_told_seed_by_seed(data: Path) -> None:
     ]
     counted = study_tables(STUDY, kept, resamples=100)[0].facts
     assert [values[0] for _, values in counted] == ["2,874", "0.123"]
+
+
+def test_a_result_names_the_version_of_code_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr("crisislens.bench.results.version", absent)
+    versions = provenance("cpu")["versions"]
+    assert isinstance(versions, dict)
+    assert (versions["crisislens"], versions["torch"]) == (__version__, "absent")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from crisislens.core.errors import ModelError
+from crisislens.core.errors import ConfigError, ModelError
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders, pad_ids
 
 TEXTS = ["flood 🌊 here", "ok", "שלום"]
@@ -93,6 +93,27 @@ def test_the_fingerprint_follows_the_weights_not_the_place(tiny_clip: Path, tmp_
     save_file(weights, copied / "model.safetensors", metadata={"format": "pt"})
     assert load(copied).image.fingerprint() != load(tiny_clip).image.fingerprint()
     assert load(copied).text.fingerprint() == load(tiny_clip).text.fingerprint()
+
+
+@torch.no_grad()
+def test_in_bfloat16_it_says_so_and_posts_stay_what_they_are_alone(tiny_clip: Path) -> None:
+    single, half = load(tiny_clip), load(tiny_clip).computing_in("bf16")
+    for side in ("text", "image"):
+        assert getattr(single, side).fingerprint() != getattr(half, side).fingerprint()
+    # models know the features by the precision that they were trained in
+    assert half.known_as() == single.fingerprint() == load(tiny_clip).computing_in("fp32").fingerprint()
+    with pytest.raises(ConfigError, match="bf16 already"):
+        half.computing_in("fp32")
+    tokens = half.text.tokenize(["flood here", "flood here"])
+    photos = torch.stack([half.image.preprocess(picture) for picture in pictures()])
+    together = (*half.text(*pad_ids(tokens, half.text.pad_id)), *half.image(photos))
+    first = (*half.text(*pad_ids(tokens[:1], half.text.pad_id)), *half.image(photos[:1]))
+    exact = (*single.text(*pad_ids(tokens, single.text.pad_id)), *single.image(photos))
+    for made, alone, true in zip(together, first, exact, strict=True):
+        assert made.dtype == torch.float32
+        assert torch.equal(made[:1], alone)
+        assert not torch.equal(made, true)
+        assert torch.nn.functional.cosine_similarity(made, true, dim=-1).min() > 0.99
 
 
 def test_the_fingerprint_follows_the_preprocessing(tiny_clip: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from crisislens.core.errors import CacheError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.core.lines import cut_lines
+from crisislens.core.version import __version__
 
 __all__ = [
     "BenchResult",
@@ -139,10 +140,15 @@ def read_results_of(kind: type[Result], path: Path) -> list[Result]:
 
 def provenance(device: str) -> dict[str, object]:
     """What every result says of where it was made."""
-    packages = ("crisislens", "torch", "transformers", "pytorch-lightning", "numpy", "scikit-learn")
+    packages = ("torch", "transformers", "pytorch-lightning", "numpy", "scikit-learn")
     return {
         "code": code_fingerprint(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in packages}},
+        "versions": {
+            "python": platform.python_version(),
+            # its own, whether or not it is installed: a source tree has a version, too
+            "crisislens": __version__,
+            **{name: _version(name) for name in packages},
+        },
         "device": device,
         "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -35,6 +35,7 @@ from crisislens.encoders.base import (
     TextEncoder,
     TokenizedText,
     freeze,
+    to_bfloat16,
 )
 from crisislens.encoders.checkpoints import advice, check_whole, digest, recipe, source
 from crisislens.encoders.tokenizing import tokenize_texts
@@ -100,11 +101,18 @@ class ClipText(TextEncoder):
                 **facts,
             }
         )
+        self._precision = "fp32"
         freeze(self)
 
+    def compute_in(self, precision: str) -> None:
+        """See `TextEncoder`."""
+        if precision != self._precision:
+            to_bfloat16(self, self, precision)
+            self._precision = precision
+
     def fingerprint(self) -> str:
-        """16 hex digits over weights, tokenizer and pooling."""
-        return self._fingerprint
+        """16 hex digits over weights, tokenizer, pooling and precision."""
+        return _named(self._fingerprint, self._precision)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Cuts texts into byte pairs."""
@@ -115,7 +123,9 @@ class ClipText(TextEncoder):
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """Token states and the state at the end of the text, projected or not."""
         out = self.model(input_ids=ids.masked_fill(~mask, self.pad_id), attention_mask=mask)
-        return out.last_hidden_state.masked_fill(~mask[..., None], 0.0), self.projection(out.pooler_output)
+        # of single precision the same tensors
+        states = out.last_hidden_state.float().masked_fill(~mask[..., None], 0.0)
+        return states, self.projection(out.pooler_output).float()
 
 
 class ClipImage(ImageEncoder):
@@ -162,11 +172,18 @@ class ClipImage(ImageEncoder):
                 f"{self.side_px}; "
                 "correct size and crop_size in its preprocessor_config.json"
             )
+        self._precision = "fp32"
         freeze(self)
 
+    def compute_in(self, precision: str) -> None:
+        """See `ImageEncoder`."""
+        if precision != self._precision:
+            to_bfloat16(self, self, precision)
+            self._precision = precision
+
     def fingerprint(self) -> str:
-        """16 hex digits over weights, preprocessing and pooling."""
-        return self._fingerprint
+        """16 hex digits over weights, preprocessing, pooling and precision."""
+        return _named(self._fingerprint, self._precision)
 
     def preprocess(self, pixels: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "3 s s"]:
         """Resizes the shorter side (bicubic), crops the middle and normalizes, as the checkpoint
@@ -181,9 +198,9 @@ class ClipImage(ImageEncoder):
         self, images: Float[Tensor, "b 3 s s"]
     ) -> tuple[Float[Tensor, "b p d"], Float[Tensor, "b e"]]:
         """Patch states and the class token's, normed, projected or not."""
-        out = self.model(pixel_values=images)
+        out = self.model(pixel_values=images.to(next(self.model.parameters()).dtype))
         # the first state is the class token, no patch
-        return out.last_hidden_state[:, 1:], self.projection(out.pooler_output)
+        return out.last_hidden_state[:, 1:].float(), self.projection(out.pooler_output).float()
 
 
 @ENCODERS.register("clip")
@@ -201,6 +218,13 @@ def build_clip(spec: EncoderSpec) -> EncoderPair:
         ClipImage(checkpoint, pooled=options.pooled),
         spec,
     )
+
+
+def _named(weights: str, precision: str) -> str:
+    """A fingerprint that names the precision where it is another one: models know the features of single
+    precision without it.
+    """
+    return weights if precision == "fp32" else fingerprint({"encoder": weights, "precision": precision})
 
 
 def _load(options: ClipOptions) -> Checkpoint:

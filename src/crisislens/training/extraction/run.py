@@ -5,7 +5,6 @@ a seed.
 import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from crisislens.core.errors import ConfigError, DataError
 from crisislens.core.files import atomic_write, sole_writer
+from crisislens.core.version import __version__
 from crisislens.evaluation.extraction import ExtractionReport
 from crisislens.models.extraction import Extractor
 from crisislens.models.extractor_artifact import ExtractorMeta, save_extractor
@@ -179,7 +179,7 @@ def _retrieval(extractor: Extractor, test: list[Example]) -> dict[str, float]:
 def _versions() -> dict[str, str]:
     """What a number may depend on beside the run."""
     return {
-        "crisislens": version("crisislens"),
+        "crisislens": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -1,7 +1,7 @@
 """The encoders as they are, compiled by torch, and by onnxruntime, beside each other in one run:
-`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways onnxruntime …]`.
+`python benchmarks/runtimes.py [--rounds 7] [--encoders text photo] [--ways onnxruntime …] [--precision …]`.
 
-All in single precision on one thread, in processor time; each round measures every way once, and what is
+All in one precision on one thread, in processor time; each round measures every way once, and what is
 printed is the best of each and its ratio to the encoder as it is. Also printed: the time until it is ready
 (compiling, exporting), how far its numbers are from the encoder's, and whether a post is equal bit for
 bit alone and in a batch, which the product promises. A way whose package or compiler is missing is
@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -155,16 +154,17 @@ def beside(
             took[way].append(seconds(run, inputs))
     plain = made["as it is"](*inputs)
     alone = tuple(x[:1] for x in inputs)
+    said = {"encoder": name, "precision": str(plain.dtype).removeprefix("torch.")}
     for way, run in made.items():
         best = min(took[way])
         line = {
-            "encoder": name,
+            **said,
             "way": way,
             "ms a post": round(1000 * best / len(inputs[0]), 2),
             "times as fast": round(min(took["as it is"]) / best, 2),
             "s until ready": round(ready[way], 1),
             "largest difference": f"{float((run(*inputs) - plain).abs().max()):.1e}",
-            "alone as in a batch": bool(np.array_equal(run(*alone)[0].numpy(), run(*inputs)[0].numpy())),
+            "alone as in a batch": torch.equal(run(*alone)[0], run(*inputs)[0]),
         }
         print(json.dumps(line), flush=True)
 
@@ -176,16 +176,17 @@ def main() -> None:
     parser.add_argument("--encoders", nargs="+", choices=("text", "photo"), default=["text", "photo"])
     parser.add_argument("--photos", type=int, default=1, help="how many at once; the product takes one")
     parser.add_argument("--ways", nargs="+", choices=tuple(WAYS), default=list(WAYS))
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     warnings.filterwarnings("ignore")
-    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder)
+    encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder).computing_in(arguments.precision)
     with torch.inference_mode():
         ids = torch.randint(5, 200_000, (32, _PIECES))
         bert = encoders.text.bert
         assert isinstance(bert, nn.Module)
-        embedded = bert.get_input_embeddings()(ids)  # type: ignore[operator]
+        embedded = bert.get_input_embeddings()(ids).to(bert.dtype)  # type: ignore[operator,arg-type]
         text = (embedded,)
         photo = (torch.rand(arguments.photos, 3, 260, 260) * 2 - 1,)
     cases: dict[str, tuple[str, nn.Module, tuple[Tensor, ...]]] = {

@@ -140,7 +140,7 @@ def warm_starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real hash of a password takes a fifth of a second, by intent; its parameters have a test of their own."""
+    """A real hash of a password takes a fifth of a second, by intent; that it does has a test of its own."""
     from pwdlib import PasswordHash
     from pwdlib.hashers.argon2 import Argon2Hasher
 

@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from bundle_crisis import within
 from need_texts import asking, made_up, near_misses, settled_rescue, sought
 from numpy.typing import NDArray
 from train_crisis import everyday_texts, gather, group_of, outside
@@ -37,6 +38,7 @@ from train_open import encode, english_of
 
 from crisislens.core.files import atomic_write
 from crisislens.data.text import clean_text
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.e5 import E5Text
 from crisislens.models.artifact import load_artifact, save_artifact
 from crisislens.pipeline.bundle import Bundle
@@ -207,8 +209,12 @@ def main() -> None:
     if args.out.resolve() != args.bundle.resolve():
         shutil.copytree(args.bundle, args.out, dirs_exist_ok=True)
     target = args.out / bundle.artifact("needs").relative_to(args.bundle.resolve())
-    save_artifact(target, loaded.model, loaded.spec, loaded.meta, dtype="float32")
+    task = within(loaded.meta.task or TASKS[loaded.meta.label_space])
+    save_artifact(
+        target, loaded.model, loaded.spec, loaded.meta.model_copy(update={"task": task}), dtype="float32"
+    )
     config = json.loads((args.out / "bundle.json").read_bytes())
+    config["tasks"]["needs"]["definition"] = task.model_dump(mode="json")
     stored = json.dumps(config | {"version": args.version}, indent=1, ensure_ascii=False) + "\n"
     atomic_write(args.out / "bundle.json", stored)
     print("written", args.out)

@@ -3,11 +3,13 @@
 
 Rate: the posts' cleaned distinct texts (sorted by length, padded in batches of 32) and distinct
 photos go straight through the two encoders, nothing else, once with all threads on each operation
-and once with one thread on each batch and batches side by side; then the whole run (reading,
-cleaning, decoding, encoding, three models, language, signatures, duplicates, writing, report) over
-the same posts, in turn, in one process. With `--explain` the run is made once more with rationales,
-heat and contributions. Memory: whole `analyze` processes over made-up posts of 10,000 and 100,000
-rows, peak resident memory as the operating system counted it.
+(left out with `--side-by-side`) and once with one thread on each batch and batches side by side;
+then the whole run (reading, cleaning, decoding, encoding, three models, language, signatures,
+duplicates, writing, report) over the same posts, in turn, in one process. Times are those on the
+clock, and beside them those of the processor, which tell something where other programs run, too.
+With `--explain` the run is made once more with rationales, heat and contributions. Memory: whole
+`analyze` processes over made-up posts of 10,000 and 100,000 rows, peak resident memory as the
+operating system counted it.
 """
 
 import argparse
@@ -19,7 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -45,11 +49,26 @@ print(json.dumps({"exit": code, "peak_mib": resource.getrusage(resource.RUSAGE_C
 """
 
 
+@dataclass(frozen=True)
+class Times:
+    """Seconds on the clock, and of the processor by all threads together."""
+
+    clock: float
+    processor: float
+
+
+def timed(work: Callable[[], object]) -> Times:
+    """What a piece of work takes."""
+    began = time.perf_counter(), time.process_time()
+    work()
+    return Times(time.perf_counter() - began[0], time.process_time() - began[1])
+
+
 def bare(
-    encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst
-) -> tuple[float, float, int, int]:
-    """Seconds that the encoders alone take for the distinct texts and photos, prepared beforehand,
-    in both ways; and how many they were.
+    encoders: EncoderPair, posts: list[Post], root: Path, analyst: Analyst, *, both: bool
+) -> tuple[Times | None, Times, int, int]:
+    """What the encoders alone take for the distinct texts and photos, prepared beforehand, in both ways or
+    in the second alone; and how many they were.
     """
     texts = sorted({clean_text(p.text, analyst.bundle.config.rules) for p in posts} - {""})
     tokens = sorted(encoders.text.tokenize(texts), key=lambda x: len(x.ids))
@@ -73,25 +92,22 @@ def bare(
                 encoders.text(*x)  # type: ignore[misc]
 
     work = [*batches[::-1], *pixels]
-    started = time.perf_counter()
-    for x in work:
-        one(x)
-    whole_cores = time.perf_counter() - started
+    whole_cores = timed(lambda: [one(x) for x in work]) if both else None
     with one_thread_each() as threads, ThreadPoolExecutor(threads) as pool:
-        started = time.perf_counter()
-        list(pool.map(one, work))
-        side_by_side = time.perf_counter() - started
+        side_by_side = timed(lambda: list(pool.map(one, work)))
     return whole_cores, side_by_side, len(tokens), len(pixels)
 
 
-def whole(posts: Path, analyst: Analyst) -> float:
-    """Seconds of the run with its report."""
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
+def whole(posts: Path, analyst: Analyst) -> Times:
+    """Of the run with its report."""
+
+    def work() -> None:
         outcome = run_analysis(read_posts(posts), analyst, Path(folder) / "out")
         write_outputs(outcome, analyst, source_name=posts.name)
         clear_work(outcome.folder)
-        return time.perf_counter() - started
+
+    with tempfile.TemporaryDirectory() as folder:
+        return timed(work)
 
 
 def peak_memory(rows: int) -> dict[str, float]:
@@ -129,6 +145,7 @@ def main() -> None:
     parser.add_argument("posts", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--side-by-side", action="store_true", help="leave the other bare way out")
     parser.add_argument("--explain", action="store_true", help="also time `analyze --explain`")
     parser.add_argument("--memory-rows", type=int, nargs="*", default=[])
     arguments = parser.parse_args()
@@ -138,50 +155,38 @@ def main() -> None:
     # in the precision that the analyst takes, too
     encoders = load_encoders(find_bundle(DEFAULT_BUNDLE).encoder).computing_in(asked_precision())
     analyst = Analyst.load(DEFAULT_BUNDLE, image_root=root)
-    ratios: list[float] = []
-    strict: list[float] = []
-    slower: list[float] = []
+    ratios: dict[str, list[float]] = {}
+
+    def note(what: str, over: Times, under: Times) -> None:
+        ratios.setdefault(what, []).append(over.clock / under.clock)
+        ratios.setdefault(f"{what}, processor time", []).append(over.processor / under.processor)
+
     for _ in range(arguments.repeats):
-        cores, side_by_side, texts, photos = bare(encoders, posts, root, analyst)
+        cores, side_by_side, texts, photos = bare(
+            encoders, posts, root, analyst, both=not arguments.side_by_side
+        )
         # a fresh analyst: one that remembers photos would not decode and encode them again
         run = whole(
             arguments.posts,
             Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators()),
         )
-        ratios.append(cores / run)
-        strict.append(side_by_side / run)
-        explained: dict[str, float] = {}
+        line: dict[str, object] = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
+        line |= {"bare side by side": vars(side_by_side), "analyze": vars(run)}
+        note("of the bare rate side by side", side_by_side, run)
+        if cores is not None:
+            line["bare"] = vars(cores)
+            note("analyze rate / bare rate", cores, run)
         if arguments.explain:
-            names = selected(add=["rationale"])
-            explained["explained_s"] = whole(
-                arguments.posts,
-                Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=load_annotators(names)),
+            with_rationale = load_annotators(selected(add=["rationale"]))
+            slower = whole(
+                arguments.posts, Analyst.load(DEFAULT_BUNDLE, image_root=root, annotators=with_rationale)
             )
-            slower.append(explained["explained_s"] / run)
-        line = {"posts": len(posts), "texts": texts, "photos": photos, "threads": threads}
-        print(
-            json.dumps(
-                {
-                    **line,
-                    "bare_s": cores,
-                    "bare side by side_s": side_by_side,
-                    "analyze_s": run,
-                    **explained,
-                }
-            ),
-            flush=True,
-        )
-    summary = lambda x: {"median": statistics.median(x), "min": min(x), "max": max(x)}  # noqa: E731
-    print(
-        json.dumps(
-            {
-                "analyze rate / bare rate": summary(ratios),
-                "of the bare rate side by side": summary(strict),
-            }
-        )
-    )
-    if slower:
-        print(json.dumps({"time with --explain / time without": summary(slower)}))
+            line["explained"] = vars(slower)
+            note("time with --explain / time without", slower, run)
+        print(json.dumps(line), flush=True)
+    for what, found in ratios.items():
+        spread = {"median": statistics.median(found), "min": min(found), "max": max(found)}
+        print(json.dumps({what: {name: round(value, 3) for name, value in spread.items()}}))
     for rows in arguments.memory_rows:
         print(json.dumps(peak_memory(rows)), flush=True)
 

@@ -139,6 +139,16 @@ def warm_starts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real hash of a password takes a fifth of a second, by intent; that it does has a test of its own."""
+    from pwdlib import PasswordHash
+    from pwdlib.hashers.argon2 import Argon2Hasher
+
+    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
+    monkeypatch.setattr("crisislens.store.accounts._hasher", lambda: quick)
+
+
+@pytest.fixture
 def crisislens(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """The command line in this process, with its exit code and what it prints.
 

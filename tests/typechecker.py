@@ -2,7 +2,8 @@
 where a signature names shapes. An int is allowed where a float is asked for, as PEP 484 says.
 
 jaxtyping's own import hook does the same at a higher price: it binds the arguments of every call to a
-signature and checks them twice, whether or not there is a shape to compare. Most of our functions have none.
+signature and checks them twice, whether or not there is a shape to compare. Most of our functions have none;
+where one has, beartype checks it within a scope of jaxtyping, in which a name of an axis means one size.
 Its hook also marks the bytecode of every library that is imported meanwhile, so that each is compiled again.
 """
 
@@ -25,6 +26,7 @@ from jaxtyping import AbstractArray, jaxtyped
 __all__ = ["check_imports_of", "checked"]
 
 _beartype = beartype(conf=BeartypeConf(is_pep484_tower=True, violation_type=TypeError))
+_SCOPE = jaxtyped("context")
 _SPECIAL = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _ONE_AT_A_TIME = RLock()
 # beside the bytecode of users, never in its place; another number where _Decorating changes
@@ -45,15 +47,14 @@ def _checked_function(function: FunctionType) -> Callable[..., Any]:
     written = function.__annotations__
     hints = {name: _hint(hint, function.__globals__) for name, hint in written.items()}
     if not hints or function.__code__.co_flags & _SPECIAL:
-        return _with_checks(function, hints)
+        # the body of a generator runs while its caller is in another scope: jaxtyping itself looks after it
+        return jaxtyped(function, typechecker=_beartype) if _shapes(hints) else _with_checks(function, hints)
     waiting = FunctionType(_first_call.__code__, function.__globals__, function.__name__)
     waiting.__kwdefaults__ = {"_waiting": waiting, "_function": function, "_hints": hints}
     return update_wrapper(waiting, function)
 
 
 def _with_checks(function: FunctionType, hints: dict[str, Any]) -> Callable[..., Any]:
-    if any(_names_a_shape(hint) for hint in hints.values()):
-        return jaxtyped(function, typechecker=_beartype)
     # what reads signatures (typer, fastapi, pydantic) finds the annotations as they were written
     written = function.__annotations__
     function.__annotations__ = hints
@@ -83,14 +84,23 @@ def _handed_on(*given: Any, _function: Callable[..., Any], **named: Any) -> Any:
     return _function(*given, **named)
 
 
+def _in_a_scope(*given: Any, _function: Callable[..., Any], _scope: Any, **named: Any) -> Any:
+    with _scope:
+        return _function(*given, **named)
+
+
 def take_checks(waiting: FunctionType, function: FunctionType, hints: dict[str, Any]) -> None:
     """Turns what waits for its first call into the function under its checks, where it stands."""
     with _ONE_AT_A_TIME:
         if waiting.__code__ is not _first_call.__code__:
             return
         made = _with_checks(function, hints)
+        if _shapes(hints):
+            waiting.__kwdefaults__ = {**(waiting.__kwdefaults__ or {}), "_function": made, "_scope": _SCOPE}
+            waiting.__code__ = _in_a_scope.__code__
+            return
         if made is function or made.__closure__:
-            # nothing to check, as with a type variable, or a shape: code of a closure cannot be taken on
+            # nothing to check, as with a type variable, or a closure, whose code cannot be taken on
             waiting.__kwdefaults__ = {**(waiting.__kwdefaults__ or {}), "_function": made}
             waiting.__code__ = _handed_on.__code__
             return
@@ -110,6 +120,10 @@ def _hint(hint: Any, namespace: dict[str, Any]) -> Any:
         return typing.get_type_hints(holder, include_extras=True)["hint"]
     except Exception:
         return Any
+
+
+def _shapes(hints: dict[str, Any]) -> bool:
+    return any(_names_a_shape(hint) for hint in hints.values())
 
 
 def _names_a_shape(hint: Any) -> bool:

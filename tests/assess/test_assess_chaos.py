@@ -15,10 +15,10 @@ pytestmark = pytest.mark.usefixtures("warm_starts")
 @pytest.mark.slow
 def test_every_acknowledged_post_is_there_once_in_order_and_assessed(tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "bundle")
-    chaos = Chaos(tmp_path, str(tmp_path / "crisis.db"), str(bundle), posts=400, kills=4, seed=11)
+    chaos = Chaos(tmp_path, str(tmp_path / "crisis.db"), str(bundle), posts=240, kills=4, seed=11)
     found = chaos.run()
     assert found == {
-        "posts": 400,
+        "posts": 240,
         "kills": {"server": 2, "worker": 2},
         "lost": 0,
         "twice": 0,

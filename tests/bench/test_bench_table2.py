@@ -16,8 +16,8 @@ import yaml
 from table2_cases import CONFIGS, OneRow
 from typer.testing import CliRunner
 
-from crisislens.bench.cells import Blocked
-from crisislens.bench.grid import SETTINGS, Cell, find_configs, load_grid, load_rows
+from crisislens.bench.cells import Blocked, GridRun
+from crisislens.bench.grid import SETTINGS, Cell, Grid, find_configs, load_grid, load_rows
 from crisislens.bench.results import BenchResult, append_result, code_fingerprint, read_bench_results
 from crisislens.bench.run import read_blocked, run_grid
 from crisislens.bench.tables import build_tables
@@ -216,6 +216,26 @@ def test_what_cannot_run_is_named_with_every_reason(one_row: OneRow, out: Path, 
     assert read_blocked(out) == []
 
 
+@pytest.mark.parametrize(
+    ("cores", "asked", "expected"), [(1, [], 1), (2, [], 2), (16, [], 4), (2, ["--jobs", "1"], 1)]
+)
+def test_a_grid_takes_a_process_a_processor(
+    cores: int, asked: list[str], expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+
+    def run(grid: Grid, out: Path, *, cache: Path, jobs: int, say: object) -> GridRun:
+        taken.append(jobs)
+        return GridRun()
+
+    monkeypatch.setattr("crisislens.core.threads.available_cores", lambda: cores)
+    monkeypatch.setattr("crisislens.bench.run.run_grid", run)
+    command = ["bench", "run", "table2", "--out", str(tmp_path), "--configs", str(CONFIGS), *asked]
+    done = CliRunner().invoke(app, [*command, "--row", "compact_concat", "--setting", "A1"])
+    assert done.exit_code == 0, done.output
+    assert taken == [expected]
+
+
 def test_missing_photos_block_rows_with_published_numbers_only(
     one_row: OneRow, out: Path, tmp_path: Path, crisis_root: Path
 ) -> None:
@@ -355,6 +375,8 @@ def test_bench_run_and_show_from_the_command_line(one_row: OneRow, tmp_path: Pat
         "run",
         "table2",
         *common,
+        "--jobs",
+        "1",
         "--cache",
         str(tmp_path / "cache"),
         "--setting",

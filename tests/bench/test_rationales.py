@@ -175,7 +175,8 @@ def test_the_whole_study_runs_and_models_are_trained_once(data: Path, tmp_path: 
     first = trials_of(SMALL, ("nepal",), seeds=(0,))
     assert run_study(SMALL, out, data=data, cache=cache, trials=first).done == 7
     kept = sorted(path for path in (cache / "rationale-models").rglob("*.safetensors"))
-    assert len(kept) == 2
+    # two models, and the vectors that the second stage of one learns from
+    assert len(kept) == 3
     times = [path.stat().st_mtime_ns for path in kept]
     rest = trials_of(SMALL, ("hagupit", "dmd_text"), seeds=(0,))
     done = run_study(SMALL, out, data=data, cache=cache, trials=rest)

@@ -15,6 +15,7 @@ from crisislens.alerts.evaluate import evaluate
 from crisislens.cli.main import app
 from crisislens.core.errors import ConflictError, InputError, NotFoundError
 from crisislens.store import open_store
+from store_template import new_file
 
 Command = Callable[..., str]
 
@@ -22,7 +23,7 @@ Command = Callable[..., str]
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     """A store in which four posts of one place asked for water some minutes ago."""
-    file = tmp_path / "crisis.db"
+    file = new_file(tmp_path / "crisis.db")
     shift = (datetime.now(UTC) - NOW) / timedelta(minutes=1)
     with open_store(str(file), least_free_bytes=0) as store:
         ask(store, shift - 20, shift - 15, shift - 10, shift - 5)

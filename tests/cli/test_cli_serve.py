@@ -11,13 +11,16 @@ from crisislens.cli.serve import _first_admin
 from crisislens.store import Store, open_store
 from crisislens.store.accounts import Users
 from crisislens.store.records import UserRow
+from store_template import new_file
 
 PASSWORD = "four plain words together"
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with open_store(str(tmp_path / "store.db"), least_free_bytes=0) as opened:
+    with open_store(str(new_file(tmp_path / "store.db")), least_free_bytes=0) as opened:
         yield opened
 
 

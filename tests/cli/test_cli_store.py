@@ -16,14 +16,17 @@ from crisislens.core.errors import CrisisLensError, InputError, StoreError
 from crisislens.store import Store, open_store
 from crisislens.store.records import PostFilter
 from store_posts import fill, new
+from store_template import new_file
 
 Command = Callable[..., str]
+
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     """A store with three posts, two of them reviewed."""
-    file = tmp_path / "crisis.db"
+    file = new_file(tmp_path / "crisis.db")
     with open_store(str(file), least_free_bytes=0) as store:
         ann = store.users.add("ann", "reviewer", actor="cli")
         one, two, _ = fill(store, new(1, "=1+1 water"), new(2), new(3, author="bob"), source="radio")

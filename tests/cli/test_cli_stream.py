@@ -18,14 +18,14 @@ import stream_chaos
 from command_line import Command
 from crisislens.store import open_store
 from crisislens.store.records import PostFilter
+from store_template import new_file
 
 pytestmark = pytest.mark.usefixtures("warm_starts")
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
-    open_store(str(tmp_path / "crisis.db")).close()
-    return tmp_path / "crisis.db"
+    return new_file(tmp_path / "crisis.db")
 
 
 def test_kills_lose_nothing_and_make_nothing_twice(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Labeled posts in three parts: arrays of labels, photos that are there, data that no training can use."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,21 @@ def test_photos_are_counted_where_they_really_are(photos: Path) -> None:
     made = data(root=photos, train=[there, absent, labeled("4")], test=[out])
     assert made.photos() == {"train": 1, "dev": 0, "test": 0}
     assert [has_photo(post, photos) for post in (there, absent, out)] == [True, False, False]
+
+
+def test_what_takes_seconds_is_asked_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "The bridge is down and the road to the hospital is flooded"
+    made = data(root=photos, train=[LabeledPost(Post(id="1", text=text), "food", "train")])
+    assert (made.photos(), made.languages()) == ({"train": 0, "dev": 0, "test": 0}, ("en",))
+    monkeypatch.setattr("crisislens.data.labeled.training_languages", lambda _: ("fr",))
+    monkeypatch.setattr("crisislens.data.labeled.has_photo", lambda *_: True)
+    assert made.clean("train").tolist() == [True]
+    monkeypatch.delattr("crisislens.data.labeled.check_splits")
+    assert made.clean("train").tolist() == [True]
+    # a caller may do with the counts what it likes
+    made.photos().clear()
+    assert (made.photos(), made.languages()) == ({"train": 0, "dev": 0, "test": 0}, ("en",))
+    assert replace(made, fingerprint="another").languages() == ("fr",)
 
 
 def test_posts_with_a_photo_are_another_data_set(photos: Path) -> None:

@@ -29,6 +29,7 @@ from crisislens.serve.service import ServeSettings
 from crisislens.store import open_store
 from hostile.requests import draw_request
 from hostile.sockets import Address, running, visit
+from store_template import new_file
 
 # an eighth of all inputs, half of them each server
 INPUTS = int(os.environ.get("CRISISLENS_FUZZ", "2000")) // 16
@@ -87,7 +88,7 @@ def test_the_service_answers_or_ends_what_is_drawn(tmp_path: Path, monkeypatch: 
     limits = Limits(stream_s=0.05, wait_s=0.1, calls_s=1e6, sign_ins_min=1e6)
     paths = ("/v1/posts", "/v1/posts/1", "/v1/posts?limit=x", "/v1/export.csv", "/v1/events", "/v1/users")
     pages = ("/", "/queue", "/posts/1", "/sign-in", "/static/serve.css", "/media/x.jpg", "/metrics")
-    with open_store(str(tmp_path / "store.db"), least_free_bytes=0) as store:
+    with open_store(str(new_file(tmp_path / "store.db")), least_free_bytes=0) as store:
         key = store.keys.add("drawn", "admin", actor="cli")[0]
         app = create_app(store, ServeSettings(host="localhost", limits=limits))
         server = ServiceServer(app, host="127.0.0.1", port=0)

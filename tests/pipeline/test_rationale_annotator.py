@@ -6,6 +6,7 @@ import pytest
 
 from crisislens.core.errors import ModelError, NotRegisteredError
 from crisislens.data.tabular import read_posts
+from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
 from crisislens.domain.rationale import Rationale
 from crisislens.explain.rationalizer import Rationalizer
@@ -45,6 +46,12 @@ def analyst(folders: tuple[Path, Path, Path]) -> Analyst:
     )
 
 
+@pytest.fixture(scope="module")
+def assessed(analyst: Analyst, folders: tuple[Path, Path, Path]) -> list[Assessment]:
+    """What the analyst says of the made-up crisis."""
+    return analyst.assess([row for row in read_posts(folders[2]) if isinstance(row, Post)])
+
+
 def rationale(analyst: Analyst, post: Post) -> Rationale:
     [found] = analyst.assess([post])
     assert found.rationale is not None, found.notes
@@ -76,9 +83,8 @@ def test_neighbors_change_nothing(analyst: Analyst, folders: tuple[Path, Path, P
         assert rationale(analyst, post) == among.rationale, post.id
 
 
-def test_photos_get_heat_and_words_for_it(analyst: Analyst, folders: tuple[Path, Path, Path]) -> None:
-    posts = [row for row in read_posts(folders[2]) if isinstance(row, Post)]
-    both = next(a for a in analyst.assess(posts) if a.modalities == ("text", "image"))
+def test_photos_get_heat_and_words_for_it(assessed: list[Assessment]) -> None:
+    both = next(a for a in assessed if a.modalities == ("text", "image"))
     assert both.rationale is not None
     heat = both.rationale.image
     assert heat is not None
@@ -86,14 +92,13 @@ def test_photos_get_heat_and_words_for_it(analyst: Analyst, folders: tuple[Path,
     assert max(heat.heat) == 1
     assert min(heat.heat) == 0
     assert "of the evidence lies in the" in heat.description
-    photo_only = next(a for a in analyst.assess(posts) if a.modalities == ("image",))
+    photo_only = next(a for a in assessed if a.modalities == ("image",))
     assert photo_only.rationale is not None
     assert photo_only.rationale.image is None
 
 
-def test_contributions_add_up_to_the_answer(analyst: Analyst, folders: tuple[Path, Path, Path]) -> None:
-    posts = [row for row in read_posts(folders[2]) if isinstance(row, Post)]
-    for found in analyst.assess(posts):
+def test_contributions_add_up_to_the_answer(assessed: list[Assessment]) -> None:
+    for found in assessed:
         assert found.rationale is not None
         for task, c in found.rationale.contributions.items():
             assert c.label == found.tasks[task].label
@@ -108,7 +113,9 @@ def test_another_image_encoder_gives_no_heat(folders: tuple[Path, Path, Path]) -
     annotator = RationaleAnnotator(Rationalizer.load(rationales))
     analyst = Analyst.load(bundle, image_root=crisis.parent, annotators=[annotator])
     annotator._sees_photos = False
-    found = analyst.assess([row for row in read_posts(crisis) if isinstance(row, Post)])
+    shown = [row for row in read_posts(crisis) if isinstance(row, Post) and row.image is not None]
+    found = analyst.assess(shown[:12])
+    assert len(found) == 12
     assert all(a.rationale is not None and a.rationale.image is None for a in found)
 
 

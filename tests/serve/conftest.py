@@ -11,6 +11,11 @@ pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 from serve_site import QUICK, Site, open_site
 
 
+@pytest.fixture(autouse=True)
+def _quick_hashes(quick_hashes: None) -> None:
+    """People of these tests sign in with passwords, and none tells how long that takes."""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The service, its store and its people; one a module, since a store takes longer to make than to ask.

@@ -31,6 +31,8 @@ PROVENANCE = Provenance(
     crisislens_version="0",
     analyzed_at="2026-03-06T14:00:00+00:00",
 )
+# all applications have the same routes, and to write their document takes most of a second
+_DOCUMENT: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,10 @@ def open_site(
         else:
             people, keys = before.people, before.keys
         app = create_app(store, settings)
+        app.openapi_schema = _DOCUMENT or None
         with TestClient(app, base_url="http://testserver", follow_redirects=False) as client:
             yield Site(app, client, store, people, keys)
+        _DOCUMENT.update(app.openapi_schema or {})
 
 
 def _person(store: Store, name: str, role: Role) -> Person:

@@ -13,15 +13,7 @@ from crisislens.store.records import Role
 
 PASSWORD = "correct horse battery"
 
-
-@pytest.fixture(autouse=True)
-def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real hash takes a fifth of a second, by intent; the real parameters have a test of their own."""
-    from pwdlib import PasswordHash
-    from pwdlib.hashers.argon2 import Argon2Hasher
-
-    quick = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
-    monkeypatch.setattr(accounts, "_hasher", lambda: quick)
+pytestmark = pytest.mark.usefixtures("quick_hashes")
 
 
 def test_a_person_and_their_password(store: Store) -> None:

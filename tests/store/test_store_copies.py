@@ -20,6 +20,8 @@ from crisislens.store.upkeep import MANIFEST, backup, check, restore
 from postgres_server import BIN, PostgresServer
 from store_posts import PONCE, fill, new
 
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+
 
 def test_a_copy_of_a_store_that_is_written_meanwhile_is_of_one_moment(quick: Store, tmp_path: Path) -> None:
     stop = threading.Event()

@@ -18,6 +18,7 @@ from crisislens.store.queue import MOST_TRIES
 from crisislens.store.records import PostFilter
 from crisislens.store.upkeep import check
 from store_posts import done, new
+from store_template import new_file
 
 NAMES = st.integers(0, 5)
 WORKERS = st.sampled_from(["one", "two"])
@@ -42,7 +43,7 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.store = open_store(str(Path(self.folder.name) / "a.db"), least_free_bytes=0)
+        self.store = open_store(str(new_file(Path(self.folder.name) / "a.db")), least_free_bytes=0)
         self.posts: dict[str, Kept] = {}
         self.erased: set[str] = set()
 

@@ -6,6 +6,7 @@ import json
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from crisislens.training.config import RunConfig
 from crisislens.training.evaluate import Evaluation, evaluate_artifact
 from crisislens.training.fit import RunResult, fit
 from crisislens.training.result import read_result
+from tiny_checkpoints import write_tiny_electra
 
 
 class Killed(Exception):
@@ -157,14 +159,14 @@ def test_the_artifact_gives_the_numbers_again_from_posts(result: RunResult, cris
 
 
 def test_other_features_and_other_classes_are_refused(
-    result: RunResult, crisis: LabeledData, crisis_root: Path
+    result: RunResult, crisis: LabeledData, crisis_root: Path, tmp_path: Path
 ) -> None:
     from crisislens.data.catalog import load_labeled
     from crisislens.data.text import PUBLISHED_RULES
 
     with pytest.raises(ModelError, match="here are others; give its rules and limits"):
         evaluate_artifact(result.folder / "artifact", crisis, rules=PUBLISHED_RULES)
-    config = small_run(crisis_root).data.model_copy(update={"setting": "A3"})
+    config = small_run(crisis_root).data.model_copy(update={"setting": "A3", "posts": 16, "root": tmp_path})
     with pytest.raises(ModelError, match="the data asks for little_or_no_damage, mild_damage, severe_damage"):
         evaluate_artifact(result.folder / "artifact", load_labeled(config))
 
@@ -266,12 +268,18 @@ def test_only_encoders_with_adapters_can_be_fine_tuned(
 def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
     crisis_root: Path, crisis: LabeledData, features: Path, tmp_path: Path, lora: dict[str, float] | None
 ) -> None:
+    encoder: dict[str, Any] = {"name": "compact", "options": {"max_tokens": 12}}
+    if lora is None:
+        # whole it is twenty million weights in three files
+        tiny = {"checkpoint": str(write_tiny_electra(tmp_path / "electra")), "max_tokens": 12}
+        parts = {"text": {"name": "language", "options": tiny}, "image": {"name": "hashing"}}
+        encoder = {"name": "pair", "options": parts}
     run = small_run(
         crisis_root,
         name="tuned",
         mode="finetune",
         lora=lora,
-        encoder={"name": "compact", "options": {"max_tokens": 12}},
+        encoder=encoder,
         modalities=["text"],
         keep_tokens=[],
         model={"name": "text_only", "options": {"source": "pooled", "width": 32}},
@@ -282,10 +290,9 @@ def test_a_tuned_encoder_is_stored_and_loads_to_the_same_answers(
     found = fit(run, out=tmp_path, cache=features, data=crisis)
     artifact = found.folder / "artifact"
     assert (artifact / "adapter.safetensors").is_file()
-    assert (
-        json.loads((artifact / "config.json").read_text())["meta"]["encoder"]["options"]["adapter"]
-        == "adapter.safetensors"
-    )
+    options = json.loads((artifact / "config.json").read_text())["meta"]["encoder"]["options"]
+    own = options["text"]["options"] if lora is None else options
+    assert own["adapter"] == "adapter.safetensors"
     from crisislens.encoders.base import load_encoders
     from crisislens.training.evaluate import artifact_encoder
 

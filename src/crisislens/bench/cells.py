@@ -19,13 +19,11 @@ from crisislens.core.errors import (
     CacheError,
     ConfigError,
     DataError,
-    ImageError,
     MissingExtraError,
     ModelError,
 )
 from crisislens.core.files import atomic_write
 from crisislens.data.catalog import load_labeled
-from crisislens.data.images import resolve_image
 from crisislens.data.labeled import LabeledData
 from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.classification import ClassificationReport
@@ -185,7 +183,7 @@ def _result(
             **provenance(_device_name(cell.run)),
             "seconds": round(found.seconds, 2),
             "posts": {name: len(posts) for name, posts in data.splits.items()},
-            "with_photo": _photos(data),
+            "with_photo": data.photos(),
             "with_knowledge": _knowledge_counts(cell.run, data),
             **_values(report),
             "clean": None if clean is None else _values(clean),
@@ -218,25 +216,6 @@ def _features_mark(run: RunConfig, encoders: EncoderPair) -> str:
     return PostEncoder(encoders, rules=run.rules, limits=run.limits, image_root=None).fingerprint()
 
 
-def _photos(data: LabeledData) -> dict[str, int]:
-    """How many posts of each split have a photo that is there."""
-    found = {}
-    for name, posts in data.splits.items():
-        found[name] = sum(_has_photo(labeled.post.image, data) for labeled in posts)
-    return found
-
-
-def _has_photo(ref: object, data: LabeledData) -> bool:
-    from crisislens.domain.post import ImageRef
-
-    if not isinstance(ref, ImageRef):
-        return False
-    try:
-        return bool(resolve_image(ref, data.image_root))
-    except ImageError:
-        return False
-
-
 def _check_photos(cell: Cell, data: LabeledData) -> None:
     """A row with published numbers needs the photos that they were made with.
 
@@ -247,7 +226,7 @@ def _check_photos(cell: Cell, data: LabeledData) -> None:
         return
     # of the photos that posts name: posts without one are no fault of the folder
     named = sum(p.post.image is not None for posts in data.splits.values() for p in posts)
-    there = sum(_photos(data).values())
+    there = sum(data.photos().values())
     if there < _LEAST_PHOTOS * named:
         raise DataError(
             f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`; they "

@@ -22,11 +22,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from safetensors.torch import load, save
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from crisislens.bench.rationale_posts import NOTHING, TASK, RationalePosts
+from crisislens.core.files import atomic_write
 from crisislens.data.marked_rationales import AnnotatedText
 from crisislens.encoders.base import load_encoders
 from crisislens.explain.reduce import Switch, reduce_text
@@ -42,6 +44,8 @@ from crisislens.training.rationale_run import RationaleRun, save_trained
 __all__ = ["Said", "from_pooled", "joint_says", "pooled_vectors", "starred", "two_stages_say"]
 
 _BATCH = 64
+_SWITCHES: tuple[Switch, ...] = ("none", "both", "complement")
+_VECTORS = "training-vectors.safetensors"
 
 
 @dataclass(frozen=True)
@@ -69,24 +73,22 @@ def two_stages_say(run: RationaleRun, posts: RationalePosts, folder: Path, seed:
     if not (folder / "config.json").is_file():
         _train(run, posts.train, folder, seed)
     model = load_rationalizer(folder).text
-    words = {part: predict_words(model, texts) for part, texts in _parts(posts)}
-    chosen = [chosen for chosen, _ in words["test"]]
+    words = predict_words(model, posts.test)
+    chosen = [some for some, _ in words]
     nothing = np.array([not any(some) for some in chosen])
     y = torch.tensor([_class_of(text) for text in posts.train])
+    learned = _training_vectors(model, posts.train, folder / _VECTORS)
+    asked = {switch: pooled_vectors(model, starred(posts.test, chosen, switch)) for switch in _SWITCHES}
 
-    def pooled(switch: Switch) -> dict[str, Float[Tensor, "n d"]]:
-        return {
-            part: pooled_vectors(model, starred(texts, [c for c, _ in words[part]], switch))
-            for part, texts in _parts(posts)
-        }
+    def told(switch: Switch) -> Int[np.ndarray, " n"]:
+        return from_pooled(learned[switch], y, asked[switch])
 
-    whole, left, rest = pooled("none"), pooled("both"), pooled("complement")
     said = {
-        "two_stage_whole": from_pooled(whole["train"], y, whole["test"]),
-        "two_stage": _or_nothing(from_pooled(left["train"], y, left["test"]), nothing),
-        "two_stage_rest": from_pooled(rest["train"], y, rest["test"]),
-        "auxiliary": _by(model.classifier, whole["test"]),
-        "auxiliary_starred": _or_nothing(_by(model.classifier, left["test"]), nothing),
+        "two_stage_whole": told("none"),
+        "two_stage": _or_nothing(told("both"), nothing),
+        "two_stage_rest": told("complement"),
+        "auxiliary": _by(model.classifier, asked["none"]),
+        "auxiliary_starred": _or_nothing(_by(model.classifier, asked["both"]), nothing),
     }
     # only the system that is asked for its words has them: all of the five mark the same ones
     return {name: Said(answers, chosen if name == "two_stage" else None) for name, answers in said.items()}
@@ -117,8 +119,18 @@ def joint_says(
     }
 
 
-def _parts(posts: RationalePosts) -> tuple[tuple[str, list[AnnotatedText]], ...]:
-    return ("train", posts.train), ("test", posts.test)
+def _training_vectors(
+    model: TextRationalizer, texts: Sequence[AnnotatedText], path: Path
+) -> dict[Switch, Float[Tensor, "n d"]]:
+    """The pooled vectors of the training texts by switch, kept beside the model: every setting learns
+    from the same ones, and reading them takes as long as a setting's own texts.
+    """
+    if not path.is_file():
+        chosen = [some for some, _ in predict_words(model, texts)]
+        made = {switch: pooled_vectors(model, starred(texts, chosen, switch)) for switch in _SWITCHES}
+        atomic_write(path, save({switch: x.contiguous() for switch, x in made.items()}))
+    kept = load(path.read_bytes())
+    return {switch: kept[switch] for switch in _SWITCHES}
 
 
 def _train(run: RationaleRun, texts: Sequence[AnnotatedText], folder: Path, seed: int) -> None:

@@ -11,6 +11,8 @@ __all__ = ["show_table2", "table2"]
 
 OUT = Path("runs") / "bench"
 NAME = "table2"
+# a process holds the features of its setting and torch: about 1.5 GB with A1
+_MOST_JOBS = 4
 
 
 def table2(
@@ -47,7 +49,14 @@ def table2(
         Path | None,
         typer.Option(help="Folder of run files. Default: ./configs, or those that ship."),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")] = 1,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that share the work, one thread each. Default: one a processor, at most four; "
+            "each holds the features in memory.",
+        ),
+    ] = None,
 ) -> None:
     """Table 2 of arXiv 2507.05165, encoders, knowledge and fusions: run every row, setting and seed
     that is not done yet; rows that cannot run here are named with the reason.
@@ -59,8 +68,10 @@ def table2(
         os.environ["CRISISLENS_DATA"] = str(data)
     if knowledge is not None:
         os.environ["CRISISLENS_KNOWLEDGE"] = str(knowledge)
-    from crisislens.core.threads import limit_threads
+    from crisislens.core.threads import available_cores, limit_threads
 
+    # the networks are small: two threads on one training are no faster than one
+    jobs = min(available_cores(), _MOST_JOBS) if jobs is None else jobs
     limit_threads(1 if jobs > 1 else None)
     from crisislens.bench.grid import find_configs, load_grid
     from crisislens.bench.run import run_grid

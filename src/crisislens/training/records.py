@@ -10,7 +10,6 @@ from torch import nn
 from crisislens.core.errors import CacheError
 from crisislens.core.files import atomic_write
 from crisislens.data.labeled import LabeledData
-from crisislens.data.language import training_languages
 from crisislens.domain.tasks import TASKS, Task
 from crisislens.evaluation.judged import judged
 from crisislens.evaluation.several import HOLDS
@@ -63,7 +62,7 @@ def write_artifact(
         calibration=kinds,
         rules=run.rules,
         limits=run.limits,
-        languages=training_languages([p.post.text for p in data.splits["train"]]),
+        languages=data.languages(),
         modalities=run.modalities,
         knowledge="" if run.knowledge is None else run.knowledge.name,
         card=_card(run, data, test),

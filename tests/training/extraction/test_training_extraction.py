@@ -142,6 +142,9 @@ def test_a_killed_training_goes_on_to_the_same_numbers(
 
 
 def test_runs_are_kept_and_compared(folder: Path, splits: ExtractionSplits, tmp_path: Path) -> None:
+    # of twelve trainings none needs to learn
+    splits = replace(splits, train=splits.train[:16], dev=splits.dev[:8], test=splits.test[:12])
+
     def named(name: str, **extractor: object) -> ExtractionRun:
         return make(folder, epochs=1, **extractor).model_copy(update={"name": name, "seeds": (0, 1)})
 

@@ -41,6 +41,19 @@ def test_points_are_bounded_by_a_coarser_step(most: int) -> None:
     assert 0 < sum(len(line) for lines in found.values() for line in lines) <= most
 
 
+@pytest.mark.parametrize("frame", [GREAT_LAKES, NEPAL, (-130.0, 20.0, -60.0, 50.0)])
+@pytest.mark.parametrize("most", [40, 700])
+def test_the_finest_step_that_keeps_the_bound_is_taken(frame: Frame, most: int) -> None:
+    # a look that is ended early, as soon as there are too many points, must not end another one
+    step = 0.05
+    while True:
+        everything = terrain(frame, step=step, most_points=1_000_000)
+        if sum(len(line) for lines in everything.values() for line in lines) <= most:
+            break
+        step *= 2
+    assert terrain(frame, step=0.05, most_points=most) == everything
+
+
 def test_the_largest_cities_come_first_and_once() -> None:
     found = cities((NEPAL, (85.2, 27.6, 85.5, 27.8)), 5)
     names = [city.name for city in found]

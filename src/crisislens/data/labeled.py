@@ -13,7 +13,7 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.data.images import resolve_image
 from crisislens.data.language import training_languages
 from crisislens.data.source import LabeledPost
-from crisislens.data.splits import check_splits, clean_split, tweet_id
+from crisislens.data.splits import SplitReport, check_splits, clean_split, tweet_id
 from crisislens.domain.tasks import Task
 
 __all__ = ["PARTS", "LabeledData", "check_parts", "has_photo", "with_photo"]
@@ -61,11 +61,9 @@ class LabeledData:
 
     def clean(self, split: str = "test") -> Shaped[np.ndarray, " s"]:
         """True for posts of a split that share neither tweet nor (nearly) the words with another
-        split. Takes seconds.
+        split.
         """
-        # without photos, which would have to be decoded; near-duplicates of photos stay
-        report = check_splits(self.splits)
-        kept = {p.post.id for p in clean_split(self.splits, split, report)}
+        kept = {p.post.id for p in clean_split(self.splits, split, self._shared)}
         return np.array([p.post.id in kept for p in self.splits[split]])
 
     def photos(self) -> dict[str, int]:
@@ -76,10 +74,15 @@ class LabeledData:
         """The languages of the training posts, see `data.language.training_languages`."""
         return self._languages
 
-    # both go through every post, which takes seconds, and a grid trains many networks on the same data
+    # these go through every post, which takes seconds, and a grid trains many networks on the same data
     @cached_property
     def _photos(self) -> dict[str, int]:
         return {name: len(_with_photo(part, self.image_root)) for name, part in self.splits.items()}
+
+    @cached_property
+    def _shared(self) -> SplitReport:
+        # without photos, which would have to be decoded; near-duplicates of photos stay
+        return check_splits(self.splits)
 
     @cached_property
     def _languages(self) -> tuple[str, ...]:

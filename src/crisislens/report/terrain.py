@@ -45,12 +45,20 @@ class _Layer:
     starts: NDArray[np.int64]
     boxes: NDArray[np.float64]
 
-    def lines_in(self, frame: Frame) -> Iterator[NDArray[np.float64]]:
-        """The lines whose box touches a frame."""
+    def lines_in(self, frame: Frame, *, widest: float) -> Iterator[tuple[NDArray[np.float64], bool]]:
+        """The lines whose box touches a frame, and whether the box lies in it whole.
+
+        Arguments:
+            frame: What may be seen.
+            widest: Lines whose box is narrower than this both ways are left out, in degrees.
+        """
         west, south, east, north = frame
         w, s, e, n = self.boxes.T
-        for line in np.flatnonzero((w <= east) & (e >= west) & (s <= north) & (n >= south)):
-            yield self.points[self.starts[line] : self.starts[line + 1]]
+        large = np.maximum(e - w, n - s) >= widest
+        touching = large & (w <= east) & (e >= west) & (s <= north) & (n >= south)
+        whole = (w >= west) & (e <= east) & (s >= south) & (n <= north)
+        for line in np.flatnonzero(touching):
+            yield self.points[self.starts[line] : self.starts[line + 1]], bool(whole[line])
 
 
 @lru_cache(maxsize=1)
@@ -75,24 +83,35 @@ def terrain(frame: Frame, *, step: float, most_points: int) -> dict[str, list[li
         most_points: How many points to give at most; the step is doubled until it is kept.
     """
     while True:
-        found = {name: _inside(_layers()[name], frame, step, closed=name in _AREAS) for name in LAYERS}
-        points = sum(len(line) for lines in found.values() for line in lines)
-        if points <= most_points:
+        found, left = dict[str, list[list[Point]]](), most_points
+        for name in LAYERS:
+            found[name], left = _inside(_layers()[name], frame, step, closed=name in _AREAS, left=left)
+        if left >= 0:
             return found
         step *= 2
 
 
-def _inside(layer: _Layer, frame: Frame, step: float, *, closed: bool) -> list[list[Point]]:
+def _inside(
+    layer: _Layer, frame: Frame, step: float, *, closed: bool, left: int
+) -> tuple[list[list[Point]], int]:
+    """The lines, and how many points are left to give: below 0 there are too many, and lines are missing."""
     found: list[list[Point]] = []
-    for line in layer.lines_in(frame):
-        # what would be a dot; it also makes a doubled step end
-        if np.ptp(line, axis=0).max() < (2 * step if closed else step):
-            continue
+    # what would be a dot is left out; that also makes a doubled step end
+    for line, whole in layer.lines_in(frame, widest=2 * step if closed else step):
+        if left < 0:
+            break
         thin = _thinned(line, step)
-        parts = [clip_ring(thin, frame)] if closed else _runs_inside(thin, frame)
+        if whole:
+            parts = [thin]
+        elif closed:
+            parts = [clip_ring(thin, frame)]
+        else:
+            parts = _runs_inside(thin, frame)
         # less than a triangle is no area, and less than two points no line
-        found += [part for part in parts if len(part) > (2 if closed else 1)]
-    return found
+        kept = [part for part in parts if len(part) > (2 if closed else 1)]
+        found += kept
+        left -= sum(map(len, kept))
+    return found, left
 
 
 def _thinned(line: NDArray[np.float64], step: float) -> list[Point]:

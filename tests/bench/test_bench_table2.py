@@ -45,11 +45,11 @@ def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, 
         assert done.blocked == []
         return done.done, done.known
 
-    assert ran(*PAIR, more=SMALL, seeds=(0, 1)) == (4, 0)
+    assert ran(*PAIR, more=SMALL) == (2, 0)
     before = (out / "results.jsonl").read_bytes()
-    assert ran(*PAIR, more=SMALL, seeds=(0, 1)) == (0, 4)
+    assert ran(*PAIR, more=SMALL) == (0, 2)
     assert (out / "results.jsonl").read_bytes() == before
-    assert ran(PAIR[0], more=SMALL, seeds=(0, 1, 2)) == (1, 2)
+    assert ran(PAIR[0], more=SMALL, seeds=(0, 1)) == (1, 1)
     # another configuration, another data set, another encoder
     assert ran(PAIR[0], more=(*SMALL, "optimizer.learning_rate=0.002")) == (1, 0)
     assert ran(PAIR[0], more=(*SMALL, "data.posts=36")) == (1, 0)
@@ -57,7 +57,7 @@ def test_nothing_runs_twice_and_a_change_runs_again(one_row: OneRow, out: Path, 
     # where the data lies is nobody's business
     (out / "results.jsonl").write_bytes(before + b'{"key": "half a li')
     assert ran(PAIR[0], more=(*SMALL, "optimizer.learning_rate=0.002")) == (1, 0)
-    assert len(read_bench_results(out / "results.jsonl")) == 5
+    assert len(read_bench_results(out / "results.jsonl")) == 3
 
 
 def test_processes_share_the_work_and_tell_of_each_run(

@@ -8,7 +8,14 @@ import pytest
 pytest.importorskip("fastapi", reason="the extra serve is not installed")
 pytest.importorskip("sqlalchemy", reason="the extra serve is not installed")
 
-from serve_site import QUICK, Site, open_site
+from serve_site import QUICK, Site, open_site, share_routes
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_routes() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        share_routes(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

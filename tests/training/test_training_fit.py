@@ -39,7 +39,8 @@ def result(
 
 def test_beats_chance_clearly(crisis_root: Path, features: Path, tmp_path: Path) -> None:
     data = telling_posts()
-    found = fit(small_run(crisis_root, epochs=12), out=tmp_path, cache=features, data=data)
+    run = small_run(crisis_root, epochs=12, batch_posts=16, optimizer={"learning_rate": 6e-3})
+    found = fit(run, out=tmp_path, cache=features, data=data)
     # five classes of a fifth each; every post holds a word that tells
     assert found.test.report.accuracy.value > 0.9
     assert found.test.report.macro_f1.low > 0.6
@@ -228,7 +229,7 @@ def test_class_weights_move_the_answers_to_the_rare_class(
     data = telling_posts((0.05, 0.2375, 0.2375, 0.2375, 0.2375), noise=0.5)
     given = {}
     for balance in ("none", "sqrt", "balanced"):
-        run = small_run(crisis_root, name=balance, loss={"balance": balance}, epochs=6)
+        run = small_run(crisis_root, name=balance, loss={"balance": balance}, epochs=6, batch_posts=16)
         given[balance] = softmax(fit(run, out=tmp_path, cache=features, data=data).logits["test"])[
             :, 0
         ].mean()

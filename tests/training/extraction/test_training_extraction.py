@@ -91,7 +91,7 @@ def learned(folder: Path, splits: ExtractionSplits, tmp_path_factory: pytest.Tem
         if task == "relations":
             pairs = {name: one_row_a_pair(splits.part(name)) for name in ("train", "dev", "test")}
             parts = replace(splits, **pairs)
-        run = make(folder, task, epochs=16 if task == "joint" else 8)
+        run = make(folder, task, epochs=12 if task == "joint" else 8)
         [result] = run_extraction(run, out, splits=parts, keep=ExtractorMeta(name="tiny"))
         return out / "tiny-seed0", result
 

@@ -200,7 +200,7 @@ def _left_out(outside: Scored, shares: Array, tau: float) -> list[str]:
         detail = ", ".join(f"{n[:8]} {s.f1:.2f}" for n, s in scores.items() if s.support)
         head = f"left out {event}, {here.sum()} rows: macro-F1 of its classes {100 * f1:.1f}"
         lines.append(f"{head}, ECE {100 * ece:.1f}; {detail}")
-        lines.append(_promise(softmax(logits[~here], temperature), y[~here], p, y[here]))
+        lines.append(promise(softmax(logits[~here], temperature), y[~here], p, y[here]))
     lines.append(f"left out, mean: macro-F1 {100 * np.mean(means):.1f}, ECE {100 * np.mean(errors):.1f}")
     return lines + _informative("left out", outside)
 
@@ -215,7 +215,7 @@ def of_t26(found: Scored) -> list[str]:
     return lines
 
 
-def _promise(dev: Array, y_dev: NDArray[np.int64], p: Array, y: NDArray[np.int64], risk: float = 0.2) -> str:
+def promise(dev: Array, y_dev: NDArray[np.int64], p: Array, y: NDArray[np.int64], risk: float = 0.2) -> str:
     """What a threshold for a risk, chosen on the other events left out, does on this one."""
     chosen = threshold_for_risk(dev.max(1), dev.argmax(1) == y_dev, risk, delta=0.1)
     answered = p.max(1) >= chosen.threshold

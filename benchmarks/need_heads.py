@@ -1,14 +1,15 @@
 """Two bundles' heads of calls and needs on the same vectors:
 `python benchmarks/need_heads.py DATA --bundles BEFORE AFTER --work DIR`.
 
-Both must have the same encoder with the same adapter. Printed as rows of a table: F1 of each need, as the
-bundle says it (at one half), on the validation messages of Haiti, Pakistan and Sandy, English and originals,
-and on HumAID's tweets that ask, by their words (`scripts/need_texts.py`), its test and the events never
-trained on, with 95 % bootstrap intervals and the paired difference; "rescue" of the messages also where label
-and words agree; how often each need is said of HumAID's development posts that ask for nothing and of a real
-feed (`verification`, which has no labels of need); and, through the whole product, calls for help among the
-first and the AUROC of urgency on both halves of the stress set; and how many posts of each half are rightly
-and wrongly given each need, with the AUROC of the head.
+Both must have the same encoder with the same adapter. Printed as rows of a table: F1 of "asks for help" and
+of each need, as the bundle says it (at one half), on the validation messages of Haiti, Pakistan and Sandy,
+English and originals, and on HumAID's tweets that ask, by their words (`scripts/need_texts.py`), its test and
+the events never trained on, with 95 % bootstrap intervals and the paired difference; "rescue" of the messages
+also where label and words agree; how often each need is said of HumAID's development posts that ask for
+nothing and of a real feed (`verification`, which has no labels of need); and, through the whole product,
+calls for help among the first and the AUROC of urgency on both halves of the stress set; how many posts of
+each half are rightly and wrongly given each need, with the AUROC of the head; and the ten classes on HumAID's
+test and on the events never trained on, with paired differences of macro-F1.
 """
 
 import argparse
@@ -20,12 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from need import auroc, f1, stress_posts
+from need import auroc, f1, promise, stress_posts
 from numpy.typing import NDArray
 
 from crisislens.data.text import clean_text
 from crisislens.domain.post import Post
 from crisislens.encoders.e5 import E5Text
+from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.resampling import interval
 from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.analyst import Analyst
@@ -38,14 +40,15 @@ from train_crisis import outside
 from train_open import encode, english_of
 
 Array = NDArray[np.float64]
-_DRAWS, _FEED, _CHUNK = 2_000, 600, 64
+_DRAWS, _FEED, _CHUNK, _TEST = 2_000, 600, 64, 4_500
+ASKED = ("request", *NEEDS)
 
 
 class Heads:
-    """The linear heads of a bundle's calls and needs."""
+    """Linear heads of a bundle: of its calls and needs, or of its classes."""
 
-    def __init__(self, folder: Path) -> None:
-        loaded = load_artifact(Bundle.read(folder).artifact("needs"))
+    def __init__(self, folder: Path, question: str = "needs") -> None:
+        loaded = load_artifact(Bundle.read(folder).artifact(question))
         self.classes = list(loaded.meta.classes)
         self.state = {name: x.double().numpy() for name, x in loaded.model.state_dict().items()}
 
@@ -54,6 +57,12 @@ class Heads:
         at = self.classes.index(need)
         x = (pooled - self.state["mean"]) / self.state["scale"]
         found: Array = x @ self.state["map.weight"][at] + self.state["map.bias"][at]
+        return found
+
+    def all(self, pooled: NDArray[np.float32]) -> Array:
+        """Logits of all, shape (n, c)."""
+        x = (pooled - self.state["mean"]) / self.state["scale"]
+        found: Array = x @ self.state["map.weight"].T + self.state["map.bias"]
         return found
 
     def says(self, pooled: NDArray[np.float32], need: str) -> NDArray[np.bool_]:
@@ -69,7 +78,7 @@ def bounds(values: Sequence[float]) -> str:
 
 def by_need(before: Heads, after: Heads, texts: Sequence[CrisisText], vectors: NDArray[np.float32]) -> None:
     """Rows of F1 by need, over the texts that answer it and where one says yes."""
-    for need in NEEDS:
+    for need in ASKED:
         known = np.array([need in t.labels for t in texts])
         y, pooled = np.array([t.labels.get(need, 0) for t in texts])[known], vectors[known]
         if not y.any():
@@ -90,7 +99,7 @@ def elsewhere(before: Heads, after: Heads, name: str, pooled: NDArray[np.float32
     """How often each need is said, in percent."""
     cells = [
         f"{need} {100 * before.says(pooled, need).mean():.1f} → {100 * after.says(pooled, need).mean():.1f}"
-        for need in NEEDS
+        for need in ASKED
     ]
     print(f"{name}, {len(pooled)}: " + ", ".join(cells), flush=True)
 
@@ -121,8 +130,11 @@ def needs_of_stress(before: Heads, after: Heads, pooled: NDArray[np.float32]) ->
     made = stress_posts()
     for part in ("develop", "test"):
         here = np.array([p["half"] == part for p in made])
-        for need in NEEDS:
-            asked = np.array([need in p["needs"] for p in made])[here]  # type: ignore[operator]
+        for need in ASKED:
+            if need == "request":
+                asked = np.array([bool(p["call"]) for p in made])[here]
+            else:
+                asked = np.array([need in p["needs"] for p in made])[here]  # type: ignore[operator]
             if not asked.any():
                 continue
             cells = []
@@ -145,6 +157,49 @@ def tweets(root: Path) -> dict[str, list[CrisisText]]:
         "HumAID's test": [t for t in asking if not outside(t)],
         "events never trained on": [t for t in asking if outside(t)],
     }
+
+
+def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Path) -> None:
+    """Macro-F1 of the ten classes, before and after."""
+    heads = [Heads(folder, "humanitarian") for folder in (first, second)]
+    humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
+    test = _some([t for t in humaid if t.split == "test"], _TEST)
+    parts = {"HumAID's test": test, "events never trained on": [t for t in humaid if outside(t)]}
+    for name, texts in parts.items():
+        y = np.array([t.labels["humanitarian_10"] for t in texts])
+        pooled = encode(encoder, [t.text for t in texts], work)
+        said = [h.all(pooled).argmax(1) for h in heads]
+        rng = np.random.default_rng(0)
+        draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
+        scores = [[macro(y[i], one[i]) for i in draws] for one in said]
+        gain = [b - a for a, b in zip(*scores, strict=True)]
+        values = [f"{macro(y, one):.3f} {bounds(draw)}" for one, draw in zip(said, scores, strict=True)]
+        print(f"ten classes, {name}, {len(y)}: {values[0]} → {values[1]}, gain {bounds(gain)}", flush=True)
+        for c, title in enumerate(HUMANITARIAN_10):
+            cells = " → ".join(f"{f1((y == c).astype(np.int64), one == c):.2f}" for one in said)
+            print(f"  {title}, {(y == c).sum()}: {cells}")
+    events = np.array([t.event for t in texts])
+    logits = heads[1].all(pooled)
+    for event in np.unique(events):
+        here = events == event
+        cells = " → ".join(f"{macro(y[here], one[here]):.3f}" for one in said)
+        # of the event itself nothing is chosen, neither temperature nor threshold
+        temperature = fit_temperature(logits[~here], y[~here])
+        p, others = softmax(logits[here], temperature), softmax(logits[~here], temperature)
+        ece = 100 * expected_calibration_error(p, y[here])
+        print(f"  {event}, {here.sum()}: {cells}; after: ECE {ece:.1f}", flush=True)
+        print(promise(others, y[~here], p, y[here]), flush=True)
+
+
+def macro(y: NDArray[np.int64], said: NDArray[np.int64]) -> float:
+    """Mean F1 of the classes that occur."""
+    return float(np.mean([f1((y == c).astype(np.int64), said == c) for c in np.unique(y)]))
+
+
+def _some(texts: list[CrisisText], count: int) -> list[CrisisText]:
+    # the draw of `need.py`
+    chosen = np.random.default_rng(0).permutation(len(texts))[:count]
+    return [texts[i] for i in np.sort(chosen)]
 
 
 def feed(data: Path) -> list[str]:
@@ -200,6 +255,7 @@ def main() -> None:
     elsewhere(before, after, "the feed, said of %", encode(encoder, feed(args.data), args.work))
     stress = [clean_text(str(p["text"])) for p in stress_posts()]
     needs_of_stress(before, after, encode(encoder, stress, args.work))
+    of_classes(first, second, root, encoder, args.work)
     of_stress("before", first)
     of_stress("after", second)
 

@@ -66,6 +66,8 @@ _TITLES = {
     "transport": "Transport needed",
     "security": "Security needed",
 }
+# reports of people who were saved sound like calls to save them, and ask for nothing
+_WITHIN = {"rescue": "request"}
 # chosen on the half "develop" of the stress set: a sure warning should not stand above an unsure
 # call
 _URGENCY = {"offer": 0.0, "warning": 0.3, "missing_people": 0.95}
@@ -77,6 +79,12 @@ _CLASS_URGENCY = {
     "missing_or_found_people": 0.9,
     "requests_or_urgent_needs": 1.0,
 }
+
+
+def within(task: Task) -> Task:
+    """A task of calls and needs with what holds only where another label does."""
+    labels = [label.model_copy(update={"within": _WITHIN.get(label.name, "")}) for label in task.labels]
+    return task.model_copy(update={"labels": tuple(labels)})
 
 
 def tasks() -> dict[str, Task]:
@@ -95,13 +103,15 @@ def tasks() -> dict[str, Task]:
         # them
         "informativeness": TASKS["informativeness"].model_copy(update={"gate": False, "share": 0.0}),
         "humanitarian": known.model_copy(update={"labels": tuple(ten), "share": 0.15}),
-        "needs": Task(
-            name="calls_and_needs",
-            question="needs",
-            topic="Calls and needs",
-            share=0.85,
-            several=True,
-            labels=tuple(calls),
+        "needs": within(
+            Task(
+                name="calls_and_needs",
+                question="needs",
+                topic="Calls and needs",
+                share=0.85,
+                several=True,
+                labels=tuple(calls),
+            )
         ),
     }
 

@@ -1,4 +1,4 @@
-r"""Fits the heads of the needs of a bundle anew, on the vectors of its own encoder:
+r"""Fits "asks for help" and the needs of a bundle anew, on the vectors of its own encoder:
 `python scripts/refit_needs.py DATA --bundle BUNDLE --work DIR --out DIR`.
 
 The heads that were trained together with the adapter saw each need in few batches, so that water, say, was
@@ -6,14 +6,17 @@ found less well than its vectors allow. Here each need gets a logistic regressio
 (`training.need_heads`: strength and threshold by cross-validation) on all training messages, on tweets that
 ask and on some that only sound like it (`need_texts.py`), so that news and everyday talk stay quiet on texts
 of other sources that ask for nothing, and on posts that a language model made up in nineteen languages. None
-of these posts chooses anything. What asks, offers or warns, and people missing, keep their heads: other
-sources teach these too.
+of these posts chooses anything. "People missing or found" learns from HumAID's class of that name besides.
+"Asks for help" learns from all of HumAID's training tweets besides, which ask by class. What offers or warns
+keeps its head.
 
 The strength has the best average precision on direct messages and tweets, each judged by a head that did not
 see it, and the threshold the best F1; the half `develop` of the stress set, which nothing is trained on,
 chooses among those that are nearly as good (`need_heads.SLACK`). A new head takes the place of the old one
-where the mean of F1 there and on `develop` is higher; the old one did see many of the messages, so a tie is
-kept old. No validation or test row, no event left out and no post of the stress set's half `test` is read.
+where its F1 on `develop` is higher, and where it is equal, or nobody there asks, the F1 on messages and
+tweets. That of the old head is too good there: it learned from many of these rows, and the new one is judged
+by heads that did not see them. No validation or test row, no event left out and no post of the stress set's
+half `test` is read.
 
 Vectors are kept in `--work`, so that a killed run goes on. Ours, no paper.
 """
@@ -22,25 +25,26 @@ import argparse
 import json
 import shutil
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from need_texts import asking, made_up, near_misses, settled_rescue
+from bundle_crisis import within
+from need_texts import asking, made_up, near_misses, settled_rescue, sought
 from numpy.typing import NDArray
 from train_crisis import everyday_texts, gather, group_of, outside
 from train_open import encode, english_of
 
 from crisislens.core.files import atomic_write
 from crisislens.data.text import clean_text
+from crisislens.domain.tasks import TASKS
 from crisislens.encoders.e5 import E5Text
 from crisislens.models.artifact import load_artifact, save_artifact
 from crisislens.pipeline.bundle import Bundle
 from crisislens.training.crisis_text import NEEDS, CrisisText, wording
 from crisislens.training.need_heads import fit_head, folds_of
 
-KEPT = ("missing_people",)
-REFITTED = tuple(need for need in NEEDS if need not in KEPT)
 STRESS = Path(__file__).resolve().parents[1] / "tests" / "stress" / "posts.jsonl"
 # texts of other sources, by source and group; messages are taken whole but for news that ask for nothing
 OTHERS = {
@@ -58,6 +62,7 @@ OTHERS = {
     "disaster_keyword_tweets": {"no": 900},
     "everyday": {"no": 500},
 }
+ASKED = ("request", *NEEDS)
 _FOLDS = 5
 # below it, what is said is nearly always wrong
 USEFUL = 0.1
@@ -68,7 +73,7 @@ Ints = NDArray[np.int64]
 def draw(texts: Sequence[CrisisText]) -> list[CrisisText]:
     """The texts to train on: all direct messages, news that ask, and the others by their budgets."""
     rng = np.random.default_rng(5)
-    open_to = [t for t in texts if any(need in t.labels for need in REFITTED)]
+    open_to = [t for t in texts if any(need in t.labels for need in NEEDS)]
     chosen = [
         t for t in open_to if t.source.startswith("messages") and (t.event != "news" or t.labels["request"])
     ]
@@ -83,12 +88,14 @@ def stress_develop() -> tuple[list[str], list[set[str]]]:
     """The posts of the stress set's half `develop`, and the needs of each."""
     read = [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
     half = [post for post in read if post["half"] == "develop"]
-    return [clean_text(post["text"]) for post in half], [set(post["needs"]) for post in half]
+    asked = [{*post["needs"], *(["request"] if post["call"] else [])} for post in half]
+    return [clean_text(post["text"]) for post in half], asked
 
 
-def f1(y: Ints, said: NDArray[np.bool_]) -> float:
-    """F1 of saying yes."""
-    return float(2 * (said & (y == 1)).sum() / max(1, said.sum() + (y == 1).sum()))
+def f1(y: Ints, said: NDArray[np.bool_], stands: Array | None = None) -> float:
+    """F1 of saying yes; each row counts for as many as it stands for."""
+    each = np.ones(len(y)) if stands is None else stands
+    return float(2 * each[said & (y == 1)].sum() / max(1, each[said].sum() + each[y == 1].sum()))
 
 
 def refit(
@@ -98,7 +105,9 @@ def refit(
     weight: Array,
     bias: Array,
     classes: Sequence[str],
+    stands: Array,
     develop: tuple[Array, Sequence[Collection[str]]] | None = None,
+    heads: Sequence[str] = ASKED,
 ) -> dict[str, dict[str, object]]:
     """Puts new heads into `weight` and `bias` where they are better; what was found, by need.
 
@@ -109,33 +118,37 @@ def refit(
         weight: Of the bundle's heads, shape (c, d); changed in place.
         bias: Likewise, shape (c,).
         classes: What the heads are for.
+        stands: How many texts of its source each stands for.
         develop: Standardized vectors of posts that thresholds are chosen on too, and what each needs.
+        heads: Those that are fitted; the others stay.
     """
     direct = [t.source.startswith("messages") and t.event != "news" for t in texts]
     # all direct messages are drawn, so each stands for itself; so do tweets
     asked = np.array(direct) | np.array([t.source == "tweets" for t in texts])
     told: dict[str, dict[str, object]] = {}
-    for need in REFITTED:
+    for need in heads:
         y = np.array([t.labels.get(need, -1) for t in texts])
         at = list(classes).index(need)
         judged = asked & (y >= 0)
         before = x[judged] @ weight[at] + bias[at] > 0
         # as the new one is judged: the mean over folds
-        old = float(np.mean([f1(y[judged][g], before[g]) for g in _parts(folds[judged], y[judged])]))
+        parts = _parts(folds[judged], y[judged])
+        old = float(np.mean([f1(y[judged][g], before[g], stands[judged][g]) for g in parts]))
         probe = None if develop is None else (develop[0], np.array([need in n for n in develop[1]], np.int64))
-        head = fit_head(x, y, folds, counts=asked.astype(np.float64), probe=probe)
+        head = fit_head(x, y, folds, counts=asked * stands, probe=probe)
         scores = {"before": [old], "now": [head.f1]}
         if probe is not None and probe[1].any():
-            scores["before"].append(f1(probe[1], probe[0] @ weight[at] + bias[at] > 0))
-            scores["now"].append(f1(probe[1], probe[0] @ head.weight + head.bias > 0))
-        first, second = (float(np.mean(s)) for s in scores.values())
+            scores["before"].insert(0, f1(probe[1], probe[0] @ weight[at] + bias[at] > 0))
+            scores["now"].insert(0, f1(probe[1], probe[0] @ head.weight + head.bias > 0))
+        # below it, what is said is nearly always wrong
+        taken = scores["now"] > scores["before"] and np.mean(scores["now"]) > USEFUL
         told[need] = {
             "yes": head.yes,
-            **{name: [round(v, 3) for v in s] for name, s in scores.items()},
+            **{name: [round(v, 3) for v in values] for name, values in scores.items()},
             "C": head.strength,
+            "taken": bool(taken),
         }
-        # below it, what is said is nearly always wrong
-        if second > max(first, USEFUL):
+        if taken:
             weight[at], bias[at] = head.weight, head.bias
     return told
 
@@ -144,14 +157,24 @@ def _parts(folds: Ints, y: Ints) -> list[NDArray[np.bool_]]:
     return [folds == f for f in np.unique(folds) if (y[folds == f] == 1).any()]
 
 
-def gathered(data: Path) -> tuple[list[CrisisText], Ints]:
-    """What is trained on, and the fold of each; a message and its translation share theirs."""
+def gathered(data: Path) -> tuple[list[CrisisText], Ints, Array]:
+    """What is trained on, the fold of each, and how many texts it stands for; a message and its translation
+    share their fold.
+    """
     english = english_of(data / "crisis_text")
     allowed = [t for t in [*gather(data, free=False), *everyday_texts(data)] if not outside(t)]
     texts = [settled_rescue(t, english) for t in draw(allowed)]
-    texts += [*asking(allowed), *near_misses(allowed), *made_up(REFITTED)]
+    texts += [*asking(allowed), *near_misses(allowed)]
+    tweets, stand_for = sought(allowed)
+    stands = np.ones(len(texts) + len(tweets))
+    stands[len(texts) :] = stand_for
+    # whether they ask is all that these are read for, and they choose nothing
+    by_class = [t for t in allowed if t.source == "humaid" and "request" in t.labels]
+    by_class = [replace(t, labels={"request": t.labels["request"]}) for t in by_class]
+    texts += [*tweets, *by_class, *made_up(ASKED)]
+    stands = np.concatenate([stands, np.ones(len(texts) - len(stands))])
     same = [english.get(t.text, "") or wording(t.text) for t in texts]
-    return texts, folds_of(np.array(same), _FOLDS)
+    return texts, folds_of(np.array(same), _FOLDS), stands
 
 
 def main() -> None:
@@ -161,11 +184,12 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where vectors are kept")
     parser.add_argument("--out", type=Path, required=True, help="the new bundle; may be the old one")
-    parser.add_argument("--version", default="0.4.0", help="of the new bundle")
+    parser.add_argument("--heads", nargs="+", choices=ASKED, default=ASKED, help="those to fit anew")
+    parser.add_argument("--version", default="0.5.0", help="of the new bundle")
     args = parser.parse_args()
     torch.set_num_threads(1)
     bundle = Bundle.read(args.bundle)
-    texts, folds = gathered(args.data)
+    texts, folds, stands = gathered(args.data)
     posts, needs = stress_develop()
     adapter = str(args.bundle / "adapter.safetensors")
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=adapter)
@@ -176,7 +200,7 @@ def main() -> None:
         (vectors - state["mean"]) / state["scale"] for vectors in (pooled, encode(encoder, posts, args.work))
     )
     weight, bias = state["map.weight"].copy(), state["map.bias"].copy()
-    found_of = refit(x, texts, folds, weight, bias, loaded.meta.classes, (half, needs))
+    found_of = refit(x, texts, folds, weight, bias, loaded.meta.classes, stands, (half, needs), args.heads)
     for need, found in found_of.items():
         print(need, json.dumps(found), flush=True)
     with torch.no_grad():
@@ -185,8 +209,12 @@ def main() -> None:
     if args.out.resolve() != args.bundle.resolve():
         shutil.copytree(args.bundle, args.out, dirs_exist_ok=True)
     target = args.out / bundle.artifact("needs").relative_to(args.bundle.resolve())
-    save_artifact(target, loaded.model, loaded.spec, loaded.meta, dtype="float32")
+    task = within(loaded.meta.task or TASKS[loaded.meta.label_space])
+    save_artifact(
+        target, loaded.model, loaded.spec, loaded.meta.model_copy(update={"task": task}), dtype="float32"
+    )
     config = json.loads((args.out / "bundle.json").read_bytes())
+    config["tasks"]["needs"]["definition"] = task.model_dump(mode="json")
     stored = json.dumps(config | {"version": args.version}, indent=1, ensure_ascii=False) + "\n"
     atomic_write(args.out / "bundle.json", stored)
     print("written", args.out)

@@ -39,6 +39,15 @@ def test_a_name_is_read_as_words(name: str, expected: str) -> None:
     assert readable(name) == expected
 
 
+@pytest.mark.parametrize("within", ["flood", "storm"])
+def test_a_label_lies_within_another_of_its_task_or_in_none(within: str) -> None:
+    labels = [Label(name="storm", within=within), Label(name="sun")]
+    with pytest.raises(ValueError, match=r"\['storm'\] lie within what is no other label"):
+        Task(name="sky", question="sky", labels=tuple(labels))
+    other = Label(name="storm", within="sun")
+    assert Task(name="sky", question="sky", labels=(other, labels[1])).labels[0].within == "sun"
+
+
 @given(st.text())
 def test_what_is_readable_stays_so(name: str) -> None:
     assert readable(readable(name)) == readable(name)

@@ -25,10 +25,14 @@ def test_calls_stand_first_and_are_not_dismissed(analyst: Analyst) -> None:
     rows = [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
     rows = [row for row in rows if row["half"] == "test"]
     found = analyst.assess([Post(id=row["id"], text=row["text"]) for row in rows])
-    calls = np.array([row["call"] for row in rows])
+    calls = np.array([row["call"] for row in rows], bool)
     first = np.argsort([-x.urgency for x in found], kind="stable")[: calls.sum()]
-    # 80 % were measured; 40 % is what crisis-compact does
-    assert calls[first].mean() >= 0.7
+    # 90 % were measured; 40 % is what crisis-compact does
+    assert calls[first].mean() >= 0.8
+    # of 0.4.0's calls 40 % were said to ask for help; 88 % were measured, and 11 of 120 others
+    said_to_ask = np.array([x.tasks["needs"].probabilities["request"] >= 0.5 for x in found])
+    assert said_to_ask[calls].mean() >= 0.75
+    assert said_to_ask[~calls].mean() <= 0.15
     asked = [x for x, call in zip(found, calls, strict=True) if call]
     said = [x.tasks["informativeness"] for x in asked]
     dismissed = [x.probabilities["not_informative"] >= 0.9 and not x.abstained for x in said]
@@ -113,3 +117,21 @@ def test_people_who_are_looked_for_are_still_named_missing(analyst: Analyst) -> 
     found = analyst.assess([text])[0]
     assert found.tasks["needs"].probabilities["missing_people"] > 0.5
     assert found.urgency > 0.6
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Two people were pulled out of the collapsed workshop, both alive, one with a broken arm",
+        "Rescue boat 4 just took nine people and a very calm dog off the roofs",
+        "The retaining wall behind the school has cracked from top to bottom",
+    ],
+)
+def test_people_who_were_saved_need_no_rescue(analyst: Analyst, text: str) -> None:
+    [found] = analyst.assess([Post(id="1", text=text)])
+    assert found.tasks["needs"].probabilities["rescue"] < 0.5
+
+
+def test_people_who_are_trapped_need_it(analyst: Analyst) -> None:
+    [found] = analyst.assess([Post(id="1", text="We are six on the roof and the water rises, send a boat")])
+    assert {"request", "rescue"} <= set(found.tasks["needs"].labels)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from crisislens.domain.assessment import TaskAssessment
 from crisislens.domain.calibration import NEVER_SURE
+from crisislens.domain.task import Label, Task
 from crisislens.domain.tasks import TASKS, own_task
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 from crisislens.pipeline.judgment import evidence_kind, judge, urgency
@@ -63,6 +64,20 @@ def test_each_abstention_says_why(
     else:
         assert found.reason is not None
         assert __import__("re").search(reason, found.reason)
+
+
+def test_no_label_is_more_probable_than_the_one_that_it_lies_within() -> None:
+    labels = (Label(name="request"), Label(name="rescue", within="request"), Label(name="water"))
+    space = Task(name="calls", question="needs", several=True, labels=labels)
+    calibration = Calibration(temperature=1.0, abstain_below=0.0, basis="made up")
+    task = TaskConfig(artifact="needs", label_space="calls", calibration={"text": calibration})
+    # people who were saved: rescue is spoken of, and nobody asks
+    told = judge(np.array([-2, 3, 1], np.float32), space=space, task=task, evidence="text")
+    assert told.probabilities["rescue"] == told.probabilities["request"] < 0.2
+    assert told.labels == ("water",)
+    asked = judge(np.array([3, 2, 1], np.float32), space=space, task=task, evidence="text")
+    assert asked.labels == ("request", "rescue", "water")
+    assert asked.probabilities["rescue"] == pytest.approx(1 / (1 + np.exp(-2)), abs=5e-5)
 
 
 def test_a_question_may_be_one_that_is_never_surely_told() -> None:

@@ -14,6 +14,7 @@ from need_texts import (
     named_needs,
     near_misses,
     settled_rescue,
+    sought,
 )
 
 from crisislens.training.crisis_text import HUMANITARIAN_10, NEEDS, CrisisText
@@ -97,6 +98,27 @@ def test_rescue_stands_where_label_and_words_agree(
     original = text("tanpri", labels, "messages_original")
     assert settled_rescue(original, {"tanpri": words}).labels.get("rescue") == answer
     assert settled_rescue(text(words, labels), {}).labels == labels
+
+
+def test_tweets_of_the_missing_answer_that_question_alone_and_others_stand_for_many() -> None:
+    missing, quiet = {"missing_people": 1, "informative": 1}, QUIET
+    rows = [text(f"boy number {i} is looked for", missing) for i in range(3)]
+    rows += [
+        text("still searching for my aunt", missing, "crisisnlp_workers"),
+        # CrisisNLP has trapped people in the same class
+        text("two men trapped in a lift", missing, "crisisnlp_workers"),
+    ]
+    rows += [text(f"tower {i} collapsed, nine dead", quiet) for i in range(1400)]
+    rows += [text(f"schools stay closed, day {i}", quiet) for i in range(1000)]
+    drawn, stands = sought(rows)
+    assert len(drawn) == len(stands) == 4 + 700 + 500
+    assert {t.source for t in drawn} == {"tweets"}
+    assert all(set(t.labels) == {"missing_people"} for t in drawn)
+    assert [t.labels["missing_people"] for t in drawn[:4]] == [1] * 4
+    assert set(stands[:4]) == {1.0}
+    assert set(stands[4:]) == {2.0}
+    # in all as many as there are
+    assert sum(stands) == 4 + 1400 + 1000
 
 
 def test_made_up_posts_are_read_as_often_as_they_count_and_say_known_things() -> None:

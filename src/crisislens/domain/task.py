@@ -42,6 +42,10 @@ class Label(BaseModel):
     """True where the answer says that there is nothing to act on."""
     counted: bool = False
     """True where the head of a report says how many posts have it."""
+    within: str = ""
+    """Another label of the task that holds wherever this one does: where somebody has to be rescued,
+    help is asked for. This one is never more probable.
+    """
 
     @property
     def words(self) -> str:
@@ -96,6 +100,9 @@ class Task(BaseModel):
         fewest = 1 if self.several else 2
         if len(set(names)) != len(names) or len(names) < fewest:
             raise ValueError(f"classes must be at least {fewest} different names, got {list(names)!r:.200}")
+        loose = [label.name for label in self.labels if label.within not in {"", *names} - {label.name}]
+        if loose:
+            raise ValueError(f"labels {loose} lie within what is no other label of the task")
         strange = sorted(set(self.merges.values()) - set(names))
         if strange:
             raise ValueError(f"merges lead to unknown classes {strange}")

@@ -65,7 +65,7 @@ def judge(
     # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
     # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
-    p = several_probabilities(scaled) if space.several else softmax(scaled[None])[0]
+    p = _within(several_probabilities(scaled), space) if space.several else softmax(scaled[None])[0]
     best = int(p.argmax())
     if evidence is None:
         # logits of what nobody saw are biases: of empty posts they said "rescue" at 89 %
@@ -92,6 +92,12 @@ def judge(
         abstained=reason is not None,
         reason=reason,
     )
+
+
+def _within(p: NDArray[np.float64], space: Task) -> NDArray[np.float64]:
+    """Probabilities of which none is above that of the label that it lies within."""
+    at = [space.index(label.within) if label.within else i for i, label in enumerate(space.labels)]
+    return np.minimum(p, p[at])
 
 
 def _reason(

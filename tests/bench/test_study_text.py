@@ -78,6 +78,16 @@ def test_the_page_shows_everything_and_runs_nothing(tables: list[StudyTable]) ->
     assert not re.search(r"""(?:src|href)=["']?http""", page)
 
 
+def test_a_page_of_one_condition_has_no_plot(tables: list[StudyTable]) -> None:
+    first = [
+        replace(one, points=one.points[:1], lines=tuple((name, means[:1]) for name, means in one.lines))
+        for one in tables
+    ]
+    page = study_page(STUDY, first, [], "12 trials")
+    assert "<svg" not in page
+    assert page.count("<table") >= 2
+
+
 @pytest.fixture
 def app() -> Iterator[typer.Typer]:
     """An application that knows the drawn study alone."""

@@ -123,9 +123,8 @@ class ClipText(TextEncoder):
     ) -> tuple[Float[Tensor, "b t d"], Float[Tensor, "b e"]]:
         """Token states and the state at the end of the text, projected or not."""
         out = self.model(input_ids=ids.masked_fill(~mask, self.pad_id), attention_mask=mask)
-        # of single precision the same tensors
-        states = out.last_hidden_state.float().masked_fill(~mask[..., None], 0.0)
-        return states, self.projection(out.pooler_output).float()
+        states = _widened(out.last_hidden_state).masked_fill(~mask[..., None], 0.0)
+        return states, _widened(self.projection(out.pooler_output))
 
 
 class ClipImage(ImageEncoder):
@@ -200,7 +199,12 @@ class ClipImage(ImageEncoder):
         """Patch states and the class token's, normed, projected or not."""
         out = self.model(pixel_values=images.to(next(self.model.parameters()).dtype))
         # the first state is the class token, no patch
-        return out.last_hidden_state[:, 1:].float(), self.projection(out.pooler_output).float()
+        return _widened(out.last_hidden_state[:, 1:]), _widened(self.projection(out.pooler_output))
+
+
+def _widened(states: Tensor) -> Tensor:
+    """What was computed in two bytes in single precision; anything else, double too, as it is."""
+    return states.float() if states.dtype.itemsize == 2 else states
 
 
 @ENCODERS.register("clip")

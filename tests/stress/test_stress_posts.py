@@ -38,3 +38,15 @@ def test_the_halves_are_alike() -> None:
     assert abs(halves["develop", True] - halves["test", True]) <= 2
     by_language = Counter((p["lang"], p["half"]) for p in POSTS if p["call"])
     assert all(abs(by_language[code, "develop"] - n) <= 1 for (code, _), n in by_language.items())
+
+
+def test_the_later_posts_are_of_their_own_words() -> None:
+    folder = Path(__file__).parent
+    lines = (folder / "later.jsonl").read_text(encoding="utf-8").split("\n")
+    later = [json.loads(line) for line in lines if line]
+    assert len({p["id"] for p in later}) == len(later) == 80
+    assert all(p["call"] or not p["rescue"] for p in later)
+    made_up = (folder.parents[1] / "scripts").glob("made_up_*.jsonl")
+    trained = [json.loads(line) for f in made_up for line in f.read_text("utf-8").split("\n") if line]
+    known = {wording(p["text"]) for p in [*POSTS, *trained]}
+    assert not {wording(p["text"]) for p in later} & known

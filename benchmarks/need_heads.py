@@ -164,7 +164,12 @@ def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Pat
     heads = [Heads(folder, "humanitarian") for folder in (first, second)]
     humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
     test = _some([t for t in humaid if t.split == "test"], _TEST)
-    parts = {"HumAID's test": test, "events never trained on": [t for t in humaid if outside(t)]}
+    seen = [t for t in test if not outside(t)]
+    parts = {
+        "HumAID's test": test,
+        "its trained events alone": seen,
+        "events never trained on": [t for t in humaid if outside(t)],
+    }
     for name, texts in parts.items():
         y = np.array([t.labels["humanitarian_10"] for t in texts])
         pooled = encode(encoder, [t.text for t in texts], work)

@@ -39,13 +39,18 @@ def test_a_name_is_read_as_words(name: str, expected: str) -> None:
     assert readable(name) == expected
 
 
-@pytest.mark.parametrize("within", ["flood", "storm"])
-def test_a_label_lies_within_another_of_its_task_or_in_none(within: str) -> None:
-    labels = [Label(name="storm", within=within), Label(name="sun")]
-    with pytest.raises(ValueError, match=r"\['storm'\] lie within what is no other label"):
-        Task(name="sky", question="sky", labels=tuple(labels))
-    other = Label(name="storm", within="sun")
-    assert Task(name="sky", question="sky", labels=(other, labels[1])).labels[0].within == "sun"
+@pytest.mark.parametrize(("within", "sun"), [("flood", ""), ("storm", ""), ("sun", "storm")])
+def test_a_label_lies_within_an_outer_one_of_its_task_or_in_none(within: str, sun: str) -> None:
+    labels = (Label(name="storm", within=within), Label(name="sun", within=sun))
+    with pytest.raises(ValueError, match=r"'storm'.* lie within what is no outer label"):
+        Task(name="sky", question="sky", labels=labels, several=True)
+
+
+def test_labels_lie_within_others_only_where_several_may_hold() -> None:
+    labels = (Label(name="storm", within="sun"), Label(name="sun"))
+    assert Task(name="sky", question="sky", labels=labels, several=True).labels[0].within == "sun"
+    with pytest.raises(ValueError, match="only where several may hold"):
+        Task(name="sky", question="sky", labels=labels)
 
 
 @given(st.text())

@@ -77,6 +77,10 @@ def test_no_label_is_more_probable_than_the_one_that_it_lies_within() -> None:
     assert told.labels == ("water",)
     asked = judge(np.array([3, 2, 1], np.float32), space=space, task=task, evidence="text")
     assert asked.labels == ("request", "rescue", "water")
+    assert asked.label == "request"
+    # what was held to the outer label leads where it would have led: a reader filters by it
+    led = judge(np.array([2, 3, 1], np.float32), space=space, task=task, evidence="text")
+    assert led.label == "rescue"
     assert asked.probabilities["rescue"] == pytest.approx(1 / (1 + np.exp(-2)), abs=5e-5)
 
 

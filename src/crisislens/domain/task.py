@@ -100,9 +100,13 @@ class Task(BaseModel):
         fewest = 1 if self.several else 2
         if len(set(names)) != len(names) or len(names) < fewest:
             raise ValueError(f"classes must be at least {fewest} different names, got {list(names)!r:.200}")
-        loose = [label.name for label in self.labels if label.within not in {"", *names} - {label.name}]
+        # one step: what others lie within lies within nothing itself
+        outer = {label.name for label in self.labels if not label.within}
+        loose = [label.name for label in self.labels if label.within not in {"", *outer}]
         if loose:
-            raise ValueError(f"labels {loose} lie within what is no other label of the task")
+            raise ValueError(f"labels {loose} lie within what is no outer label of the task")
+        if not self.several and outer != set(names):
+            raise ValueError("a label can lie within another only where several may hold")
         strange = sorted(set(self.merges.values()) - set(names))
         if strange:
             raise ValueError(f"merges lead to unknown classes {strange}")

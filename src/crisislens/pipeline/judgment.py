@@ -66,7 +66,8 @@ def judge(
     # are
     scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
     p = _within(several_probabilities(scaled), space) if space.several else softmax(scaled[None])[0]
-    best = int(p.argmax())
+    # a label that was held to the one it lies within says more than that one
+    best = max(range(len(p)), key=lambda i: (p[i], bool(space.labels[i].within)))
     if evidence is None:
         # logits of what nobody saw are biases: of empty posts they said "rescue" at 89 %
         p = np.zeros(len(space)) if space.several else np.full(len(space), 1 / len(space))

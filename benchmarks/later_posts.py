@@ -1,9 +1,9 @@
 """Posts that were written after the heads of 0.5.0 were fitted, by two or more bundles:
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …]`.
 
-`tests/stress/later.jsonl`: made up by a language model and marked by it before any bundle read them: calls for
-help, and offers, reports of people who were saved, tolls, warnings, drills, jokes and everyday talk, in ten
-languages. It knew what the new heads are for, and wrote 80; 23 that share more than three in ten of their
+`tests/stress/later.jsonl`: made up by a language model and marked by it before any bundle read them: calls
+for help, and offers, reports of people who were saved, tolls, warnings, drills, jokes and everyday talk, in
+ten languages. It knew what the new heads are for, and wrote 80; 23 that share more than three in ten of their
 runs of five characters with a post of the stress set or one that is trained on were taken out. Nothing is
 chosen on them; whoever changes a head with them in mind needs new ones. A small probe.
 """

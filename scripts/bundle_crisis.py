@@ -103,15 +103,13 @@ def tasks() -> dict[str, Task]:
         # them
         "informativeness": TASKS["informativeness"].model_copy(update={"gate": False, "share": 0.0}),
         "humanitarian": known.model_copy(update={"labels": tuple(ten), "share": 0.15}),
-        "needs": within(
-            Task(
-                name="calls_and_needs",
-                question="needs",
-                topic="Calls and needs",
-                share=0.85,
-                several=True,
-                labels=tuple(calls),
-            )
+        "needs": Task(
+            name="calls_and_needs",
+            question="needs",
+            topic="Calls and needs",
+            share=0.85,
+            several=True,
+            labels=tuple(calls),
         ),
     }
 

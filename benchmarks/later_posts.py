@@ -30,13 +30,16 @@ def lines(model: str) -> list[str]:
     first = call[np.argsort(-urgency, kind="stable")[: call.sum()]].sum()
     area = auroc(call.astype(np.int64), urgency)
     printed = [f"{model}: {first} of {call.sum()} calls among the first, AUROC of urgency {area:.3f}"]
+    kinds = np.array(["call" if p["call"] else str(p["kind"]) for p in made])
+    means = [f"{kind} {urgency[kinds == kind].mean():.2f}" for kind in np.unique(kinds)]
+    printed.append("  mean urgency: " + ", ".join(means))
     for label, asked in (("request", call), ("rescue", np.array([bool(p["rescue"]) for p in made]))):
         if "needs" not in found[0].tasks:
             continue
         said = np.array([a.tasks["needs"].probabilities[label] >= 0.5 for a in found])
-        kinds = sorted(str(p["kind"]) for p, wrong in zip(made, said & ~asked, strict=True) if wrong)
+        wrong = sorted(str(p["kind"]) for p, is_wrong in zip(made, said & ~asked, strict=True) if is_wrong)
         counts = f"{(said & asked).sum()} of {asked.sum()} found, {(said & ~asked).sum()} wrong"
-        printed.append(f"  {label}: {counts} {kinds}")
+        printed.append(f"  {label}: {counts} {wrong}")
     sure = [a.tasks["informativeness"] for a, asked in zip(found, call, strict=True) if asked]
     dismissed = sum(t.label == "not_informative" and not t.abstained for t in sure)
     return [*printed, f"  calls surely dismissed: {dismissed}"]

@@ -96,7 +96,7 @@ def judge(
 
 
 def _within(p: NDArray[np.float64], space: Task) -> NDArray[np.float64]:
-    """Probabilities of which none is above that of the label that it lies within."""
+    """Probabilities, shape (c,), of which none is above that of the label that it lies within; ours."""
     at = [space.index(label.within) if label.within else i for i, label in enumerate(space.labels)]
     return np.minimum(p, p[at])
 

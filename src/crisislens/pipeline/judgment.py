@@ -15,7 +15,7 @@ from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.tasks import Task, readable
 from crisislens.evaluation.calibration import softmax
-from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
+from crisislens.evaluation.several import HOLDS, held_logits, set_confidence, several_probabilities
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
 __all__ = ["evidence_kind", "judge", "urgency"]
@@ -64,8 +64,11 @@ def judge(
     calibration = task.calibration.get(evidence) if evidence else None
     # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
     # are
-    scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
-    p = _within(several_probabilities(scaled), space) if space.several else softmax(scaled[None])[0]
+    temperature = calibration.temperature if calibration else 1.0
+    if space.several:
+        p = several_probabilities(held_logits(logits, space.outer), temperature)
+    else:
+        p = softmax(logits.astype(np.float64)[None] / temperature)[0]
     # a label that was held to the one it lies within says more than that one
     best = max(range(len(p)), key=lambda i: (p[i], bool(space.labels[i].within)))
     if evidence is None:
@@ -93,12 +96,6 @@ def judge(
         abstained=reason is not None,
         reason=reason,
     )
-
-
-def _within(p: NDArray[np.float64], space: Task) -> NDArray[np.float64]:
-    """Probabilities, shape (c,), of which none is above that of the label that it lies within; ours."""
-    at = [space.index(label.within) if label.within else i for i, label in enumerate(space.labels)]
-    return np.minimum(p, p[at])
 
 
 def _reason(

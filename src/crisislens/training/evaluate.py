@@ -151,8 +151,8 @@ def evaluate_logits(
     y, kept = data.labels(split)[keep], logits[keep]
     several = data.space.several
     # the same answers at both temperatures; only how sure they are differs
-    plain = judged(kept, y, several=several, temperature=1.0)
-    found = judged(kept, y, several=several, temperature=temperature)
+    plain = judged(kept, y, space=data.space, temperature=1.0)
+    found = judged(kept, y, space=data.space, temperature=temperature)
     # photos of one tweet are no independent witnesses, so tweets are what is drawn
     spread: dict[str, Any] = {
         "groups": data.events(split)[keep],

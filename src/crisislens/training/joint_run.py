@@ -200,6 +200,11 @@ def fit_joint(
 def _task(run: JointRun, texts: Sequence[AnnotatedText]) -> Task:
     if run.task:
         task = TASKS[run.task]
+        if task.several:
+            raise ConfigError(
+                f"task {run.task} is one of several labels a post; a joint rationale model gives one, "
+                f"so name another task"
+            )
         if strange := sorted(set(run.merges.values()) - set(task.classes)):
             raise ConfigError(
                 f"merges lead to {strange[0]!r}, which {run.task} does not have; its classes are "
@@ -283,7 +288,7 @@ def _calibration(
             continue
         logits, y = np.stack([x for x, _ in rows]), np.array([c for _, c in rows])
         risk = run.abstention
-        temperature, threshold = read_off(logits, y, risk.target_risk, delta=risk.delta, several=False)
+        temperature, threshold = read_off(logits, y, risk.target_risk, delta=risk.delta, space=reader.task)
         promised = "kept" if threshold.met else "which could not be promised for so few posts"
         found[kind] = Calibration(
             temperature=temperature,

@@ -5,6 +5,9 @@ inside the folder. Reasons of `ImageError` here: `bad_path`, `url`, `outside`, `
 `not_a_file`.
 """
 
+# paths are plain text here: a table may name ten thousand photos that are not there
+# ruff: noqa: PTH112, PTH116, PTH118
+
 import os
 import re
 import stat
@@ -86,9 +89,6 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     raise ImageError(
         "missing", f"no picture at {name!r:.80} in the image folder; check --images and the image column"
     )
-
-
-# paths are plain text below, since a table may name ten thousand photos that are not there
 
 
 def _candidates(name: str, root: str) -> Iterator[str]:

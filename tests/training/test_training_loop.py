@@ -18,7 +18,7 @@ from crisislens.training.averaging import RunningAverage
 from crisislens.training.batches import Batches
 from crisislens.training.classification import EpochRecord, SeveralLabelsJudge
 from crisislens.training.config import OptimizerConfig
-from crisislens.training.devices import resolve_device
+from crisislens.training.devices import device_name, resolve_device
 from crisislens.training.loop import train
 from crisislens.training.module import TrainingModule
 from crisislens.training.objectives import LabelLoss
@@ -296,7 +296,7 @@ def test_a_logger_that_is_not_installed_names_its_extra(
 def test_devices_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert resolve_device("auto").type == "mps"
+    assert resolve_device("auto").type == device_name("auto") == "mps"
     # Apple's GPUs have no double precision
     assert resolve_device("auto", double=True).type == "cpu"
     with pytest.raises(ConfigError, match="lacks the double precision"):
@@ -304,3 +304,7 @@ def test_devices_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConfigError, match="device cuda is not available here"):
         resolve_device("cuda")
     assert resolve_device("cpu").type == "cpu"
+    assert device_name("cpu") == f"cpu, {torch.get_num_threads()} threads"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
+    assert device_name("cuda:1") == "card 1"

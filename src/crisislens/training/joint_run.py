@@ -43,6 +43,7 @@ from crisislens.features.word_owners import WordCutter
 from crisislens.models.joint_artifact import JointRationaleModelConfig, save_joint_rationalizer
 from crisislens.models.joint_tower import CompactTower, TowerSpec
 from crisislens.models.rationale_joint import JointRationalizer
+from crisislens.training.devices import device_name
 from crisislens.training.joint_scores import decide_texts, score_joint
 from crisislens.training.rationale_joint import (
     JointRationaleConfig,
@@ -164,6 +165,7 @@ def fit_joint(
         "texts": {name: len(rows) for name, rows in parts.items()},
         "best_epoch": trained.best_epoch,
         "history": [record.model_dump() for record in trained.history],
+        "device": device_name(recipe.device),
         "processor_seconds": round(seconds, 1),
         "data": annotations_fingerprint(texts),
         "dev": score_joint(model, parts["dev"], task, reader.class_of, reader.image_of),

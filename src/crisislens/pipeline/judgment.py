@@ -18,10 +18,12 @@ from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.several import HOLDS, held_logits, set_confidence, several_probabilities
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
-__all__ = ["evidence_kind", "judge", "urgency"]
+__all__ = ["DIGITS", "evidence_kind", "judge", "urgency"]
 
-# numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
-_DIGITS = 4
+DIGITS = 4
+"""Digits of what is written: numerical noise between batch compositions is below 1e-6, and four are what a
+reader can use.
+"""
 _NOTHING = "The post has no readable text or photo."
 _WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 _EVIDENCE: dict[EvidenceKind, str] = {
@@ -91,8 +93,8 @@ def judge(
     return TaskAssessment(
         label=space.classes[best],
         labels=() if reason else tuple(space.classes[i] for i in held),
-        confidence=round(sure, _DIGITS),
-        probabilities={name: round(float(x), _DIGITS) for name, x in zip(space.classes, p, strict=True)},
+        confidence=round(sure, DIGITS),
+        probabilities={name: round(float(x), DIGITS) for name, x in zip(space.classes, p, strict=True)},
         abstained=reason is not None,
         reason=reason,
     )
@@ -155,7 +157,7 @@ def urgency(
     if not evidence:
         return 0.0
     if unread is not None:
-        return round(unread, _DIGITS)
+        return round(unread, DIGITS)
     through, need = 1.0, 0.0
     # a gate lets the others through (nothing urgent is uninformative), a share adds
     for name, task in tasks.items():
@@ -164,4 +166,4 @@ def urgency(
             through *= part
         else:
             need += task.share * part
-    return round(min(1.0, through * need), _DIGITS)
+    return round(min(1.0, through * need), DIGITS)

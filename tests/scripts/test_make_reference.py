@@ -19,8 +19,6 @@ def html(text: str) -> str:
         f"- {LONG}\n- short\n- {LONG}",
         f"1. {LONG}\n2. {LONG}",
         f"- {LONG}\n  goes on\n\n{LONG}",
-        # none of these may come to stand at the beginning of a line
-        ("x " * 49 + "- y " * 60).strip(),
         ("word " * 19 + "1) one " + "2. two # three > four + " * 9).strip(),
         f"- [{LONG}](https://example.org) and `{LONG}`",
     ],
@@ -30,6 +28,14 @@ def test_a_wrapped_page_is_narrow_and_shows_the_same(page: str) -> None:
     assert max(map(len, found.split("\n"))) <= WIDTH
     assert html(found) == html(page)
     assert wrapped(found) == found
+
+
+@pytest.mark.parametrize("mark", ["-", "+", "*", "#", ">", "1.", "23)"])
+@pytest.mark.parametrize("before", range(44, 52))
+def test_no_word_in_a_paragraph_comes_to_begin_a_list_or_a_heading(mark: str, before: int) -> None:
+    found = wrapped("x " * before + f"{mark} y " * 40 + "z")
+    assert found.count("\n") > 0
+    assert not [line for line in found.split("\n") if line.startswith(mark)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from training_cases import small_run, telling_posts
 
 from crisislens.core.errors import CacheError, ConfigError, ModelError
 from crisislens.data.labeled import LabeledData
-from crisislens.domain.task import Label, Task
+from crisislens.domain.task import Label, Task, own_task
 from crisislens.evaluation.calibration import softmax
 from crisislens.models.artifact import load_artifact
 from crisislens.training.classification import EpochRecord
@@ -205,6 +205,13 @@ def test_labels_that_lie_within_others_are_held_to_them(
     assert (p[inner] <= p[outer]).all()
     assert not [said for said in table["answer"].to_pylist() if inner in said and outer not in said]
     assert found.test.report.per_class[inner].predicted == 0
+    # a table of the same posts does not say what lies within what; the model does
+    plain = own_task("calls", space.classes, several=True)
+    again = evaluate_artifact(found.folder / "artifact", replace(data, space=plain))
+    assert again.report.per_class[inner].predicted == 0
+    one = own_task("calls", space.classes)
+    with pytest.raises(ModelError, match="gives a post any number of labels, the data one label"):
+        evaluate_artifact(found.folder / "artifact", replace(data, space=one))
     # what chose the epoch saw the same answers: posts of the inner label are never right
     assert max(record.dev_accuracy for record in found.history) < 1
 

@@ -2,9 +2,11 @@
 
     python benchmarks/longer_training.py places DATA --length 24 [--setting place_types] [--seeds 0 1 2]
     python benchmarks/longer_training.py mismatch DATA --length 1000 --at 0.4 [--setting captions]
+    python benchmarks/longer_training.py paper DATA --length 100 --at 1 --setting A2 [--system guided]
 
-The length is in passes for `places` (the study takes 6) and in steps for `mismatch` (200). All else is the
-study's; nothing is chosen by what comes out. Results stand in OUT, and what is there is not run again.
+The length is in passes for `places` (the study takes 6), in steps for `mismatch` (200), and in epochs at most
+for `paper` (50, with an end after five without a lower development loss). All else is the study's; nothing is
+chosen by what comes out. Results stand in OUT, and what is there is not run again.
 """
 
 import argparse
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from crisislens.bench.mismatch import Mismatch
+from crisislens.bench.paper import Paper
 from crisislens.bench.places import Places
 from crisislens.bench.study import Study, read_trials, run_study, trials_of
 from crisislens.bench.study_table import study_tables
@@ -22,6 +25,7 @@ from crisislens.nn.device import set_threads
 SYSTEMS = {
     "places": ("sg_mft", "no_sim", "concat", "product"),
     "mismatch": ("info_nce", "shapley_margin", "bounded"),
+    "paper": ("guided", "differential"),
 }
 
 
@@ -29,6 +33,8 @@ def longer(name: str, length: int) -> Study[Any]:
     """A study whose trainings take so many passes or steps."""
     if name == "places":
         return replace(Places(), epochs=length)
+    if name == "paper":
+        return replace(Paper(), changes=(f"epochs={length}",))
     return replace(Mismatch(), steps=length)
 
 

@@ -7,12 +7,18 @@ code.
 
 import json
 import os
+import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTE = "<!-- made by scripts/make_reference.py; do not edit -->\n\n"
+WIDTH = 100
+ITEM = re.compile(r"\s*(?:[-*+]|\d+[.)])\s+")
+MARKER = re.compile(r" (?=(?:[-*+#>]|\d+[.)])(?:\s|$))")
+GLUE = "\0"
 
 
 def commands() -> str:
@@ -73,7 +79,7 @@ def models() -> str:
     text += "\n## Mappings between kinds of places\n\n"
     for name, pairs in place_types.PLACE_MAPPINGS.items():
         text += f"- `{name}`: " + ", ".join(f"{a} → {b}" for a, b in pairs.items() if b is not None) + "\n"
-    return text
+    return wrapped(text)
 
 
 def extractors() -> str:
@@ -136,6 +142,49 @@ def first_line(documented: object) -> str:
     """The first paragraph of a docstring as one line."""
     first, _, _ = (getattr(documented, "__doc__", None) or "").strip().partition("\n\n")
     return " ".join(first.split())
+
+
+def wrapped(page: str) -> str:
+    """A page of Markdown whose paragraphs and list items are at most 100 columns wide; tables, headings and
+    code stay as they are, and so does a block that is narrow enough.
+    """
+    lines: list[str] = []
+    block: list[str] = []
+    in_code = False
+
+    def close() -> None:
+        lines.extend(narrowed(block))
+        block.clear()
+
+    for line in page.split("\n"):
+        fence = line.lstrip().startswith("```")
+        if fence or in_code or not line.strip() or line.startswith(("#", "|", "<!--")):
+            close()
+            lines.append(line)
+            in_code ^= fence
+        else:
+            if ITEM.match(line):
+                close()
+            block.append(line)
+    close()
+    return "\n".join(lines)
+
+
+def narrowed(block: list[str]) -> list[str]:
+    """The lines of a paragraph or of one list item, wrapped where one is too long."""
+    if all(len(line) <= WIDTH for line in block):
+        return list(block)
+    item = ITEM.match(block[0])
+    indent = " " * len(item[0]) if item else ""
+    text = " ".join(line.strip() for line in block)
+    # a word that would begin a list or a heading stays with the word before it
+    kept = MARKER.sub(GLUE, text)
+    return [
+        line.replace(GLUE, " ")
+        for line in textwrap.wrap(
+            kept, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    ]
 
 
 PAGES = {

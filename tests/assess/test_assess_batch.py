@@ -39,10 +39,10 @@ def assess_once(store: Store, spec: AnalystSpec, most: int = 64) -> int:
     while jobs := store.queue.claim("here", most):
         found = assess_batch(analysts, [job.post for job in jobs])
         done = []
-        for job, (doc, minhash, phash, reason) in zip(jobs, found, strict=True):
-            assert reason is None
-            assert doc is not None
-            done.append(Done(post_id=job.post_id, doc=doc, minhash=minhash, phash=phash, partial=job.partial))
+        for job, answered in zip(jobs, found, strict=True):
+            assert answered.reason is None
+            more = {name: value for name, value in answered._asdict().items() if name != "reason"}
+            done.append(Done.model_validate({"post_id": job.post_id, "partial": job.partial, **more}))
         count += store.queue.finish("here", done)
     return count
 
@@ -94,6 +94,26 @@ def test_the_service_and_analyze_say_the_same_byte_for_byte(
         if row.cluster_id is not None:
             mine.setdefault(row.cluster_id, set()).add(row.external_id)
     assert {frozenset(ids) for ids in mine.values()} == runs
+
+
+def test_the_least_sure_posts_are_those_of_questions_that_can_be_answered(
+    store: Store, spec: AnalystSpec
+) -> None:
+    # no answer about damage is ever given
+    bundle = Path(spec.models[0]) / "bundle.json"
+    config = json.loads(bundle.read_text())
+    for calibration in config["tasks"]["damage"]["calibration"].values():
+        calibration["abstain_below"] = 1.0
+    bundle.write_text(json.dumps(config))
+    texts = ["Bridge is down, need water", "sunny day", "the river rises in town", "help", "no power here"]
+    store.posts.accept("api", [NewPost(external_id=text, text=text) for text in texts])
+    assess_once(store, spec)
+    rows = store.posts.find(PostFilter(order="uncertainty")).rows
+    sure = [min(row.answers[task].confidence for task in ("informativeness", "humanitarian")) for row in rows]
+    assert sure == sorted(sure)
+    assert [row.uncertainty for row in rows] == pytest.approx([1 - least for least in sure], abs=1e-4)
+    # damage would have made another order
+    assert any(row.answers["damage"].confidence < least - 0.1 for row, least in zip(rows, sure, strict=True))
 
 
 def test_a_post_that_cannot_be_assessed_costs_itself_alone(

@@ -10,6 +10,7 @@ import pytest
 
 from crisislens.assess import AnalystSpec, AssessPool
 from crisislens.assess import pool as pool_module
+from crisislens.assess.batch import Answered
 from crisislens.assess.pool import CURRENT_MODELS
 from crisislens.assess.process import WorkerProcess
 from crisislens.core.errors import NotFoundError, RunError, StoreError
@@ -24,7 +25,7 @@ def good(kind: str, posts: list[Post]) -> Any:
     """What a whole process answers."""
     if kind == "explain":
         return kind, '{"why": "water"}'
-    return kind, [(answered(post).model_dump_json(), None, None, None) for post in posts]
+    return kind, [Answered(answered(post).model_dump_json(), uncertainty=0.3125) for post in posts]
 
 
 class Clerk(WorkerProcess):
@@ -142,7 +143,7 @@ def test_a_post_that_cannot_be_assessed_costs_itself_alone(
 ) -> None:
     def second_fails(kind: str, posts: list[Post]) -> Any:
         found = good(kind, posts)[1]
-        found[1] = (None, None, None, "could not be assessed: ValueError: too bitter")
+        found[1] = Answered(None, reason="could not be assessed: ValueError: too bitter")
         return kind, found
 
     clerks.script = [second_fails]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from crisislens.bench.place_space import SIDE, SpaceRecipe, into_space, train_space
+from crisislens.bench.place_space import SIDE, SpaceRecipe, _regions, into_space, train_space
 from crisislens.data.images import ImageLimits
 from crisislens.data.text import CleaningRules
 from crisislens.domain.post import ImageRef, Post
@@ -14,6 +14,7 @@ from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.features.cache import FeatureCache
 from crisislens.features.encode import PostEncoder
 from crisislens.features.extract import extract
+from crisislens.nn.batch import ModalityBatch
 
 PHOTOS = 10
 WORDS = ("ash", "barn", "crab", "dune", "elk", "fern", "gull", "hive", "iris", "jetty")
@@ -43,6 +44,16 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureCache, Feat
         extract(some, encoder, root / "cache", source_fingerprint=name)
         for name, some in (("captions", captions), ("photos", photos), ("both", both))  # type: ignore[return-value]
     )
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 7])
+def test_a_grid_of_any_size_becomes_nine_regions(side: int) -> None:
+    there = torch.tensor([True, False])
+    tokens = torch.randn(2, side * side, 4, generator=torch.Generator().manual_seed(0))
+    whole = ModalityBatch(tokens, there[:, None].expand(-1, side * side), tokens.mean(1), there)
+    found = _regions(whole)
+    assert found.tokens.shape == (2, SIDE * SIDE, 4)
+    assert found.mask.tolist() == [[True] * SIDE * SIDE, [False] * SIDE * SIDE]
 
 
 PHOTO_OF = np.repeat(np.arange(PHOTOS), 2)

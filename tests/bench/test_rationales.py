@@ -3,6 +3,7 @@ shown, and that every system of the study answers them.
 """
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from crisislens.core.errors import DataError
 from crisislens.data.marked_rationales import AnnotatedText
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.models.text_rationalizer import TextRationalizer
+from crisislens.training.devices import device_name
 from crisislens.training.rationale import RationaleConfig
 from crisislens.training.rationale_joint import JointRationaleConfig
 from crisislens.training.rationale_run import RationaleRun
@@ -183,6 +185,8 @@ def test_the_whole_study_runs_and_models_are_trained_once(data: Path, tmp_path: 
     assert (done.done, done.blocked) == (14, [])
     assert [path.stat().st_mtime_ns for path in kept] == times
     results = read_trials(SMALL, out)
+    # models of another machine may lie in the cache: what trained them is kept beside them
+    assert {r.device for r in results} == {device_name(WORD_RECIPE.device)}
     # only the two models mark words, and only where people did
     marked = {(r.setting, r.system) for r in results if "token F1" in r.hits}
     assert marked == {(s, name) for s in ("nepal", "hagupit") for name in ("two_stage", "joint")}
@@ -191,6 +195,25 @@ def test_the_whole_study_runs_and_models_are_trained_once(data: Path, tmp_path: 
     assert [(c.a, c.b, c.seeds) for c in words.contrasts] == [
         (SMALL.systems["joint"], SMALL.systems["two_stage"], 1)
     ]
+
+
+def test_a_result_names_the_device_that_its_model_was_trained_on(data: Path, tmp_path: Path) -> None:
+    ready, _ = SMALL.prepare("nepal", data, tmp_path / "cache")
+    models = ready.models
+    two_stage, joint = (Trial("nepal", system, 1.0, 0) for system in ("two_stage_rest", "joint_whole"))
+    SMALL.run(ready, two_stage)
+    SMALL.run(ready, joint)
+    (models / "two-stage-0" / "device.txt").write_text("some card\n")
+    [scores] = models.rglob("scores.json")
+    scores.write_text(json.dumps(json.loads(scores.read_text()) | {"device": "another card"}))
+    # another process finds the models trained
+    again, _ = SMALL.prepare("nepal", data, tmp_path / "cache")
+    assert SMALL.run(again, two_stage).device == "some card"
+    assert SMALL.run(again, joint).device == "another card"
+    # models of before their device was kept
+    (models / "two-stage-0" / "device.txt").unlink()
+    last, _ = SMALL.prepare("nepal", data, tmp_path / "cache")
+    assert SMALL.run(last, two_stage).device == "not recorded"
 
 
 def test_one_vilt_for_both_stages_would_run(data: Path, tmp_path: Path) -> None:

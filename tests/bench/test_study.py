@@ -153,6 +153,12 @@ def test_scores_that_cannot_be_compared_are_refused(hits: dict[str, np.ndarray])
         )
 
 
+def test_a_result_says_what_its_trial_was_trained_on() -> None:
+    outcome = Outcome({"x": np.ones(2, bool)}, device="some card")
+    result = trial_result(Trial("a", "b", 0.0, 0), outcome, key="", study="", recipe="", data="", seconds=0.0)
+    assert result.device == "some card"
+
+
 def test_a_result_says_where_it_comes_from(data: Path) -> None:
     ran(STUDY, data, systems=("good",), seeds=(2,))
     line = json.loads((data.parent / "out" / "results.jsonl").read_text().split("\n")[1])

@@ -17,7 +17,7 @@ from crisislens.bench.mismatch import Mismatch
 from crisislens.bench.studies import ABOUT, STUDIES
 from crisislens.bench.study import Study, read_trials, run_study, trials_of, with_encoder
 from crisislens.bench.study_table import StudyTable, study_tables
-from crisislens.bench.study_text import blocked_line, study_csv, study_markdown
+from crisislens.bench.study_text import blocked_line, study_csv, study_folder, study_markdown
 from crisislens.cli.bench_study import add_study
 from crisislens.cli.main import app as whole
 from crisislens.core.errors import CrisisLensError, DataError, InputError
@@ -142,6 +142,12 @@ def test_other_encoders_have_results_of_their_own(app: typer.Typer, tmp_path: Pa
     why = Blocked("mismatch", "captions", "no weights")
     assert blocked_line(study, why).endswith("bench run mismatch DATA --setting captions --encoder clip")
     assert blocked_line(Mismatch(), why).endswith("--setting captions")
+    here, there = (with_encoder(Mismatch(), "clip", f"{place}/my clip") for place in ("here", "there"))
+    assert here.encoder == EncoderSpec(name="clip", options={"checkpoint": "here/my clip"})  # type: ignore[attr-defined]
+    assert blocked_line(here, why).endswith("--encoder clip --checkpoint 'here/my clip'")
+    folders = {study_folder(one, tmp_path) for one in (Mismatch(), study, here, there)}
+    assert len(folders) == 4
+    assert {folder.parent for folder in folders} == {tmp_path}
     STUDIES._entries["drawn"] = lambda: Read(encoder=EncoderSpec())
     (tmp_path / "here").mkdir()
     out = ("--out", tmp_path / "runs", "--encoder", "hashing")
@@ -154,6 +160,10 @@ def test_other_encoders_have_results_of_their_own(app: typer.Typer, tmp_path: Pa
         app, InputError, "show", "drawn", *out[2:], "--out", tmp_path
     )
     assert "holds no results" in refused(app, InputError, "show", "drawn", *out[:2])
+    clip = ("--out", tmp_path / "runs", "--encoder", "clip", "--checkpoint", "a/clip")
+    assert said(app, "run", "drawn", tmp_path, *clip, "--seed", 0, "--setting", "here").exit_code == 0
+    assert said(app, "show", "drawn", *clip, "--resamples", 100).exit_code == 0
+    assert "give --encoder too" in refused(app, InputError, "show", "drawn", "--checkpoint", "a/clip")
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def test_what_a_table_knows_of_the_names_in_posts(folder: Path, crisislens: Comm
         (["features", "posts.jsonl", "--out", "c", "--images", "no"], 2, "no is not a folder"),
         (["place-types", "posts.jsonl", "--out", "p", "--images", "no"], 2, "no is not a folder"),
         (["place-types", "nowhere.jsonl", "--out", "p"], 2, r"nowhere\.jsonl"),
+        (
+            ["place-types", "posts.jsonl", "--out", "p"],
+            4,
+            "is not on this machine.* with --checkpoint.*; without CLIP, `crisislens analyze`",
+        ),
         (["data", "fetch", "twitter2015"], 2, "'twitter2015' cannot be fetched; expected crisismmd"),
         (["data", "check", ".", "--dataset", "conll", "--images", "photos"], 2, "--images is of no use here"),
         (["models", "show", "nowhere"], 2, "no model named 'nowhere'"),
@@ -153,6 +158,13 @@ def test_places_without_training(folder: Path, crisislens: Command) -> None:
     for record in found:
         probabilities = record["place_type"]["probabilities"]
         assert sum(probabilities.values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_folder_that_holds_no_clip_is_named(folder: Path, crisislens: Command) -> None:
+    (folder / "clip").mkdir()
+    done = crisislens("place-types", "posts.jsonl", "--checkpoint", "clip", "--out", "p.jsonl", cwd=folder)
+    assert done.returncode == 4
+    assert "clip is not a CLIP checkpoint with model.safetensors" in done.stderr
 
 
 @pytest.mark.parametrize("posts", [63, 64, 65])

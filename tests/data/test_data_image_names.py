@@ -1,13 +1,16 @@
 """Names of photos as tables and disks write them differently, and the formats of phones."""
 
+import os
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image, features
 
 from crisislens.core.errors import ImageError
+from crisislens.data import image_paths
 from crisislens.data.images import ImageLimits, decode_image, resolve_image
 from crisislens.domain.post import ImageRef
 
@@ -59,6 +62,42 @@ def test_a_photo_that_comes_later_is_found(tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(b"x")
     # the folder's time has changed
     assert found("B.jpg", tmp_path) == "b.jpg"
+
+
+def test_a_folder_is_listed_once_for_all_photos_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days = [f"day {number}" for number in range(12)]
+    for day in days:
+        (tmp_path / day).mkdir()
+        (tmp_path / day / "there.jpg").write_bytes(b"x")
+    listed: list[str] = []
+    scandir = os.scandir
+
+    def counted(folder: str) -> Any:
+        listed.append(Path(folder).name)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    # the rows of a table jump between the days
+    posts = [(f"{number}.jpg", day) for number in range(3) for day in days]
+    for name, day in posts:
+        with pytest.raises(ImageError) as caught:
+            found(f"{day}/{name}", tmp_path)
+        assert caught.value.reason == "missing"
+        assert found(f"{day}/THERE.jpg", tmp_path) == f"{day}/there.jpg"
+    assert sorted(listed) == sorted(days)
+
+
+def test_listings_are_kept_within_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_paths, "_MOST_NAMES", 3)
+    listings = image_paths._Listings()
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "photo.jpg").write_bytes(b"x")
+        assert listings.of(str(tmp_path / name)) == {"photo.jpg": "photo.jpg"}
+    # each costs its names and one for itself; the last one asked for is there
+    assert list(listings._kept) == [str(tmp_path / "c")]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,31 @@ def test_what_nobody_read_stands_at_the_rate_of_calls_whatever_its_logits_say(la
     assert all(x.unread == "not read" for x in found)
 
 
+def test_a_question_that_is_never_surely_answered_does_not_make_a_post_uncertain() -> None:
+    # the default's damage question has no confidence from which on it would be answered
+    of = answering(photos=("damage",))
+    sure = logits(of)
+    doubtful = {**sure, "damage": np.zeros(3, np.float32)}
+    found = [_uncertainty(of, TEXT, told) for told in (sure, doubtful)]
+    assert found[0] == found[1] < 0.01
+    # one that could have been sure counts
+    torn = {**sure, "informativeness": np.zeros(2, np.float32)}
+    assert _uncertainty(of, TEXT, torn) == 0.5
+
+
+def test_a_post_of_which_nothing_could_be_surely_told_is_as_uncertain_as_can_be() -> None:
+    # the default's other questions look at no photo
+    of = answering(photos=("damage",))
+    assert _uncertainty(of, PHOTO, logits(of)) == 1.0
+    assert _uncertainty(of, PostFeatures(), logits(of)) == 1.0
+
+
+def _uncertainty(of: Answering, features: PostFeatures, told: dict[str, Any]) -> float:
+    chosen = PhotoChoice(None, features, told)
+    said = of.assessment(Post(id="1", text="x"), chosen, READ, MADE_BY, notes=(), doubt=None)
+    return of.uncertainty(said)
+
+
 def test_a_photo_that_no_ordering_task_saw_makes_no_order() -> None:
     blind, seeing = answering(photos=("damage",)), answering(photos=("humanitarian",))
     assert record(blind, PHOTO, **ASKED).urgency == blind.config.unread_urgency

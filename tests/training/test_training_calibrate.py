@@ -9,11 +9,13 @@ import torch
 from tiny_training import tiny_run
 from torch import Tensor, nn
 
+from crisislens.domain.task import own_task
 from crisislens.evaluation.judged import judged
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.training.calibrate import FEWEST_POSTS, calibrations, chosen
 
 POSTS = 80
+TWO = own_task("need", ["water", "food"])
 
 
 class Shown:
@@ -69,7 +71,7 @@ def test_a_kind_that_too_few_posts_offer_is_left_out(
     tmp_path: Path, texts: int, photos: int, kinds: set[str]
 ) -> None:
     inputs, y = posts(texts, photos)
-    found = calibrations(Sum(), inputs, y, tiny_run(tmp_path), several=False)
+    found = calibrations(Sum(), inputs, y, tiny_run(tmp_path), space=TWO)
     assert set(found) == kinds
 
 
@@ -78,7 +80,7 @@ def test_what_is_hidden_is_really_hidden(tmp_path: Path) -> None:
     network = Sum()
     # a photo that misleads: a text must be judged without it, and the photo by itself is always wrong
     network.image_says = -5.0
-    found = calibrations(network, inputs, y, tiny_run(tmp_path), several=False)
+    found = calibrations(network, inputs, y, tiny_run(tmp_path), space=TWO)
     assert set(network.seen) == {(True, False), (False, True), (True, True)}
     assert "the text alone" in found["text"].basis
     assert found["text"].temperature < 1
@@ -88,13 +90,13 @@ def test_what_is_hidden_is_really_hidden(tmp_path: Path) -> None:
 
 def test_posts_of_one_class_calibrate_nothing(tmp_path: Path) -> None:
     inputs, y = posts(POSTS, POSTS)
-    assert calibrations(Sum(), inputs, np.zeros_like(y), tiny_run(tmp_path), several=False) == {}
+    assert calibrations(Sum(), inputs, np.zeros_like(y), tiny_run(tmp_path), space=TWO) == {}
 
 
 def test_the_basis_says_the_risk_and_how_sure_the_promise_is(tmp_path: Path) -> None:
     inputs, y = posts(POSTS, POSTS)
     run = tiny_run(tmp_path, abstention={"target_risk": 0.2, "delta": 0.05})
-    basis = calibrations(Sum(), inputs, y, run, several=False)["both"].basis
+    basis = calibrations(Sum(), inputs, y, run, space=TWO)["both"].basis
     assert basis == (
         "80 development posts, judged from text and photo; at most 20% of the answers given are to be wrong, "
         "kept with 95% probability"
@@ -108,8 +110,9 @@ def test_development_posts_that_are_all_told_apart_make_nothing_certain(
     y: Any = np.arange(40) % 2
     logits = np.where(np.eye(2)[y] == 1, 3.0, -3.0).astype(np.float32)
     held = np.eye(2, dtype=np.int64)[y] if several else y
-    temperature, threshold = chosen(logits, held, tiny_run(tmp_path), several=several)
-    sure = judged(logits, held, several=several, temperature=temperature)
+    space = own_task("need", TWO.classes, several=several)
+    temperature, threshold = chosen(logits, held, tiny_run(tmp_path), space=space)
+    sure = judged(logits, held, space=space, temperature=temperature)
     # 41 posts of which one is spread evenly over two answers
     assert sure.probabilities.max(1) == pytest.approx(1 - 0.5 / 41)
     assert sure.right.all()
@@ -119,7 +122,8 @@ def test_development_posts_that_are_all_told_apart_make_nothing_certain(
 def test_a_set_of_labels_is_right_as_a_whole(tmp_path: Path) -> None:
     logits = np.array([[2.0, -2.0], [2.0, 2.0], [-2.0, -2.0]], np.float32)
     y = np.array([[1, 0], [1, 0], [0, 0]])
-    found = judged(logits, y, several=True, temperature=1.0)
+    space = own_task("need", TWO.classes, several=True)
+    found = judged(logits, y, space=space, temperature=1.0)
     assert found.right.tolist() == [True, False, True]
     p = 1 / (1 + np.exp(-2.0))
     assert found.confidence == pytest.approx([p * p] * 3)

@@ -16,6 +16,7 @@ from training_cases import small_run, telling_posts
 
 from crisislens.core.errors import CacheError, ConfigError, ModelError
 from crisislens.data.labeled import LabeledData
+from crisislens.domain.task import Label, Task, own_task
 from crisislens.evaluation.calibration import softmax
 from crisislens.models.artifact import load_artifact
 from crisislens.training.classification import EpochRecord
@@ -185,6 +186,34 @@ def test_predictions_hold_what_was_said_of_each_post(result: RunResult, crisis: 
     assert sum(row["label"] == row["answer"] for row in test) / len(test) == pytest.approx(
         result.test.report.accuracy.value
     )
+
+
+def test_labels_that_lie_within_others_are_held_to_them(
+    crisis_root: Path, features: Path, tmp_path: Path
+) -> None:
+    inner, outer, *others = telling_posts().space.classes
+    labels = [Label(name=inner, within=outer), *(Label(name=name) for name in (outer, *others))]
+    space = Task(name="calls", question="calls", several=True, labels=tuple(labels))
+    # no post has both, so a network that is trained on them says the inner label alone
+    data = replace(telling_posts(), space=space, fingerprint="within")
+    run = small_run(crisis_root, epochs=12, batch_posts=16, optimizer={"learning_rate": 6e-3})
+    found = fit(run, out=tmp_path, cache=features, data=data)
+    table = pq.read_table(found.folder / "predictions.parquet")
+    logits = {name: table[f"logit_{name}"].to_numpy() for name in (inner, outer)}
+    p = {name: table[f"p_{name}"].to_numpy() for name in (inner, outer)}
+    assert (logits[inner] > logits[outer]).any()
+    assert (p[inner] <= p[outer]).all()
+    assert not [said for said in table["answer"].to_pylist() if inner in said and outer not in said]
+    assert found.test.report.per_class[inner].predicted == 0
+    # a table of the same posts does not say what lies within what; the model does
+    plain = own_task("calls", space.classes, several=True)
+    again = evaluate_artifact(found.folder / "artifact", replace(data, space=plain))
+    assert again.report.per_class[inner].predicted == 0
+    one = own_task("calls", space.classes)
+    with pytest.raises(ModelError, match="gives a post any number of labels, the data one label"):
+        evaluate_artifact(found.folder / "artifact", replace(data, space=one))
+    # what chose the epoch saw the same answers: posts of the inner label are never right
+    assert max(record.dev_accuracy for record in found.history) < 1
 
 
 def test_metrics_are_json_with_provenance(result: RunResult) -> None:

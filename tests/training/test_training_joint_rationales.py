@@ -173,6 +173,7 @@ def test_photos_of_labeled_posts_decide(tmp_path: Path) -> None:
         (marked(3), {}, DataError, "cannot be cut into 4 folds"),
         ([replace(t, spans=()) for t in marked(16)], {}, DataError, "has a marked word"),
         (marked(16), {"task": "humanitarian_b2", "merges": {"a": "nowhere"}}, ConfigError, "does not have"),
+        (marked(16), {"task": "needs"}, ConfigError, "needs is one of several labels a post"),
         (marked(16), {"pairs": "none.tsv"}, DataError, "no table of photos"),
     ],
 )

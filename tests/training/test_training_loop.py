@@ -16,13 +16,13 @@ from crisislens.core.errors import ConfigError, MissingExtraError, ModelError
 from crisislens.nn.batch import FeatureBatch
 from crisislens.training.averaging import RunningAverage
 from crisislens.training.batches import Batches
-from crisislens.training.classification import EpochRecord
+from crisislens.training.classification import EpochRecord, SeveralLabelsJudge
 from crisislens.training.config import OptimizerConfig
-from crisislens.training.devices import resolve_device
+from crisislens.training.devices import device_name, resolve_device
 from crisislens.training.loop import train
 from crisislens.training.module import TrainingModule
 from crisislens.training.objectives import LabelLoss
-from crisislens.training.recipe import LossesOnly, Objective, Recipe
+from crisislens.training.recipe import EpochEnd, LossesOnly, Objective, Recipe
 from crisislens.training.trainer import Machine
 
 pytestmark = pytest.mark.usefixtures("warm_starts")
@@ -110,6 +110,20 @@ def test_several_labels_are_learned_and_scored(tmp_path: Path) -> None:
     assert last.dev_macro_f1 > 0.9
     assert last.dev_accuracy <= min(1.0, last.dev_weighted_f1 + 0.1)
     assert last.train_loss < 0.6 * outcome.history[0].train_loss
+
+
+def test_a_label_counts_as_given_only_with_the_one_that_it_lies_within(tmp_path: Path) -> None:
+    (inputs, _), network = points(40, 1), OneLayer(2)
+    nn.init.zeros_(network.layer.weight)
+    # the second label is always said and lies within the first, which is never said
+    network.layer.bias.data = torch.tensor([-1.0, 1.0])
+    end = EpochEnd(1, {"loss": 0.0}, 0.0, torch.device("cpu"))
+    nothing = torch.zeros(40, 2)
+    held = SeveralLabelsJudge(inputs, nothing, tiny_run(tmp_path), outer=(0, 0))
+    alone = SeveralLabelsJudge(inputs, nothing, tiny_run(tmp_path))
+    with torch.inference_mode():
+        assert held.judge(network.eval(), end).dev_accuracy == 1
+        assert alone.judge(network.eval(), end).dev_accuracy == 0
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
@@ -282,7 +296,7 @@ def test_a_logger_that_is_not_installed_names_its_extra(
 def test_devices_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert resolve_device("auto").type == "mps"
+    assert resolve_device("auto").type == device_name("auto") == "mps"
     # Apple's GPUs have no double precision
     assert resolve_device("auto", double=True).type == "cpu"
     with pytest.raises(ConfigError, match="lacks the double precision"):
@@ -290,3 +304,7 @@ def test_devices_are_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConfigError, match="device cuda is not available here"):
         resolve_device("cuda")
     assert resolve_device("cpu").type == "cpu"
+    assert device_name("cpu") == f"cpu, {torch.get_num_threads()} threads"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"card {device.index}")
+    assert device_name("cuda:1") == "card 1"

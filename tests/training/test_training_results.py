@@ -13,6 +13,7 @@ import torch
 from training_cases import small_run, telling_posts
 
 from crisislens.core.errors import CacheError, ConfigError, DataError
+from crisislens.domain.task import own_task
 from crisislens.evaluation.judged import judged
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.widths import FeatureWidths
@@ -184,13 +185,15 @@ def test_logits_come_back_in_the_order_of_the_posts(published: bool, tmp_path: P
 
 def test_answers_are_judged_by_the_best_class_or_by_the_whole_set() -> None:
     logits = np.array([[2.0, -1.0], [1.0, 2.0]])
-    one = judged(logits, np.array([0, 0]), several=False, temperature=1.0)
+    task = own_task("need", ["water", "food"])
+    one = judged(logits, np.array([0, 0]), space=task, temperature=1.0)
     assert one.right.tolist() == [True, False]
     assert one.confidence == pytest.approx(one.probabilities.max(1))
-    several = judged(logits, np.array([[1, 0], [1, 0]]), several=True, temperature=1.0)
+    needs = own_task("need", ["water", "food"], several=True)
+    several = judged(logits, np.array([[1, 0], [1, 0]]), space=needs, temperature=1.0)
     assert several.right.tolist() == [True, False]
     # a higher temperature doubts more, and answers the same
-    doubtful = judged(logits, np.array([0, 0]), several=False, temperature=4.0)
+    doubtful = judged(logits, np.array([0, 0]), space=task, temperature=4.0)
     assert (doubtful.confidence < one.confidence).all()
     assert (doubtful.right == one.right).all()
 

@@ -7,7 +7,7 @@ one; the first that reads it is believed, and where none does the first one's an
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
@@ -19,8 +19,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Answered", "assess_batch", "explain_post"]
 
-Answered = tuple[str | None, bytes | None, int | None, str | None]
-"""The assessment as JSON, the text's signature with its numbers, the photo's hash; or why there is none."""
+
+class Answered(NamedTuple):
+    """What a worker process says of one post.
+
+    Attributes:
+        doc: The assessment as JSON; None where there is none.
+        minhash: The text's signature with its numbers.
+        phash: The photo's hash.
+        reason: Why there is no assessment.
+        uncertainty: How unsure the model is of what it could be sure of, in [0, 1].
+    """
+
+    doc: str | None
+    minhash: bytes | None = None
+    phash: int | None = None
+    reason: str | None = None
+    uncertainty: float | None = None
 
 
 def assess_batch(analysts: "Sequence[Analyst]", posts: Sequence[Post]) -> list[Answered]:
@@ -71,8 +86,9 @@ def _unread(record: "Finding | FailedPost") -> bool:
 
 def _answered(record: "Finding | FailedPost") -> Answered:
     if isinstance(record, FailedPost):
-        return None, None, None, record.reason
+        return Answered(None, reason=record.reason)
     signature = None
     if record.signature is not None:
         signature = record.signature.astype("<u4").tobytes() + record.numbers.to_bytes(8, "little")
-    return record.assessment.model_dump_json(), signature, record.image_hash, None
+    doc = record.assessment.model_dump_json()
+    return Answered(doc, signature, record.image_hash, uncertainty=record.uncertainty)

@@ -219,11 +219,20 @@ class AssessPool:
 
     def _write(self, name: str, jobs: Sequence[Job], found: Sequence[Answered]) -> None:
         done, failed = [], []
-        for job, (doc, minhash, phash, reason) in zip(jobs, found, strict=True):
-            if doc is None:
-                failed.append((job.post_id, str(reason)))
+        for job, answered in zip(jobs, found, strict=True):
+            if answered.doc is None:
+                failed.append((job.post_id, str(answered.reason)))
                 continue
-            done.append(Done(post_id=job.post_id, doc=doc, minhash=minhash, phash=phash, partial=job.partial))
+            done.append(
+                Done(
+                    post_id=job.post_id,
+                    doc=answered.doc,
+                    minhash=answered.minhash,
+                    phash=answered.phash,
+                    partial=job.partial,
+                    uncertainty=answered.uncertainty,
+                )
+            )
         written = self._store.queue.finish(name, done) if done else 0
         for post_id, reason in failed:
             self._store.queue.fail(name, post_id, reason)

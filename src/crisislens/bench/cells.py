@@ -29,6 +29,7 @@ from crisislens.encoders.base import EncoderPair, load_encoders
 from crisislens.evaluation.classification import ClassificationReport
 from crisislens.features.encode import PostEncoder
 from crisislens.training.config import RunConfig
+from crisislens.training.devices import device_name
 from crisislens.training.features import Prepared, prepare, read_knowledge
 from crisislens.training.fit import RunResult, fit, run_folder
 
@@ -180,7 +181,7 @@ def _result(
             "data": data.fingerprint,
             "knowledge": knowledge,
             "features": features,
-            **provenance(_device_name(cell.run)),
+            **provenance(device_name(cell.run.device)),
             "seconds": round(found.seconds, 2),
             "posts": {name: len(posts) for name, posts in data.splits.items()},
             "with_photo": data.photos(),
@@ -232,11 +233,3 @@ def _check_photos(cell: Cell, data: LabeledData) -> None:
             f"{there} of the {named} photos are here; get them with `crisislens data fetch crisismmd`; they "
             f"belong in {data.image_root}"
         )
-
-
-def _device_name(run: RunConfig) -> str:
-    import torch
-
-    if run.device == "cpu" or (run.device == "auto" and not torch.cuda.is_available()):
-        return f"cpu, {torch.get_num_threads()} threads"
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else run.device

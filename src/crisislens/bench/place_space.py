@@ -119,7 +119,9 @@ def _regions(x: ModalityBatch) -> ModalityBatch:
     grid = rearrange(x.tokens.float(), "b (h w) d -> b d h w", h=side)
     means = functional.adaptive_avg_pool2d(grid, SIDE)
     tokens = rearrange(means, "b d h w -> b (h w) d")
-    return ModalityBatch(tokens, x.mask[:, : SIDE * SIDE], x.pooled, x.present)
+    # a photo is there whole or not at all, and an encoder may have fewer patches than there are regions
+    mask = x.mask.any(1, keepdim=True).expand(-1, SIDE * SIDE)
+    return ModalityBatch(tokens, mask, x.pooled, x.present)
 
 
 def _joined(parts: Sequence[ModalityBatch]) -> ModalityBatch:

@@ -36,16 +36,20 @@ from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.joint_artifact import load_joint_rationalizer
 from crisislens.models.rationale_artifact import load_rationalizer
 from crisislens.models.text_rationalizer import TextRationalizer
+from crisislens.training.devices import device_name
 from crisislens.training.joint_run import JointRun, fit_joint
 from crisislens.training.joint_scores import decide_texts
 from crisislens.training.rationale import predict_words, train_rationalizer
 from crisislens.training.rationale_run import RationaleRun, save_trained
 
-__all__ = ["Said", "from_pooled", "joint_says", "pooled_vectors", "starred", "two_stages_say"]
+__all__ = ["UNRECORDED", "Said", "from_pooled", "joint_says", "pooled_vectors", "starred", "two_stages_say"]
 
 _BATCH = 64
 _SWITCHES: tuple[Switch, ...] = ("none", "both", "complement")
 _VECTORS = "training-vectors.safetensors"
+_DEVICE = "device.txt"
+UNRECORDED = "not recorded"
+"""The device of a model that was trained before its device was kept."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +59,12 @@ class Said:
     Attributes:
         answers: Index of the class of each text.
         chosen: Of each text, which of its words are evidence; None for a system that marks none.
+        device: Where the model was trained, which may have been long ago.
     """
 
     answers: Int[np.ndarray, " n"]
     chosen: list[list[bool]] | None = None
+    device: str = UNRECORDED
 
 
 def two_stages_say(run: RationaleRun, posts: RationalePosts, folder: Path, seed: int) -> dict[str, Said]:
@@ -91,7 +97,10 @@ def two_stages_say(run: RationaleRun, posts: RationalePosts, folder: Path, seed:
         "auxiliary_starred": _or_nothing(_by(model.classifier, asked["both"]), nothing),
     }
     # only the system that is asked for its words has them: all of the five mark the same ones
-    return {name: Said(answers, chosen if name == "two_stage" else None) for name, answers in said.items()}
+    device = _kept_device(folder)
+    return {
+        name: Said(answers, chosen if name == "two_stage" else None, device) for name, answers in said.items()
+    }
 
 
 def joint_says(
@@ -107,15 +116,16 @@ def joint_says(
         seed: Of the training.
         progress: Called after each epoch.
     """
-    fit_joint(run, seed=seed, out=out, cache=cache, resume=True, progress=progress)
+    scores = fit_joint(run, seed=seed, out=out, cache=cache, resume=True, progress=progress)
+    device = str(scores.get("device", UNRECORDED))
     model = load_joint_rationalizer(out / run.name / f"seed-{seed}" / "model").model
     decided = decide_texts(model, posts.test, lambda text: None)
     nothing = np.array([one.kind is None for one in decided])
     answers = np.array([int(one.logits.argmax()) for one in decided])
     auxiliary = np.array([int(one.auxiliary.argmax()) for one in decided])
     return {
-        "joint": Said(_or_nothing(answers, nothing), [one.chosen for one in decided]),
-        "joint_whole": Said(auxiliary),
+        "joint": Said(_or_nothing(answers, nothing), [one.chosen for one in decided], device),
+        "joint_whole": Said(auxiliary, device=device),
     }
 
 
@@ -139,7 +149,14 @@ def _train(run: RationaleRun, texts: Sequence[AnnotatedText], folder: Path, seed
     model = train_rationalizer(load_encoders(run.encoder).text, texts, TASK.classes, recipe)
     seconds = round(time.process_time() - start)
     card = f"# {run.name}\n\n{len(texts)} texts, seed {seed}; {seconds} s of processor time.\n"
+    # first: a folder with a model is not trained again
+    atomic_write(folder / _DEVICE, device_name(recipe.device) + "\n")
     save_trained(folder, run, model, recipe, TASK.classes, card=card)
+
+
+def _kept_device(folder: Path) -> str:
+    path = folder / _DEVICE
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else UNRECORDED
 
 
 def _class_of(text: AnnotatedText) -> int:

@@ -170,7 +170,7 @@ class Rationales(Study[RationalesReady]):
             "macro F1": round(float(SCORES["macro_f1"](n.astype(np.float64))), 4),
             "largest class": round(float(counts.max() / counts.sum()), 4),
         }
-        return Outcome(hits, facts)
+        return Outcome(hits, facts, said.device)
 
 
 def _f1(posts: RationalePosts, chosen: list[list[bool]]) -> Float[np.ndarray, " n"]:

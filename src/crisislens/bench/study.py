@@ -113,19 +113,21 @@ def _check_known(study: "Study[Any]", option: str, asked: Sequence[str], known: 
             raise InputError(f"--{option} {name} is not known to {study.name}; it has {', '.join(known)}")
 
 
-def with_encoder(study: "Study[Any]", name: str) -> "Study[Any]":
+def with_encoder(study: "Study[Any]", name: str, checkpoint: str | None = None) -> "Study[Any]":
     """A study over other frozen encoders than its own.
 
     Arguments:
         study: The study.
         name: Of the encoders, as `crisislens.encoders.base.ENCODERS` has it, with the options that are usual.
+        checkpoint: A hub name or a local folder, for encoders that are read from one; None for the usual one.
 
     Raises:
         InputError: If the study reads its encoders from run files.
     """
     if not is_dataclass(study) or "encoder" not in {field.name for field in fields(study)}:
         raise InputError(f"{study.name} reads its encoders from run files; leave out --encoder")
-    return replace(study, encoder=EncoderSpec(name=name))  # type: ignore[return-value]
+    options = {} if checkpoint is None else {"checkpoint": checkpoint}
+    return replace(study, encoder=EncoderSpec(name=name, options=options))  # type: ignore[return-value]
 
 
 def run_study(

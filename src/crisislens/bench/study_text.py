@@ -2,13 +2,16 @@
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from crisislens.bench.cells import Blocked
 from crisislens.bench.study import Study
 from crisislens.bench.study_table import Contrast, StudyTable
 from crisislens.bench.text import markdown_table, spreadsheet_cell
+from crisislens.core.fingerprint import fingerprint
 from crisislens.data.untrusted import plain_text
 from crisislens.encoders.base import EncoderSpec
 
@@ -20,6 +23,7 @@ __all__ = [
     "facts_line",
     "mean_cells",
     "study_csv",
+    "study_folder",
     "study_markdown",
 ]
 
@@ -57,11 +61,36 @@ def blocked_line(study: Study[Any], one: Blocked) -> str:
 
 
 def encoder_option(study: Study[Any]) -> str:
-    """The option that names a study's encoders; empty where they are the usual ones."""
-    encoder = getattr(study, "encoder", None)
-    if not isinstance(encoder, EncoderSpec) or encoder.name == EncoderSpec().name:
+    """The options that name a study's encoders; empty where they are the usual ones."""
+    encoder = _other_encoder(study)
+    if encoder is None:
         return ""
-    return f" --encoder {encoder.name}"
+    checkpoint = encoder.options.get("checkpoint")
+    return f" --encoder {encoder.name}" + (
+        f" --checkpoint {shlex.quote(str(checkpoint))}" if checkpoint else ""
+    )
+
+
+def study_folder(study: Study[Any], out: Path) -> Path:
+    """Where a study's results lie: results over two encoders in one file would hide each other.
+
+    Arguments:
+        study: The study.
+        out: The folder of all studies.
+    """
+    encoder = _other_encoder(study)
+    if encoder is None:
+        return out / study.name
+    checkpoint = encoder.options.get("checkpoint")
+    # two checkpoints of one name are told apart, wherever they lie
+    beside = f"-{fingerprint(str(checkpoint))[:8]}" if checkpoint else ""
+    return out / f"{study.name}-{encoder.name}{beside}"
+
+
+def _other_encoder(study: Study[Any]) -> EncoderSpec | None:
+    encoder = getattr(study, "encoder", None)
+    usual = not isinstance(encoder, EncoderSpec) or encoder.name == EncoderSpec().name
+    return None if usual else encoder
 
 
 def study_markdown(study: Study[Any], tables: Sequence[StudyTable], blocked: Sequence[Blocked]) -> str:

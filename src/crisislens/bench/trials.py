@@ -44,10 +44,12 @@ class Outcome:
     Attributes:
         hits: By metric, the scores of the test posts, in the same order in every trial.
         facts: What else is worth keeping, as JSON can hold it: a chosen temperature, λ of each head.
+        device: Where it was trained.
     """
 
     hits: Mapping[str, Scores]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
 
 
 class TrialResult(BaseModel):
@@ -69,6 +71,7 @@ class TrialResult(BaseModel):
     code: str
     versions: dict[str, str]
     device: str
+    """Where it was trained."""
     finished_at: str
     """ISO 8601, UTC."""
     seconds: float
@@ -116,7 +119,7 @@ def trial_result(
             "recipe": recipe,
             "data": data,
             **trial._asdict(),
-            **provenance("cpu"),
+            **provenance(outcome.device),
             "seconds": seconds,
             "posts": counts.pop(),
             "hits": {metric: _packed(scores) for metric, scores in outcome.hits.items()},

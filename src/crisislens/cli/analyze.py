@@ -1,5 +1,6 @@
 """`crisislens analyze`: posts in, assessments and a report out."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from crisislens.report.situation import ReportOptions
     from crisislens.runs.sinks import Sink
 
-__all__ = ["Asked", "add_to", "run"]
+__all__ = ["Asked", "Given", "add_to", "run"]
 
 DEFAULT_OUT = Path("crisislens-out")
 
@@ -48,6 +49,42 @@ class Asked(NamedTuple):
     compare_with: Path | None = None
     basemap: Path | None = None
     summary: bool = False
+
+
+class Given(NamedTuple):
+    """What `analyze` is given besides the posts, as it was given.
+
+    Attributes:
+        images: Folder of the photos; None for the posts' own.
+        out: Folder for the output.
+        model: Names and folders of models.
+        columns: Which column of the table means what.
+        encoding: Of the table; None where it is found out.
+        formats: What is written beside assessments.jsonl.
+        title: Of the report.
+        threads: Processor threads; None for all.
+        add: Annotations beside the default ones.
+        leave_out: Default annotations that are left out.
+        blur_locations: Whether coordinates are rounded.
+        extractors: What finds entities, and relations.
+        asked: What is asked of the report.
+        engine: Where the work is done.
+    """
+
+    images: Path | None = None
+    out: Path = DEFAULT_OUT
+    model: Sequence[str] = (DEFAULT_BUNDLE,)
+    columns: Mapping[str, str] = {}
+    encoding: str | None = None
+    formats: Sequence[str] = ()
+    title: str | None = None
+    threads: int | None = None
+    add: Sequence[str] = ()
+    leave_out: Sequence[str] = ()
+    blur_locations: bool = False
+    extractors: tuple[str | None, str | None] = (None, None)
+    asked: Asked = Asked()
+    engine: Engine = Engine()
 
 
 def add_to(app: typer.Typer) -> None:
@@ -147,111 +184,65 @@ def analyze(
     gpus: GpusOption = 0.0,
 ) -> None:
     """Assess every post and write assessments.jsonl, failed.jsonl, duplicates.jsonl and report.html."""
-    columns = columns_of(column or [])
-    where = chosen_engine(engine, processes, ray_address, gpus)
+    given = Given(
+        images=images,
+        out=out,
+        model=model or [DEFAULT_BUNDLE],
+        columns=columns_of(column or []),
+        encoding=encoding,
+        formats=also or [],
+        title=title,
+        threads=threads,
+        add=[*(with_ or ()), *(["rationale"] if explain else ())],
+        leave_out=without or [],
+        blur_locations=blur_locations,
+        extractors=(entities, relations),
+        asked=Asked(since, compare_with, basemap, summary),
+        engine=chosen_engine(engine, processes, ray_address, gpus),
+    )
     with stoppable(f"what was finished is kept in {out}"):
-        run(
-            posts,
-            images=images,
-            out=out,
-            model=model or [DEFAULT_BUNDLE],
-            columns=columns,
-            encoding=encoding,
-            formats=also or [],
-            title=title,
-            threads=threads,
-            with_=[*(with_ or ()), *(["rationale"] if explain else ())],
-            without=without,
-            blur_locations=blur_locations,
-            extractors=(entities, relations),
-            asked=Asked(since, compare_with, basemap, summary),
-            engine=where,
-        )
+        run(posts, given)
 
 
-def run(
-    posts: Path,
-    *,
-    images: Path | None,
-    out: Path,
-    model: list[str],
-    columns: dict[str, str],
-    encoding: str | None = None,
-    formats: list[str],
-    title: str | None,
-    threads: int | None,
-    with_: list[str] | None = None,
-    without: list[str] | None = None,
-    blur_locations: bool = False,
-    extractors: tuple[str | None, str | None] = (None, None),
-    asked: Asked = Asked(),  # noqa: B008 - a named tuple
-    engine: Engine = Engine(),  # noqa: B008 - a named tuple
-) -> None:
-    """Does what `crisislens analyze` does, with checked arguments."""
+def run(posts: Path, given: Given) -> None:
+    """Does what `crisislens analyze` does.
+
+    Arguments:
+        posts: The table or file of posts.
+        given: Everything else.
+    """
     from crisislens.core.threads import limit_threads
 
-    limit_threads(threads)
-    from crisislens.data.blur import BlurredSource
-    from crisislens.data.tabular import read_posts
+    limit_threads(given.threads)
     from crisislens.nn.device import set_threads
     from crisislens.pipeline.analyst import Analyst
     from crisislens.pipeline.batch import AnalyzeStep, clear_work, run_analysis
     from crisislens.pipeline.recipes import AnalystRecipe
     from crisislens.report.situation import output_sinks
 
-    formats = _known(formats)
-    shown = _shown(asked)
-    set_threads(threads)
-    source: "PostSource" = read_posts(posts, columns or None, encoding=encoding)
-    if blur_locations:
-        source = BlurredSource(source)
-    if images is not None and not images.is_dir():
-        raise InputError(
-            f"--images {images} is not a folder; give the folder that the posts' image paths start from"
-        )
+    out, engine = given.out, given.engine
+    given = given._replace(formats=_known(given.formats))
+    shown = _shown(given.asked)
+    set_threads(given.threads)
+    source = _source(posts, given)
     # before the run, as the run's own identity is: a file that changes meanwhile is not told as the one read
     read = described(source.describe())
-    annotators = _annotators(with_ or [], without or [], *extractors)
-    root = images or posts.resolve().parent
-    analyst = Analyst.load(model, image_root=root, annotators=annotators())
+    annotators = _annotators(given)
+    root = given.images or posts.resolve().parent
+    analyst = Analyst.load(given.model, image_root=root, annotators=annotators())
 
     def recipe() -> AnalystRecipe:
         must_be = AnalyzeStep(analyst, device=engine.device).fingerprint()
-        return AnalystRecipe(tuple(model), root, annotators, must_be, engine.device)
-
-    command = command_again(
-        posts,
-        single={
-            "--images": images or posts.parent,
-            "--out": out,
-            "--title": title,
-            "--threads": threads,
-            "--encoding": encoding,
-            "--since": asked.since,
-            "--compare-with": asked.compare_with,
-            "--basemap": asked.basemap,
-            "--entities": extractors[0],
-            "--relations": extractors[1],
-            **engine.options(),
-        },
-        several={
-            "--model": model,
-            "--map": [f"{k}={v}" for k, v in columns.items()],
-            "--also": formats,
-            "--with": with_ or (),
-            "--without": without or (),
-        },
-        flags={"--blur-locations": blur_locations, "--summary": shown.summary},
-    )
+        return AnalystRecipe(tuple(given.model), root, annotators, must_be, engine.device)
 
     def outputs(outcome: "RunOutcome") -> "list[Sink[Assessment]]":
         return output_sinks(
             outcome,
             analyst,
             source_name=posts.name,
-            title=title,
-            formats=formats,
-            command=command,
+            title=given.title,
+            formats=given.formats,
+            command=_command(posts, given),
             data=read,
             options=shown,
         )
@@ -270,9 +261,55 @@ def run(
                 outputs=outputs,
             )
         clear_work(out)
-    tell(outcome, out, source, model, summary=shown.summary)
+    tell(outcome, out, source, given.model, summary=shown.summary)
     reasons = f"{out / 'failed.jsonl'} says why of each"
     refuse_empty(outcome.assessed, outcome.failed, what="assessed", where=reasons)
+
+
+def _source(posts: Path, given: Given) -> "PostSource":
+    """The posts as they are analyzed.
+
+    Raises:
+        InputError: If they cannot be read, or the photos' folder is none.
+    """
+    from crisislens.data.blur import BlurredSource
+    from crisislens.data.tabular import read_posts
+
+    source: PostSource = read_posts(posts, given.columns or None, encoding=given.encoding)
+    if given.images is not None and not given.images.is_dir():
+        raise InputError(
+            f"--images {given.images} is not a folder; give the folder that the posts' image paths start from"
+        )
+    return BlurredSource(source) if given.blur_locations else source
+
+
+def _command(posts: Path, given: Given) -> str:
+    """The command that makes this run again, for the report's footer."""
+    entities, relations = given.extractors
+    return command_again(
+        posts,
+        single={
+            "--images": given.images or posts.parent,
+            "--out": given.out,
+            "--title": given.title,
+            "--threads": given.threads,
+            "--encoding": given.encoding,
+            "--since": given.asked.since,
+            "--compare-with": given.asked.compare_with,
+            "--basemap": given.asked.basemap,
+            "--entities": entities,
+            "--relations": relations,
+            **given.engine.options(),
+        },
+        several={
+            "--model": given.model,
+            "--map": [f"{k}={v}" for k, v in given.columns.items()],
+            "--also": given.formats,
+            "--with": given.add,
+            "--without": given.leave_out,
+        },
+        flags={"--blur-locations": given.blur_locations, "--summary": given.asked.summary},
+    )
 
 
 def _shown(asked: Asked) -> "ReportOptions":
@@ -300,7 +337,7 @@ def _shown(asked: Asked) -> "ReportOptions":
     return ReportOptions(when, asked.compare_with, asked.basemap, asked.summary)
 
 
-def _known(formats: list[str]) -> list[str]:
+def _known(formats: Sequence[str]) -> list[str]:
     """The formats that are written beside assessments.jsonl, which always is."""
     from crisislens.runs.sinks import SINKS
 
@@ -311,19 +348,18 @@ def _known(formats: list[str]) -> list[str]:
     return [name for name in formats if name != "jsonl"]
 
 
-def _annotators(
-    add: list[str], leave_out: list[str], entities: str | None, relations: str | None
-) -> "AnnotatorRecipe":
+def _annotators(given: Given) -> "AnnotatorRecipe":
     """What is added beside the tasks; names by the extractors that are asked for."""
     from crisislens.cli.extractors import chosen_finder
     from crisislens.pipeline.annotators import selected
     from crisislens.pipeline.extraction import EntityAnnotator
     from crisislens.pipeline.recipes import AnnotatorRecipe, FinderRecipe
 
-    names = selected(add=add, leave_out=leave_out)
+    entities, relations = given.extractors
+    names = selected(add=given.add, leave_out=given.leave_out)
     if entities is None and relations is None:
         return AnnotatorRecipe(names)
-    if EntityAnnotator.name in leave_out:
+    if EntityAnnotator.name in given.leave_out:
         raise InputError(
             "--entities and --relations say what finds names, and --without entities leaves them out; give "
             "one of the two"

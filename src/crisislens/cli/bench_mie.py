@@ -2,6 +2,7 @@
 printed as a table.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,14 +82,14 @@ def mie(
     limit_threads(threads)
     from crisislens.nn.device import set_threads
     from crisislens.training.extraction.mie import run_mie
-    from crisislens.training.extraction.systems import WITHOUT_CONTEXTS
 
     set_threads(threads)
+    asked = data_sets or ["twitter2017"]
     try:
         rows = run_mie(
             data,
             out,
-            data_sets=data_sets or ("twitter2017",),
+            data_sets=asked,
             systems=systems or ("text", "context", "info_nce", "shap_ca"),
             seeds=seeds or (0, 1, 2),
             encoder=encoder,
@@ -102,11 +103,19 @@ def mie(
             ),
         )
     except DataError as error:
-        asked = "".join(f" --data-set {name}" for name in data_sets or ("twitter2017",))
-        raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{asked}") from error
+        options = "".join(f" --data-set {name}" for name in asked)
+        raise DataError(f"{error}; with that at hand: crisislens bench run mie DATA{options}") from error
     _print(rows)
+    if systems != ["text"]:
+        _say_without_contexts(asked)
+
+
+def _say_without_contexts(data_sets: Sequence[str]) -> None:
+    """Says which data sets have no contexts, so that text alone was measured there."""
+    from crisislens.training.extraction.systems import WITHOUT_CONTEXTS
+
     for name in WITHOUT_CONTEXTS:
-        if name in (data_sets or ()) and systems != ["text"]:
+        if name in data_sets:
             say(
                 f"{name} comes without contexts: text alone was measured; with contexts at hand, "
                 f"train-extractor takes a run file with data.contexts=file and data.context_file"

@@ -44,6 +44,9 @@ EncoderOption = Annotated[
         "those of OUT/NAME-ENCODER."
     ),
 ]
+CheckpointOption = Annotated[
+    str | None, typer.Option(help="For --encoder clip or siglip: hub name or local folder of the checkpoint.")
+]
 OutOption = Annotated[Path, typer.Option(help="Results go to OUT/NAME/results.jsonl.")]
 CacheOption = Annotated[Path, typer.Option(help="Root of the feature caches.")]
 JobsOption = Annotated[int, typer.Option(min=1, help="Processes that share the work, one thread each.")]
@@ -81,22 +84,24 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
         at: AtOption = None,
         seed: SeedOption = None,
         encoder: EncoderOption = None,
+        checkpoint: CheckpointOption = None,
         out: OutOption = OUT,
         cache: CacheOption = CACHE,
         jobs: JobsOption = 1,
         html: HtmlOption = False,
     ) -> None:
         some = (setting or (), system or (), seed or (), at or ())
-        _run(_study(name, encoder), data, some, out, cache, jobs, html)
+        _run(_study(name, encoder, checkpoint), data, some, out, cache, jobs, html)
 
     def show_it(
         out: OutOption = OUT,
         seed: ShownSeedOption = None,
         encoder: EncoderOption = None,
+        checkpoint: CheckpointOption = None,
         write: WriteOption = None,
         resamples: ResamplesOption = RESAMPLES,
     ) -> None:
-        _show(_study(name, encoder), out, seed or (), write or (), resamples)
+        _show(_study(name, encoder, checkpoint), out, seed or (), write or (), resamples)
 
     # the help of a command is its docstring, and each study has its own
     run_it.__doc__ = f"{about}\n\nRuns every trial that is not done yet."
@@ -105,20 +110,15 @@ def add_study(run: typer.Typer, show: typer.Typer, name: str, about: str) -> Non
     show.command(name)(show_it)
 
 
-def _study(name: str, encoder: str | None) -> "Study[Any]":
+def _study(name: str, encoder: str | None, checkpoint: str | None) -> "Study[Any]":
     from crisislens.bench.studies import STUDIES
     from crisislens.bench.study import with_encoder
+    from crisislens.core.errors import InputError
 
+    if checkpoint is not None and encoder is None:
+        raise InputError(f"--checkpoint {checkpoint} is of other encoders; give --encoder too, such as clip")
     study = STUDIES[name]()
-    return study if encoder is None else with_encoder(study, encoder)
-
-
-def _folder(study: "Study[Any]", out: Path) -> Path:
-    """Where a study's results lie: results over two encoders in one file would hide each other."""
-    from crisislens.bench.study_text import encoder_option
-
-    other = encoder_option(study).rpartition(" ")[2]
-    return out / (f"{study.name}-{other}" if other else study.name)
+    return study if encoder is None else with_encoder(study, encoder, checkpoint)
 
 
 def _run(
@@ -134,11 +134,11 @@ def _run(
 
     limit_threads(1 if jobs > 1 else None)
     from crisislens.bench.study import run_study, trials_of
-    from crisislens.bench.study_text import blocked_line, encoder_option
+    from crisislens.bench.study_text import blocked_line, encoder_option, study_folder
     from crisislens.core.errors import DataError
 
     trials = trials_of(study, *some)
-    folder = _folder(study, out)
+    folder = study_folder(study, out)
     done = run_study(study, folder, data=data, cache=cache, trials=trials, jobs=jobs, say=say)
     for one in done.blocked:
         say(blocked_line(study, one))
@@ -155,12 +155,13 @@ def _run(
 
 
 def _show(study: "Study[Any]", out: Path, seeds: Sequence[int], forms: Sequence[str], resamples: int) -> None:
+    from crisislens.bench.study_text import study_folder
     from crisislens.core.errors import InputError
 
     for form in forms:
         if form not in _FORMS:
             raise InputError(f"--write {form} is not known; expected one of {', '.join(_FORMS)}")
-    _write(study, _folder(study, out), forms, resamples, seeds=seeds, show=True)
+    _write(study, study_folder(study, out), forms, resamples, seeds=seeds, show=True)
 
 
 def _write(

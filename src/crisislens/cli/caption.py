@@ -2,6 +2,8 @@
 table or the offline labels.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +23,8 @@ from crisislens.core.files import sole_writer
 
 if TYPE_CHECKING:
     from crisislens.captioning.records import CaptionRun, Status
+    from crisislens.core.store import Store
+    from crisislens.data.source import PostSource
 
 __all__ = ["add_to", "options_of"]
 
@@ -95,7 +99,6 @@ def caption(
     from crisislens.captioning.prompts import find_prompt
     from crisislens.captioning.records import Limits
     from crisislens.captioning.run import caption_posts
-    from crisislens.core.store import Store
     from crisislens.runs.sinks import JsonLines
 
     # names first: a misspelled one is told before a table of a hundred thousand posts is read
@@ -111,14 +114,7 @@ def caption(
     total = total_rows(rows)
     try:
         with (
-            stoppable(f"what was answered is kept in {store}"),
-            # two that fill one store would ask the same questions twice
-            sole_writer(
-                store.parent,
-                lock=f".{store.name}.lock",
-                busy=f"another run is filling {store}; wait until it is done, or give another --store",
-            ),
-            Store(store) as answers,
+            _kept_in(store) as answers,
             hosts(where, lambda: CaptionerRecipe(spec)) as held,
             progress("captioning", total) as advance,
         ):
@@ -135,10 +131,34 @@ def caption(
             )
     finally:
         captioner.close()
+    _tell(run, rows, out, weak=captioner.weak)
+
+
+@contextmanager
+def _kept_in(path: Path) -> "Iterator[Store]":
+    """The store of what was answered, which no other run fills meanwhile."""
+    from crisislens.core.store import Store
+
+    # two that fill one store would ask the same questions twice
+    busy = f"another run is filling {path}; wait until it is done, or give another --store"
+    with (
+        stoppable(f"what was answered is kept in {path}"),
+        sole_writer(path.parent, lock=f".{path.name}.lock", busy=busy),
+        Store(path) as answers,
+    ):
+        yield answers
+
+
+def _tell(run: "CaptionRun", rows: "PostSource", out: Path, *, weak: bool) -> None:
+    """Says what came of a run.
+
+    Raises:
+        InputError: If nothing could be captioned.
+    """
     if run.failed:
         say_error(f"{run.failed} rows could not be read and have no caption; `crisislens analyze` names them")
     say_notes(rows, of_several="the first of each is captioned")
-    if captioner.weak:
+    if weak:
         say("these captions are weak: labels of a small model, not descriptions; every record says so")
     _say(run)
     say(f"captions  {out}")

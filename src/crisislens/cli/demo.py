@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from crisislens.cli.console import say
-from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 __all__ = ["add_to"]
 
@@ -24,7 +23,7 @@ def demo(
     show: Annotated[int, typer.Option(min=0, help="How many of the most urgent posts to print.")] = 5,
 ) -> None:
     """Analyze a made-up crisis (no network, no data needed) and say where the report is."""
-    from crisislens.cli.analyze import Asked, run
+    from crisislens.cli.analyze import Asked, Given, run
     from crisislens.cli.console import stoppable, table
     from crisislens.demo import score_demo, write_synthetic_crisis
     from crisislens.demo.town import write_town
@@ -33,19 +32,15 @@ def demo(
     posts = write_synthetic_crisis(out / "posts")
     title = "Demo: a made-up flood and fire"
     with stoppable(f"what was finished is kept in {out / 'results'}"):
-        run(
-            posts,
-            images=None,
+        given = Given(
             out=out / "results",
-            model=[DEFAULT_BUNDLE],
-            columns={},
             formats=["csv", "geojson"],
             title=title,
-            threads=None,
-            with_=["entities"],
+            add=["entities"],
             # the town is made up, so no outline of the world shows it
             asked=Asked(basemap=write_town(out / "posts" / "town.geojson"), summary=True),
         )
+        run(posts, given)
     assessed = list(read_assessments(out / "results"))
     urgent = sorted(assessed, key=lambda a: -a.urgency)[:show]
     if urgent:

@@ -14,6 +14,7 @@ from crisislens.cli.reading import open_posts, photo_folder, say_notes
 
 if TYPE_CHECKING:
     from crisislens.domain.post import Post
+    from crisislens.encoders.base import EncoderPair
     from crisislens.pipeline.zero_shot import ZeroShotPlaces
 
 __all__ = ["add_to"]
@@ -44,16 +45,15 @@ def place_types(
     from crisislens.data.text import CleaningRules
     from crisislens.domain.assessment import FailedPost
     from crisislens.domain.post import Post
-    from crisislens.encoders.base import EncoderSpec, load_encoders
     from crisislens.features.encode import PostEncoder
     from crisislens.pipeline.zero_shot import ZeroShotPlaces
 
     source = open_posts(posts, column, encoding=encoding)
     root = photo_folder(images, posts)
-    encoders = load_encoders(EncoderSpec(name="clip", options={"checkpoint": checkpoint}))
-    places = ZeroShotPlaces(
-        PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=root, keep_tokens=())
+    encoder = PostEncoder(
+        _clip(checkpoint), rules=CleaningRules(), limits=ImageLimits(), image_root=root, keep_tokens=()
     )
+    places = ZeroShotPlaces(encoder)
     lines: list[str] = []
     chunk: list[Post] = []
     failed = 0
@@ -74,6 +74,29 @@ def place_types(
     say_notes(source)
     say(f"{len(lines)} posts judged, {failed} rows failed")
     say(f"place types  {out}")
+
+
+def _clip(checkpoint: str) -> "EncoderPair":
+    """CLIP's two towers.
+
+    Raises:
+        ModelError: If the checkpoint cannot be had, with what can be done without it.
+    """
+    from crisislens.core.errors import ModelError
+    from crisislens.encoders.base import EncoderSpec, load_encoders
+    from crisislens.encoders.checkpoints import how_to_get
+
+    try:
+        return load_encoders(EncoderSpec(name="clip", options={"checkpoint": checkpoint}))
+    except ModelError as error:
+        if Path(checkpoint).is_dir():
+            # the folder is there, and the error says what is wrong with it
+            raise
+        raise ModelError(
+            f"CLIP checkpoint {checkpoint} is not on this machine, and place-types judges by nothing else; "
+            f"give a folder that holds one with --checkpoint, or get it ({how_to_get(checkpoint)}); without "
+            f"CLIP, `crisislens analyze` says the kind of place by a model that ships (place_type)"
+        ) from error
 
 
 def _answers(places: "ZeroShotPlaces", posts: "list[Post]") -> list[str]:

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,9 @@ def command_again(
     return shlex.join(words)
 
 
-def tell(outcome: "RunOutcome", out: Path, source: "PostSource", model: list[str], *, summary: bool) -> None:
+def tell(
+    outcome: "RunOutcome", out: Path, source: "PostSource", model: Sequence[str], *, summary: bool
+) -> None:
     """Says what was read, what failed, and where everything lies."""
     from crisislens.pipeline.annotators import failures
 
@@ -67,7 +69,7 @@ def tell(outcome: "RunOutcome", out: Path, source: "PostSource", model: list[str
     say_lost(dict(outcome.lost))
 
 
-def _say_unread(assessments: Path, model: list[str]) -> None:
+def _say_unread(assessments: Path, model: Sequence[str]) -> None:
     """Says how many texts no model read, and which one reads more languages."""
     with assessments.open("rb") as lines:
         unread = sum(b',"unread":"' in line for line in lines)

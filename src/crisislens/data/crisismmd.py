@@ -29,13 +29,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from crisislens.core.errors import DataError, ImageError
+from crisislens.core.errors import DataError
 from crisislens.core.fingerprint import fingerprint, fingerprint_file
 from crisislens.data.by_split import count_by_split
 from crisislens.data.catalog import DataConfig, OwnTask
 from crisislens.data.delimited import split_header, tsv_records
-from crisislens.data.images import resolve_image
-from crisislens.data.labeled import LabeledData
+from crisislens.data.labeled import LabeledData, has_photo
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.source import LabeledPost
 from crisislens.domain.post import ImageRef, Post
@@ -195,7 +194,7 @@ class CrisisMMD:
             rows={split: len(posts) for split, posts in found.items()},
             expected=dict(EXPECTED_ROWS.get((self.variant, self.setting), {})),
             classes={split: self._classes(posts) for split, posts in found.items()},
-            photos_missing=count_by_split(found, lambda labeled: not self._has_photo(labeled.post)),
+            photos_missing=count_by_split(found, lambda labeled: not has_photo(labeled, self.image_root)),
         )
 
     def _classes(self, posts: Sequence[LabeledPost]) -> dict[str, int]:
@@ -269,15 +268,6 @@ class CrisisMMD:
             raise DataError(
                 f"a row of {self._table(split).name} is no post ({row['image_id'] or 'no id'}): {error}"
             ) from error
-
-    def _has_photo(self, post: Post) -> bool:
-        if post.image is None:
-            return False
-        try:
-            resolve_image(post.image, self.image_root)
-        except ImageError:
-            return False
-        return True
 
 
 def read_labeled(config: DataConfig, task: OwnTask) -> LabeledData:

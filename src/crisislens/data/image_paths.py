@@ -5,14 +5,18 @@ inside the folder. Reasons of `ImageError` here: `bad_path`, `url`, `outside`, `
 `not_a_file`.
 """
 
+# paths are plain text here: a table may name ten thousand photos that are not there
+# ruff: noqa: PTH112, PTH116, PTH118
+
 import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path, PurePath
+from threading import Lock
 from urllib.parse import unquote
 
 from crisislens.core.errors import ImageError
@@ -62,11 +66,11 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
             "outside", f"{name!r:.80} climbs out of its folder with '..'; give a path inside the image folder"
         )
     try:
-        real = Path(os.path.realpath(root))
+        real = os.path.realpath(root)
         found = [path for path in _candidates(name, real) if os.path.lexists(path)]
         # only where no file has the very name: a name as given always wins
         found = found or [path for path in _alike(name, real) if os.path.lexists(path)]
-        regular = [path for path in found if stat.S_ISREG(path.lstat().st_mode)]
+        regular = [path for path in found if stat.S_ISREG(os.lstat(path).st_mode)]
     except (
         OSError,
         ValueError,
@@ -76,7 +80,7 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
             f"{name!r:.80} cannot be looked up as a path; give a path relative to the image folder",
         ) from error
     if regular:
-        return regular[0]
+        return Path(regular[0])
     if found:
         raise ImageError(
             "not_a_file",
@@ -87,21 +91,16 @@ def resolve_image(ref: ImageRef, root: Path) -> Path:
     )
 
 
-def _candidates(name: str, root: Path) -> Iterator[Path]:
+def _candidates(name: str, root: str) -> Iterator[str]:
     """The real paths that a name may mean, the name as it is first; all inside `root`, which is
     real already.
     """
-    bare = PurePath(name).suffix.lower() not in EXTENSIONS
+    bare = _is_bare(name)
     for extension in ("", *(form for known in EXTENSIONS for form in (known, known.upper()) if bare)):
-        real = Path(os.path.realpath(root / (name + extension)))
-        if not real.is_relative_to(root):
-            raise ImageError(
-                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
-            )
-        yield real
+        yield _inside(os.path.join(root, name + extension), root, name)
 
 
-def _alike(name: str, root: Path) -> Iterator[Path]:
+def _alike(name: str, root: str) -> Iterator[str]:
     """The real paths of the one file whose name is alike, found folder by folder;
     all inside `root`.
     """
@@ -111,36 +110,89 @@ def _alike(name: str, root: Path) -> Iterator[Path]:
         parts = [part for part in form.split("/") if part not in ("", ".")]
         if form.startswith("/") or ".." in parts or _CONTROL.search(form) or len(parts) > _DEEPEST:
             continue
-        path: Path | None = root
+        path: str | None = root
         for i, part in enumerate(parts):
             path = _in_folder(path, part, last=i == len(parts) - 1) if path else None
         if path is None or not parts:
             continue
-        real = Path(os.path.realpath(path))
-        if not real.is_relative_to(root):
-            raise ImageError(
-                "outside", f"{name!r:.80} leads outside the image folder; put the picture inside it"
-            )
-        yield real
+        yield _inside(path, root, name)
 
 
-def _in_folder(folder: Path, part: str, *, last: bool) -> Path | None:
+def _inside(path: str, root: str, name: str) -> str:
+    """The real path.
+
+    Raises:
+        ImageError: If it is not inside `root`.
+    """
+    real = os.path.realpath(path)
+    if real != root and not real.startswith(os.path.join(root, "")):
+        raise ImageError("outside", f"{name!r:.80} leads outside the image folder; put the picture inside it")
+    return real
+
+
+def _is_bare(name: str) -> bool:
+    """Whether a name has no extension of a picture."""
+    return PurePath(name).suffix.lower() not in EXTENSIONS
+
+
+def _in_folder(folder: str, part: str, *, last: bool) -> str | None:
     """What a folder holds under a name, else under the one name that is alike."""
-    if os.path.lexists(folder / part):
-        return folder / part
-    if not folder.is_dir():
+    path = os.path.join(folder, part)
+    if os.path.lexists(path):
+        return path
+    if not os.path.isdir(folder):
         return None
-    # the time of the folder is part of the key, so a file that arrives is seen
-    names = _folded_names(str(folder), folder.stat().st_mtime_ns)
-    bare = last and PurePath(part).suffix.lower() not in EXTENSIONS
+    names = _LISTINGS.of(folder)
+    bare = last and _is_bare(part)
     for extension in ("", *(EXTENSIONS if bare else ())):
         if (found := names.get(_folded(part + extension))) is not None:
-            return folder / found if found else None
+            return os.path.join(folder, found) if found else None
     return None
 
 
-@lru_cache(maxsize=4)
-def _folded_names(folder: str, changed_ns: int) -> dict[str, str]:
+class _Listings:
+    """The names in folders, each read once and again only where the folder has changed since.
+
+    A data set keeps its photos in a folder a day, and its rows jump between them; so the folders last
+    asked for are kept, as many as hold a million names together.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        # by folder the time of its last change, in nanoseconds, and its names
+        self._kept: OrderedDict[str, tuple[int, Mapping[str, str]]] = OrderedDict()
+        self._names = 0
+
+    def of(self, folder: str) -> Mapping[str, str]:
+        """From the folded to the real names in a folder; to nothing where two are alike.
+
+        Raises:
+            OSError: If it cannot be listed.
+        """
+        # taken before the names are read, so a file that arrives meanwhile is seen the next time
+        changed_ns = os.stat(folder).st_mtime_ns
+        with self._lock:
+            if folder in self._kept and self._kept[folder][0] == changed_ns:
+                self._kept.move_to_end(folder)
+                return self._kept[folder][1]
+        names = _folded_names(folder)
+        with self._lock:
+            self._forget(folder)
+            self._kept[folder] = (changed_ns, names)
+            self._names += len(names) + 1
+            while self._names > _MOST_NAMES:
+                self._forget(next(iter(self._kept)))
+        return names
+
+    def _forget(self, folder: str) -> None:
+        if folder in self._kept:
+            self._names -= len(self._kept.pop(folder)[1]) + 1
+
+
+_LISTINGS = _Listings()
+
+
+def _folded_names(folder: str) -> dict[str, str]:
     """From the folded to the real names in a folder; to nothing where two are alike."""
     names: dict[str, str] = {}
     with os.scandir(folder) as entries:

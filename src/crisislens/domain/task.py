@@ -121,6 +121,12 @@ class Task(BaseModel):
         return tuple(label.name for label in self.labels)
 
     @property
+    def outer(self) -> tuple[int, ...]:
+        """For each label the position of the one that it lies within; its own where it lies in none."""
+        places = {name: i for i, name in enumerate(self.classes)}
+        return tuple(places[label.within or label.name] for label in self.labels)
+
+    @property
     def setting(self) -> str:
         """The id under which numbers are compared: the first setting, or the task's own name."""
         return next(iter(self.settings), self.name)

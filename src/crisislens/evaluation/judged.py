@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from crisislens.domain.task import Task
 from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
 from crisislens.evaluation.calibration import TEMPERATURES, fit_temperature, softmax
 from crisislens.evaluation.several import (
     HOLDS,
     fit_several_temperature,
+    held_logits,
     set_confidence,
     several_probabilities,
 )
@@ -35,18 +37,19 @@ class Judged:
 
 
 def judged(
-    logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool, temperature: float
+    logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, space: Task, temperature: float
 ) -> Judged:
-    """Answers with how sure they are, against the labels.
+    """Answers with how sure they are, against the labels, as the product gives them
+    (`pipeline.judgment`).
 
     Arguments:
         logits: For each post the logit of each class.
         y: The class of each post, or a row of zeros and ones where several may hold.
-        several: Which of the two.
+        space: The labels: whether several may hold, and which lie within others.
         temperature: Divides the logits.
     """
-    if several:
-        p = several_probabilities(logits, temperature)
+    if space.several:
+        p = several_probabilities(held_logits(logits, space.outer), temperature)
         right = ((p >= HOLDS) == (y == 1)).all(1)
         return Judged(p, set_confidence(p), right)
     p = softmax(logits, temperature)
@@ -59,7 +62,7 @@ def read_off(
     target: float,
     *,
     delta: float,
-    several: bool = False,
+    space: Task,
 ) -> tuple[float, RiskThreshold]:
     """The temperature and the threshold that labeled posts ask for.
 
@@ -68,13 +71,14 @@ def read_off(
         y: Its class, or a row of zeros and ones where several may hold.
         target: The risk that is accepted, 0 to 1.
         delta: Probability with which its promise may fail.
-        several: Whether several classes may hold.
+        space: The labels: whether several may hold, and which lie within others.
 
     Raises:
         InputError: If the arguments do not fit together.
     """
-    temperature = _temperature(logits, y, several=several)
-    found = judged(logits, y, several=several, temperature=temperature)
+    held = held_logits(logits, space.outer) if space.several else logits
+    temperature = _temperature(held, y, several=space.several)
+    found = judged(held, y, space=space, temperature=temperature)
     # on probabilities after the temperature, as the product compares them with the threshold
     return temperature, threshold_for_risk(found.confidence, found.right, target, delta=delta)
 

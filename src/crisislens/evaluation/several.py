@@ -6,11 +6,14 @@ Each label $c$ of a post has a logit $\ell_c$ of its own,
 $$p_c = \sigma(\ell_c / \tau), \qquad \hat y_c = 1[p_c \geq \tfrac12], \qquad
   \hat p = \prod_c \max(p_c,\, 1 - p_c),$$
 
-where $\hat p$ is the probability that the whole set is right if the labels were independent given
-the post. They are not, so it is a cautious confidence; abstention is chosen on it and on whether
-the set is right. The temperature τ makes labels of held-out posts most likely; in $\beta = 1/\tau$
-the mean of $\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one
-root, as for the softmax (`calibration`).
+where a label that lies within another one (`domain.task.Label.within`) is first held to it: its
+logit is the smaller of the two, $\ell_c \leftarrow \min(\ell_c, \ell_{o(c)})$. The sigmoid is
+monotone, so $p_c \leq p_{o(c)}$ at every temperature. $\hat p$ is the probability that the whole
+set is right if the labels were independent given the post. They are not, so it is a cautious
+confidence; abstention is chosen on it and on whether the set is right. The temperature τ makes
+labels of held-out posts most likely; in $\beta = 1/\tau$ the mean of
+$\log(1 + e^{\beta \ell_c}) - y_c\, \beta \ell_c$ is convex and its derivative has one root, as for
+the softmax (`calibration`).
 
 Scores per label are those of the binary question; macro-F1 is their mean over labels that occur,
 weighted F1 weighs them by support, accuracy is the share of posts whose set is exactly right
@@ -34,6 +37,7 @@ __all__ = [
     "HOLDS",
     "evaluate_several",
     "fit_several_temperature",
+    "held_logits",
     "label_counts",
     "label_scores",
     "set_confidence",
@@ -47,6 +51,20 @@ _BINS = 15
 _TINY = 1e-12
 _SCORES = ("accuracy", "macro_f1", "weighted_f1")
 Clusters = Shaped[np.ndarray, " s"]
+
+
+def held_logits(logits: Float[np.ndarray, "*s c"], outer: Sequence[int]) -> Float[np.ndarray, "*s c"]:
+    """Logits of which none is above that of the label that it lies within.
+
+    >>> held_logits(np.array([-2.0, 3.0, 1.0]), outer=(0, 0, 2)).tolist()
+    [-2.0, -2.0, 1.0]
+
+    Arguments:
+        logits: The logit of each label.
+        outer: For each label the position of the one that it lies within, or its own
+            (`domain.task.Task.outer`).
+    """
+    return np.asarray(np.minimum(logits, logits[..., list(outer)]))
 
 
 def several_probabilities(

@@ -44,19 +44,21 @@ __all__ = ["DEFAULT_BUNDLE", "Analyst", "Finding"]
 
 @dataclass(frozen=True)
 class Finding:
-    """An assessment with what the search for duplicates needs.
+    """An assessment with what the search for duplicates and the queue of reviews need.
 
     Attributes:
         assessment: What is said of the post.
         signature: MinHash signature of the text, or None where there is too little text.
         image_hash: Perceptual hash of the photo, 64 bits, or None.
         numbers: Which numbers the text says, 64 bits; 0 for none.
+        uncertainty: How unsure the least sure answer is, of those that could be sure; in [0, 1].
     """
 
     assessment: Assessment
     signature: NDArray[np.uint32] | None
     image_hash: int | None
     numbers: int = 0
+    uncertainty: float = 1.0
 
 
 class Analyst:
@@ -245,6 +247,7 @@ class Analyst:
                     signature,
                     encoded.features[i].image_hash,
                     numbers_said(encoded.texts[i]),
+                    self._answering.uncertainty(assessment),
                 )
             )
         return found

@@ -5,18 +5,19 @@ Nothing here runs a model. An answer is calibrated by the kind of evidence that 
 says it, and not the urgency of logits that are biases.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from crisislens.domain.assessment import Assessment, Modality, Provenance, TaskAssessment
+from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.features.encode import PostFeatures
 from crisislens.pipeline.bundle import BundleConfig
 from crisislens.pipeline.deciding import Decided
-from crisislens.pipeline.judgment import evidence_kind, judge, urgency
+from crisislens.pipeline.judgment import DIGITS, evidence_kind, judge, urgency
 from crisislens.pipeline.photos import PhotoChoice
 from crisislens.pipeline.readable import UNKNOWN, Readable
 
@@ -143,6 +144,30 @@ class Answering:
             ),
             provenance=provenance,
         )
+
+    def uncertainty(self, record: Assessment) -> float:
+        """How unsure the least sure answer to a post is, in [0, 1]: what a person is asked first.
+
+        Only questions that the model could surely answer from what the post offers are looked at; another
+        one is unsure by design, of every post, and would be all that the order is made of. 1 where there is
+        no question left.
+
+        Arguments:
+            record: What is said of the post.
+        """
+        sure = [
+            answer.confidence
+            for name, answer in record.tasks.items()
+            if self._can_be_sure(name, record.modalities)
+        ]
+        return round(1.0 - min(sure, default=0.0), DIGITS)
+
+    def _can_be_sure(self, name: str, modalities: Sequence[Modality]) -> bool:
+        """Whether a task's answer would stand at some confidence."""
+        there = set(modalities) & set(self.given[name])
+        evidence = evidence_kind(text="text" in there, image="image" in there)
+        calibration = self.config.tasks[name].calibration.get(evidence) if evidence else None
+        return calibration is not None and calibration.abstain_below < NEVER_SURE
 
     def _orders(self, readable: Readable, *, text: bool, image: bool) -> bool:
         """Whether the tasks that make the order of reading could look at a post: that they read its text, or

@@ -15,13 +15,15 @@ from crisislens.domain.assessment import Modality, TaskAssessment
 from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.tasks import Task, readable
 from crisislens.evaluation.calibration import softmax
-from crisislens.evaluation.several import HOLDS, set_confidence, several_probabilities
+from crisislens.evaluation.several import HOLDS, held_logits, set_confidence, several_probabilities
 from crisislens.pipeline.bundle import Calibration, EvidenceKind, TaskConfig
 
-__all__ = ["evidence_kind", "judge", "urgency"]
+__all__ = ["DIGITS", "evidence_kind", "judge", "urgency"]
 
-# numerical noise between batch compositions is below 1e-6; four digits are what a reader can use
-_DIGITS = 4
+DIGITS = 4
+"""Digits of what is written: numerical noise between batch compositions is below 1e-6, and four are what a
+reader can use.
+"""
 _NOTHING = "The post has no readable text or photo."
 _WORDS: dict[Modality, str] = {"text": "text", "image": "photo"}
 _EVIDENCE: dict[EvidenceKind, str] = {
@@ -64,8 +66,11 @@ def judge(
     calibration = task.calibration.get(evidence) if evidence else None
     # without a calibration the answer is "not sure" anyway; its probabilities are shown as they
     # are
-    scaled = logits.astype(np.float64) / (calibration.temperature if calibration else 1.0)
-    p = _within(several_probabilities(scaled), space) if space.several else softmax(scaled[None])[0]
+    temperature = calibration.temperature if calibration else 1.0
+    if space.several:
+        p = several_probabilities(held_logits(logits, space.outer), temperature)
+    else:
+        p = softmax(logits.astype(np.float64)[None] / temperature)[0]
     # a label that was held to the one it lies within says more than that one
     best = max(range(len(p)), key=lambda i: (p[i], bool(space.labels[i].within)))
     if evidence is None:
@@ -88,17 +93,11 @@ def judge(
     return TaskAssessment(
         label=space.classes[best],
         labels=() if reason else tuple(space.classes[i] for i in held),
-        confidence=round(sure, _DIGITS),
-        probabilities={name: round(float(x), _DIGITS) for name, x in zip(space.classes, p, strict=True)},
+        confidence=round(sure, DIGITS),
+        probabilities={name: round(float(x), DIGITS) for name, x in zip(space.classes, p, strict=True)},
         abstained=reason is not None,
         reason=reason,
     )
-
-
-def _within(p: NDArray[np.float64], space: Task) -> NDArray[np.float64]:
-    """Probabilities, shape (c,), of which none is above that of the label that it lies within; ours."""
-    at = [space.index(label.within) if label.within else i for i, label in enumerate(space.labels)]
-    return np.minimum(p, p[at])
 
 
 def _reason(
@@ -158,7 +157,7 @@ def urgency(
     if not evidence:
         return 0.0
     if unread is not None:
-        return round(unread, _DIGITS)
+        return round(unread, DIGITS)
     through, need = 1.0, 0.0
     # a gate lets the others through (nothing urgent is uninformative), a share adds
     for name, task in tasks.items():
@@ -167,4 +166,4 @@ def urgency(
             through *= part
         else:
             need += task.share * part
-    return round(min(1.0, through * need), _DIGITS)
+    return round(min(1.0, through * need), DIGITS)

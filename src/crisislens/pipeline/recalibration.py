@@ -25,6 +25,7 @@ from jaxtyping import Float, Int
 from crisislens.core.errors import InputError
 from crisislens.domain.assessment import Assessment, Modality, TaskAssessment
 from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.task import Task
 from crisislens.evaluation.abstention import risk_upper_bound
 from crisislens.evaluation.judged import Judged, judged, read_off
 from crisislens.pipeline.bundle import BundleConfig
@@ -107,8 +108,9 @@ class Recalibrated:
 
 @dataclass(frozen=True)
 class _Answers:
-    """Answers of one task and kind: logits up to a constant, the true classes, groups."""
+    """Answers of one task and kind: the labels, logits up to a constant, the true classes, groups."""
 
+    space: Task
     logits: Float[np.ndarray, "s c"]
     y: Int[np.ndarray, " s"]
     groups: Int[np.ndarray, " s"]
@@ -157,7 +159,7 @@ def recalibrate(
         for kind, before in task.calibration.items():
             target = risk if risk is not None else _aim(before.basis)
             here = [post for post in found if _kind(post.assessment, given[name]) == kind]
-            answers = _answers(here, name, task.space.classes, before)
+            answers = _answers(here, name, task.space, before)
             rows.append(_row(name, kind, answers, before, target))
     if not any(row.held_out for row in rows):
         most = max(rows, key=lambda row: row.posts, default=None)
@@ -175,9 +177,8 @@ def _aim(basis: str) -> float:
     return float(found[1]) / 100 if found and 0 < float(found[1]) < 100 else _DEFAULT_RISK
 
 
-def _answers(
-    reviewed: Sequence[Reviewed], task: str, classes: Sequence[str], before: Calibration
-) -> _Answers:
+def _answers(reviewed: Sequence[Reviewed], task: str, space: Task, before: Calibration) -> _Answers:
+    classes = space.classes
     logits, y, groups = [], [], []
     for post in reviewed:
         answer = post.assessment.tasks.get(task)
@@ -192,7 +193,10 @@ def _answers(
         groups.append(post.group)
     shape = (len(y), len(classes))
     return _Answers(
-        np.array(logits, np.float64).reshape(shape), np.array(y, np.int64), np.array(groups, np.int64)
+        space,
+        np.array(logits, np.float64).reshape(shape),
+        np.array(y, np.int64),
+        np.array(groups, np.int64),
     )
 
 
@@ -224,7 +228,7 @@ def _row(
     if len(np.unique(y)) < 2:
         return row(before, why="people gave all of them one label, so there is nothing to choose by")
     held_out = _held_out(answers, before, target)
-    temperature, threshold = read_off(z, y, target, delta=_DELTA)
+    temperature, threshold = read_off(z, y, target, delta=_DELTA, space=answers.space)
     promise = f"kept with {1 - _DELTA:.0%} probability" if threshold.met else "which could not be promised"
     basis = (
         f"{len(y)} posts that people reviewed; at most {target:.0%} of the answers given are to be wrong, "
@@ -256,15 +260,15 @@ def _against(before: HeldOut, after: HeldOut, target: float) -> str:
 
 def _held_out(answers: _Answers, before: Calibration, target: float) -> tuple[HeldOut, HeldOut]:
     """How the present calibration and new ones fare, each fold judged with what the others chose."""
-    y, z = answers.y, answers.logits
+    space, y, z = answers.space, answers.y, answers.logits
     fold = _folds(answers.groups)
-    old = judged(z, y, several=False, temperature=before.temperature)
+    old = judged(z, y, space=space, temperature=before.temperature)
     p = np.zeros_like(old.probabilities)
     kept = np.zeros(len(y), bool)
     for number in range(FOLDS):
         rows = fold == number
-        temperature, threshold = read_off(z[~rows], y[~rows], target, delta=_DELTA)
-        new = judged(z[rows], y[rows], several=False, temperature=temperature)
+        temperature, threshold = read_off(z[~rows], y[~rows], target, delta=_DELTA, space=space)
+        new = judged(z[rows], y[rows], space=space, temperature=temperature)
         p[rows], kept[rows] = new.probabilities, new.confidence >= threshold.threshold
     new = Judged(p, p.max(1), p.argmax(1) == y)
     return _scored(old, old.confidence >= before.abstain_below, y), _scored(new, kept, y)

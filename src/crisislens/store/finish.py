@@ -42,7 +42,8 @@ def finish_all(tx: Transaction, worker: str, found: Sequence[Done]) -> int:
             tx.connection.execute(delete(table).where(table.post_id.in_(ids)))
         tx.connection.execute(update(Assessment).where(Assessment.post_id.in_(ids)).values(current=False))
     _write_assessments(tx, mine, docs)
-    facts = {number: _facts(doc) for number, doc in docs.items()}
+    unsure = {done.post_id: done.uncertainty for done in mine}
+    facts = {number: _facts(doc, unsure[number]) for number, doc in docs.items()}
     _write_posts(tx, mine, facts)
     _write_places(tx, docs.values())
     answers = [row for number, doc in docs.items() for row in _answers(rows[number], doc, facts[number])]
@@ -91,14 +92,14 @@ def uncertainty_of(tasks: Mapping[str, Any]) -> float:
     return round(1.0 - min((answer["confidence"] for answer in tasks.values()), default=0.0), 4)
 
 
-def _facts(doc: Mapping[str, Any]) -> dict[str, Any]:
-    """What `post` carries of an assessment."""
+def _facts(doc: Mapping[str, Any], uncertainty: float | None) -> dict[str, Any]:
+    """What `post` carries of an assessment, and of what its model could not be sure of."""
     location = doc.get("location") or {}
     place = location.get("place") or next((m["place"] for m in doc["places"]), None)
     return {
         "model": doc["provenance"]["model_fingerprint"],
         "urgency": doc["urgency"],
-        "uncertainty": uncertainty_of(doc["tasks"]),
+        "uncertainty": uncertainty_of(doc["tasks"]) if uncertainty is None else uncertainty,
         "language": doc["language"],
         "unread": doc.get("unread"),
         "place": place and place["id"],

@@ -17,6 +17,7 @@ from torch import nn
 
 from crisislens.domain.assessment import Modality
 from crisislens.domain.calibration import Calibration, EvidenceKind
+from crisislens.domain.task import Task
 from crisislens.evaluation.abstention import RiskThreshold
 from crisislens.evaluation.judged import read_off
 from crisislens.nn.batch import FeatureBatch
@@ -32,7 +33,7 @@ _CHUNK = 256
 
 
 def chosen(
-    logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], run: RunConfig, *, several: bool
+    logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], run: RunConfig, *, space: Task
 ) -> tuple[float, RiskThreshold]:
     """The temperature and the threshold that development posts ask for.
 
@@ -40,14 +41,14 @@ def chosen(
         logits: For each development post the logit of each class.
         y: Its class, or a row of zeros and ones where several may hold.
         run: With the risk that is accepted.
-        several: Whether several classes may hold.
+        space: The labels: whether several may hold, and which lie within others.
     """
     risk = run.abstention
-    return read_off(logits, y, risk.target_risk, delta=risk.delta, several=several)
+    return read_off(logits, y, risk.target_risk, delta=risk.delta, space=space)
 
 
 def calibrations(
-    network: nn.Module, inputs: Inputs, y: Int[np.ndarray, "s ..."], run: RunConfig, *, several: bool
+    network: nn.Module, inputs: Inputs, y: Int[np.ndarray, "s ..."], run: RunConfig, *, space: Task
 ) -> dict[EvidenceKind, Calibration]:
     """Temperature and threshold for each kind of evidence of which there are enough development
     posts.
@@ -57,7 +58,7 @@ def calibrations(
         inputs: The development posts.
         y: Their classes.
         run: What the network was given, and the risk that is accepted.
-        several: Whether several classes may hold.
+        space: The labels: whether several may hold, and which lie within others.
     """
     there = _presence(inputs)
     # posts with a text are judged from it alone, whatever else they have: so there are enough of
@@ -74,7 +75,7 @@ def calibrations(
         shown = inputs if hide is None else _Hidden(inputs, hide)
         # of all posts, since inputs cannot be cut; those with this evidence are taken below
         logits = predict(network, shown, run)
-        temperature, threshold = chosen(logits[rows], y[rows], run, several=several)
+        temperature, threshold = chosen(logits[rows], y[rows], run, space=space)
         found[kind] = Calibration(
             temperature=temperature,
             abstain_below=threshold.threshold,

@@ -6,7 +6,7 @@ accuracy is the share of posts all of whose labels are right.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from crisislens.core.errors import ModelError
 from crisislens.evaluation.scores import SCORES, confusion_cells
+from crisislens.evaluation.several import held_logits
 from crisislens.training.batches import Batches, EpochOrder
 from crisislens.training.config import RunConfig
 from crisislens.training.inputs import Inputs, Labeled
@@ -99,12 +100,26 @@ class LabelJudge(_DevJudge):
 
 
 class SeveralLabelsJudge(_DevJudge):
-    """Scores of posts with any number of labels each."""
+    """Scores of posts with any number of labels each.
+
+    The loss is that of the logits as they are trained; a label is given as the product gives it, held
+    to the one that it lies within.
+
+    Arguments:
+        inputs: The development posts.
+        y: 1 where a label holds, 0 where not.
+        run: The recipe.
+        outer: For each label the position of the one that it lies within; None where none does.
+    """
+
+    def __init__(self, inputs: Inputs, y: Tensor, run: RunConfig, outer: Sequence[int] | None = None) -> None:
+        super().__init__(inputs, y, run)
+        self.outer = tuple(range(y.shape[1])) if outer is None else outer
 
     def _scores(self, logits: Float[Tensor, "n c"], y: Float[Tensor, "n c"]) -> dict[str, float]:
         from sklearn.metrics import accuracy_score, f1_score
 
-        truth, said = y.numpy() > 0.5, (logits >= 0).numpy()
+        truth, said = y.numpy() > 0.5, held_logits(logits.numpy(), self.outer) >= 0
         return {
             "dev_loss": float(functional.binary_cross_entropy_with_logits(logits, y.float())),
             "dev_accuracy": float(accuracy_score(truth, said)),
@@ -126,6 +141,7 @@ def train_network(
     resume: bool = False,
     after_epoch: Callable[[EpochRecord], None] | None = None,
     several: bool = False,
+    outer: Sequence[int] | None = None,
 ) -> Trained[EpochRecord]:
     """Trains a network in place and leaves it with the weights of its best epoch on the development
     posts, in evaluation mode.
@@ -144,6 +160,8 @@ def train_network(
         after_epoch: Called with each epoch's record.
         several: Whether a post may have several labels: `y` is then a matrix of 0 and 1, a row a
             post.
+        outer: With several labels, for each the position of the one that it lies within
+            (`domain.task.Task.outer`); None where none lies within another.
 
     Raises:
         ModelError: If training diverges, or the checkpoint belongs to another run.
@@ -153,7 +171,7 @@ def train_network(
     lengths = train[0].lengths * (not run.as_published)
     order = EpochOrder(lengths, run.batch_posts, seed, fixed=run.fixed_batches)
     # one loop for both kinds of task; what differs is the loss and what counts as right
-    judge = (SeveralLabelsJudge if several else LabelJudge)(*dev, run)
+    judge = SeveralLabelsJudge(*dev, run, outer) if several else LabelJudge(*dev, run)
     folder = Path() if checkpoint is None else checkpoint.parent
     return run_loop(
         network,

@@ -6,7 +6,7 @@ import torch
 
 from crisislens.core.errors import ConfigError
 
-__all__ = ["Device", "resolve_device"]
+__all__ = ["Device", "device_name", "resolve_device"]
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 """Names of devices in run files; `auto` takes CUDA, else Apple's GPU, else the CPU."""
@@ -37,3 +37,20 @@ def resolve_device(name: str, *, double: bool = False) -> torch.device:
     if double and kind == "mps":
         raise ConfigError("device mps lacks the double precision that is needed here; say cpu or cuda")
     return torch.device(name)
+
+
+def device_name(name: str, *, double: bool = False) -> str:
+    """What a training on a device says that it ran on: the card's own name, or the processor with its
+    threads.
+
+    Arguments:
+        name: As for `resolve_device`.
+        double: Whether double precision is needed.
+
+    Raises:
+        ConfigError: If the device is not there, or lacks the precision.
+    """
+    device = resolve_device(name, double=double)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

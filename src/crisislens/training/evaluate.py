@@ -134,6 +134,7 @@ def evaluate_logits(
     rows: np.ndarray | None = None,
     resamples: int = 1000,
     name: str | None = None,
+    space: Task | None = None,
 ) -> Evaluation:
     """Scores the logits of a split.
 
@@ -146,13 +147,15 @@ def evaluate_logits(
         rows: Posts that count, as a mask; None for all.
         resamples: Of the bootstrap.
         name: What the split is called in the result, if not its own name.
+        space: What the model knows of its labels, such as which lie within others; None takes the data's.
     """
+    space = data.space if space is None else space
     keep = np.ones(len(logits), bool) if rows is None else rows
     y, kept = data.labels(split)[keep], logits[keep]
-    several = data.space.several
+    several = space.several
     # the same answers at both temperatures; only how sure they are differs
-    plain = judged(kept, y, several=several, temperature=1.0)
-    found = judged(kept, y, several=several, temperature=temperature)
+    plain = judged(kept, y, space=space, temperature=1.0)
+    found = judged(kept, y, space=space, temperature=temperature)
     # photos of one tweet are no independent witnesses, so tweets are what is drawn
     spread: dict[str, Any] = {
         "groups": data.events(split)[keep],
@@ -222,6 +225,8 @@ def evaluate_artifact(
         temperature=loaded.meta.temperature,
         abstain_below=loaded.meta.abstain_below,
         resamples=resamples,
+        # a table names labels, and not which of them lie within others
+        space=loaded.meta.space,
     )
 
 
@@ -274,6 +279,10 @@ def _batch(
 
 
 def _check_space(folder: Path, meta: ArtifactMeta, space: Task) -> None:
+    if meta.space.several != space.several:
+        some, one = "any number of labels", "one label"
+        answers, asked = (some, one) if meta.space.several else (one, some)
+        raise ModelError(f"{folder} gives a post {answers}, the data {asked}; take data of its kind")
     if meta.classes != space.classes:
         raise ModelError(
             f"{folder} answers {', '.join(meta.classes)}, the data asks for {', '.join(space.classes)}; take "

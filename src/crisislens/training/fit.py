@@ -175,6 +175,7 @@ def _train(
         dev=(prepared.inputs["dev"], y["dev"]),
         weights=weights,
         several=several,
+        outer=data.space.outer,
         checkpoint=folder / "checkpoint.ckpt",
         resume=resume,
         after_epoch=on_epoch,
@@ -192,8 +193,7 @@ def _judge(
     started: float,
 ) -> RunResult:
     """Temperature and threshold from development posts, then the numbers of test posts."""
-    y, several = data.labels("dev"), data.space.several
-    temperature, threshold = chosen(logits["dev"], y, run, several=several)
+    temperature, threshold = chosen(logits["dev"], data.labels("dev"), run, space=data.space)
 
     def on_test(rows: np.ndarray | None = None, name: str = "test") -> Evaluation:
         return evaluate_logits(

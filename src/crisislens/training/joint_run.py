@@ -43,6 +43,7 @@ from crisislens.features.word_owners import WordCutter
 from crisislens.models.joint_artifact import JointRationaleModelConfig, save_joint_rationalizer
 from crisislens.models.joint_tower import CompactTower, TowerSpec
 from crisislens.models.rationale_joint import JointRationalizer
+from crisislens.training.devices import device_name
 from crisislens.training.joint_scores import decide_texts, score_joint
 from crisislens.training.rationale_joint import (
     JointRationaleConfig,
@@ -164,6 +165,7 @@ def fit_joint(
         "texts": {name: len(rows) for name, rows in parts.items()},
         "best_epoch": trained.best_epoch,
         "history": [record.model_dump() for record in trained.history],
+        "device": device_name(recipe.device),
         "processor_seconds": round(seconds, 1),
         "data": annotations_fingerprint(texts),
         "dev": score_joint(model, parts["dev"], task, reader.class_of, reader.image_of),
@@ -200,6 +202,11 @@ def fit_joint(
 def _task(run: JointRun, texts: Sequence[AnnotatedText]) -> Task:
     if run.task:
         task = TASKS[run.task]
+        if task.several:
+            raise ConfigError(
+                f"task {run.task} is one of several labels a post; a joint rationale model gives one, "
+                f"so name another task"
+            )
         if strange := sorted(set(run.merges.values()) - set(task.classes)):
             raise ConfigError(
                 f"merges lead to {strange[0]!r}, which {run.task} does not have; its classes are "
@@ -283,7 +290,7 @@ def _calibration(
             continue
         logits, y = np.stack([x for x, _ in rows]), np.array([c for _, c in rows])
         risk = run.abstention
-        temperature, threshold = read_off(logits, y, risk.target_risk, delta=risk.delta, several=False)
+        temperature, threshold = read_off(logits, y, risk.target_risk, delta=risk.delta, space=reader.task)
         promised = "kept" if threshold.met else "which could not be promised for so few posts"
         found[kind] = Calibration(
             temperature=temperature,

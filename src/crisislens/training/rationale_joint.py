@@ -15,35 +15,40 @@ and Loss_space are ours. AdamW, warm-up and a slope; the development posts choos
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
 from crisislens.core.errors import DataError
-from crisislens.data.words import word_labels
 from crisislens.encoders.lora import add_lora
 from crisislens.evaluation.rationale_scores import token_f1
 from crisislens.evaluation.scores import SCORES, confusion_cells
-from crisislens.features.word_owners import WordCutter, WordWindow, collate_windows
-from crisislens.models.joint_tower import CompactTower, Photos, TowerSpec, build_tower
+from crisislens.models.joint_tower import CompactTower, TowerSpec, build_tower
 from crisislens.models.rationale_artifact import TransportConfig
 from crisislens.models.rationale_joint import JointRationalizer
 from crisislens.models.text_rationalizer import Decode
 from crisislens.nn.rationale_head import word_states
 from crisislens.nn.word_owners import WindowBatch
-from crisislens.training.batches import Batches, EpochOrder, batch_count
 from crisislens.training.joint import JointBatch
+from crisislens.training.joint_examples import (
+    JointExamples,
+    LabeledWindow,
+    PairedPhoto,
+    Pairs,
+    batches_of,
+    inputs,
+    labeled,
+)
 from crisislens.training.loop import train
 from crisislens.training.objectives import JointSpaceLoss
 from crisislens.training.optimizer import adapter_recipe
-from crisislens.training.rationale import RationaleConfig, free_norms, labeled_windows
+from crisislens.training.rationale import RationaleConfig, free_norms
 from crisislens.training.recipe import EpochEnd, Judge, Objective, Recipe, Trained
 from crisislens.training.trainer import Machine
 from crisislens.training.word_objectives import EvidenceLoss
@@ -77,52 +82,6 @@ class JointRationaleConfig(RationaleConfig):
     """How words' evidence is carried to patches."""
     patience: int = Field(default=3, gt=0)
     """Epochs without a better development score after which training stops."""
-
-
-@dataclass(frozen=True)
-class LabeledWindow:
-    """An example: a window of a text, which of its words a person marked, its class (−1 for none), and its
-    preprocessed photo.
-    """
-
-    window: WordWindow
-    marked: tuple[bool, ...]
-    label: int
-    image: Float[Tensor, "3 s s"] | None = None
-
-
-@dataclass(frozen=True)
-class PairedPhoto:
-    """A text with a photo that belongs to it.
-
-    Attributes:
-        window: The text.
-        photo: The photo's number; pairs of one photo are no negatives of each other.
-    """
-
-    window: WordWindow
-    photo: int
-
-
-class Pairs(NamedTuple):
-    """Texts and photos that belong together.
-
-    Attributes:
-        texts: The texts.
-        patches: From numbers of photos to their patch states (b p d).
-    """
-
-    texts: Sequence[PairedPhoto]
-    patches: Callable[[Int[np.ndarray, " b"]], Tensor]
-
-
-class _Batch(NamedTuple):
-    words: WindowBatch
-    photos: Photos
-    y: Tensor
-    stretches: Tensor
-    label: Tensor
-    pairs: tuple[WindowBatch, Tensor, Tensor] | None
 
 
 class JointRecord(BaseModel):
@@ -161,7 +120,7 @@ class JointRationaleLoss(Objective):
         self.first, self.space = first, space
         self.gamma, self.smoothing, self.eta = gamma, smoothing, eta
 
-    def loss(self, network: JointRationalizer, batch: _Batch) -> Float[Tensor, ""]:
+    def loss(self, network: JointRationalizer, batch: JointExamples) -> Float[Tensor, ""]:
         found = network(batch.words, batch.photos)
         loss = self.first.of(found.scores, found.classes, batch.words, batch.y, batch.stretches, batch.label)
         if (batch.label >= 0).any():
@@ -226,25 +185,6 @@ class _DevJudge(Judge[JointRecord]):
         truth, found = (np.array(column) for column in zip(*rows, strict=True))
         n = np.bincount(confusion_cells(truth, found, c), minlength=c * c).reshape(c, c)
         return float(SCORES["macro_f1"](n.astype(np.float64)))
-
-
-def inputs(model: JointRationalizer, examples: Sequence[LabeledWindow]) -> tuple[WindowBatch, Photos]:
-    """Examples as the model reads them."""
-    words = collate_windows([x.window for x in examples], model.tower.pad_id)
-    return words, model.tower.photos([x.image for x in examples])
-
-
-def labeled(
-    cutter: WordCutter,
-    text: str,
-    spans: Sequence[tuple[int, int]],
-    label: int,
-    image: Float[Tensor, "3 s s"] | None = None,
-) -> list[LabeledWindow]:
-    """The examples that a marked post gives, one a window."""
-    return [
-        LabeledWindow(w, tuple(word_labels(w.spans, spans, text)), label, image) for w in cutter.cut(text)
-    ]
 
 
 def build_model(
@@ -349,7 +289,14 @@ def train_joint_rationales(
     return train(
         model,
         objective,
-        _batches(model, train_on, paired, config),
+        batches_of(
+            model,
+            train_on,
+            paired,
+            batch_texts=config.batch_texts,
+            batch_pairs=config.batch_pairs,
+            seed=config.seed,
+        ),
         recipe,
         machine=Machine(device=config.device),
         judge=_DevJudge(dev, model.classifier.out_features, config.batch_texts),
@@ -357,37 +304,3 @@ def train_joint_rationales(
         resume=resume,
         after_epoch=None if progress is None else lambda record: progress(record.epoch),
     )
-
-
-def _batches(
-    model: JointRationalizer,
-    examples: Sequence[LabeledWindow],
-    pairs: Pairs | None,
-    config: JointRationaleConfig,
-) -> Batches[_Batch]:
-    """Batches of texts of similar length, each with pairs beside it that its own rows decide."""
-    lengths = np.array([len(x.window.ids) for x in examples])
-
-    def collate(rows: Int[np.ndarray, " b"]) -> _Batch:
-        some = [examples[i] for i in rows.tolist()]
-        words, photos = inputs(model, some)
-        y, stretches = labeled_windows([x.marked for x in some], words.words.shape[1])
-        label = torch.tensor([x.label for x in some])
-        return _Batch(words, photos, y, stretches, label, _drawn(pairs, rows, model.tower.pad_id, config))
-
-    order = EpochOrder(lengths, config.batch_texts, config.seed)
-    return Batches(order, collate, count=batch_count(len(examples), config.batch_texts))
-
-
-def _drawn(
-    pairs: Pairs | None, rows: Int[np.ndarray, " b"], pad_id: int, config: JointRationaleConfig
-) -> tuple[WindowBatch, Tensor, Tensor] | None:
-    if pairs is None:
-        return None
-    # of the batch's own rows: a resumed run draws the pairs that an undisturbed one does
-    random = np.random.default_rng([config.seed, *rows.tolist()])
-    places = random.choice(len(pairs.texts), min(config.batch_pairs, len(pairs.texts)), replace=False)
-    chosen = [pairs.texts[i] for i in places.tolist()]
-    photos = np.array([x.photo for x in chosen])
-    words = collate_windows([x.window for x in chosen], pad_id)
-    return words, pairs.patches(photos).float(), torch.from_numpy(photos)

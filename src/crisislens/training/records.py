@@ -37,9 +37,8 @@ def write_artifact(
     abstain_below: float,
 ) -> None:
     """Saves the model with its calibration, and the encoder's adapter where it was trained."""
-    several = data.space.several
-    y = data.labels("dev")
-    kinds = {} if run.as_published else calibrations(network, prepared.inputs["dev"], y, run, several=several)
+    y, dev = data.labels("dev"), prepared.inputs["dev"]
+    kinds = {} if run.as_published else calibrations(network, dev, y, run, space=data.space)
     spec, model = run.encoder, network
     encoder_mark, features_mark = prepared.encoder_fingerprint, prepared.features_fingerprint
     if isinstance(network, TunedNetwork | GraphNetwork):
@@ -128,7 +127,7 @@ def write_predictions(
     tables = []
     for split, z in logits.items():
         y = data.labels(split)
-        found = judged(z, y, several=several, temperature=temperature)
+        found = judged(z, y, space=data.space, temperature=temperature)
         p = found.probabilities
         columns: dict[str, object] = {
             "id": [x.post.id for x in data.splits[split]],

@@ -211,3 +211,9 @@ class Done(Record):
         "`data.duplicates`",
     )
     phash: int | None = Field(default=None, description="64 bits")
+    uncertainty: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How unsure the model is of what it could be sure of; None looks at every answer",
+    )

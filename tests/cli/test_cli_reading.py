@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crisislens.cli.caption import options_of
 from crisislens.cli.reading import columns_of, open_posts, photo_folder, say_notes
+from crisislens.cli.run_words import tell
 from crisislens.core.errors import InputError
 from crisislens.domain.post import Post
 
@@ -100,3 +101,20 @@ def test_notes_are_said_a_line_each(
     source: Any = SimpleNamespace(describe=lambda: described)
     say_notes(source, of_several=of_several)
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_photos_that_were_not_looked_at_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    note = "photo could not be used: no picture at 'a.jpg' in the image folder"
+    records = [
+        {"notes": [note], "post": {"text": "x"}},
+        # somebody's words are no note
+        {"notes": [], "post": {"text": note}},
+        {"notes": ["another", note.replace("a.jpg", "b.jpg")], "post": {"text": "y"}},
+    ]
+    (tmp_path / "assessments.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    outcome: Any = SimpleNamespace(rows=3, assessed=3, failed=0, resumed=0, lost={})
+    source: Any = SimpleNamespace(describe=lambda: {"notes": []})
+    tell(outcome, tmp_path, source, ["crisis-compact"], summary=False)
+    why = "no picture at 'a.jpg' in the image folder"
+    said = f"photos       of 2 posts could not be used; the first because {why}"
+    assert said in capsys.readouterr().out.replace("\n", " ")

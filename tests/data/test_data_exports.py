@@ -207,7 +207,8 @@ def test_tables_of_tools(tmp_path: Path, tool: str) -> None:
     text = TEXT.replace(",", "") if tool in ("CrowdTangle", "Ushahidi", "upper case") else TEXT
     columns = {"text": "text of the post"} if tool == "a header of two lines" else None
     (post,), failed, _ = read(tmp_path, "posts.csv", TABLES[tool].replace("{}", text), columns=columns)
-    assert post.text == text
+    # a report's title is read with it
+    assert post.text == (f"Bridge\n{text}" if tool == "Ushahidi" else text)
     assert not failed
     if tool in ("Ushahidi", "Kobo"):
         assert (post.lat, post.lon) == (18.01, -66.61)
@@ -475,3 +476,80 @@ def test_what_is_passed_on_is_read_whole(tmp_path: Path, name: str) -> None:
     assert isinstance(post, Post)
     expected = {"v1": f"RT @joe: {WHOLE}", "v2": f"RT @joe: {WHOLE}", "not cut": "Quoting him"}
     assert (post.id, post.text) == ("1", expected.get(name, CUT))
+
+
+def test_messages_of_several_chats_are_told_apart(tmp_path: Path) -> None:
+    message = MESSAGES[1]
+    chats = [{"id": 22, "messages": [message]}, {"id": 33, "messages": [message]}, {"messages": [message]}]
+    posts, failed, _ = read(tmp_path, "result.json", {"chats": {"list": chats}})
+    assert [post.id for post in posts] == ["22/2", "33/2", "2"]
+    assert not failed
+    posts, _, _ = read(tmp_path, "result.json", {"id": 22, "messages": [message]})
+    assert [post.id for post in posts] == ["2"]
+
+
+HEADED = {
+    "Reddit": ({"id": "1", "title": "We need help", "selftext": TEXT}, f"We need help\n{TEXT}"),
+    "Reddit, a title alone": ({"id": "1", "title": "We need help", "selftext": ""}, "We need help"),
+    "Reddit, a text that is gone": (
+        {"id": "1", "title": "We need help", "selftext": "[removed]"},
+        "We need help",
+    ),
+    "Mastodon": ({**TOOT, "spoiler_text": "flood, help"}, f"flood, help\n{TEXT}"),
+    "Mastodon, a post that is passed on": (
+        {"id": "1", "content": "", "spoiler_text": "", "reblog": {**TOOT, "spoiler_text": "help"}},
+        f"help\n{TEXT}",
+    ),
+    "Mastodon's archive": (
+        {"type": "Create", "actor": "a", "object": {"content": TEXT, "summary": "help"}},
+        f"help\n{TEXT}",
+    ),
+    "a report": ({"title": "Trapped", "description": TEXT}, f"Trapped\n{TEXT}"),
+    "a report that begins with its title": ({"title": TEXT[:20], "description": TEXT}, TEXT),
+    "a report of a title alone": ({"title": TEXT, "description": ""}, TEXT),
+    "a title beside a text": ({"text": TEXT, "title": "Volunteer"}, TEXT),
+}
+
+
+@pytest.mark.parametrize("kind", HEADED)
+def test_what_stands_above_a_text_is_read_with_it(tmp_path: Path, kind: str) -> None:
+    row, text = HEADED[kind]
+    posts, failed, _ = read(tmp_path, "p.json", [row])
+    assert [post.text for post in posts] == [text]
+    assert not failed
+
+
+def test_a_heading_counts_for_the_length_of_a_text(tmp_path: Path) -> None:
+    posts, failed, _ = read(
+        tmp_path,
+        "p.csv",
+        f"title,description\n{'a' * (MAX_LINE // 2)},{'b' * (MAX_LINE // 2 - 4)}\nhelp,us\n",
+    )
+    assert [post.text for post in posts] == ["help\nus"]
+    assert len(failed) == 1
+
+
+def test_a_place_that_is_shared_in_a_chat_is_where_the_message_is(tmp_path: Path) -> None:
+    start = "13/05/2026, 14:16 - Ana: "
+    posts, _, _ = read(
+        tmp_path,
+        "chat.txt",
+        f"{start}location: https://maps.google.com/?q=18.2208,-66.5901\n{start}we are here, on the roof\n",
+    )
+    assert [(post.lat, post.lon) for post in posts] == [(18.2208, -66.5901), (None, None)]
+
+
+@pytest.mark.parametrize("name", ["created_time", "creation_time", "create_time", "taken_at", "received"])
+def test_times_are_known_by_the_names_that_platforms_use(tmp_path: Path, name: str) -> None:
+    posts, _, _ = read(tmp_path, "p.json", [{"message": TEXT, name: "2023-02-06T04:17:35+0000"}])
+    assert posts[0].created_at == TIME
+
+
+def test_an_archive_is_to_be_unpacked_first(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is an archive; unpack it"):
+        read(tmp_path, "chat.zip", "PK")
+
+
+def test_a_table_without_names_of_columns_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the table has no line of names"):
+        read(tmp_path, "p.csv", f"1,{TEXT.replace(',', '')}\n2,Bridge closed near the market\n")

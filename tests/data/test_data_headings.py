@@ -7,6 +7,7 @@ import pytest
 from crisislens.core.errors import InputError
 from crisislens.data.headings import rows_above
 from crisislens.data.tabular import read_posts
+from crisislens.domain.post import Post
 
 TITLE = ["Flood reports", "", ""]
 
@@ -81,3 +82,20 @@ def test_columns_are_known_in_the_languages_of_sheets(tmp_path: Path, header: st
     assert (first.text, second.text) == ("", "Agua")
     assert [f"{post.created_at:%d}" for post in (first, second)] == ["01", "02"]
     assert first.image.path == "a.jpg"
+
+
+@pytest.mark.parametrize("named", ["text", "What is needed?"])
+def test_columns_of_one_name_are_told_apart(tmp_path: Path, named: str) -> None:
+    table = tmp_path / "twice.csv"
+    table.write_text(f"id,{named},{named}\n1,Bridge is gone,\n2,,We need water\n", encoding="utf-8")
+    known = named == "text"
+    source = read_posts(table, None if known else {"text": named})
+    assert [post.text for post in source if isinstance(post, Post)] == [
+        "Bridge is gone",
+        "We need water" if known else "",
+    ]
+    notes = source.describe()["notes"]
+    assert isinstance(notes, list)
+    assert f"several columns are named {named!r}" in notes[0]
+    second = read_posts(table, {"text": f"{named} (2)"})
+    assert [post.text for post in second if isinstance(post, Post)] == ["", "We need water"]

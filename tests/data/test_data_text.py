@@ -14,6 +14,7 @@ from crisislens.data.text import PUBLISHED_RULES, CleaningRules, clean_text
 anything = st.text(st.characters(), max_size=200)  # lone surrogates and controls included
 FRAGMENTS = (
     "RT ~rt @a ~#~&amp;~&lt;~https://t.co/x~http~htt…~…~"
+    "@ann@a.b~via @c~@ d~"
     "\u202e~\u200d~\ud83d~\ude22~á½~¢2~·Ω~â€™~‚Äì~\u1f622~Â ~¬ ~\0~\ufeff~é~ا~word~ ~\n~&#38;~#x26;"
     "~@b:~t.co/a~\ufdd0~😢"
 )
@@ -28,6 +29,7 @@ def test_cleaning_twice_is_cleaning_once(text: str) -> None:
         PUBLISHED_RULES,
         CleaningRules(max_characters=7),
         CleaningRules(urls="keep"),
+        CleaningRules(names="user"),
     ):
         once = clean_text(text, rules)
         assert clean_text(once, rules) == once
@@ -170,3 +172,27 @@ def test_the_published_rule_costs_words_that_ours_keeps(shared_data) -> None:  #
         if len(clean_text(t, PUBLISHED_RULES)) < len(clean_text(t, CleaningRules(repair_mojibake=False)))
     ]
     assert (len(shorter), len(texts)) == (81, 529)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cleaned"),
+    [
+        ("RT @ann: We are trapped @FEMA @red_cross", "@user: We are trapped @user @user"),
+        ("@ann@mast.social need water, cc: @x.bsky.social.", "@user need water, cc: @user."),
+        ("@x RT @y: help", "@user RT @user: help"),
+        # in scripts without blanks the text goes on behind the name
+        ("@FEMA助けて", "@user助けて"),
+        ("@आपदा मदद", "@आपदा मदद"),
+        ("stuck @14 Cane St, at @ home", "stuck @14 Cane St, at @ home"),
+        ("mail me@example.org", "mail me@example.org"),
+        ("thanks @FEMA's crew", "thanks @user's crew"),
+    ],
+)
+def test_names_of_accounts_are_written_alike_where_the_rules_say_so(raw: str, cleaned: str) -> None:
+    assert clean_text(raw, CleaningRules(names="user")) == cleaned
+
+
+def test_features_from_before_the_rule_of_names_are_still_good() -> None:
+    # what 0.1.0 gave
+    assert CleaningRules().fingerprint() == "50fcdf2378aaaa21"
+    assert CleaningRules(names="user").fingerprint() != CleaningRules().fingerprint()

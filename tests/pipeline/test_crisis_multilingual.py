@@ -135,3 +135,13 @@ def test_people_who_were_saved_need_no_rescue(analyst: Analyst, text: str) -> No
 def test_people_who_are_trapped_need_it(analyst: Analyst) -> None:
     [found] = analyst.assess([Post(id="1", text="We are six on the roof and the water rises, send a boat")])
     assert {"request", "rescue"} <= set(found.tasks["needs"].labels)
+
+
+def test_a_call_is_read_alike_whoever_it_names(analyst: Analyst) -> None:
+    """Sets of tweets know `@user` alone; every other name was a sign that nobody asks."""
+    call = "We are on the roof at 14 Cane Street, water is at the second floor, please send a boat"
+    ways = ("RT @{}: " + call, call + " @{} @{}", "@{}@example.social " + call)
+    for way in ways:
+        known, named = analyst.assess([way.replace("{}", "user"), way.replace("{}", "maria_k88")])
+        assert named.tasks["needs"].probabilities == known.tasks["needs"].probabilities
+        assert "request" in named.tasks["needs"].labels

@@ -1,5 +1,6 @@
 """How `analyze` tells of a run: the command that makes it again, what it read, and what came of it."""
 
+import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,6 +61,7 @@ def tell(
         say(f"failed       {out / 'failed.jsonl'}")
     for name, (posts_without, reason) in failures(assessments).items():
         say(f"left out     {name} on {posts_without} posts; the first because {reason}")
+    _say_photos(assessments)
     _say_unread(assessments, model)
     if note := default_note(model[0], sys.platform):
         say(f"note         {note}")
@@ -67,6 +69,24 @@ def tell(
     if summary:
         say(f"summary      {out / 'summary.html'}, {out / 'summary.md'}")
     say_lost(dict(outcome.lost))
+
+
+def _say_photos(assessments: Path) -> None:
+    """Says how many posts have a photo that was not looked at, and why the first was not: who named the wrong
+    folder must not take posts whose photos are missing for posts without any.
+    """
+    from crisislens.features.encode import UNUSABLE_PHOTO
+
+    posts, reason = 0, ""
+    with assessments.open("rb") as lines:
+        # nearly no record has such a note, and reading all as JSON would cost seconds
+        for line in (line for line in lines if UNUSABLE_PHOTO.encode() in line):
+            notes = (str(note) for note in json.loads(line)["notes"])
+            found = [note.removeprefix(UNUSABLE_PHOTO) for note in notes if note.startswith(UNUSABLE_PHOTO)]
+            posts += bool(found)
+            reason = reason or next(iter(found), "")
+    if posts:
+        say(f"photos       of {posts} posts could not be used; the first because {reason}")
 
 
 def _say_unread(assessments: Path, model: Sequence[str]) -> None:

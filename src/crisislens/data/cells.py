@@ -56,7 +56,10 @@ _IMAGE_KEYS = (
 )
 # what Telegram writes where a photo was left out of an export
 _NOT_INCLUDED = "(File not included"
-_FAILED_FORMULAS = frozenset({"#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
+_NOBODYS_WORDS = frozenset(
+    {"#REF!", "#N/A", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!", "[deleted]", "[removed]"}
+)
+"""What a spreadsheet shows where a formula failed, and Reddit where a text is gone."""
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 
 
@@ -122,8 +125,7 @@ def text_of(value: object) -> str | None:
     # not `is_nothing`: a post may well say "none"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    # what a spreadsheet shows where a formula failed is nobody's word
-    if isinstance(value, str) and value.strip() in _FAILED_FORMULAS:
+    if isinstance(value, str) and value.strip() in _NOBODYS_WORDS:
         return ""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return valid_unicode(_number(value) if not isinstance(value, str) else value)

@@ -32,6 +32,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "content",
         "reblog.content",
         "body",
+        "selftext",
         # of a post that was passed on, whose own text is cut
         "retweeted_status.full_text",
         "retweeted_status.extended_tweet.full_text",
@@ -89,8 +90,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "post_created",
         "created_utc",
         "created",
+        "created_time",
+        "creation_time",
+        "create_time",
         "submission_time",
         "published",
+        "date_time",
+        "taken_at",
+        "received_at",
+        "received",
         "when",
         "fecha",
         "tarih",
@@ -135,6 +143,18 @@ WEAK_TEXT = ("description", "details", "comment", "comments", "report", "title")
 """Columns that hold the text where no other does; elsewhere they may
 speak of an author or a page.
 """
+_HEADINGS = (
+    ("selftext", "title"),
+    ("content", "spoiler_text"),
+    ("reblog.content", "reblog.spoiler_text"),
+    ("description", "title"),
+    ("details", "title"),
+    ("report", "title"),
+)
+"""Columns of texts, each with the one that stands above it where it is read: people may ask for help in
+either.
+"""
+_NUMBERED = re.compile(r" \(\d{1,3}\)$")
 _FOLDED = re.compile(r"[\s_.()-]+")
 # columns that may hold latitude and longitude together; a platform's own point before what people write
 _POINTS = (
@@ -165,7 +185,8 @@ _FORM = ("_latitude", "_longitude")
 def choose_columns(
     names: Iterable[str], explicit: Mapping[str, str] | None, *, where: str
 ) -> dict[str, tuple[str, ...]]:
-    """The columns of each field, the preferred first; fields without a column are left out.
+    """The columns of each field, the preferred first; fields without a column are left out. Beside a
+    text that was found by its name, `heading` are the columns that platforms show above it.
 
     >>> choose_columns(["tweetId", "Text", "lng"], {"event": "Text"}, where="a.csv")
     {'id': ('tweetId',), 'text': ('Text',), 'lon': ('lng',), 'event': ('Text',)}
@@ -194,6 +215,8 @@ def choose_columns(
         found = _named(aliases, there) or (_named(WEAK_TEXT, there) if field == "text" else ())
         if found:
             chosen[field] = found
+            if field == "text":
+                chosen |= _above(found, there)
     if not {"lat", "lon"} & {*chosen, *(explicit or {})}:
         chosen |= _form_coordinates(there) or _one_column(there)
     return chosen
@@ -219,7 +242,16 @@ def no_columns(names: Iterable[str], where: str) -> InputError:
 
 
 def _named(aliases: Iterable[str], there: list[str]) -> tuple[str, ...]:
-    return tuple(name for alias in aliases for name in there if _fold(name) == _fold(alias))
+    return tuple(name for alias in aliases for name in there if _fold(_once(name)) == _fold(alias))
+
+
+def _above(texts: tuple[str, ...], there: list[str]) -> dict[str, tuple[str, ...]]:
+    """The columns that are shown above those of the text, as `heading`, if there are any."""
+    folded = {_fold(name) for name in texts}
+    names = [heading for text, heading in _HEADINGS if _fold(text) in folded]
+    found = _named(dict.fromkeys(names), there)
+    # a title that has no text below it is the text
+    return {"heading": found} if found and found != texts else {}
 
 
 def _form_coordinates(there: list[str]) -> dict[str, tuple[str, ...]]:
@@ -251,6 +283,11 @@ def _find(name: str, there: list[str], where: str) -> str:
 @lru_cache(maxsize=10_000)
 def _fold(name: str) -> str:
     return _FOLDED.sub("", name).lower()
+
+
+def _once(name: str) -> str:
+    """A name without the number that it got because it stands several times (`headings.told_apart`)."""
+    return _NUMBERED.sub("", name)
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

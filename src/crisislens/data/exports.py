@@ -112,7 +112,9 @@ def _row(value: Object) -> Object | LeftOut:
         written = value["object"]
         if act == "Announce" or not _is_object(written):
             return LeftOut("shared posts")
-        return {**written, "media_attachments": written.get("attachment")}
+        # the summary of a post is its content warning
+        warning = written.get("summary")
+        return {**written, "media_attachments": written.get("attachment"), "spoiler_text": warning}
     post = value.get("post")
     # an entry of a feed holds the post beside why it is shown
     inner = post if _is_object(post) and _is_object(post.get("record")) else value

@@ -6,11 +6,12 @@ first row with two filled cells or more, where that is sure: one of them is know
 or the title was saved as wide as the table and the row behind the names is filled too.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 from crisislens.data.columns import is_known
 
-__all__ = ["ABOVE", "MOST_ROWS_ABOVE", "rows_above"]
+__all__ = ["ABOVE", "MOST_ROWS_ABOVE", "rows_above", "told_apart"]
 
 MOST_ROWS_ABOVE = 8
 ABOVE = "lines above the column names"
@@ -32,6 +33,24 @@ def rows_above(rows: Sequence[Sequence[str]]) -> int:
     filled = (at for at, row in enumerate(rows) if len(_filled(row)) >= _COLUMNS)
     at = next(filled, 0)
     return at if 0 < at <= MOST_ROWS_ABOVE and _names_columns(rows, at) else 0
+
+
+def told_apart(names: Sequence[str]) -> list[str]:
+    """The names of columns, each once; where one stands again it gets a number.
+
+    >>> told_apart(["id", "text", "text", "", "", "text"])
+    ['id', 'text', 'text (2)', '', '', 'text (3)']
+    """
+    found: list[str] = []
+    times = Counter(names)
+    before: Counter[str] = Counter()
+    for name in names:
+        before[name] += 1
+        numbered = f"{name} ({before[name]})"
+        # a sheet's empty columns have no name; a name that is there already is nobody else's
+        again = name and before[name] > 1 and numbered not in times
+        found.append(numbered if again else name)
+    return found
 
 
 def _names_columns(rows: Sequence[Sequence[str]], at: int) -> bool:

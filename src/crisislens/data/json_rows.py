@@ -7,7 +7,8 @@ value that it cuts out is parsed by `json`. A value that cannot be parsed costs 
 ends early gives what came before.
 
 Of a top-level object, lists under the keys of `exports.ROW_KEYS` are walked into, and so are the
-objects `chats`, `data` and `response`, lists of chats among them.
+objects `chats`, `data` and `response`, lists of chats among them; ids of messages are then the
+chat's and their own (`22/7`).
 An object without such a list is itself a row.
 """
 
@@ -15,7 +16,7 @@ import codecs
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from crisislens.data.encoding import DAMAGED, Encoding, open_bytes
@@ -120,6 +121,25 @@ def _parsed(text: str, what: str, expected: str) -> Iterator[Row]:
     yield from rows
 
 
+def _of_chat(fields: Sequence[str], rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows of one of several chats: each counts its messages from 1, so the chat's id goes before theirs.
+
+    Arguments:
+        fields: What stands before the rows in the chat, as JSON has it.
+        rows: Its messages.
+    """
+    try:
+        chat = json.loads("{" + ", ".join(fields) + "}").get("id")
+    except (ValueError, RecursionError):
+        chat = None
+    named = isinstance(chat, str | int) and not isinstance(chat, bool)
+    for row in rows:
+        if named and isinstance(row, Mapping) and isinstance(row.get("id"), str | int):
+            yield {**row, "id": f"{chat}/{row['id']}"}
+        else:
+            yield row
+
+
 class _EndsEarly(Exception):
     """The text ends, or is no JSON, within something that was begun."""
 
@@ -178,7 +198,8 @@ class _Scanner:
             if mark == "[" and not is_post and (name in ROW_KEYS or name == "list"):
                 walked = True
                 self._at += 1
-                yield from self._list(within=within if name == "list" else _DEPTH)
+                inside = self._list(within=within if name == "list" else _DEPTH)
+                yield from _of_chat(fields, inside) if within and name == "messages" else inside
             elif mark == "{" and not is_post and name in ("chats", "response") and within < _DEPTH:
                 walked = True
                 yield from self._object(within=within + 1)

@@ -132,13 +132,16 @@ class RowReader:
             return FailedPost(
                 row=row, id=name, reason=f"its text is a {type(raw).__name__}; expected a string"
             )
-        if len(text) > MAX_LINE:
+        heading = self._heading(values)
+        size = len(heading) + len(text)
+        if size > MAX_LINE:
             return FailedPost(
                 row=row,
                 id=name,
-                reason=f"its text has {len(text):,} characters; at most {MAX_LINE:,} are read",
+                reason=f"its text has {size:,} characters; at most {MAX_LINE:,} are read",
             )
         text, text_remarks, doubt = self._letters(text)
+        text = _below(without_markup(heading), text)
         photos, image_remarks = self._photos(self._image_cells(values))
         place = self._place(values)
         try:
@@ -163,6 +166,11 @@ class RowReader:
                 id=name,
                 reason=f"{'.'.join(map(str, fault['loc']))} does not fit a post: {fault['msg']}",
             )
+
+    def _heading(self, values: Mapping[str, object]) -> str:
+        """What stands above the text, "" where nothing does."""
+        value = self._value(values, "heading")
+        return "" if cells.is_nothing(value) else (cells.text_of(value) or "").strip()
 
     def _place(self, values: Mapping[str, object]) -> Position:
         """Where the row says that it was written; of several columns that hold a pair, the first one."""
@@ -249,6 +257,13 @@ def _whole(values: Sequence[object]) -> object:
         if marker and len(marker + value) > len(first) and value.startswith(start.removeprefix(marker)):
             return marker + value
     return first
+
+
+def _below(heading: str, text: str) -> str:
+    """A text below its heading, unless it begins with it."""
+    if text.lstrip().startswith(heading):
+        return text
+    return f"{heading}\n{text}".rstrip()
 
 
 def _beyond_ascii(text: str) -> float:

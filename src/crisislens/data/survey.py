@@ -61,7 +61,8 @@ def survey(rows: Iterable[object], columns: Columns) -> Survey:
         seen.rows += 1
         for name in columns.get("created_at", ()):
             seen.dates.see(value_at(row, name))
-        texts = (value_at(row, name) for name in columns.get("text", ()) if not seen.has_text)
+        written = (*columns.get("text", ()), *columns.get("heading", ()))
+        texts = (value_at(row, name) for name in written if not seen.has_text)
         seen.has_text = seen.has_text or any((text_of(value) or "").strip() for value in texts)
         images = (value_at(row, name) for name in columns.get("image", ()) if not seen.has_image)
         seen.has_image = seen.has_image or any(images_of(value) for value in images)

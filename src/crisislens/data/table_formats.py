@@ -9,7 +9,7 @@ from crisislens.core.errors import InputError
 from crisislens.data.delimited import csv_records, table_header, tsv_records
 from crisislens.data.encoding import Encoding
 from crisislens.data.exports import LeftOut, names_in
-from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above
+from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above, told_apart
 from crisislens.data.json_rows import json_line_rows, json_rows
 from crisislens.data.lines import BrokenRow, read_lines
 from crisislens.data.parquet import parquet_columns, parquet_rows
@@ -85,7 +85,8 @@ def _header(path: Path, how: Encoding, *, quoted: bool) -> _Header:
     if not isinstance(found, tuple):
         what = "is empty" if found is None else "has no header line"
         raise InputError(f"{path} {what}; give a table with column names in its first line")
-    return _Header(*found, above, lines)
+    names, delimiter = found
+    return _Header(told_apart(names), delimiter, above, lines)
 
 
 def _first_rows(path: Path, how: Encoding, *, quoted: bool) -> Iterator[tuple[list[str], str]]:
@@ -108,7 +109,6 @@ def _delimited(
         head = _header(path, how, quoted=quoted)
         yield from [LeftOut(ABOVE)] * head.above
         width = len(head.names)
-        # of columns with equal names the first counts
         place = {name: head.names.index(name) for name in wanted}
         records = csv_records(head.lines, width, head.delimiter) if quoted else tsv_records(head.lines, width)
         for record in records:

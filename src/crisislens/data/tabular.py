@@ -29,10 +29,14 @@ from crisislens.domain.post import Post
 
 __all__ = ["SUFFIXES", "read_posts", "table_rows"]
 
-_VERSION = 4
+_VERSION = 5
 # a survey's own columns: KoboToolbox and ODK name the answers by the questions
 _FORM_COLUMNS = frozenset({"_submission_time", "_uuid", "_submitted_by", "_validation_status"})
 _MOST_NAMED = 3
+
+_ARCHIVES = frozenset({".zip", ".rar", ".7z", ".tar", ".tgz"})
+# names of columns are short; a survey's questions end in a mark
+_WORDS_OF_A_POST = 6
 
 # how JPEG, PNG, GIF and PDF begin
 _NO_TABLES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"%PDF-")
@@ -96,6 +100,8 @@ def _open(path: Path) -> tuple[Path, TableFormat]:
         raise InputError(f"{path} is a folder; give the file of posts in it ({', '.join(SUFFIXES)})")
     if not path.is_file():
         raise InputError(f"no posts file at {path}; give a {', '.join(SUFFIXES)} file")
+    if path.suffix.lower() in _ARCHIVES:
+        raise InputError(f"{path.name} is an archive; unpack it and give the file of posts in it")
     bare = bare_name(path)
     table = SUFFIXES.get(bare.suffix.lower())
     if table is None or (bare != path and not table.is_text):
@@ -140,7 +146,7 @@ def _choose(
     """The columns of each field, and what is to be said of how they were found."""
     chosen = choose_columns(names, explicit, where=path.name)
     if "text" in chosen or "text" in (explicit or {}):
-        return chosen, []
+        return chosen, _several_texts(names, chosen)
     likely = _likely(path, table, how, names, chosen)
     # a survey's columns are named by its questions; elsewhere a guess may take another column
     if likely and _FORM_COLUMNS & {*names}:
@@ -149,11 +155,28 @@ def _choose(
     if likely:
         raise InputError(
             f"{path.name} has no column known to hold the text; likely {_listed(likely)}: say "
-            f"--map 'text={likely[0]}', or --map text= to look at photos alone"
+            f"--map 'text={likely[0]}', or --map text= to look at photos alone{_or_no_names(likely[0])}"
         )
     if "image" not in chosen:
         raise no_columns(names, path.name)
     return chosen, [f"{path.name} has no column of text; posts are judged by their photos alone"]
+
+
+def _or_no_names(name: str) -> str:
+    """What is added where the name of a column may be somebody's post: the table then has no names."""
+    if len(name.split()) < _WORDS_OF_A_POST or name.rstrip().endswith("?"):
+        return ""
+    return "; if that is a post, the table has no line of names: put one above, such as id,text"
+
+
+def _several_texts(names: list[str], chosen: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """What is to be said where several columns have the name of the text's."""
+    name = next(iter(chosen.get("text", ())), "")
+    again = [other for other in names if name and other.startswith(f"{name} (")]
+    if not again:
+        return []
+    how = "is read" if len(chosen["text"]) == 1 else "that is filled is read"
+    return [f"several columns are named {name!r}: the first {how}; --map 'text={again[0]}' takes another"]
 
 
 def _likely(

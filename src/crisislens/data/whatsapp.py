@@ -9,8 +9,8 @@ The order of day and month is the phone's, so the column of times decides it as 
 (`data.dates`); times are the phone's too, without a zone, and taken for UTC. Lines without an
 author ("joined using this link") are no posts. Neither is what the program itself says in an
 author's name ("Messages and calls are end-to-end encrypted", "This message was deleted"): iPhones
-mark it with a left-to-right mark before its first letter. Who wrote a message does not become part
-of the post.
+mark it with a left-to-right mark before its first letter. A place that somebody shared is where the
+message is, as its link to a map says. Who wrote a message does not become part of the post.
 """
 
 import re
@@ -23,7 +23,7 @@ from crisislens.data.lines import MAX_LINE, BrokenRow, read_lines
 
 __all__ = ["COLUMNS", "chat_rows", "is_chat"]
 
-COLUMNS = ["text", "image", "created_at"]
+COLUMNS = ["text", "image", "created_at", "lat", "lon"]
 """The columns that a chat has as a table."""
 _DATE = r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4}"
 _CLOCK = r"\d{1,2}[:.]\d\d(?:[:.]\d\d)?(?:\s?[AaPp]\.?\s?[Mm]\.?)?"
@@ -40,6 +40,8 @@ _OWN_WORDS = re.compile(r"(?s)\[[^\]\n]{1,40}\]\s?[^:\n]{1,80}:\s\u200e(?!.*(?:h
 _NOT_THERE = re.compile(
     r"<[^<>\n]{1,40}>|(?:image|video|audio|sticker|GIF|document|Contact card) omitted", re.IGNORECASE
 )
+# a place that was shared: its name in the phone's language, and a link to a map
+_PLACE = re.compile(r"https?://maps\.google\.com/\?q=(?P<lat>-?\d{1,2}\.\d+),(?P<lon>-?\d{1,3}\.\d+)")
 _LOOKED_AT = 30
 
 
@@ -95,4 +97,11 @@ def _row(message: list[str], size: int, own_words: bool) -> Iterator[dict[str, o
     # <Media omitted>, in the phone's language
     text = "" if _NOT_THERE.fullmatch(text.strip()) else text
     moment = f"{found['date']} {_MARKS.sub('', found['clock'])}"
-    yield {"text": text.strip(), "image": pictures, "created_at": moment}
+    place = _PLACE.search(text)
+    yield {
+        "text": text.strip(),
+        "image": pictures,
+        "created_at": moment,
+        "lat": place["lat"] if place else None,
+        "lon": place["lon"] if place else None,
+    }

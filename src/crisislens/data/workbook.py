@@ -14,7 +14,7 @@ from typing import Any
 from crisislens.core.errors import InputError
 from crisislens.core.optional import require
 from crisislens.data.exports import LeftOut
-from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above
+from crisislens.data.headings import ABOVE, MOST_ROWS_ABOVE, rows_above, told_apart
 from crisislens.data.lines import MAX_LINE, BrokenRow
 
 __all__ = ["sheet_columns", "sheet_rows"]
@@ -57,7 +57,7 @@ def _headed(path: Path) -> tuple[list[str], int, Iterator[tuple[object, ...]]]:
     rows = _values(path)
     first = list(islice(rows, MOST_ROWS_ABOVE + 2))
     above = rows_above([_names(row) for row in first])
-    names = _names(first[above]) if first else []
+    names = told_apart(_names(first[above])) if first else []
     return names, above, chain(first[above + 1 :], rows)
 
 

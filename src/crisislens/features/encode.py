@@ -31,10 +31,12 @@ from crisislens.features.pictures import Picture, PictureEncoder
 from crisislens.nn.batch import FeatureBatch, ModalityBatch
 from crisislens.nn.widths import FeatureWidths
 
-__all__ = ["EncodedPosts", "PostEncoder", "PostFeatures", "collate"]
+__all__ = ["UNUSABLE_PHOTO", "EncodedPosts", "PostEncoder", "PostFeatures", "collate"]
 
 # raised whenever equal encoders and rules make other features
 _REVISION = 1
+UNUSABLE_PHOTO = "photo could not be used: "
+"""How the note begins that says why a photo was not looked at."""
 Text = tuple[Float[Tensor, "t d"], Float[Tensor, " e"]]
 
 
@@ -232,7 +234,7 @@ def _picture_of(
     if found is None:
         return None, ("photo was not read: no image folder was given",)
     if isinstance(found, ImageError):
-        return None, (f"photo could not be used: {found}",)
+        return None, (f"{UNUSABLE_PHOTO}{found}",)
     return found, found.notes
 
 

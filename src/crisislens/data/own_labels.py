@@ -258,8 +258,8 @@ def _refuse_capitals(labels: Iterable[str], column: str) -> None:
         if other != label:
             both = f"{other[:60]!r} and {label[:60]!r}"
             raise DataError(
-                f"column {column} holds {both}, which differ in capitals alone; write them alike, or list both "
-                "in task.classes"
+                f"column {column} holds {both}, which differ in capitals alone; write them alike, or list "
+                "both in task.classes"
             )
 
 

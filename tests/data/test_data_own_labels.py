@@ -217,3 +217,17 @@ def test_splits_that_cannot_train_are_refused(part: str, labels: tuple[str, ...]
     data = LabeledData(task, splits, Path("nowhere"), "0", {})
     with pytest.raises(DataError, match=sentence):
         check_parts(data)
+
+
+def test_labels_that_differ_in_capitals_alone_are_refused(tmp_path: Path) -> None:
+    typed = rows()
+    typed[5]["label"] = "Food"
+    path = write(tmp_path / "typed.csv", typed)
+    with pytest.raises(DataError, match="'Food' and 'food', which differ in capitals alone"):
+        table(path)
+    # whoever means two says so
+    found = load_labeled(
+        DataConfig.parse({"source": "table", "root": str(path)}, where="test"),
+        OwnTask(classes=("Food", *KINDS)),
+    )
+    assert found.space.classes == ("Food", *KINDS)

@@ -64,6 +64,7 @@ def test_empty_fields_are_no_fields() -> None:
         ("order", "best", "urgency"),
         ("state", "lost", "queued"),
         ("label", ["water"], "TASK:LABEL"),
+        ("place", "Ponce", "city:4568127"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(name: str, value: Any, told: str) -> None:

@@ -160,3 +160,17 @@ def test_a_rule_that_would_be_silent_for_ever_is_refused(fresh: Site) -> None:
 
 def admin(site: Site) -> dict[str, str]:
     return {**site.people["admin"].headers, "Accept": "text/html"}
+
+
+@pytest.mark.parametrize("path", ["/v1/posts", "/v1/export.csv", "/v1/export.report.html"])
+def test_a_filter_that_there_is_not_does_not_find_everything(site: Site, ann: Person, path: str) -> None:
+    answer = site.client.get(f"{path}?lable=needs:rescue", headers=ann.headers)
+    assert answer.status_code == 422
+    assert "did you mean 'label'?" in answer.json()["detail"]
+    answer = site.client.get(f"{path}?{STRANGE}=1", headers=ann.headers)
+    assert "there are q, task, label" in answer.json()["detail"]
+    assert STRANGE not in answer.text
+
+
+def test_pages_take_fields_of_their_own(site: Site, ann: Person) -> None:
+    assert site.client.get("/posts?page_of_a_later_version=1", headers=ann.headers).status_code == 200

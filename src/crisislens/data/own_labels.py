@@ -232,6 +232,8 @@ def _space(rows: Sequence[_Row], task: OwnTask, column: str, *, several: bool) -
             f"column {column} holds {len(counts)} different labels; is it the label column? name it with "
             "data.columns.label=COLUMN, or list task.classes"
         )
+    if not task.classes:
+        _refuse_capitals(counts, column)
     classes = task.classes or tuple(sorted(counts))
     if strange := sorted(set(counts) - set(classes)):
         raise DataError(
@@ -242,6 +244,23 @@ def _space(rows: Sequence[_Row], task: OwnTask, column: str, *, several: bool) -
     return own_task(
         name, classes, several=several, titles=task.titles, urgency=task.urgency, ordered=task.ordered
     )
+
+
+def _refuse_capitals(labels: Iterable[str], column: str) -> None:
+    """Stops where two labels differ in capitals alone: typed by hand they are one, and would be two classes.
+
+    Raises:
+        DataError: If there are such labels.
+    """
+    seen: dict[str, str] = {}
+    for label in sorted(labels):
+        other = seen.setdefault(label.casefold(), label)
+        if other != label:
+            both = f"{other[:60]!r} and {label[:60]!r}"
+            raise DataError(
+                f"column {column} holds {both}, which differ in capitals alone; write them alike, or list "
+                "both in task.classes"
+            )
 
 
 def _parts(rows: Sequence[_Row], image_root: Path, seed: int) -> list[str]:

@@ -4,8 +4,11 @@ an export holds what the page shows.
 Fields that are given empty, as forms send them, are fields that are not given.
 """
 
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from inspect import signature
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -21,6 +24,9 @@ __all__ = ["FilterQuery", "Wanted", "filter_query", "known_filter", "query_of"]
 
 _TRUE, _FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 _MOST_ID = 2**53
+# what routes with a filter take beside it
+_BESIDE = ("authors",)
+_PLACE = re.compile(r"[a-z]+:\S+")
 Text = Annotated[str | None, Query(max_length=200)]
 
 
@@ -91,17 +97,31 @@ def filter_query(
 
 def known_filter(request: Request, wanted: Annotated[FilterQuery, Depends(filter_query)]) -> FilterQuery:
     """The same, where its answers exist: a name that is mistyped finds nothing, and nothing looks like good
-    news.
+    news. For programs its fields must exist too: without the one that was meant, everything is found, and
+    looks as if it had been asked for.
 
     Raises:
         InputError: 422 where nobody asks the question or gives the answer.
+        ProblemError: 422 where a program gives a field that there is not.
     """
+    if request.url.path.startswith("/v1/"):
+        _refuse_unknown(request.query_params)
     vocabulary = service_of(request).store.vocabulary
     for task, label in wanted.filter.labels:
         vocabulary.check(task, label)
     if wanted.filter.not_sure is not None:
         vocabulary.check(wanted.filter.not_sure)
     return wanted
+
+
+def _refuse_unknown(given: Iterable[str]) -> None:
+    known = [*signature(filter_query).parameters, *_BESIDE]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            # what was sent is not repeated: it may be anything
+            raise ProblemError(422, f"a field of the query is no filter; {hint}")
 
 
 Wanted = Annotated[FilterQuery, Depends(known_filter)]
@@ -113,7 +133,7 @@ def _read(values: dict[str, Any]) -> PostFilter:
         "q": ("words", _words),
         "not_sure": ("not_sure", str),
         "min_urgency": ("min_urgency", _number),
-        "place": ("place", str),
+        "place": ("place", _place),
         "bbox": ("box", _box),
         "since": ("since", _time),
         "until": ("until", _time),
@@ -160,6 +180,13 @@ def _labels(given: list[str], task: str | None) -> tuple[tuple[str, str], ...]:
             raise ProblemError(422, "label: give it as TASK:LABEL, or name the task with task=")
         pairs.append((name, label) if colon else (task or "", one))
     return tuple(pairs)
+
+
+def _place(text: str) -> str:
+    # a name would find nothing, and nothing looks like good news
+    if not _PLACE.fullmatch(text):
+        raise ValueError("expected the id of a place, as in city:4568127; posts and the situation have them")
+    return text
 
 
 def _words(text: str) -> str:

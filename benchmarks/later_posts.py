@@ -1,15 +1,17 @@
-"""Posts that were written after the heads of 0.5.0 were fitted, by two or more bundles:
-`python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …]`.
+"""Posts that were written after heads were made or before new ones were, by two or more bundles:
+`python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
-`tests/stress/later.jsonl`: made up by a language model and marked by it before any bundle read them: calls
-for help, and offers, reports of people who were saved, tolls, warnings, drills, jokes and everyday talk, in
-ten languages. It knew what the new heads are for, and wrote 80; 23 that share more than three in ten of their
-runs of five characters with a post of the stress set or one that is trained on were taken out. Nothing is
-chosen on them; whoever changes a head with them in mind needs new ones. A small probe.
+`tests/stress/later.jsonl` (after 0.5.0) and `tests/stress/later_offers.jsonl` (before 0.6.0): made up by a
+language model and marked by it before any bundle read them: calls for help, offers, warnings, reports of
+people who were saved, tolls, jokes and everyday talk. Those that share more than three in ten of their runs
+of five characters with a post of the stress set or one that is trained on were taken out (`--near` names
+them). Nothing is chosen on them; whoever changes a head with them in mind needs new ones. Small probes.
 """
 
 import argparse
 import json
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +20,42 @@ from need import auroc
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
 
-POSTS = Path(__file__).parents[1] / "tests" / "stress" / "later.jsonl"
+ROOT = Path(__file__).parents[1]
+STRESS = ROOT / "tests" / "stress"
+_RUN, _NEAR = 5, 0.3
 
 
-def lines(model: str) -> list[str]:
+def read(path: Path) -> list[dict[str, object]]:
+    """The posts of one file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def runs(text: str) -> set[str]:
+    """Its runs of five characters."""
+    plain = " ".join(text.casefold().split())
+    return {plain[i : i + _RUN] for i in range(max(1, len(plain) - _RUN + 1))}
+
+
+def near(posts: Sequence[dict[str, object]], name: str) -> list[str]:
+    """The ids of posts that are worded like one of the stress set, of the other later posts or one that is
+    trained on.
+    """
+    files = [path for path in STRESS.glob("*.jsonl") if path.stem != name]
+    files += (ROOT / "scripts").glob("made_up_*.jsonl")
+    known = [runs(str(other["text"])) for path in files for other in read(path)]
+    found = []
+    for post in posts:
+        mine = runs(str(post["text"]))
+        if max(len(mine & other) / len(mine) for other in known) > _NEAR:
+            found.append(str(post["id"]))
+    return found
+
+
+def lines(model: str, made: Sequence[dict[str, object]]) -> list[str]:
     """What one bundle makes of them."""
-    made = [json.loads(line) for line in POSTS.read_text(encoding="utf-8").split("\n") if line]
-    found = Analyst.load([model], annotators=[]).assess([Post(id=p["id"], text=p["text"]) for p in made])
+    found = Analyst.load([model], annotators=[]).assess(
+        [Post(id=str(p["id"]), text=str(p["text"])) for p in made]
+    )
     call = np.array([bool(p["call"]) for p in made])
     urgency = np.array([a.urgency for a in found])
     first = call[np.argsort(-urgency, kind="stable")[: call.sum()]].sum()
@@ -33,13 +64,18 @@ def lines(model: str) -> list[str]:
     kinds = np.array(["call" if p["call"] else str(p["kind"]) for p in made])
     means = [f"{kind} {urgency[kinds == kind].mean():.2f}" for kind in np.unique(kinds)]
     printed.append("  mean urgency: " + ", ".join(means))
-    for label, asked in (("request", call), ("rescue", np.array([bool(p["rescue"]) for p in made]))):
-        if "needs" not in found[0].tasks:
+    for label in ("request", "offer", "warning", "rescue"):
+        column = "call" if label == "request" else label
+        if "needs" not in found[0].tasks or column not in made[0]:
             continue
-        said = np.array([a.tasks["needs"].probabilities[label] >= 0.5 for a in found])
-        wrong = sorted(str(p["kind"]) for p, is_wrong in zip(made, said & ~asked, strict=True) if is_wrong)
+        asked = np.array([bool(p[column]) for p in made])
+        p_label = np.array([a.tasks["needs"].probabilities[label] for a in found])
+        said = p_label >= 0.5
+        wrong = Counter(str(kinds[i]) for i in np.flatnonzero(said & ~asked))
         counts = f"{(said & asked).sum()} of {asked.sum()} found, {(said & ~asked).sum()} wrong"
-        printed.append(f"  {label}: {counts} {wrong}")
+        order = f"AUROC {auroc(asked.astype(np.int64), p_label):.3f}"
+        told = ", ".join(f"{kind} {count}" for kind, count in wrong.most_common())
+        printed.append(f"  {label}: {counts} ({told or 'none'}), {order}")
     sure = [a.tasks["informativeness"] for a, asked in zip(found, call, strict=True) if asked]
     dismissed = sum(t.label == "not_informative" and not t.abstained for t in sure)
     return [*printed, f"  calls surely dismissed: {dismissed}"]
@@ -48,9 +84,16 @@ def lines(model: str) -> list[str]:
 def main() -> None:
     """Reads the arguments and prints the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", action="append", required=True, help="a bundle's name or folder")
-    for model in parser.parse_args().model:
-        print("\n".join(lines(model)), flush=True)
+    parser.add_argument("--model", action="append", help="a bundle's name or folder")
+    parser.add_argument("--posts", default="later", help="a file of tests/stress, without its ending")
+    parser.add_argument("--near", action="store_true", help="only name posts worded like known ones")
+    args = parser.parse_args()
+    posts = read(STRESS / f"{args.posts}.jsonl")
+    if args.near:
+        print("\n".join(near(posts, args.posts)))
+        return
+    for model in args.model or ["crisis-multilingual"]:
+        print("\n".join(lines(model, posts)), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ of each need, as the bundle says it (at one half), on the validation messages of
 English and originals, and on HumAID's tweets that ask, by their words (`scripts/need_texts.py`), its test and
 the events never trained on, with 95 % bootstrap intervals and the paired difference; "rescue" of the messages
 also where label and words agree; how often each need is said of HumAID's development posts that ask for
-nothing and of a real feed (`verification`, which has no labels of need); and, through the whole product,
-calls for help among the first and the AUROC of urgency on both halves of the stress set; how many posts of
-each half are rightly and wrongly given each need, with the AUROC of the head; and the ten classes on HumAID's
-test and on the events never trained on, with paired differences of macro-F1.
+nothing, of those of efforts and of warnings, and of a real feed (`verification`, which has no labels of
+need); and, through the whole product, calls for help among the first and the AUROC of urgency on both halves
+of the stress set; how many posts of each half are rightly and wrongly given each need, with the AUROC of the
+head; and the ten classes on HumAID's test and on the events never trained on, with paired differences of
+macro-F1.
 """
 
 import argparse
@@ -29,12 +30,11 @@ from crisislens.domain.post import Post
 from crisislens.encoders.e5 import E5Text
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.resampling import interval
-from crisislens.models.artifact import load_artifact
 from crisislens.pipeline.analyst import Analyst
-from crisislens.pipeline.bundle import Bundle
 from crisislens.training.crisis_text import HUMANITARIAN_10, NEEDS, CrisisText, read_source
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
+from linear_heads import LinearHeads
 from need_texts import named_needs, settled_rescue
 from train_crisis import outside
 from train_open import encode, english_of
@@ -42,32 +42,18 @@ from train_open import encode, english_of
 Array = NDArray[np.float64]
 _DRAWS, _FEED, _CHUNK, _TEST = 2_000, 600, 64, 4_500
 ASKED = ("request", *NEEDS)
+SAID = (*ASKED, "offer", "warning")
 
 
-class Heads:
-    """Linear heads of a bundle: of its calls and needs, or of its classes."""
+def logit(heads: LinearHeads, pooled: NDArray[np.float32], need: str) -> Array:
+    """Of the need, for each text."""
+    found: Array = heads.logits(pooled)[:, heads.classes.index(need)]
+    return found
 
-    def __init__(self, folder: Path, question: str = "needs") -> None:
-        loaded = load_artifact(Bundle.read(folder).artifact(question))
-        self.classes = list(loaded.meta.classes)
-        self.state = {name: x.double().numpy() for name, x in loaded.model.state_dict().items()}
 
-    def logits(self, pooled: NDArray[np.float32], need: str) -> Array:
-        """Of the need, for each text."""
-        at = self.classes.index(need)
-        x = (pooled - self.state["mean"]) / self.state["scale"]
-        found: Array = x @ self.state["map.weight"][at] + self.state["map.bias"][at]
-        return found
-
-    def all(self, pooled: NDArray[np.float32]) -> Array:
-        """Logits of all, shape (n, c)."""
-        x = (pooled - self.state["mean"]) / self.state["scale"]
-        found: Array = x @ self.state["map.weight"].T + self.state["map.bias"]
-        return found
-
-    def says(self, pooled: NDArray[np.float32], need: str) -> NDArray[np.bool_]:
-        """Whether each text is given the need."""
-        return self.logits(pooled, need) > 0
+def says(heads: LinearHeads, pooled: NDArray[np.float32], need: str) -> NDArray[np.bool_]:
+    """Whether each text is given the need."""
+    return logit(heads, pooled, need) > 0
 
 
 def bounds(values: Sequence[float]) -> str:
@@ -76,7 +62,9 @@ def bounds(values: Sequence[float]) -> str:
     return f"[{low:+.3f}, {high:+.3f}]" if low < 0 else f"[{low:.3f}, {high:.3f}]"
 
 
-def by_need(before: Heads, after: Heads, texts: Sequence[CrisisText], vectors: NDArray[np.float32]) -> None:
+def by_need(
+    before: LinearHeads, after: LinearHeads, texts: Sequence[CrisisText], vectors: NDArray[np.float32]
+) -> None:
     """Rows of F1 by need, over the texts that answer it and where one says yes."""
     for need in ASKED:
         known = np.array([need in t.labels for t in texts])
@@ -85,7 +73,7 @@ def by_need(before: Heads, after: Heads, texts: Sequence[CrisisText], vectors: N
             continue
         rng = np.random.default_rng(0)
         draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
-        a, b = before.says(pooled, need), after.says(pooled, need)
+        a, b = says(before, pooled, need), says(after, pooled, need)
         first, second = ([f1(y[i], said[i]) for i in draws] for said in (a, b))
         gain = [q - p for p, q in zip(first, second, strict=True)]
         print(
@@ -95,11 +83,11 @@ def by_need(before: Heads, after: Heads, texts: Sequence[CrisisText], vectors: N
         )
 
 
-def elsewhere(before: Heads, after: Heads, name: str, pooled: NDArray[np.float32]) -> None:
+def elsewhere(before: LinearHeads, after: LinearHeads, name: str, pooled: NDArray[np.float32]) -> None:
     """How often each need is said, in percent."""
     cells = [
-        f"{need} {100 * before.says(pooled, need).mean():.1f} → {100 * after.says(pooled, need).mean():.1f}"
-        for need in ASKED
+        f"{need} {100 * says(before, pooled, need).mean():.1f} → {100 * says(after, pooled, need).mean():.1f}"
+        for need in SAID
     ]
     print(f"{name}, {len(pooled)}: " + ", ".join(cells), flush=True)
 
@@ -125,21 +113,23 @@ def of_stress(name: str, folder: Path) -> None:
         )
 
 
-def needs_of_stress(before: Heads, after: Heads, pooled: NDArray[np.float32]) -> None:
+def needs_of_stress(before: LinearHeads, after: LinearHeads, pooled: NDArray[np.float32]) -> None:
     """Rows of rightly and wrongly named needs, by half."""
     made = stress_posts()
     for part in ("develop", "test"):
         here = np.array([p["half"] == part for p in made])
-        for need in ASKED:
+        for need in SAID:
             if need == "request":
                 asked = np.array([bool(p["call"]) for p in made])[here]
+            elif need in ("offer", "warning"):
+                asked = np.array([p["kind"] == need for p in made])[here]
             else:
                 asked = np.array([need in p["needs"] for p in made])[here]  # type: ignore[operator]
             if not asked.any():
                 continue
             cells = []
             for heads in (before, after):
-                z = heads.logits(pooled[here], need)
+                z = logit(heads, pooled[here], need)
                 area = auroc(asked.astype(np.int64), z)
                 cells.append(f"{((z > 0) & asked).sum()} found, {((z > 0) & ~asked).sum()} wrong, {area:.3f}")
             print(f"stress, {part}, {need}, {asked.sum()}: {cells[0]} → {cells[1]}", flush=True)
@@ -161,7 +151,7 @@ def tweets(root: Path) -> dict[str, list[CrisisText]]:
 
 def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Path) -> None:
     """Macro-F1 of the ten classes, before and after."""
-    heads = [Heads(folder, "humanitarian") for folder in (first, second)]
+    heads = [LinearHeads.read(folder, "humanitarian") for folder in (first, second)]
     humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
     test = _some([t for t in humaid if t.split == "test"], _TEST)
     seen = [t for t in test if not outside(t)]
@@ -173,7 +163,7 @@ def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Pat
     for name, texts in parts.items():
         y = np.array([t.labels["humanitarian_10"] for t in texts])
         pooled = encode(encoder, [t.text for t in texts], work)
-        said = [h.all(pooled).argmax(1) for h in heads]
+        said = [h.logits(pooled).argmax(1) for h in heads]
         rng = np.random.default_rng(0)
         draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
         scores = [[macro(y[i], one[i]) for i in draws] for one in said]
@@ -184,7 +174,7 @@ def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Pat
             cells = " → ".join(f"{f1((y == c).astype(np.int64), one == c):.2f}" for one in said)
             print(f"  {title}, {(y == c).sum()}: {cells}")
     events = np.array([t.event for t in texts])
-    logits = heads[1].all(pooled)
+    logits = heads[1].logits(pooled)
     for event in np.unique(events):
         here = events == event
         cells = " → ".join(f"{macro(y[here], one[here]):.3f}" for one in said)
@@ -233,7 +223,7 @@ def main() -> None:
             "the two bundles have other adapters, so their vectors differ; use benchmarks/default.py"
         )
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=str(adapter))
-    before, after = Heads(first), Heads(second)
+    before, after = (LinearHeads.read(folder, "needs") for folder in (first, second))
     root = args.data / "crisis_text"
     english = english_of(root, split="validation")
     for source in ("messages_english", "messages_original"):
@@ -258,6 +248,11 @@ def main() -> None:
         encode(encoder, [t.text for t in quiet], args.work),
     )
     elsewhere(before, after, "the feed, said of %", encode(encoder, feed(args.data), args.work))
+    for name in ("rescue_volunteering_or_donation_effort", "caution_and_advice"):
+        at = HUMANITARIAN_10.index(name)
+        mine = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] == at]
+        told = f"HumAID's development posts of {name}, said of %"
+        elsewhere(before, after, told, encode(encoder, [t.text for t in mine], args.work))
     stress = [clean_text(str(p["text"])) for p in stress_posts()]
     needs_of_stress(before, after, encode(encoder, stress, args.work))
     of_classes(first, second, root, encoder, args.work)

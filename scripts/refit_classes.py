@@ -12,25 +12,21 @@ as `bundle_crisis.py` does. No test tweet of an event that was trained on is rea
 """
 
 import argparse
-import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from bundle_crisis import RISK, calibrated
+from linear_heads import LinearHeads
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from train_crisis import gather, outside
 from train_open import encode
 
-from crisislens.core.files import atomic_write
 from crisislens.encoders.e5 import E5Text
 from crisislens.evaluation.calibration import softmax
 from crisislens.evaluation.classification import evaluate
-from crisislens.models.artifact import load_artifact, save_artifact
-from crisislens.pipeline.bundle import Bundle
 from crisislens.training.crisis_text import HUMANITARIAN_10, CrisisText, read_source
 
 STRENGTHS = (0.0003, 0.001, 0.003, 0.01)
@@ -91,37 +87,26 @@ def main() -> None:
     parser.add_argument("--version", required=True, help="of the new bundle")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bundle = Bundle.read(args.bundle)
     humaid = read_source(args.data / "crisis_text", "humaid", splits=("train", "dev", "test"))
     train = [t for t in gather(args.data, free=False) if t.source == "humaid" and not outside(t)]
     dev = [t for t in humaid if t.split == "dev" and not outside(t)]
     away = [t for t in humaid if outside(t)]
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=str(args.bundle / "adapter.safetensors"))
-    loaded = load_artifact(bundle.artifact(QUESTION))
-    state = {name: x.double().numpy() for name, x in loaded.model.state_dict().items()}
+    heads = LinearHeads.read(args.bundle, QUESTION)
     x_train, x_dev, x_away = (
-        (encode(encoder, [t.text for t in texts], args.work) - state["mean"]) / state["scale"]
+        heads.standardized(encode(encoder, [t.text for t in texts], args.work))
         for texts in (train, dev, away)
     )
-    weight, bias = fit_classes(
+    heads.weight, heads.bias = fit_classes(
         (x_train, classes_of(train)),
         (x_dev, classes_of(dev)),
         (x_away, classes_of(away), [t.event for t in away]),
     )
-    with torch.no_grad():
-        loaded.model.get_parameter("map.weight").copy_(torch.from_numpy(weight))
-        loaded.model.get_parameter("map.bias").copy_(torch.from_numpy(bias))
-    if args.out.resolve() != args.bundle.resolve():
-        shutil.copytree(args.bundle, args.out, dirs_exist_ok=True)
-    target = args.out / bundle.artifact(QUESTION).relative_to(args.bundle.resolve())
-    save_artifact(target, loaded.model, loaded.spec, loaded.meta, dtype="float32")
     events = len({t.event for t in away})
     where = f"texts of {events} events of HumAID that were never trained on"
-    told = calibrated(x_away @ weight.T + bias, classes_of(away), RISK[QUESTION], where)
-    config = json.loads((args.out / "bundle.json").read_bytes())
-    config["tasks"][QUESTION]["calibration"] = dict.fromkeys(("text", "both"), told.model_dump(mode="json"))
-    stored = json.dumps(config | {"version": args.version}, indent=1, ensure_ascii=False) + "\n"
-    atomic_write(args.out / "bundle.json", stored)
+    logits = x_away @ heads.weight.T + heads.bias
+    told = calibrated(logits, classes_of(away), RISK[QUESTION], where)
+    heads.write(args.out, args.version, calibration={"text": told, "both": told})
     print("written", args.out, told)
 
 

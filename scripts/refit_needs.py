@@ -8,7 +8,7 @@ ask and on some that only sound like it (`need_texts.py`), so that news and ever
 of other sources that ask for nothing, and on posts that a language model made up in nineteen languages. None
 of these posts chooses anything. "People missing or found" learns from HumAID's class of that name besides.
 "Asks for help" learns from all of HumAID's training tweets besides, which ask by class. What offers or warns
-keeps its head.
+learns from the sources that say so (`need_texts.offers_and_warnings`), and is chosen by them.
 
 The strength has the best average precision on direct messages and tweets, each judged by a head that did not
 see it, and the threshold the best F1; the half `develop` of the stress set, which nothing is trained on,
@@ -23,7 +23,6 @@ Vectors are kept in `--work`, so that a killed run goes on. Ours, no paper.
 
 import argparse
 import json
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,17 +30,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from bundle_crisis import within
-from need_texts import asking, made_up, near_misses, settled_rescue, sought
+from linear_heads import LinearHeads
+from need_texts import asking, made_up, near_misses, offers_and_warnings, settled_rescue, sought
 from numpy.typing import NDArray
 from train_crisis import everyday_texts, gather, group_of, outside
 from train_open import encode, english_of
 
-from crisislens.core.files import atomic_write
 from crisislens.data.text import clean_text
 from crisislens.domain.tasks import TASKS
 from crisislens.encoders.e5 import E5Text
-from crisislens.models.artifact import load_artifact, save_artifact
-from crisislens.pipeline.bundle import Bundle
 from crisislens.training.crisis_text import NEEDS, CrisisText, wording
 from crisislens.training.need_heads import fit_head, folds_of
 
@@ -63,6 +60,7 @@ OTHERS = {
     "everyday": {"no": 500},
 }
 ASKED = ("request", *NEEDS)
+TOLD = ("offer", "warning")
 _FOLDS = 5
 # below it, what is said is nearly always wrong
 USEFUL = 0.1
@@ -85,11 +83,18 @@ def draw(texts: Sequence[CrisisText]) -> list[CrisisText]:
 
 
 def stress_develop() -> tuple[list[str], list[set[str]]]:
-    """The posts of the stress set's half `develop`, and the needs of each."""
+    """The posts of the stress set's half `develop`, and what each asks for, offers or warns of."""
     read = [json.loads(line) for line in STRESS.read_text(encoding="utf-8").split("\n") if line]
     half = [post for post in read if post["half"] == "develop"]
-    asked = [{*post["needs"], *(["request"] if post["call"] else [])} for post in half]
-    return [clean_text(post["text"]) for post in half], asked
+    says = [
+        {
+            *post["needs"],
+            *(["request"] if post["call"] else []),
+            *(["warning"] if post["kind"] == "warning" else []),
+        }
+        for post in half
+    ]
+    return [clean_text(post["text"]) for post in half], says
 
 
 def f1(y: Ints, said: NDArray[np.bool_], stands: Array | None = None) -> float:
@@ -122,12 +127,10 @@ def refit(
         develop: Standardized vectors of posts that thresholds are chosen on too, and what each needs.
         heads: Those that are fitted; the others stay.
     """
-    direct = [t.source.startswith("messages") and t.event != "news" for t in texts]
-    # all direct messages are drawn, so each stands for itself; so do tweets
-    asked = np.array(direct) | np.array([t.source == "tweets" for t in texts])
     told: dict[str, dict[str, object]] = {}
     for need in heads:
         y = np.array([t.labels.get(need, -1) for t in texts])
+        asked = np.array([_chooses(t, need) for t in texts])
         at = list(classes).index(need)
         judged = asked & (y >= 0)
         before = x[judged] @ weight[at] + bias[at] > 0
@@ -153,6 +156,15 @@ def refit(
     return told
 
 
+def _chooses(text: CrisisText, question: str) -> bool:
+    """Whether a text has a say in strength and threshold: those that are drawn whole, or say for how many of
+    their source they stand.
+    """
+    if question in TOLD:
+        return text.source == f"{question}s"
+    return text.source == "tweets" or (text.source.startswith("messages") and text.event != "news")
+
+
 def _parts(folds: Ints, y: Ints) -> list[NDArray[np.bool_]]:
     return [folds == f for f in np.unique(folds) if (y[folds == f] == 1).any()]
 
@@ -165,13 +177,13 @@ def gathered(data: Path) -> tuple[list[CrisisText], Ints, Array]:
     allowed = [t for t in [*gather(data, free=False), *everyday_texts(data)] if not outside(t)]
     texts = [settled_rescue(t, english) for t in draw(allowed)]
     texts += [*asking(allowed), *near_misses(allowed)]
-    tweets, stand_for = sought(allowed)
+    tweets, stand_for = (a + b for a, b in zip(sought(allowed), offers_and_warnings(allowed), strict=True))
     stands = np.ones(len(texts) + len(tweets))
     stands[len(texts) :] = stand_for
     # whether they ask is all that these are read for, and they choose nothing
     by_class = [t for t in allowed if t.source == "humaid" and "request" in t.labels]
     by_class = [replace(t, labels={"request": t.labels["request"]}) for t in by_class]
-    texts += [*tweets, *by_class, *made_up(ASKED)]
+    texts += [*tweets, *by_class, *made_up((*ASKED, *TOLD))]
     stands = np.concatenate([stands, np.ones(len(texts) - len(stands))])
     same = [english.get(t.text, "") or wording(t.text) for t in texts]
     return texts, folds_of(np.array(same), _FOLDS), stands
@@ -184,39 +196,26 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="where vectors are kept")
     parser.add_argument("--out", type=Path, required=True, help="the new bundle; may be the old one")
-    parser.add_argument("--heads", nargs="+", choices=ASKED, default=ASKED, help="those to fit anew")
-    parser.add_argument("--version", default="0.5.0", help="of the new bundle")
+    known = (*ASKED, *TOLD)
+    parser.add_argument("--heads", nargs="+", choices=known, default=known, help="those to fit anew")
+    parser.add_argument("--version", default="0.6.0", help="of the new bundle")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    bundle = Bundle.read(args.bundle)
     texts, folds, stands = gathered(args.data)
     posts, needs = stress_develop()
     adapter = str(args.bundle / "adapter.safetensors")
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=adapter)
     pooled = encode(encoder, [t.text for t in texts], args.work)
-    loaded = load_artifact(bundle.artifact("needs"))
-    state = {name: x.double().numpy() for name, x in loaded.model.state_dict().items()}
-    x, half = (
-        (vectors - state["mean"]) / state["scale"] for vectors in (pooled, encode(encoder, posts, args.work))
+    heads = LinearHeads.read(args.bundle, "needs")
+    x = heads.standardized(pooled)
+    half = heads.standardized(encode(encoder, posts, args.work))
+    found_of = refit(
+        x, texts, folds, heads.weight, heads.bias, heads.classes, stands, (half, needs), args.heads
     )
-    weight, bias = state["map.weight"].copy(), state["map.bias"].copy()
-    found_of = refit(x, texts, folds, weight, bias, loaded.meta.classes, stands, (half, needs), args.heads)
     for need, found in found_of.items():
         print(need, json.dumps(found), flush=True)
-    with torch.no_grad():
-        loaded.model.get_parameter("map.weight").copy_(torch.from_numpy(weight))
-        loaded.model.get_parameter("map.bias").copy_(torch.from_numpy(bias))
-    if args.out.resolve() != args.bundle.resolve():
-        shutil.copytree(args.bundle, args.out, dirs_exist_ok=True)
-    target = args.out / bundle.artifact("needs").relative_to(args.bundle.resolve())
-    task = within(loaded.meta.task or TASKS[loaded.meta.label_space])
-    save_artifact(
-        target, loaded.model, loaded.spec, loaded.meta.model_copy(update={"task": task}), dtype="float32"
-    )
-    config = json.loads((args.out / "bundle.json").read_bytes())
-    config["tasks"]["needs"]["definition"] = task.model_dump(mode="json")
-    stored = json.dumps(config | {"version": args.version}, indent=1, ensure_ascii=False) + "\n"
-    atomic_write(args.out / "bundle.json", stored)
+    task = within(heads.loaded.meta.task or TASKS[heads.loaded.meta.label_space])
+    heads.write(args.out, args.version, task=task)
     print("written", args.out)
 
 

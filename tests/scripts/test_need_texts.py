@@ -13,6 +13,7 @@ from need_texts import (
     made_up,
     named_needs,
     near_misses,
+    offers_and_warnings,
     settled_rescue,
     sought,
 )
@@ -149,3 +150,29 @@ def pieces(words: str) -> set[str]:
     """Runs of eight characters; a text that is shorter is one."""
     plain = " ".join(words.casefold().split())
     return {plain[i : i + 8] for i in range(max(1, len(plain) - 7))}
+
+
+def test_what_offers_or_warns_answers_these_alone_and_says_for_how_many_it_stands() -> None:
+    offers = [text(f"Rooms free, call {i}", {"offer": 1, "warning": 0}, "fire2017_nepal") for i in range(3)]
+    others = [text(f"Prayers {i}", {"offer": 0, "request": 0}, "fire2017_nepal") for i in range(6000)]
+    warned = [text(f"Leave the shore {i}", {"warning": 1, "offer": 0}) for i in range(4)]
+    drawn, stands = offers_and_warnings([*offers, *others, *warned])
+    assert len(drawn) == len(stands)
+    assert all(len(t.labels) == 1 and t.source == f"{next(iter(t.labels))}s" for t in drawn)
+    counts = Counter((t.source, next(iter(t.labels.values()))) for t in drawn)
+    # HumAID's tweets that warn are among the 2,500 that offer nothing
+    assert counts == {("offers", 1): 3, ("offers", 0): 3004, ("warnings", 1): 4}
+    of_fire = [s for t, s in zip(drawn, stands, strict=True) if t.text.startswith("Prayers")]
+    assert set(of_fire) == {2.0}
+
+
+def test_a_message_that_asks_neither_offers_nor_warns_and_news_say_nothing() -> None:
+    asks = {"request": 1, "water": 1}
+    message = text("We need water", asks, "messages_original", event="haiti", language="ht")
+    silent = text("Thank you", {"request": 0}, "messages_original", event="haiti", language="ht")
+    news = text("They need water", asks, "messages_english", event="news")
+    drawn, _ = offers_and_warnings([message, silent, news])
+    assert [(t.text, dict(t.labels)) for t in drawn] == [
+        ("We need water", {"offer": 0}),
+        ("We need water", {"warning": 0}),
+    ]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from refit_needs import ASKED, draw, f1, refit, stress_develop
+from refit_needs import ASKED, TOLD, draw, f1, refit, stress_develop
 
 from crisislens.training.crisis_text import NEEDS, CrisisText
 
@@ -89,7 +89,8 @@ def test_posts_of_the_half_develop_have_a_say_in_which_head_stands() -> None:
 def test_develop_is_read_and_test_is_not() -> None:
     posts, needs = stress_develop()
     assert len(posts) == len(needs) == 218
-    assert {need for each in needs for need in each} <= {*NEEDS, "offer", "request"}
+    assert {need for each in needs for need in each} <= {*NEEDS, *TOLD, "request"}
+    assert sum("warning" in each for each in needs) == 12
     assert sum("request" in each for each in needs) == 97
 
 
@@ -98,3 +99,28 @@ def test_rows_count_in_f1_for_as_many_as_they_stand_for() -> None:
     assert f1(y, said) == pytest.approx(2 / 4)
     # the wrong one stands for ten others that would be wrong too
     assert f1(y, said, np.array([1.0, 1.0, 10.0, 10.0])) == pytest.approx(2 / (11 + 2))
+
+
+def test_who_offers_is_chosen_by_the_sources_that_say_so() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(300, 4))
+    # in the sources that say so the first component offers, in all others the second
+    said = [i < 200 for i in range(300)]
+    texts = [
+        CrisisText(
+            f"t{i}",
+            "offers" if here else "humaid",
+            "",
+            "train",
+            "en",
+            {"offer": int(x[i, 0 if here else 1] > 0.5)},
+        )
+        for i, here in enumerate(said)
+    ]
+    weight, bias = np.zeros((1, 4)), np.full(1, -1.0)
+    told = refit(x, texts, np.arange(300) % 5, weight, bias, ("offer",), np.ones(300), heads=("offer",))
+    assert told["offer"]["taken"] is True
+    truth = np.array([t.labels["offer"] for t in texts])
+    alone = [f1(truth[said], x[said] @ weight[0] + bias[0] > 0)]
+    # the F1 that is told is of the sources that say so, and not of all
+    assert told["offer"]["now"][0] == pytest.approx(alone[0], abs=0.1)

@@ -95,7 +95,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "create_time",
         "submission_time",
         "published",
-        "date_time",
         "taken_at",
         "received_at",
         "received",

@@ -230,6 +230,8 @@ def _without_later_keys(values: dict[str, Any]) -> dict[str, Any]:
     for key, always in since.items():
         if values["data"][key] == always:
             del values["data"][key]
+    if values["rules"]["names"] == "keep":
+        del values["rules"]["names"]
     # a result from before the key existed is one of a run with this value
     for key, before in _BEFORE.items():
         if values[key] == before:

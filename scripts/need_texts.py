@@ -47,6 +47,7 @@ MADE_UP = {
     "made_up_ended": 10,
     "made_up_offers": 10,
     "made_up_offers_and_warnings": 5,
+    "made_up_hard": 5,
 }
 # worded like posts of the stress set; crisis-open was trained on them
 LEFT_OUT = frozenset(

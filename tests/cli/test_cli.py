@@ -106,8 +106,15 @@ def test_analyze_writes_everything_and_says_where(crisislens: Command, posts: Pa
         "report.html",
         "assessments.csv",
         "assessments.parquet",
+        ".crisislens-run",
     }
     assert names == expected
+    other = tmp_path / "tuesday.csv"
+    other.write_text("id,text\n1,Bridge is down\n", encoding="utf-8")
+    refused = crisislens("analyze", other, "--out", tmp_path / "out")
+    assert refused.returncode != 0
+    assert "--replace" in refused.stderr
+    assert "Traceback" not in refused.stderr
     lines = (tmp_path / "out" / "assessments.jsonl").read_text().splitlines()
     found = [Assessment.model_validate_json(line) for line in lines]
     assert [a.post.id for a in found] == ["1", "2", "3"]

@@ -178,6 +178,55 @@ def test_a_folder_of_somebody_else_is_not_touched(tiny_bundle: Path, crisis: Pat
     assert (tmp_path / "thesis.tex").read_text() == "mine"
 
 
+def test_a_run_of_another_file_is_written_over_only_when_asked(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
+    analyst, out = Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out"
+    tuesday = tmp_path / "tuesday.jsonl"
+    tuesday.write_text(json.dumps({"id": "1", "text": "Bridge is down"}) + "\n", encoding="utf-8")
+    run_analysis(read_posts(crisis), analyst, out)
+    monday = (out / "assessments.jsonl").read_bytes()
+    with pytest.raises(InputError, match=rf"holds the run of {crisis.name}.*tuesday.jsonl.*--replace"):
+        run_analysis(read_posts(tuesday), analyst, out)
+    assert (out / "assessments.jsonl").read_bytes() == monday
+    assert run_analysis(read_posts(tuesday), analyst, out, replace_run=True).assessed == 1
+    # the folder is of tuesday now; a file that grew stays the same file
+    with tuesday.open("a", encoding="utf-8") as table:
+        table.write(json.dumps({"id": "2", "text": "Road is open"}) + "\n")
+    assert run_analysis(read_posts(tuesday), analyst, out).assessed == 2
+
+
+def test_an_unfinished_run_of_another_file_keeps_its_chunks(
+    tiny_bundle: Path, crisis: Path, tmp_path: Path
+) -> None:
+    analyst, out = Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out"
+
+    class Stopped(Exception):
+        pass
+
+    def stop(done: int, total: int | None) -> None:
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        run_analysis(read_posts(crisis), analyst, out, chunk_posts=4, workers=1, progress=stop)
+    kept = sorted(p.name for p in (out / "work").rglob("*") if p.is_file())
+    tuesday = tmp_path / "tuesday.jsonl"
+    tuesday.write_text(json.dumps({"id": "1", "text": "Bridge is down"}) + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="--replace"):
+        run_analysis(read_posts(tuesday), analyst, out)
+    assert sorted(p.name for p in (out / "work").rglob("*") if p.is_file()) == kept
+    assert run_analysis(read_posts(crisis), analyst, out, chunk_posts=4, workers=1).resumed > 0
+
+
+def test_a_folder_of_before_says_nothing_and_is_used(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
+    analyst, out = Analyst.load(tiny_bundle, image_root=crisis.parent), tmp_path / "out"
+    run_analysis(read_posts(crisis), analyst, out)
+    (out / ".crisislens-run").unlink()
+    tuesday = tmp_path / "tuesday.jsonl"
+    tuesday.write_text(json.dumps({"id": "1", "text": "Bridge is down"}) + "\n", encoding="utf-8")
+    assert run_analysis(read_posts(tuesday), analyst, out).assessed == 1
+
+
 @pytest.mark.usefixtures("fixed_time")
 def test_the_number_of_workers_changes_no_byte(tiny_bundle: Path, crisis: Path, tmp_path: Path) -> None:
     analyst = Analyst.load(tiny_bundle, image_root=crisis.parent)
@@ -213,7 +262,7 @@ def test_chunks_of_another_run_are_never_taken_for_finished_work(
     run_analysis(read_posts(other), analyst, tmp_path / "out", chunk_posts=7)
     for manifest in (tmp_path / "out" / "work").rglob("manifest.json"):
         manifest.unlink()  # as a kill in the middle of clearing up leaves it
-    outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", chunk_posts=7)
+    outcome = run_analysis(read_posts(crisis), analyst, tmp_path / "out", chunk_posts=7, replace_run=True)
     assert outcome.resumed == 0
     written = [a.post.model_dump() for a in read_assessments(tmp_path / "out")]
     assert written == [row.model_dump() for row in read_posts(crisis) if isinstance(row, Post)]

@@ -65,6 +65,7 @@ class Given(NamedTuple):
         threads: Processor threads; None for all.
         add: Annotations beside the default ones.
         leave_out: Default annotations that are left out.
+        replace: Whether a run of another file of posts in `out` may be written over.
         blur_locations: Whether coordinates are rounded.
         extractors: What finds entities, and relations.
         asked: What is asked of the report.
@@ -81,6 +82,7 @@ class Given(NamedTuple):
     threads: int | None = None
     add: Sequence[str] = ()
     leave_out: Sequence[str] = ()
+    replace: bool = False
     blur_locations: bool = False
     extractors: tuple[str | None, str | None] = (None, None)
     asked: Asked = Asked()
@@ -100,6 +102,10 @@ def analyze(
     out: Annotated[
         Path, typer.Option(help="Folder for the output; an interrupted run in it is resumed.")
     ] = DEFAULT_OUT,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Write over what --out holds of another file of posts."),
+    ] = False,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -195,6 +201,7 @@ def analyze(
         threads=threads,
         add=[*(with_ or ()), *(["rationale"] if explain else ())],
         leave_out=without or [],
+        replace=replace,
         blur_locations=blur_locations,
         extractors=(entities, relations),
         asked=Asked(since, compare_with, basemap, summary),
@@ -259,6 +266,7 @@ def run(posts: Path, given: Given) -> None:
                 progress=advance,
                 total=total,
                 outputs=outputs,
+                replace_run=given.replace,
             )
         clear_work(out)
     tell(outcome, out, source, given.model, summary=shown.summary)

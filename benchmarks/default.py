@@ -230,6 +230,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--settings", type=Path, default=None, help="the head of B2 on the new encoder")
+    parser.add_argument("--old", default=OLD, help="name or folder of the bundle beside it")
     parser.add_argument("--new", default=NEW, help="name or folder of the new bundle")
     parser.add_argument("--rows", type=int, default=4500)
     parser.add_argument("--speed", action="store_true", help="only time `analyze`")
@@ -248,10 +249,10 @@ def main() -> None:
         for row in weak_rows(args.data, most=PHOTOS)
         if row.split == "test" and row.post.image is not None and row.post.id.startswith("everyday/")
     ]
-    for name in (OLD, args.new):
+    for name in (args.old, args.new):
         analyst = Analyst.load(name, image_root=args.data)
         print(f"{analyst.bundle.config.name} {analyst.bundle.config.version}", flush=True)
-        head = None if name == OLD else args.settings
+        head = args.settings if name == args.new else None
         parts = [
             of_informative(analyst, args.data, args.work, photos),
             of_damage(analyst, args.data, args.work),

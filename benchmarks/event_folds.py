@@ -77,7 +77,7 @@ def report(question: str, rows: Rows, say: Callable[[str], None]) -> float:
     answers = rows.labels(question)
     used = (answers >= 0) & rows.real
     x, y, events = rows.x[used].astype(np.float64), answers[used], events_of(rows)[used]
-    folds = folds_of(events, FOLDS, seed=1)
+    folds = folds_of(events.tolist(), FOLDS, seed=1)
     found = {c: by_fold(question, x, y, folds, c) for c in STRENGTHS}
     first = next(iter(next(iter(found[STRENGTHS[0]].values()))))
     means = {c: float(np.mean([s[first] for s in parts.values()])) for c, parts in found.items()}

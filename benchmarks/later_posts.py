@@ -1,11 +1,12 @@
 """Posts that were written after heads were made or before new ones were, by two or more bundles:
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
-`tests/stress/later.jsonl` (after 0.5.0) and `tests/stress/later_offers.jsonl` (before 0.6.0): made up by a
-language model and marked by it before any bundle read them: calls for help, offers, warnings, reports of
-people who were saved, tolls, jokes and everyday talk. Those that share more than three in ten of their runs
-of five characters with a post of the stress set or one that is trained on were taken out (`--near` names
-them). Nothing is chosen on them; whoever changes a head with them in mind needs new ones. Small probes.
+`tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0) and `later_hard.jsonl` (before
+0.7.0): made up by a language model and marked by it before any bundle read them: calls for help, offers,
+warnings, needs that are over, reports of people who were saved, tolls, drills, jokes and everyday talk.
+Those that share more than three in ten of their runs of five characters with a post of the stress set or
+one that is trained on were taken out (`--near` names them). Nothing is chosen on them; whoever changes a
+head with them in mind needs new ones. Small probes.
 """
 
 import argparse

@@ -1,22 +1,22 @@
-"""Two bundles' heads of calls and needs on the same vectors:
+"""Two bundles' heads of calls and needs on the same texts:
 `python benchmarks/need_heads.py DATA --bundles BEFORE AFTER --work DIR`.
 
-Both must have the same encoder with the same adapter. Printed as rows of a table: F1 of "asks for help" and
-of each need, as the bundle says it (at one half), on the validation messages of Haiti, Pakistan and Sandy,
-English and originals, and on HumAID's tweets that ask, by their words (`scripts/need_texts.py`), its test and
-the events never trained on, with 95 % bootstrap intervals and the paired difference; "rescue" of the messages
-also where label and words agree; how often each need is said of HumAID's development posts that ask for
-nothing, of those of efforts and of warnings, and of a real feed (`verification`, which has no labels of
-need); and, through the whole product, calls for help among the first and the AUROC of urgency on both halves
-of the stress set; how many posts of each half are rightly and wrongly given each need, with the AUROC of the
-head; and the ten classes on HumAID's test and on the events never trained on, with paired differences of
-macro-F1.
+Each reads the vectors of its own adapter; with one adapter they are the same. Printed as rows of a table: F1
+of "asks for help" and of each need, as the bundle says it (at one half), on the validation messages of Haiti,
+Pakistan and Sandy, English and originals, and on HumAID's tweets that ask, by their words
+(`scripts/need_texts.py`), its test and the events never trained on, with 95 % bootstrap intervals and the
+paired difference; "rescue" of the messages also where label and words agree; how often each need is said of
+HumAID's development posts that ask for nothing, of those of efforts and of warnings, and of a real feed
+(`verification`, which has no labels of need); and, through the whole product, calls for help among the first
+and the AUROC of urgency on both halves of the stress set; how many posts of each half are rightly and wrongly
+given each need, with the AUROC of the head; and the ten classes on HumAID's test and on the events never
+trained on, with paired differences of macro-F1.
 """
 
 import argparse
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +40,8 @@ from train_crisis import outside
 from train_open import encode, english_of
 
 Array = NDArray[np.float64]
+# of the same texts, as the first bundle sees them and as the second does
+Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
 _DRAWS, _FEED, _CHUNK, _TEST = 2_000, 600, 64, 4_500
 ASKED = ("request", *NEEDS)
 SAID = (*ASKED, "offer", "warning")
@@ -62,18 +64,16 @@ def bounds(values: Sequence[float]) -> str:
     return f"[{low:+.3f}, {high:+.3f}]" if low < 0 else f"[{low:.3f}, {high:.3f}]"
 
 
-def by_need(
-    before: LinearHeads, after: LinearHeads, texts: Sequence[CrisisText], vectors: NDArray[np.float32]
-) -> None:
+def by_need(before: LinearHeads, after: LinearHeads, texts: Sequence[CrisisText], vectors: Vectors) -> None:
     """Rows of F1 by need, over the texts that answer it and where one says yes."""
     for need in ASKED:
         known = np.array([need in t.labels for t in texts])
-        y, pooled = np.array([t.labels.get(need, 0) for t in texts])[known], vectors[known]
+        y = np.array([t.labels.get(need, 0) for t in texts])[known]
         if not y.any():
             continue
         rng = np.random.default_rng(0)
         draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
-        a, b = says(before, pooled, need), says(after, pooled, need)
+        a, b = says(before, vectors[0][known], need), says(after, vectors[1][known], need)
         first, second = ([f1(y[i], said[i]) for i in draws] for said in (a, b))
         gain = [q - p for p, q in zip(first, second, strict=True)]
         print(
@@ -83,13 +83,14 @@ def by_need(
         )
 
 
-def elsewhere(before: LinearHeads, after: LinearHeads, name: str, pooled: NDArray[np.float32]) -> None:
+def elsewhere(before: LinearHeads, after: LinearHeads, name: str, vectors: Vectors) -> None:
     """How often each need is said, in percent."""
     cells = [
-        f"{need} {100 * says(before, pooled, need).mean():.1f} → {100 * says(after, pooled, need).mean():.1f}"
+        f"{need} {100 * says(before, vectors[0], need).mean():.1f} → "
+        f"{100 * says(after, vectors[1], need).mean():.1f}"
         for need in SAID
     ]
-    print(f"{name}, {len(pooled)}: " + ", ".join(cells), flush=True)
+    print(f"{name}, {len(vectors[0])}: " + ", ".join(cells), flush=True)
 
 
 def of_stress(name: str, folder: Path) -> None:
@@ -113,7 +114,7 @@ def of_stress(name: str, folder: Path) -> None:
         )
 
 
-def needs_of_stress(before: LinearHeads, after: LinearHeads, pooled: NDArray[np.float32]) -> None:
+def needs_of_stress(before: LinearHeads, after: LinearHeads, vectors: Vectors) -> None:
     """Rows of rightly and wrongly named needs, by half."""
     made = stress_posts()
     for part in ("develop", "test"):
@@ -128,7 +129,7 @@ def needs_of_stress(before: LinearHeads, after: LinearHeads, pooled: NDArray[np.
             if not asked.any():
                 continue
             cells = []
-            for heads in (before, after):
+            for heads, pooled in zip((before, after), vectors, strict=True):
                 z = logit(heads, pooled[here], need)
                 area = auroc(asked.astype(np.int64), z)
                 cells.append(f"{((z > 0) & asked).sum()} found, {((z > 0) & ~asked).sum()} wrong, {area:.3f}")
@@ -149,7 +150,7 @@ def tweets(root: Path) -> dict[str, list[CrisisText]]:
     }
 
 
-def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Path) -> None:
+def of_classes(first: Path, second: Path, root: Path, seen_by: Callable[[list[str]], Vectors]) -> None:
     """Macro-F1 of the ten classes, before and after."""
     heads = [LinearHeads.read(folder, "humanitarian") for folder in (first, second)]
     humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
@@ -162,8 +163,8 @@ def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Pat
     }
     for name, texts in parts.items():
         y = np.array([t.labels["humanitarian_10"] for t in texts])
-        pooled = encode(encoder, [t.text for t in texts], work)
-        said = [h.logits(pooled).argmax(1) for h in heads]
+        vectors = seen_by([t.text for t in texts])
+        said = [h.logits(pooled).argmax(1) for h, pooled in zip(heads, vectors, strict=True)]
         rng = np.random.default_rng(0)
         draws = [rng.integers(len(y), size=len(y)) for _ in range(_DRAWS)]
         scores = [[macro(y[i], one[i]) for i in draws] for one in said]
@@ -174,7 +175,7 @@ def of_classes(first: Path, second: Path, root: Path, encoder: E5Text, work: Pat
             cells = " → ".join(f"{f1((y == c).astype(np.int64), one == c):.2f}" for one in said)
             print(f"  {title}, {(y == c).sum()}: {cells}")
     events = np.array([t.event for t in texts])
-    logits = heads[1].logits(pooled)
+    logits = heads[1].logits(vectors[1])
     for event in np.unique(events):
         here = events == event
         cells = " → ".join(f"{macro(y[here], one[here]):.3f}" for one in said)
@@ -217,19 +218,22 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     first, second = args.bundles
-    adapter = first / "adapter.safetensors"
-    if adapter.read_bytes() != (second / "adapter.safetensors").read_bytes():
-        parser.error(
-            "the two bundles have other adapters, so their vectors differ; use benchmarks/default.py"
-        )
-    encoder = E5Text(max_tokens=128, precision="fp32", adapter=str(adapter))
+    encoders = [
+        E5Text(max_tokens=128, precision="fp32", adapter=str(folder / "adapter.safetensors"))
+        for folder in args.bundles
+    ]
+
+    def seen_by(texts: list[str]) -> Vectors:
+        mine, theirs = (encode(encoder, texts, args.work) for encoder in encoders)
+        return mine, theirs
+
     before, after = (LinearHeads.read(folder, "needs") for folder in (first, second))
     root = args.data / "crisis_text"
     english = english_of(root, split="validation")
     for source in ("messages_english", "messages_original"):
         texts = [t for t in read_source(root, source, splits=("test",)) if t.event != "news"]
         print(f"{source}, {len(texts)} messages, F1 before, after, gain")
-        vectors = encode(encoder, [t.text for t in texts], args.work)
+        vectors = seen_by([t.text for t in texts])
         by_need(before, after, texts, vectors)
         settled = [settled_rescue(t, english) for t in texts]
         only = [replace(t, labels={q: y for q, y in t.labels.items() if q == "rescue"}) for t in settled]
@@ -237,7 +241,7 @@ def main() -> None:
         by_need(before, after, only, vectors)
     for name, texts in tweets(root).items():
         print(f"tweets that ask, {name}, {len(texts)}, F1 before, after, gain")
-        by_need(before, after, texts, encode(encoder, [t.text for t in texts], args.work))
+        by_need(before, after, texts, seen_by([t.text for t in texts]))
     ask = HUMANITARIAN_10.index("requests_or_urgent_needs")
     quiet = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] != ask]
     quiet = [quiet[i] for i in np.random.default_rng(2).permutation(len(quiet))[:_FEED]]
@@ -245,17 +249,17 @@ def main() -> None:
         before,
         after,
         "HumAID's development posts that ask for nothing, said of %",
-        encode(encoder, [t.text for t in quiet], args.work),
+        seen_by([t.text for t in quiet]),
     )
-    elsewhere(before, after, "the feed, said of %", encode(encoder, feed(args.data), args.work))
+    elsewhere(before, after, "the feed, said of %", seen_by(feed(args.data)))
     for name in ("rescue_volunteering_or_donation_effort", "caution_and_advice"):
         at = HUMANITARIAN_10.index(name)
         mine = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] == at]
         told = f"HumAID's development posts of {name}, said of %"
-        elsewhere(before, after, told, encode(encoder, [t.text for t in mine], args.work))
+        elsewhere(before, after, told, seen_by([t.text for t in mine]))
     stress = [clean_text(str(p["text"])) for p in stress_posts()]
-    needs_of_stress(before, after, encode(encoder, stress, args.work))
-    of_classes(first, second, root, encoder, args.work)
+    needs_of_stress(before, after, seen_by(stress))
+    of_classes(first, second, root, seen_by)
     of_stress("before", first)
     of_stress("after", second)
 

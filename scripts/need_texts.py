@@ -56,6 +56,8 @@ LEFT_OUT = frozenset(
         "My car needs a wash, anyone know a good place",
     }
 )
+HUMAID = 20_000
+"""The most tweets of HumAID that a head is fitted on."""
 TWEETS = ("humaid", "crisisnlp_volunteers")
 _ASK = re.compile(
     r"\b(need|needs|needed|please|pls|plzz?|urgent|urgently|send|required?|requires|requirements?|lack|without"
@@ -157,6 +159,11 @@ def _some(texts: Sequence[CrisisText], count: int, rng: np.random.Generator) -> 
     return [texts[i] for i in rng.permutation(len(texts))[:count]]
 
 
+def some_humaid(texts: Sequence[CrisisText]) -> list[CrisisText]:
+    """The tweets of HumAID that heads are fitted on: a draw, vectors of all take long."""
+    return _some([t for t in texts if t.source == "humaid"], HUMAID, np.random.default_rng(10))
+
+
 def asking(texts: Sequence[CrisisText]) -> list[CrisisText]:
     """English tweets that ask for help, with what they ask for: all that name a thing, and some that do not.
 
@@ -246,15 +253,21 @@ def settled_rescue(text: CrisisText, english: Mapping[str, str]) -> CrisisText:
     return replace(text, labels={q: y for q, y in text.labels.items() if q != "rescue"})
 
 
-def offers_and_warnings(texts: Sequence[CrisisText]) -> tuple[list[CrisisText], list[float]]:
-    """Texts that say whether they offer or warn, answering these two questions alone; and how many texts of
-    their source, answer by answer, each stands for. The source becomes `offers` or `warnings`.
+def offers_and_warnings(
+    texts: Sequence[CrisisText], questions: Sequence[str] = tuple(_TOLD)
+) -> tuple[list[CrisisText], list[float]]:
+    """Texts that say whether they offer or warn, answering that question alone; and how many texts of their
+    source, answer by answer, each stands for. The source becomes `offers` or `warnings`.
+
+    Arguments:
+        texts: Any texts.
+        questions: `offer`, `warning` or both.
     """
     rng = np.random.default_rng(9)
     drawn: list[CrisisText] = []
     stands: list[float] = []
-    for question, budgets in _TOLD.items():
-        for source, (yes, no) in budgets.items():
+    for question in questions:
+        for source, (yes, no) in _TOLD[question].items():
             for answer, count in ((1, yes), (0, no)):
                 rows = [t for t in texts if t.source == source and _told(t, question) == answer]
                 some = _some(rows, count, rng)

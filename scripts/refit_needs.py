@@ -4,11 +4,12 @@ r"""Fits "asks for help" and the needs of a bundle anew, on the vectors of its o
 The heads that were trained together with the adapter saw each need in few batches, so that water, say, was
 found less well than its vectors allow. Here each need gets a logistic regression of its own
 (`training.need_heads`: strength and threshold by cross-validation) on all training messages, on tweets that
-ask and on some that only sound like it (`need_texts.py`), so that news and everyday talk stay quiet on texts
-of other sources that ask for nothing, and on posts that a language model made up in nineteen languages. None
-of these posts chooses anything. "People missing or found" learns from HumAID's class of that name besides.
-"Asks for help" learns from all of HumAID's training tweets besides, which ask by class. What offers or warns
-learns from the sources that say so (`need_texts.offers_and_warnings`), and is chosen by them.
+ask and on some that only sound like it (`need_texts.py`), so that news and everyday talk stay quiet on
+texts of other sources that ask for nothing, and on posts that a language model made up in nineteen
+languages. None of these posts chooses anything. "People missing or found" learns from HumAID's class of
+that name besides. "Asks for help" learns from a draw of HumAID's training tweets besides, which ask by
+class. What offers or warns learns from the sources that say so (`need_texts.offers_and_warnings`), and is
+chosen by them.
 
 The strength has the best average precision on direct messages and tweets, each judged by a head that did not
 see it, and the threshold the best F1; the half `develop` of the stress set, which nothing is trained on,
@@ -31,7 +32,7 @@ import numpy as np
 import torch
 from bundle_crisis import within
 from linear_heads import LinearHeads
-from need_texts import asking, made_up, near_misses, offers_and_warnings, settled_rescue, sought
+from need_texts import asking, made_up, near_misses, offers_and_warnings, settled_rescue, some_humaid, sought
 from numpy.typing import NDArray
 from train_crisis import everyday_texts, gather, group_of, outside
 from train_open import encode, english_of
@@ -169,24 +170,25 @@ def _parts(folds: Ints, y: Ints) -> list[NDArray[np.bool_]]:
     return [folds == f for f in np.unique(folds) if (y[folds == f] == 1).any()]
 
 
-def gathered(data: Path) -> tuple[list[CrisisText], Ints, Array]:
+def gathered(data: Path, heads: Sequence[str] = (*ASKED, *TOLD)) -> tuple[list[CrisisText], Ints, Array]:
     """What is trained on, the fold of each, and how many texts it stands for; a message and its translation
-    share their fold.
+    share their fold. Texts that only say whether they offer or warn are left out where that is not fitted.
     """
     english = english_of(data / "crisis_text")
     allowed = [t for t in [*gather(data, free=False), *everyday_texts(data)] if not outside(t)]
     texts = [settled_rescue(t, english) for t in draw(allowed)]
     texts += [*asking(allowed), *near_misses(allowed)]
-    tweets, stand_for = (a + b for a, b in zip(sought(allowed), offers_and_warnings(allowed), strict=True))
+    told = offers_and_warnings(allowed, [head for head in TOLD if head in heads])
+    tweets, stand_for = (a + b for a, b in zip(sought(allowed), told, strict=True))
     stands = np.ones(len(texts) + len(tweets))
     stands[len(texts) :] = stand_for
     # whether they ask is all that these are read for, and they choose nothing
-    by_class = [t for t in allowed if t.source == "humaid" and "request" in t.labels]
+    by_class = [t for t in some_humaid(allowed) if "request" in t.labels]
     by_class = [replace(t, labels={"request": t.labels["request"]}) for t in by_class]
     texts += [*tweets, *by_class, *made_up((*ASKED, *TOLD))]
     stands = np.concatenate([stands, np.ones(len(texts) - len(stands))])
     same = [english.get(t.text, "") or wording(t.text) for t in texts]
-    return texts, folds_of(np.array(same), _FOLDS), stands
+    return texts, folds_of(same, _FOLDS), stands
 
 
 def main() -> None:
@@ -201,7 +203,7 @@ def main() -> None:
     parser.add_argument("--version", default="0.6.0", help="of the new bundle")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    texts, folds, stands = gathered(args.data)
+    texts, folds, stands = gathered(args.data, args.heads)
     posts, needs = stress_develop()
     adapter = str(args.bundle / "adapter.safetensors")
     encoder = E5Text(max_tokens=128, precision="fp32", adapter=adapter)

@@ -273,8 +273,8 @@ def gathered(data: Path, work: Path) -> tuple[Rows, tuple[Array, Array]]:
         texts,
         ((pooled - scales[0]) / scales[1]).astype(np.float32),
         np.array([t.source != "made_up" for t in texts]),
-        folds_of(np.array([f"{t.source.partition('_')[0]} {t.event}" for t in texts]), _FOLDS),
-        folds_of(np.array(same), _FOLDS),
+        folds_of([f"{t.source.partition('_')[0]} {t.event}" for t in texts], _FOLDS),
+        folds_of(same, _FOLDS),
         drawn_for(texts, root),
     )
     return rows, scales

@@ -19,7 +19,7 @@ def rare() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     y[:RARE] = 1
     x = rng.normal(size=(800, 5))
     x[:RARE, 0] += 2.0
-    return x, y, folds_of(np.arange(800), 3)
+    return x, y, folds_of(range(800), 3)
 
 
 def found(head_bias: float, weight: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
@@ -89,7 +89,7 @@ def test_heads_do_not_depend_on_each_other(rare: tuple[np.ndarray, ...]) -> None
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=40), st.integers(2, 4))
 def test_a_message_and_its_translation_share_a_fold(names: list[str], count: int) -> None:
-    folds = folds_of(np.array(names), count)
+    folds = folds_of(names, count)
     assert set(folds) <= set(range(count))
     assert len({(name, fold) for name, fold in zip(names, folds, strict=True)}) == len(set(names))
 
@@ -100,7 +100,7 @@ def test_the_threshold_of_separable_logits_parts_them(seed: int) -> None:
     rng = np.random.default_rng(seed)
     y = (np.arange(60) % 4 == 0).astype(np.int64)
     logits = np.where(y == 1, 5.0, -5.0) + rng.normal(size=60) * 0.1
-    threshold, f1 = threshold_for_f1(logits, y, folds_of(np.arange(60), 3))
+    threshold, f1 = threshold_for_f1(logits, y, folds_of(range(60), 3))
     assert f1 > 0.75
     assert (logits[y == 1] > threshold).mean() > 0.8
 
@@ -118,7 +118,7 @@ def test_rows_of_another_kind_move_the_threshold_and_nothing_else(rare: tuple[np
 
 
 def test_what_stands_beside_chooses_among_thresholds_that_are_nearly_as_good() -> None:
-    folds = folds_of(np.arange(600), 3)
+    folds = folds_of(range(600), 3)
     y = (np.arange(600) % 4 == 0).astype(np.int64)
     logits = np.random.default_rng(0).normal(size=600) + 2 * y
     alone, f1 = threshold_for_f1(logits, y, folds)
@@ -141,5 +141,5 @@ def test_of_strengths_that_tie_the_one_that_other_rows_want_is_taken(
     x = np.stack([8 * y + noise, noise], axis=1)
     rows = rng.normal(size=(300, 2))
     answers = (rows @ np.array(direction) > 0).astype(np.int64)
-    head = fit_head(x, y, folds_of(np.arange(400), 3), strengths=(1e-3, 10.0), probe=(rows, answers))
+    head = fit_head(x, y, folds_of(range(400), 3), strengths=(1e-3, 10.0), probe=(rows, answers))
     assert head.strength == strength

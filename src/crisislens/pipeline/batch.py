@@ -11,9 +11,9 @@ not depend on how many there are. When all chunks are there, near-duplicates are
 pass over the records fills `assessments.jsonl`, `failed.jsonl` and whatever else is asked for; only
 then does the work go.
 
-`.crisislens-run` names the file of posts. A folder that holds what was made of another file is refused, finished
-or not, unless the caller says that it may go: two days' posts with one output folder, which is the default,
-would leave the second day alone.
+`.crisislens-run` names the file of posts. A folder that holds what was made of another file is refused,
+finished or not, unless the caller says that it may go: two days' posts with one output folder, which is the
+default, would leave the second day alone.
 
 `work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder
 of that name that was there before is somebody's, and the run is refused.
@@ -295,8 +295,8 @@ def _refuse_another(folder: Path, posts: str) -> None:
         return
     if there != posts:
         raise InputError(
-            f"{folder} holds the run of {there or 'other posts'}, and this one is of {posts or 'others'}; give "
-            f"another --out, or --replace to write over it"
+            f"{folder} holds the run of {there or 'other posts'}, and this one is of {posts or 'others'}; "
+            f"give another --out, or --replace to write over it"
         )
 
 

@@ -5,7 +5,7 @@
 
 It writes `docs/images/report.png` and `docs/images/report.txt`. A test runs the demo and holds its words
 against the text, so a picture that shows another report fails it. Pixels are not compared: two machines draw
-the same letters differently. Needs Chromium or Chrome, and a font for Devanagari, which the second post is in.
+the same letters differently. Needs Chromium or Chrome, and a font for Devanagari, which one post is in.
 """
 
 import argparse

@@ -51,8 +51,8 @@ def roughen(text: str, rng: np.random.Generator, language: str = "en") -> str:
         rng: Decides what is done.
         language: Words are cut short in English alone.
 
-    >>> roughen("Please send water", np.random.default_rng(0))
-    'Please send water'
+    >>> roughen("Please send water to us", np.random.default_rng(0))
+    'Plesae send watre to us'
     """
     chance = rng.random(6)
     if chance[1] < _SHORT and language == "en":

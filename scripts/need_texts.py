@@ -49,11 +49,13 @@ MADE_UP = {
     "made_up_offers_and_warnings": 5,
     "made_up_hard": 5,
 }
-# worded like posts of the stress set; crisis-open was trained on them
+# worded like posts of the stress set. crisis-open was trained on the first two, and crisis-multilingual 0.7.0
+# on the last, which shares "thoughts and prayers" with a prayer of the half `develop`
 LEFT_OUT = frozenset(
     {
         "Nou bloke sou do kay la, dlo a ap monte, vin chèche nou tanpri",
         "My car needs a wash, anyone know a good place",
+        '"thoughts and prayers" sir you voted against the flood wall',
     }
 )
 HUMAID = 20_000

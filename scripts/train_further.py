@@ -133,7 +133,7 @@ class Kept(nn.Module):
         self.models = nn.ModuleList(models).requires_grad_(False)
 
     def forward(self, pooled: Tensor) -> list[Tensor]:
-        """Logarithms of the probabilities of each question."""
+        """Of pooled vectors, shape (n, d), the logarithms of each question's probabilities, shape (n, c)."""
         found = []
         for model in self.models:
             h = (pooled - model.text_mean) / model.text_scale
@@ -142,14 +142,20 @@ class Kept(nn.Module):
 
 
 def drift(kept: Kept, pooled: Tensor, before: Tensor) -> Tensor:
-    """The last term of the loss, without γ."""
+    """The last term of the loss, without γ: a mean over pooled vectors now and before, shape (n, d) each."""
     pairs = zip(kept(pooled), kept(before), strict=True)
     parts = [functional.kl_div(now, old, reduction="batchmean", log_target=True) for now, old in pairs]
     return torch.stack(parts).sum()
 
 
 def loss_of(heads: tuple[Tensor, Tensor], y: Tensor, answers: Tensor) -> Tensor:
-    """The first two terms."""
+    """The first two terms.
+
+    Arguments:
+        heads: Logits of the ten classes, shape (n, 10), and of the questions, shape (n, q).
+        y: Classes, -1 where open, shape (n,).
+        answers: nan where open, shape (n, q).
+    """
     ten, columns = heads
     total = torch.zeros(())
     if bool((y >= 0).any()):
@@ -199,14 +205,14 @@ def begun(bundle: Path, encoder: E5Text, first_layer: int) -> Heads:
 def train(args: argparse.Namespace) -> None:
     """Trains, and writes the adapter."""
     rng = np.random.default_rng(args.seed)
-    texts, shown = chosen_texts(args.data, rng)
+    texts, rough = chosen_texts(args.data, rng)
     before = E5Text(max_tokens=128, precision="fp32", adapter=str(args.bundle / "adapter.safetensors"))
     z0 = torch.from_numpy(encode(before, [t.text for t in texts], args.vectors)).float()
     del before
     torch.manual_seed(args.seed)
     encoder = E5Text(max_tokens=128, precision="fp32")
     heads = begun(args.bundle, encoder, args.first_layer)
-    tokens = [cut(x, args.length) for x in encoder.tokenize(shown)]
+    tokens = [cut(x, args.length) for x in encoder.tokenize(rough)]
     order = batches(np.array([len(x.ids) for x in tokens]), args.batch, rng)
     run = Run(encoder, heads, args.work)
     run.resume()

@@ -29,7 +29,7 @@ from crisislens.data.crisismmd import CrisisMMD
 from crisislens.data.text import clean_text
 from crisislens.encoders.base import pad_ids
 from crisislens.encoders.e5 import E5Text
-from crisislens.evaluation.abstention import threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.evaluation.resampling import interval
@@ -217,7 +217,8 @@ def of_t26(found: Scored) -> list[str]:
 
 def promise(dev: Array, y_dev: NDArray[np.int64], p: Array, y: NDArray[np.int64], risk: float = 0.2) -> str:
     """What a threshold for a risk, chosen on the other events left out, does on this one."""
-    chosen = threshold_for_risk(dev.max(1), dev.argmax(1) == y_dev, risk, delta=0.1)
+    right = dev.argmax(1) == y_dev
+    chosen = threshold_for_risk(dev.max(1), right, risk, delta=0.1, least=LIKELIER_RIGHT)
     answered = p.max(1) >= chosen.threshold
     wrong, n = int((p.argmax(1) != y)[answered].sum()), int(answered.sum())
     low, high = beta.ppf([0.025, 0.975], [wrong or 1e-9, wrong + 1], [n - wrong + 1, n - wrong or 1e-9])

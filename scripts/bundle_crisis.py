@@ -25,7 +25,7 @@ from crisislens.data.text import CleaningRules
 from crisislens.domain.tasks import TASKS, Label, Task
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.e5 import E5Text
-from crisislens.evaluation.abstention import threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
 from crisislens.features.encode import PostEncoder
 from crisislens.models.artifact import ArtifactMeta, Card, save_artifact
@@ -136,7 +136,7 @@ def calibrated(logits: np.ndarray, y: np.ndarray, risk: float, basis: str) -> Ca
     """Temperature and threshold on texts of events that were never trained on."""
     temperature = fit_temperature(logits, y)
     p = softmax(logits, temperature)
-    chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, risk, delta=0.1)
+    chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, risk, delta=0.1, least=LIKELIER_RIGHT)
     theta = chosen.threshold if chosen.met else max(chosen.threshold, 0.9)
     aim = f"aim: at most {risk:.0%} errors among answers" + ("" if chosen.met else " (not reached)")
     return Calibration(

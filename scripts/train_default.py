@@ -33,7 +33,7 @@ from crisislens.domain.tasks import TASKS, Task
 from crisislens.encoders.base import EncoderPair, EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
 from crisislens.encoders.lora import LoraState, read_lora, write_lora
-from crisislens.evaluation.abstention import threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.features.cache import FeatureCache
@@ -256,7 +256,8 @@ def calibrate(
         logits = predict_logits(model, cache, case.rows, hide=case.hide)
         temperature = fit_temperature(logits, y)
         p = softmax(logits, temperature)
-        chosen = threshold_for_risk(p.max(1), p.argmax(1) == y, RISKS[task], delta=0.1)
+        right = p.argmax(1) == y
+        chosen = threshold_for_risk(p.max(1), right, RISKS[task], delta=0.1, least=LIKELIER_RIGHT)
         # no threshold keeps the promise: nearly always "not sure", which is the honest answer
         theta = chosen.threshold if chosen.met else max(chosen.threshold, 0.9)
         if sum(not rows[i].weak for i in case.rows) < MANY:

@@ -60,22 +60,22 @@ from crisislens.training.roughen import roughen
 
 BUDGETS = {
     "humaid": {
-        "caution_and_advice": 600,
-        "displaced_people_and_evacuations": 450,
-        "infrastructure_and_utility_damage": 650,
-        "injured_or_dead_people": 550,
+        "caution_and_advice": 1000,
+        "displaced_people_and_evacuations": 800,
+        "infrastructure_and_utility_damage": 1200,
+        "injured_or_dead_people": 1000,
         "missing_or_found_people": 236,
-        "not_humanitarian": 800,
-        "other_relevant_information": 1100,
-        "requests_or_urgent_needs": 1300,
-        "rescue_volunteering_or_donation_effort": 1200,
-        "sympathy_and_support": 500,
+        "not_humanitarian": 1600,
+        "other_relevant_information": 1900,
+        "requests_or_urgent_needs": 1639,
+        "rescue_volunteering_or_donation_effort": 2200,
+        "sympathy_and_support": 900,
     },
     "messages_english": {"request": 2000, "other": 1600, "news": 400},
     "messages_original": {"request": 1600, "other": 1300},
     "crisislex_t26": {"other language": 1000, "yes": 450, "no": 500},
     "crisismmd": {"yes": 500, "no": 400},
-    "crisisnlp_workers": {"ten": 300, "missing_or_found_people": 255},
+    "crisisnlp_workers": {"ten": 500, "missing_or_found_people": 255},
     "crisisnlp_volunteers": {"requests_or_urgent_needs": 213},
     "fire2017_nepal": {"need": 192, "offer": 500, "other language": 200, "other": 200},
     "cresci_italian": {"yes": 200, "no": 200},
@@ -87,8 +87,10 @@ WEIGHTS = {"request": 1.0, "offer": 0.5, "warning": 0.4, **dict.fromkeys(NEEDS, 
 # sources of many events in English: what is frequent in one event alone names it. Of direct messages, and of
 # an event in a language of its own, it would be what is asked for, and most words of that language
 DISGUISED = ("humaid", "crisismmd", "crisisnlp_workers", "crisisnlp_volunteers", "crisislex_t26")
-# how often each made-up post is seen, roughened anew each time
-TIMES = 3
+# how often each made-up post is seen, roughened anew each time: the latest ones oftener, the bundle that is
+# trained further saw the others
+TIMES, TIMES_LATEST = 2, 6
+LATEST = "made_up_contrast"
 KEEP = 1.0
 
 
@@ -107,8 +109,9 @@ def chosen_texts(data: Path, rng: np.random.Generator) -> tuple[list[CrisisText]
     drawn = [allowed[i] for i in draw(allowed, BUDGETS, rng)]
     drawn = [told_by_messages(settled_rescue(t, english)) for t in drawn]
     drawn += [*asking(allowed), *near_misses(allowed)]
+    latest = {t.text for t in made_up((), files=(LATEST,))}
     once = {(t.text, t.language): t for t in made_up((*ASKED, *TOLD))}
-    drawn += [t for t in once.values() for _ in range(TIMES)]
+    drawn += [t for t in once.values() for _ in range(TIMES_LATEST if t.text in latest else TIMES)]
     order = rng.permutation(len(drawn))
     texts = [drawn[i] for i in order]
     print(Counter((t.source, group_of(t) if t.source in BUDGETS else "") for t in texts), flush=True)
@@ -282,7 +285,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True, help="where vectors of the bundle are kept")
     parser.add_argument("--work", type=Path, required=True, help="where checkpoints and results go")
     parser.add_argument("--out", type=Path, required=True, help="the new bundle")
-    parser.add_argument("--version", default="0.7.0", help="of the new bundle")
+    parser.add_argument("--version", default="0.8.0", help="of the new bundle")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many; 0 for one pass")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=64, help="pieces of a text")

@@ -31,7 +31,7 @@ from crisislens.data.text import CleaningRules
 from crisislens.domain.place_types import PLACE_ANSWERS
 from crisislens.domain.post import ImageRef, Post
 from crisislens.encoders.base import load_encoders
-from crisislens.evaluation.abstention import threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
 from crisislens.evaluation.calibration import expected_calibration_error, fit_temperature, softmax
 from crisislens.evaluation.classification import evaluate
 from crisislens.features.cache import FeatureCache
@@ -217,7 +217,8 @@ def calibrate(model: FusionModel, data: Data) -> dict[str, dict[str, object]]:
         logits = predict_logits(model, data.cache, rows.tolist(), hide=hide(kind))
         tau = fit_temperature(logits, data.y[rows])
         p = softmax(logits, tau)
-        chosen = threshold_for_risk(p.max(1), p.argmax(1) == data.y[rows], RISK, delta=0.1)
+        right = p.argmax(1) == data.y[rows]
+        chosen = threshold_for_risk(p.max(1), right, RISK, delta=0.1, least=LIKELIER_RIGHT)
         theta = max(0.5, chosen.threshold if chosen.met else max(chosen.threshold, 0.9))
         basis = (
             f"{len(rows)} development posts with guessed labels; aim: at most {RISK:.0%} errors among answers"

@@ -8,6 +8,7 @@ from scipy.stats import binom
 
 from crisislens.core.errors import InputError
 from crisislens.evaluation.abstention import (
+    LIKELIER_RIGHT,
     risk_coverage,
     risk_upper_bound,
     selective_scores,
@@ -98,6 +99,20 @@ def test_an_unreachable_target_is_said_to_be_unmet() -> None:
     assert 0 < found.coverage <= 1
     useless = threshold_for_risk(np.full(10, 0.5), np.zeros(10, bool), 0.2)
     assert (useless.met, useless.bound, useless.coverage) == (False, 1.0, 1.0)
+
+
+def test_answers_likelier_wrong_than_right_do_not_hide_behind_sure_ones() -> None:
+    """900 answers at .95, all right, would pay for 100 at .3 of which 70 are wrong."""
+    confidence = np.repeat([0.95, 0.3], [900, 100])
+    right = np.repeat([True, False, True], [900, 70, 30])
+    assert threshold_for_risk(confidence, right, 0.2).threshold == pytest.approx(0.3)
+    found = threshold_for_risk(confidence, right, 0.2, least=LIKELIER_RIGHT)
+    assert (found.met, found.threshold, found.coverage, found.risk) == (True, 0.5, 0.9, 0.0)
+
+
+def test_where_all_are_below_the_lowest_threshold_nothing_is_answered() -> None:
+    found = threshold_for_risk(np.full(10, 0.4), np.ones(10, bool), 0.2, least=LIKELIER_RIGHT)
+    assert (found.met, found.threshold, found.coverage, found.bound) == (False, 0.5, 0.0, 1.0)
 
 
 def test_nothing_answered_has_no_risk() -> None:

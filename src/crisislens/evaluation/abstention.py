@@ -16,6 +16,10 @@ $B^{-1}(1 - \delta';\, e + 1,\, k - e)$ holds with probability $1 - \delta'$. It
 coverages fixed in advance with $\delta' = \delta / L$, so that all $L$ bounds hold together and any
 of them may be picked.
 
+A risk is a mean: of ten classes answers at 30 % can hide behind many at 95 %. So thresholds of single
+answers do not go below `LIKELIER_RIGHT`: an answer that its own probability calls likelier wrong than right
+is not given, whatever the others allow. Ours, no paper.
+
 Sources: Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, 2017,
 https://arxiv.org/abs/1705.08500 (selection with guaranteed risk); Geifman et al., 2019,
 https://arxiv.org/abs/1805.08206 (AURC); Clopper and Pearson, 1934. Where we differ: the first
@@ -33,6 +37,7 @@ from pydantic import BaseModel, ConfigDict
 from crisislens.core.errors import InputError
 
 __all__ = [
+    "LIKELIER_RIGHT",
     "RiskCoverage",
     "RiskThreshold",
     "SelectiveScores",
@@ -41,6 +46,9 @@ __all__ = [
     "selective_scores",
     "threshold_for_risk",
 ]
+
+LIKELIER_RIGHT = 0.5
+"""The lowest threshold of single answers."""
 
 
 class RiskCoverage(NamedTuple):
@@ -149,6 +157,7 @@ def threshold_for_risk(
     *,
     delta: float = 0.05,
     levels: int = 20,
+    least: float = 0.0,
 ) -> RiskThreshold:
     """The threshold with the greatest coverage whose risk is at most `target`, with probability 1 −
     δ.
@@ -159,6 +168,7 @@ def threshold_for_risk(
         target: The risk that is accepted, 0 to 1.
         delta: Probability with which the promise may fail.
         levels: How many coverages are tried, $L$: 1/L, 2/L, … 1.
+        least: The lowest threshold; coverages below it are tried at it.
 
     Returns:
         The threshold; where no coverage keeps the target, the one with the lowest bound, and `met`
@@ -176,8 +186,9 @@ def threshold_for_risk(
     cuts = ranked[
         np.maximum(1, np.ceil(len(ranked) * np.arange(1, levels + 1) / levels).astype(np.int64)) - 1
     ]
+    tried_at = np.unique(np.maximum(cuts, least))
     # δ is shared among the cuts, also where some fall on one confidence: cautious, never bold
-    tried = [_bounded(float(cut), confidence, right, target, delta / levels) for cut in np.unique(cuts)]
+    tried = [_bounded(float(cut), confidence, right, target, delta / levels) for cut in tried_at]
     good = [t for t in tried if t.met]
     return max(good, key=lambda t: t.coverage) if good else min(tried, key=lambda t: t.bound)
 
@@ -211,7 +222,8 @@ def _bounded(
     kept = confidence >= cut
     errors = int((~right[kept]).sum())
     bound = risk_upper_bound(errors, int(kept.sum()), delta)
-    risk = errors / int(kept.sum())
+    # none is kept where even the surest is below the lowest threshold
+    risk = errors / max(1, int(kept.sum()))
     return RiskThreshold(
         threshold=cut, coverage=float(kept.mean()), risk=risk, bound=bound, target=target, met=bound <= target
     )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from crisislens.domain.task import Task
-from crisislens.evaluation.abstention import RiskThreshold, threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, RiskThreshold, threshold_for_risk
 from crisislens.evaluation.calibration import TEMPERATURES, fit_temperature, softmax
 from crisislens.evaluation.several import (
     HOLDS,
@@ -80,7 +80,9 @@ def read_off(
     temperature = _temperature(held, y, several=space.several)
     found = judged(held, y, space=space, temperature=temperature)
     # on probabilities after the temperature, as the product compares them with the threshold
-    return temperature, threshold_for_risk(found.confidence, found.right, target, delta=delta)
+    # a whole set of labels may be given although it is likelier not right in each of them
+    least = 0.0 if space.several else LIKELIER_RIGHT
+    return temperature, threshold_for_risk(found.confidence, found.right, target, delta=delta, least=least)
 
 
 def _temperature(logits: Float[np.ndarray, "s c"], y: Int[np.ndarray, "s ..."], *, several: bool) -> float:

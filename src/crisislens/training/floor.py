@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from crisislens.data.labeled import LabeledData
 from crisislens.data.text import CleaningRules, clean_text
-from crisislens.evaluation.abstention import threshold_for_risk
+from crisislens.evaluation.abstention import LIKELIER_RIGHT, threshold_for_risk
 from crisislens.evaluation.calibration import fit_temperature, softmax
 from crisislens.training.evaluate import Evaluation, evaluate_logits
 
@@ -69,7 +69,8 @@ def fit_floor(
     }
     temperature = fit_temperature(logits["dev"], data.labels("dev"))
     p = softmax(logits["dev"], temperature)
-    chosen = threshold_for_risk(p.max(1), p.argmax(1) == data.labels("dev"), target_risk)
+    right = p.argmax(1) == data.labels("dev")
+    chosen = threshold_for_risk(p.max(1), right, target_risk, least=LIKELIER_RIGHT)
     return evaluate_logits(
         logits["test"], data, temperature=temperature, abstain_below=chosen.threshold, resamples=resamples
     ), logits

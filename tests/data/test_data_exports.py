@@ -332,6 +332,7 @@ IDS: dict[str, tuple[list[object], list[str], str]] = {
     "scientific": (["1.62237E+18", "1.62237E+18"], ["row-000000", "row-000001"], "2 ids were rounded"),
     "with a comma": (["1,62237E+18", "7"], ["row-000000", "7"], "1 ids were rounded"),
     "floats": ([1.62237e18, 1.62237e18, 12.0], ["row-000000", "row-000001", "12"], "2 ids were rounded"),
+    "missing": (["a1", None, ""], ["a1", "row-000001", "row-000002"], "2 posts have no id"),
     "zeros": (
         ["162237123456789000"] * 3,
         ["162237123456789000", "row-000001", "row-000002"],

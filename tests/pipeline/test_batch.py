@@ -196,6 +196,26 @@ def test_a_run_of_another_file_is_written_over_only_when_asked(
     assert run_analysis(read_posts(tuesday), analyst, out).assessed == 2
 
 
+def test_a_file_of_the_same_name_in_another_folder_is_another_file(tiny_bundle: Path, tmp_path: Path) -> None:
+    analyst, out = Analyst.load(tiny_bundle), tmp_path / "out"
+    days = [tmp_path / day / "posts.jsonl" for day in ("monday", "tuesday")]
+    for day in days:
+        day.parent.mkdir()
+        day.write_text(json.dumps({"id": "1", "text": f"Bridge is down, {day.parent.name}"}) + "\n", "utf-8")
+    run_analysis(read_posts(days[0]), analyst, out, origin=days[0])
+    with pytest.raises(InputError, match=r"run of posts.jsonl, and this one .* another folder; .*--replace"):
+        run_analysis(read_posts(days[1]), analyst, out, origin=days[1])
+    # both may move together, and the folder does not say where its posts lay
+    assert "monday" not in (out / ".crisislens-run").read_text("utf-8")
+    moved = tmp_path / "archive"
+    moved.mkdir()
+    out.rename(moved / "out")
+    days[0].parent.rename(moved / "monday")
+    there = moved / "monday" / "posts.jsonl"
+    assert run_analysis(read_posts(there), analyst, moved / "out", origin=there).assessed == 1
+    assert run_analysis(read_posts(days[1]), analyst, moved / "out", replace_run=True).assessed == 1
+
+
 def test_an_unfinished_run_of_another_file_keeps_its_chunks(
     tiny_bundle: Path, crisis: Path, tmp_path: Path
 ) -> None:

@@ -84,6 +84,21 @@ def test_a_photo_alone_is_of_average_urgency_and_never_surely_informative(tmp_pa
     assert "the text alone" in (found.tasks["needs"].reason or "")
 
 
+def test_a_photo_that_nobody_could_open_does_not_sink_below_jokes(tmp_path: Path) -> None:
+    seeing = Analyst.load("crisis-multilingual", image_root=tmp_path)
+    lost, empty, joke = seeing.assess(
+        [
+            Post(id="1", image=ImageRef(path="gone.jpg")),
+            Post(id="2"),
+            Post(id="3", text="My diet is trapped under a collapsed cake, lol"),
+        ]
+    )
+    assert not lost.modalities
+    assert lost.urgency == seeing.bundle.config.unread_urgency > joke.urgency
+    # where nothing was posted, nothing waits
+    assert empty.urgency == 0
+
+
 def test_an_unrelated_photo_turns_no_clear_text(tmp_path: Path) -> None:
     draw_scene("cat", 1).save(tmp_path / "cat.jpg")
     seeing = Analyst.load("crisis-multilingual", image_root=tmp_path)

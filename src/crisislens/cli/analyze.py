@@ -267,6 +267,7 @@ def run(posts: Path, given: Given) -> None:
                 total=total,
                 outputs=outputs,
                 replace_run=given.replace,
+                origin=posts,
             )
         clear_work(out)
     tell(outcome, out, source, given.model, summary=shown.summary)

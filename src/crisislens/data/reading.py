@@ -23,6 +23,7 @@ class Reading:
         unread_time: The first of those times.
         no_places: Posts whose coordinates were left out.
         rounded_ids: Posts whose id a spreadsheet rounded; their row's number took its place.
+        no_ids: Posts without an id in a table that has a column for it; likewise.
         zeros: Posts whose id ends in zeros as a spreadsheet leaves them.
         more_photos: Posts that name several photos.
         addresses: Posts whose photo is an address.
@@ -37,6 +38,7 @@ class Reading:
     unread_time: str = ""
     no_places: int = 0
     rounded_ids: int = 0
+    no_ids: int = 0
     zeros: int = 0
     more_photos: int = 0
     addresses: int = 0
@@ -60,6 +62,7 @@ class Reading:
                 self.rounded_ids,
                 "ids were rounded by a spreadsheet and are row numbers now; --map id= gives all a row number",
             ),
+            (self.no_ids, "posts have no id and are named by their row"),
             (
                 self.addresses,
                 "photos are addresses, which are never fetched; download them and give their paths",

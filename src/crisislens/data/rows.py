@@ -82,14 +82,17 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
+        named = "id" not in self._columns or self._value(values, "id") is not None
+        if isinstance(post, Post) and not (named or post.text.strip() or post.image):
+            return FailedPost(row=row, reason="the row has no id, no text and no photo")
         # an id of a row that failed may stand again: the second may be the mended one
         if isinstance(post, Post):
             self._seen.add(digest)
         return post
 
     def _id(self, row: int, values: Mapping[str, object]) -> str | FailedPost:
-        """The id of a row; its number where there is no column,
-        or where a spreadsheet rounded it.
+        """The id of a row; its number where there is no column or nothing in it, or where a spreadsheet
+        rounded it.
         """
         number = f"row-{row:06d}"
         if "id" not in self._columns:
@@ -104,11 +107,9 @@ class RowReader:
                 self._reading.rounded_ids += not exact
                 return number
         if name is None:
-            which = " or ".join(self._columns["id"])
-            return FailedPost(
-                row=row,
-                reason=f"the row has no usable id in column {which}; give every post an id of its own",
-            )
+            # a call for help is not lost to an empty cell
+            self._reading.no_ids += 1
+            return number
         if len(name) > _MAX_ID:
             return FailedPost(
                 row=row,

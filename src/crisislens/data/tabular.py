@@ -6,8 +6,9 @@ spreadsheets do; TSV is never quoted, since tweets hold quotation marks. JSON ma
 line, a list, or a page of posts (`data.exports`). Columns are found by name (`data.columns`) or
 given; a table in which nothing serves as text or photo is refused. How bytes spell letters is found
 by `data.encoding`, the order of day and month by a look at the whole column (`data.survey`). Values
-are read by `data.cells`: a row without a usable id or text fails alone, a time or place that cannot
-be read for certain is left out. All that is changed or left out is counted, and told in `describe`.
+are read by `data.cells`: a row whose text is none fails alone, one without an id is named by its
+number, a time or place that cannot be read for certain is left out. All that is changed or left out
+is counted, and told in `describe`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -126,7 +126,9 @@ class Answering:
         else:
             tasks = self.of_evidence(decided, unread=readable.unread, doubt=doubt)
             evidence = decided.kind is not None
-        ordered = self._orders(readable, text=has_text, image=has_image)
+        # what a photo shows that could not be opened is unknown, and not nothing
+        lost = not (has_text or has_image) and post.image is not None
+        ordered = not lost and self._orders(readable, text=has_text, image=has_image)
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
             post=post,
@@ -139,7 +141,7 @@ class Answering:
             urgency=urgency(
                 tasks,
                 self.spaces,
-                evidence=evidence,
+                evidence=evidence or lost,
                 unread=None if ordered else self.config.unread_urgency,
             ),
             provenance=provenance,

@@ -11,9 +11,7 @@ not depend on how many there are. When all chunks are there, near-duplicates are
 pass over the records fills `assessments.jsonl`, `failed.jsonl` and whatever else is asked for; only
 then does the work go.
 
-`.crisislens-run` names the file of posts. A folder that holds what was made of another file is refused,
-finished or not, unless the caller says that it may go: two days' posts with one output folder, which is the
-default, would leave the second day alone.
+A folder that holds what was made of another file of posts is refused, see `pipeline.run_origin`.
 
 `work/` is made and removed by crisislens only where it holds the file `.crisislens-work`; a folder
 of that name that was there before is somebody's, and the run is refused.
@@ -44,6 +42,7 @@ from crisislens.domain.post import Post
 from crisislens.nn.device import one_thread_each
 from crisislens.pipeline.analyst import Analyst, Finding
 from crisislens.pipeline.neighbors import DuplicateCluster, NeighborStore
+from crisislens.pipeline.run_origin import RUN_FILE, RunOrigin
 from crisislens.runs.chunk_files import ChunkFiles
 from crisislens.runs.cutting import CHUNK_LETTERS
 from crisislens.runs.engine import Progress, run_step
@@ -69,8 +68,6 @@ __all__ = [
 # texts are encoded in groups of equal length, which a larger chunk fills better; a kill costs at
 # most this times the cores (seconds)
 CHUNK_POSTS = 512
-# names the file of posts that the folder's run is of
-_RUN = ".crisislens-run"
 # of the chunks: those of another form are not joined with these
 _RECORD = 7
 
@@ -159,6 +156,7 @@ def run_analysis(
     total: int | None = None,
     outputs: Outputs | None = None,
     replace_run: bool = False,
+    origin: Path | None = None,
 ) -> RunOutcome:
     """Assesses every post of a source and writes `assessments.jsonl` and `failed.jsonl` into a
     folder.
@@ -182,6 +180,7 @@ def run_analysis(
         outputs: Gives the sinks that are filled beside the two files, in the same pass, once it is
             known how the run ended.
         replace_run: Whether a run of another file of posts in the folder may be written over.
+        origin: The file of posts: one of the same name in another folder is another file.
 
     Raises:
         InputError: If the folder holds files that no run of crisislens made, or a run of another file of
@@ -190,7 +189,8 @@ def run_analysis(
     """
     step = AnalyzeStep(analyst, device=device)
     # the time is known only here: that of the first start, where an interrupted run is resumed
-    work, step.analyzed_at = _open(folder, source, step, chunk_posts, replace_run=replace_run)
+    made_of = RunOrigin.of(folder, source, origin)
+    work, step.analyzed_at = _open(folder, source, step, chunk_posts, made_of, replace_run=replace_run)
     root = analyst.encoder.image_root
     ledger: ChunkFiles[Finding] = ChunkFiles(
         work,
@@ -238,7 +238,13 @@ def _neighbors(found: Sequence[Finding]) -> bytes:
 
 
 def _open(
-    folder: Path, source: PostSource, step: AnalyzeStep, chunk_posts: int, *, replace_run: bool
+    folder: Path,
+    source: PostSource,
+    step: AnalyzeStep,
+    chunk_posts: int,
+    made_of: RunOrigin,
+    *,
+    replace_run: bool,
 ) -> tuple[Path, str]:
     """Prepares the work folder and returns it with the time that the records carry."""
     if folder.exists() and not folder.is_dir():
@@ -260,15 +266,14 @@ def _open(
     if work.ours and (analyzed_at := _started_at(manifest)) is not None:
         return manifest.parent, analyzed_at
     _refuse_foreign(folder, work)
-    posts = str(source.describe().get("file", ""))
     if not replace_run:
-        _refuse_another(folder, posts)
+        made_of.refuse_another(folder)
     # chunks without their manifest, and those of another run that nobody finished
     work.clear()
     work.make()
     analyzed_at = run_time()
     atomic_write(manifest, json.dumps({"key": key, "analyzed_at": analyzed_at, **identity}, indent=1))
-    atomic_write(folder / _RUN, json.dumps({"posts": posts}, ensure_ascii=False) + "\n")
+    made_of.write(folder)
     return manifest.parent, analyzed_at
 
 
@@ -279,24 +284,10 @@ def _refuse_foreign(folder: Path, work: WorkFolder) -> None:
             f"{work.path} was not made by crisislens, which keeps its own work under that name; "
             "give another --out, or move it away"
         )
-    others = {path.name for path in folder.iterdir()} - {"work", LOCK, _RUN} if folder.is_dir() else set()
+    others = {path.name for path in folder.iterdir()} - {"work", LOCK, RUN_FILE} if folder.is_dir() else set()
     if others and not (folder / "assessments.jsonl").is_file() and not work.ours:
         raise InputError(
             f"{folder} is not empty and holds no run of crisislens; give another --out, or empty it"
-        )
-
-
-def _refuse_another(folder: Path, posts: str) -> None:
-    """What was made of one file is not lost to another one. A file that grew is the same file."""
-    try:
-        there = str(json.loads((folder / _RUN).read_text(encoding="utf-8"))["posts"])
-    except (OSError, ValueError, KeyError, TypeError):
-        # nothing is there, or a run from before folders said what they are of
-        return
-    if there != posts:
-        raise InputError(
-            f"{folder} holds the run of {there or 'other posts'}, and this one is of {posts or 'others'}; "
-            f"give another --out, or --replace to write over it"
         )
 
 

@@ -1,8 +1,8 @@
 """Posts that were written after heads were made or before new ones were, by two or more bundles:
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
-`tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0) and `later_hard.jsonl` (before
-0.7.0): made up by a language model and marked by it before any bundle read them: calls for help, offers,
+`tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0) `later_hard.jsonl` (before
+0.7.0) and `later_harder.jsonl` (before 0.8.0): made up by a language model and marked by it before any bundle read them: calls for help, offers,
 warnings, needs that are over, reports of people who were saved, tolls, drills, jokes and everyday talk.
 Those that share more than three in ten of their runs of five characters with a post of the stress set or
 one that is trained on were taken out (`--near` names them). Nothing is chosen on them; whoever changes a
@@ -24,6 +24,8 @@ from crisislens.pipeline.analyst import Analyst
 ROOT = Path(__file__).parents[1]
 STRESS = ROOT / "tests" / "stress"
 _RUN, _NEAR = 5, 0.3
+# what the posts call a label, where it differs
+COLUMNS = {"request": "call", "missing_people": "missing"}
 
 
 def read(path: Path) -> list[dict[str, object]]:
@@ -65,8 +67,8 @@ def lines(model: str, made: Sequence[dict[str, object]]) -> list[str]:
     kinds = np.array(["call" if p["call"] else str(p["kind"]) for p in made])
     means = [f"{kind} {urgency[kinds == kind].mean():.2f}" for kind in np.unique(kinds)]
     printed.append("  mean urgency: " + ", ".join(means))
-    for label in ("request", "offer", "warning", "rescue"):
-        column = "call" if label == "request" else label
+    for label in ("request", "offer", "warning", "rescue", "missing_people"):
+        column = COLUMNS.get(label, label)
         if "needs" not in found[0].tasks or column not in made[0]:
             continue
         asked = np.array([bool(p[column]) for p in made])

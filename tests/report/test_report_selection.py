@@ -160,6 +160,24 @@ def test_photos_that_cannot_be_seen_are_no_photos() -> None:
     assert (tally.photos, tally.photos_unusable) == (2, 1)
 
 
+def test_what_is_never_surely_told_is_not_counted_as_unsure() -> None:
+    tally = Tally(meta().tasks)
+    names = list(tally.tasks)
+    for number, post in enumerate(POOL[:3]):
+        # the last question is not sure of any post, the second of one
+        unsure = {names[-1], *([names[1]] if number == 0 else [])}
+        answers = {
+            name: answer.model_copy(
+                update={"abstained": name in unsure, "labels": () if name in unsure else (answer.label,)}
+            )
+            for name, answer in post.tasks.items()
+        }
+        tally.add(post.model_copy(update={"tasks": answers}))
+    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not sure"]
+    assert "category 1" in tile.detail
+    assert "severity" not in tile.detail
+
+
 def test_posts_that_no_model_reads_have_a_tile_by_language() -> None:
     tally = Tally(meta().tasks)
     for language in ("tr", "tr", None):

@@ -151,6 +151,8 @@ def _say_calibrated(folder: Path) -> None:
     _, meta = read_meta(trained_artifact(folder))
     kinds = {"text": "a text alone", "image": "a photo alone", "both": "text and photo"}
     left_out = [words for kind, words in kinds.items() if kind not in meta.calibration]
+    if not meta.calibration:
+        say("analyze will be sure of no post with this model, whatever share the table says is answered")
     if meta.calibration:
         say(f"calibrated for {' | '.join(kinds[kind] for kind in meta.calibration)}")
     if left_out:

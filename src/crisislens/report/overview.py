@@ -108,7 +108,9 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
     if counts:
         first, *others = counts
         words = {name: task.phrase or name for name, task in tally.tasks.items()}
-        rest = "".join(f"; {words[name]} {number(counts[name])}" for name in others)
+        # what is never surely told would be all posts of every run
+        told = [name for name in others if counts[name] < tally.posts]
+        rest = "".join(f"; {words[name]} {number(counts[name])}" for name in told)
         detail = f"about {words[first]}{rest}"
         found.append(
             Tile(

@@ -1,8 +1,9 @@
 """What the tasks' logits mean for one post: its answers, its place in the order of reading, its record.
 
 Nothing here runs a model. An answer is calibrated by the kind of evidence that its logits rest on
-(`pipeline.judgment`); a post that no model could read takes the rate of calls of its lane, as the bundle
-says it, and not the urgency of logits that are biases.
+(`pipeline.judgment`), and two that contradict each other are not both given (`pipeline.agreement`). A post
+that no model could read takes the rate of calls of its lane, as the bundle says it, and not the urgency of
+logits that are biases.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.features.encode import PostFeatures
+from crisislens.pipeline.agreement import agreed
 from crisislens.pipeline.bundle import BundleConfig
 from crisislens.pipeline.deciding import Decided
 from crisislens.pipeline.judgment import DIGITS, evidence_kind, judge, urgency
@@ -67,7 +69,7 @@ class Answering:
                 doubt=doubt,
                 only=given[0] if len(given) == 1 and (has_text or has_image) else None,
             )
-        return answers
+        return agreed(answers, self.spaces)
 
     def of_evidence(
         self, decided: Decided, *, unread: str | None = None, doubt: str | None = None

@@ -69,7 +69,7 @@ __all__ = [
 # most this times the cores (seconds)
 CHUNK_POSTS = 512
 # of the chunks: those of another form are not joined with these
-_RECORD = 7
+_RECORD = 8
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Posts that were written after heads were made or before new ones were, by two or more bundles:
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
-`tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0) `later_hard.jsonl` (before
-0.7.0) and `later_harder.jsonl` (before 0.8.0): made up by a language model and marked by it before any bundle read them: calls for help, offers,
-warnings, needs that are over, reports of people who were saved, tolls, drills, jokes and everyday talk.
+`tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0), `later_hard.jsonl` (before
+0.7.0) and `later_harder.jsonl` (before 0.8.0): made up by a language model and marked by it before any bundle
+read them: calls for help, offers, warnings, needs that are over, reports of people who were saved, tolls,
+drills, jokes and everyday talk.
 Those that share more than three in ten of their runs of five characters with a post of the stress set or
 one that is trained on were taken out (`--near` names them). Nothing is chosen on them; whoever changes a
 head with them in mind needs new ones. Small probes.
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from need import auroc
 
+from crisislens.domain.assessment import Assessment
 from crisislens.domain.post import Post
 from crisislens.pipeline.analyst import Analyst
 
@@ -81,7 +83,25 @@ def lines(model: str, made: Sequence[dict[str, object]]) -> list[str]:
         printed.append(f"  {label}: {counts} ({told or 'none'}), {order}")
     sure = [a.tasks["informativeness"] for a, asked in zip(found, call, strict=True) if asked]
     dismissed = sum(t.label == "not_informative" and not t.abstained for t in sure)
-    return [*printed, f"  calls surely dismissed: {dismissed}"]
+    return [*printed, f"  calls surely dismissed: {dismissed}", *_contradictions(found, call)]
+
+
+def _contradictions(found: Sequence[Assessment], call: np.ndarray) -> list[str]:
+    """How often "not humanitarian" is said for sure of calls, how often it or "not informative" beside "asks
+    for help", and of how many posts the category is sure.
+    """
+    if not {"informativeness", "humanitarian", "needs"} <= set(found[0].tasks):
+        return []
+    labels = [{name: set(task.labels) for name, task in a.tasks.items()} for a in found]
+    denied = np.array(["not_humanitarian" in said["humanitarian"] for said in labels])
+    dismissed = np.array(["not_informative" in said["informativeness"] for said in labels])
+    asked = np.array(["request" in said["needs"] for said in labels])
+    sure = sum(bool(said["humanitarian"]) for said in labels)
+    beside = ((denied | dismissed) & asked).sum()
+    return [
+        f"  calls surely not humanitarian: {(denied & call).sum()}; that or not informative beside "
+        f"asks for help: {beside}; sure of the category: {sure} of {len(found)}"
+    ]
 
 
 def main() -> None:

@@ -137,11 +137,7 @@ def test_people_who_are_looked_for_are_still_named_missing(analyst: Analyst) -> 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(
-            "Two people were pulled out of the collapsed workshop, both alive, one with a broken arm",
-            # .59 since 0.7.0, .31 before: what its encoder gained elsewhere it lost here
-            marks=pytest.mark.xfail(strict=True, reason="known to be read as a call"),
-        ),
+        "Two people were pulled out of the collapsed workshop, both alive, one with a broken arm",
         "Rescue boat 4 just took nine people and a very calm dog off the roofs",
         "The retaining wall behind the school has cracked from top to bottom",
     ],

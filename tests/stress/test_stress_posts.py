@@ -55,8 +55,12 @@ def test_the_later_posts_are_of_their_own_words() -> None:
     assert len({p["id"] for p in hard}) == len(hard) == 145
     assert Counter(bool(p["call"]) for p in hard) == {True: 57, False: 88}
     assert Counter(p["kind"] for p in hard if not p["call"])["ended"] == 16
+    harder = [json.loads(line) for line in (folder / "later_harder.jsonl").read_text("utf-8").splitlines()]
+    assert len({p["id"] for p in harder}) == len(harder) == 132
+    assert Counter(bool(p["call"]) for p in harder) == {True: 48, False: 84}
+    assert Counter(p["kind"] for p in harder if not p["call"])["ended"] == 19
     made_up = (folder.parents[1] / "scripts").glob("made_up_*.jsonl")
     trained = [json.loads(line) for f in made_up for line in f.read_text("utf-8").split("\n") if line]
     known = {wording(p["text"]) for p in [*POSTS, *trained]}
-    assert not {wording(p["text"]) for p in [*later, *offers, *hard]} & known
+    assert not {wording(p["text"]) for p in [*later, *offers, *hard, *harder]} & known
     assert not {wording(p["text"]) for p in later} & {wording(p["text"]) for p in offers}

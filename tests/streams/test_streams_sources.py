@@ -177,8 +177,9 @@ def test_a_folder_of_tables(store: Store, tmp_path: Path) -> None:
         source = FolderSource(folder, "folder", batch=1, once=True, settled_s=0.0)
         return Pump(source, StoreTarget(store)).run()
 
-    assert (take().created, len(store.dead_letters.list())) == (3, 2)
-    assert sorted(ids(store)) == ["1", "2", "b.jsonl#row-000000"]
+    assert (take().created, len(store.dead_letters.list())) == (4, 1)
+    # what has no id of its own is named by its file, too: the next file has such a row as well
+    assert sorted(ids(store)) == ["1", "2", "a.csv#row-000002", "b.jsonl#row-000000"]
     assert take().said() == "0 posts taken"
     (folder / "d.csv").write_text("id,text\n2,other\n3,boat\n")
     assert take().said() == ("1 posts taken, 1 have an id that is taken by another content, 1 dead letters")

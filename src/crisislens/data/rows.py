@@ -17,7 +17,7 @@ from crisislens.data.reading import Reading
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import ImageRef, Post
 
-__all__ = ["RowReader"]
+__all__ = ["RowReader", "row_name"]
 
 _MAX_ID = 200
 _MOST_NAMED = 5
@@ -31,6 +31,18 @@ _WRONG_LETTERS = (
 _FURTHER = "more_images"
 _CUT = ("…", "...")
 _PASSED_ON = re.compile(r"RT @\w{1,30}: ")
+
+
+def row_name(row: int) -> str:
+    """The id of a post whose row has none.
+
+    >>> row_name(3)
+    'row-000003'
+
+    Arguments:
+        row: Its number, from 0.
+    """
+    return f"row-{row:06d}"
 
 
 class RowReader:
@@ -94,7 +106,7 @@ class RowReader:
         """The id of a row; its number where there is no column or nothing in it, or where a spreadsheet
         rounded it.
         """
-        number = f"row-{row:06d}"
+        number = row_name(row)
         if "id" not in self._columns:
             return number
         raw = self._value(values, "id")

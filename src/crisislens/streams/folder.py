@@ -9,6 +9,7 @@ from typing import Any
 from crisislens.core.errors import CrisisLensError, InputError
 from crisislens.core.fingerprint import fingerprint
 from crisislens.data.encoding import bare_name
+from crisislens.data.rows import row_name
 from crisislens.data.table_formats import SUFFIXES
 from crisislens.data.tabular import read_posts
 from crisislens.domain.assessment import FailedPost
@@ -97,7 +98,6 @@ class FolderSource:
         over = {"done": sorted({*done, key}), "begun": {}}
         try:
             source = read_posts(path, self._columns)
-            made_ids = source.describe().get("ids") != "from the file"
             for row, post in enumerate(source, start=1):
                 if row <= taken:
                     continue
@@ -105,7 +105,9 @@ class FolderSource:
                     raw = json.dumps({"file": path.name, "row": post.row, "id": post.id})
                     found.append(Unread(raw=raw, reason=post.reason))
                 else:
-                    found.append(new_post(post, f"{path.name}#{post.id}"[-500:] if made_ids else post.id))
+                    # the next file has a row of that number, too
+                    made = post.id == row_name(row - 1)
+                    found.append(new_post(post, f"{path.name}#{post.id}"[-500:] if made else post.id))
                 if len(found) >= self._batch:
                     yield _batch(found, {"done": sorted(done), "begun": {key: row}})
                     found = []

@@ -11,7 +11,7 @@ from crisislens.core.fingerprint import fingerprint
 from crisislens.data.columns import choose_columns
 from crisislens.data.exports import LeftOut, names_in, rows_of, value_at
 from crisislens.data.lines import MAX_LINE
-from crisislens.data.rows import RowReader
+from crisislens.data.rows import RowReader, row_name
 from crisislens.domain.assessment import FailedPost
 from crisislens.domain.post import Post
 from crisislens.store.records import NewPost, Unread
@@ -70,11 +70,9 @@ class RowMaker:
             return Unread(raw=raw, reason="nothing in it serves as the text; --map text=COLUMN names it")
         # one reader a row: it refuses ids that stood before, and here the store does
         post = RowReader(columns).read(row)
-        if isinstance(post, FailedPost) and "id" in columns and value_at(row, columns["id"][0]) is None:
-            post = RowReader({field: names for field, names in columns.items() if field != "id"}).read(row)
         if isinstance(post, FailedPost):
             return Unread(raw=raw, reason=post.reason)
-        made = post.id == "row-000000"
+        made = post.id == row_name(0)
         author, address = _first(row, _AUTHORS), _first(row, _ADDRESSES)
         return new_post(post, name if made else post.id, author=author, url=address, raw=raw)
 

@@ -1,4 +1,4 @@
-"""Answers of one post that contradict each other: neither is sure.
+"""Answers of one post that contradict each other are not both given.
 
 Each question has a model of its own, and of some posts they disagree: "Asks for help" beside "Not
 informative". Whoever filters by the second never sees the first. So an answer that there is nothing in a

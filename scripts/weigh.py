@@ -25,11 +25,13 @@ def weigh(bundle: Path, question: str, label: str, urgency: float) -> None:
         urgency: The weight, in [0, 1].
 
     Raises:
-        InputError: If there is no such label, or the weight is out of range.
+        InputError: If there is no such question or label, or the weight is out of range.
     """
     if not 0 <= urgency <= 1:
         raise InputError(f"the weight {urgency} is out of range; give one from 0 to 1")
     config = Bundle.read(bundle).config
+    if question not in config.tasks:
+        raise InputError(f"there is no question {question!r}; this bundle has {', '.join(config.tasks)}")
     task = config.tasks[question].space
     if label not in task.classes:
         raise InputError(f"there is no label {label!r}; this question has {', '.join(task.classes)}")

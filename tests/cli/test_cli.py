@@ -115,6 +115,11 @@ def test_analyze_writes_everything_and_says_where(crisislens: Command, posts: Pa
     assert refused.returncode != 0
     assert "--replace" in refused.stderr
     assert "Traceback" not in refused.stderr
+    namesake = tmp_path / "elsewhere" / posts.name
+    namesake.parent.mkdir()
+    namesake.write_text('{"id": "1", "text": "Bridge is down"}\n', encoding="utf-8")
+    refused = crisislens("analyze", namesake, "--out", tmp_path / "out")
+    assert "the file of that name in another folder" in refused.stderr
     lines = (tmp_path / "out" / "assessments.jsonl").read_text().splitlines()
     found = [Assessment.model_validate_json(line) for line in lines]
     assert [a.post.id for a in found] == ["1", "2", "3"]

@@ -333,6 +333,11 @@ IDS: dict[str, tuple[list[object], list[str], str]] = {
     "with a comma": (["1,62237E+18", "7"], ["row-000000", "7"], "1 ids were rounded"),
     "floats": ([1.62237e18, 1.62237e18, 12.0], ["row-000000", "row-000001", "12"], "2 ids were rounded"),
     "missing": (["a1", None, ""], ["a1", "row-000001", "row-000002"], "2 posts have no id"),
+    "missing, and its number taken": (
+        ["row-000001", None],
+        ["row-000001", "row-000001-again"],
+        "1 posts have",
+    ),
     "zeros": (
         ["162237123456789000"] * 3,
         ["162237123456789000", "row-000001", "row-000002"],

@@ -5,7 +5,7 @@ import pytest
 from crisislens.domain.assessment import TaskAssessment
 from crisislens.domain.task import Label, Task
 from crisislens.domain.tasks import TASKS
-from crisislens.pipeline.agreement import agreed
+from crisislens.pipeline.agreement import agreed, contradicted
 
 CALLS = Task(
     name="calls",
@@ -70,6 +70,16 @@ def test_without_a_sure_and_urgent_label_all_stand(needs: tuple[str, ...], unsur
 def test_what_tells_of_something_stands_beside_a_call() -> None:
     given = answers("request") | {"humanitarian": answer("humanitarian", "sympathy_and_support")}
     assert agreed(given, SPACES)["humanitarian"] == given["humanitarian"]
+
+
+def test_a_category_that_weighs_contradicts_as_well_and_a_scale_does_not() -> None:
+    given = answers() | {"humanitarian": answer("humanitarian", "requests_or_urgent_needs")}
+    found = agreed(given, SPACES)
+    assert contradicted(found["informativeness"])
+    assert "contradicts “Call for help”" in (found["informativeness"].reason or "")
+    assert not contradicted(found["humanitarian"])
+    severe = answers() | {"damage": answer("damage", "severe_damage")}
+    assert agreed(severe, SPACES) == severe
 
 
 def test_questions_that_were_not_answered_are_not_looked_at() -> None:

@@ -79,13 +79,16 @@ def test_what_nobody_read_stands_at_the_rate_of_calls_whatever_its_logits_say(la
 def test_a_question_that_is_never_surely_answered_does_not_make_a_post_uncertain() -> None:
     # the default's damage question has no confidence from which on it would be answered
     of = answering(photos=("damage",))
-    sure = logits(of)
+    sure = logits(of, informativeness="informative")
     doubtful = {**sure, "damage": np.zeros(3, np.float32)}
     found = [_uncertainty(of, TEXT, told) for told in (sure, doubtful)]
     assert found[0] == found[1] < 0.01
     # one that could have been sure counts
     torn = {**sure, "informativeness": np.zeros(2, np.float32)}
     assert _uncertainty(of, TEXT, torn) == 0.5
+    # and so does one that another answer contradicts, however sure it is
+    denied = logits(of, informativeness="not_informative", needs="request")
+    assert _uncertainty(of, TEXT, denied) == 0.5
 
 
 def test_a_post_of_which_nothing_could_be_surely_told_is_as_uncertain_as_can_be() -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from made_up_posts import assessment, crisis, meta
 
 from crisislens.domain.assessment import Assessment
+from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.post import ImageRef, Post
 from crisislens.domain.tasks import TASKS
 from crisislens.report.groups import Groups
@@ -161,21 +162,20 @@ def test_photos_that_cannot_be_seen_are_no_photos() -> None:
 
 
 def test_what_is_never_surely_told_is_not_counted_as_unsure() -> None:
-    tally = Tally(meta().tasks)
-    names = list(tally.tasks)
-    for number, post in enumerate(POOL[:3]):
-        # the last question is not sure of any post, the second of one
-        unsure = {names[-1], *([names[1]] if number == 0 else [])}
-        answers = {
-            name: answer.model_copy(
-                update={"abstained": name in unsure, "labels": () if name in unsure else (answer.label,)}
-            )
-            for name, answer in post.tasks.items()
-        }
-        tally.add(post.model_copy(update={"tasks": answers}))
-    [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not sure"]
-    assert "category 1" in tile.detail
-    assert "severity" not in tile.detail
+    tasks = {task.name: task for task in meta().tasks}
+    first, second, last = tasks
+    never = ReportTask(tasks[last].task, dict.fromkeys(("text", "image", "both"), NEVER_SURE))
+    for limited, told in ((never, "category 3"), (tasks[last], "category 3; severity 3")):
+        tally = Tally((tasks[first], tasks[second], limited))
+        for post in POOL[:3]:
+            unsure = {
+                name: post.tasks[name].model_copy(update={"abstained": True, "labels": ()})
+                for name in (second, last)
+            }
+            tally.add(post.model_copy(update={"tasks": {**post.tasks, **unsure}}))
+        # a question that could be answered is told although no post of this run was
+        [tile] = [tile for tile in tiles(tally, 0) if tile.title == "Not sure"]
+        assert tile.detail.endswith(told)
 
 
 def test_posts_that_no_model_reads_have_a_tile_by_language() -> None:

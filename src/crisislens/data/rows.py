@@ -94,9 +94,9 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
-        named = "id" not in self._columns or self._value(values, "id") is not None
-        if isinstance(post, Post) and not (named or post.text.strip() or post.image):
-            return FailedPost(row=row, reason="the row has no id, no text and no photo")
+        unnamed = "id" in self._columns and name.startswith(row_name(row))
+        if isinstance(post, Post) and unnamed and not (post.text.strip() or post.image):
+            return FailedPost(row=row, reason="the row has no usable id, no text and no photo")
         # an id of a row that failed may stand again: the second may be the mended one
         if isinstance(post, Post):
             self._seen.add(digest)
@@ -121,13 +121,20 @@ class RowReader:
         if name is None:
             # a call for help is not lost to an empty cell
             self._reading.no_ids += 1
-            return number
+            return self._free(number)
         if len(name) > _MAX_ID:
             return FailedPost(
                 row=row,
                 id=name[:_MAX_ID],
                 reason=f"the id has {len(name):,} characters; at most {_MAX_ID} are read",
             )
+        return name
+
+    def _free(self, number: str) -> str:
+        """A name that no earlier row has: a table that was exported before holds row numbers as ids."""
+        name = number
+        while _digest(name) in self._seen:
+            name += "-again"
         return name
 
     def _values(self, values: Mapping[str, object], field: str) -> list[object]:

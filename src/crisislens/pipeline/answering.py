@@ -16,7 +16,7 @@ from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.post import Post
 from crisislens.domain.tasks import Task
 from crisislens.features.encode import PostFeatures
-from crisislens.pipeline.agreement import agreed
+from crisislens.pipeline.agreement import agreed, contradicted
 from crisislens.pipeline.bundle import BundleConfig
 from crisislens.pipeline.deciding import Decided
 from crisislens.pipeline.judgment import DIGITS, evidence_kind, judge, urgency
@@ -24,6 +24,9 @@ from crisislens.pipeline.photos import PhotoChoice
 from crisislens.pipeline.readable import UNKNOWN, Readable
 
 __all__ = ["Answering"]
+
+# of two answers that contradict each other one is wrong
+_EVEN = 0.5
 
 
 class Answering:
@@ -129,7 +132,7 @@ class Answering:
             tasks = self.of_evidence(decided, unread=readable.unread, doubt=doubt)
             evidence = decided.kind is not None
         # what a photo shows that could not be opened is unknown, and not nothing
-        lost = not (has_text or has_image) and post.image is not None
+        lost = not (has_text or has_image) and post.image is not None and bool(self._weighed())
         ordered = not lost and self._orders(readable, text=has_text, image=has_image)
         present: tuple[tuple[Modality, bool], ...] = (("text", has_text), ("image", has_image))
         return Assessment(
@@ -154,13 +157,13 @@ class Answering:
 
         Only questions that the model could surely answer from what the post offers are looked at; another
         one is unsure by design, of every post, and would be all that the order is made of. 1 where there is
-        no question left.
+        no question left. An answer that another one contradicts is as unsure as a coin.
 
         Arguments:
             record: What is said of the post.
         """
         sure = [
-            answer.confidence
+            _EVEN if contradicted(answer) else answer.confidence
             for name, answer in record.tasks.items()
             if self._can_be_sure(name, record.modalities)
         ]

@@ -264,6 +264,8 @@ def _open(
     work = WorkFolder(folder / "work")
     manifest = work.path / key / "manifest.json"
     if work.ours and (analyzed_at := _started_at(manifest)) is not None:
+        # the posts may have moved since the run was interrupted
+        made_of.write(folder)
         return manifest.parent, analyzed_at
     _refuse_foreign(folder, work)
     if not replace_run:

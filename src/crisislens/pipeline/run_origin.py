@@ -3,7 +3,7 @@
 `.crisislens-run` names the file and, without telling it, where it lies as seen from the folder. A folder that
 holds what was made of another file is refused, finished or not, unless the caller says that it may go: two
 days' posts with one output folder, which is the default, would leave the second day alone. A file that grew
-is the same file, and both may move together.
+is the same file; so is one with the same content, wherever it lies; and both may move together.
 """
 
 import json
@@ -29,10 +29,12 @@ class RunOrigin:
         posts: Its name.
         place: A fingerprint of where it lies as seen from the folder, so that both may move together; empty
             where nobody knows.
+        content: The fingerprint of the posts; empty where nobody knows.
     """
 
     posts: str
     place: str
+    content: str
 
     @classmethod
     def of(cls, folder: Path, source: PostSource, origin: Path | None) -> "RunOrigin":
@@ -44,24 +46,27 @@ class RunOrigin:
             origin: The file that they are in, where the caller knows.
         """
         posts = str(source.describe().get("file", ""))
-        return cls(posts, fingerprint(_seen_from(folder, origin)) if origin is not None else "")
+        place = fingerprint(_seen_from(folder, origin)) if origin is not None else ""
+        return cls(posts, place, source.fingerprint())
 
     @classmethod
     def read(cls, folder: Path) -> "RunOrigin | None":
         """Those of a folder; None where nothing is there, or a run from before folders said so."""
         try:
             told = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-            return cls(str(told["posts"]), str(told.get("place", "")))
+            return cls(str(told["posts"]), str(told.get("place", "")), str(told.get("content", "")))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def write(self, folder: Path) -> None:
         """Leaves them in the folder."""
-        told = {"posts": self.posts, "place": self.place}
+        told = {"posts": self.posts, "place": self.place, "content": self.content}
         atomic_write(folder / RUN_FILE, json.dumps(told, ensure_ascii=False) + "\n")
 
     def differs(self, there: "RunOrigin") -> bool:
         """Whether another file is meant. A file that grew is the same file."""
+        if self.posts == there.posts and self.content and self.content == there.content:
+            return False
         elsewhere = bool(self.place and there.place) and self.place != there.place
         return self.posts != there.posts or elsewhere
 

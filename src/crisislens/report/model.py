@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from crisislens.domain.calibration import NEVER_SURE
 from crisislens.domain.tasks import Task
 from crisislens.report.basemap import MapSource
 
@@ -61,6 +62,11 @@ class ReportTask:
 
     task: Task
     thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def never_sure(self) -> bool:
+        """Whether no probability is enough for a sure answer, whatever a post offers."""
+        return bool(self.thresholds) and min(self.thresholds.values()) >= NEVER_SURE
 
     @property
     def name(self) -> str:

@@ -109,7 +109,7 @@ def tiles(tally: Tally, failed: int, repeats: int = 0) -> tuple[Tile, ...]:
         first, *others = counts
         words = {name: task.phrase or name for name, task in tally.tasks.items()}
         # what is never surely told would be all posts of every run
-        told = [name for name in others if counts[name] < tally.posts]
+        told = [name for name in others if name not in tally.never_sure]
         rest = "".join(f"; {words[name]} {number(counts[name])}" for name in told)
         detail = f"about {words[first]}{rest}"
         found.append(

@@ -87,6 +87,7 @@ class Tally:
     def __init__(self, tasks: Sequence[ReportTask]) -> None:
         self.posts = self.unsure = self.photos = self.photos_unusable = self.undated = self.located = 0
         self.tasks = {task.name: task.task for task in tasks}
+        self.never_sure = {task.name for task in tasks if task.never_sure}
         self.answers: dict[str, Counter[str]] = {name: Counter() for name in self.tasks}
         # one of them splits the bars of the timeline, and two make the matrix
         self.gate = next(filter(only_relevance, self.tasks.values()), None)

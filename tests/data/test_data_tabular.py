@@ -91,6 +91,7 @@ ODD_JSON_ROWS = {
     "id object": (b'{"id": {"x": 1}, "text": "y"}', {"id": "row-000001"}),
     "id with a fraction": (b'{"id": 1.5, "text": "y"}', {"id": "row-000001"}),
     "id of NULs": (b'{"id": "\\u0000", "text": "y"}', {"id": "row-000001"}),
+    "an id like a row's number, no text": (b'{"id": "row-000001", "text": ""}', {"id": "row-000001"}),
     "photo without an id": (b'{"image": "a.jpg"}', {"id": "row-000001", "image": "a.jpg"}),
     "number for an id": (b'{"id": 919946322177802241, "text": "y"}', {"id": "919946322177802241"}),
     "whole float for an id": (b'{"id": 12.0, "text": "y"}', {"id": "12"}),

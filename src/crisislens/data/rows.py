@@ -94,7 +94,7 @@ class RowReader:
                 reason=f"the id {name!r} stands in an earlier row too; give every post an id of its own",
             )
         post = self._post(row, name, values)
-        unnamed = "id" in self._columns and name.startswith(row_name(row))
+        unnamed = "id" in self._columns and cells.identifier(self._value(values, "id")) is None
         if isinstance(post, Post) and unnamed and not (post.text.strip() or post.image):
             return FailedPost(row=row, reason="the row has no usable id, no text and no photo")
         # an id of a row that failed may stand again: the second may be the mended one

@@ -92,6 +92,23 @@ def test_guessing_is_slowed(tmp_path: Path) -> None:
         assert answers == [403, 403, 403, 429, 429]
 
 
+def test_behind_a_proxy_on_this_computer_each_visitor_has_an_own_count(tmp_path: Path) -> None:
+    bounds = Limits(sign_ins_min=2)
+    with open_site(tmp_path, ServeSettings(host="testserver", limits=bounds)) as site:
+
+        def guess(named: str, name: str) -> int:
+            form = {"name": name, "password": "x"}
+            return site.client.post("/sign-in", data=form, headers={"X-Forwarded-For": named}).status_code
+
+        assert [guess("192.0.2.1", f"a{i}") for i in range(3)] == [403, 403, 429]
+        # what a visitor wrote before it does not make another one of him
+        assert guess("198.51.100.7, 192.0.2.1", "b") == 429
+        assert guess("192.0.2.2", "c") == 403
+        assert guess("2001:db8::1", "d") == 403
+        # one name has one count, wherever it is tried from
+        assert [guess(f"192.0.2.{i}", "ann") for i in range(10, 13)] == [403, 403, 429]
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -1,10 +1,17 @@
 """Server-sent events: in order, after the last one, told of a gap, ended cleanly."""
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from serve_site import Site
+
+import crisislens
+from crisislens.store.records.people import EVENT_KINDS
+
+PAGES = Path(crisislens.__file__).parent / "serve" / "static"
 
 
 def listen(site: Site, query: str = "", last: str | None = None) -> list[dict[str, Any]]:
@@ -50,6 +57,36 @@ def test_who_comes_back_misses_nothing(site: Site) -> None:
 def test_only_the_kinds_that_are_asked_for(site: Site) -> None:
     found = listen(site, "?since=0&kind=post.assessed")
     assert {event["event"] for event in found} == {"post.assessed"}
+
+
+def test_what_the_pages_listen_for_happens(site: Site) -> None:
+    words = (PAGES / "live.js").read_text(encoding="utf-8")
+    asked = re.search(r"var kinds = (\[.*?\]);", words)
+    assert asked is not None
+    kinds = json.loads(asked[1])
+    assert set(kinds) <= set(EVENT_KINDS)
+    found = listen(site, "?since=0&" + "&".join(f"kind={kind}" for kind in kinds))
+    assert {"post.accepted", "post.assessed"} <= {event["event"] for event in found}
+    # the page counts posts by their number
+    assert all(event["data"]["post_id"] for event in found)
+
+
+@pytest.mark.parametrize("kind", ["accepted", "post", "post.nothing", "", "POST.ASSESSED", "post.assessed,"])
+def test_a_kind_that_never_happens_is_refused(site: Site, kind: str) -> None:
+    answer = site.client.get(
+        "/v1/events", params={"kind": ["post.assessed", kind]}, headers=site.key("viewer")
+    )
+    assert answer.status_code == 422
+    assert "post.accepted" in answer.json()["detail"]
+
+
+def test_every_kind_that_is_written_is_known() -> None:
+    package = Path(crisislens.__file__).parent
+    texts = [path.read_text(encoding="utf-8") for path in package.rglob("*.py")]
+    written = {kind for text in texts for kind in re.findall(r"\.event\(\s*f?\"([a-z.{}]+)\"", text)}
+    assert "post.accepted" in written
+    plain = {kind for kind in written if "{" not in kind}
+    assert plain <= set(EVENT_KINDS)
 
 
 def test_from_now_on_by_default(site: Site) -> None:

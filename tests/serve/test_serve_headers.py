@@ -147,6 +147,28 @@ def test_a_request_that_breaks_is_counted_and_told() -> None:
     assert 'status="500"} 1.0' in metrics.text().decode()
 
 
+@pytest.mark.parametrize(("status", "told"), [(200, 0), (404, 0), (429, 0), (500, 1), (503, 1), (507, 1)])
+def test_without_asking_only_failures_of_the_server_are_told(status: int, told: int) -> None:
+    lines: list[logging.LogRecord] = []
+
+    class Keeper(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record)
+
+    log = RequestLog(saying(status=status), metrics=Metrics())
+    keeper, before = Keeper(), log.log.level
+    log.log.addHandler(keeper)
+    # as `log_to_stderr` has it without --log-requests
+    log.log.setLevel(logging.WARNING)
+    try:
+        _, headers = ask(log)[:2]
+    finally:
+        log.log.removeHandler(keeper)
+        log.log.setLevel(before)
+    assert [line.levelname for line in lines] == ["ERROR"] * told
+    assert all(line.fields["request_id"] == headers["x-request-id"] for line in lines)  # type: ignore[attr-defined]
+
+
 def test_a_line_of_the_log_is_one_line_of_ascii() -> None:
     record = logging.LogRecord(
         "crisislens.serve", logging.WARNING, "x.py", 1, "a\nb \u2028 %s", ("\u00e9",), None

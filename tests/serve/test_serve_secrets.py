@@ -111,7 +111,16 @@ def test_counters_are_for_this_computer_or_with_a_key(fresh: Site) -> None:
     assert 'crisislens_posts_accepted_total{outcome="created"} 1.0' in text
     assert 'crisislens_posts{state="queued"} 1.0' in text
     assert 'route="/v1/posts"' in text
-    assert fresh.client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
+    for name, value in (
+        ("X-Forwarded-For", "192.0.2.1"),
+        # a proxy that names nobody, and one that only keeps the name it was asked by
+        ("X-Forwarded-Proto", "https"),
+        ("X-Real-IP", "192.0.2.1"),
+        ("Forwarded", "for=192.0.2.1"),
+        ("Via", "1.1 proxy"),
+        ("Host", "crisis.example.org"),
+    ):
+        assert fresh.client.get("/metrics", headers={name: value}).status_code in (400, 401, 421), name
     head = {"X-Forwarded-For": "192.0.2.1", **fresh.key("viewer")}
     assert fresh.client.get("/metrics", headers=head).status_code == 200
 

@@ -140,7 +140,8 @@ class RequestLog:
         # the route's pattern, since a path may hold anything
         path = getattr(route, "path", "") or "(none)"
         self.metrics.count(scope["method"], path, status, took_s)
-        if not self.log.isEnabledFor(logging.INFO):
+        level = logging.ERROR if status >= 500 else logging.INFO
+        if not self.log.isEnabledFor(level):
             return
         seen = {
             "request_id": scope["request_id"],
@@ -150,7 +151,7 @@ class RequestLog:
             "ms": round(took_s * 1000, 2),
             "who": scope.get("who", ""),
         }
-        self.log.log(logging.ERROR if status >= 500 else logging.INFO, "request", extra={"fields": seen})
+        self.log.log(level, "request", extra={"fields": seen})
 
 
 class JsonFormatter(logging.Formatter):

@@ -53,7 +53,7 @@ def report(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
 
 @router.get("/v1/export.assessments.jsonl", summary="The records, word for word", response_class=Response)
 def assessments(request: Request, visitor: Viewer, wanted: Wanted) -> Response:
-    """One record a line, as `crisislens analyze` writes them; `crisislens report` and programs read them."""
+    """One record a line, as `crisislens analyze` writes them, for programs to read."""
     service = service_of(request)
     _note(service, visitor, "assessments.jsonl", wanted, False)
     lines = (document + "\n" for document in service.store.posts.documents(wanted.filter))

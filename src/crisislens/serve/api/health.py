@@ -1,8 +1,6 @@
 """Whether the service lives, whether it can work, and its counters."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from crisislens.core.version import __version__
 from crisislens.serve.access import Anyone
+from crisislens.serve.addresses import is_here
 from crisislens.serve.problems import ProblemError
 from crisislens.serve.service import service_of
 
@@ -52,13 +51,10 @@ async def readyz(request: Request, visitor: Anyone) -> Response:
 
 
 @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
-async def metrics(
-    request: Request, visitor: Anyone, x_forwarded_for: Annotated[str | None, Header()] = None
-) -> Response:
+async def metrics(request: Request, visitor: Anyone) -> Response:
     """Without a key on this computer only, since the numbers tell how much is going on."""
     service = service_of(request)
-    here = request.client is not None and request.client.host in ("127.0.0.1", "::1", "testclient")
-    if visitor is None and (not here or x_forwarded_for is not None):
+    if visitor is None and not is_here(request):
         raise ProblemError(
             401, "from another computer the counters need a key", {"WWW-Authenticate": "Bearer"}
         )

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import CrisisLensError
 from crisislens.serve.access import COOKIE, Anyone, Viewer, sign_in_cookie, sign_out_cookie
+from crisislens.serve.addresses import visitor_address
 from crisislens.serve.api.posts import person
 from crisislens.serve.pages.render import STATIC, asset, page
 from crisislens.serve.problems import ProblemError
@@ -38,7 +39,7 @@ async def sign_in(
     """Checks a name and its password; slow on purpose, and slowed further where many attempts come."""
     service = service_of(request)
     _same_site(request)
-    address = request.client.host if request.client else ""
+    address = visitor_address(request)
     # of one address and of one name, so that neither many names nor many addresses help a guesser
     for visitor_name in (f"from {address}", f"as {name.lower()}"):
         service.sign_ins.check(visitor_name, "attempts to sign in")
@@ -81,7 +82,7 @@ async def welcome(
     """Signs in by a link that works once."""
     service = service_of(request)
     _same_site(request)
-    address = request.client.host if request.client else ""
+    address = visitor_address(request)
     service.sign_ins.check(f"from {address}", "attempts to sign in")
     found = await run_in_threadpool(service.store.sessions.redeem, ticket, hours=service.settings.session_h)
     if found is None:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import CrisisLensError
 from crisislens.serve.access import Anyone, sign_in_cookie
+from crisislens.serve.addresses import visitor_address
 from crisislens.serve.oidc import Provider
 from crisislens.serve.pages.entry import inside, sign_in_form
 from crisislens.serve.problems import ProblemError
@@ -90,8 +91,7 @@ def _provider(service: Service) -> Provider:
 
 
 def _slow_down(request: Request, service: Service) -> None:
-    address = request.client.host if request.client else ""
-    service.sign_ins.check(f"from {address}", "attempts to sign in")
+    service.sign_ins.check(f"from {visitor_address(request)}", "attempts to sign in")
 
 
 def _redirect(request: Request, service: Service) -> str:

@@ -5,7 +5,8 @@
   var aloud = document.getElementById("aloud");
   var places = { q: "/queue", l: "/alerts", m: "/map", t: "/timeline", s: "/", d: "/model", a: "/admin" };
   var leading = 0;
-  var news = 0;
+  var seen = new Set();
+  var most = 1000;
 
   document.addEventListener("htmx:config:request", function (event) {
     event.detail.ctx.request.headers["X-CSRF-Token"] = csrf;
@@ -35,14 +36,16 @@
   window.crisislens = { say: say, csrf: csrf, detail: detail };
 
   function listen() {
-    var source = new EventSource("/v1/events?kind=accepted&kind=assessed&kind=reviewed");
+    var kinds = ["post.accepted", "post.assessed", "post.reviewed"];
+    var source = new EventSource("/v1/events?" + kinds.map(function (kind) { return "kind=" + kind; }).join("&"));
     var waiting = 0;
-    function arrived() {
-      news += 1;
+    function arrived(event) {
+      // a post is new once: it is assessed by its text, then with its photo, then by a newer model
+      if (event.type === "post.assessed" && seen.size < most) seen.add(JSON.parse(event.data).post_id);
       var fresh = document.getElementById("fresh");
-      if (fresh) {
+      if (fresh && seen.size) {
         fresh.hidden = false;
-        fresh.querySelector("span").textContent = news + " new";
+        fresh.querySelector("span").textContent = seen.size < most ? seen.size + " new" : most + " and more";
       }
       // at most one refresh every two seconds, however fast posts arrive
       if (waiting) return;
@@ -53,7 +56,7 @@
         });
       }, 2000);
     }
-    ["accepted", "assessed", "reviewed"].forEach(function (kind) { source.addEventListener(kind, arrived); });
+    kinds.forEach(function (kind) { source.addEventListener(kind, arrived); });
     window.addEventListener("pagehide", function () { source.close(); });
   }
   if (document.querySelector("[data-live], #fresh")) listen();
@@ -71,8 +74,14 @@
     return target.closest && target.closest("input:not([type='checkbox']):not([type='radio']), select, textarea, dialog[open]");
   }
   window.crisislens.typing = typing;
+  // as the box *Keys* of the queue left it
+  function keysOn() {
+    var box = document.getElementById("keys-on");
+    if (box) return box.checked;
+    try { return localStorage.getItem("keys") !== "off"; } catch (error) { return true; }
+  }
   document.addEventListener("keydown", function (event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !keysOn()) return;
     if (leading && Date.now() - leading < 1500 && places[event.key]) {
       leading = 0;
       event.stopImmediatePropagation();

@@ -30,6 +30,7 @@ from crisislens.store.records.counts import (
     Swept,
 )
 from crisislens.store.records.people import (
+    EVENT_KINDS,
     AuditRow,
     DeadLetterRow,
     EventRow,
@@ -58,6 +59,7 @@ from crisislens.store.records.posts import (
 from crisislens.store.records.sources import SourceFilters, filters_of, silent_minutes
 
 __all__ = [
+    "EVENT_KINDS",
     "Accepted",
     "AlertRow",
     "AlertState",

@@ -8,6 +8,7 @@ from pydantic import Field
 from crisislens.store.records.base import Record, Role, Verdict
 
 __all__ = [
+    "EVENT_KINDS",
     "AuditRow",
     "DeadLetterRow",
     "EventRow",
@@ -139,13 +140,29 @@ class AuditRow(Record):
     hash: str
 
 
-class EventRow(Record):
-    """Something that happened.
+EVENT_KINDS = (
+    "post.accepted",
+    "post.assessed",
+    "post.failed",
+    "post.reviewed",
+    "post.held",
+    "post.erased",
+    "cluster.changed",
+    "source.changed",
+    "rule.changed",
+    "alert.opened",
+    "alert.escalated",
+    "alert.closed",
+    "bulletin.released",
+    "outlet.pinged",
+    "delivery.failed",
+    "delivery.again",
+)
+"""What can happen; a listener that asks for anything else would wait forever."""
 
-    Kinds: `post.accepted`, `post.assessed`, `post.failed`, `post.reviewed`, `post.held`, `post.erased`,
-    `cluster.changed`, `source.changed`, `rule.changed`, `alert.opened`, `alert.escalated`, `alert.closed`,
-    `bulletin.released`, `outlet.pinged`, `delivery.failed`, `delivery.again`.
-    """
+
+class EventRow(Record):
+    """Something that happened: one of `EVENT_KINDS`."""
 
     seq: int
     at: datetime

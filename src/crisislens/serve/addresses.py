@@ -1,0 +1,51 @@
+"""Where a request comes from, as far as that can be known.
+
+A proxy on this computer connects from this computer, whoever stands behind it. What it adds to a request
+tells that it is one; whom it speaks for stands last in `X-Forwarded-For`, since each proxy appends the
+address that it was connected from. An entry before the last, or one that reaches the service without a proxy
+on this computer, may be anybody's words and is not looked at.
+"""
+
+from ipaddress import ip_address
+from typing import Final
+
+from starlette.requests import Request
+
+__all__ = ["is_here", "visitor_address"]
+
+# the last is how Starlette's own client for tests calls itself
+_LOOPBACK: Final = ("127.0.0.1", "::1", "testclient")
+_OWN_NAMES: Final = ("127.0.0.1", "::1", "localhost", "testserver")
+_OF_PROXIES: Final = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+
+
+def is_here(request: Request) -> bool:
+    """Whether it was asked on this computer, by one of its own names and with nothing that a proxy adds."""
+    if _connected(request) not in _LOOPBACK or request.url.hostname not in _OWN_NAMES:
+        return False
+    return not any(name in request.headers for name in _OF_PROXIES)
+
+
+def visitor_address(request: Request) -> str:
+    """The address that attempts are counted by: whom a proxy on this computer speaks for, else who connects;
+    empty where nobody can tell.
+    """
+    connected = _connected(request)
+    named = request.headers.getlist("x-forwarded-for")
+    if connected not in _LOOPBACK or not named:
+        return connected
+    try:
+        return str(ip_address(named[-1].rpartition(",")[2].strip()))
+    except ValueError:
+        return connected
+
+
+def _connected(request: Request) -> str:
+    return request.client.host if request.client is not None else ""

@@ -37,7 +37,7 @@ def command_lines() -> dict[str, list[str]]:
         if document["kind"] == "Deployment":
             [container] = document["spec"]["template"]["spec"]["containers"]
             found[f"kubernetes {container['name']}"] = container["args"]
-    [job] = documents("kuberay.yaml")
+    job = documents("kuberay.yaml")[0]
     found["kuberay"] = shlex.split(job["spec"]["entrypoint"])[1:]
     # a continued line is one line
     script = (DEPLOY / "slurm.sh").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -103,8 +103,12 @@ def test_versions_are_those_of_the_project() -> None:
         )
     assert tags == {__version__}
     [ray] = re.findall(r"^ray==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    [job] = documents("kuberay.yaml")
+    job, policy = documents("kuberay.yaml")
     assert job["spec"]["rayClusterSpec"]["rayVersion"] == ray
+    # the dashboard that takes the job listens beyond its pod, so who may come is said
+    assert f"ray[default]=={ray}" in (DEPLOY / "kuberay.yaml").read_text(encoding="utf-8")
+    assert policy["kind"] == "NetworkPolicy"
+    assert policy["spec"]["policyTypes"] == ["Ingress"]
 
 
 def test_no_password_stands_in_a_file_or_a_command_line() -> None:

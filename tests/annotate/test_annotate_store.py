@@ -50,6 +50,18 @@ def test_a_study_reads_such_texts_too(tmp_path: Path, character: str) -> None:
     assert found["1"][0].text == f"Bridge{character}down"
 
 
+def test_a_post_that_could_not_be_explained_costs_the_study_nothing(tmp_path: Path) -> None:
+    span = {"start": 0, "end": 6, "score": 0.9}
+    rationale = {"text": [span], "method": "rationales", "model": "m"}
+    lines = [
+        {"post": {"id": "1", "text": "Bridge down"}, "rationale": rationale},
+        {"post": {"id": "2", "text": "Road gone"}, "failed": "post '2': its photo is missing"},
+    ]
+    path = tmp_path / "explained.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert list(read_explained(path)) == ["1"]
+
+
 _LINE = st.text(st.characters(blacklist_characters="\n\r", blacklist_categories=["Cs"]))
 
 

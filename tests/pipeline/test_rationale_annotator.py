@@ -131,6 +131,15 @@ def test_a_foreign_text_is_not_marked(folders: tuple[Path, Path, Path], tmp_path
     assert "(es)" in found.note
 
 
+def test_a_post_without_a_text_says_that_there_was_none(folders: tuple[Path, Path, Path]) -> None:
+    bundle, rationales, crisis = folders
+    annotator = RationaleAnnotator(Rationalizer.load(rationales))
+    analyst = Analyst.load(bundle, image_root=crisis.parent, annotators=[annotator])
+    shown = [row for row in read_posts(crisis) if isinstance(row, Post) and row.image is not None]
+    found = rationale(analyst, shown[0].model_copy(update={"id": "alone", "text": ""}))
+    assert found.note == "there is no text to read; no words are marked"
+
+
 def test_what_is_wrong_with_a_model_is_one_sentence(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     import shutil
 

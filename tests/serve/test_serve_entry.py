@@ -1,10 +1,14 @@
 """Coming in and going out: one link once, passwords, no way to be led elsewhere, no guessing."""
 
+from ipaddress import ip_network
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from serve_site import Site, open_site
+from starlette.requests import Request
 
+from crisislens.serve import addresses
 from crisislens.serve.access import COOKIE
 from crisislens.serve.limits import Limits
 from crisislens.serve.pages.entry import inside
@@ -107,6 +111,31 @@ def test_behind_a_proxy_on_this_computer_each_visitor_has_an_own_count(tmp_path:
         assert guess("2001:db8::1", "d") == 403
         # one name has one count, wherever it is tried from
         assert [guess(f"192.0.2.{i}", "ann") for i in range(10, 13)] == [403, 403, 429]
+
+
+@pytest.mark.parametrize(
+    ("connected", "networks", "believed"),
+    [
+        ("127.0.0.1", (), True),
+        ("10.1.2.3", (), False),
+        ("10.1.2.3", ("10.1.0.0/16",), True),
+        ("10.2.2.3", ("10.1.0.0/16",), False),
+        ("::ffff:10.1.2.3", ("10.1.0.0/16",), True),
+        ("2001:db8::5", ("10.1.0.0/16", "2001:db8::/32"), True),
+        ("", ("10.1.0.0/16",), False),
+    ],
+)
+def test_only_a_named_proxy_is_believed(
+    connected: str, networks: tuple[str, ...], believed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ServeSettings(proxies=tuple(ip_network(one) for one in networks))
+    monkeypatch.setattr(addresses, "service_of", lambda request: SimpleNamespace(settings=settings))
+    scope = {
+        "type": "http",
+        "client": (connected, 5) if connected else None,
+        "headers": [(b"x-forwarded-for", b"1.1.1.1, 192.0.2.9")],
+    }
+    assert addresses.visitor_address(Request(scope)) == ("192.0.2.9" if believed else connected)
 
 
 @pytest.mark.parametrize(

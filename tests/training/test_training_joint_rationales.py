@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from command_line import Command
-from crisislens.core.errors import ConfigError, DataError, ModelError
+from crisislens.core.errors import CacheError, ConfigError, DataError, ModelError
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.joint_artifact import load_joint_rationalizer
@@ -84,6 +84,18 @@ def test_a_finished_seed_is_not_trained_again(trained: tuple[Path, dict[str, obj
     run = JointRun(name=folder.name, joint=("not there",))
     again = fit_joint(run, seed=0, out=folder.parent, cache=folder, resume=True)
     assert again == json.loads(json.dumps(scores))
+
+
+def test_a_run_that_is_there_is_not_replaced_unasked(trained: tuple[Path, dict[str, object]]) -> None:
+    folder, _ = trained
+    run = JointRun(name=folder.name, joint=("not there",))
+    before = (folder / "seed-0" / "scores.json").read_bytes()
+    with pytest.raises(CacheError, match="finished run; --resume keeps it"):
+        fit_joint(run, seed=0, out=folder.parent, cache=folder)
+    # replaced where it is said: the first thing that then fails is the source
+    with pytest.raises(DataError):
+        fit_joint(run, seed=0, out=folder.parent, cache=folder, overwrite=True, resume=True)
+    assert (folder / "seed-0" / "scores.json").read_bytes() == before
 
 
 def test_a_text_without_words_is_decided_on_nothing() -> None:

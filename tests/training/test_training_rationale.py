@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from command_line import Command
-from crisislens.core.errors import DataError
+from crisislens.core.errors import CacheError, DataError
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.encoders.base import EncoderSpec, load_encoders
 from crisislens.encoders.compact import MINILM_WEIGHTS
@@ -122,6 +122,46 @@ def test_a_run_writes_a_model_and_its_scores(
     assert len(found.words) == 4
     assert found.chosen[3] is False
     assert any(found.chosen)
+
+
+def test_a_run_that_is_there_is_kept_and_never_replaced_unasked(
+    run_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run, out = RationaleRun.load(run_file), tmp_path / "runs"
+    folder = out / "mine" / "seed-1"
+    first = fit_rationales(run, seed=1, out=out)
+    weights = (folder / "model" / "model.safetensors").read_bytes()
+    other = run.model_copy(update={"training": run.training.model_copy(update={"hidden": 4})})
+    with pytest.raises(CacheError, match="finished run"):
+        fit_rationales(other, seed=1, out=out)
+    assert fit_rationales(other, seed=1, out=out, resume=True) == json.loads(json.dumps(first))
+    assert (folder / "model" / "model.safetensors").read_bytes() == weights
+    # killed between the model and its scores
+    (folder / "scores.json").unlink()
+    with pytest.raises(CacheError, match="interrupted"):
+        fit_rationales(other, seed=1, out=out)
+    assert fit_rationales(run, seed=1, out=out, resume=True)["tests"] == first["tests"]
+    fit_rationales(other, seed=1, out=out, overwrite=True)
+    assert (folder / "model" / "model.safetensors").read_bytes() != weights
+    (folder / "scores.json").write_text("{")
+    with pytest.raises(CacheError, match="--overwrite"):
+        fit_rationales(run, seed=1, out=out, resume=True)
+
+
+def test_the_command_refuses_before_it_trains(crisislens: Command, run_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "mine" / "seed-3"
+    (folder / "model").mkdir(parents=True)
+    seeds = ("--seed", "2", "--seed", "3")
+    done = crisislens("train", run_file, "--out", "runs", *seeds, cwd=tmp_path)
+    assert done.returncode == 5, done.stderr
+    assert "seed-3 holds a run that was interrupted" in done.stderr
+    # the mistake of the second seed costs nothing
+    assert not (folder.parent / "seed-2").exists()
+    done = crisislens("train", run_file, "--out", "runs", "--push-to-hub", "a/b", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "sends classification models" in done.stderr
+    assert not (folder.parent / "seed-0").exists()
 
 
 def test_train_reads_what_annotate_exports(crisislens: Command, run_file: Path, tmp_path: Path) -> None:

@@ -85,6 +85,9 @@ def read_explained(path: Path) -> dict[str, tuple[Post, Rationale]]:
     for number, line in enumerate(cut_lines(text), 1):
         try:
             values = json.loads(line)
+            # `explain` says so of a post that it could not explain, such as one with a missing photo
+            if "failed" in values and "post" in values:
+                continue
             if "tasks" in values:
                 assessment = Assessment.model_validate(values)
                 post, rationale = assessment.shown, assessment.rationale

@@ -15,6 +15,8 @@ from crisislens.core.errors import ConflictError, CrisisLensError, InputError
 from crisislens.pipeline.default import DEFAULT_BUNDLE
 
 if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
+
     from crisislens.assess import AssessPool
     from crisislens.serve.oidc import OidcSettings
     from crisislens.serve.service import ServeSettings
@@ -59,6 +61,13 @@ def serve(
     fallback: Annotated[
         list[str] | None,
         typer.Option(help="A model for texts that the others cannot read."),
+    ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Network of the proxy in front, as 10.1.0.0/16: whom it names in X-Forwarded-For counts as "
+            "the visitor. One on this computer is always believed."
+        ),
     ] = None,
     calls: Annotated[
         float, typer.Option(min=0.1, help="Calls a second that one key or person may make.")
@@ -113,6 +122,7 @@ def serve(
         host=host,
         names=tuple(public_name or ()),
         secure=https,
+        proxies=tuple(_network(one) for one in proxy or ()),
         demo=demo,
         oidc=None if oidc_issuer is None else _oidc(oidc_issuer, oidc_client, oidc_role),
         limits=Limits(calls_s=calls),
@@ -145,6 +155,17 @@ def _oidc(issuer: str, client: str, role: str) -> "OidcSettings":
     if not client or not secret:
         raise InputError(f"--oidc-issuer needs --oidc-client, and the secret in {_OIDC_SECRET}")
     return OidcSettings(issuer, client, secret, role_of(role))
+
+
+def _network(given: str) -> "IPv4Network | IPv6Network":
+    from ipaddress import ip_network
+
+    try:
+        return ip_network(given)
+    except ValueError as error:
+        raise InputError(
+            f"--proxy {given}: {error}; give an address or a network, such as 10.1.2.3 or 10.1.0.0/16"
+        ) from error
 
 
 def _base_map(path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from crisislens.cli.console import progress, say, table
+from crisislens.core.errors import InputError
 
 if TYPE_CHECKING:
     from crisislens.data.labeled import LabeledData
@@ -64,10 +65,12 @@ def train(
     set_threads()
     run = find_run_file(run)
     if is_joint_run(run):
-        _train_joint(run, override, seeds, out, cache, resume)
+        _refuse_hub(push_to_hub)
+        _train_joint(run, override, seeds, out, cache, resume, overwrite)
         return
     if is_rationale_run(run):
-        _train_rationales(run, override, seeds, out)
+        _refuse_hub(push_to_hub)
+        _train_rationales(run, override, seeds, out, resume, overwrite)
         return
     config = RunConfig.load(run, override)
     # all of them before the first trains: the second one's mistake would cost hours
@@ -162,10 +165,25 @@ def _say_calibrated(folder: Path) -> None:
         )
 
 
-def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | None, out: Path) -> None:
-    from crisislens.training.rationale_run import RationaleRun, fit_rationales
+def _refuse_hub(repository: str) -> None:
+    """Only classification models go to a hub: an option that does nothing would be believed."""
+    if repository:
+        raise InputError(
+            "--push-to-hub sends classification models; this run file makes a rationale model. Leave it out, "
+            "and share the folder of the model"
+        )
+
+
+def _train_rationales(
+    run: Path, override: list[str] | None, seeds: list[int] | None, out: Path, resume: bool, overwrite: bool
+) -> None:
+    from crisislens.training.rationale_run import LEFT, RationaleRun, fit_rationales
+    from crisislens.training.starting import kept_scores
 
     config = RationaleRun.load(run, override)
+    # all of them before the first trains: the second one's mistake would cost hours
+    for seed in seeds or config.seeds:
+        kept_scores(out / config.name / f"seed-{seed}", LEFT, resume=resume, overwrite=overwrite)
     rows = []
     for seed in seeds or config.seeds:
         with progress(f"rationales, seed {seed}") as advance:
@@ -173,6 +191,8 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
                 config,
                 seed=seed,
                 out=out,
+                resume=resume,
+                overwrite=overwrite,
                 progress=partial(_epochs, advance, config.training.epochs),
             )
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]
@@ -185,11 +205,20 @@ def _train_rationales(run: Path, override: list[str] | None, seeds: list[int] | 
 
 
 def _train_joint(
-    run: Path, override: list[str] | None, seeds: list[int] | None, out: Path, cache: Path, resume: bool
+    run: Path,
+    override: list[str] | None,
+    seeds: list[int] | None,
+    out: Path,
+    cache: Path,
+    resume: bool,
+    overwrite: bool,
 ) -> None:
-    from crisislens.training.joint_run import JointRun, fit_joint
+    from crisislens.training.joint_run import LEFT, JointRun, fit_joint
+    from crisislens.training.starting import kept_scores
 
     config = JointRun.load(run, override)
+    for seed in seeds or config.seeds:
+        kept_scores(out / config.name / f"seed-{seed}", LEFT, resume=resume, overwrite=overwrite)
     words, answers = [], []
     for seed in seeds or config.seeds:
         with progress(f"joint rationales, seed {seed}") as advance:
@@ -199,6 +228,7 @@ def _train_joint(
                 out=out,
                 cache=cache,
                 resume=resume,
+                overwrite=overwrite,
                 progress=partial(_epochs, advance, config.training.epochs),
             )
         for test, found in scores["tests"].items():  # type: ignore[attr-defined]

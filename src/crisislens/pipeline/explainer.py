@@ -27,7 +27,7 @@ def explainer(
         image_root: The folder of the photos.
 
     Raises:
-        InputError: If the bundle has no such task.
+        InputError: If the bundle has no such task, or is a joint rationale model.
         ModelError: If a model is damaged or does not allow the method.
     """
     if method == "rationales":
@@ -45,6 +45,12 @@ def explainer(
 
         return by_rationales
     analyst = Analyst.load(model, image_root=image_root)
+    # a joint rationale model answers by its rationales alone, and has no models to attribute to
+    if not analyst.models:
+        raise InputError(
+            f"--method {method} explains classification models, and {model} is none; "
+            f"`crisislens analyze --model {model}` says which words and patches it decided on"
+        )
     # checked before the first post, which takes seconds to explain
     if task not in analyst.models:
         raise InputError(f"--task {task} is none of the model's tasks; it has {', '.join(analyst.models)}")

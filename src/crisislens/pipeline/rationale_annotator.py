@@ -76,7 +76,9 @@ class RationaleAnnotator:
                 f"text seems to be in another language ({foreign}) than rationales were learned from; no "
                 f"words are marked"
             )
-        elif found.words and not any(found.chosen):
+        elif not found.words:
+            note = "there is no text to read; no words are marked"
+        elif not any(found.chosen):
             note = "nothing in the text reads as evidence of a crisis; no words are marked"
         return Rationale(
             method="rationales",

@@ -2,14 +2,17 @@
 
 A proxy on this computer connects from this computer, whoever stands behind it. What it adds to a request
 tells that it is one; whom it speaks for stands last in `X-Forwarded-For`, since each proxy appends the
-address that it was connected from. An entry before the last, or one that reaches the service without a proxy
-on this computer, may be anybody's words and is not looked at.
+address that it was connected from. A proxy elsewhere is believed where `serve --proxy` names its network. An
+entry before the last, or one that comes from anywhere else, may be anybody's words and is not looked at.
 """
 
-from ipaddress import ip_address
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Final
 
 from starlette.requests import Request
+
+from crisislens.serve.service import service_of
 
 __all__ = ["is_here", "visitor_address"]
 
@@ -34,17 +37,29 @@ def is_here(request: Request) -> bool:
 
 
 def visitor_address(request: Request) -> str:
-    """The address that attempts are counted by: whom a proxy on this computer speaks for, else who connects;
+    """The address that attempts are counted by: whom a proxy that is believed speaks for, else who connects;
     empty where nobody can tell.
     """
     connected = _connected(request)
     named = request.headers.getlist("x-forwarded-for")
-    if connected not in _LOOPBACK or not named:
+    if not named or not _is_believed(connected, service_of(request).settings.proxies):
         return connected
     try:
         return str(ip_address(named[-1].rpartition(",")[2].strip()))
     except ValueError:
         return connected
+
+
+def _is_believed(connected: str, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
+    if connected in _LOOPBACK:
+        return True
+    try:
+        address = ip_address(connected)
+    except ValueError:
+        return False
+    # a socket for both families shows an address of the older one in the newer one's words
+    plain = getattr(address, "ipv4_mapped", None) or address
+    return any(plain in network for network in proxies)
 
 
 def _connected(request: Request) -> str:

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from threading import Lock
 from typing import Generic, TypeVar, cast
@@ -37,6 +38,7 @@ class ServeSettings:
         host: The address that it listens at.
         names: Further names that it answers to.
         secure: Whether browsers reach it by https, so that cookies are sent by https only.
+        proxies: Networks of the proxies that are believed when they say whom they speak for.
         demo: Whether the posts are made up; pages say so.
         base_map: The file of the base map (PMTiles); None takes the one that ships.
         limits: Its bounds.
@@ -52,6 +54,7 @@ class ServeSettings:
     host: str = "127.0.0.1"
     names: tuple[str, ...] = ()
     secure: bool = False
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     demo: bool = False
     base_map: Path | None = None
     limits: Limits = field(default_factory=Limits)

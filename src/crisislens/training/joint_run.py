@@ -56,6 +56,7 @@ from crisislens.training.rationale_joint import (
 )
 from crisislens.training.rationale_run import has_key, read_rationale_source
 from crisislens.training.sections import AbstentionConfig
+from crisislens.training.starting import kept_scores
 
 __all__ = ["JointRun", "fit_joint", "is_joint_run"]
 
@@ -102,6 +103,10 @@ class JointRun(Config):
     """How sure the model must be."""
 
 
+LEFT = ("model", _CHECKPOINT)
+"""What a seed that was interrupted may leave in its folder."""
+
+
 def is_joint_run(path: Path) -> bool:
     """Whether a run file is one of a joint rationale model."""
     return has_key(path, "joint")
@@ -114,6 +119,7 @@ def fit_joint(
     out: Path,
     cache: Path,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, object]:
     """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the scores.
@@ -123,17 +129,19 @@ def fit_joint(
         seed: Of folds, shuffling and weights.
         out: Where runs go.
         cache: Root of the feature caches.
-        resume: Whether to go on from what a killed run left.
+        resume: Whether to go on from what a killed run left, and to keep what is finished.
+        overwrite: Whether a seed that is there is replaced.
         progress: Called after each epoch with the epochs done.
 
     Raises:
+        CacheError: If the seed is there, and neither is set.
         DataError: If a source cannot be read or nothing in it is marked.
         ModelError: If the checkpoint belongs to another run, or an encoder cannot be had.
     """
     folder = out / run.name / f"seed-{seed}"
-    if resume and (folder / "scores.json").is_file():
-        done: dict[str, object] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-        return done
+    kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
+    if kept is not None:
+        return kept
     texts = [text for source in run.joint for text in read_rationale_source(Path(source))]
     parts = split_folds(texts, run.folds, seed if run.test_fold is None else run.test_fold)
     task = _task(run, parts["train"])
@@ -152,7 +160,7 @@ def fit_joint(
         recipe,
         pairs=None if run.pairs is None else _pairs(run, model, cache),
         checkpoint=folder / _CHECKPOINT,
-        resume=resume,
+        resume=resume and not overwrite,
         mark=fingerprint({"run": run.model_dump(mode="json"), "seed": seed}),
         progress=progress,
     )

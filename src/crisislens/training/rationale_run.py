@@ -38,6 +38,7 @@ from crisislens.evaluation.rationale_scores import agreement
 from crisislens.models.rationale_artifact import RationaleModelConfig, save_rationalizer
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
+from crisislens.training.starting import kept_scores
 
 __all__ = [
     "RationaleRun",
@@ -73,6 +74,10 @@ class RationaleRun(Config):
     """The recipe; its seed is replaced by the run's."""
 
 
+LEFT = ("model",)
+"""What a seed that was interrupted may leave in its folder."""
+
+
 def is_rationale_run(path: Path) -> bool:
     """Whether a run file is one of a rationale model."""
     return has_key(path, "rationales")
@@ -99,15 +104,34 @@ def read_rationale_source(path: Path) -> list[AnnotatedText]:
 
 
 def fit_rationales(
-    run: RationaleRun, *, seed: int, out: Path, progress: Callable[[int], None] | None = None
+    run: RationaleRun,
+    *,
+    seed: int,
+    out: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, object]:
     """Trains one seed, writes `model/` and `scores.json` into OUT/NAME/seed-N, and returns the
     scores.
 
+    Arguments:
+        run: The run file.
+        seed: Of folds, shuffling and weights.
+        out: Where runs go.
+        resume: Whether a finished seed is kept; one that was interrupted is trained anew.
+        overwrite: Whether a seed that is there is replaced.
+        progress: Called after each epoch with the epochs done.
+
     Raises:
+        CacheError: If the seed is there, and neither is set.
         DataError: If a source cannot be read or has no marked word.
         ConfigError: If the device is not there.
     """
+    folder = out / run.name / f"seed-{seed}"
+    kept = kept_scores(folder, LEFT, resume=resume, overwrite=overwrite)
+    if kept is not None:
+        return kept
     texts = _read_all(run)
     train, held_out = _split(texts, run.folds, seed)
     classes = tuple(sorted({t.label for t in train if t.label}))
@@ -126,7 +150,6 @@ def fit_rationales(
         "data": annotations_fingerprint(texts),
         "tests": {name: score_rationales(model, found) for name, found in tests.items() if found},
     }
-    folder = out / run.name / f"seed-{seed}"
     save_trained(folder / "model", run, model, recipe, classes, card=_card(run, scores))
     # last: where it stands, the seed is finished
     atomic_write(folder / "scores.json", json.dumps(scores, indent=1))

@@ -2,8 +2,9 @@
 lost to a mistake in a run file.
 """
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crisislens.core.errors import CacheError, ConfigError
@@ -15,7 +16,7 @@ from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import RunConfig
 from crisislens.training.devices import resolve_device
 
-__all__ = ["check_free", "check_run", "check_seeds", "open_folder", "run_folder"]
+__all__ = ["check_free", "check_run", "check_seeds", "kept_scores", "open_folder", "run_folder"]
 
 
 def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
@@ -59,10 +60,45 @@ def check_free(folder: Path, *, resume: bool, overwrite: bool) -> None:
     if resume or overwrite or not (folder / "run.yaml").is_file():
         return
     # written last, so it tells a finished run from one that was interrupted
-    finished = (folder / "metrics.json").is_file()
+    raise _taken(folder, finished=(folder / "metrics.json").is_file())
+
+
+def _taken(folder: Path, *, finished: bool) -> CacheError:
     what = "a finished run" if finished else "a run that was interrupted"
     keep = "--resume keeps it" if finished else "--resume goes on with it"
-    raise CacheError(f"{folder} holds {what}; {keep}, --overwrite replaces it, or give another --out or name")
+    return CacheError(
+        f"{folder} holds {what}; {keep}, --overwrite replaces it, or give another --out or name"
+    )
+
+
+def kept_scores(
+    folder: Path, parts: Sequence[str], *, resume: bool, overwrite: bool
+) -> dict[str, object] | None:
+    """The scores of a finished seed of a rationale model that is kept; None where it is to be trained.
+
+    Arguments:
+        folder: Of the seed.
+        parts: What a seed that was interrupted leaves there.
+        resume: Whether a run that is there is gone on with, or kept where it is finished.
+        overwrite: Whether it is replaced.
+
+    Raises:
+        CacheError: If it holds a run, and neither is set; or if its scores cannot be read.
+    """
+    path = folder / "scores.json"
+    # written last, so it tells a finished run from one that was interrupted
+    finished = path.is_file()
+    if overwrite or not (finished or any((folder / part).exists() for part in parts)):
+        return None
+    if not resume:
+        raise _taken(folder, finished=finished)
+    if not finished:
+        return None
+    try:
+        scores: dict[str, object] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CacheError(f"{path} cannot be read ({error}); train the seed anew with --overwrite") from error
+    return scores
 
 
 def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:

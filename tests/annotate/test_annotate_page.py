@@ -171,3 +171,31 @@ def test_a_person_annotates_by_keyboard(server: AnnotationServer, browser: Calla
     # back at the first post that is not done, with its marks gone
     page.until("document.body.dataset.ready === '1'")
     assert page.run("document.querySelectorAll('.word[aria-selected=true]').length") == 0
+
+
+@pytest.mark.browser
+def test_a_post_whose_marks_were_not_kept_stays(
+    server: AnnotationServer, browser: Callable[[], Browser]
+) -> None:
+    page = browser()
+    page.open(server.url)
+    page.until("document.body.dataset.ready === '0'")
+    # the server cannot be reached for a while
+    page.run(
+        "window.reach = window.fetch; window.fetch = (path, how) => "
+        "how.method ? Promise.reject(new Error('gone')) : window.reach(path, how); 1"
+    )
+    page.key("Space")
+    page.until("document.getElementById('saved').textContent === 'Not saved: gone'")
+    for key in ("Enter", "p"):
+        page.key(key)
+        # as long as it takes to open a post
+        page.run("new Promise((done) => setTimeout(done, 300))")
+        assert page.run("document.body.dataset.ready") == "0"
+        assert page.run("document.querySelectorAll('.word[aria-selected=true]').length") == 1
+    assert not server.store.path.exists()
+    page.run("window.fetch = window.reach; 1")
+    page.key("Enter")
+    page.until("document.body.dataset.ready === '1'")
+    [line] = read_annotations(server.store.path)
+    assert len(line.spans) == 1

@@ -237,3 +237,7 @@ def test_a_browser_that_cannot_unpack_still_shows_the_listed_posts(browser: Brow
     browser.call("Page.removeScriptToEvaluateOnNewDocument", off)
     assert "search and filters are off" in browser.run("document.getElementById('trouble').textContent")
     assert len(shown(browser)) == 30
+    # also on paper, and afterwards
+    for event in ("beforeprint", "afterprint"):
+        browser.run(f"window.dispatchEvent(new Event('{event}'))")
+        assert len(shown(browser)) == 30, event

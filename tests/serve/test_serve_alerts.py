@@ -114,6 +114,24 @@ def test_a_rule_by_page_is_tried_and_then_added(fresh: Site) -> None:
     assert fresh.store.alert_rules.all() == ()
 
 
+def test_a_trial_gives_the_form_back_as_it_was_sent(fresh: Site) -> None:
+    head = {**fresh.people["admin"].headers, "Accept": "text/html"}
+    form = {"name": "damage", "said": "damage=severe_damage", "least": "2", "window_min": "30"}
+    assert fresh.client.post("/alerts/rules", data=form, headers=head).status_code == 303
+    [rule] = fresh.store.alert_rules.all()
+    # a box that is not ticked is not sent
+    asked = {**form, "least": "3", "place": "city:4563243", "rule_id": str(rule.id), "trial": "true"}
+    tried = fresh.client.post("/alerts/rules", data=asked, headers=head).text
+    assert f'name="rule_id" value="{rule.id}"' in tried
+    assert "Change the rule" in tried
+    assert 'name="least" type="number" min="1" max="1000" value="3"' in tried
+    assert 'name="place" value="city:4563243"' in tried
+    assert 'name="unanswered" value="true">' in tried
+    ticked = fresh.client.post("/alerts/rules", data={**asked, "unanswered": "true"}, headers=head).text
+    assert 'name="unanswered" value="true" checked>' in ticked
+    assert fresh.store.alert_rules.all() == (rule,)
+
+
 def test_an_alert_is_closed_on_its_page(fresh: Site) -> None:
     destroy(fresh)
     fresh.client.post("/v1/alert-rules", json={"name": "d", "spec": SPEC}, headers=fresh.key("admin"))
@@ -185,7 +203,12 @@ def test_ways_out_by_page(fresh: Site) -> None:
     refused = fresh.client.post("/alerts/outlets", data={**form, "target": "https://10.0.0.1/"}, headers=head)
     assert (refused.status_code, "private" in refused.text) == (422, True)
     [one] = fresh.store.outlets.all()
-    assert "on its way" in fresh.client.post(f"/alerts/outlets/{one.id}/ping", headers=head).text
+    sent = fresh.client.post(f"/alerts/outlets/{one.id}/ping", headers=head)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/alerts/outlets?tried=true")
+    # to load the page again, as it asks for, sends nothing
+    for _ in range(2):
+        assert "on its way" in fresh.client.get(sent.headers["location"], headers=head).text
+    assert len(fresh.store.deliveries.list()) == 1
     assert "whsec_" in fresh.client.post(f"/alerts/outlets/{one.id}/rotate", headers=head).text
     [message] = fresh.store.deliveries.claim("a")
     fresh.store.deliveries.missed("a", message.row.id, "<b>busy</b>", final=True)
@@ -251,6 +274,28 @@ def test_a_program_drafts_and_releases_nothing(fresh: Site) -> None:
     assert listed["xml"] == done.json()["xml"]
     wrong = fresh.client.post(f"/v1/alerts/{number}/bulletins", json={"changes": 99}, headers=key)
     assert wrong.status_code == 404
+
+
+def test_a_circle_that_a_person_takes_away_is_not_released(fresh: Site) -> None:
+    number = alerted(fresh)
+    head = {**fresh.people["reviewer"].headers, "Accept": "text/html"}
+    where = fresh.client.post(f"/alerts/{number}/bulletins", headers=head).headers["location"]
+    assert 'step="0.1" value="10.0"' in fresh.client.get(where, headers=head).text
+    undecided = fresh.client.post(f"{where}/release", data={"radius_km": ""}, headers=head)
+    assert undecided.status_code == 422
+    # the form keeps it away
+    assert 'step="0.1" value=""' in undecided.text
+    chosen = {"status": "Exercise", "urgency": "Expected", "severity": "Severe", "certainty": "Possible"}
+    done = fresh.client.post(f"{where}/release", data={**chosen, "radius_km": ""}, headers=head)
+    assert done.status_code == 303
+    [row] = fresh.store.bulletins.list()
+    assert row.xml is not None
+    assert "<circle>" not in row.xml
+    # what changes this message has no circle either, and says so
+    again = fresh.client.post(f"/alerts/{number}/bulletins", data={"changes": row.id}, headers=head)
+    page = fresh.client.get(again.headers["location"], headers=head).text
+    assert "this message has no position" in page
+    assert "radius_km" not in page
 
 
 def test_alerts_as_feed_and_table(fresh: Site) -> None:

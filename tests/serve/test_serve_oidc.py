@@ -65,6 +65,15 @@ def go(site: Site, provider: StandIn, **changed: str) -> Any:
     return site.client.get("/oidc/back", params=back)
 
 
+def test_the_way_back_is_by_https_where_browsers_come_by_https(tmp_path: Path, provider: StandIn) -> None:
+    settings = ServeSettings(host="testserver", secure=True, oidc=SETTINGS)
+    with open_site(tmp_path, settings) as behind:
+        behind.app.state.service.provider = Provider(SETTINGS, ask=provider.ask)
+        out = behind.client.get("/oidc/start")
+        asked = provider.visited(out.headers["location"])
+    assert asked["redirect_uri"] == "https://testserver/oidc/back"
+
+
 def test_a_person_comes_in_and_is_known_again(site: Site, provider: StandIn) -> None:
     assert "Sign in at id.example.org" in site.client.get("/sign-in").text
     answer = go(site, provider)

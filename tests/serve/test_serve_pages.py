@@ -1,16 +1,20 @@
 """The pages: nothing of a post runs, every page is whole, and forms do what they say."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
-from serve_site import Site
+from serve_site import QUICK, Site, open_site
+from starlette.testclient import TestClient
 
 from crisislens.alerts.cap import draft_of
 from crisislens.alerts.evaluate import evaluate
 from crisislens.domain.place import GeoLocation, Place
+from crisislens.serve.app import routes_of
 from crisislens.serve.headers import POLICY
 from crisislens.store.outbox import KINDS
 from crisislens.store.records import RuleSpec
@@ -171,6 +175,71 @@ def test_an_error_is_a_page_for_people_and_a_problem_for_programs(site: Site) ->
     problem = site.client.get("/v1/posts/999", headers={**person, "Accept": "text/html"})
     assert problem.headers["content-type"] == "application/problem+json"
     assert problem.json()["request_id"] == problem.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/welcome/a-link-with-a-dot.", "/alerts?before=0", "/posts/nonsense"])
+def test_what_cannot_be_read_is_a_page_for_people_too(site: Site, path: str) -> None:
+    person = site.people["viewer"].headers
+    page = site.client.get(path, headers={**person, "Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (422, "text/html; charset=utf-8")
+    assert page.headers["x-request-id"] in page.text
+    assert "To the situation" in page.text
+    for head in ({"Accept": "application/json"}, {"Accept": "text/html", "HX-Request": "true"}):
+        problem = site.client.get(path, headers={**person, **head})
+        assert (problem.status_code, problem.headers["content-type"]) == (422, "application/problem+json")
+        [fault] = problem.json()["errors"]
+        assert problem.json()["detail"] == f"{fault['where']}: {fault['what']}"
+    program = site.client.get("/v1/posts/nonsense", headers={**person, "Accept": "text/html"})
+    assert (program.status_code, program.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_a_fault_of_the_server_is_a_page_for_people(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("secret words")
+
+    monkeypatch.setattr(site.store.alerts, "get", broken)
+    # the client of other tests lets a fault through, a server answers it
+    client = TestClient(site.app, base_url="http://testserver", raise_server_exceptions=False)
+    person = site.people["viewer"].headers
+    page = client.get("/alerts/1", headers={**person, "Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    assert "this is a fault of the server" in page.text
+    assert "secret" not in page.text
+    assert page.headers["content-security-policy"] == POLICY
+    assert page.headers["cache-control"] == "no-store"
+    for path, accept in (("/alerts/1", "application/json"), ("/v1/alerts/1", "text/html")):
+        problem = client.get(path, headers={**person, "Accept": accept})
+        assert (problem.status_code, problem.headers["content-type"]) == (500, "application/problem+json")
+
+
+def test_the_page_of_the_api_names_every_method_of_every_route(site: Site) -> None:
+    page = site.client.get("/v1/docs").text
+    routes = [route for route in routes_of() if route.path.startswith("/v1/") and route.path != "/v1/docs"]
+    called = [f"{method} {route.path}" for route in routes for method in route.methods or ()]
+    assert "PUT /v1/event-names" in called
+    for call in called:
+        assert f"<code>{call}</code>" in page
+
+
+def test_addresses_that_are_handed_out_are_of_https_where_browsers_come_by_https(tmp_path: Path) -> None:
+    settings = replace(QUICK, secure=True)
+    with open_site(tmp_path, settings) as behind:
+        now = datetime.now(UTC).isoformat()
+        [number] = behind.send({"id": "1", "text": "the old bridge is destroyed", "created_at": now})
+        behind.work()
+        viewer = behind.key("viewer")
+        for form in ("markdown", "html"):
+            digest = behind.client.get(f"/v1/digest?form={form}", headers=viewer).text
+            assert f"https://testserver/posts/{number}" in digest
+            assert "http://testserver" not in digest
+        feed = behind.client.get("/v1/alerts.atom", headers=viewer).text
+        assert "https://testserver/v1/alerts.atom" in feed
+        assert "http://testserver" not in feed
+        assert "curl https://testserver/v1/posts" in behind.client.get("/v1/docs").text
+        admin = behind.people["admin"].headers
+        made = behind.client.post("/admin/users", data={"name": "new", "role": "viewer"}, headers=admin)
+        assert "https://testserver/welcome/" in made.text
+        assert "http://testserver" not in made.text
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Review: what a person says stands beside the model, can be taken back, and no two hold one post."""
 
+import html
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from serve_site import QUICK, Person, Site, open_site
@@ -203,6 +205,54 @@ def test_without_scripts_the_forms_lead_back(fresh: Site) -> None:
     [number, *_] = [each.post_id for each in fresh.store.reviews.held()]
     answer = fresh.client.post(f"/queue/{number}/review", data={"choice": "right"}, headers=ann.headers)
     assert (answer.status_code, answer.headers["location"]) == (303, "/queue")
+
+
+def test_without_scripts_every_form_of_the_queue_keeps_its_filter(fresh: Site) -> None:
+    fresh.send({"id": "hi", "text": "मदद"}, source="volunteers")
+    fresh.work(unread="no model reads Hindi", language="hi")
+    ann = fresh.person("ann")
+    here = "/queue?source=volunteers&lane=unread"
+
+    def press(action: str, **form: str) -> None:
+        """Sends a form of the page as a browser without scripts does."""
+        page = fresh.client.get(here, headers=ann.headers).text
+        actions = re.findall(r'<form method="post" action="([^"]+)"', page)
+        [path] = [html.unescape(path) for path in actions if urlsplit(html.unescape(path)).path == action]
+        answer = fresh.client.post(path, data=form, headers=ann.headers)
+        assert (answer.status_code, answer.headers["location"]) == (303, here)
+
+    press("/queue/take")
+    [held] = fresh.store.reviews.held()
+    assert fresh.store.posts.get(held.post_id).external_id == "hi"
+    press(f"/queue/{held.post_id}/review", choice="humanitarian=affected")
+    assert len(fresh.store.posts.get(held.post_id).reviews) == 1
+    press("/queue/undo")
+    assert fresh.store.posts.get(held.post_id).reviews == ()
+
+
+def test_the_first_button_of_an_answer_is_none(fresh: Site) -> None:
+    """Enter in a field presses the first button that submits, also without scripts."""
+    ann = fresh.person("ann")
+    [number, *_] = take(fresh, ann)
+    for path in ("/queue", f"/posts/{number}"):
+        page = fresh.client.get(path, headers=ann.headers).text
+        form = page.partition(f'action="/queue/{number}/review"')[2].partition("</form>")[0]
+        first = re.findall(r"<button[^>]*>", form)[0]
+        assert first == '<button type="submit" disabled hidden>'
+
+
+def test_new_posts_are_taken_by_who_reviews_and_shown_to_who_reads(fresh: Site) -> None:
+    def told(person: Person) -> str:
+        page = fresh.client.get("/queue", headers=person.headers).text
+        [line] = re.findall(r'<p id="fresh" class="fresh" hidden>.*?</p>', page)
+        assert "<span>" in line
+        return str(line)
+
+    mine = told(fresh.person("ann"))
+    assert 'form="take"' in mine
+    assert "data-reload" not in mine
+    assert "posts were assessed" in mine
+    assert "data-reload" in told(fresh.people["viewer"])
 
 
 def test_what_no_model_reads_has_a_lane_of_its_own(fresh: Site) -> None:

@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as that can be known.
+"""Where a request comes from, as far as that can be known, and where visitors reach the service.
 
 A proxy on this computer connects from this computer, whoever stands behind it. What it adds to a request
 tells that it is one; whom it speaks for stands last in `X-Forwarded-For`, since each proxy appends the
@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from crisislens.serve.service import service_of
 
-__all__ = ["is_here", "visitor_address"]
+__all__ = ["is_here", "service_url", "visitor_address"]
 
 # the last is how Starlette's own client for tests calls itself
 _LOOPBACK: Final = ("127.0.0.1", "::1", "testclient")
@@ -48,6 +48,15 @@ def visitor_address(request: Request) -> str:
         return str(ip_address(named[-1].rpartition(",")[2].strip()))
     except ValueError:
         return connected
+
+
+def service_url(request: Request) -> str:
+    """The address of this service as visitors reach it, without a slash at the end; links that leave the
+    service begin with it.
+    """
+    # behind a proxy that speaks https the request itself comes by http
+    scheme = "https" if service_of(request).settings.secure else request.url.scheme
+    return f"{scheme}://{request.url.netloc}"
 
 
 def _is_believed(connected: str, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:

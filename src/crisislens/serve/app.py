@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -35,7 +36,7 @@ from crisislens.serve.api import situation as api_situation
 from crisislens.serve.api.examples import add_examples
 from crisislens.serve.api.quick import QuickWay
 from crisislens.serve.api.schemas import IncomingPost
-from crisislens.serve.headers import HostGuard, RequestLog, SafeHeaders
+from crisislens.serve.headers import POLICY, HostGuard, RequestLog, SafeHeaders
 from crisislens.serve.pages import admin as admin_pages
 from crisislens.serve.pages import alerts as alert_pages
 from crisislens.serve.pages import atlas, document, entry, model, oidc, overview, queue
@@ -44,7 +45,7 @@ from crisislens.serve.pages import outlets as outlet_pages
 from crisislens.serve.pages import posts as post_pages
 from crisislens.serve.pages import rising as rising_pages
 from crisislens.serve.pages.render import page
-from crisislens.serve.problems import PROBLEMS, add_handlers, problem, refusal_of
+from crisislens.serve.problems import PROBLEMS, ProblemError, problem, refusal_of
 from crisislens.serve.service import Explain, ServeSettings, Service
 from crisislens.store import Store
 
@@ -81,6 +82,11 @@ _PAGES: Final = (
     oidc.router,
     document.router,
 )
+_UNGUARDED: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
 _ABOUT = """Posts in, answers and people's reviews out. A post is answered with 202 once it is on disk; what a
 model says is read later, or waited for with `wait`. Send a key as `Authorization: Bearer cl_…`. Lists are
 read a page at a time by `after`. Errors are `application/problem+json` (RFC 9457)."""
@@ -126,9 +132,9 @@ def create_app(
         app.include_router(router, responses=PROBLEMS)
     for router in _PAGES:
         app.include_router(router, include_in_schema=False)
-    add_handlers(app)
-    app.add_exception_handler(HTTPException, _refused)
-    app.add_exception_handler(CrisisLensError, _refused)
+    for kind in (HTTPException, CrisisLensError, RequestValidationError):
+        app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(Exception, _bug)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -160,12 +166,13 @@ def _route_of(method: str, path: str) -> APIRoute:
 
 async def _refused(request: Request, error: Exception) -> Response:
     """Programs get a problem, people a page; who is not signed in is led to where one signs in."""
-    if isinstance(error, CrisisLensError):
+    if isinstance(error, CrisisLensError | RequestValidationError):
         error = refusal_of(error)
     assert isinstance(error, HTTPException)
     wants_page = "text/html" in request.headers.get("accept", "") and not _is_api(request.url.path)
     if not wants_page or request.headers.get("hx-request") == "true":
-        return problem(request, error.status_code, str(error.detail), headers=error.headers)
+        wrong = error.errors if isinstance(error, ProblemError) else ()
+        return problem(request, error.status_code, str(error.detail), headers=error.headers, errors=wrong)
     if error.status_code == 401 and request.method == "GET":
         there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?next={quote(there, safe='/')}", 303)
@@ -179,6 +186,15 @@ async def _refused(request: Request, error: Exception) -> Response:
         request_id=request.scope.get("request_id", ""),
     )
     answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """What nobody foresaw is answered as a refusal is."""
+    said = "this is a fault of the server; its log has the request's id"
+    answer = await _refused(request, ProblemError(500, said))
+    # this answer is made outside of all middleware, so it brings what a page needs itself
+    answer.headers.update(_UNGUARDED)
     return answer
 
 

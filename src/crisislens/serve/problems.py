@@ -4,11 +4,10 @@ What was sent is never repeated in an error: it may be a post, a password or a k
 people's logs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -17,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from crisislens.core.errors import CrisisLensError, StoreFullError
 
-__all__ = ["PROBLEMS", "Problem", "ProblemError", "add_handlers", "problem", "refusal_of"]
+__all__ = ["PROBLEMS", "Problem", "ProblemError", "problem", "refusal_of"]
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_FAULTS = 20
@@ -48,10 +47,18 @@ class ProblemError(HTTPException):
         status: The HTTP status.
         detail: One sentence for the client; holds nothing of what was sent.
         headers: Further headers, such as `Retry-After`.
+        errors: What is wrong with which field.
     """
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        headers: Mapping[str, str] | None = None,
+        errors: Sequence[Fault] = (),
+    ) -> None:
         super().__init__(status, detail, dict(headers) if headers else None)
+        self.errors = errors
 
 
 _MEANINGS = {
@@ -79,7 +86,7 @@ def problem(
     detail: str,
     *,
     headers: Mapping[str, str] | None = None,
-    errors: list[Fault] | None = None,
+    errors: Sequence[Fault] = (),
 ) -> Response:
     """The answer to a request that cannot be done."""
     body = Problem(
@@ -87,17 +94,11 @@ def problem(
         status=status,
         detail=detail,
         request_id=request.scope.get("request_id", ""),
-        errors=errors or [],
+        errors=list(errors),
     )
     return JSONResponse(
         body.model_dump(), status, headers=dict(headers) if headers else None, media_type=MEDIA_TYPE
     )
-
-
-def add_handlers(app: FastAPI) -> None:
-    """Makes a problem of what cannot be read, and of faults; `app` answers what is refused."""
-    app.add_exception_handler(RequestValidationError, _unusable)
-    app.add_exception_handler(Exception, _bug)
 
 
 def faults(error: RequestValidationError) -> list[Fault]:
@@ -109,20 +110,14 @@ def faults(error: RequestValidationError) -> list[Fault]:
     return found
 
 
-async def _unusable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    found = faults(error)
-    said = f"{found[0].where}: {found[0].what}" if found else "the request cannot be read"
-    return problem(request, 422, said, errors=found)
-
-
-def refusal_of(error: CrisisLensError) -> ProblemError:
-    """An error of ours as a refusal, with the seconds to wait where it names some."""
+def refusal_of(error: CrisisLensError | RequestValidationError) -> ProblemError:
+    """An error of ours as a refusal, with the seconds to wait where it names some; what cannot be read, with
+    its fields.
+    """
+    if isinstance(error, RequestValidationError):
+        found = faults(error)
+        said = f"{found[0].where}: {found[0].what}" if found else "the request cannot be read"
+        return ProblemError(422, said, errors=found)
     if isinstance(error, StoreFullError):
         return ProblemError(error.status, str(error), {"Retry-After": str(error.retry_after_s)})
     return ProblemError(error.http_status, str(error))
-
-
-async def _bug(request: Request, error: Exception) -> Response:
-    said = "this is a fault of the server; its log has the request's id"
-    return problem(request, 500, said)

@@ -2,7 +2,8 @@
   "use strict";
   var setup = null, post = null, marked = new Set(), cells = new Set(), label = "", word = 0, anchor = 0, cell = 0, finished = false, waiting = 0;
   // changes are sent one after the other, so that an older one never overtakes a newer
-  var sending = Promise.resolve();
+  // what it resolves to says whether the newest change was kept
+  var sending = Promise.resolve(true);
   var element = function (name) { return document.getElementById(name); };
 
   function get(path) { return fetch(path, { cache: "no-store" }).then(function (r) { return r.json(); }); }
@@ -25,8 +26,9 @@
         if (!r.ok) throw new Error(said.error);
         waiting -= 1;
         if (!waiting) tell("Saved, " + said.done + " done");
+        return true;
       });
-    }).catch(function (error) { waiting -= 1; tell("Not saved: " + error.message, true); });
+    }).catch(function (error) { waiting -= 1; tell("Not saved: " + error.message, true); return false; });
     return sending;
   }
 
@@ -71,7 +73,10 @@
 
   function go(step) {
     var target = Math.min(setup.total - 1, Math.max(0, post.index + step));
-    sending.then(function () { return open(target); });
+    sending.then(function (kept) {
+      // another post would take the place of marks that stand nowhere else
+      if (kept) return open(target);
+    });
   }
 
   function next() { finished = true; show(); save(); go(1); }

@@ -176,7 +176,7 @@ function listen() {
   document.addEventListener("toggle", onToggle, true);
   window.addEventListener("hashchange", readAddress);
   window.addEventListener("beforeprint", showForPrint);
-  window.addEventListener("afterprint", () => showPage(page));
+  window.addEventListener("afterprint", () => { if (archive) showPage(page); });
 }
 
 async function start() {

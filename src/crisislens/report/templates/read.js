@@ -151,7 +151,11 @@ function fillFields() {
 }
 
 // The page that the printer gets: the first posts of what is shown, and no controls.
-function showForPrint() { list.replaceChildren(...result.messages.slice(0, PRINTED_POSTS).map(cardOf)); }
+function showForPrint() {
+  // without the archive nothing is found, and the posts that came in full are all there is
+  if (!archive) return;
+  list.replaceChildren(...result.messages.slice(0, PRINTED_POSTS).map(cardOf));
+}
 
 // Shows one post, whatever the filters are; returns its card.
 function showPost(row) {

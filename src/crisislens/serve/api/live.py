@@ -10,6 +10,7 @@ from crisislens.live.digest import Digest, digest_of
 from crisislens.live.forms import html_digest, markdown_digest
 from crisislens.live.rising import Rising, rising
 from crisislens.serve.access import Viewer
+from crisislens.serve.addresses import service_url
 from crisislens.serve.service import service_of
 
 __all__ = ["router"]
@@ -50,7 +51,7 @@ def digest(
 ) -> Response:
     """Each sentence is counted, not written by a model, and names posts; without one there is no sentence."""
     found = digest_of(service_of(request).store, hours, place=place or None)
-    base = f"{request.url.scheme}://{request.url.netloc}"
+    base = service_url(request)
     if form == "markdown":
         return Response(markdown_digest(found, base), media_type="text/markdown; charset=utf-8")
     if form == "html":

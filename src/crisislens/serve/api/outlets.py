@@ -11,6 +11,7 @@ from crisislens.alerts.feeds import atom_feed, hxl_table
 from crisislens.alerts.mail import mailboxes
 from crisislens.alerts.webhooks import check_target
 from crisislens.serve.access import Admin, Reviewer, Viewer
+from crisislens.serve.addresses import service_url
 from crisislens.serve.service import Service, service_of
 from crisislens.store.outbox import KINDS, USUAL_KINDS
 from crisislens.store.records import DeliveryRow, OutletRow
@@ -153,8 +154,7 @@ def redeliver(request: Request, visitor: Reviewer, delivery_id: DeliveryId) -> D
 def feed(request: Request, visitor: Viewer) -> Response:
     """The newest 200; an alert that changes is the same entry, updated."""
     alerts = service_of(request).store.alerts.list(most=_NEWEST)
-    base = f"{request.url.scheme}://{request.url.netloc}"
-    return Response(atom_feed(alerts, base), media_type="application/atom+xml; charset=utf-8")
+    return Response(atom_feed(alerts, service_url(request)), media_type="application/atom+xml; charset=utf-8")
 
 
 @router.get(

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from crisislens.core.errors import CrisisLensError, InputError, NotFoundError
 from crisislens.report.display import shorten
 from crisislens.serve.access import Admin, Viewer, Visitor
+from crisislens.serve.addresses import service_url
 from crisislens.serve.api.posts import PostId
 from crisislens.serve.api.schemas import IncomingPost
 from crisislens.serve.pages.overview import ago
@@ -215,7 +216,7 @@ def erase_many(
 def _linked(request: Request, service: Service, visitor: Visitor, user_id: int, name: str) -> Response:
     token = service.store.sessions.link(user_id, minutes=_LINK_MIN)
     service.store.audit.add(visitor.actor, "user.link", f"user:{name}")
-    link = f"{request.url.scheme}://{request.url.netloc}/welcome/{token}"
+    link = f"{service_url(request)}/welcome/{token}"
     said = f"Hand this link to {name}; it signs in once, within {_LINK_MIN} minutes:"
     return _admin(request, service, visitor, once=link, said=said)
 

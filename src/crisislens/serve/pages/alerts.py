@@ -93,9 +93,7 @@ def add_rule(
             service_of(request).store.vocabulary.check(task, label)
             until = datetime.now(UTC)
             tried = try_rule(service_of(request).store, spec, until - timedelta(hours=_TRIAL_H), until)
-            return _alerts(
-                request, visitor, tried=(spec, tried), form={**values, "name": name, "place": place}
-            )
+            return _alerts(request, visitor, tried=(spec, tried), form=form)
         if rule_id:
             rules.change(rule_id, spec=spec, actor=visitor.actor)
         else:

@@ -7,12 +7,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from crisislens.serve.access import Anyone
+from crisislens.serve.addresses import service_url
 from crisislens.serve.pages.render import page
 
 __all__ = ["router"]
 
 router = APIRouter()
-_METHODS = ("get", "post", "patch", "delete")
+_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @router.get("/openapi.json")
@@ -32,7 +33,8 @@ def docs(request: Request, visitor: Anyone) -> Response:
                 call = methods[method]
                 tag = (call.get("tags") or ["others"])[0]
                 groups.setdefault(tag, []).append(_call(path, method, call))
-    return page(request, "docs.html", visitor, title="API", groups=groups, base=str(request.base_url))
+    base = f"{service_url(request)}/"
+    return page(request, "docs.html", visitor, title="API", groups=groups, base=base)
 
 
 def _call(path: str, method: str, call: dict[str, Any]) -> dict[str, Any]:

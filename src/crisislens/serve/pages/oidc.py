@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from crisislens.core.errors import CrisisLensError
 from crisislens.serve.access import Anyone, sign_in_cookie
-from crisislens.serve.addresses import visitor_address
+from crisislens.serve.addresses import service_url, visitor_address
 from crisislens.serve.oidc import Provider
 from crisislens.serve.pages.entry import inside, sign_in_form
 from crisislens.serve.problems import ProblemError
@@ -31,7 +31,7 @@ async def start(request: Request, visitor: Anyone, next: str = "/") -> Response:
     provider = _provider(service)
     _slow_down(request, service)
     try:
-        asked = await run_in_threadpool(provider.question, _redirect(request, service), inside(next))
+        asked = await run_in_threadpool(provider.question, _redirect(request), inside(next))
     except CrisisLensError as error:
         return sign_in_form(request, service, next, str(error), 502)
     answer = RedirectResponse(asked.url, 303)
@@ -63,7 +63,7 @@ async def back(
     try:
         if error or not code:
             raise ProblemError(403, f"the provider let nobody in: {error[:100] or 'it sent no code'}")
-        redirect = _redirect(request, service)
+        redirect = _redirect(request)
         found = await run_in_threadpool(provider.identity, kept, state, code, redirect)
         user = await run_in_threadpool(
             service.store.users.of_subject, found.subject, found.name, provider.settings.role
@@ -94,7 +94,6 @@ def _slow_down(request: Request, service: Service) -> None:
     service.sign_ins.check(f"from {visitor_address(request)}", "attempts to sign in")
 
 
-def _redirect(request: Request, service: Service) -> str:
+def _redirect(request: Request) -> str:
     """The address to come back to, as the provider was told it."""
-    scheme = "https" if service.settings.secure else request.url.scheme
-    return f"{scheme}://{request.url.netloc}{_BACK}"
+    return f"{service_url(request)}{_BACK}"

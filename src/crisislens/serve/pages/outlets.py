@@ -26,10 +26,14 @@ _HERE = "/alerts/outlets"
 
 @router.get(_HERE)
 def outlets(
-    request: Request, visitor: Admin, before: Annotated[int | None, Query(ge=1, le=2**53)] = None
+    request: Request,
+    visitor: Admin,
+    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    tried: bool = False,
 ) -> Response:
-    """The ways out, what failed, and the newest messages."""
-    return _outlets(request, visitor, before=before)
+    """The ways out, what failed, and the newest messages; after a trial, that it was sent."""
+    said = "A trial message is on its way; load the page again to see." if tried else ""
+    return _outlets(request, visitor, before=before, said=said)
 
 
 @router.post(_HERE)
@@ -75,7 +79,8 @@ def rotate(request: Request, visitor: Admin, outlet_id: OutletId) -> Response:
 def ping(request: Request, visitor: Admin, outlet_id: OutletId) -> Response:
     """Sends a trial message."""
     service_of(request).store.outlets.ping(outlet_id, actor=visitor.actor)
-    return _outlets(request, visitor, said="A trial message is on its way; load the page again to see.")
+    # an address of its own, since who loads the answer to a form again sends the form again
+    return RedirectResponse(f"{_HERE}?tried=true", 303)
 
 
 @router.post("/alerts/outlets/{outlet_id}/remove")
@@ -118,6 +123,9 @@ async def release(request: Request, visitor: Reviewer, bulletin_id: BulletinId) 
     given = {name: str(value).strip() for name, value in form.items() if name in CapFields.model_fields}
     # a field that was left empty was not decided; texts may be emptied
     values: dict[str, Any] = {name: value for name, value in given.items() if value or name in _TEXTS}
+    if given.get("radius_km") == "":
+        # no radius is no circle; without this the draft's would be released
+        values |= {"lat": None, "lon": None}
     try:
         await run_in_threadpool(release_bulletin, service_of(request), visitor, bulletin_id, values)
     except CrisisLensError as error:
@@ -132,7 +140,7 @@ def withdraw(request: Request, visitor: Reviewer, bulletin_id: BulletinId) -> Re
     return RedirectResponse(f"/alerts/{row.alert_id}", 303)
 
 
-_TEXTS = ("headline", "description", "instruction", "sender_name", "note")
+_TEXTS = ("headline", "description", "instruction", "sender_name", "note", "restriction", "addresses")
 
 
 def _outlets(

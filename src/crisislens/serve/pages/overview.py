@@ -28,6 +28,7 @@ WINDOWS = {1: "1 hour", 6: "6 hours", 24: "24 hours", 168: "7 days", 8760: "1 ye
 _LATE_S = 3600.0
 Hours = Annotated[int, Query(ge=1, le=8784)]
 _FARTHEST_H = 24 * 60
+_LONGEST_RISE_H = 168
 _HOUR = "%Y-%m-%dT%H:00"
 At = Annotated[int, Query(ge=-_FARTHEST_H, le=0, description="Hours from now; 0 is now")]
 
@@ -111,8 +112,11 @@ def situation_page(
         "unread": store.posts.count(PostFilter(unread=True, reviewed=False)),
         "sources": [_source(source) for source in store.sources.all()],
         "chart": _informative(counts, found.since, found.until),
-        "digest": query_of({"hours": min(hours, 168), "place": place}),
-        "live": f"/?{query_of({'hours': hours, 'place': place, 'at': at or ''})}",
+        "assessed": f"/posts?{query_of({**span.fields, 'order': 'time'})}",
+        "digest": query_of({"hours": hours, "place": place}),
+        "rising": query_of({"hours": min(hours, _LONGEST_RISE_H), "place": place}),
+        # without `at`: what renews itself is of now, also where the page was opened in the past
+        "live": f"/?{query_of({'hours': hours, 'place': place})}",
         "slider": _slider(at, hours, place),
         "then": then,
     }
@@ -159,8 +163,10 @@ def windows(path: str, chosen: int, place: str, **more: str) -> list[tuple[str, 
 
 def _slider(at: int, hours: int, place: str) -> Slider:
     """As far back as a few spans, in steps that a person can hit."""
-    step = max(1, hours // 6)
+    step = max(1, min(hours // 6, 24))
     far = min(_FARTHEST_H, hours * 14)
+    # a browser counts the steps from the far end, and the last of them must be now
+    far -= far % step
     links = []
     for words, there in (("Earlier", at - step), ("Later", at + step), ("Now", 0)):
         shown = -far <= there < 0 or (there == 0 and at != 0) or (words == "Later" and at < 0)

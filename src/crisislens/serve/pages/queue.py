@@ -37,6 +37,23 @@ _ORDERS = {
     "uncertainty": "Where the model is least sure",
     "diverse": "Unlike each other",
 }
+# filters that the form has no field for, as words
+_FURTHER = {
+    "bbox": "area {}",
+    "not_sure": "the model is not sure of {}",
+    "min_urgency": "urgency {} or more",
+    "event": "event {}",
+    "state": "state {}",
+    "cluster": "near-duplicates of cluster {}",
+    "limit": "posts a page: {}",
+}
+_FURTHER_FLAGS = {
+    "unread": ("no model could read it", "a model could read it"),
+    "reviewed": ("reviewed by a person", "not reviewed"),
+    "folded": ("near-duplicates folded", "near-duplicates not folded"),
+}
+# of these the queue takes its own, whatever is given
+_OF_QUEUE = ("state", "reviewed", "folded")
 _COUNTED = 10_000
 _THESE = "these"
 _NONE: list[str] = []
@@ -51,26 +68,43 @@ class _Chip:
     chosen: bool
 
 
-def filter_form(service: Service, wanted: FilterQuery, here: str, order: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Further:
+    """A filter that the form has no field for: it stays when the form is sent; `link` drops it."""
+
+    name: str
+    value: str
+    words: str
+    link: str
+
+
+def filter_form(
+    service: Service, wanted: FilterQuery, here: str, order: str, lane: str = ""
+) -> dict[str, Any]:
     """What the form of filters shows."""
     given = wanted.values
+    tasks = [ReportTask(task) for task in asked_tasks().values()]
+    offered = {f"{task.name}:{name}" for task in tasks for name in task.classes}
+    # the list shows one answer; the others stand beside it
+    label = next((pair for pair in _pairs(wanted) if pair in offered), "")
     shown = {
         "q": given.get("q"),
         "source": given.get("source"),
-        "labels": given.get("label") or [],
+        "label": label,
         "language": given.get("language"),
         "place": given.get("place"),
-        "since": str(given.get("since") or "")[:16],
-        "until": str(given.get("until") or "")[:16],
+        "since": _typed(wanted.filter.since),
+        "until": _typed(wanted.filter.until),
         "order": given.get("order", order),
     }
     return {
+        "further": _further(wanted, label, here, lane),
         "wanted": shown,
         "filters_set": wanted.set,
         "here": here,
         "orders": _ORDERS,
         "sources": [source.name for source in service.store.sources.all()],
-        "tasks": [ReportTask(task) for task in asked_tasks().values()],
+        "tasks": tasks,
     }
 
 
@@ -107,7 +141,7 @@ def queue(request: Request, visitor: Viewer, wanted: Wanted, lane: str = "") -> 
         more=f"/queue/take?{query}" if query else "/queue/take",
         query=query,
         after=after,
-        **filter_form(service, wanted, "/queue", "urgency"),
+        **filter_form(service, _heeded(wanted), "/queue", "urgency", lane),
     )
 
 
@@ -126,8 +160,7 @@ def take(request: Request, visitor: Reviewer, wanted: Wanted, lane: str = "") ->
         without=service.later.of(user),
     )
     if not is_fragment(request):
-        query = wanted.but(lane=lane)
-        return RedirectResponse(f"/queue?{query}" if query else "/queue", 303)
+        return _back(wanted.but(lane=lane))
     items = [_item(service, row, visitor) for row in rows]
     return part("_hand.html", visitor, items=items, told_empty=_nothing(service, lane))
 
@@ -136,8 +169,7 @@ def take(request: Request, visitor: Reviewer, wanted: Wanted, lane: str = "") ->
 def give_back(request: Request, visitor: Reviewer) -> Response:
     """Lets go of everything that this person holds, so that others are given it."""
     service_of(request).store.reviews.let_go(person(visitor))
-    query = request.url.query
-    return RedirectResponse(f"/queue?{query}" if query else "/queue", 303)
+    return _back(request.url.query)
 
 
 @router.post("/queue/{post_id}/review")
@@ -198,6 +230,58 @@ def undo(
     return _answer(request, service, visitor, service.store.posts.get(post_id), None, state="")
 
 
+def _back(query: str) -> Response:
+    """To the queue as it was filtered, for a browser without scripts."""
+    return RedirectResponse(f"/queue?{query}" if query else "/queue", 303)
+
+
+def _heeded(wanted: FilterQuery) -> FilterQuery:
+    """Without what the queue says itself, whatever is asked for."""
+    return FilterQuery({name: value for name, value in wanted.values.items() if name not in _OF_QUEUE})
+
+
+def _typed(when: datetime | None) -> str:
+    """A time in UTC as a field for times takes it.
+
+    >>> _typed(datetime(2026, 3, 6, 14, tzinfo=UTC)), _typed(datetime(2026, 3, 6, 14, 0, 30, tzinfo=UTC))
+    ('2026-03-06T14:00', '2026-03-06T14:00:30.000')
+    """
+    if when is None:
+        return ""
+    exact = "milliseconds" if when.second or when.microsecond else "minutes"
+    return when.replace(tzinfo=None).isoformat(timespec=exact)
+
+
+def _further(wanted: FilterQuery, label: str, here: str, lane: str) -> list[_Further]:
+    """What is given beside the fields of the form, of which one shows `label`."""
+    given = wanted.values
+
+    def without(**changes: Any) -> str:
+        query = wanted.but(after=None, lane=lane, **changes)
+        return f"{here}?{query}" if query else here
+
+    found = []
+    for name, words in _FURTHER.items():
+        if name in given:
+            found.append(_Further(name, given[name], words.format(given[name]), without(**{name: None})))
+    for name, (yes, no) in _FURTHER_FLAGS.items():
+        if name in given:
+            said = getattr(wanted.filter, name)
+            found.append(_Further(name, given[name], yes if said else no, without(**{name: None})))
+    pairs = _pairs(wanted)
+    for pair in pairs:
+        if pair != label:
+            rest = [other for other in pairs if other != pair]
+            task, _, name = pair.partition(":")
+            found.append(_Further("label", pair, title_of(task, name), without(label=rest, task=None)))
+    return found
+
+
+def _pairs(wanted: FilterQuery) -> list[str]:
+    """The answers that are asked for, each with its task, once."""
+    return list(dict.fromkeys(f"{task}:{label}" for task, label in wanted.filter.labels))
+
+
 def _item(service: Service, row: PostRow, visitor: Visitor, done: Done | None = None) -> Item:
     document = service.store.posts.assessment(row.id)
     return item_of(row, document, visitor, act=visitor.may_review, done=done)
@@ -207,7 +291,7 @@ def _answer(
     request: Request, service: Service, visitor: Visitor, row: PostRow, done: Done | None, *, state: str
 ) -> Response:
     if not is_fragment(request):
-        return RedirectResponse("/queue", 303)
+        return _back(request.url.query)
     # read again: the person's answer now stands beside the model's
     item = _item(service, service.store.posts.get(row.id), visitor, done)
     return part("_item.html", visitor, item=item, shown_state=state)

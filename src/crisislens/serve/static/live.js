@@ -7,6 +7,7 @@
   var leading = 0;
   var seen = new Set();
   var most = 1000;
+  var hiding = 0;
 
   document.addEventListener("htmx:config:request", function (event) {
     event.detail.ctx.request.headers["X-CSRF-Token"] = csrf;
@@ -28,18 +29,44 @@
     try { return String(JSON.parse(ctx.text).detail).slice(0, 300); } catch (error) { return (ctx.text || "").slice(0, 300); }
   }
 
-  function say(words) {
+  // words go after a while; what must be known for as long as it lasts stays until something else is said
+  function say(words, stays) {
     aloud.textContent = words;
     aloud.classList.add("shown");
-    window.setTimeout(function () { aloud.classList.remove("shown"); }, 8000);
+    window.clearTimeout(hiding);
+    if (!stays) hiding = window.setTimeout(function () { aloud.classList.remove("shown"); }, 8000);
   }
   window.crisislens = { say: say, csrf: csrf, detail: detail };
 
   function listen() {
     var kinds = ["post.accepted", "post.assessed", "post.reviewed"];
-    var source = new EventSource("/v1/events?" + kinds.map(function (kind) { return "kind=" + kind; }).join("&"));
+    var address = "/v1/events?" + kinds.map(function (kind) { return "kind=" + kind; }).join("&");
+    var source = null;
+    var last = "";
+    var stale = document.hidden;
+    var failures = 0;
+    var told = false;
+    var shortest = 10000;
+    var longest = 60000;
+    var pause = shortest;
+    var again = 0;
     var waiting = 0;
+
+    function renew() {
+      document.querySelectorAll("[data-live]").forEach(function (part) {
+        if (!part.contains(document.activeElement) || document.activeElement === document.body) window.htmx.trigger(part, "refresh");
+      });
+    }
+    // at most one refresh every two seconds, however fast posts arrive
+    function soon() {
+      if (waiting) return;
+      waiting = window.setTimeout(function () {
+        waiting = 0;
+        renew();
+      }, 2000);
+    }
     function arrived(event) {
+      last = event.lastEventId;
       // a post is new once: it is assessed by its text, then with its photo, then by a newer model
       if (event.type === "post.assessed" && seen.size < most) seen.add(JSON.parse(event.data).post_id);
       var fresh = document.getElementById("fresh");
@@ -47,19 +74,60 @@
         fresh.hidden = false;
         fresh.querySelector("span").textContent = seen.size < most ? seen.size + " new" : most + " and more";
       }
-      // at most one refresh every two seconds, however fast posts arrive
-      if (waiting) return;
-      waiting = window.setTimeout(function () {
-        waiting = 0;
-        document.querySelectorAll("[data-live]").forEach(function (part) {
-          if (!part.contains(document.activeElement) || document.activeElement === document.body) window.htmx.trigger(part, "refresh");
-        });
-      }, 2000);
+      soon();
     }
-    kinds.forEach(function (kind) { source.addEventListener(kind, arrived); });
-    window.addEventListener("pagehide", function () { source.close(); });
+
+    function opened() {
+      failures = 0;
+      pause = shortest;
+      if (told) say("This page renews itself again.");
+      told = false;
+      if (stale) renew();
+      stale = false;
+    }
+    function failed(event) {
+      if (event.target !== source) return;
+      var closed = source.readyState === EventSource.CLOSED;
+      stale = true;
+      failures += 1;
+      // one failure is the end that every stream has: the browser comes back by itself
+      if ((closed || failures > 1) && !told) {
+        told = true;
+        say("This page does not renew itself for now; it tries again.", true);
+      }
+      // from a stream that was refused a browser stays away for good
+      if (!closed) return;
+      source = null;
+      again = window.setTimeout(open, pause);
+      pause = Math.min(2 * pause, longest);
+    }
+    function open() {
+      window.clearTimeout(again);
+      if (source || document.hidden) return;
+      // who was away goes on after the last that was heard
+      source = new EventSource(address + (last ? "&since=" + last : ""));
+      kinds.forEach(function (kind) { source.addEventListener(kind, arrived); });
+      // some of what came meanwhile is no longer kept, and will not be told
+      source.addEventListener("gap", soon);
+      source.addEventListener("open", opened);
+      source.addEventListener("error", failed);
+    }
+    function close() {
+      window.clearTimeout(again);
+      if (source) source.close();
+      source = null;
+      stale = true;
+    }
+    // a browser has six connections to a host, and pages that nobody sees would take them all
+    document.addEventListener("visibilitychange", function () {
+      if (document.hidden) close(); else open();
+    });
+    window.addEventListener("pagehide", close);
+    window.addEventListener("pageshow", open);
+    open();
   }
-  if (document.querySelector("[data-live], #fresh")) listen();
+  // a part of the past may become one of now, so whatever can be refreshed is listened for
+  if (document.querySelector("[hx-trigger='refresh'], #fresh")) listen();
 
   document.addEventListener("click", function (event) {
     if (event.target.closest("[data-reload]")) location.reload();

@@ -69,36 +69,48 @@
   function count() {
     if (!began) return;
     var minutes = Math.max((Date.now() - began) / 60000, 1 / 60);
-    tally.textContent = done.length + " reviewed, " + (done.length / minutes).toFixed(0) + " a minute";
+    var reviewed = done.filter(function (one) { return !one.later; }).length;
+    tally.textContent = reviewed + " reviewed, " + (reviewed / minutes).toFixed(0) + " a minute";
+  }
+
+  // what this page can undo, the last at the end
+  function forget(item) { done = done.filter(function (one) { return one.id !== item.dataset.id; }); }
+  function remember(item) {
+    forget(item);
+    done.push({ id: item.dataset.id, later: item.dataset.state === "later" });
   }
 
   function press(item, key) {
     var inTask = item.querySelector(".task:not([hidden]) [data-key='" + key + "']");
-    var button = inTask || item.querySelector("[data-key='" + key + "']");
+    // a question that is not on the screen is not answered by a key
+    var button = inTask || item.querySelector("[data-key='" + key + "']:not(.task *)");
     if (button) button.click();
     return !!button;
   }
 
   function undo() {
-    var id = done.pop();
-    var item = id && document.getElementById("item-" + id);
-    var button = item && item.querySelector("[data-key='z']");
+    var last = done[done.length - 1];
     // nothing of this page: the server knows what this person said last
-    if (!button) { document.getElementById("undo-last").requestSubmit(); return; }
+    if (!last) { document.getElementById("undo-last").requestSubmit(); return; }
+    var item = document.getElementById("item-" + last.id);
+    var button = item && item.querySelector("[data-key='z']");
+    // what the server knows of by now is an older review, which is not meant
+    if (!button) { window.crisislens.say("The server has not answered yet; press z again."); return; }
     choose(item);
     button.click();
-    count();
   }
 
-  // a choice: the person goes on at once
+  // a choice: the person goes on at once; an undo, by key or mouse: the next undo is of the one before
   hand.addEventListener("submit", function (event) {
     var item = event.target.closest(".item");
-    if (!item || !event.target.classList.contains("choose")) return;
+    if (!item) return;
+    if (event.target.classList.contains("done")) { forget(item); count(); return; }
+    if (!event.target.classList.contains("choose")) return;
     began = began || Date.now();
     var later = event.submitter && event.submitter.value === "later";
     item.dataset.was = item.dataset.state;
     item.dataset.state = later ? "later" : "reviewed";
-    if (!later) done.push(item.dataset.id);
+    remember(item);
     onward(item);
     count();
   });
@@ -107,9 +119,12 @@
   function refused(event) {
     var from = event.detail.ctx && event.detail.ctx.sourceElement;
     var item = from && from.closest && from.closest(".item");
-    if (!item || !item.dataset.was) return;
+    if (!item) return;
     var status = event.detail.ctx.response && event.detail.ctx.response.status;
-    done = done.filter(function (id) { return id !== item.dataset.id; });
+    // an undo that failed may be tried again, unless there is nothing to undo
+    if (from.classList.contains("done")) { if (status !== 404) remember(item); count(); return; }
+    if (!item.dataset.was) return;
+    forget(item);
     // held or gone: no longer ours; else it may be tried again
     item.dataset.state = status === 409 || status === 404 ? "refused" : item.dataset.was;
     var line = item.querySelector(".refused") || item.querySelector(".act").insertBefore(document.createElement("p"), item.querySelector(".act").firstChild);
@@ -124,9 +139,13 @@
 
   // what the server sends takes the item's place; keep what the person was at
   document.addEventListener("htmx:after:swap", function () {
+    // what is open again was taken back, also by the button below the posts
+    items().filter(open).forEach(forget);
+    count();
     if (!current()) {
       var list = items();
-      var back = list.find(function (item) { return item.dataset.id === (done[done.length - 1] || ""); });
+      var last = done[done.length - 1];
+      var back = last && list.find(function (item) { return item.dataset.id === last.id; });
       choose(list.find(open) || back || list[0], true);
     }
     items().forEach(function (item) { if (!item.querySelector(".task.asked")) showTask(item, 0); });
@@ -169,6 +188,9 @@
   });
 
   items().forEach(function (item) { showTask(item, 0); });
-  if (items().length) choose(items()[0], true); else more();
+  // before that htmx has not taken hold of the form: the browser would send it itself and load this page again,
+  // which would ask again, without end
+  if (items().length) choose(items()[0], true);
+  else document.addEventListener("DOMContentLoaded", function () { window.setTimeout(more, 0); });
   document.documentElement.classList.add("keys-ready");
 })();

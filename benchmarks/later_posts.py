@@ -2,9 +2,9 @@
 `python benchmarks/later_posts.py --model crisis-multilingual [--model FOLDER …] [--posts later_offers]`.
 
 `tests/stress/later.jsonl` (after 0.5.0), `later_offers.jsonl` (before 0.6.0), `later_hard.jsonl` (before
-0.7.0) and `later_harder.jsonl` (before 0.8.0): made up by a language model and marked by it before any bundle
-read them: calls for help, offers, warnings, needs that are over, reports of people who were saved, tolls,
-drills, jokes and everyday talk.
+0.7.0), `later_harder.jsonl` (before 0.8.0), `later_hardest.jsonl` and `later_appeals.jsonl` (before 0.9.0):
+made up by a language model and marked by it before any bundle read them: calls for help, offers, warnings,
+needs that are over, reports of people who were saved, tolls, drills, jokes, appeals and everyday talk.
 Those that share more than three in ten of their runs of five characters with a post of the stress set or
 one that is trained on were taken out (`--near` names them). Nothing is chosen on them; whoever changes a
 head with them in mind needs new ones. Small probes.

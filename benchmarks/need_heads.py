@@ -7,10 +7,10 @@ Pakistan and Sandy, English and originals, and on HumAID's tweets that ask, by t
 (`scripts/need_texts.py`), its test and the events never trained on, with 95 % bootstrap intervals and the
 paired difference; "rescue" of the messages also where label and words agree; how often each need is said of
 HumAID's development posts that ask for nothing, of those of efforts and of warnings, and of a real feed
-(`verification`, which has no labels of need); and, through the whole product, calls for help among the first
-and the AUROC of urgency on both halves of the stress set; how many posts of each half are rightly and wrongly
-given each need, with the AUROC of the head; and the ten classes on HumAID's test and on the events never
-trained on, with paired differences of macro-F1.
+(`verification`, which has no labels of need); of which classes the tweets of HumAID are that are said to ask;
+and, through the whole product, calls for help among the first and the AUROC of urgency on both halves of the
+stress set; how many posts of each half are rightly and wrongly given each need, with the AUROC of the head;
+and the ten classes on HumAID's test and on the events never trained on, with paired differences of macro-F1.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from crisislens.training.crisis_text import HUMANITARIAN_10, NEEDS, CrisisText, 
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scripts"))
 from linear_heads import LinearHeads
-from need_texts import named_needs, settled_rescue
+from need_texts import named_needs, settled_appeal, settled_rescue
 from train_crisis import outside
 from train_open import encode, english_of
 
@@ -134,6 +134,26 @@ def needs_of_stress(before: LinearHeads, after: LinearHeads, vectors: Vectors) -
                 area = auroc(asked.astype(np.int64), z)
                 cells.append(f"{((z > 0) & asked).sum()} found, {((z > 0) & ~asked).sum()} wrong, {area:.3f}")
             print(f"stress, {part}, {need}, {asked.sum()}: {cells[0]} → {cells[1]}", flush=True)
+
+
+def of_asking(before: LinearHeads, after: LinearHeads, texts: Sequence[CrisisText], vectors: Vectors) -> None:
+    """Of which classes of HumAID tweets are that are said to ask, and how many requests stand first.
+
+    Requests that only appeal to everybody (`settled_appeal`) are counted apart: annotators call them so.
+    """
+    names = np.array([HUMANITARIAN_10[t.labels["humanitarian_10"]] for t in texts])
+    appeals = np.array(["request" not in settled_appeal(t).labels for t in texts])
+    names[appeals & (names == "requests_or_urgent_needs")] = "appeals among requests"
+    asks = names == "requests_or_urgent_needs"
+    for when, heads, pooled in zip(("before", "after"), (before, after), vectors, strict=True):
+        z = logit(heads, pooled, "request")
+        said = ", ".join(
+            f"{n} {int((z[names == n] > 0).sum())} of {(names == n).sum()}" for n in np.unique(names)
+        )
+        first = asks[np.argsort(-z, kind="stable")[: asks.sum()]].sum()
+        # appeals are neither right nor wrong here
+        area = auroc(asks[~appeals].astype(np.int64), z[~appeals])
+        print(f"asks for help, {when}: {first} of {asks.sum()} first, AUROC {area:.3f}; {said}", flush=True)
 
 
 def tweets(root: Path) -> dict[str, list[CrisisText]]:
@@ -257,6 +277,12 @@ def main() -> None:
         mine = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] == at]
         told = f"HumAID's development posts of {name}, said of %"
         elsewhere(before, after, told, seen_by([t.text for t in mine]))
+    for split, name in (("test", "HumAID's test"), ("", "events never trained on")):
+        humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
+        mine = [t for t in humaid if (t.split == split and not outside(t) if split else outside(t))]
+        mine = _some(mine, _TEST) if split else mine
+        print(f"{name}, {len(mine)}")
+        of_asking(before, after, mine, seen_by([t.text for t in mine]))
     stress = [clean_text(str(p["text"])) for p in stress_posts()]
     needs_of_stress(before, after, seen_by(stress))
     of_classes(first, second, root, seen_by)

@@ -30,9 +30,27 @@ def write(
     scales: tuple[Array, Array],
     heads: dict[str, tuple[Array, Array]],
     said: dict[str, Calibration],
+    *,
+    adapter: Path | None,
+    version: str,
 ) -> None:
-    """Writes the bundle: heads of half precision, their calibration, and what it says of itself."""
-    spec = EncoderSpec(name="multilingual", options={"precision": "fp32"})
+    """Writes the bundle: heads of half precision, their calibration, and what it says of itself.
+
+    Arguments:
+        out: The folder of the bundle.
+        scales: Center and scale of pooled vectors, shape (d,) each.
+        heads: By question weights, shape (c, d), and biases, shape (c,).
+        said: By question its calibration.
+        adapter: The file of the encoder's adapter; without one the encoder is as it was published.
+        version: Of the bundle.
+    """
+    plain = {"precision": "fp32"}
+    own_file: dict[str, str] = {}
+    if adapter is not None:
+        atomic_write(out / "adapter.safetensors", adapter.read_bytes())
+        own_file = {"adapter": "adapter.safetensors"}
+    there = {name: str(out / file) for name, file in own_file.items()}
+    spec = EncoderSpec(name="multilingual", options={**plain, **there})
     encoders = load_encoders(spec)
     seen = PostEncoder(encoders, rules=CleaningRules(), limits=ImageLimits(), image_root=None).fingerprint()
     entries = {}
@@ -46,7 +64,10 @@ def write(
             label_space=task.name,
             classes=task.classes,
             task=own,
-            encoder={"name": spec.name, "options": dict(spec.options)},
+            encoder={
+                "name": spec.name,
+                "options": {**plain, **{name: f"../{file}" for name, file in own_file.items()}},
+            },
             encoder_fingerprint=encoders.fingerprint(),
             features_fingerprint=seen,
             widths=encoders.widths(),
@@ -63,17 +84,17 @@ def write(
         )
     config = BundleConfig(
         name="crisis-open",
-        version="0.1.0",
-        description="Frozen multilingual-e5-small, trained on data of open terms alone: informative or not, "
+        version=version,
+        description="multilingual-e5-small, trained on data of open terms alone: informative or not, "
         "nine classes, calls and needs, from text in many languages; the photo is not judged.",
-        encoder=spec,
+        encoder=EncoderSpec(name=spec.name, options={**plain, **own_file}),
         languages=LEARNED,
         ranked_languages=ORDERED,
         limits_known=(
             "Trained on posts in English, Kreyòl, Spanish, Italian, French and Portuguese; in other "
             "languages it was measured on a few made-up posts only.",
             "Photos are not judged.",
-            "Offers of help were learned from a few made-up posts alone.",
+            "Offers of help were learned from made-up posts alone.",
             'It never says "other relevant information": no open data has that class.',
             "Nothing is checked for truth: a false or old post is judged like any other.",
         ),

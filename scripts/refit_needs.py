@@ -32,7 +32,16 @@ import numpy as np
 import torch
 from bundle_crisis import within
 from linear_heads import LinearHeads
-from need_texts import asking, made_up, near_misses, offers_and_warnings, settled_rescue, some_humaid, sought
+from need_texts import (
+    asking,
+    made_up,
+    near_misses,
+    offers_and_warnings,
+    settled_appeal,
+    settled_rescue,
+    some_humaid,
+    sought,
+)
 from numpy.typing import NDArray
 from train_crisis import everyday_texts, gather, group_of, outside
 from train_open import encode, english_of
@@ -183,7 +192,8 @@ def gathered(data: Path, heads: Sequence[str] = (*ASKED, *TOLD)) -> tuple[list[C
     stands = np.ones(len(texts) + len(tweets))
     stands[len(texts) :] = stand_for
     # whether they ask is all that these are read for, and they choose nothing
-    by_class = [t for t in some_humaid(allowed) if "request" in t.labels]
+    by_class = [settled_appeal(t) for t in some_humaid(allowed)]
+    by_class = [t for t in by_class if "request" in t.labels]
     by_class = [replace(t, labels={"request": t.labels["request"]}) for t in by_class]
     texts += [*tweets, *by_class, *made_up((*ASKED, *TOLD))]
     stands = np.concatenate([stands, np.ones(len(texts) - len(stands))])

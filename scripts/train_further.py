@@ -11,8 +11,10 @@ $$L = \operatorname{CE}(W h + b,\ y) + \sum_q \lambda_q \operatorname{mean}_{i:\
   \operatorname{BCE}(v_q \cdot h_i + c_q,\ y_{iq}) + \gamma \operatorname{mean}_i
   \operatorname{KL}\big(\operatorname{softmax} U z^0_i \,\|\, \operatorname{softmax} U z_i\big).$$
 
-Passes: 0.7.0 (27,854 texts, with `made_up_hard.jsonl`) and 0.8.0 from there (35,145 texts, with
-`made_up_contrast.jsonl`: situations told four ways, of which one or two ask; more of HumAID).
+Passes: 0.7.0 (27,854 texts, with `made_up_hard.jsonl`); 0.8.0 from there (35,145 texts, with
+`made_up_contrast.jsonl`: situations told four ways, of which one or two ask; more of HumAID); 0.9.0 from
+there (47,005 texts, with `made_up_appeals.jsonl`: appeals to everybody beside calls, direct messages; all
+layers, `--first-layer 0 --threads 2`).
 
 The last term is learning without forgetting (Li & Hoiem 2016, https://arxiv.org/abs/1606.09282, Sec. 3),
 with the vectors of the text as it was written: so a text that was made rough (names of accounts before it,
@@ -23,6 +25,7 @@ Nothing is read that `train_crisis.py` may not read. A killed run goes on at its
 
 import argparse
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +35,7 @@ import numpy as np
 import readapted
 import torch
 from linear_heads import LinearHeads
-from need_texts import asking, made_up, near_misses, settled_rescue
+from need_texts import asking, made_up, near_misses, settled_appeal, settled_rescue
 from refit_needs import ASKED, TOLD
 from torch import Tensor, nn
 from torch.nn import functional
@@ -63,19 +66,19 @@ from crisislens.training.roughen import roughen
 
 BUDGETS = {
     "humaid": {
-        "caution_and_advice": 1000,
-        "displaced_people_and_evacuations": 800,
-        "infrastructure_and_utility_damage": 1200,
-        "injured_or_dead_people": 1000,
+        "caution_and_advice": 1800,
+        "displaced_people_and_evacuations": 1400,
+        "infrastructure_and_utility_damage": 1900,
+        "injured_or_dead_people": 1500,
         "missing_or_found_people": 236,
-        "not_humanitarian": 1600,
-        "other_relevant_information": 1900,
+        "not_humanitarian": 2600,
+        "other_relevant_information": 3600,
         "requests_or_urgent_needs": 1639,
-        "rescue_volunteering_or_donation_effort": 2200,
-        "sympathy_and_support": 900,
+        "rescue_volunteering_or_donation_effort": 3400,
+        "sympathy_and_support": 1500,
     },
-    "messages_english": {"request": 2000, "other": 1600, "news": 400},
-    "messages_original": {"request": 1600, "other": 1300},
+    "messages_english": {"request": 2700, "other": 2200, "news": 400},
+    "messages_original": {"request": 2200, "other": 1900},
     "crisislex_t26": {"other language": 1000, "yes": 450, "no": 500},
     "crisismmd": {"yes": 500, "no": 400},
     "crisisnlp_workers": {"ten": 500, "missing_or_found_people": 255},
@@ -93,7 +96,7 @@ DISGUISED = ("humaid", "crisismmd", "crisisnlp_workers", "crisisnlp_volunteers",
 # how often each made-up post is seen, roughened anew each time: the latest ones oftener, the bundle that is
 # trained further saw the others
 TIMES, TIMES_LATEST = 2, 6
-LATEST = "made_up_contrast"
+LATEST = "made_up_appeals"
 KEEP = 1.0
 
 
@@ -110,7 +113,7 @@ def chosen_texts(data: Path, rng: np.random.Generator) -> tuple[list[CrisisText]
     allowed = [t for t in gather(data, free=False, settled=True) if not outside(t)]
     named = event_words(allowed)
     drawn = [allowed[i] for i in draw(allowed, BUDGETS, rng)]
-    drawn = [told_by_messages(settled_rescue(t, english)) for t in drawn]
+    drawn = [told_by_messages(settled_appeal(settled_rescue(t, english))) for t in drawn]
     drawn += [*asking(allowed), *near_misses(allowed)]
     latest = {t.text for t in made_up((), files=(LATEST,))}
     once = {(t.text, t.language): t for t in made_up((*ASKED, *TOLD))}
@@ -173,8 +176,13 @@ def loss_of(heads: tuple[Tensor, Tensor], y: Tensor, answers: Tensor) -> Tensor:
 
 
 def begun(bundle: Path, encoder: E5Text, first_layer: int) -> Heads:
-    """The heads of the bundle; its adapter is put into the encoder, to be trained."""
-    rank = 16
+    """The heads of the bundle; its adapter is put into the encoder, to be trained.
+
+    Layers that the bundle adapted are trained on even where `first_layer` lies above them.
+    """
+    rank, state = 16, read_lora(bundle / "adapter.safetensors")
+    own_layers = [int(found[1]) for name in state.tensors if (found := re.search(r"layer\.(\d+)\.", name))]
+    first_layer = min([first_layer, *own_layers])
     add_lora(encoder, rank=rank, alpha=2 * rank, targets=layers_from(first_layer, 12), dropout=0.05)
     for module in encoder.bert.modules():
         if isinstance(module, nn.Dropout):
@@ -182,7 +190,6 @@ def begun(bundle: Path, encoder: E5Text, first_layer: int) -> Heads:
     for name, p in encoder.named_parameters():
         if "LayerNorm" in name and any(f"layer.{i}." in name for i in range(first_layer, 12)):
             p.requires_grad_(True)
-    state = read_lora(bundle / "adapter.safetensors")
     adapted = {name: m for name, m in encoder.named_modules() if isinstance(m, LoraLinear)}
     own = dict(encoder.named_parameters())
     with torch.no_grad():
@@ -288,17 +295,18 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True, help="where vectors of the bundle are kept")
     parser.add_argument("--work", type=Path, required=True, help="where checkpoints and results go")
     parser.add_argument("--out", type=Path, required=True, help="the new bundle")
-    parser.add_argument("--version", default="0.8.0", help="of the new bundle")
+    parser.add_argument("--version", default="0.9.0", help="of the new bundle")
     parser.add_argument("--steps", type=int, default=0, help="stop after so many; 0 for one pass")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--length", type=int, default=64, help="pieces of a text")
     parser.add_argument("--decay", type=float, default=0.9, help="share of the steps in which the rate falls")
     parser.add_argument("--rate", type=float, default=0.6, help="factor of the learning rates")
     parser.add_argument("--keep", type=float, default=KEEP, help="γ, the weight of what stays")
-    parser.add_argument("--first-layer", type=int, default=6, help="the lowest layer that is adapted")
+    parser.add_argument("--first-layer", type=int, default=6, help="the lowest layer that is adapted anew")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1, help="processor threads; sums differ a little")
     args = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(args.threads)
     for folder in (args.work, args.out):
         folder.mkdir(parents=True, exist_ok=True)
     train(args)

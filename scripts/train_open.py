@@ -1,16 +1,18 @@
 r"""Trains the bundle whose terms allow any use with attribution:
 `python scripts/train_open.py DATA --work DIR --out DIR`.
 
-The encoder is multilingual-e5-small as it is published, frozen, so that no data of narrower terms is in any
-weight; on its pooled vectors stand linear heads. What is trained on: idrisi_en and disaster_response_messages
-(CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and posts that a language model made up for it
-(`made_up_needs.jsonl`: language, text, and what it says; an empty list is a near
+The encoder is multilingual-e5-small, adapted by `train_crisis.py DATA --open --work WORK` on the same sources
+(`--adapter WORK/adapter.safetensors`; without it the encoder as it is published), so that no data of narrower
+terms is in any weight; on its pooled vectors stand linear heads. What is trained on: idrisi_en and
+disaster_response_messages (CC BY 4.0), CrisisLexT26 and CrisisLexT6 (MIT), and the posts that language models
+made up for this project (`need_texts.MADE_UP`: language, text, and what it says; an empty list is a near
 miss). CrisisMMD, HumAID and the messages' validation are read for one thing: to leave out what is worded
 like their rows.
 
-Strengths of regularization, the weight of class shares, thresholds and temperatures are chosen by
-cross-validation on training rows, with whole events left out, so the events that are never trained on
-(`train_crisis.outside`) stay for measuring alone.
+Strengths of regularization, the weight of class shares and the thresholds of needs are chosen by
+cross-validation on training rows, with whole events left out of the heads. The adapter saw these rows, so
+temperatures and thresholds of single answers are chosen on the events of the same open sources that are
+never trained on (`train_crisis.outside`), as those of `crisis-multilingual` are.
 
 Vectors are kept in `--work` in shards, so that a killed run goes on.
 """
@@ -18,7 +20,6 @@ Vectors are kept in `--work` in shards, so that a killed run goes on.
 import argparse
 import csv
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from bundle_crisis import CALLS, RISK, calibrated
+from need_texts import made_up, settled_rescue
 from numpy.typing import NDArray
 from open_bundle import write
 from sklearn.linear_model import LogisticRegression
@@ -42,7 +44,6 @@ from crisislens.training.need_heads import STRENGTHS, YesNoHead, fit_head, folds
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
-MADE_UP = Path(__file__).with_name("made_up_needs.jsonl")
 _SHARD = 512
 _FOLDS = 3
 # no free source has the class; its logit keeps it at a probability that rounds to 0
@@ -152,18 +153,6 @@ class Rows:
         return np.array([t.labels.get(question, -1) for t in self.texts])
 
 
-def made_up() -> list[CrisisText]:
-    """The posts that were made up to train on: what they say, and no to every other call and need."""
-    lines = [json.loads(line) for line in MADE_UP.read_text(encoding="utf-8").split("\n") if line]
-    no = dict.fromkeys(CALLS, 0)
-    return [
-        CrisisText(
-            clean_text(r["text"]), "made_up", "", "train", r["lang"], {**no, **dict.fromkeys(r["says"], 1)}
-        )
-        for r in lines
-    ]
-
-
 def english_of(root: Path, split: str = "train") -> dict[str, str]:
     """From a message's original to the wording of its translation, in the file of a split."""
     with (root / "disaster_response_messages" / f"{split}.tsv").open(encoding="utf-8", newline="") as stream:
@@ -171,8 +160,8 @@ def english_of(root: Path, split: str = "train") -> dict[str, str]:
         return {clean_text(r["original"]): wording(clean_text(r["message_en"])) for r in rows}
 
 
-def ten_head(rows: Rows) -> tuple[Array, Array, Array, Ints]:
-    """Weights and bias of the ten classes, and what heads that did not see an event say of its rows.
+def ten_head(rows: Rows) -> tuple[Array, Array]:
+    """Weights and bias of the ten classes.
 
     Post-hoc logit adjustment (Menon et al. 2021, https://arxiv.org/abs/2007.07314, Sec. 4.1): τ times the
     logarithm of the shares in what was trained on is taken off; C and τ have the best macro-F1.
@@ -182,7 +171,7 @@ def ten_head(rows: Rows) -> tuple[Array, Array, Array, Ints]:
     x, y, folds = rows.x[used], y[used], rows.events[used]
     classes = np.unique(y)
     shares = np.log(np.bincount(y, minlength=len(HUMANITARIAN_10))[classes] / len(y))
-    best = (-1.0, 0.0, 0.0, np.zeros(0))
+    best = (-1.0, 0.0, 0.0)
     for strength in STRENGTHS:
         unseen = np.full((len(y), len(HUMANITARIAN_10)), _NEVER)
         for fold in np.unique(folds):
@@ -197,11 +186,11 @@ def ten_head(rows: Rows) -> tuple[Array, Array, Array, Ints]:
                 f"ten classes, C {strength}, tau {tau}: macro-F1 on events not seen {score:.3f}", flush=True
             )
             if score > best[0]:
-                best = (score, strength, tau, moved)
+                best = (score, strength, tau)
     head = LogisticRegression(C=best[1], max_iter=200, tol=1e-3).fit(x, y)
     weight, bias = np.zeros((len(HUMANITARIAN_10), x.shape[1])), np.full(len(HUMANITARIAN_10), _NEVER)
     weight[classes], bias[classes] = head.coef_, head.intercept_ - best[2] * shares
-    return weight, bias, best[3], y
+    return weight, bias
 
 
 def macro_f1(y: Ints, said: Ints) -> float:
@@ -212,12 +201,12 @@ def macro_f1(y: Ints, said: Ints) -> float:
     return float((2 * right / np.maximum(both, 1))[np.unique(y)].mean())
 
 
-def informative_head(rows: Rows) -> tuple[Array, float, Array, Ints]:
-    """Weight and bias of "informative", and what heads that did not see an event say of its rows."""
+def informative_head(rows: Rows) -> tuple[Array, float]:
+    """Weight and bias of "informative"."""
     y = rows.labels("informative")
     used = (y >= 0) & rows.real
     x, y, folds = rows.x[used], y[used], rows.events[used]
-    best = (np.inf, 0.0, np.zeros(0))
+    best = (np.inf, 0.0)
     for strength in STRENGTHS:
         unseen = np.zeros(len(y))
         for fold in np.unique(folds):
@@ -227,9 +216,9 @@ def informative_head(rows: Rows) -> tuple[Array, float, Array, Ints]:
         loss = float(np.logaddexp(0.0, -(2 * y - 1) * unseen).mean())
         print(f"informative, C {strength}: log loss on events not seen {loss:.3f}", flush=True)
         if loss < best[0]:
-            best = (loss, strength, unseen)
+            best = (loss, strength)
     head = LogisticRegression(C=best[1], max_iter=200, tol=1e-3).fit(x, y)
-    return head.coef_[0], float(head.intercept_[0]), best[2], y
+    return head.coef_[0], float(head.intercept_[0])
 
 
 def judging(rows: Rows, question: str) -> Array:
@@ -258,13 +247,15 @@ def need_heads(rows: Rows) -> dict[str, YesNoHead]:
     return {q: alone[q] if q in worse else head for q, head in some.items()}
 
 
-def gathered(data: Path, work: Path) -> tuple[Rows, tuple[Array, Array]]:
-    """The rows with their vectors, and center and scale of these."""
-    root, made = data / "crisis_text", made_up()
-    texts = [*draw(gather(data, free=True, settled=True), root), *made]
-    pooled = encode(E5Text(max_tokens=128, precision="fp32"), [t.text for t in texts], work)
-    scales = pooled.mean(0, dtype=np.float64), pooled.std(0, dtype=np.float64)
+def gathered(data: Path, work: Path, adapter: Path | None) -> tuple[Rows, tuple[Array, Array]]:
+    """The rows with their vectors, and center and scale of these; a made-up post as often as it counts."""
+    root, made = data / "crisis_text", made_up(CALLS)
     english = english_of(root)
+    drawn = draw(gather(data, free=True, settled=True), root)
+    texts = [*(settled_rescue(t, english) for t in drawn), *made]
+    encoder = E5Text(max_tokens=128, precision="fp32", adapter=None if adapter is None else str(adapter))
+    pooled = encode(encoder, [t.text for t in texts], work)
+    scales = pooled.mean(0, dtype=np.float64), pooled.std(0, dtype=np.float64)
     same = [
         english.get(t.text, "") or wording(t.text) if t.source.startswith("messages") else wording(t.text)
         for t in texts
@@ -280,28 +271,53 @@ def gathered(data: Path, work: Path) -> tuple[Rows, tuple[Array, Array]]:
     return rows, scales
 
 
+def left_out(
+    data: Path,
+    work: Path,
+    adapter: Path | None,
+    scales: tuple[Array, Array],
+    source: str,
+    question: str,
+) -> tuple[Array, Ints, str]:
+    """Standardized vectors of a source's texts of events that are never trained on, shape (n, d), their
+    answers, and what they are in words. The adapter saw the others, so only these tell how sure it may be.
+    """
+    rows = [t for t in read_source(data / "crisis_text", source) if outside(t) and question in t.labels]
+    encoder = E5Text(max_tokens=128, precision="fp32", adapter=None if adapter is None else str(adapter))
+    pooled = encode(encoder, [t.text for t in rows], work)
+    events = len({t.event for t in rows})
+    where = f"texts of {events} events of {source} that were never trained on"
+    return (pooled - scales[0]) / scales[1], np.array([t.labels[question] for t in rows], np.int64), where
+
+
 def main() -> None:
     """Reads the arguments, trains and writes the bundle."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="the folder of the research data")
     parser.add_argument("--work", type=Path, required=True, help="where vectors are kept")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path, default=None, help="of train_crisis.py --open")
+    parser.add_argument("--version", default="0.2.0", help="of the new bundle")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    rows, scales = gathered(args.data, args.work)
+    rows, scales = gathered(args.data, args.work, args.adapter)
     print(f"{rows.real.sum()} real and {(~rows.real).sum()} made-up texts", flush=True)
-    w, b, logits, y = ten_head(rows)
-    where = "training texts, each judged by heads that did not see its event"
-    said = {"humanitarian": calibrated(logits, y, RISK["humanitarian"], where)}
-    v, c, z, truth = informative_head(rows)
-    said["informativeness"] = calibrated(np.stack([0 * z, z], 1), truth, RISK["informativeness"], where)
+    w, b = ten_head(rows)
+    v, c = informative_head(rows)
+    said = {}
+    x, y, where = left_out(args.data, args.work, args.adapter, scales, "idrisi_en", "humanitarian_10")
+    said["humanitarian"] = calibrated(x @ w.T + b, y, RISK["humanitarian"], where)
+    x, y, where = left_out(args.data, args.work, args.adapter, scales, "crisislex_t26", "informative")
+    z = x @ v + c
+    said["informativeness"] = calibrated(np.stack([0 * z, z], 1), y, RISK["informativeness"], where)
     said["needs"] = Calibration(
         temperature=1.0, abstain_below=0.0, basis="each call and need says how sure it is"
     )
     found = need_heads(rows)
     weights = np.stack([found[q].weight for q in CALLS]), np.array([found[q].bias for q in CALLS])
     both = np.stack([0 * v, v]), np.array([0.0, c])
-    write(args.out, scales, {"humanitarian": (w, b), "informativeness": both, "needs": weights}, said)
+    heads = {"humanitarian": (w, b), "informativeness": both, "needs": weights}
+    write(args.out, scales, heads, said, adapter=args.adapter, version=args.version)
     print("written", args.out)
 
 

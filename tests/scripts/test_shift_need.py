@@ -52,12 +52,13 @@ def test_a_label_that_the_head_lacks_is_told_with_those_that_it_has(script: Modu
         script.shift(head, "insulin", 1.0)
 
 
-def test_what_ships_is_what_the_documented_command_makes_of_its_undoing(
-    script: ModuleType, head: Path
-) -> None:
-    """There and back again: the digest in the configuration follows the weights."""
+def test_there_and_back_is_what_ships(script: ModuleType, head: Path) -> None:
+    """The digest in the configuration follows the weights, else the head could not be read."""
     script.shift(head, "missing_people", 2.0)
     changed = (head / "model.safetensors").read_bytes()
     script.shift(head, "missing_people", -2.0)
     assert changed != (head / "model.safetensors").read_bytes()
-    assert (head / "model.safetensors").read_bytes() == (HEAD / "model.safetensors").read_bytes()
+    mine, ships = load_artifact(head).model.state_dict(), load_artifact(HEAD).model.state_dict()
+    assert mine.keys() == ships.keys()
+    # to the last digit of single precision, which a bias loses where two is added to it
+    assert all(mine[name].allclose(ships[name], rtol=0, atol=5e-7) for name in ships)

@@ -59,8 +59,14 @@ def test_the_later_posts_are_of_their_own_words() -> None:
     assert len({p["id"] for p in harder}) == len(harder) == 132
     assert Counter(bool(p["call"]) for p in harder) == {True: 48, False: 84}
     assert Counter(p["kind"] for p in harder if not p["call"])["ended"] == 19
+    hardest = [json.loads(line) for line in (folder / "later_hardest.jsonl").read_text("utf-8").splitlines()]
+    assert len({p["id"] for p in hardest}) == len(hardest) == 129
+    assert Counter(bool(p["call"]) for p in hardest) == {True: 45, False: 84}
+    appeals = [json.loads(line) for line in (folder / "later_appeals.jsonl").read_text("utf-8").splitlines()]
+    assert len({p["id"] for p in appeals}) == len(appeals) == 60
+    assert Counter(p["kind"] for p in appeals) == {"call": 24, "appeal": 36}
     made_up = (folder.parents[1] / "scripts").glob("made_up_*.jsonl")
     trained = [json.loads(line) for f in made_up for line in f.read_text("utf-8").split("\n") if line]
     known = {wording(p["text"]) for p in [*POSTS, *trained]}
-    assert not {wording(p["text"]) for p in [*later, *offers, *hard, *harder]} & known
+    assert not {wording(p["text"]) for p in [*later, *offers, *hard, *harder, *hardest, *appeals]} & known
     assert not {wording(p["text"]) for p in later} & {wording(p["text"]) for p in offers}

@@ -1,20 +1,17 @@
 """Pages that renew themselves, in a real browser: they say when they cannot, and come back."""
 
-import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
+from serve_browser import at_a_port, chromium_or_skip
 from serve_site import QUICK, Site
 
 from annotate.browsers import Browser
 from crisislens.serve.access import COOKIE
-from crisislens.serve.app import create_app
 from crisislens.serve.news import News
-from crisislens.serve.server import ServiceServer
 
 # waits that people do not notice are a twentieth as long here, and the streams of a page are at hand
 EARLY = """
@@ -37,16 +34,8 @@ LOST = "This page does not renew itself for now; it tries again."
 
 
 @pytest.fixture(scope="module")
-def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if path := shutil.which(name):
-            return path
-    pytest.skip("no Chromium here; install it to test the service in a browser")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    one = Browser(chromium, tmp_path_factory.mktemp("profile"))
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    one = Browser(chromium_or_skip(), tmp_path_factory.mktemp("profile"))
     one.call("Page.addScriptToEvaluateOnNewDocument", {"source": EARLY})
     yield one
     one.close()
@@ -96,16 +85,9 @@ class Open:
 @pytest.fixture
 def opened(browser: Browser, fresh: Site) -> Iterator[Open]:
     limits = replace(QUICK.limits, stream_s=600.0)
-    # a service of its own on the same store: the site's runs in the loop of its client
-    app = create_app(fresh.store, replace(QUICK, host="127.0.0.1", limits=limits))
-    server = ServiceServer(app, host="127.0.0.1", port=0)
-    thread = threading.Thread(target=server.serve_until_stopped)
-    thread.start()
-    yield Open(browser, fresh, server.url, app.state.service.news)
-    browser.open("about:blank")
-    server.close()
-    thread.join(timeout=15)
-    assert not thread.is_alive()
+    with at_a_port(fresh.store, replace(QUICK, host="127.0.0.1", limits=limits)) as (url, app):
+        yield Open(browser, fresh, url, app.state.service.news)
+        browser.open("about:blank")
 
 
 def test_a_page_that_is_turned_away_says_so_and_comes_back(opened: Open) -> None:

@@ -1,19 +1,16 @@
 """The keys of a reviewer in a real browser: what is on the screen is answered, and nothing else."""
 
-import shutil
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from serve_browser import at_a_port, chromium_or_skip
 from serve_site import QUICK, Site, answer
 
 from annotate.browsers import Browser
 from crisislens.domain.tasks import CATEGORY, NEEDED, TASKS
 from crisislens.serve.access import COOKIE
-from crisislens.serve.app import create_app
-from crisislens.serve.server import ServiceServer
 from crisislens.store.records import ReviewRow
 
 ASKED = "document.querySelector('.item.current .task:not([hidden])').dataset.task"
@@ -50,11 +47,7 @@ document.addEventListener("submit", function (event) {
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip("no Chromium here; install it to test the service in a browser")
-    one = Browser(found, tmp_path_factory.mktemp("profile"))
+    one = Browser(chromium_or_skip(), tmp_path_factory.mktemp("profile"))
     yield one
     one.close()
 
@@ -104,17 +97,9 @@ def opened(browser: Browser, fresh: Site) -> Iterator[Open]:
         "damage": answer(TASKS["damage_severity"], "severe_damage", 0.9),
     }
     fresh.work(tasks=tasks)
-    # a service of its own on the same store: the site's runs in the loop of its client
-    server = ServiceServer(
-        create_app(fresh.store, replace(QUICK, host="127.0.0.1")), host="127.0.0.1", port=0
-    )
-    thread = threading.Thread(target=server.serve_until_stopped)
-    thread.start()
-    yield Open(browser, fresh, server.url)
-    browser.open("about:blank")
-    server.close()
-    thread.join(timeout=15)
-    assert not thread.is_alive()
+    with at_a_port(fresh.store, replace(QUICK, host="127.0.0.1")) as (url, _):
+        yield Open(browser, fresh, url)
+        browser.open("about:blank")
 
 
 def test_a_key_answers_no_question_that_is_not_on_the_screen(opened: Open) -> None:

@@ -277,6 +277,11 @@ def main() -> None:
         mine = [t for t in read_source(root, "humaid", splits=("dev",)) if t.labels["humanitarian_10"] == at]
         told = f"HumAID's development posts of {name}, said of %"
         elsewhere(before, after, told, seen_by([t.text for t in mine]))
+    asks = [t for t in read_source(root, "humaid") if not outside(t)]
+    asks += read_source(root, "crisisnlp_volunteers")
+    asks = [t for t in asks if t.labels.get("request") == 1]
+    appeals = sum("request" not in settled_appeal(t).labels for t in asks)
+    print(f"training tweets that ask, {len(asks)}: mere appeals {appeals}")
     for split, name in (("test", "HumAID's test"), ("", "events never trained on")):
         humaid = read_source(root, "humaid", splits=("train", "dev", "test"))
         mine = [t for t in humaid if (t.split == split and not outside(t) if split else outside(t))]

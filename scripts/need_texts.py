@@ -55,8 +55,9 @@ MADE_UP = {
     "made_up_contrast": 5,
     "made_up_appeals": 5,
 }
-# worded like posts of the stress set. crisis-open was trained on the first two, and crisis-multilingual 0.7.0
-# on the last, which shares "thoughts and prayers" with a prayer of the half `develop`
+# worded like posts of the stress set. crisis-open 0.1.0 was trained on the first two, and
+# crisis-multilingual 0.7.0 on the last, which shares "thoughts and prayers" with a prayer of the half
+# `develop`
 LEFT_OUT = frozenset(
     {
         "Nou bloke sou do kay la, dlo a ap monte, vin chèche nou tanpri",

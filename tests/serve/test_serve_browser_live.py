@@ -50,9 +50,9 @@ class Open:
     url: str
     news: News
 
-    def open(self, address: str) -> None:
-        """Opens a page as somebody who only looks."""
-        cookie = {"name": COOKIE, "value": self.site.people["viewer"].token, "url": self.url}
+    def open(self, address: str, *, role: str = "viewer") -> None:
+        """Opens a page as somebody who only looks, or who has another role."""
+        cookie = {"name": COOKIE, "value": self.site.people[role].token, "url": self.url}
         self.browser.call("Network.setCookie", cookie)
         self.browser.open(self.url + address)
 
@@ -148,6 +148,19 @@ def test_the_queue_counts_what_came_while_nobody_saw_it(opened: Open) -> None:
     opened.post("2")
     opened.see(hidden=False)
     opened.browser.until(f"{told} === '2 new'")
+
+
+def test_what_a_reviewer_takes_is_new_no_more(opened: Open) -> None:
+    told = "document.querySelector('#fresh:not([hidden]) span')?.textContent"
+    opened.open("/queue", role="reviewer")
+    opened.listening(1)
+    opened.post("1")
+    opened.browser.until(f"{told} === '1 new'")
+    opened.browser.run("document.querySelector('#fresh button').click()")
+    opened.browser.until("document.querySelectorAll('.item').length === 1")
+    assert opened.browser.run("document.getElementById('fresh').hidden") is True
+    opened.post("2")
+    opened.browser.until(f"{told} === '1 new'")
 
 
 def test_a_page_of_the_past_that_is_slid_to_now_renews_itself(opened: Open) -> None:

@@ -22,11 +22,15 @@ READY = "[data-htmx-powered]"
 # what the page sends waits until it is let go
 HOLD = """
 (function () {
-  var real = window.fetch;
+  var real = window.fetch, held = [];
   window.fetch = function (address, options) {
     return new Promise(function (go) {
-      window.letGo = function () { window.fetch = real; go(real(address, options)); };
+      held.push(function () { go(real(address, options)); });
     });
+  };
+  window.letGo = function () {
+    window.fetch = real;
+    held.forEach(function (send) { send(); });
   };
 })()
 """

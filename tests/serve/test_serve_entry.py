@@ -96,9 +96,13 @@ def test_guessing_is_slowed(tmp_path: Path) -> None:
         assert answers == [403, 403, 403, 429, 429]
 
 
-def test_behind_a_proxy_on_this_computer_each_visitor_has_an_own_count(tmp_path: Path) -> None:
+def test_behind_a_proxy_that_is_named_each_visitor_has_an_own_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bounds = Limits(sign_ins_min=2)
-    with open_site(tmp_path, ServeSettings(host="testserver", limits=bounds)) as site:
+    monkeypatch.setattr(addresses, "_connected", lambda request: "127.0.0.1")
+    settings = ServeSettings(host="testserver", limits=bounds, proxies=(ip_network("127.0.0.1"),))
+    with open_site(tmp_path, settings) as site:
 
         def guess(named: str, name: str) -> int:
             form = {"name": name, "password": "x"}
@@ -116,7 +120,10 @@ def test_behind_a_proxy_on_this_computer_each_visitor_has_an_own_count(tmp_path:
 @pytest.mark.parametrize(
     ("connected", "networks", "believed"),
     [
-        ("127.0.0.1", (), True),
+        # nginx passes on what a visitor wrote, unless it is told to write it itself
+        ("127.0.0.1", (), False),
+        ("127.0.0.1", ("127.0.0.1",), True),
+        ("::1", ("::1",), True),
         ("10.1.2.3", (), False),
         ("10.1.2.3", ("10.1.0.0/16",), True),
         ("10.2.2.3", ("10.1.0.0/16",), False),

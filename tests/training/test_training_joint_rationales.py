@@ -3,6 +3,7 @@ resumes to the same weights, and its run file trains a model that `analyze` take
 """
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from crisislens.core.errors import CacheError, ConfigError, DataError, ModelErro
 from crisislens.data.marked_rationales import AnnotatedText, find_snippets
 from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.joint_artifact import load_joint_rationalizer
+from crisislens.training import joint_run
 from crisislens.training.joint_run import JointRun, fit_joint, is_joint_run
 from crisislens.training.joint_scores import decide_texts
 from crisislens.training.rationale_joint import (
@@ -96,6 +98,32 @@ def test_a_run_that_is_there_is_not_replaced_unasked(trained: tuple[Path, dict[s
     with pytest.raises(DataError):
         fit_joint(run, seed=0, out=folder.parent, cache=folder, overwrite=True, resume=True)
     assert (folder / "seed-0" / "scores.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("how", [{"overwrite": True}, {"resume": True}], ids=["replaced", "gone on with"])
+def test_a_seed_that_was_killed_does_not_pass_as_finished(
+    how: dict[str, bool],
+    trained: tuple[Path, dict[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run = tiny_run(tmp_path, marked(32))
+    seed = tmp_path / run.name / "seed-0"
+    shutil.copytree(trained[0] / "seed-0", seed)
+    (seed / "last.ckpt").write_bytes(b"of an earlier training")
+    if "resume" in how:
+        # finished ones are kept
+        (seed / "scores.json").unlink()
+    monkeypatch.setattr(joint_run, "train_joint_rationales", killed)
+    with pytest.raises(KeyboardInterrupt):
+        fit_joint(run, seed=0, out=tmp_path, cache=tmp_path / "cache", **how)
+    assert not (seed / "scores.json").exists()
+    assert not (seed / "model").exists()
+    # only what is gone on with goes on from its checkpoint
+    assert (seed / "last.ckpt").exists() == ("resume" in how)
 
 
 def test_a_text_without_words_is_decided_on_nothing() -> None:

@@ -19,6 +19,7 @@ from crisislens.evaluation.rationale_scores import token_f1
 from crisislens.explain.rationalizer import Rationalizer
 from crisislens.features.word_owners import WordCutter, collate_windows
 from crisislens.models.rationale_artifact import RationaleModelConfig, load_rationalizer, save_rationalizer
+from crisislens.training import rationale_run
 from crisislens.training.joint_run import JointRun, is_joint_run
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
 from crisislens.training.rationale_run import RationaleRun, fit_rationales, is_rationale_run
@@ -144,6 +145,18 @@ def test_a_run_that_is_there_is_kept_and_never_replaced_unasked(
     assert fit_rationales(run, seed=1, out=out, resume=True)["tests"] == first["tests"]
     fit_rationales(other, seed=1, out=out, overwrite=True)
     assert (folder / "model" / "model.safetensors").read_bytes() != weights
+
+    # killed while it was being replaced: what is there is no finished seed, neither the old one nor the new
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rationale_run, "train_rationalizer", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit_rationales(run, seed=1, out=out, overwrite=True)
+    assert not (folder / "scores.json").exists()
+    assert not (folder / "model").exists()
+    assert fit_rationales(run, seed=1, out=out, resume=True)["tests"] == first["tests"]
     (folder / "scores.json").write_text("{")
     with pytest.raises(CacheError, match="--overwrite"):
         fit_rationales(run, seed=1, out=out, resume=True)

@@ -65,8 +65,8 @@ def serve(
     proxy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network of the proxy in front, as 10.1.0.0/16: whom it names in X-Forwarded-For counts as "
-            "the visitor. One on this computer is always believed."
+            help="The proxy in front, as 127.0.0.1 or 10.1.0.0/16: whom it names in X-Forwarded-For counts "
+            "as the visitor. It must set that header itself."
         ),
     ] = None,
     calls: Annotated[

@@ -1,9 +1,9 @@
 """Where a request comes from, as far as that can be known, and where visitors reach the service.
 
-A proxy on this computer connects from this computer, whoever stands behind it. What it adds to a request
-tells that it is one; whom it speaks for stands last in `X-Forwarded-For`, since each proxy appends the
-address that it was connected from. A proxy elsewhere is believed where `serve --proxy` names its network. An
-entry before the last, or one that comes from anywhere else, may be anybody's words and is not looked at.
+A proxy on this computer connects from this computer, whoever stands behind it, and what it adds to a request
+tells that it is one. Whom a proxy speaks for stands last in `X-Forwarded-For`, where it appends the address
+that it was connected from; but one that was not told to passes on what a visitor wrote there. So only a proxy
+that `serve --proxy` names is believed, on this computer too, and an entry before the last is not looked at.
 """
 
 from collections.abc import Sequence
@@ -60,8 +60,6 @@ def service_url(request: Request) -> str:
 
 
 def _is_believed(connected: str, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
-    if connected in _LOOPBACK:
-        return True
     try:
         address = ip_address(connected)
     except ValueError:

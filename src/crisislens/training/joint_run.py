@@ -56,7 +56,7 @@ from crisislens.training.rationale_joint import (
 )
 from crisislens.training.rationale_run import has_key, read_rationale_source
 from crisislens.training.sections import AbstentionConfig
-from crisislens.training.starting import kept_scores
+from crisislens.training.starting import clear_seed, kept_scores
 
 __all__ = ["JointRun", "fit_joint", "is_joint_run"]
 
@@ -152,6 +152,8 @@ def fit_joint(
     # as it was loaded: training changes what a fingerprint is over
     below = model.tower.fingerprint()
     reader = _Examples(run, model, task)
+    goes_on = resume and not overwrite
+    clear_seed(folder, ("model",) if goes_on else LEFT)
     start = time.process_time()
     trained = train_joint_rationales(
         model,
@@ -160,7 +162,7 @@ def fit_joint(
         recipe,
         pairs=None if run.pairs is None else _pairs(run, model, cache),
         checkpoint=folder / _CHECKPOINT,
-        resume=resume and not overwrite,
+        resume=goes_on,
         mark=fingerprint({"run": run.model_dump(mode="json"), "seed": seed}),
         progress=progress,
     )

@@ -38,7 +38,7 @@ from crisislens.evaluation.rationale_scores import agreement
 from crisislens.models.rationale_artifact import RationaleModelConfig, save_rationalizer
 from crisislens.models.text_rationalizer import Decode, TextRationalizer
 from crisislens.training.rationale import RationaleConfig, predict_words, train_rationalizer
-from crisislens.training.starting import kept_scores
+from crisislens.training.starting import clear_seed, kept_scores
 
 __all__ = [
     "RationaleRun",
@@ -136,6 +136,7 @@ def fit_rationales(
     train, held_out = _split(texts, run.folds, seed)
     classes = tuple(sorted({t.label for t in train if t.label}))
     recipe = run.training.model_copy(update={"seed": seed})
+    clear_seed(folder, LEFT)
     start = time.monotonic()
     model = train_rationalizer(load_encoders(run.encoder).text, train, classes, recipe, progress=progress)
     seconds = time.monotonic() - start

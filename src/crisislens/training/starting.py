@@ -16,7 +16,7 @@ from crisislens.nn.widths import FeatureWidths
 from crisislens.training.config import RunConfig
 from crisislens.training.devices import resolve_device
 
-__all__ = ["check_free", "check_run", "check_seeds", "kept_scores", "open_folder", "run_folder"]
+__all__ = ["check_free", "check_run", "check_seeds", "clear_seed", "kept_scores", "open_folder", "run_folder"]
 
 
 def run_folder(out: Path, run: RunConfig, seed: int) -> Path:
@@ -99,6 +99,22 @@ def kept_scores(
     except (OSError, ValueError) as error:
         raise CacheError(f"{path} cannot be read ({error}); train the seed anew with --overwrite") from error
     return scores
+
+
+def clear_seed(folder: Path, parts: Sequence[str]) -> None:
+    """Takes away what an earlier training of a rationale model left: should this one be killed, it would pass
+    as this one's.
+
+    Arguments:
+        folder: Of the seed.
+        parts: What is taken away beside the scores.
+    """
+    (folder / "scores.json").unlink(missing_ok=True)
+    for part in parts:
+        if (folder / part).is_dir():
+            shutil.rmtree(folder / part)
+        else:
+            (folder / part).unlink(missing_ok=True)
 
 
 def check_run(run: RunConfig, data: LabeledData, widths: FeatureWidths) -> None:

@@ -53,7 +53,7 @@ async def events(
     for one in kind or ():
         if one not in EVENT_KINDS:
             known = ", ".join(EVENT_KINDS)
-            raise ProblemError(422, f"kind: {one[:40]!r} never happens; give one of {known}")
+            raise ProblemError(422, f"kind: not one of those that happen; give one of {known}")
     start = await _start(service, last_event_id, since)
     if service.news.listeners >= service.news.most:
         with service.news.listening():

@@ -118,6 +118,12 @@
       source = null;
       stale = true;
     }
+    // what a reviewer takes is new no more
+    document.addEventListener("submit", function (event) {
+      if (event.target.id !== "take") return;
+      seen.clear();
+      document.getElementById("fresh").hidden = true;
+    });
     // a browser has six connections to a host, and pages that nobody sees would take them all
     document.addEventListener("visibilitychange", function () {
       if (document.hidden) close(); else open();
